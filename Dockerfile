@@ -1,0 +1,40 @@
+# flowlu-mirror as a small image: no compiler, no embedded PostgreSQL, not root.
+#   docker build -t flowlu-mirror .
+#   docker run --rm --env-file .env -p 8787:8787 flowlu-mirror
+
+FROM node:24-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# Scripts are skipped because the only one of ours is the build, which needs the sources below.
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build
+
+FROM node:24-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# The optional packages are the binaries of the embedded PostgreSQL: a container is given a DATABASE_URL.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --force
+
+FROM node:24-slim
+LABEL org.opencontainers.image.title="flowlu-mirror" \
+      org.opencontainers.image.description="A true copy of a Flowlu portal in PostgreSQL" \
+      org.opencontainers.image.licenses="MIT"
+ENV NODE_ENV=production \
+    HOST=0.0.0.0 \
+    PORT=8787
+WORKDIR /app
+COPY package.json LICENSE CHANGELOG.md ./
+COPY bin ./bin
+COPY drizzle ./drizzle
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+USER node
+EXPOSE 8787
+# Long enough a start for the migrations of a large mirror.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`,{signal:AbortSignal.timeout(4000)}).then((answer)=>process.exit(answer.ok?0:1),()=>process.exit(1))"]
+# Node is process 1; the program handles SIGTERM itself and starts no children that need reaping.
+ENTRYPOINT ["node", "bin/flowlu-mirror.js"]
+CMD ["serve"]

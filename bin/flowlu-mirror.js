@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// Checks what the program needs before any of it is loaded, so that the message is a sentence and not a stack.
+import { existsSync } from 'node:fs';
+
+const program = new URL('../dist/cli/main.js', import.meta.url);
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+if (major < 20 || (major === 20 && minor < 19)) {
+  fail(`flowlu-mirror needs Node.js 20.19 or later; this is ${process.versions.node}.`);
+} else if (!existsSync(program)) {
+  fail('flowlu-mirror is not built yet. In a checkout, run: npm run build');
+} else {
+  await import(program.href);
+}
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,98 @@
+/** From announcements of webhooks to sightings for the door, and back to what the ledger records of them. */
+import type { Micros } from '../catalog/instant.ts';
+import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
+import { credible, type Version, versionOf } from '../catalog/version.ts';
+import type { Zone } from '../catalog/zone.ts';
+import type { Transaction } from '../db/connection.ts';
+import type { Shelf } from '../db/mirror-rows.ts';
+import type { Announcement } from '../intake/delivery.ts';
+import type { DeliveryOutcome } from '../intake/ledger.ts';
+import { admit, type DoorContext, type Sighting } from './door.ts';
+import type { Link, Observation, Verdict } from './observation.ts';
+import { linkOf } from './tie.ts';
+
+/** What applying deliveries needs to know. */
+export interface DeliveryContext extends DoorContext {
+  /** Where a model's rows rest; null for a model that the settings leave out. */
+  readonly shelfOf: (module: string, model: string) => Shelf | null;
+}
+
+/** A delivery that has been understood, or has not. */
+export interface Arrival {
+  readonly announcement: Announcement;
+  readonly receivedAt: Micros;
+  /** Its id, when the ledger has it already. */
+  readonly id: string | null;
+}
+
+/** What became of an arrival, as the ledger records it. */
+export type Outcome = Omit<DeliveryOutcome, 'id'>;
+
+/** Applies deliveries in order of arrival, within the caller's transaction. */
+export async function applyArrivals(
+  tx: Transaction,
+  arrivals: readonly Arrival[],
+  context: DeliveryContext,
+): Promise<readonly Outcome[]> {
+  const understood = arrivals.map((arrival) => understand(arrival, context));
+  const sightings = understood.flatMap((one) => ('sighting' in one ? [one.sighting] : []));
+  const ids = arrivals.flatMap(({ id }) => (id === null ? [] : [id]));
+  const verdicts = (await admit(tx, sightings, context, ids)).values();
+  return understood.map((one) => ('sighting' in one ? recorded(one, verdicts.next().value) : one.outcome));
+}
+
+type Understood =
+  | { readonly sighting: Sighting; readonly version: Version; readonly link: Link | null }
+  | { readonly outcome: Outcome };
+
+function understand({ announcement, receivedAt }: Arrival, context: DeliveryContext): Understood {
+  const { module, model, entityId } = announcement;
+  const shelf = context.shelfOf(module, model);
+  if (shelf === null) return { outcome: unapplied('skipped', entityId, 'the settings leave this model out') };
+  if (entityId === null)
+    return { outcome: unapplied('failed', null, 'neither current nor previous names a record id') };
+  const observation = observe(announcement, receivedAt, shelf, context.zone);
+  return {
+    sighting: { shelf, entityId, observation },
+    version: 'version' in observation ? observation.version : null,
+    link: observation.says === 'announced' ? observation.link : null,
+  };
+}
+
+function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, zone: Zone): Observation {
+  const { action, current, previous } = announcement;
+  const shape: Shape = shelf.model ?? UNKNOWN_SHAPE;
+  const version = (record: Announcement['current']) =>
+    record === null ? null : credible(versionOf(shelf.model, record, zone), observedAt);
+  if (action === 'delete') {
+    const last = previous ?? current;
+    return { says: 'deleted', previous: last, version: version(last), observedAt };
+  }
+  if (current === null) return { says: 'unclear', reason: `"${action}" without the record's new state`, observedAt };
+  if (action !== 'create' && action !== 'update') {
+    return { says: 'unclear', reason: 'an action that the mirror does not know', observedAt };
+  }
+  const link = linkOf(shape, current, previous);
+  return { says: 'announced', record: current, previous, version: version(current), observedAt, link };
+}
+
+function recorded(one: { sighting: Sighting; version: Version; link: Link | null }, verdict?: Verdict): Outcome {
+  return {
+    status: 'applied',
+    entityId: one.sighting.entityId,
+    version: one.version?.at ?? null,
+    fromHash: one.link?.from ?? null,
+    toHash: one.link?.to ?? null,
+    decision: verdict?.decision ?? null,
+    reason: verdict?.doubt ?? null,
+  };
+}
+
+/** The outcome of a delivery that has no effect on the mirror. */
+export function unapplied(
+  status: 'skipped' | 'failed' | 'pending',
+  entityId: string | null,
+  reason: string | null,
+): Outcome {
+  return { status, entityId, version: null, fromHash: null, toHash: null, decision: null, reason };
+}

@@ -1,0 +1,80 @@
+/** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
+import { isConnectionError, isRetryable, type Sql, type Transaction } from '../db/connection.ts';
+import { readAnnouncement } from '../intake/delivery.ts';
+import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
+import type { Logger } from '../log.ts';
+import { applyArrivals, type DeliveryContext, unapplied } from './deliveries.ts';
+import { RaceLostError } from './door.ts';
+import { transact } from './transact.ts';
+
+export interface Drain {
+  readonly sql: Sql;
+  readonly context: DeliveryContext;
+  readonly log: Logger;
+}
+
+const BATCH_SIZE = 200;
+/** Batches per call, so that one call ends even when deliveries keep coming. */
+const MAX_BATCHES = 1_000;
+const MAX_REASON_LENGTH = 500;
+
+/** Applies everything pending; returns how many deliveries it took up. */
+export async function drainPending(drain: Drain, signal: AbortSignal): Promise<number> {
+  let total = 0;
+  for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
+    const taken = await drainBatch(drain, signal);
+    total += taken;
+    if (taken < BATCH_SIZE) break;
+  }
+  return total;
+}
+
+async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number> {
+  const { sql, context, log } = drain;
+  try {
+    return await transact(sql, async (tx) => {
+      const stored = await claimPending(tx, BATCH_SIZE);
+      await applyStored(tx, stored, context);
+      return stored.length;
+    });
+  } catch (error) {
+    if (isConnectionError(error)) throw error;
+    log.warn({ err: error }, 'a batch of pending deliveries cannot be applied as one; applying them one by one');
+  }
+  for (let taken = 0; taken < BATCH_SIZE && !signal.aborted; taken += 1) {
+    const found = await transact(sql, (tx) => applyOldest(tx, drain));
+    if (!found) return taken;
+  }
+  return BATCH_SIZE;
+}
+
+/** Applies the oldest pending delivery, or sets it aside with the reason why it cannot be applied. */
+async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<boolean> {
+  const stored = await claimPending(tx, 1);
+  const [delivery] = stored;
+  if (delivery === undefined) return false;
+  try {
+    await tx.savepoint((inner) => applyStored(inner, stored, context));
+  } catch (error) {
+    if (isConnectionError(error) || isRetryable(error) || error instanceof RaceLostError) throw error;
+    const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
+    await settleDeliveries(tx, [{ ...unapplied('failed', null, reason), id: delivery.id }]);
+    log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied and was set aside');
+  }
+  return true;
+}
+
+/** Applies deliveries of the ledger again, within the caller's transaction; the rule makes that harmless. */
+export async function applyStored(
+  tx: Transaction,
+  stored: readonly StoredDelivery[],
+  context: DeliveryContext,
+): Promise<void> {
+  const arrivals = stored.map(({ id, body, receivedAt }) => ({ id, receivedAt, announcement: readAnnouncement(body) }));
+  const outcomes = await applyArrivals(tx, arrivals, context);
+  const ids = stored.map(({ id }) => id).values();
+  await settleDeliveries(
+    tx,
+    outcomes.map((outcome) => ({ ...outcome, id: ids.next().value as string })),
+  );
+}

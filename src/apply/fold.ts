@@ -1,0 +1,72 @@
+/** Observations of one entity, folded through the rule in order of arrival. Pure. */
+import { contentHash, type Shape } from '../catalog/record.ts';
+import type { Model } from '../catalog/types.ts';
+import { compareVersions, credible, type Version, versionOf } from '../catalog/version.ts';
+import type { Zone } from '../catalog/zone.ts';
+import type { JsonObject } from '../json.ts';
+import { decide } from './decide.ts';
+import type { Announced, Kin, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
+
+/** What is fixed while one entity's observations are folded. */
+export interface FoldContext {
+  readonly model: Model | null;
+  readonly shape: Shape;
+  readonly zone: Zone;
+  readonly settleGrace: Surroundings['settleGrace'];
+}
+
+export interface Folded {
+  /** The row to write, or null when it stays as it is. */
+  readonly row: Row | null;
+  /** One verdict per observation, in their order. */
+  readonly verdicts: readonly Verdict[];
+}
+
+/** Folds `seen` into `row`; `kin` are the deliveries that the ledger already knew. */
+export function fold(row: Row | null, seen: readonly Observation[], kin: readonly Kin[], context: FoldContext): Folded {
+  let current = row;
+  let known = kin;
+  const verdicts: Verdict[] = [];
+  for (const one of seen) {
+    const verdict = decide(current, one, { shape: context.shape, settleGrace: context.settleGrace, kin: known });
+    verdicts.push(verdict);
+    if (verdict.row !== null) current = completeRow(verdict.row, context);
+    if (one.says === 'announced') {
+      known = [...known, { link: one.link, version: one.version, record: one.record }];
+    }
+  }
+  return { row: current === row ? null : current, verdicts };
+}
+
+/** A row with what follows from its record. */
+export function completeRow(row: NextRow, context: Pick<FoldContext, 'model' | 'shape' | 'zone'>): Row {
+  return {
+    ...row,
+    version: rowVersion(row.record, row.observedAt, context),
+    hash: contentHash(context.shape, row.record),
+  };
+}
+
+/** The version by which a stored record is compared. */
+export function rowVersion(
+  record: JsonObject,
+  observedAt: number,
+  context: Pick<FoldContext, 'model' | 'zone'>,
+): Version {
+  return credible(versionOf(context.model, record, context.zone), observedAt);
+}
+
+/** True when folding may meet a tie, so that the ledger has to be asked for kin first. */
+export function mayTie(row: Row | null, seen: readonly Observation[]): boolean {
+  const announced = seen.filter((one): one is Announced => one.says === 'announced');
+  const versions = [
+    ...(row === null || row.deletedAt !== null ? [] : [row.version]),
+    ...announced.map((a) => a.version),
+  ];
+  const unordered = (a: Version, b: Version) => (compareVersions(a, b) ?? 0) === 0;
+  // Revived rows and rows made in between get an announced version, so pairs of versions cover every state.
+  return (
+    announced.length > 0 &&
+    versions.some((version, index) => versions.slice(index + 1).some((other) => unordered(version, other)))
+  );
+}

@@ -1,0 +1,14 @@
+/** Deliveries of the ledger as the rule wants them. */
+import type { Zone } from '../catalog/zone.ts';
+import { readAnnouncement } from '../intake/delivery.ts';
+import type { KinEntry } from '../intake/ledger.ts';
+import type { Kin } from './observation.ts';
+
+/** A ledger entry as kin. */
+export function kinOf(entry: KinEntry, zone: Zone): Kin {
+  return {
+    link: { from: entry.fromHash, to: entry.toHash },
+    version: entry.version === null ? null : { at: entry.version, order: zone.orderOf(entry.version) },
+    record: entry.body === null ? null : readAnnouncement(entry.body).current,
+  };
+}

@@ -1,0 +1,58 @@
+/** The whole catalogue: every known Flowlu model, by module and by name. */
+import { agile } from './agile.ts';
+import { calendar } from './calendar.ts';
+import { company } from './company.ts';
+import { core } from './core.ts';
+import { crm } from './crm.ts';
+import { customfields } from './customfields.ts';
+import { customlists } from './customlists.ts';
+import { fin } from './fin.ts';
+import { knowledgebase } from './knowledgebase.ts';
+import { loans } from './loans.ts';
+import { products } from './products.ts';
+import { st } from './st.ts';
+import { system } from './system.ts';
+import { task } from './task.ts';
+import { telephony } from './telephony.ts';
+import { timetracker } from './timetracker.ts';
+import type { Model, ModelDeclaration } from './types.ts';
+
+/** Declarations by module, then model, with their exact types. */
+export const catalog = {
+  agile,
+  calendar,
+  company,
+  core,
+  crm,
+  customfields,
+  customlists,
+  fin,
+  knowledgebase,
+  loans,
+  products,
+  st,
+  system,
+  task,
+  telephony,
+  timetracker,
+} as const;
+
+/** Every declared model, ordered by name. */
+export const models: readonly Model[] = Object.entries(catalog)
+  .flatMap(([module, declarations]) =>
+    Object.entries(declarations as Readonly<Record<string, ModelDeclaration>>).map(([model, declaration]) => ({
+      ...declaration,
+      module,
+      model,
+      name: `${module}.${model}`,
+      table: `${module}_${model}`,
+    })),
+  )
+  .sort((a, b) => (a.name < b.name ? -1 : 1));
+
+const byName: ReadonlyMap<string, Model> = new Map(models.map((model) => [model.name, model]));
+
+/** The model called `module.model`, or undefined where the catalogue does not know it. */
+export function findModel(name: string): Model | undefined {
+  return byName.get(name);
+}

@@ -1,0 +1,145 @@
+/**
+ * Records as Flowlu sends them, compared by what they mean.
+ *
+ * Flowlu spells one value in several ways (`1`, `"1"`, `true`; `VAT`, `vat`; null, `""`, `0000-00-00`), and which
+ * one comes depends on the path. Stored records keep the spelling; comparing, merging and hashing look through it.
+ */
+import { hash } from 'node:crypto';
+import { LosslessNumber } from 'lossless-json';
+import { isJsonObject, type Json, type JsonObject, stringifyJson } from '../json.ts';
+import type { FieldKind, Fields, Model } from './types.ts';
+
+/** What a record is compared by: the model's fields, or none of a model that the catalogue does not know. */
+export type Shape = Pick<Model, 'fields'>;
+
+/** A model without known fields. */
+export const UNKNOWN_SHAPE: Shape = { fields: {} };
+
+/** The value of a known field, however its name is spelt. */
+export function fieldValue(shape: Shape, record: JsonObject, name: string): Json | undefined {
+  return record[name] ?? recordFields(shape, record)[name];
+}
+
+/** The record under canonical keys: a known field in lower case, anything else as it came. */
+export function recordFields(shape: Shape, record: JsonObject): JsonObject {
+  if (!Object.keys(record).some((key) => canonicalKey(shape.fields, key) !== key)) return record;
+  const canonical: Record<string, Json> = {};
+  for (const [key, value] of Object.entries(record)) {
+    const name = canonicalKey(shape.fields, key);
+    // Both spellings at once: the exact one counts, unless it is empty.
+    if (name in canonical && (name !== key || isEmpty(value))) continue;
+    canonical[name] = value;
+  }
+  return canonical;
+}
+
+/** The stored record with everything that the patch knows; a key absent from the patch keeps its value. */
+export function mergeRecords(shape: Shape, base: JsonObject, patch: JsonObject): JsonObject {
+  const patched = new Set(Object.keys(patch).map((key) => canonicalKey(shape.fields, key)));
+  const kept = Object.entries(base).filter(([key]) => !patched.has(canonicalKey(shape.fields, key)));
+  return { ...Object.fromEntries(kept), ...patch };
+}
+
+/** True when everything in `part` stands in `whole` with the same meaning. An empty part tells nothing: false. */
+export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boolean {
+  const values = recordFields(shape, whole);
+  const entries = Object.entries(recordFields(shape, part));
+  return (
+    entries.length > 0 &&
+    entries.every(([name, value]) => {
+      const kind = shape.fields[name]?.kind;
+      return name in values && sameMeaning(meaning(kind, values[name] as Json), meaning(kind, value));
+    })
+  );
+}
+
+/** A 128-bit hash of what the record means, as a UUID: equal for two spellings of one content. */
+export function contentHash(shape: Shape, record: JsonObject): string {
+  const values = recordFields(shape, record);
+  const { names, prefix } = sortedKeys(Object.keys(values));
+  const meanings = names.map((name) => meaning(shape.fields[name]?.kind, values[name] as Json));
+  const digest = hash('sha256', prefix + stringifyJson(meanings), 'hex');
+  return `${digest.slice(0, 8)}-${digest.slice(8, 12)}-${digest.slice(12, 16)}-${digest.slice(16, 20)}-${digest.slice(20, 32)}`;
+}
+
+/** Rows of one page have the same keys in the same order, so the last answer nearly always serves again. */
+let lastKeys: readonly string[] = [];
+let lastSorted: { readonly names: readonly string[]; readonly prefix: string } = { names: [], prefix: '[]' };
+
+function sortedKeys(keys: readonly string[]): { readonly names: readonly string[]; readonly prefix: string } {
+  if (keys.length !== lastKeys.length || keys.some((key, index) => key !== lastKeys[index])) {
+    const names = [...keys].sort();
+    lastKeys = keys;
+    lastSorted = { names, prefix: JSON.stringify(names) };
+  }
+  return lastSorted;
+}
+
+/** One form for all spellings of a value of this kind. */
+function meaning(kind: FieldKind | undefined, value: Json): Json {
+  if (value instanceof LosslessNumber) return value.value;
+  if (kind === undefined || typeof value === 'object') return sortedDeep(value);
+  if (kind === 'text') return typeof value === 'number' ? String(value) : value;
+  const word = scalarWord(value);
+  return word === '' ? null : meaningOfWord(kind, word);
+}
+
+function scalarWord(value: boolean | number | string): string {
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  return typeof value === 'number' ? String(value) : value.trim();
+}
+
+function meaningOfWord(kind: FieldKind, word: string): string | null {
+  switch (kind) {
+    case 'link':
+      return word === '0' ? null : word;
+    case 'flag':
+      return word === 'true' ? '1' : word === 'false' ? '0' : word;
+    case 'decimal':
+      return word.includes('.') ? word.replace(/\.?0+$/, '') : word;
+    case 'date':
+    case 'datetime':
+    case 'unix':
+      return word === '0' || word.startsWith('0000-00-00') ? null : word;
+    default:
+      return word;
+  }
+}
+
+function sameMeaning(a: Json, b: Json): boolean {
+  return a === b || (typeof a === 'object' && typeof b === 'object' && stringifyJson(a) === stringifyJson(b));
+}
+
+/** Nested objects with their keys in order, since jsonb does not keep the order they came in. */
+function sortedDeep(value: Json): Json {
+  if (Array.isArray(value)) return value.map(sortedDeep);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sortedDeep(value[key] as Json)]),
+  );
+}
+
+function isEmpty(value: Json): boolean {
+  return value === null || value === '';
+}
+
+const canonicalKeys = new WeakMap<Fields, Map<string, string>>();
+/** Distinct keys remembered per model; custom fields make it more than the catalogue's. */
+const MAX_REMEMBERED_KEYS = 5_000;
+
+function canonicalKey(fields: Fields, key: string): string {
+  let known = canonicalKeys.get(fields);
+  if (known === undefined) {
+    known = new Map();
+    canonicalKeys.set(fields, known);
+  }
+  let name = known.get(key);
+  if (name === undefined) {
+    const lower = key.toLowerCase();
+    name = Object.hasOwn(fields, lower) ? lower : key;
+    if (known.size < MAX_REMEMBERED_KEYS) known.set(key, name);
+  }
+  return name;
+}

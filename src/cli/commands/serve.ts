@@ -1,0 +1,64 @@
+/** `serve`: receives webhooks, applies them and answers about itself, until it is told to stop. */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { drainPending } from '../../apply/drain.ts';
+import { ADVISED_SECRET_LENGTH } from '../../config.ts';
+import { UsageError } from '../errors.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { write } from '../output.ts';
+import { type CommandContext, runWithSession } from '../run.ts';
+import { createApp } from '../serve/app.ts';
+import { startLoop } from '../serve/loop.ts';
+import { listen } from '../serve/server.ts';
+import type { Session } from '../session.ts';
+
+/** How often deliveries that were recorded but not applied are looked for; they are rare. */
+const DRAIN_INTERVAL_MS = 5_000;
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('receive webhooks, apply them, and serve health, metrics and the status page')
+    .action(() =>
+      runWithSession({ name: 'serve', logTo: 'stdout', check: checkSecrets }, (session, context) =>
+        serve(session, context),
+      ),
+    );
+}
+
+function checkSecrets({ config }: CommandContext): void {
+  if (config.webhook.secrets.length > 0) return;
+  throw new UsageError(
+    'serve needs WEBHOOK_SECRET: anyone who knows the address could write into the mirror without it. ' +
+      'Make one with: openssl rand -hex 24',
+  );
+}
+
+async function serve(session: Session, { signal }: CommandContext): Promise<ExitCode> {
+  const { config, log, database, sql, context } = session;
+  const drain = startLoop({
+    name: 'applying pending deliveries',
+    intervalMs: DRAIN_INTERVAL_MS,
+    log,
+    signal,
+    work: (stop) => drainPending({ sql, context, log }, stop),
+  });
+  const app = createApp(session, { onPending: drain.wake, isStopping: () => signal.aborted });
+  const listener = await listen(app, config.http.host, config.http.port);
+  if (config.webhook.secrets.some((secret) => secret.length < ADVISED_SECRET_LENGTH)) {
+    log.warn(`a secret of WEBHOOK_SECRET is shorter than ${ADVISED_SECRET_LENGTH} characters and can be guessed`);
+  }
+  log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
+  // The password of the embedded server is for its user, and the log is not the place for it.
+  if (database.embedded) write(process.stderr, `PostgreSQL: ${database.url}\n`);
+
+  if (!signal.aborted) await once(signal, 'abort');
+  log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');
+  await listener.stop(config.http.shutdownGraceMs);
+  await Promise.race([
+    Promise.all([app.idle(), drain.ended]),
+    sleep(config.http.shutdownGraceMs, undefined, { ref: false }),
+  ]);
+  log.info('stopped');
+  return EXIT.done;
+}

@@ -1,0 +1,58 @@
+/** `status`: freshness, backlog, failed deliveries, last runs. */
+import { Command } from 'commander';
+import { readStatus, type StatusReport } from '../../status/report.ts';
+import { EXIT } from '../exit-codes.ts';
+import { formatCount, formatDuration, printJson, printLine, printTable } from '../output.ts';
+import { runWithSession } from '../run.ts';
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('show freshness, backlog, failed deliveries and the last runs')
+    .option('--json', 'print everything as JSON')
+    .action(({ json }: { json?: boolean }) =>
+      runWithSession({ name: 'status', logTo: 'stderr' }, async (session) => {
+        const report = await readStatus(session.sql);
+        if (json) printJson(report);
+        else printStatus(report);
+        return report.deliveries.failed > 0 ? EXIT.finding : EXIT.done;
+      }),
+    );
+}
+
+function printStatus({ deliveries, doubtful_rows, failed_deliveries, runs, models }: StatusReport): void {
+  printLine(
+    `Deliveries: ${formatCount(deliveries.total)} received, ${deliveries.pending} pending, ${deliveries.failed} failed, ` +
+      `${deliveries.rejected} rejected; last at ${deliveries.last_received_at ?? 'never'}`,
+  );
+  printLine(`Doubtful rows: ${formatCount(doubtful_rows)}`);
+  const filled = models.filter(({ rows, deleted_rows }) => rows + deleted_rows > 0);
+  printLine(`Models with rows: ${filled.length} of ${models.length}\n`);
+  printTable(filled, [
+    { header: 'model', value: (row) => row.model },
+    { header: 'rows', value: (row) => row.rows },
+    { header: 'deleted', value: (row) => row.deleted_rows },
+    { header: 'doubtful', value: (row) => row.doubtful_rows },
+    { header: 'last change', value: (row) => row.last_change_at },
+    { header: 'lag', value: (row) => (row.lag_seconds === null ? null : formatDuration(row.lag_seconds * 1_000)) },
+  ]);
+  if (failed_deliveries.length > 0) {
+    printLine('\nDeliveries that could not be applied');
+    printTable(failed_deliveries, [
+      { header: 'id', value: (row) => row.id },
+      { header: 'received', value: (row) => row.received_at },
+      { header: 'status', value: (row) => row.status },
+      { header: 'model', value: (row) => row.model },
+      { header: 'reason', value: (row) => row.reason },
+    ]);
+  }
+  if (runs.length > 0) {
+    printLine('\nLast runs');
+    printTable(runs, [
+      { header: 'id', value: (row) => row.id },
+      { header: 'kind', value: (row) => row.kind },
+      { header: 'status', value: (row) => row.status },
+      { header: 'started', value: (row) => row.started_at },
+      { header: 'finished', value: (row) => row.finished_at },
+    ]);
+  }
+}

@@ -1,0 +1,16 @@
+/** How a command ends. Scripts hold on to these numbers. */
+export const EXIT = {
+  /** Done as asked. */
+  done: 0,
+  /** Something failed; the message says what. */
+  failed: 1,
+  /** Wrong usage or configuration; nothing was done. */
+  usage: 2,
+  /** Finished, but a difference, a guard or an unhealthy check was found. */
+  finding: 3,
+  /** Interrupted by the user; the state is safe and the command can be repeated. */
+  interrupted: 130,
+} as const;
+
+/** One of the exit codes. */
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

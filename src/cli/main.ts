@@ -1,0 +1,33 @@
+/** The command line: names, flags and help of every command. What they do stands in `commands/`. */
+import { Command, CommanderError } from 'commander';
+import { settingsHelp } from '../config.ts';
+import { backfillCommand } from './commands/backfill.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { modelsCommand } from './commands/models.ts';
+import { serveCommand } from './commands/serve.ts';
+import { statusCommand } from './commands/status.ts';
+import { EXIT } from './exit-codes.ts';
+import { version } from './version.ts';
+
+const program = new Command('flowlu-mirror')
+  .description('Keeps a true copy of a Flowlu portal in PostgreSQL.')
+  .version(version)
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride()
+  .addHelpText(
+    'after',
+    () =>
+      `\n${settingsHelp()}\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 finished with findings, 130 interrupted.`,
+  );
+
+for (const command of [serveCommand(), backfillCommand(), statusCommand(), modelsCommand(), migrateCommand()]) {
+  program.addCommand(command.exitOverride());
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  // Commander has said what is wrong, or has printed the help that was asked for.
+  process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+}

@@ -1,0 +1,68 @@
+/** How every command runs: configuration, signals, session, exit code. */
+import { type Config, loadConfig } from '../config.ts';
+import { createRedactor, type Logger } from '../log.ts';
+import { exitCodeOf, InterruptedError } from './errors.ts';
+import type { ExitCode } from './exit-codes.ts';
+import { printError } from './output.ts';
+import { loggerFor, openSession, type Session } from './session.ts';
+
+export interface CommandContext {
+  readonly config: Config;
+  readonly log: Logger;
+  /** Aborts with `InterruptedError` when the user or the system asks to stop. */
+  readonly signal: AbortSignal;
+}
+
+export interface CommandOptions {
+  readonly name: string;
+  /** Where log lines go: results of commands that print some own stdout. */
+  readonly logTo: 'stdout' | 'stderr';
+  /** Refuses settings that the command cannot work with, before anything is started. */
+  readonly check?: (context: CommandContext) => void;
+}
+
+/** Runs a command to its exit code; errors become messages. A second signal ends the process at once. */
+export async function runCommand(
+  options: CommandOptions,
+  work: (context: CommandContext) => Promise<ExitCode>,
+): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort(new InterruptedError('stopped on request; what was written is safe, run the command again to go on'));
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  let redact = createRedactor([]);
+  try {
+    const config = loadConfig();
+    redact = createRedactor(config.secrets);
+    const context = { config, log: loggerFor(config, options.logTo), signal: stop.signal };
+    options.check?.(context);
+    process.exitCode = await work(context);
+  } catch (error) {
+    printError(redact(messageOf(error)));
+    process.exitCode = exitCodeOf(error);
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+/** Runs a command that needs the database. */
+export function runWithSession(
+  options: CommandOptions,
+  work: (session: Session, context: CommandContext) => Promise<ExitCode>,
+): Promise<void> {
+  return runCommand(options, async (context) => {
+    const session = await openSession(context.config, { ...context, command: options.name });
+    try {
+      return await work(session, context);
+    } finally {
+      await session.close();
+    }
+  });
+}
+
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
+}

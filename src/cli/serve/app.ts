@@ -1,0 +1,85 @@
+/** The HTTP application of `serve`: intake, health, metrics and status under one roof. */
+import { Hono } from 'hono';
+import { routePath } from 'hono/route';
+import { receive } from '../../apply/receive.ts';
+import { createBatcher } from '../../intake/batcher.ts';
+import type { Accepted } from '../../intake/delivery.ts';
+import { intakeRoutes } from '../../intake/route.ts';
+import { statusRoutes } from '../../status/routes.ts';
+import type { Session } from '../session.ts';
+import { version } from '../version.ts';
+
+/** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again. */
+const MAX_QUEUED = 2_000;
+const MAX_BATCH = 200;
+const LANES = 2;
+/** Shorter than what senders are known to wait. */
+const COMMIT_TIMEOUT_MS = 8_000;
+
+export interface ServiceApp {
+  readonly fetch: Hono['fetch'];
+  /** Resolves when every accepted delivery has been answered. */
+  idle(): Promise<void>;
+}
+
+/** Puts the routes together. */
+export function createApp(
+  session: Session,
+  events: { readonly onPending: () => void; readonly isStopping: () => boolean },
+): ServiceApp {
+  const { config, log, metrics, sql, context } = session;
+  const batcher = createBatcher<Accepted>({
+    maxQueued: MAX_QUEUED,
+    maxBatch: MAX_BATCH,
+    lanes: LANES,
+    keyOf: ({ announcement }) =>
+      announcement === null ? '' : `${announcement.module}.${announcement.model}:${announcement.entityId}`,
+    onBatch: (size, queued) => {
+      metrics.intakeBatchSize.observe(size);
+      metrics.intakeQueueLength.set(queued);
+    },
+    flush: async (batch) => {
+      const done = metrics.applyDuration.startTimer();
+      try {
+        return await receive(batch, {
+          sql,
+          context,
+          log,
+          onRecorded: ({ decision, status }) => metrics.deliveriesApplied.inc({ decision: decision ?? status }),
+          onPending: events.onPending,
+        });
+      } finally {
+        done();
+      }
+    },
+  });
+
+  const app = new Hono();
+  app.use(async (context, next) => {
+    const started = performance.now();
+    await next();
+    const labels = { route: routePath(context, -1), status: String(context.res.status) };
+    metrics.httpRequestDuration.observe(labels, (performance.now() - started) / 1_000);
+  });
+  app.route(
+    '/',
+    intakeRoutes({
+      secrets: config.webhook.secrets,
+      bodyLimitBytes: config.webhook.bodyLimitBytes,
+      timeoutMs: COMMIT_TIMEOUT_MS,
+      record: (accepted) => batcher.add(accepted),
+      log,
+      onAnswer: (status) => metrics.deliveriesReceived.inc({ status }),
+    }),
+  );
+  app.route(
+    '/',
+    statusRoutes({ sql, metrics, log, version, token: config.http.statusToken, isStopping: events.isStopping }),
+  );
+  app.notFound((context) => context.json({ error: 'nothing here' }, 404));
+  app.onError((error, context) => {
+    log.error({ err: error }, 'a request failed');
+    return context.json({ error: 'internal error' }, 500);
+  });
+  return { fetch: app.fetch, idle: () => batcher.idle() };
+}

@@ -1,0 +1,147 @@
+/** What a command works with: the configuration brought to life, and its orderly end. */
+import { hostname } from 'node:os';
+import type { DeliveryContext } from '../apply/deliveries.ts';
+import { findModel, models } from '../catalog/index.ts';
+import { MICROS_PER_MS } from '../catalog/instant.ts';
+import type { Model } from '../catalog/types.ts';
+import { createZone } from '../catalog/zone.ts';
+import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
+import { takeSlot } from '../db/budget.ts';
+import { connect, type Sql } from '../db/connection.ts';
+import { migrate, schemaState } from '../db/migrate.ts';
+import { type OpenDatabase, openDatabase } from '../db/open.ts';
+import { claimPortal } from '../db/portal.ts';
+import { createClient, type FlowluClient } from '../flowlu/client.ts';
+import { sleep } from '../flowlu/wait.ts';
+import { createLogger, type Logger } from '../log.ts';
+import { createMetrics, type Metrics } from '../metrics.ts';
+import { UsageError } from './errors.ts';
+import { version } from './version.ts';
+
+export interface Session {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly database: OpenDatabase;
+  readonly sql: Sql;
+  readonly context: DeliveryContext;
+  /** Models that the settings mirror. */
+  readonly models: readonly Model[];
+  /** Names this process in journals and leases. */
+  readonly holder: string;
+  close(): Promise<void>;
+}
+
+/** Opens the database, brings its schema up to date and prepares what every command needs. */
+export async function openSession(
+  config: Config,
+  options: { readonly log: Logger; readonly signal: AbortSignal; readonly command: string },
+): Promise<Session> {
+  const { log, signal, command } = options;
+  const unknown = unknownModels(config.flowlu.models, names);
+  if (unknown.length > 0)
+    log.warn({ patterns: unknown }, 'FLOWLU_MODELS names models that the catalogue does not know');
+  const database = await openDatabase({
+    url: config.database.url ?? undefined,
+    embeddedDirectory: config.database.dataDir,
+    log,
+    signal,
+  });
+  const sql = connect(database.url, { applicationName: `flowlu-mirror ${command}`, max: config.database.pool });
+  const close = async () => {
+    await sql.end({ timeout: 5 });
+    await database.close();
+  };
+  try {
+    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const metrics = createMetrics();
+  return {
+    config,
+    log,
+    metrics,
+    database,
+    sql,
+    context: contextOf(config, metrics),
+    models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
+    holder: `${hostname()}:${process.pid}`,
+    close,
+  };
+}
+
+const names = models.map(({ name }) => name);
+
+function contextOf(config: Config, metrics: Metrics): DeliveryContext {
+  return {
+    zone: createZone(config.flowlu.timezone),
+    settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
+    onMisfit: (model) =>
+      metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
+    shelfOf(module, model) {
+      const name = `${module}.${model}`;
+      return matchesModel(config.flowlu.models, name) ? { name, model: findModel(name) ?? null } : null;
+    },
+  };
+}
+
+/**
+ * The client for the portal's API, within the budget that all processes on this database share.
+ * @throws UsageError when the settings name no key; OtherPortalError when the database mirrors another portal.
+ */
+export async function openClient(session: Session): Promise<FlowluClient> {
+  const { baseUrl, apiKey, requestsPerSecond } = session.config.flowlu;
+  if (apiKey === null || baseUrl === null) {
+    throw new UsageError(
+      'this command reads the Flowlu API: set FLOWLU_COMPANY and FLOWLU_API_KEY. Without them the mirror lives on webhooks alone.',
+    );
+  }
+  await claimPortal(session.sql, baseUrl);
+  const { metrics } = session;
+  return createClient({
+    baseUrl,
+    apiKey,
+    pace: {
+      async take(signal) {
+        const slot = await takeSlot(session.sql, requestsPerSecond);
+        if (slot.wait_ms > 0) await sleep(slot.wait_ms, signal);
+        return slot.at;
+      },
+    },
+    onRequest: ({ method, outcome, duration_ms, attempt }) => {
+      metrics.apiRequests.inc({ method, outcome });
+      metrics.apiRequestDuration.observe(duration_ms / 1_000);
+      if (attempt > 1) metrics.apiRetries.inc();
+    },
+  });
+}
+
+/**
+ * The mirrored models that the words on the command line choose; all of them when there are none.
+ * @throws UsageError for a word that chooses nothing.
+ */
+export function chooseModels(session: Session, words: readonly string[]): readonly Model[] {
+  if (words.length === 0) return session.models;
+  const patterns = parseModelPatterns(words);
+  const unknown = unknownModels(
+    patterns,
+    session.models.map(({ name }) => name),
+  );
+  if (unknown.length > 0) {
+    throw new UsageError(`no mirrored model is called ${unknown.join(', ')}; \`flowlu-mirror models\` lists them`);
+  }
+  return session.models.filter(({ name }) => matchesModel(patterns, name));
+}
+
+/** The logger of a command: stdout belongs to results, so commands that print some log to stderr. */
+export function loggerFor(config: Config, destination: 'stdout' | 'stderr'): Logger {
+  const { logLevel, secrets } = config;
+  return createLogger({
+    level: logLevel,
+    version,
+    secrets,
+    ...(destination === 'stderr' && { stream: process.stderr }),
+  });
+}

@@ -1,0 +1,153 @@
+/** The one way to reach PostgreSQL. */
+import postgres from 'postgres';
+import { type Json, parseJson, stringifyJson } from '../json.ts';
+import { openSocket } from './socket.ts';
+import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
+
+export { errorCode, isConnectionError, isRetryable } from './errors.ts';
+export { DatabaseUrlError, redactUrl } from './url.ts';
+
+/** A pool of connections. */
+export type Sql = postgres.Sql;
+/** A connection inside a transaction. */
+export type Transaction = postgres.TransactionSql;
+/** What both can do: run statements. */
+export type Queryable = Sql | Transaction;
+
+export interface ConnectOptions {
+  /** How the connections show in `pg_stat_activity`; begin it with `flowlu-mirror`. */
+  readonly applicationName: string;
+  /** Most connections at a time. Defaults to 10. */
+  readonly max?: number;
+  /** How long a connection may take to open, in seconds. Defaults to 10. */
+  readonly connectTimeoutSeconds?: number;
+  /** Closes a connection that nobody has used for so long, in seconds. Defaults to never. */
+  readonly idleTimeoutSeconds?: number;
+  /** Closes every connection after so long, in seconds; 0 never does. Defaults to 30 to 60 minutes. */
+  readonly maxLifetimeSeconds?: number;
+  /** Called whenever a connection has closed, for whatever reason. */
+  readonly onClose?: () => void;
+}
+
+/**
+ * How values come and go where the driver's habits would lose something:
+ * - `json`, `jsonb`: exact numbers survive (see json.ts); a string parameter is JSON text and passes as it stands.
+ * - `date`: `YYYY-MM-DD` text both ways, since a `Date` would drag a time zone in.
+ * - `timestamp`, `timestamptz`: read as `Date`; a string parameter passes as it stands and keeps its microseconds.
+ * - `int8`, `numeric` stay strings, as the driver has them.
+ */
+const types = {
+  json: {
+    to: 114,
+    from: [114, 3802],
+    serialize: (value: unknown) => (typeof value === 'string' ? value : stringifyJson(value as Json)),
+    parse: (text: string) => parseJson(text),
+  },
+  day: { to: 1082, from: [1082], serialize: String, parse: (text: string) => text },
+  date: {
+    to: 1184,
+    from: [1114, 1184],
+    serialize: (value: unknown) => (value instanceof Date ? value.toISOString() : String(value)),
+    parse: (text: string) => new Date(text),
+  },
+};
+
+/** How long `end` waits for statements under way, unless it is told otherwise. */
+const END_MAX_SECONDS = 5;
+
+/**
+ * Opens a pool; it connects when it is first used. Nothing it does needs a session of its own, so a
+ * transaction pooler may stand in between: limits are set per transaction (see `transaction`), never
+ * with the connection. Do not wrap the pool in drizzle's query builder, which changes its types.
+ * @throws DatabaseUrlError when the URL is none; its message does not repeat it.
+ */
+export function connect(url: string, options: ConnectOptions): Sql {
+  const target = driverUrl(url);
+  const settings: postgres.Options<Record<string, postgres.PostgresType>> = {
+    max: options.max ?? 10,
+    connect_timeout: options.connectTimeoutSeconds ?? 10,
+    connection: { application_name: options.applicationName },
+    onnotice: () => {},
+    types,
+  };
+  if (options.idleTimeoutSeconds !== undefined) settings.idle_timeout = options.idleTimeoutSeconds;
+  if (options.maxLifetimeSeconds !== undefined) settings.max_lifetime = options.maxLifetimeSeconds;
+  const { onClose } = options;
+  if (onClose !== undefined) settings.onclose = () => onClose();
+  // Between several hosts the driver chooses by itself, which it cannot with sockets of ours.
+  const driverOptions = hasSeveralHosts(target) ? settings : { ...settings, socket: openSocket };
+  try {
+    const sql = postgres(target, driverOptions) as unknown as Sql;
+    const { end } = sql;
+    // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
+    return Object.assign(sql, { end: (limit?: { timeout?: number }) => end({ timeout: END_MAX_SECONDS, ...limit }) });
+  } catch {
+    // The driver's own error may hold the whole URL; it is not passed on.
+    throw new DatabaseUrlError('the connection string cannot be used: check its host, port and parameters');
+  }
+}
+
+export interface TransactionOptions {
+  /** Longest time for one statement. Defaults to 30 s. */
+  readonly statementTimeoutMs?: number;
+  /** Longest wait for one lock. Defaults to 10 s. */
+  readonly lockTimeoutMs?: number;
+  /** Refuses writes. Defaults to false. */
+  readonly readOnly?: boolean;
+}
+
+/**
+ * Runs `work` in a transaction whose statements and lock waits are bounded; both limits end with it.
+ * Costs no round trip of its own: the limits travel with the first statement.
+ */
+export async function transaction<T>(
+  sql: Sql,
+  options: TransactionOptions,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  const { statementTimeoutMs = 30_000, lockTimeoutMs = 10_000, readOnly = false } = options;
+  const result = await sql.begin(readOnly ? 'read only' : 'read write', async (tx) => {
+    const limits = tx
+      .unsafe(
+        `set local statement_timeout = ${Math.trunc(statementTimeoutMs)}; set local lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
+      )
+      // A statement is sent when it is awaited; this one must be ahead of the first of `work`.
+      .execute();
+    const [outcome] = await Promise.all([work(tx), limits]);
+    return { outcome };
+  });
+  return result.outcome;
+}
+
+/**
+ * Awaits one statement outside a transaction, but no longer than `timeoutMs`; then, or when the signal
+ * fires, it is cancelled on the server and the promise rejects with the signal's reason.
+ */
+export async function within<T extends readonly postgres.MaybeRow[]>(
+  query: postgres.PendingQuery<T>,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<postgres.RowList<T>> {
+  const limit = AbortSignal.timeout(timeoutMs);
+  const stop = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+  stop.throwIfAborted(); // The statement is sent only when it is awaited.
+  let onAbort = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      cancel(query);
+      reject(stop.reason);
+    };
+    stop.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([query, stopped]);
+  } finally {
+    stop.removeEventListener('abort', onAbort);
+  }
+}
+
+/** As `query.cancel()`, which however lets a failure to reach the server go unhandled, and so end the process. */
+function cancel(query: object): void {
+  const { canceller } = query as { canceller?: (query: object) => Promise<unknown> };
+  canceller?.(query)?.catch(() => {});
+}

@@ -1,0 +1,56 @@
+/** The role that analysts are given: reads the mirror, nothing else. */
+import { errorCode, type Transaction } from './connection.ts';
+
+const READER = 'flowlu_reader';
+
+/** All that the role needs; `owner` is who will own the tables to come. */
+const grants = (owner: string) => `grant usage on schema flowlu, flowlu_live to ${READER};
+grant select on all tables in schema flowlu, flowlu_live to ${READER};
+alter default privileges for role ${owner} in schema flowlu, flowlu_live grant select on tables to ${READER};`;
+
+/** Raised by the server when another database of the cluster made the role a moment ago. */
+const ALREADY_THERE = ['42710', '23505'];
+
+/**
+ * Makes sure of the role and of its rights, and writes nothing where they are in place.
+ * @returns null, or, where our role may not create roles, the SQL for an administrator.
+ */
+export async function applyRoles(tx: Transaction): Promise<string | null> {
+  if (!(await createReader(tx))) {
+    const [us] = await tx<{ name: string }[]>`select quote_ident(current_user) as name`;
+    return `create role ${READER} nologin;\n${grants(us?.name ?? 'current_user')}`;
+  }
+  const [check] = await tx<{ missing: boolean }[]>`
+    select not (
+      has_schema_privilege(${READER}, 'flowlu', 'usage') and has_schema_privilege(${READER}, 'flowlu_live', 'usage')
+    ) or exists (
+      select from pg_class
+      where relnamespace in ('flowlu'::regnamespace, 'flowlu_live'::regnamespace) and relkind in ('r', 'v')
+        and not has_table_privilege(${READER}, oid, 'select')
+    ) or 2 <> (
+      select count(*) from pg_default_acl, aclexplode(defaclacl) as acl
+      where defaclrole = (select oid from pg_roles where rolname = current_user)
+        and defaclnamespace in ('flowlu'::regnamespace, 'flowlu_live'::regnamespace)
+        and acl.grantee = (select oid from pg_roles where rolname = ${READER}) and acl.privilege_type = 'SELECT'
+    ) as missing`;
+  if (check?.missing !== false) await tx.unsafe(grants('current_user'));
+  return null;
+}
+
+/** False where the role is missing and we may not create it. */
+async function createReader(tx: Transaction): Promise<boolean> {
+  const [found] = await tx<{ present: boolean }[]>`
+    select exists (select from pg_roles where rolname = ${READER}) as present`;
+  if (found?.present === true) return true;
+  try {
+    await tx.savepoint(async (inner) => {
+      await inner.unsafe(`create role ${READER} nologin`);
+    });
+    return true;
+  } catch (error) {
+    const code = errorCode(error) ?? '';
+    if (ALREADY_THERE.includes(code)) return true;
+    if (code === '42501') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,156 @@
+/** The ledger: what was delivered, what is doubtful, how far each reading came. */
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgSchema,
+  primaryKey,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+/** Schema of the ledger; analysts have no business there. */
+export const sync = pgSchema('sync');
+
+const big = (name: string) => bigint(name, { mode: 'bigint' });
+const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+const now = sql`clock_timestamp()`;
+const counter = (name: string) => big(name).notNull().default(sql`0`);
+
+/** Every webhook delivery, in the order of arrival, with its original text. */
+export const deliveries = sync.table(
+  'deliveries',
+  {
+    id: big('id').primaryKey().generatedAlwaysAsIdentity(),
+    received_at: instant('received_at').notNull().default(now),
+    status: text('status').$type<'pending' | 'applied' | 'skipped' | 'failed' | 'rejected'>().notNull(),
+    module: text('module'),
+    model: text('model'),
+    action: text('action'),
+    entity_id: big('entity_id'),
+    version: instant('version'),
+    from_hash: uuid('from_hash'),
+    to_hash: uuid('to_hash'),
+    body: text('body').notNull(),
+    decision: text('decision'),
+    reason: text('reason'),
+    attempts: integer('attempts').notNull().default(0),
+    applied_at: instant('applied_at'),
+  },
+  (t) => [
+    check('deliveries_status', sql`${t.status} in ('pending', 'applied', 'skipped', 'failed', 'rejected')`),
+    index('deliveries_entity').on(t.module, t.model, t.entity_id, t.id),
+    index('deliveries_open').on(t.id).where(sql`${t.status} in ('pending', 'failed')`),
+    // A plain b-tree, not brin: the PostgreSQL-compatible distributed servers lack the latter.
+    index('deliveries_received_at').on(t.received_at),
+  ],
+);
+
+/** Rows that the rules could not decide and that a reading of `get/{id}` will settle. */
+export const doubtful = sync.table(
+  'doubtful',
+  {
+    model: text('model').notNull(),
+    entity_id: big('entity_id').notNull(),
+    reason: text('reason').notNull(),
+    since: instant('since').notNull().default(now),
+    attempts: integer('attempts').notNull().default(0),
+    next_attempt_at: instant('next_attempt_at').notNull().default(now),
+    last_error: text('last_error'),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.entity_id] }), index('doubtful_next_attempt_at').on(t.next_attempt_at)],
+);
+
+/** The newest complete listing of each model, finished or under way: where it stands and what it did. */
+export const listings = sync.table(
+  'listings',
+  {
+    model: text('model').notNull(),
+    kind: text('kind').$type<'backfill' | 'sweep'>().notNull(),
+    run_id: big('run_id'),
+    started_at: instant('started_at').notNull(),
+    fence: instant('fence'),
+    mode: text('mode').$type<'keyset' | 'pages'>(),
+    last_id: big('last_id'),
+    page: integer('page'),
+    total: big('total'),
+    rows_read: counter('rows_read'),
+    rows_written: counter('rows_written'),
+    rows_unchanged: counter('rows_unchanged'),
+    requests: counter('requests'),
+    finished_at: instant('finished_at'),
+    outcome: text('outcome').$type<'complete' | 'incomplete' | 'skipped' | 'failed'>(),
+    reason: text('reason'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.model, t.kind] }),
+    check('listings_kind', sql`${t.kind} in ('backfill', 'sweep')`),
+    check('listings_mode', sql`${t.mode} in ('keyset', 'pages')`),
+    check('listings_outcome', sql`${t.outcome} in ('complete', 'incomplete', 'skipped', 'failed')`),
+  ],
+);
+
+/** How far incremental reading came, per model. */
+export const watermarks = sync.table('watermarks', {
+  model: text('model').primaryKey(),
+  watermark: instant('watermark'),
+  strategy: text('strategy'),
+  strategy_checked_at: instant('strategy_checked_at'),
+  last_reconciled_at: instant('last_reconciled_at'),
+  last_error: text('last_error'),
+});
+
+/** Backfills, reconciliations, sweeps and verifications, with their outcome. */
+export const runs = sync.table(
+  'runs',
+  {
+    id: big('id').primaryKey().generatedAlwaysAsIdentity(),
+    kind: text('kind').notNull(),
+    started_at: instant('started_at').notNull().default(now),
+    finished_at: instant('finished_at'),
+    status: text('status').$type<'running' | 'done' | 'failed' | 'interrupted' | 'differences'>().notNull(),
+    summary: jsonb('summary'),
+    holder: text('holder'),
+  },
+  (t) => [check('runs_status', sql`${t.status} in ('running', 'done', 'failed', 'interrupted', 'differences')`)],
+);
+
+/** One row: when the next API request may be sent, for all replicas together. */
+export const apiBudget = sync.table(
+  'api_budget',
+  {
+    id: boolean('id').primaryKey().default(true),
+    next_slot_at: instant('next_slot_at').notNull(),
+  },
+  (t) => [check('api_budget_single', sql`${t.id}`)],
+);
+
+/** Who does the work that only one replica may do, and until when. */
+export const leases = sync.table('leases', {
+  name: text('name').primaryKey(),
+  holder: text('holder').notNull(),
+  expires_at: instant('expires_at').notNull(),
+});
+
+/** Facts about this mirror, such as the portal it belongs to. */
+export const settings = sync.table('settings', {
+  key: text('key').primaryKey(),
+  value: jsonb('value').notNull(),
+});
+
+/** One line on each ledger table, for people who look in with psql. */
+export const syncTableDocs: Readonly<Record<string, string>> = {
+  deliveries: 'Every webhook delivery in order of arrival, with its original text and what became of it',
+  doubtful: 'Rows that the merge rules could not decide; a reading of the record through the API settles them',
+  listings: 'Newest complete listing of each model, finished or under way, with its position and counts',
+  watermarks: 'How far incremental reading came, per model',
+  runs: 'Backfills, reconciliations, sweeps and verifications, with their outcome',
+  api_budget: 'When the next API request may be sent, for all replicas together',
+  leases: 'Who does the work that only one replica may do, and until when',
+  settings: 'Facts about this mirror, such as the portal it belongs to',
+};

@@ -1,0 +1,29 @@
+/** The socket below a connection, with one failure made visible that the driver would chase for ever. */
+import { Socket } from 'node:net';
+
+/** What the driver knows about where to connect. */
+interface Address {
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+  readonly path?: string | false;
+}
+
+/** A request to cancel a statement is answered by closing the connection, and is exactly this long. */
+const CANCEL_REQUEST_BYTES = 16;
+
+/**
+ * Begins to connect. Proxies in front of a database that is away accept a connection and close it at
+ * once; the driver takes that for a reason to connect again, without pause or end, and its caller waits
+ * for ever. Here it becomes an error like a refused connection.
+ */
+export function openSocket({ host, port, path }: Address): Socket {
+  const target = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 };
+  // The driver reads both: for its messages, and for the name that the server's certificate must bear.
+  const socket = Object.assign(new Socket(), target);
+  socket.once('end', () => {
+    if (socket.bytesRead > 0 || socket.bytesWritten === CANCEL_REQUEST_BYTES) return;
+    const error = new Error(`${target.host}:${target.port} closed the connection without an answer`);
+    socket.destroy(Object.assign(error, { code: 'ECONNRESET' }));
+  });
+  return path ? socket.connect(path) : socket.connect(target);
+}

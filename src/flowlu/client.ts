@@ -1,0 +1,230 @@
+/** The Flowlu API, read-only: paced, bounded, retried where that can help, and silent about its key. */
+import pRetry from 'p-retry';
+import type { Json, JsonObject } from '../json.ts';
+import { recordOf, responseOf, rowsOf } from './envelope.ts';
+import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
+import { httpGet } from './http.ts';
+import type { Micros, Pace } from './pace.ts';
+import { redactor } from './redact.ts';
+import {
+  checkedBaseUrl,
+  getPath,
+  isFiltered,
+  type ListedModel,
+  type ListQuery,
+  listParams,
+  listPath,
+  type ModelPath,
+} from './url.ts';
+import { sleep } from './wait.ts';
+
+/** One page of a list. */
+export interface ListAnswer {
+  readonly items: readonly JsonObject[];
+  /** Rows that match the filters, or null where the portal does not say. A claim of the portal's, sometimes wrong. */
+  readonly total: number | null;
+  /** False when the answer's form hides in which order the portal sent the rows. */
+  readonly ordered: boolean;
+  /** Moment not later than the sending of the attempt that succeeded. */
+  readonly observedAt: Micros;
+  /** Requests spent, failed attempts included. */
+  readonly requests: number;
+}
+
+/** One record. */
+export interface GetAnswer {
+  readonly record: JsonObject;
+  /** Moment not later than the sending of the attempt that succeeded. */
+  readonly observedAt: Micros;
+  /** Requests spent, failed attempts included. */
+  readonly requests: number;
+}
+
+export interface FlowluClient {
+  /**
+   * Reads one page.
+   * @throws FlowluError; RangeError for an impossible query; the signal's reason.
+   */
+  list(model: ListedModel, query: ListQuery, signal: AbortSignal): Promise<ListAnswer>;
+  /**
+   * Reads one record.
+   * @throws NotFoundError when the portal says that it does not exist; FlowluError; RangeError for an id that is not
+   *   all digits; the signal's reason.
+   */
+  get(model: ModelPath, id: string, signal: AbortSignal): Promise<GetAnswer>;
+}
+
+/** One attempt, for logs and metrics. Never holds the key. */
+export interface RequestEvent {
+  /** `module.model`. */
+  readonly model: string;
+  readonly method: 'list' | 'get';
+  /** HTTP status, or null when no response came. */
+  readonly status: number | null;
+  /** From sending to the last byte read; waiting for a slot not included. */
+  readonly duration_ms: number;
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly outcome: 'ok' | 'aborted' | FlowluErrorKind;
+}
+
+/** How failures are repeated: waits of 1, 2, 4 … times `baseMs`, each lengthened at random up to twofold. */
+export interface RetryOptions {
+  /** Requests per call at most, the first included. */
+  readonly attempts?: number;
+  readonly baseMs?: number;
+  /** Bound on one wait. */
+  readonly maxWaitMs?: number;
+  /** Bound on what a Retry-After header can ask for. */
+  readonly maxRetryAfterMs?: number;
+  /** After this long no further attempt is begun. */
+  readonly totalMs?: number;
+}
+
+export interface ClientOptions {
+  /** Up to and including `/module`. */
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  readonly pace: Pace;
+  /** Bound on one attempt, body included. */
+  readonly timeoutMs?: number;
+  readonly maxBodyBytes?: number;
+  readonly retry?: RetryOptions;
+  /** Called after each attempt; must not throw. */
+  readonly onRequest?: (event: RequestEvent) => void;
+  readonly fetch?: typeof fetch;
+}
+
+const MIB = 2 ** 20;
+
+interface Call<T> {
+  readonly model: ModelPath;
+  readonly method: 'list' | 'get';
+  readonly path: string;
+  readonly params: URLSearchParams;
+  readonly decode: (response: Json, what: string) => T;
+}
+
+interface Outcome<T> {
+  readonly value: T;
+  readonly observedAt: Micros;
+  readonly requests: number;
+}
+
+/**
+ * A client for one portal and key.
+ * @throws TypeError for a base URL or key that cannot work.
+ */
+export function createClient(options: ClientOptions): FlowluClient {
+  const { apiKey, pace, onRequest } = options;
+  if (apiKey.trim() === '') throw new TypeError('the API key is empty');
+  const baseUrl = checkedBaseUrl(options.baseUrl);
+  const redact = redactor(apiKey);
+  const http = {
+    fetch: options.fetch ?? fetch,
+    timeoutMs: options.timeoutMs ?? 30_000,
+    maxBodyBytes: options.maxBodyBytes ?? 64 * MIB,
+    redact,
+  };
+  const {
+    attempts = 6,
+    baseMs = 1000,
+    maxWaitMs = 60_000,
+    maxRetryAfterMs = 60_000,
+    totalMs = 300_000,
+  } = options.retry ?? {};
+  /** The portal asked to be left alone until then; it means the account, so every call of this client waits. */
+  let holdUntilMs = 0;
+
+  async function attemptOnce<T>(call: Call<T>, attempt: number, signal: AbortSignal): Promise<Outcome<T>> {
+    await sleep(holdUntilMs - performance.now(), signal);
+    const observedAt = await pace.take(signal);
+    const what = `GET ${call.path}`;
+    const sentMs = performance.now();
+    let status: number | null = null;
+    let outcome: RequestEvent['outcome'] = 'aborted';
+    try {
+      const answer = await httpGet(`${call.path}?${withKey(call.params, apiKey)}`, what, http, signal);
+      status = answer.status;
+      const value = call.decode(responseOf(answer, what, redact), what);
+      outcome = 'ok';
+      return { value, observedAt, requests: attempt };
+    } catch (error) {
+      if (!(error instanceof FlowluError)) throw error;
+      outcome = error.kind;
+      status ??= error.status;
+      if (error.retryAfterMs !== null) {
+        holdUntilMs = Math.max(holdUntilMs, performance.now() + Math.min(error.retryAfterMs, maxRetryAfterMs));
+      }
+      if (error.kind === 'not_found' && call.method === 'get') {
+        throw new NotFoundError(error.message, observedAt, { status: error.status, code: error.code });
+      }
+      throw error;
+    } finally {
+      const duration_ms = performance.now() - sentMs;
+      onRequest?.({ model: call.model.name, method: call.method, status, duration_ms, attempt, outcome });
+    }
+  }
+
+  async function send<T>(call: Call<T>, signal: AbortSignal): Promise<Outcome<T>> {
+    const failures = new Map<FlowluErrorKind, number>();
+    const mayRepeat = (error: Error): boolean => {
+      if (!(error instanceof FlowluError)) return false;
+      const times = (failures.get(error.kind) ?? 0) + 1;
+      failures.set(error.kind, times);
+      return times <= error.maxRetries;
+    };
+    try {
+      return await pRetry((attempt) => attemptOnce(call, attempt, signal), {
+        retries: attempts - 1,
+        minTimeout: baseMs,
+        maxTimeout: maxWaitMs,
+        maxRetryTime: totalMs,
+        randomize: true,
+        signal,
+        shouldRetry: ({ error }) => mayRepeat(error),
+      });
+    } catch (error) {
+      // The retry library replaces reasons that are no Error; the caller is to see its own.
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  return {
+    async list(model, query, signal) {
+      const params = listParams(model, query);
+      const filtered = isFiltered(params);
+      const { value, observedAt, requests } = await send(
+        {
+          model,
+          method: 'list',
+          path: listPath(baseUrl, model),
+          params,
+          decode: (response, what) => rowsOf(response, filtered, what),
+        },
+        signal,
+      );
+      return { ...value, observedAt, requests };
+    },
+    async get(model, id, signal) {
+      const { value, observedAt, requests } = await send(
+        {
+          model,
+          method: 'get',
+          path: getPath(baseUrl, model, id),
+          params: new URLSearchParams(),
+          decode: (response, what) => recordOf(response, id, what),
+        },
+        signal,
+      );
+      return { record: value, observedAt, requests };
+    },
+  };
+}
+
+function withKey(params: URLSearchParams, apiKey: string): URLSearchParams {
+  const all = new URLSearchParams(params);
+  all.set('api_key', apiKey);
+  return all;
+}

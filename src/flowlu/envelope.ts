@@ -1,0 +1,192 @@
+/** From an HTTP answer to what Flowlu said: a response, or an error with its meaning. */
+import { isJsonObject, type Json, type JsonObject, parseJson } from '../json.ts';
+import { FlowluError, type FlowluErrorKind } from './errors.ts';
+import type { HttpAnswer } from './http.ts';
+import { idOf } from './id.ts';
+import type { Redact } from './redact.ts';
+
+/** The rows of one list answer. */
+export interface ListedRows {
+  readonly items: readonly JsonObject[];
+  /** Rows that match the filters, or null where the portal does not say. */
+  readonly total: number | null;
+  /** False when the answer's form hides in which order the portal sent the rows. */
+  readonly ordered: boolean;
+}
+
+const MAX_MESSAGE_LENGTH = 300;
+const THROTTLED = /too many requests|request rate|rate limit|requests? per second|throttl/i;
+const DENIED = /denied|forbidden|permission|not allowed|no (access|rights)/i;
+const HOST = 'is this the address of a Flowlu API, with the right company sub-domain?';
+
+/**
+ * The `response` of an answer.
+ * @param what the request as errors name it.
+ * @throws FlowluError for everything that is not a proper response; `not_found` only for error 20.
+ */
+export function responseOf(answer: HttpAnswer, what: string, redact: Redact): Json {
+  const { status, retryAfterMs } = answer;
+  const fail = (kind: FlowluErrorKind, text: string, more: { code?: number | null; garbled?: boolean } = {}) =>
+    new FlowluError(kind, `${what}: ${redact(text).slice(0, MAX_MESSAGE_LENGTH)}`, { status, retryAfterMs, ...more });
+
+  const body = tryParse(answer.text);
+  const error = isJsonObject(body) && isSet(body.error) ? readError(body) : null;
+  const said = error === null ? '' : ` (${error.message})`;
+
+  if (status >= 300 && status < 400) throw fail('protocol', `HTTP ${status} to ${originOf(answer.location)}; ${HOST}`);
+  const outranking = kindOfFailingServer(status);
+  if (outranking) throw fail(outranking, `HTTP ${status}${said}`, { code: error?.code ?? null });
+  if (error) throw fail(kindOf(error, status), explain(error), { code: error.code });
+  if (status < 200 || status >= 300) throw fail(kindOfRefusal(status) ?? 'protocol', `HTTP ${status}; ${HOST}`);
+  if (body === undefined) throw fail(...kindOfText(answer), { garbled: true });
+  if (!isJsonObject(body) || body.response === undefined) {
+    throw fail('protocol', `JSON without "response" or "error" came; ${HOST}`);
+  }
+  return body.response;
+}
+
+/**
+ * The rows of a list.
+ * @param filtered whether filters were sent: then only `total_result` counts what was asked for.
+ * @throws FlowluError of kind protocol for an envelope that is none, so that it never passes for an empty list.
+ */
+export function rowsOf(response: Json, filtered: boolean, what: string): ListedRows {
+  if (Array.isArray(response)) return { items: objects(response, what), total: null, ordered: true };
+  if (!isJsonObject(response)) throw new FlowluError('protocol', `${what}: the response is no list`);
+  const total = count(response.total_result) ?? (filtered ? null : count(response.total));
+  const items = response.items;
+  if (Array.isArray(items)) return { items: objects(items, what), total, ordered: true };
+  if (isJsonObject(items)) {
+    const keys = Object.keys(items);
+    if (!keys.every((key) => /^\d+$/.test(key))) throw new FlowluError('protocol', `${what}: items are no list`);
+    // Parsing sorts numeric keys. Where they count 0,1,2… that is the order sent; where they are ids it may not be.
+    const first = Number(keys[0] ?? 0);
+    const ordered = first <= 1 && keys.every((key, index) => Number(key) === first + index);
+    return { items: objects(Object.values(items), what), total, ordered };
+  }
+  const announced = count(response.count) ?? total;
+  if (items === null ? !announced : items === undefined && announced === 0) return { items: [], total, ordered: true };
+  throw new FlowluError('protocol', `${what}: the response has no items`);
+}
+
+/**
+ * The record of a get; some models answer with a list of one.
+ * @throws FlowluError of kind protocol unless the record asked for came. An empty answer is no proof of absence.
+ */
+export function recordOf(response: Json, id: string, what: string): JsonObject {
+  const wrapped = isJsonObject(response) && response.id === undefined && response.items !== undefined;
+  const candidates = Array.isArray(response) || wrapped ? rowsOf(response, true, what).items : [response];
+  const wanted = id.replace(/^0+(?=\d)/, '');
+  const record = candidates.find((candidate) => isJsonObject(candidate) && idOf(candidate) === wanted);
+  if (!isJsonObject(record)) throw new FlowluError('protocol', `${what}: the answer is not the record asked for`);
+  return record;
+}
+
+interface SaidError {
+  readonly code: number | null;
+  readonly message: string;
+}
+
+function readError(body: JsonObject): SaidError {
+  const error = body.error;
+  const description = text(body.description);
+  if (!isJsonObject(error)) return { code: null, message: [text(error), description].filter(Boolean).join(': ') };
+  return { code: count(error.error_code), message: text(error.error_msg) || description || 'no message' };
+}
+
+/** These outrank the body: whatever a failing server writes, it is no statement about a record. */
+function kindOfFailingServer(status: number): FlowluErrorKind | null {
+  if (status === 429) return 'rate_limited';
+  if (status === 408) return 'timeout';
+  return status >= 500 ? 'server' : null;
+}
+
+function kindOfRefusal(status: number): FlowluErrorKind | null {
+  if (status === 401) return 'unauthorized';
+  return status === 403 ? 'forbidden' : null;
+}
+
+/** A body that is no JSON: a throttle may answer in plain words, everything else has lost its way. */
+function kindOfText({ text: body, contentType }: HttpAnswer): [FlowluErrorKind, string] {
+  if (body.length < MAX_MESSAGE_LENGTH && THROTTLED.test(body)) return ['rate_limited', body];
+  const looks = /^\s*</.test(body) ? 'an HTML page' : `${body.length} characters that are not JSON`;
+  return ['protocol', `${looks} came (content type "${contentType}"); ${HOST}`];
+}
+
+function kindOf({ code, message }: SaidError, status: number): FlowluErrorKind {
+  if (THROTTLED.test(message)) return 'rate_limited';
+  const refused = kindOfRefusal(status);
+  if (refused) return refused;
+  switch (code) {
+    case 11:
+      return 'unauthorized';
+    case 12:
+      return 'invalid_request';
+    case 20:
+      return 'not_found';
+    case 21:
+      return 'validation';
+    case 22:
+      return 'forbidden';
+    case 30:
+      return DENIED.test(message) ? 'forbidden' : 'unknown_method';
+    case 31:
+      return 'unknown_module';
+    // 10 is "unknown error": nothing was said about the request, so it is taken like 13.
+    case 10:
+    case 13:
+      return 'server';
+    default:
+      return kindOfWords(message, status);
+  }
+}
+
+function kindOfWords(message: string, status: number): FlowluErrorKind {
+  if (/token|api.?key|unauthori|authori[sz]ation|authentication/i.test(message)) {
+    return 'unauthorized';
+  }
+  if (DENIED.test(message)) return 'forbidden';
+  if (/^validation\b/i.test(message)) return 'validation';
+  if (/server error|internal error|temporar|unavailable/i.test(message)) return 'server';
+  return status === 400 ? 'invalid_request' : 'protocol';
+}
+
+function explain({ code, message }: SaidError): string {
+  const hint = code === 11 ? '; check the API key and the company sub-domain' : '';
+  return code === null ? `error "${message}"` : `error ${code}, ${message}${hint}`;
+}
+
+function tryParse(text: string): Json | undefined {
+  try {
+    return parseJson(text);
+  } catch {
+    // Not JSON; the caller knows by the undefined.
+    return undefined;
+  }
+}
+
+function objects(values: readonly Json[], what: string): readonly JsonObject[] {
+  if (!values.every((value) => isJsonObject(value))) {
+    throw new FlowluError('protocol', `${what}: items hold something that is no record`);
+  }
+  return values as readonly JsonObject[];
+}
+
+/** A non-negative whole number given as number or digits, else null. */
+function count(value: Json | undefined): number | null {
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null;
+}
+
+function text(value: Json | undefined): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+/** An `error` of null, false, 0, "" or [] beside a response says that there is none. */
+function isSet(error: Json | undefined): boolean {
+  return Array.isArray(error) ? error.length > 0 : Boolean(error);
+}
+
+function originOf(location: string | null): string {
+  return location !== null && URL.canParse(location) ? new URL(location).origin : 'another path';
+}

@@ -1,0 +1,98 @@
+/** What can go wrong between us and a portal, as types; and the one place that decides what is tried again. */
+
+/** What a failed request means. */
+export type FlowluErrorKind =
+  /** The key is wrong, revoked, or belongs to another portal. */
+  | 'unauthorized'
+  /** The key is good but has no right to the module or record. */
+  | 'forbidden'
+  | 'unknown_method'
+  | 'unknown_module'
+  /** Error 20. Only `NotFoundError` makes a claim about one record. */
+  | 'not_found'
+  | 'invalid_request'
+  | 'validation'
+  | 'rate_limited'
+  | 'server'
+  | 'network'
+  | 'timeout'
+  /** What came is no Flowlu answer: a redirect, a login page, a cut body, an impossible envelope. */
+  | 'protocol';
+
+/** Where a request stands after a failure: facts beside the kind. */
+export interface FlowluErrorFacts {
+  /** HTTP status, or null when no response came. */
+  readonly status?: number | null;
+  /** Flowlu's own error code, or null where it gave none. */
+  readonly code?: number | null;
+  /** How long the portal asked us to stay away, or null. */
+  readonly retryAfterMs?: number | null;
+  /** True for a body that is no JSON at all: a cut or a proxy's page, which may be gone the next moment. */
+  readonly garbled?: boolean;
+  readonly cause?: unknown;
+}
+
+/** A request that failed. Message and cause never hold the API key. */
+export class FlowluError extends Error {
+  override readonly name: string = 'FlowluError';
+  readonly kind: FlowluErrorKind;
+  readonly status: number | null;
+  readonly code: number | null;
+  readonly retryAfterMs: number | null;
+  /** How often a failure of this kind is worth a repetition within one call; bounds on attempts and time come on top. */
+  readonly maxRetries: number;
+
+  constructor(kind: FlowluErrorKind, message: string, facts: FlowluErrorFacts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.kind = kind;
+    this.status = facts.status ?? null;
+    this.code = facts.code ?? null;
+    this.retryAfterMs = facts.retryAfterMs ?? null;
+    this.maxRetries = maxRetries(kind, facts.garbled ?? false);
+  }
+
+  /** Whether the same request may succeed later. */
+  get retryable(): boolean {
+    return this.maxRetries > 0;
+  }
+}
+
+/** `get` was answered with error 20: the record did not exist when the request was served. */
+export class NotFoundError extends FlowluError {
+  override readonly name = 'NotFoundError';
+  /** Moment not later than the sending, microseconds on the pace's clock: the fence of the absence. */
+  readonly observedAt: number;
+
+  constructor(message: string, observedAt: number, facts: FlowluErrorFacts) {
+    super('not_found', message, facts);
+    this.observedAt = observedAt;
+  }
+}
+
+/** A listing that cannot be carried on: endless, repeating, or with rows that have no id. */
+export class ListingError extends Error {
+  override readonly name = 'ListingError';
+}
+
+/** Garbled bodies get two more tries: enough for a hiccup, few enough that a wrong host is reported soon. */
+const GARBLED_RETRIES = 2;
+
+function maxRetries(kind: FlowluErrorKind, garbled: boolean): number {
+  switch (kind) {
+    case 'rate_limited':
+    case 'server':
+    case 'network':
+    case 'timeout':
+      return Number.POSITIVE_INFINITY;
+    case 'protocol':
+      return garbled ? GARBLED_RETRIES : 0;
+    case 'unauthorized':
+    case 'forbidden':
+    case 'unknown_method':
+    case 'unknown_module':
+    case 'not_found':
+    case 'invalid_request':
+    case 'validation':
+      return 0;
+  }
+}

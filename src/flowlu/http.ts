@@ -1,0 +1,99 @@
+/** One exchange over HTTP: bounded in time and bytes, never redirected, its failures stripped of the key. */
+import { FlowluError } from './errors.ts';
+import { type Redact, safeCause } from './redact.ts';
+
+/** What came back, not judged yet. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly contentType: string;
+  /** How long to stay away, or null where the response does not say. */
+  readonly retryAfterMs: number | null;
+  /** Where a redirect points, or null. */
+  readonly location: string | null;
+}
+
+export interface HttpOptions {
+  readonly fetch: typeof fetch;
+  /** Bound on the whole exchange, body included. */
+  readonly timeoutMs: number;
+  /** Bound on the body, after decompression. */
+  readonly maxBodyBytes: number;
+  readonly redact: Redact;
+}
+
+/**
+ * Sends one GET.
+ * @param what the request as errors name it, without the key.
+ * @throws FlowluError of kind network, timeout or (body too large) protocol; the signal's reason on abort.
+ */
+export async function httpGet(
+  url: string,
+  what: string,
+  options: HttpOptions,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  signal.throwIfAborted();
+  const exchange = new AbortController();
+  const stop = () => exchange.abort();
+  const timer = setTimeout(stop, options.timeoutMs);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const response = await options.fetch(url, {
+      redirect: 'manual',
+      headers: { accept: 'application/json' },
+      signal: exchange.signal,
+    });
+    const redirected = response.status >= 300 && response.status < 400;
+    if (redirected) await response.body?.cancel();
+    return {
+      status: response.status,
+      text: redirected ? '' : await readBody(response, options.maxBodyBytes, what),
+      contentType: response.headers.get('content-type') ?? '',
+      retryAfterMs: parseRetryAfter(response.headers.get('retry-after'), Date.now()),
+      location: response.headers.get('location'),
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof FlowluError) throw error;
+    if (exchange.signal.aborted) {
+      throw new FlowluError('timeout', `${what}: no complete answer within ${options.timeoutMs} ms`);
+    }
+    const cause = safeCause(error, options.redact);
+    throw new FlowluError('network', `${what}: ${rootOf(cause)}`, { cause });
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+async function readBody(response: Response, maxBytes: number, what: string): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    // Leaving the loop cancels the stream, so no more than one chunk beyond the bound is ever held.
+    if (bytes > maxBytes) {
+      throw new FlowluError('protocol', `${what}: the answer is larger than ${maxBytes} bytes`, {
+        status: response.status,
+      });
+    }
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks, bytes));
+}
+
+/** Milliseconds that a Retry-After header asks for, given as seconds or as a date; null where it says nothing. */
+export function parseRetryAfter(header: string | null, nowMs: number): number | null {
+  const text = header?.trim() ?? '';
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
+}
+
+/** "fetch failed" says nothing; what failed stands in its innermost cause. */
+function rootOf(error: Error): string {
+  let root = error;
+  while (root.cause instanceof Error) root = root.cause;
+  return root.message || root.name;
+}

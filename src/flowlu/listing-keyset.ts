@@ -1,0 +1,157 @@
+/** Listing by id keyset, each answer checked, since a portal may silently ignore the order or the filter. */
+import { compareIds } from './id.ts';
+import type { ListingPage } from './listing.ts';
+import { isRefusedQuery, type PageReader, type ReadPage } from './listing-reader.ts';
+
+export type KeysetEnd =
+  /** Came to the end; `reason` says why rows may be missing, null when none can. */
+  | { readonly way: 'done'; readonly reason: string | null }
+  /** The portal does not honour it. `read` are the pages from page 1 on that were read and are still good. */
+  | { readonly way: 'pages'; readonly read: readonly PageAlreadyRead[] };
+
+export interface PageAlreadyRead {
+  readonly page: ReadPage;
+  /** Whether its rows were handed out. */
+  readonly handedOut: boolean;
+}
+
+/** What the answers so far amount to. */
+interface Progress {
+  readonly fresh: boolean;
+  readonly answers: number;
+  /** The latest answer, and the one before it. */
+  readonly page: ReadPage | null;
+  readonly before: ReadPage | null;
+  /** Some answer held greater ids only, because it was asked to. */
+  readonly filterWorks: boolean;
+  /** Rows since the start of this run. */
+  readonly seen: number;
+  /** The total where it does not shrink as rows are passed: then it counts the whole model, not what is left. */
+  readonly wholeTotal: number | null;
+}
+
+const START: Progress = {
+  fresh: true,
+  answers: 0,
+  page: null,
+  before: null,
+  filterWorks: false,
+  seen: 0,
+  wholeTotal: null,
+};
+
+/** Lists the rows after `resumeAfter`, or all of them. Every turn of the loop moves on to greater ids, or ends. */
+export async function* listByKeyset(
+  reader: PageReader,
+  resumeAfter: string | null,
+): AsyncGenerator<ListingPage, KeysetEnd> {
+  // A resumed listing asks for the row before once more: if it comes, the filter works, even if nothing follows.
+  let last = resumeAfter === null ? null : oneLess(resumeAfter);
+  let progress: Progress = { ...START, fresh: resumeAfter === null };
+
+  for (;;) {
+    const page = await readUnlessRefused(reader, last, progress);
+    if (page === null || isOutOfPlace(page, last)) return { way: 'pages', read: pagesRead(progress, page) };
+    const read = pagesRead(progress, page);
+    progress = advance(progress, page, last !== null);
+    const highest = page.ids.at(-1);
+    if (highest === undefined) {
+      const unproven = last !== null && !progress.filterWorks;
+      return unproven ? await corroborate(reader, read, progress) : { way: 'done', reason: missing(progress) };
+    }
+    last = highest;
+    const fresh = page.ids[0] === resumeAfter ? page.items.slice(1) : page.items;
+    const { observedAt, total } = page;
+    if (fresh.length > 0) {
+      yield { items: fresh, observedAt, cursor: { mode: 'keyset', lastId: last }, total, mode: 'keyset' };
+    }
+    if (isEvidentlyLast(progress)) return { way: 'done', reason: null };
+  }
+}
+
+/** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
+async function corroborate(
+  reader: PageReader,
+  read: readonly PageAlreadyRead[],
+  progress: Progress,
+): Promise<KeysetEnd> {
+  const [first] = read;
+  if (!first) return { way: 'done', reason: 'nothing shows that the portal honours the filter' };
+  const page = await reader.page(2);
+  const last = first.page.ids.at(-1) ?? '0';
+  // Some portals repeat the last page when asked for one beyond it.
+  const isEnd = page.ids.every((id) => compareIds(id, last) <= 0);
+  if (isEnd) return { way: 'done', reason: missing(progress) };
+  return { way: 'pages', read: [first, { page, handedOut: false }] };
+}
+
+/** The next answer, or null when the portal does not accept the order, or the filter at its first use. */
+async function readUnlessRefused(
+  reader: PageReader,
+  last: string | null,
+  { answers }: Progress,
+): Promise<ReadPage | null> {
+  try {
+    return await reader.after(last);
+  } catch (error) {
+    if (answers <= 1 && isRefusedQuery(error)) return null;
+    throw error;
+  }
+}
+
+/** True when the answer shows that the order or the filter was ignored. */
+function isOutOfPlace({ ascending, ids: [lowest] }: ReadPage, last: string | null): boolean {
+  return !ascending || (lowest !== undefined && last !== null && compareIds(lowest, last) <= 0);
+}
+
+/**
+ * Page 1, while nothing else was read: plain paging can carry on from there. An ignored filter brings page 1 again,
+ * which is then the better one, since less time lies between it and page 2.
+ */
+function pagesRead({ fresh, answers, page: first }: Progress, page: ReadPage | null): readonly PageAlreadyRead[] {
+  if (fresh && answers === 0 && page) return [{ page, handedOut: false }];
+  if (!fresh || answers !== 1 || !first) return [];
+  const known = new Set(first.ids);
+  const shared = page?.ids.filter((id) => known.has(id)).length ?? 0;
+  if (!page || shared <= first.ids.length / 2) return [{ page: first, handedOut: true }];
+  return [{ page, handedOut: shared === page.ids.length }];
+}
+
+function advance(progress: Progress, page: ReadPage, filtered: boolean): Progress {
+  const { page: before, wholeTotal } = progress;
+  const stays = before !== null && before.ids.length > 0 && page.total === before.total;
+  return {
+    fresh: progress.fresh,
+    answers: progress.answers + 1,
+    page,
+    before,
+    filterWorks: progress.filterWorks || (filtered && page.ids.length > 0),
+    seen: progress.seen + page.ids.length,
+    wholeTotal: stays || wholeTotal !== null ? (page.total ?? wholeTotal) : null,
+  };
+}
+
+function oneLess(id: string): string {
+  return id === '0' ? id : String(BigInt(id) - 1n);
+}
+
+/**
+ * Whether the request for an empty tail can be saved: only when two witnesses agree, a short page and the total.
+ * A total alone is never believed, since it may be wrong, or count something else than what was asked for.
+ */
+function isEvidentlyLast({ fresh, page, before, seen, wholeTotal }: Progress): boolean {
+  if (!page?.short || page.total === null) return false;
+  if (wholeTotal !== null) return fresh && seen === wholeTotal;
+  // A portal that gives each page's length as its total gave itself away by the page before.
+  return page.total === page.ids.length && (before === null || before.total !== before.ids.length);
+}
+
+/** After an empty answer: why rows may be missing all the same, or null. The keyset itself leaves no gap. */
+function missing({ fresh, page, before, seen, wholeTotal }: Progress): string | null {
+  if (wholeTotal !== null) {
+    return fresh && seen < wholeTotal ? `the portal counts ${wholeTotal} rows but sent ${seen}` : null;
+  }
+  const left = before === null || before.total === null ? 0 : before.total - before.ids.length;
+  const announced = page?.total || left;
+  return announced > 0 ? `the portal announced ${announced} more rows but sent none` : null;
+}

@@ -1,0 +1,37 @@
+/** Keeps the API key out of everything a person or a log may read. */
+
+/** Text with the secret taken out. */
+export type Redact = (text: string) => string;
+
+const MASK = '***';
+const MAX_CAUSES = 4;
+
+/** A function that masks one secret, as it stands and as URLs spell it, and any `api_key=` parameter. */
+export function redactor(secret: string): Redact {
+  const spellings = new Set([
+    secret,
+    encodeURIComponent(secret),
+    new URLSearchParams({ '': secret }).toString().slice(1),
+    JSON.stringify(secret).slice(1, -1),
+  ]);
+  return (text) => {
+    let clean = text.replace(/(api_key(?:=|%3D))[^&\s"'<>]*/gi, `$1${MASK}`);
+    for (const spelling of spellings) clean = clean.replaceAll(spelling, MASK);
+    return clean;
+  };
+}
+
+/**
+ * A copy of an error and its causes that is safe to throw on: name, code and masked message only,
+ * since the errors of the HTTP stack may carry whole URLs in properties of their own.
+ */
+export function safeCause(error: unknown, redact: Redact, depth = 1): Error {
+  const source: Partial<Error> & { code?: unknown } = error instanceof Error ? error : { message: String(error) };
+  const options =
+    source.cause === undefined || depth >= MAX_CAUSES
+      ? undefined
+      : { cause: safeCause(source.cause, redact, depth + 1) };
+  const copy = new Error(redact(source.message ?? ''), options);
+  copy.name = source.name ?? 'Error';
+  return typeof source.code === 'string' ? Object.assign(copy, { code: redact(source.code) }) : copy;
+}

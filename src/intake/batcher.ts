@@ -1,0 +1,84 @@
+/**
+ * Group commit: deliveries that arrive at the same time share a transaction, and each is answered after it.
+ *
+ * Two lanes work side by side, so that one batch is read and folded while another is flushed to disk. A delivery's
+ * lane follows from its entity: deliveries about one entity are never overtaken by each other within a process.
+ */
+
+/** Too many deliveries wait already; the sender should come again. */
+export class QueueFullError extends Error {
+  override readonly name = 'QueueFullError';
+}
+
+export interface BatcherOptions<T> {
+  /** Records a batch, in order; answers with one result for each item. */
+  readonly flush: (batch: readonly T[]) => Promise<readonly string[]>;
+  /** What must stay in order: items with the same key share a lane. */
+  readonly keyOf: (item: T) => string;
+  /** Items that may wait, over all lanes. */
+  readonly maxQueued: number;
+  readonly maxBatch: number;
+  readonly lanes: number;
+  /** Told how many items a batch has, and how many still wait. */
+  readonly onBatch?: (size: number, queued: number) => void;
+}
+
+interface Waiting<T> {
+  readonly item: T;
+  readonly resolve: (id: string) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface Batcher<T> {
+  /** Resolves with the item's id once it is recorded. Rejects with `QueueFullError` at once when too many wait. */
+  add(item: T): Promise<string>;
+  /** Resolves when nothing waits any more. */
+  idle(): Promise<void>;
+}
+
+/** Makes a batcher. */
+export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
+  const lanes = Array.from({ length: options.lanes }, (): Waiting<T>[] => []);
+  const running = new Map<number, Promise<void>>();
+  const queued = () => lanes.reduce((sum, lane) => sum + lane.length, 0);
+
+  async function run(lane: Waiting<T>[]): Promise<void> {
+    // Deliveries that the same turn of the event loop reads from their sockets travel together.
+    await new Promise(setImmediate);
+    while (lane.length > 0) {
+      const batch = lane.splice(0, options.maxBatch);
+      options.onBatch?.(batch.length, queued());
+      try {
+        const ids = await options.flush(batch.map(({ item }) => item));
+        for (const [index, waiting] of batch.entries()) waiting.resolve(ids[index] as string);
+      } catch (error) {
+        for (const waiting of batch) waiting.reject(error);
+      }
+    }
+  }
+
+  return {
+    add(item) {
+      if (queued() >= options.maxQueued) return Promise.reject(new QueueFullError('too many deliveries are waiting'));
+      return new Promise((resolve, reject) => {
+        const index = laneOf(options.keyOf(item), lanes.length);
+        const lane = lanes[index] as Waiting<T>[];
+        lane.push({ item, resolve, reject });
+        if (!running.has(index))
+          running.set(
+            index,
+            run(lane).finally(() => running.delete(index)),
+          );
+      });
+    },
+    async idle() {
+      while (running.size > 0) await Promise.all(running.values());
+    },
+  };
+}
+
+function laneOf(key: string, lanes: number): number {
+  let sum = 0;
+  for (let index = 0; index < key.length; index += 1) sum = (sum * 31 + key.charCodeAt(index)) | 0;
+  return Math.abs(sum) % lanes;
+}

@@ -1,0 +1,87 @@
+/**
+ * JSON as PostgreSQL can hold it, without losing digits.
+ *
+ * Flowlu ids are 64-bit and its money is decimal(20,2), but `JSON.parse` rounds both to a double; and jsonb refuses
+ * NUL and half surrogate pairs. The rare text that has such a thing takes a slower, exact way; all other text the
+ * built-in parser.
+ */
+import { isSafeNumber, LosslessNumber, parse as parseExactly, stringify as stringifyExactly } from 'lossless-json';
+
+/** Any JSON value; a number that a double cannot hold exactly is a `LosslessNumber`. */
+export type Json = null | boolean | number | string | LosslessNumber | readonly Json[] | JsonObject;
+
+/** A JSON object. */
+export interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+/** Sixteen digits or more, or an exponent: what may not fit a double. Inside a string it only costs time. */
+const MAY_LOSE_DIGITS = /\d[\d.]{15}|\d[eE][+-]?\d/;
+/** Escapes of NUL and of surrogates; whole pairs match too and come out unharmed. */
+const MAY_NOT_BE_STORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
+/** Deeper nesting than any record has; PostgreSQL's own parser runs out of stack at some thousands. */
+const MAX_DEPTH = 100;
+/** Largest decimal exponent that is still kept as a number; jsonb's own limit lies far beyond. */
+const MAX_EXPONENT = 1_000;
+const REPLACEMENT = '\uFFFD';
+
+/**
+ * Parses JSON text; NUL and half surrogate pairs become U+FFFD.
+ * @throws SyntaxError when the text is not JSON or nests deeper than 100 levels.
+ */
+export function parseJson(text: string): Json {
+  const plain = JSON.parse(text) as Json;
+  if (isDeeperThan(plain, MAX_DEPTH)) throw new SyntaxError(`JSON nested deeper than ${MAX_DEPTH} levels`);
+  const exact = MAY_LOSE_DIGITS.test(text) ? parseDigits(text, plain) : plain;
+  return MAY_NOT_BE_STORABLE.test(text) ? storable(exact) : exact;
+}
+
+/** Writes JSON text; exact numbers keep their digits. */
+export function stringifyJson(value: Json): string {
+  return hasExactNumber(value) ? (stringifyExactly(value) as string) : JSON.stringify(value);
+}
+
+/** True for a plain object, false for arrays, null and exact numbers. */
+export function isJsonObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof LosslessNumber);
+}
+
+function parseDigits(text: string, plain: Json): Json {
+  try {
+    return parseExactly(text, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue }) as Json;
+  } catch {
+    // The exact parser refuses a little of what JSON.parse allows; rounded digits are better than nothing.
+    return plain;
+  }
+}
+
+function parseNumber(digits: string): number | string | LosslessNumber {
+  const exponent = /[eE]([+-]?\d+)$/.exec(digits)?.[1];
+  if (exponent !== undefined && Math.abs(Number(exponent)) > MAX_EXPONENT) return digits;
+  return isSafeNumber(digits) ? Number(digits) : new LosslessNumber(digits);
+}
+
+function storable(value: Json): Json {
+  if (typeof value === 'string') return value.replaceAll('\u0000', REPLACEMENT).toWellFormed();
+  if (Array.isArray(value)) return value.map(storable);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [storable(key) as string, storable(item)]));
+}
+
+function isDeeperThan(value: Json, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const key in value as JsonObject) {
+    if (isDeeperThan((value as JsonObject)[key] as Json, levels - 1)) return true;
+  }
+  return false;
+}
+
+function hasExactNumber(value: Json): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (value instanceof LosslessNumber) return true;
+  for (const key in value as JsonObject) {
+    if (hasExactNumber((value as JsonObject)[key] as Json)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,68 @@
+/**
+ * Every Prometheus instrument of the process, named in one place.
+ *
+ * Label values come from small fixed sets: models of the catalogue (all others count as `uncatalogued`),
+ * route patterns, outcomes. Never an id, an address or a secret.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** All instruments, and the registry that renders them. */
+export type Metrics = ReturnType<typeof createMetrics>;
+
+const PREFIX = 'flowlu_mirror_';
+
+/** Seconds, from a quick statement to a slow API request. */
+const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Seconds from the acknowledgement of a delivery until its effect shows: from at once to far behind. */
+const LAGS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
+/** Deliveries that share one commit. */
+const BATCHES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000];
+
+/** Creates the instruments on a registry of their own, so that several sets can live in one process. */
+export function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+
+  const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+    new Counter({ name: PREFIX + name, help, labelNames, registers: [registry] });
+  const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+    new Gauge({ name: PREFIX + name, help, labelNames, registers: [registry] });
+  const histogram = <L extends string>(name: string, help: string, buckets: number[], ...labelNames: L[]) =>
+    new Histogram({ name: PREFIX + name, help, buckets, labelNames, registers: [registry] });
+
+  return {
+    registry,
+
+    deliveriesReceived: counter('deliveries_received_total', 'Webhooks received, by HTTP status answered', 'status'),
+    intakeBatchSize: histogram('intake_batch_size', 'Deliveries committed to the ledger together', BATCHES),
+    intakeQueueLength: gauge('intake_queue_length', 'Deliveries received that wait for their commit'),
+
+    deliveriesApplied: counter('deliveries_applied_total', 'Deliveries decided, by decision', 'decision'),
+    applyDuration: histogram('apply_duration_seconds', 'Time to apply one batch of deliveries', DURATIONS),
+    deliveryLag: histogram('delivery_lag_seconds', 'Time from the acknowledgement of a delivery to its effect', LAGS),
+    ledgerBacklog: gauge('ledger_backlog', 'Deliveries in the ledger that are not applied yet'),
+    doubtfulRows: gauge('doubtful_rows', 'Rows that wait for the API to decide'),
+
+    apiRequests: counter('api_requests_total', 'Requests to Flowlu, by method and outcome', 'method', 'outcome'),
+    apiRequestDuration: histogram('api_request_duration_seconds', 'Time of one request to Flowlu', DURATIONS),
+    apiRetries: counter('api_retries_total', 'Requests to Flowlu that were repeated'),
+
+    rowsMerged: counter('rows_merged_total', 'Observations merged, by source and action', 'source', 'action'),
+    rowsUncoercible: counter('rows_uncoercible_total', 'Rows with a value that does not fit its column', 'model'),
+
+    reconcileLastSuccess: gauge(
+      'reconcile_last_success_timestamp_seconds',
+      'When the model was last reconciled, as Unix time',
+      'model',
+    ),
+    sweepRows: counter('sweep_rows_total', 'Rows compared by sweeps, by outcome', 'outcome'),
+
+    httpRequestDuration: histogram(
+      'http_request_duration_seconds',
+      'Time to answer an HTTP request, by route pattern and status',
+      DURATIONS,
+      'route',
+      'status',
+    ),
+  };
+}

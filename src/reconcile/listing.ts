@@ -1,0 +1,157 @@
+/** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
+import type { DoorContext } from '../apply/door.ts';
+import { transact } from '../apply/transact.ts';
+import type { Model } from '../catalog/types.ts';
+import type { Sql } from '../db/connection.ts';
+import {
+  advanceListing,
+  beginListing,
+  findOpenListing,
+  finishListing,
+  type ListingCounts,
+  type ListingKind,
+  type ListingOutcome,
+  type OpenListing,
+} from '../db/listings.ts';
+import type { FlowluClient } from '../flowlu/client.ts';
+import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { idOf } from '../flowlu/id.ts';
+import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { mergePage } from './page.ts';
+import { readAhead } from './prefetch.ts';
+
+/** What listing models needs. */
+export interface ListingDeps {
+  readonly sql: Sql;
+  readonly client: FlowluClient;
+  readonly door: DoorContext;
+}
+
+/** Told as a listing goes on. */
+export interface ListingObserver {
+  /** `total`: rows still to come, where the portal says. */
+  modelStarted(model: string, total: number | null): void;
+  /** `step`: what this step added. */
+  modelAdvanced(model: string, step: ListingCounts): void;
+  modelFinished(report: ListingReport): void;
+}
+
+/** How the listing of one model ended; counts are those of this run. */
+export interface ListingReport {
+  readonly model: string;
+  readonly outcome: ListingOutcome;
+  readonly reason: string | null;
+  readonly counts: ListingCounts;
+  readonly seconds: number;
+}
+
+const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, requests: 0 };
+
+/**
+ * Lists one model into the mirror.
+ * @throws what ends the whole run: a lost database, a refused key, the signal's reason.
+ */
+export async function listModel(
+  deps: ListingDeps,
+  kind: ListingKind,
+  model: Model,
+  runId: string,
+  observer: ListingObserver,
+  signal: AbortSignal,
+): Promise<ListingReport> {
+  const startedAt = performance.now();
+  const open = await findOpenListing(deps.sql, kind, model.name);
+  if (open === null) await beginListing(deps.sql, kind, model.name, runId);
+  let counts = NOTHING;
+  const step = (added: ListingCounts) => {
+    counts = addCounts(counts, added);
+    observer.modelAdvanced(model.name, added);
+  };
+  const ending = await listPagesInto(deps, { kind, model, open }, observer, step, signal).catch(endingOf);
+  await finishListing(deps.sql, kind, model.name, ending.outcome, ending.reason);
+  const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
+  observer.modelFinished(report);
+  return report;
+}
+
+interface Ending {
+  readonly outcome: ListingOutcome;
+  readonly reason: string | null;
+}
+
+interface Target {
+  readonly kind: ListingKind;
+  readonly model: Model;
+  /** What an earlier run left to go on with. */
+  readonly open: OpenListing | null;
+}
+
+async function listPagesInto(
+  deps: ListingDeps,
+  target: Target,
+  observer: ListingObserver,
+  step: (added: ListingCounts) => void,
+  signal: AbortSignal,
+): Promise<Ending> {
+  const { model, open } = target;
+  if (!model.listable) return { outcome: 'skipped', reason: 'the API has no list of it; webhooks fill it' };
+  const pages = readAhead(listPages(deps.client, model, { cursor: open?.position ?? undefined, signal }));
+  let state = open;
+  let requests = 0;
+  for (;;) {
+    const next = await pages.next();
+    if (next.done) {
+      const { complete, reason } = next.value;
+      // Beside one request a page there are probes and repeated attempts.
+      step({ ...NOTHING, requests: next.value.requests - requests });
+      return complete
+        ? { outcome: 'complete', reason: null }
+        : { outcome: 'incomplete', reason: reason ?? 'rows may have been missed' };
+    }
+    if (requests === 0) observer.modelStarted(model.name, next.value.total);
+    requests += 1;
+    const written = await writePage(deps, target, state, next.value);
+    state = written.state;
+    step(written.added);
+  }
+}
+
+/** Writes a page's rows and the position after them in one transaction. */
+async function writePage(
+  deps: ListingDeps,
+  { kind, model, open }: Target,
+  before: OpenListing | null,
+  page: ListingPage,
+) {
+  const items = page.items.map((record) => ({ id: idOf(record) as string, record }));
+  return transact(deps.sql, async (tx) => {
+    const merged = await mergePage(tx, { name: model.name, model }, { items, observedAt: page.observedAt }, deps.door);
+    const added = { ...merged, requests: 1 };
+    const state = {
+      position: page.cursor,
+      counts: addCounts(before?.counts ?? NOTHING, added),
+      // A resumed listing is told what is left; only the first answer of a fresh one tells the whole.
+      total: before?.total ?? (open?.position ? null : page.total),
+      fence: before?.fence ?? page.observedAt,
+    };
+    await advanceListing(tx, kind, model.name, state);
+    return { state, added };
+  });
+}
+
+function addCounts(a: ListingCounts, b: ListingCounts): ListingCounts {
+  return {
+    read: a.read + b.read,
+    written: a.written + b.written,
+    unchanged: a.unchanged + b.unchanged,
+    requests: a.requests + b.requests,
+  };
+}
+
+/** How an error ends the listing of its model; rethrown when it ends the whole run. */
+function endingOf(error: unknown): Ending {
+  if (error instanceof ListingError) return { outcome: 'failed', reason: error.message };
+  if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
+  const refused = ['forbidden', 'unknown_method', 'unknown_module', 'not_found'].includes(error.kind);
+  return { outcome: refused ? 'skipped' : 'failed', reason: error.message };
+}

@@ -1,0 +1,43 @@
+/** A page of the API's rows into the mirror: what changed goes through the door, the rest costs no write. */
+
+import { admit, type DoorContext, type Sighting } from '../apply/door.ts';
+import type { Micros } from '../catalog/instant.ts';
+import { contentHash, type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
+import { credible, versionOf } from '../catalog/version.ts';
+import type { Transaction } from '../db/connection.ts';
+import { findChanged, type Shelf } from '../db/mirror-rows.ts';
+import type { JsonObject } from '../json.ts';
+
+/** Rows of one answer, not yet compared. */
+export interface Page {
+  readonly items: readonly { readonly id: string; readonly record: JsonObject }[];
+  /** The moment before the request was sent. */
+  readonly observedAt: Micros;
+}
+
+export interface PageCounts {
+  readonly read: number;
+  readonly written: number;
+  readonly unchanged: number;
+}
+
+/** Merges a page within the caller's transaction. */
+export async function mergePage(tx: Transaction, shelf: Shelf, page: Page, context: DoorContext): Promise<PageCounts> {
+  const shape: Shape = shelf.model ?? UNKNOWN_SHAPE;
+  const rows = new Map(page.items.map(({ id, record }) => [id, { id, record, hash: contentHash(shape, record) }]));
+  const changed = await findChanged(tx, shelf, [...rows.values()]);
+  const sightings = [...rows.values()]
+    .filter(({ id }) => changed.has(id))
+    .map(({ id, record }): Sighting => {
+      const version = credible(versionOf(shelf.model, record, context.zone), page.observedAt);
+      const { observedAt } = page;
+      return {
+        shelf,
+        entityId: id,
+        observation: { says: 'present', record, version, observedAt, whole: false, settling: false },
+      };
+    });
+  const verdicts = sightings.length === 0 ? [] : await admit(tx, sightings, context);
+  const written = verdicts.filter(({ row }) => row !== null).length;
+  return { read: rows.size, written, unchanged: rows.size - written };
+}

@@ -1,0 +1,116 @@
+/** Health, metrics and the status page: what others may ask of a running service. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import type { Sql } from '../db/connection.ts';
+import { schemaState } from '../db/migrate.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { renderPage } from './page.ts';
+import { readStatus } from './report.ts';
+
+export interface StatusOptions {
+  readonly sql: Sql;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly version: string;
+  /** Asked for on `/status`, `/status.json` and `/metrics` when set. */
+  readonly token: string | null;
+  /** True once the process has begun to stop: no new work should be sent to it. */
+  readonly isStopping: () => boolean;
+}
+
+/** Longest wait for the database before a health check says no. */
+const READY_TIMEOUT_MS = 3_000;
+const SECURITY_HEADERS = {
+  'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-store',
+};
+
+/** The routes; to be mounted at the root. */
+export function statusRoutes(options: StatusOptions): Hono {
+  const { sql, metrics, log, version, token } = options;
+  const app = new Hono();
+  const guard = requireToken(token);
+
+  app.get('/livez', (context) => context.json({ alive: true }));
+  app.get('/readyz', async (context) => {
+    const problem = options.isStopping() ? 'stopping' : await readiness(sql);
+    return problem === null ? context.json({ ready: true }) : context.json({ ready: false, problem }, 503);
+  });
+  app.get('/metrics', guard, async (context) => {
+    await refreshGauges(sql, metrics).catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
+    return context.text(await metrics.registry.metrics(), 200, { 'Content-Type': metrics.registry.contentType });
+  });
+  app.get('/status.json', guard, (context) =>
+    answer(context, log, async () => context.json(await statusData(sql, version))),
+  );
+  app.get('/status', guard, (context) =>
+    answer(context, log, async () => context.html(renderPage(await statusData(sql, version)), 200, SECURITY_HEADERS)),
+  );
+  return app;
+}
+
+async function statusData(sql: Sql, version: string) {
+  return { version, generated_at: new Date().toISOString(), ...(await readStatus(sql)) };
+}
+
+async function answer(context: Context, log: Logger, work: () => Promise<Response>): Promise<Response> {
+  try {
+    return await work();
+  } catch (error) {
+    log.warn({ err: error }, 'the status could not be read');
+    context.header('Retry-After', '5');
+    return context.json({ error: 'the database is away' }, 503);
+  }
+}
+
+async function readiness(sql: Sql): Promise<string | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve('the database does not answer'), READY_TIMEOUT_MS);
+  });
+  const asked = schemaState(sql).then(
+    (state) => (state === 'current' ? null : `the database schema is ${state}; run flowlu-mirror migrate`),
+    () => 'the database is away',
+  );
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function refreshGauges(sql: Sql, metrics: Metrics): Promise<void> {
+  const [row] = await sql`
+    select (select count(*)::int from sync.deliveries where status = 'pending') as pending,
+           (select count(*)::int from sync.doubtful) as doubtful`;
+  metrics.ledgerBacklog.set(row?.pending as number);
+  metrics.doubtfulRows.set(row?.doubtful as number);
+}
+
+function requireToken(token: string | null): MiddlewareHandler {
+  const expected = token === null ? null : digest(token);
+  return async (context, next) => {
+    if (expected !== null && !timingSafeEqual(digest(givenToken(context.req.header('authorization'))), expected)) {
+      context.header('WWW-Authenticate', 'Basic realm="flowlu-mirror", charset="UTF-8"');
+      return context.json({ error: 'a token is required' }, 401);
+    }
+    return next();
+  };
+}
+
+/** The token of a Bearer header, or the password of a Basic one. */
+function givenToken(header: string | undefined): string {
+  const [scheme = '', value = ''] = (header ?? '').split(' ', 2);
+  if (/^bearer$/i.test(scheme)) return value;
+  if (!/^basic$/i.test(scheme)) return '';
+  return Buffer.from(value, 'base64')
+    .toString('utf8')
+    .replace(/^[^:]*:/, '');
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,257 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connect, redactUrl } from '../../src/db/connection.ts';
+import { acquireLock, isAlive } from '../../src/db/embedded/lock.ts';
+import { openEmbedded } from '../../src/db/embedded.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { openDatabase } from '../../src/db/open.ts';
+
+const settings = { fsync: 'off' };
+const OWNER = fileURLToPath(new URL('../support/embedded-owner.ts', import.meta.url));
+
+let directory: string;
+const children = new Set<ChildProcess>();
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-embedded-'));
+});
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await (await openEmbedded({ directory, settings })).close();
+  await rm(directory, { recursive: true, force: true });
+}, 60_000);
+
+/** Starts another process that opens the same database. */
+async function startOwner(): Promise<{ child: ChildProcess; url: string; started: boolean }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', OWNER, directory], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.add(child);
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line', {
+    signal: AbortSignal.timeout(60_000),
+  })) as [string];
+  return { child, ...(JSON.parse(line) as { url: string; started: boolean }) };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
+}
+
+async function query<T>(url: string, text: string): Promise<T | undefined> {
+  const sql = connect(url, { applicationName: 'a test', max: 1, connectTimeoutSeconds: 5 });
+  try {
+    const [row] = await sql.unsafe<{ answer: T }[]>(text);
+    return row?.answer;
+  } finally {
+    await sql.end();
+  }
+}
+
+const postmaster = async () =>
+  Number((await readFile(join(directory, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0]);
+
+async function until(check: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while (!(await check())) {
+    if (Date.now() > deadline) throw new Error('waited in vain');
+    await delay(100);
+  }
+}
+
+describe('the embedded database', () => {
+  it('starts, keeps its rows between runs, and stops when it is closed', async () => {
+    const first = await openEmbedded({ directory, settings });
+    expect(first.started).toBe(true);
+    await query(first.url, 'create table kept as select 42 as answer');
+    await first.close();
+    await expect(query(first.url, 'select 1 as answer')).rejects.toThrow(/ECONNREFUSED/);
+    const second = await openEmbedded({ directory, settings });
+    expect(second.url).toBe(first.url);
+    expect(await query(second.url, 'select answer from kept')).toBe(42);
+    await second.close();
+  });
+
+  it('listens on this machine only, in UTF-8 and UTC, and asks for its password', async () => {
+    const server = await openEmbedded({ directory, settings });
+    const facts = await query<string>(
+      server.url,
+      `select concat_ws(' ', current_setting('listen_addresses'), current_setting('unix_socket_directories') = '',
+        current_setting('server_encoding'), current_setting('timezone'), lower('Ä')) as answer`,
+    );
+    expect(facts).toBe('127.0.0.1 t UTF8 UTC ä');
+    const wrong = new URL(server.url);
+    wrong.password = 'guess';
+    await expect(query(wrong.href, 'select 1 as answer')).rejects.toMatchObject({ code: '28P01' });
+    expect((await stat(join(directory, 'connection.json'))).mode & 0o777).toBe(0o600);
+    await server.close();
+  });
+
+  it('adopts the server that a killed process has left running', async () => {
+    const { child, url, started } = await startOwner();
+    expect(started).toBe(true);
+    const before = await postmaster();
+    await end(child, 'SIGKILL');
+    const server = await openEmbedded({ directory, settings });
+    expect(server).toMatchObject({ url, started: false });
+    expect(await postmaster()).toBe(before);
+    await server.close();
+    await expect(postmaster()).rejects.toThrow(/ENOENT/);
+  });
+
+  it('is stopped by the last process to leave', async () => {
+    const owner = await startOwner();
+    const guest = await openEmbedded({ directory, settings });
+    expect(guest.started).toBe(false);
+    await end(owner.child, 'SIGTERM');
+    expect(await query(guest.url, 'select 1 as answer')).toBe(1);
+    await guest.close();
+    await expect(postmaster()).rejects.toThrow(/ENOENT/);
+  });
+
+  it('is started once when several processes come at the same moment', async () => {
+    const owners = await Promise.all([startOwner(), startOwner(), startOwner()]);
+    expect(owners.filter(({ started }) => started).length).toBe(1);
+    expect(new Set(owners.map(({ url }) => url)).size).toBe(1);
+    await Promise.all(owners.map(({ child }) => end(child, 'SIGTERM')));
+    await expect(postmaster()).rejects.toThrow(/ENOENT/);
+  });
+
+  it('starts again after its server was killed while nobody was there', async () => {
+    const { child, url } = await startOwner();
+    await query(url, 'create table survived as select 7 as answer');
+    await end(child, 'SIGKILL');
+    process.kill(await postmaster(), 'SIGKILL');
+    const server = await openEmbedded({ directory, settings });
+    expect(server.started).toBe(true);
+    expect(await query(server.url, 'select answer from survived')).toBe(7);
+    await server.close();
+  });
+
+  it('brings its server back when it dies under a running process', async () => {
+    const server = await openEmbedded({ directory, settings });
+    const before = await postmaster();
+    process.kill(before, 'SIGKILL');
+    await until(async () => !isAlive(before) && (await query(server.url, 'select 1 as answer').catch(() => 0)) === 1);
+    expect(await postmaster()).not.toBe(before);
+    await server.close();
+    await expect(postmaster()).rejects.toThrow(/ENOENT/);
+  });
+
+  it('is not misled by the file of a dead server whose process id is somebody else’s by now', async () => {
+    const { child } = await startOwner();
+    await end(child, 'SIGKILL');
+    const dead = await postmaster();
+    process.kill(dead, 'SIGKILL');
+    await until(async () => !isAlive(dead));
+    const file = join(directory, 'postgres', 'postmaster.pid');
+    const lines = (await readFile(file, 'utf8')).split('\n');
+    await writeFile(file, [process.pid, ...lines.slice(1)].join('\n'));
+    const server = await openEmbedded({ directory, settings });
+    expect(server.started).toBe(true);
+    await server.close();
+  });
+
+  it('takes another port when somebody has taken its own', async () => {
+    const first = await openEmbedded({ directory, settings });
+    await first.close();
+    const port = Number(new URL(first.url).port);
+    const squatter = createServer().listen(port, '127.0.0.1');
+    await once(squatter, 'listening');
+    const second = await openEmbedded({ directory, settings });
+    expect(Number(new URL(second.url).port)).not.toBe(port);
+    expect(await query(second.url, 'select answer from kept')).toBe(42);
+    await second.close();
+    squatter.close();
+  });
+
+  it('is what openDatabase opens without a URL', async () => {
+    const database = await openDatabase({ embeddedDirectory: directory });
+    expect(database.embedded).toBe(true);
+    expect(database.displayUrl).toBe(redactUrl(database.url));
+    expect(database.displayUrl).not.toContain(new URL(database.url).password);
+    await database.close();
+  });
+
+  it('migrates without the right to create roles and says what an administrator must run', async () => {
+    const server = await openEmbedded({ directory, settings });
+    await query(server.url, `create role plain login password 'only-here'`);
+    await query(server.url, 'create database owned owner plain');
+    const url = new URL(server.url);
+    url.pathname = '/owned';
+    const asAdministrator = url.href;
+    url.username = 'plain';
+    url.password = 'only-here';
+    const report = await migrate(url.href);
+    expect(report.adminSql).toMatch(/create role flowlu_reader nologin/);
+    await query(asAdministrator, report.adminSql ?? '');
+    expect((await migrate(url.href)).adminSql).toBeNull();
+    expect(
+      await query(
+        asAdministrator,
+        `select has_table_privilege('flowlu_reader', 'flowlu_live.crm_account', 'select') as answer`,
+      ),
+    ).toBe(true);
+    await server.close();
+  });
+
+  it.runIf(process.getuid?.() === 0)('says which directory is closed to the user the server runs as', async () => {
+    const closed = await mkdtemp(join(tmpdir(), 'closed-'));
+    await chmod(closed, 0o700);
+    await expect(openEmbedded({ directory: join(closed, 'within') })).rejects.toThrow(`cannot pass through ${closed}`);
+    await rm(closed, { recursive: true });
+  });
+});
+
+describe('the lock of the embedded database', () => {
+  it('lets one through at a time', async () => {
+    const path = join(directory, 'some.lock');
+    let inside = 0;
+    let most = 0;
+    await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const release = await acquireLock(path);
+        inside += 1;
+        most = Math.max(most, inside);
+        await delay(10);
+        inside -= 1;
+        await release();
+      }),
+    );
+    expect(most).toBe(1);
+  });
+
+  it('is taken over from a process that is gone, by one of several who wait', async () => {
+    const path = join(directory, 'some.lock');
+    const { child } = await startOwner();
+    await end(child, 'SIGTERM');
+    await writeFile(path, `${child.pid} gone`);
+    let inside = 0;
+    await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const release = await acquireLock(path);
+        inside += 1;
+        expect(inside).toBe(1);
+        await delay(5);
+        inside -= 1;
+        await release();
+      }),
+    );
+  });
+
+  it('can be waited for with a signal', async () => {
+    const path = join(directory, 'some.lock');
+    const release = await acquireLock(path);
+    await expect(acquireLock(path, AbortSignal.timeout(50))).rejects.toThrow();
+    await release();
+  });
+});
