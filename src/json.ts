@@ -25,13 +25,18 @@ const MAX_DEPTH = 100;
 const MAX_EXPONENT = 1_000;
 const REPLACEMENT = '\uFFFD';
 
+/** JSON, but nested deeper than any record. */
+export class TooDeepError extends SyntaxError {
+  override readonly name = 'TooDeepError';
+}
+
 /**
  * Parses JSON text; NUL and half surrogate pairs become U+FFFD.
- * @throws SyntaxError when the text is not JSON or nests deeper than 100 levels.
+ * @throws SyntaxError when the text is not JSON; `TooDeepError`, which is one, when it nests deeper than 100 levels.
  */
 export function parseJson(text: string): Json {
   const plain = JSON.parse(text) as Json;
-  if (isDeeperThan(plain, MAX_DEPTH)) throw new SyntaxError(`JSON nested deeper than ${MAX_DEPTH} levels`);
+  if (isDeeperThan(plain, MAX_DEPTH)) throw new TooDeepError(`JSON nested deeper than ${MAX_DEPTH} levels`);
   const exact = MAY_LOSE_DIGITS.test(text) ? parseDigits(text, plain) : plain;
   return MAY_NOT_BE_STORABLE.test(text) ? storable(exact) : exact;
 }

@@ -92,7 +92,9 @@ function decidePresent(row: Row | null, seen: Present, around: Surroundings): Ve
 }
 
 function decideAbsent(row: Row | null, seen: Absent): Verdict {
-  if (row === null || row.deletedAt !== null || seen.observedAt <= row.observedAt) return keep('ignored');
+  // Nothing there on either side: the reading and the mirror agree.
+  if (row === null || row.deletedAt !== null) return keep('unchanged');
+  if (seen.observedAt <= row.observedAt) return keep('ignored');
   return write('tombstoned', {
     record: row.record,
     observedAt: seen.observedAt,

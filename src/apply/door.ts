@@ -167,7 +167,8 @@ function settledBy(group: FoldedGroup) {
   return group.entities.flatMap(({ id, seen }) =>
     seen.flatMap(({ observation }, index) => {
       const verdict = group.results.get(id)?.verdicts[index];
-      const plain = verdict !== undefined && verdict.doubt === null && isFromApi(observation);
+      // A reading that something newer overtook settles nothing.
+      const plain = verdict?.doubt === null && verdict.decision !== 'ignored' && isFromApi(observation);
       return plain ? [{ model: group.shelf.name, entityId: id, observedAt: observation.observedAt }] : [];
     }),
   );

@@ -7,9 +7,17 @@ export const MICROS_PER_MS = 1_000;
 export const MICROS_PER_SECOND = 1_000_000;
 export const MICROS_PER_DAY = 86_400 * MICROS_PER_SECOND;
 
-/** Writes a moment as ISO 8601 in UTC with six decimals, as PostgreSQL reads it. */
+/**
+ * Writes a moment as ISO 8601 in UTC with six decimals, as PostgreSQL reads it: beyond the years 1 to 9999, where the
+ * first and the last local moments of some zones lie, with five digits or with BC.
+ */
 export function formatMicros(at: Micros): string {
   const ms = Math.floor(at / MICROS_PER_MS);
   const rest = at - ms * MICROS_PER_MS;
-  return `${new Date(ms).toISOString().slice(0, -1)}${String(rest).padStart(3, '0')}Z`;
+  const iso = new Date(ms).toISOString();
+  const text = `${iso.slice(0, -1)}${String(rest).padStart(3, '0')}Z`;
+  const year = new Date(ms).getUTCFullYear();
+  if (year >= 1 && year <= 9_999) return text;
+  const afterYear = text.slice(text.indexOf('-', 1));
+  return year > 9_999 ? `${year}${afterYear}` : `${String(1 - year).padStart(4, '0')}${afterYear} BC`;
 }

@@ -23,14 +23,15 @@ export function fieldValue(shape: Shape, record: JsonObject, name: string): Json
 /** The record under canonical keys: a known field in lower case, anything else as it came. */
 export function recordFields(shape: Shape, record: JsonObject): JsonObject {
   if (!Object.keys(record).some((key) => canonicalKey(shape.fields, key) !== key)) return record;
-  const canonical: Record<string, Json> = {};
+  // A map, because a key may be any word, `__proto__` included.
+  const canonical = new Map<string, Json>();
   for (const [key, value] of Object.entries(record)) {
     const name = canonicalKey(shape.fields, key);
     // Both spellings at once: the exact one counts, unless it is empty.
-    if (name in canonical && (name !== key || isEmpty(value))) continue;
-    canonical[name] = value;
+    if (canonical.has(name) && (name !== key || isEmpty(value))) continue;
+    canonical.set(name, value);
   }
-  return canonical;
+  return Object.fromEntries(canonical);
 }
 
 /** The stored record with everything that the patch knows; a key absent from the patch keeps its value. */
@@ -48,7 +49,7 @@ export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boo
     entries.length > 0 &&
     entries.every(([name, value]) => {
       const kind = shape.fields[name]?.kind;
-      return name in values && sameMeaning(meaning(kind, values[name] as Json), meaning(kind, value));
+      return Object.hasOwn(values, name) && sameMeaning(meaning(kind, values[name] as Json), meaning(kind, value));
     })
   );
 }
@@ -77,7 +78,9 @@ function sortedKeys(keys: readonly string[]): { readonly names: readonly string[
 
 /** One form for all spellings of a value of this kind. */
 function meaning(kind: FieldKind | undefined, value: Json): Json {
-  if (value instanceof LosslessNumber) return value.value;
+  if (value instanceof LosslessNumber) {
+    return kind === undefined || kind === 'text' ? value.value : meaningOfWord(kind, value.value);
+  }
   if (kind === undefined || typeof value === 'object') return sortedDeep(value);
   if (kind === 'text') return typeof value === 'number' ? String(value) : value;
   const word = scalarWord(value);
@@ -96,7 +99,7 @@ function meaningOfWord(kind: FieldKind, word: string): string | null {
     case 'flag':
       return word === 'true' ? '1' : word === 'false' ? '0' : word;
     case 'decimal':
-      return word.includes('.') ? word.replace(/\.?0+$/, '') : word;
+      return word.includes('.') && !/e/i.test(word) ? word.replace(/\.?0+$/, '') : word;
     case 'date':
     case 'datetime':
     case 'unix':

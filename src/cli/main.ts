@@ -4,6 +4,7 @@ import { settingsHelp } from '../config.ts';
 import { backfillCommand } from './commands/backfill.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelsCommand } from './commands/models.ts';
+import { reconcileCommand } from './commands/reconcile.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { EXIT } from './exit-codes.ts';
@@ -20,7 +21,14 @@ const program = new Command('flowlu-mirror')
       `\n${settingsHelp()}\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 finished with findings, 130 interrupted.`,
   );
 
-for (const command of [serveCommand(), backfillCommand(), statusCommand(), modelsCommand(), migrateCommand()]) {
+for (const command of [
+  serveCommand(),
+  backfillCommand(),
+  reconcileCommand(),
+  statusCommand(),
+  modelsCommand(),
+  migrateCommand(),
+]) {
   program.addCommand(command.exitOverride());
 }
 

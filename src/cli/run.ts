@@ -18,7 +18,7 @@ export interface CommandOptions {
   /** Where log lines go: results of commands that print some own stdout. */
   readonly logTo: 'stdout' | 'stderr';
   /** Refuses settings that the command cannot work with, before anything is started. */
-  readonly check?: (context: CommandContext) => void;
+  readonly check?: (context: CommandContext) => unknown;
 }
 
 /** Runs a command to its exit code; errors become messages. A second signal ends the process at once. */

@@ -1,6 +1,7 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
 import { hostname } from 'node:os';
 import type { DeliveryContext } from '../apply/deliveries.ts';
+import type { SettleDeps } from '../apply/settle.ts';
 import { findModel, models } from '../catalog/index.ts';
 import { MICROS_PER_MS } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
@@ -88,16 +89,24 @@ function contextOf(config: Config, metrics: Metrics): DeliveryContext {
 }
 
 /**
+ * Refuses a command that reads the API when the settings name no key; a command's `check`.
+ * @throws UsageError
+ */
+export function requireApi({ config }: Pick<Session, 'config'>): { readonly baseUrl: string; readonly apiKey: string } {
+  const { baseUrl, apiKey } = config.flowlu;
+  if (apiKey !== null && baseUrl !== null) return { baseUrl, apiKey };
+  throw new UsageError(
+    'this command reads the Flowlu API: set FLOWLU_COMPANY and FLOWLU_API_KEY. Without them the mirror lives on webhooks alone.',
+  );
+}
+
+/**
  * The client for the portal's API, within the budget that all processes on this database share.
  * @throws UsageError when the settings name no key; OtherPortalError when the database mirrors another portal.
  */
 export async function openClient(session: Session): Promise<FlowluClient> {
-  const { baseUrl, apiKey, requestsPerSecond } = session.config.flowlu;
-  if (apiKey === null || baseUrl === null) {
-    throw new UsageError(
-      'this command reads the Flowlu API: set FLOWLU_COMPANY and FLOWLU_API_KEY. Without them the mirror lives on webhooks alone.',
-    );
-  }
+  const { baseUrl, apiKey } = requireApi(session);
+  const { requestsPerSecond } = session.config.flowlu;
   await claimPortal(session.sql, baseUrl);
   const { metrics } = session;
   return createClient({
@@ -116,6 +125,20 @@ export async function openClient(session: Session): Promise<FlowluClient> {
       if (attempt > 1) metrics.apiRetries.inc();
     },
   });
+}
+
+/** What settling doubts needs. */
+export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps {
+  const { sql, context } = session;
+  return {
+    sql,
+    client,
+    door: context,
+    shelfOf(name) {
+      const [module = '', model = ''] = name.split(/\.(.*)/s);
+      return context.shelfOf(module, model);
+    },
+  };
 }
 
 /**

@@ -23,7 +23,7 @@ const schemaTexts = {
 } as const;
 
 /** What a column's comment says: meaning, labels of codes, target of links. */
-export function fieldComment(field: Field): string {
+function fieldComment(field: Field): string {
   const labels = Object.entries(field.labels ?? {}).map(([value, label]) => `${value} ${label}`);
   return [
     field.doc,

@@ -1,6 +1,6 @@
 /** Doubtful rows: what the merge rules could not decide and a reading of the record will settle. */
 import { formatMicros, type Micros } from '../catalog/instant.ts';
-import type { Transaction } from './connection.ts';
+import type { Sql, Transaction } from './connection.ts';
 
 export interface Doubt {
   /** `module.model`. */
@@ -47,4 +47,55 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
     delete from sync.doubtful d
      using jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, observed_at timestamptz)
      where d.model = n.model and d.entity_id = n.entity_id and d.since < n.observed_at`;
+}
+
+/** A doubt that this process is to settle. */
+export interface ClaimedDoubt {
+  /** `module.model`. */
+  readonly model: string;
+  readonly entityId: string;
+  /** Attempts so far, this one included. */
+  readonly attempts: number;
+}
+
+/** Claims doubts that are due, oldest first: nobody else takes them up for so many seconds. */
+export async function claimDoubts(sql: Sql, limit: number, seconds: number): Promise<ClaimedDoubt[]> {
+  const rows = await sql`
+    with due as (
+      select model, entity_id from sync.doubtful
+       where next_attempt_at <= clock_timestamp()
+       order by next_attempt_at
+       limit ${limit}
+         for update skip locked)
+    update sync.doubtful d
+       set attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second'
+      from due
+     where d.model = due.model and d.entity_id = due.entity_id
+    returning d.model, d.entity_id::text as entity_id, d.attempts`;
+  return rows.map((row) => ({
+    model: row.model as string,
+    entityId: row.entity_id as string,
+    attempts: row.attempts as number,
+  }));
+}
+
+/** Puts a doubt off, with the reason why it is still open. */
+export async function postponeDoubt(
+  sql: Sql,
+  doubt: ClaimedDoubt,
+  seconds: number,
+  error: string | null,
+): Promise<void> {
+  await sql`
+    update sync.doubtful
+       set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error}
+     where model = ${doubt.model} and entity_id = ${doubt.entityId}`;
+}
+
+/** Doubts that are still open. */
+export async function countDoubts(sql: Sql): Promise<{ readonly open: number; readonly due: number }> {
+  const [row] = await sql`
+    select count(*)::int as open, count(*) filter (where next_attempt_at <= clock_timestamp())::int as due
+      from sync.doubtful`;
+  return { open: row?.open as number, due: row?.due as number };
 }

@@ -23,7 +23,7 @@ export interface View {
 const plain = (name: string, type: string): ViewColumn => ({ name, type, expression: identifier(name) });
 
 /** Live records of one model: its own fields, no underscore columns. */
-export function modelView(model: Model): View {
+function modelView(model: Model): View {
   return {
     name: model.table,
     columns: Object.entries(model.fields).map(([name, field]) => plain(name, sqlTypes[field.kind])),

@@ -6,7 +6,7 @@ import { appliedMigrations, compareMigrations, knownMigrations, type Migration }
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
 
-export { type SchemaState, schemaState } from './migrations.ts';
+export { schemaState } from './migrations.ts';
 
 /** The database was migrated by a later version of this program. */
 export class NewerDatabaseError extends Error {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
-import { errorCode, type Queryable } from './connection.ts';
+import { errorCode, type Queryable, within } from './connection.ts';
 
 /** One step of the schema, as drizzle-kit generated it. */
 export interface Migration {
@@ -24,6 +24,9 @@ export type SchemaState = 'empty' | 'behind' | 'current' | 'newer';
 
 // src/db/migrations.ts and dist/db/migrations.js lie equally deep, so one path serves both.
 const FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url));
+
+/** A probe that gets no answer should say so soon. */
+const READ_MAX_MS = 10_000;
 
 let known: readonly Migration[] | undefined;
 
@@ -48,8 +51,9 @@ function readFolder(folder: string): readonly Migration[] {
 
 /** The `made_ms` of each migration the database has had, or null where it was never migrated. */
 export async function appliedMigrations(sql: Queryable): Promise<readonly number[] | null> {
-  const rows = await sql<{ created_at: string }[]>`
+  const query = sql<{ created_at: string }[]>`
     select created_at from drizzle.__drizzle_migrations order by created_at`;
+  const rows = await within(query, READ_MAX_MS);
   return rows.length === 0 ? null : rows.map((row) => Number(row.created_at));
 }
 
@@ -63,7 +67,7 @@ export function compareMigrations(applied: readonly number[] | null, ours: reado
 
 /**
  * How the database's schema stands to this program. One statement: cheap enough for a readiness probe.
- * @throws the driver's error when the database is away.
+ * @throws the driver's error when the database is away, TimeoutError when it does not answer.
  */
 export async function schemaState(sql: Queryable): Promise<SchemaState> {
   try {

@@ -11,6 +11,7 @@ import { formatMicros, type Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
 import type { Queryable, Transaction } from './connection.ts';
+import { identifier } from './quote.ts';
 import { sqlTypes } from './schema/columns.ts';
 
 /** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */
@@ -114,14 +115,14 @@ function buildStatements({ name, model }: Shelf): Statements {
   const fields = model === null ? {} : model.fields;
   const typed = Object.entries(fields).filter(([field]) => field !== 'id');
   const columns = [...typed.map(([field, { kind }]) => [field, sqlTypes[kind]] as const), ...Object.entries(META)];
-  const names = columns.map(([column]) => quote(column));
-  const relation = `flowlu.${quote(model === null ? 'uncatalogued' : model.table)}`;
+  const names = columns.map(([column]) => identifier(column));
+  const relation = `flowlu.${identifier(model === null ? 'uncatalogued' : model.table)}`;
   const [module = '', modelName = ''] = name.split(/\.(.*)/s);
   const key = model === null ? [module, modelName] : [];
   /** The condition that picks this model's part of a common table; its parameters follow the statement's own. */
   const part = (first: number) => (model === null ? ` and t.module = $${first} and t.model = $${first + 1}` : '');
   const [keyNames, keyValues] = model === null ? ['module, model, ', '$2, $3, '] : ['', ''];
-  const batch = `jsonb_to_recordset($1::text::jsonb) as n(id bigint, ${columns.map(([column, type]) => `${quote(column)} ${type}`).join(', ')})`;
+  const batch = `jsonb_to_recordset($1::text::jsonb) as n(id bigint, ${columns.map(([column, type]) => `${identifier(column)} ${type}`).join(', ')})`;
   return {
     key,
     lock: `
@@ -172,8 +173,4 @@ function rowDocument(row: RowToWrite): string {
 /** A PostgreSQL array of ids or hashes, which hold nothing that needs quoting. */
 function arrayLiteral(values: readonly string[]): string {
   return `{${values.join(',')}}`;
-}
-
-function quote(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`;
 }

@@ -32,10 +32,7 @@ const hashOf = (sql: string) => createHash('sha256').update(sql).digest('hex').s
  * How to bring a standing view to its new shape. `create or replace` may only append columns, so the
  * standing order is kept and new columns go last; only a column that left or changed its type forces a drop.
  */
-export function planView(
-  view: View,
-  standing: StandingView | undefined,
-): { readonly sql: string; readonly drop: boolean } {
+function planView(view: View, standing: StandingView | undefined): { readonly sql: string; readonly drop: boolean } {
   const wanted = new Map(view.columns.map((column) => [column.name, column]));
   const before = standing?.columns ?? [];
   const drop = before.some(({ name, type }) => wanted.get(name)?.type !== type);

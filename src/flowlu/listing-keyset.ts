@@ -1,7 +1,7 @@
 /** Listing by id keyset, each answer checked, since a portal may silently ignore the order or the filter. */
 import { compareIds } from './id.ts';
-import type { ListingPage } from './listing.ts';
 import { isRefusedQuery, type PageReader, type ReadPage } from './listing-reader.ts';
+import type { ListingPage } from './listing-types.ts';
 
 export type KeysetEnd =
   /** Came to the end; `reason` says why rows may be missing, null when none can. */
@@ -113,7 +113,8 @@ function pagesRead({ fresh, answers, page: first }: Progress, page: ReadPage | n
   if (!fresh || answers !== 1 || !first) return [];
   const known = new Set(first.ids);
   const shared = page?.ids.filter((id) => known.has(id)).length ?? 0;
-  if (!page || shared <= first.ids.length / 2) return [{ page: first, handedOut: true }];
+  if (!page || page.ids.length < first.ids.length || shared <= first.ids.length / 2)
+    return [{ page: first, handedOut: true }];
   return [{ page, handedOut: shared === page.ids.length }];
 }
 

@@ -1,9 +1,9 @@
 /** Listing by page numbers, for portals without a keyset: drift is noticed, repeats and endlessness fail. */
 import { ListingError } from './errors.ts';
 import { compareIds } from './id.ts';
-import type { ListingPage } from './listing.ts';
 import type { PageAlreadyRead } from './listing-keyset.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
+import type { ListingPage } from './listing-types.ts';
 
 interface PagesOptions {
   /** Page to begin with. */

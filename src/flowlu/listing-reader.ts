@@ -4,7 +4,7 @@ import type { FlowluClient } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
 import { compareIds, idOf } from './id.ts';
 import type { Micros } from './pace.ts';
-import { DEFAULT_LIMIT, type ListedModel, type ListQuery } from './url.ts';
+import { DEFAULT_LIMIT, type Filter, type ListedModel, type ListQuery } from './url.ts';
 
 export interface ReadPage {
   readonly items: readonly JsonObject[];
@@ -32,9 +32,15 @@ const BY_ID = { field: 'id', direction: 'asc' } as const;
 export function createPageReader(
   client: FlowluClient,
   model: ListedModel,
-  options: { readonly pageSize: number; readonly maxRequests: number; readonly signal: AbortSignal },
+  options: {
+    readonly pageSize: number;
+    readonly maxRequests: number;
+    readonly signal: AbortSignal;
+    /** Conditions on every request. */
+    readonly filters?: Readonly<Record<string, Filter>>;
+  },
 ): PageReader {
-  const { pageSize, maxRequests, signal } = options;
+  const { pageSize, maxRequests, signal, filters } = options;
   let requests = 0;
   let largest = 0;
   let sort = true;
@@ -42,10 +48,13 @@ export function createPageReader(
   async function read(query: ListQuery): Promise<ReadPage> {
     if (requests >= maxRequests) throw new ListingError(`${model.name}: no end after ${requests} requests`);
     const order = sort ? { orderBy: BY_ID } : {};
-    const answer = await client.list(model, { limit: pageSize, ...order, ...query }, signal).catch((error) => {
-      requests += 1;
-      throw error;
-    });
+    const conditions = filters === undefined ? {} : { filters: { ...filters, ...query.filters } };
+    const answer = await client
+      .list(model, { limit: pageSize, ...order, ...query, ...conditions }, signal)
+      .catch((error) => {
+        requests += 1;
+        throw error;
+      });
     requests += answer.requests;
     const { items, total, observedAt } = answer;
     const ids = items.map((item) => {

@@ -5,49 +5,19 @@
  * nothing that others do meanwhile can shift it. *Pages*: plain page numbers, for portals that ignore the filter or
  * the order, which shows in their answers; there rows can slip between pages, and only counting can prove otherwise.
  */
-import type { JsonObject } from '../json.ts';
 import type { FlowluClient } from './client.ts';
 import { listByKeyset } from './listing-keyset.ts';
 import { listByPages } from './listing-pages.ts';
 import { createPageReader } from './listing-reader.ts';
-import type { Micros } from './pace.ts';
-import type { ListedModel } from './url.ts';
+import type { ListingCursor, ListingPage, ListingSummary } from './listing-types.ts';
+import type { Filter, ListedModel } from './url.ts';
 
-/** Where to resume. `page` is the next one to read. */
-export type ListingCursor =
-  | { readonly mode: 'keyset'; readonly lastId: string }
-  | { readonly mode: 'pages'; readonly page: number };
-
-/** Rows of one answer. A row may come again in a later page; every record has an id of digits. */
-export interface ListingPage {
-  readonly items: readonly JsonObject[];
-  /** Moment not later than the sending. */
-  readonly observedAt: Micros;
-  /** Resumes after this page. */
-  readonly cursor: ListingCursor;
-  /** What the portal claims to match this request, or null. In keyset mode that is what was left, this page included. */
-  readonly total: number | null;
-  readonly mode: ListingCursor['mode'];
-}
-
-/** What a listing amounts to. */
-export interface ListingSummary {
-  /**
-   * True when every row that existed throughout the listing was seen; of a resumed keyset, every row after the cursor.
-   * In pages mode the proof is a count, which has one blind spot: a row deleted and another one created between the
-   * same two pages cancel out. So a row that a listing lacks is a suspect, never yet a deleted row.
-   */
-  readonly complete: boolean;
-  /** Why not complete. */
-  readonly reason?: string;
-  /** The mode that the listing ended in. */
-  readonly mode: ListingCursor['mode'];
-  /** Requests spent, failed attempts included. */
-  readonly requests: number;
-}
+export type { ListingCursor, ListingPage, ListingSummary } from './listing-types.ts';
 
 export interface ListingOptions {
   readonly cursor?: ListingCursor | undefined;
+  /** Lists only what meets these conditions; whether the portal honours them is for the caller to check. */
+  readonly filters?: Readonly<Record<string, Filter>>;
   /** Rows to ask for per request, 1 to 100. */
   readonly pageSize?: number;
   readonly signal: AbortSignal;
@@ -72,7 +42,8 @@ export async function* listPages(
   options: ListingOptions,
 ): AsyncGenerator<ListingPage, ListingSummary> {
   const { cursor, signal, pageSize = 100, maxRequests = 50_000, maxRememberedIds = 200_000 } = options;
-  const reader = createPageReader(client, model, { pageSize, maxRequests, signal });
+  const filters = options.filters === undefined ? {} : { filters: options.filters };
+  const reader = createPageReader(client, model, { pageSize, maxRequests, signal, ...filters });
   const summary = (mode: ListingCursor['mode'], reason: string | null): ListingSummary =>
     reason === null
       ? { complete: true, mode, requests: reader.requests() }

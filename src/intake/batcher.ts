@@ -42,7 +42,8 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
   const running = new Map<number, Promise<void>>();
   const queued = () => lanes.reduce((sum, lane) => sum + lane.length, 0);
 
-  async function run(lane: Waiting<T>[]): Promise<void> {
+  async function run(index: number): Promise<void> {
+    const lane = lanes[index] as Waiting<T>[];
     // Deliveries that the same turn of the event loop reads from their sockets travel together.
     await new Promise(setImmediate);
     while (lane.length > 0) {
@@ -55,6 +56,8 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
         for (const waiting of batch) waiting.reject(error);
       }
     }
+    // In the same turn that saw the lane empty: whoever adds from now on starts it again.
+    running.delete(index);
   }
 
   return {
@@ -64,11 +67,7 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
         const index = laneOf(options.keyOf(item), lanes.length);
         const lane = lanes[index] as Waiting<T>[];
         lane.push({ item, resolve, reject });
-        if (!running.has(index))
-          running.set(
-            index,
-            run(lane).finally(() => running.delete(index)),
-          );
+        if (!running.has(index)) running.set(index, run(index));
       });
     },
     async idle() {

@@ -6,7 +6,7 @@ export class BodyTooLargeError extends Error {
 }
 
 /**
- * Reads the body as text, and no more of it than the limit.
+ * Reads the body as text, byte for byte (a byte order mark stays), and no more of it than the limit.
  * @throws BodyTooLargeError when there is more.
  * @throws TypeError when it is not UTF-8.
  */
@@ -20,5 +20,5 @@ export async function readBody(request: Request, limitBytes: number): Promise<st
     if (bytes > limitBytes) throw new BodyTooLargeError('too large');
     chunks.push(chunk);
   }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
 }

@@ -2,7 +2,7 @@
 
 import { LosslessNumber } from 'lossless-json';
 import { z } from 'zod';
-import { isJsonObject, type Json, type JsonObject, parseJson } from '../json.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson, TooDeepError } from '../json.ts';
 
 /** One announced change of one entity. */
 export interface Announcement {
@@ -55,7 +55,7 @@ const body = z.object({
  * @throws WrongShapeError when it is JSON of another shape.
  */
 export function readAnnouncement(text: string): Announcement {
-  const parsed = body.safeParse(parseJson(text));
+  const parsed = body.safeParse(jsonOf(text));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw new WrongShapeError(`${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not a webhook'}`);
@@ -69,6 +69,15 @@ export function readAnnouncement(text: string): Announcement {
     current,
     previous,
   };
+}
+
+function jsonOf(text: string): Json {
+  try {
+    // Some senders begin with a byte order mark, which is no part of the JSON.
+    return parseJson(text.startsWith('\uFEFF') ? text.slice(1) : text);
+  } catch (error) {
+    throw error instanceof TooDeepError ? new WrongShapeError(`body: ${error.message}`) : error;
+  }
 }
 
 const MAX_ID = 2n ** 63n - 1n;

@@ -1,8 +1,9 @@
 /** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
 import type { DoorContext } from '../apply/door.ts';
 import { transact } from '../apply/transact.ts';
+import type { Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
-import type { Sql } from '../db/connection.ts';
+import type { Sql, Transaction } from '../db/connection.ts';
 import {
   advanceListing,
   beginListing,
@@ -11,8 +12,10 @@ import {
   type ListingCounts,
   type ListingKind,
   type ListingOutcome,
+  type ListingPosition,
   type OpenListing,
 } from '../db/listings.ts';
+import { confirmListing } from '../db/watermarks.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { idOf } from '../flowlu/id.ts';
@@ -47,28 +50,46 @@ export interface ListingReport {
 
 const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, requests: 0 };
 
+/** A listing to be made. */
+export interface ListingTask {
+  readonly kind: ListingKind;
+  readonly model: Model;
+  readonly runId: string;
+  /** Starts from the beginning even where an earlier run left a position. */
+  readonly afresh?: boolean;
+  /** More to do in the transaction of each page; `after` is the position before it. */
+  readonly onPage?: (tx: Transaction, page: ListedPage, after: ListingPosition | null) => Promise<void>;
+}
+
+/** A page as it was written. */
+export interface ListedPage {
+  readonly ids: readonly string[];
+  readonly position: ListingPosition;
+  readonly observedAt: Micros;
+}
+
 /**
  * Lists one model into the mirror.
  * @throws what ends the whole run: a lost database, a refused key, the signal's reason.
  */
 export async function listModel(
   deps: ListingDeps,
-  kind: ListingKind,
-  model: Model,
-  runId: string,
+  task: ListingTask,
   observer: ListingObserver,
   signal: AbortSignal,
 ): Promise<ListingReport> {
+  const { kind, model, runId } = task;
   const startedAt = performance.now();
-  const open = await findOpenListing(deps.sql, kind, model.name);
+  const open = task.afresh === true ? null : await findOpenListing(deps.sql, kind, model.name);
   if (open === null) await beginListing(deps.sql, kind, model.name, runId);
   let counts = NOTHING;
   const step = (added: ListingCounts) => {
     counts = addCounts(counts, added);
     observer.modelAdvanced(model.name, added);
   };
-  const ending = await listPagesInto(deps, { kind, model, open }, observer, step, signal).catch(endingOf);
+  const ending = await listPagesInto(deps, { ...task, open }, observer, step, signal).catch(endingOf);
   await finishListing(deps.sql, kind, model.name, ending.outcome, ending.reason);
+  if (ending.outcome === 'complete') await confirmListing(deps.sql, kind, model);
   const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
   observer.modelFinished(report);
   return report;
@@ -79,9 +100,7 @@ interface Ending {
   readonly reason: string | null;
 }
 
-interface Target {
-  readonly kind: ListingKind;
-  readonly model: Model;
+interface Target extends ListingTask {
   /** What an earlier run left to go on with. */
   readonly open: OpenListing | null;
 }
@@ -117,12 +136,8 @@ async function listPagesInto(
 }
 
 /** Writes a page's rows and the position after them in one transaction. */
-async function writePage(
-  deps: ListingDeps,
-  { kind, model, open }: Target,
-  before: OpenListing | null,
-  page: ListingPage,
-) {
+async function writePage(deps: ListingDeps, target: Target, before: OpenListing | null, page: ListingPage) {
+  const { kind, model, open, onPage } = target;
   const items = page.items.map((record) => ({ id: idOf(record) as string, record }));
   return transact(deps.sql, async (tx) => {
     const merged = await mergePage(tx, { name: model.name, model }, { items, observedAt: page.observedAt }, deps.door);
@@ -134,6 +149,8 @@ async function writePage(
       total: before?.total ?? (open?.position ? null : page.total),
       fence: before?.fence ?? page.observedAt,
     };
+    const listed = { ids: items.map(({ id }) => id), position: page.cursor, observedAt: page.observedAt };
+    await onPage?.(tx, listed, before?.position ?? null);
     await advanceListing(tx, kind, model.name, state);
     return { state, added };
   });

@@ -168,8 +168,15 @@ describe('the password', () => {
 
 describe('a connection string', () => {
   it('may carry what other clients need', async () => {
-    const url = `${urlOf(database.name)}?pgbouncer=true&channel_binding=prefer&schema=public&sslmode=disable`;
-    const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1 });
+    const url = new URL(urlOf(database.name));
+    for (const [name, value] of [
+      ['pgbouncer', 'true'],
+      ['channel_binding', 'prefer'],
+      ['schema', 'public'],
+    ] as const) {
+      url.searchParams.set(name, value);
+    }
+    const sql = connect(url.href, { applicationName: 'flowlu-mirror test', max: 1 });
     await sql`select 1`;
     expect(sql.options.prepare).toBe(false);
     await sql.end();

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, redactUrl } from '../../src/db/connection.ts';
 import { acquireLock, isAlive } from '../../src/db/embedded/lock.ts';
-import { openEmbedded } from '../../src/db/embedded.ts';
+import { EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { openDatabase } from '../../src/db/open.ts';
 
@@ -207,7 +207,9 @@ describe('the embedded database', () => {
   it.runIf(process.getuid?.() === 0)('says which directory is closed to the user the server runs as', async () => {
     const closed = await mkdtemp(join(tmpdir(), 'closed-'));
     await chmod(closed, 0o700);
-    await expect(openEmbedded({ directory: join(closed, 'within') })).rejects.toThrow(`cannot pass through ${closed}`);
+    const refused = openEmbedded({ directory: join(closed, 'within') });
+    await expect(refused).rejects.toThrow(EmbeddedDatabaseError);
+    await expect(refused).rejects.toThrow(`cannot pass through ${closed}`);
     await rm(closed, { recursive: true });
   });
 });

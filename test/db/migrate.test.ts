@@ -57,7 +57,9 @@ describe('migrate', () => {
 
   it('works without prepared statements, as behind a transaction pooler', async () => {
     await fresh(async ({ url, sql }) => {
-      await migrate(`${url}?prepare=false`);
+      const pooled = new URL(url);
+      pooled.searchParams.set('prepare', 'false');
+      await migrate(pooled.href);
       expect(await schemaState(sql)).toBe('current');
     });
   });
@@ -162,6 +164,10 @@ describe('the schema', () => {
       where n.nspname in ('flowlu', 'flowlu_live') and c.relkind in ('r', 'v')
         and (coalesce(col_description(c.oid, a.attnum), '') = '' or coalesce(obj_description(c.oid, 'pg_class'), '') = '')`;
     expect([...bare]).toEqual([]);
+    const ledger = await database.sql`
+      select relname from pg_class
+      where relnamespace = 'sync'::regnamespace and relkind = 'r' and obj_description(oid, 'pg_class') is null`;
+    expect([...ledger]).toEqual([]);
     const references = expectedComments().find(
       ({ relation, column }) => relation === 'crm_account' && column === 'owner_id',
     );

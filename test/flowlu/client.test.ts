@@ -324,16 +324,14 @@ describe('bounds', () => {
     ['while the portal is silent', () => {}, {}],
     ['while waiting to try again', answer(500, ''), { retry: { baseMs: 60_000 } }],
     ['while told to stay away', answer(429, '', { 'retry-after': '50' }), {}],
-    ['while waiting for a slot', rows(1), { pace: { take: () => new Promise<number>(() => {}) } }],
+    ['while waiting for a slot', rows(1), { pace: { take: aborted } }],
   ])('an abort %s ends at once with its reason', async (what, handler, options) => {
     await using portal = await startPortal(handler);
     const reason = 'stopped by a test';
     const controller = new AbortController();
     const begun = performance.now();
     setTimeout(() => controller.abort(reason), 60);
-    // A pace of one's own listens to the signal; this one stands for it.
-    const pace = 'pace' in options ? { take: (signal: AbortSignal) => aborted(signal) } : undefined;
-    const client = portal.client({ ...options, ...(pace && { pace }) });
+    const client = portal.client(options);
     const outcome = await client.list(ACCOUNT, {}, controller.signal).catch((error: unknown) => error);
     expect(outcome, what).toBe(reason);
     expect(performance.now() - begun).toBeLessThan(500);

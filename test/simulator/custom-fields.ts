@@ -44,7 +44,7 @@ export const FIELDSET_COUNT = OWNERS.length;
 const takesOptions = (type: string): boolean => type.startsWith('select.');
 
 /** The definition in the n-th seeded row of `customfields.fields`. */
-export function definitionAt(index: number, world: World): Definition {
+function definitionAt(index: number, world: World): Definition {
   const owner = OWNERS[index % OWNERS.length] ?? 'crm.account';
   const round = Math.floor(index / OWNERS.length) % TYPES.length;
   const type = TYPES[round] ?? 'smalltext';

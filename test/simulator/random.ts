@@ -38,16 +38,6 @@ export function pick<T>(random: Random, list: readonly T[]): T {
   return chosen;
 }
 
-/** A shuffled copy. */
-export function shuffled<T>(random: Random, list: readonly T[]): T[] {
-  const copy = [...list];
-  for (let i = copy.length - 1; i > 0; i--) {
-    const j = between(random, 0, i);
-    [copy[i], copy[j]] = [copy[j] as T, copy[i] as T];
-  }
-  return copy;
-}
-
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
 
 /** A version-4 UUID that follows from three numbers. */

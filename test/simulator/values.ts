@@ -25,7 +25,7 @@ export const personName = (random: Random): string =>
   `${pick(random, words.FIRST_NAMES)} ${pick(random, words.LAST_NAMES)}`;
 export const phoneNumber = (random: Random): string =>
   `+${between(random, 1, 99)}${between(random, 100_000_000, 999_999_999)}`;
-export const address = (random: Random): string => `${pick(random, words.STREETS)} ${between(random, 1, 199)}`;
+const address = (random: Random): string => `${pick(random, words.STREETS)} ${between(random, 1, 199)}`;
 export const email = (random: Random): string => `contact${between(random, 1, 99_999)}@example.com`;
 
 /** How often (0..1) a link of this name points nowhere; merges never happened before the simulation began. */

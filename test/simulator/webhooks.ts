@@ -73,7 +73,7 @@ interface Delivery {
 }
 
 /** The exact JSON text of a change's webhook. */
-export function webhookBody(
+function webhookBody(
   portal: Portal,
   faults: Faults,
   random: Random,

@@ -2,19 +2,15 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { drainPending } from '../../apply/drain.ts';
 import { ADVISED_SECRET_LENGTH } from '../../config.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';
 import { createApp } from '../serve/app.ts';
-import { startLoop } from '../serve/loop.ts';
+import { startBackground } from '../serve/background.ts';
 import { listen } from '../serve/server.ts';
-import type { Session } from '../session.ts';
-
-/** How often deliveries that were recorded but not applied are looked for; they are rare. */
-const DRAIN_INTERVAL_MS = 5_000;
+import { openClient, type Session } from '../session.ts';
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -35,15 +31,11 @@ function checkSecrets({ config }: CommandContext): void {
 }
 
 async function serve(session: Session, { signal }: CommandContext): Promise<ExitCode> {
-  const { config, log, database, sql, context } = session;
-  const drain = startLoop({
-    name: 'applying pending deliveries',
-    intervalMs: DRAIN_INTERVAL_MS,
-    log,
-    signal,
-    work: (stop) => drainPending({ sql, context, log }, stop),
-  });
-  const app = createApp(session, { onPending: drain.wake, isStopping: () => signal.aborted });
+  const { config, log, database } = session;
+  const client = config.flowlu.apiKey === null ? null : await openClient(session);
+  if (client === null) log.warn('no FLOWLU_API_KEY: the mirror lives on webhooks alone and cannot find what they miss');
+  const background = startBackground(session, client, signal);
+  const app = createApp(session, { onPending: background.drain.wake, isStopping: () => signal.aborted });
   const listener = await listen(app, config.http.host, config.http.port);
   if (config.webhook.secrets.some((secret) => secret.length < ADVISED_SECRET_LENGTH)) {
     log.warn(`a secret of WEBHOOK_SECRET is shorter than ${ADVISED_SECRET_LENGTH} characters and can be guessed`);
@@ -56,7 +48,7 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
   log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');
   await listener.stop(config.http.shutdownGraceMs);
   await Promise.race([
-    Promise.all([app.idle(), drain.ended]),
+    Promise.all([app.idle(), ...background.all.map(({ ended }) => ended)]),
     sleep(config.http.shutdownGraceMs, undefined, { ref: false }),
   ]);
   log.info('stopped');

@@ -95,6 +95,16 @@ export const listings = sync.table(
   ],
 );
 
+/** Live rows that a sweep under way has not come across: deleted, perhaps. */
+export const suspects = sync.table(
+  'suspects',
+  {
+    model: text('model').notNull(),
+    entity_id: big('entity_id').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.entity_id] })],
+);
+
 /** How far incremental reading came, per model. */
 export const watermarks = sync.table('watermarks', {
   model: text('model').primaryKey(),
@@ -148,6 +158,7 @@ export const syncTableDocs: Readonly<Record<string, string>> = {
   deliveries: 'Every webhook delivery in order of arrival, with its original text and what became of it',
   doubtful: 'Rows that the merge rules could not decide; a reading of the record through the API settles them',
   listings: 'Newest complete listing of each model, finished or under way, with its position and counts',
+  suspects: 'Live rows that a sweep under way has not come across: deleted, perhaps',
   watermarks: 'How far incremental reading came, per model',
   runs: 'Backfills, reconciliations, sweeps and verifications, with their outcome',
   api_budget: 'When the next API request may be sent, for all replicas together',

@@ -1,0 +1,53 @@
+/** How work over many models shows on the command line: while it runs, at its end, and as an exit code. */
+import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
+import type { Round } from '../reconcile/round.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { formatCount, printLine, printTable } from './output.ts';
+import type { Progress } from './progress.ts';
+
+/** Models under way at a time: enough to keep a fast portal busy while answers travel; small ones finish early. */
+export const MODELS_AT_A_TIME = 4;
+
+/** Shows a listing's course on a progress display. */
+export function observe(progress: Progress): ListingObserver {
+  const outcomes = { complete: 'done', incomplete: 'failed', skipped: 'skipped', failed: 'failed' } as const;
+  return {
+    modelStarted: (model, total) => progress.modelStarted(model, total),
+    modelAdvanced: (model, step) => progress.modelAdvanced(model, step),
+    modelFinished: ({ model, outcome, reason }) =>
+      progress.modelFinished(model, outcomes[outcome], reason ?? undefined),
+  };
+}
+
+/** Prints what a round did, the largest models first, and what did not go as it should. */
+export function printRound({ models }: Round): void {
+  const read = models.filter(({ outcome, way }) => outcome !== 'skipped' && way !== 'none');
+  printTable(
+    read.toSorted((a, b) => b.counts.read - a.counts.read),
+    [
+      { header: 'model', value: (row) => row.model },
+      { header: 'way', value: (row) => row.way },
+      { header: 'outcome', value: (row) => row.outcome },
+      { header: 'read', value: (row) => row.counts.read },
+      { header: 'written', value: (row) => row.counts.written },
+      { header: 'unchanged', value: (row) => row.counts.unchanged },
+      { header: 'requests', value: (row) => row.counts.requests },
+      { header: 'seconds', value: (row) => row.seconds.toFixed(1) },
+    ],
+  );
+  const sum = (pick: (counts: ListingReport['counts']) => number) =>
+    formatCount(models.reduce((total, row) => total + pick(row.counts), 0));
+  printLine(
+    `${read.length} models: ${sum((c) => c.read)} rows read, ${sum((c) => c.written)} written, ` +
+      `${sum((c) => c.unchanged)} unchanged, in ${sum((c) => c.requests)} requests.`,
+  );
+  for (const { model, outcome, reason, guarded = null } of models) {
+    if (reason !== null) printLine(`${model}: ${outcome}, ${reason}`);
+    if (guarded !== null) printLine(`${model}: guarded, ${guarded}`);
+  }
+}
+
+/** The exit code that a round deserves. */
+export function exitCodeOfRound({ status }: Round): ExitCode {
+  return status === 'failed' ? EXIT.failed : status === 'differences' ? EXIT.finding : EXIT.done;
+}

@@ -1,0 +1,148 @@
+/** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries. */
+import { drainPending } from '../../apply/drain.ts';
+import { settleDue } from '../../apply/settle.ts';
+import type { Sql } from '../../db/connection.ts';
+import type { FlowluClient } from '../../flowlu/client.ts';
+import { pruneDeliveries } from '../../intake/retention.ts';
+import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
+import { LeaseTakenError, withLease } from '../../reconcile/lease.ts';
+import type { ListingObserver } from '../../reconcile/listing.ts';
+import type { Round } from '../../reconcile/round.ts';
+import { MODELS_AT_A_TIME } from '../round.ts';
+import { type Session, settleDepsOf } from '../session.ts';
+import { type Loop, startLoop } from './loop.ts';
+
+/** How often deliveries that were recorded but not applied are looked for; they are rare. */
+const DRAIN_INTERVAL_MS = 5_000;
+const SETTLE_INTERVAL_MS = 1_000;
+/** Doubts settled in one go, so that stopping need not wait long. */
+const SETTLE_BATCH = 100;
+const PRUNE_INTERVAL_MS = 10 * 60_000;
+/** How often it is looked whether a sweep is due. */
+const SWEEP_CHECK_MS = 60_000;
+/** Share of the time that models without versions may be read again. */
+const REREAD_SHARE = 0.2;
+/** A module that the portal lacks is asked for again so often. */
+const RETRY_REFUSED_SECONDS = 24 * 3_600;
+
+export interface Background {
+  readonly drain: Loop;
+  readonly all: readonly Loop[];
+}
+
+/** Starts everything that runs by itself. */
+export function startBackground(session: Session, client: FlowluClient | null, signal: AbortSignal): Background {
+  const { sql, context, log, config, metrics } = session;
+  const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
+    startLoop({ name, intervalMs, log, signal, work });
+  const drain = loop('applying pending deliveries', DRAIN_INTERVAL_MS, (stop) =>
+    drainPending({ sql, context, log }, stop),
+  );
+  const loops = [drain];
+  const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
+  if (deliveryRetentionMs > 0) {
+    loops.push(
+      loop('letting go of old deliveries', PRUNE_INTERVAL_MS, (stop) =>
+        pruneDeliveries(sql, deliveryRetentionMs, stop),
+      ),
+    );
+  }
+  if (client === null) return { drain, all: loops };
+
+  const deps = { sql, client, door: context };
+  const options = (stop: AbortSignal) => ({
+    models: session.models,
+    concurrency: MODELS_AT_A_TIME,
+    holder: session.holder,
+    observer: logging(session),
+    signal: stop,
+  });
+  loops.push(
+    loop('settling doubtful rows', SETTLE_INTERVAL_MS, (stop) =>
+      settleDue(settleDepsOf(session, client), SETTLE_BATCH, stop),
+    ),
+  );
+  if (intervalMs > 0) {
+    loops.push(
+      loop('catching up', intervalMs, (stop) =>
+        alone(session, 'reconcile', stop, async (leased) => {
+          const limits = { rereadShare: REREAD_SHARE, retryRefusedAfter_s: RETRY_REFUSED_SECONDS };
+          report(session, await catchUpAll(deps, { ...options(leased), ...limits }));
+        }),
+      ),
+    );
+  }
+  if (sweepIntervalMs > 0) {
+    loops.push(
+      loop('sweeping', Math.min(SWEEP_CHECK_MS, sweepIntervalMs), async (stop) => {
+        if (!(await isSweepDue(sql, sweepIntervalMs))) return;
+        await alone(session, 'sweep', stop, async (leased) => {
+          const round = await sweepAll(deps, { ...options(leased), allowDeletes: 0 });
+          report(session, round);
+          for (const { counts } of round.models) {
+            metrics.sweepRows.inc({ outcome: 'written' }, counts.written);
+            metrics.sweepRows.inc({ outcome: 'unchanged' }, counts.unchanged);
+          }
+        });
+      }),
+    );
+  }
+  return { drain, all: loops };
+}
+
+/** Runs work that one replica at a time does; quietly leaves it to another that is at it already. */
+async function alone(
+  { sql, holder }: Session,
+  name: string,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  try {
+    await withLease({ sql, name, holder, signal, waitMs: 0 }, work);
+  } catch (error) {
+    if (!(error instanceof LeaseTakenError)) throw error;
+  }
+}
+
+/** Due when the last sweep, or without one the first run of all, began longer ago than the interval. */
+async function isSweepDue(sql: Sql, intervalMs: number): Promise<boolean> {
+  const [row] = await sql`
+    select coalesce(max(started_at) filter (where kind = 'sweep' and status in ('done', 'differences')), min(started_at))
+             < clock_timestamp() - ${intervalMs} * interval '1 millisecond' as due
+      from sync.runs`;
+  return row?.due === true;
+}
+
+function logging({ log }: Session): ListingObserver {
+  return {
+    modelStarted: (model, total) => log.debug({ model, total }, 'listing'),
+    modelAdvanced: () => {},
+    modelFinished: ({ model, outcome, reason, counts, seconds }) =>
+      log[outcome === 'failed' ? 'warn' : 'debug']({ model, outcome, reason, ...counts, seconds }, 'listed'),
+  };
+}
+
+function report({ log, metrics }: Session, round: Round): void {
+  const now_s = Date.now() / 1_000;
+  for (const { model, outcome, way } of round.models) {
+    if (outcome === 'complete' && way !== 'none') metrics.reconcileLastSuccess.set({ model }, now_s);
+  }
+  const total = (pick: (row: Round['models'][number]) => number) =>
+    round.models.reduce((sum, row) => sum + pick(row), 0);
+  const guarded = round.models.flatMap(({ model, guarded = null }) => (guarded === null ? [] : [{ model, guarded }]));
+  const failed = round.models.flatMap(({ model, outcome, reason }) =>
+    outcome === 'failed' ? [{ model, reason }] : [],
+  );
+  log[round.status === 'done' ? 'info' : 'warn'](
+    {
+      run: round.runId,
+      status: round.status,
+      read: total((row) => row.counts.read),
+      written: total((row) => row.counts.written),
+      requests: total((row) => row.counts.requests),
+      ...(guarded.length > 0 && { guarded }),
+      ...(failed.length > 0 && { failed }),
+    },
+    'round finished',
+  );
+}

@@ -1,0 +1,36 @@
+/** What a listing hands out, and where it can be taken up again. */
+import type { JsonObject } from '../json.ts';
+import type { Micros } from './pace.ts';
+
+/** Where to resume. `page` is the next one to read. */
+export type ListingCursor =
+  | { readonly mode: 'keyset'; readonly lastId: string }
+  | { readonly mode: 'pages'; readonly page: number };
+
+/** Rows of one answer. A row may come again in a later page; every record has an id of digits. */
+export interface ListingPage {
+  readonly items: readonly JsonObject[];
+  /** Moment not later than the sending. */
+  readonly observedAt: Micros;
+  /** Resumes after this page. */
+  readonly cursor: ListingCursor;
+  /** What the portal claims to match this request, or null. In keyset mode that is what was left, this page included. */
+  readonly total: number | null;
+  readonly mode: ListingCursor['mode'];
+}
+
+/** What a listing amounts to. */
+export interface ListingSummary {
+  /**
+   * True when every row that existed throughout the listing was seen; of a resumed keyset, every row after the cursor.
+   * In pages mode the proof is a count, which has one blind spot: a row deleted and another one created between the
+   * same two pages cancel out. So a row that a listing lacks is a suspect, never yet a deleted row.
+   */
+  readonly complete: boolean;
+  /** Why not complete. */
+  readonly reason?: string;
+  /** The mode that the listing ended in. */
+  readonly mode: ListingCursor['mode'];
+  /** Requests spent, failed attempts included. */
+  readonly requests: number;
+}

@@ -1,0 +1,109 @@
+/** One round over models: each is caught up incrementally, backfilled where it never was, or read again. */
+import { MICROS_PER_SECOND } from '../catalog/instant.ts';
+import type { Model } from '../catalog/types.ts';
+import type { Sql } from '../db/connection.ts';
+import { confirmIncrement, findWatermark, noteFailure } from '../db/watermarks.ts';
+import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { databaseClock } from '../intake/ledger.ts';
+import { catchUp } from './incremental.ts';
+import { type ListingDeps, listModel } from './listing.ts';
+import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
+import { sweepModel } from './sweep.ts';
+
+export interface CatchUpOptions extends RoundOptions {
+  /** Share of the time that reading whole models again may take; 1 reads all of them now. */
+  readonly rereadShare: number;
+  /** How long a refused model is left alone, in seconds. */
+  readonly retryRefusedAfter_s: number;
+}
+
+/** A reread is worth a request per hundred rows; at one request a second that many seconds. */
+const ROWS_PER_REQUEST = 100;
+
+/**
+ * Incremental catch-up of many models.
+ * @throws what ended the round before all models were tried.
+ */
+export function catchUpAll(deps: ListingDeps, options: CatchUpOptions): Promise<Round> {
+  return runRound(deps.sql, 'reconcile', options, (model, runId, signal) =>
+    catchUpModel(deps, model, runId, { ...options, signal }),
+  );
+}
+
+export interface SweepAllOptions extends RoundOptions {
+  readonly allowDeletes: number;
+}
+
+/** Full sweep of many models. */
+export function sweepAll(deps: ListingDeps, options: SweepAllOptions): Promise<Round> {
+  const { observer, allowDeletes } = options;
+  return runRound(deps.sql, 'sweep', options, async (model, runId, signal) => ({
+    ...(await sweepModel(deps, model, { runId, allowDeletes }, observer, signal)),
+    way: 'sweep',
+  }));
+}
+
+async function catchUpModel(
+  deps: ListingDeps,
+  model: Model,
+  runId: string,
+  options: CatchUpOptions,
+): Promise<RoundReport> {
+  const { observer, signal } = options;
+  const startedAt = performance.now();
+  const nothing = { read: 0, written: 0, unchanged: 0, requests: 0 };
+  const report = (way: string, ending: Partial<RoundReport>): RoundReport => ({
+    model: model.name,
+    outcome: 'complete',
+    reason: null,
+    counts: nothing,
+    seconds: (performance.now() - startedAt) / 1_000,
+    way,
+    ...ending,
+  });
+  const listing = await lastListing(deps.sql, model);
+  if (listing.refusedSeconds !== null && listing.refusedSeconds < options.retryRefusedAfter_s) {
+    return report('none', { outcome: 'skipped', reason: listing.reason });
+  }
+  if (!listing.everComplete) {
+    return { ...(await listModel(deps, { kind: 'backfill', model, runId }, observer, signal)), way: 'backfill' };
+  }
+  try {
+    const increment = await catchUp(deps, model, signal);
+    if (increment !== null) return report(increment.strategy, { counts: increment.counts });
+    const fence = await databaseClock(deps.sql);
+    if (!(await isRereadDue(deps.sql, model, fence, options.rereadShare))) return report('none', {});
+    const again = await listModel(deps, { kind: 'backfill', model, runId, afresh: true }, observer, signal);
+    if (again.outcome === 'complete') await confirmIncrement(deps.sql, model, fence, 'reread', true);
+    return { ...again, way: 'reread' };
+  } catch (error) {
+    if (!(error instanceof FlowluError || error instanceof ListingError)) throw error;
+    if (error instanceof FlowluError && error.kind === 'unauthorized') throw error;
+    await noteFailure(deps.sql, model.name, error.message);
+    return report('none', { outcome: 'failed', reason: error.message });
+  }
+}
+
+async function lastListing(sql: Sql, model: Model) {
+  const [row] = await sql`
+    select exists (select from sync.watermarks where model = ${model.name} and last_reconciled_at is not null) as complete,
+           (select extract(epoch from clock_timestamp() - max(finished_at))::float8 from sync.listings
+             where model = ${model.name} and outcome = 'skipped') as refused_s,
+           (select max(reason) from sync.listings where model = ${model.name} and outcome = 'skipped') as reason`;
+  return {
+    everComplete: row?.complete as boolean,
+    refusedSeconds: row?.refused_s as number | null,
+    reason: row?.reason as string | null,
+  };
+}
+
+/** Reading a model again is due when doing so at this pace takes no more than its share of the time. */
+async function isRereadDue(sql: Sql, model: Model, now: number, share: number): Promise<boolean> {
+  if (share >= 1) return true;
+  const watermark = await findWatermark(sql, model.name);
+  const [row] = await sql`
+    select coalesce(max(rows_read), 0)::float8 as rows from sync.listings where model = ${model.name}`;
+  const cost_s = 1 + (row?.rows as number) / ROWS_PER_REQUEST;
+  const since_s = (now - (watermark?.lastReconciledAt ?? 0)) / MICROS_PER_SECOND;
+  return since_s * share >= cost_s;
+}

@@ -1,0 +1,174 @@
+/**
+ * Incremental catch-up: what changed in the portal since the watermark, found by the cheapest way that it honours.
+ *
+ * Flowlu may silently ignore a filter or an order, so no way is believed before the rows that come back bear it out:
+ * none may lie outside what was asked for, and a row that the mirror knows to belong there must be among them.
+ */
+
+import { transact } from '../apply/transact.ts';
+import type { Micros } from '../catalog/instant.ts';
+import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../catalog/instant.ts';
+import type { Model } from '../catalog/types.ts';
+import { versionOf } from '../catalog/version.ts';
+import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../db/watermarks.ts';
+import { NotFoundError } from '../flowlu/errors.ts';
+import { idOf } from '../flowlu/id.ts';
+import { listPages } from '../flowlu/listing.ts';
+import { databaseClock } from '../intake/ledger.ts';
+import type { JsonObject } from '../json.ts';
+import type { ListingDeps } from './listing.ts';
+import { mergePage, type PageCounts } from './page.ts';
+
+/** How far before the watermark reading begins again: changes that became visible late. */
+const OVERLAP = 10 * 60 * MICROS_PER_SECOND;
+/** How long a way that was found to work is used before a better one is tried again. */
+const STRATEGY_TTL = MICROS_PER_DAY;
+/** Pages read newest first; more has changed than an increment, and a full listing is the better way. */
+const MAX_NEWEST_PAGES = 500;
+const PAGE_SIZE = 100;
+
+export interface Increment {
+  readonly strategy: Strategy;
+  readonly counts: PageCounts & { readonly requests: number };
+}
+
+/** The portal's answers did not bear out the way in which it was asked. */
+class NotHonouredError extends Error {
+  override readonly name = 'NotHonouredError';
+}
+
+/**
+ * Catches one model up; null when only reading everything again can (`reread`).
+ * @throws FlowluError, ListingError, the signal's reason.
+ */
+export async function catchUp(deps: ListingDeps, model: Model, signal: AbortSignal): Promise<Increment | null> {
+  const watermark = await findWatermark(deps.sql, model.name);
+  if (watermark === null || watermark.version === null || model.version === null) return null;
+  const fence = await databaseClock(deps.sql);
+  const since = watermark.version - OVERLAP;
+  for (const strategy of strategiesToTry(watermark, fence)) {
+    try {
+      const read = strategy === 'interval' ? readInterval : readNewest;
+      const { counts, ids } = await read(deps, { model, field: model.version, since }, signal);
+      await requireWitness(deps, model, since, fence, ids, signal);
+      await confirmIncrement(deps.sql, model, fence, strategy, strategy !== watermark.strategy);
+      return { strategy, counts };
+    } catch (error) {
+      if (!(error instanceof NotHonouredError)) throw error;
+    }
+  }
+  return null;
+}
+
+/** The remembered way first; every day the better ones get another chance. */
+function strategiesToTry({ strategy, strategyCheckedAt }: Watermark, now: Micros): readonly ('interval' | 'newest')[] {
+  const remembered = strategyCheckedAt !== null && strategyCheckedAt > now - STRATEGY_TTL ? strategy : null;
+  if (remembered === 'reread') return [];
+  return remembered === 'newest' ? ['newest'] : ['interval', 'newest'];
+}
+
+interface Question {
+  readonly model: Model;
+  /** The version field. */
+  readonly field: string;
+  readonly since: Micros;
+}
+
+interface Found {
+  readonly counts: PageCounts & { readonly requests: number };
+  readonly ids: ReadonlySet<string>;
+}
+
+/** A date interval on the version field; whole days, a day early, since neither time part nor zone can be relied on. */
+async function readInterval(deps: ListingDeps, { model, field, since }: Question, signal: AbortSignal): Promise<Found> {
+  const start = new Date((since - MICROS_PER_DAY) / 1_000).toISOString().slice(0, 10);
+  const pages = listPages(deps.client, model, { filters: { [field]: { start_date: start } }, signal });
+  const found = collect(deps, model);
+  for (;;) {
+    const next = await pages.next();
+    if (next.done) {
+      if (!next.value.complete) throw new NotHonouredError(next.value.reason ?? 'the listing is not complete');
+      return found.result(next.value.requests);
+    }
+    const tooOld = next.value.items.some((record) => {
+      const version = versionOf(model, record, deps.door.zone);
+      return version !== null && version.at < since - 3 * MICROS_PER_DAY;
+    });
+    if (tooOld) throw new NotHonouredError('rows outside of the interval came back');
+    await found.add(next.value.items, next.value.observedAt);
+  }
+}
+
+/** Newest first, until a page lies wholly before what is asked for. */
+async function readNewest(deps: ListingDeps, { model, field, since }: Question, signal: AbortSignal): Promise<Found> {
+  const found = collect(deps, model);
+  let requests = 0;
+  let before = Number.POSITIVE_INFINITY;
+  for (let page = 1; page <= MAX_NEWEST_PAGES; page += 1) {
+    const orderBy = { field, direction: 'desc' } as const;
+    const answer = await deps.client.list(model, { limit: PAGE_SIZE, page, orderBy }, signal);
+    requests += answer.requests;
+    const orders = answer.items.map(
+      (record) => versionOf(model, record, deps.door.zone)?.order ?? Number.NEGATIVE_INFINITY,
+    );
+    // Rows that change while pages are read come to the front and push others back: repeats, never holes.
+    if (!answer.ordered || orders.some((order, index) => order > (orders[index - 1] ?? before))) {
+      if (page === 1 || !isDescending(orders)) throw new NotHonouredError('rows do not come newest first');
+    }
+    await found.add(answer.items, answer.observedAt);
+    before = orders.at(-1) ?? Number.NEGATIVE_INFINITY;
+    if (before < since || answer.items.length === 0) return found.result(requests);
+    if (answer.items.length < PAGE_SIZE && answer.total !== null && answer.total <= found.size())
+      return found.result(requests);
+  }
+  throw new NotHonouredError('too much has changed for reading newest first');
+}
+
+function isDescending(orders: readonly number[]): boolean {
+  return orders.every((order, index) => index === 0 || order <= (orders[index - 1] as number));
+}
+
+function collect(deps: ListingDeps, model: Model) {
+  const ids = new Set<string>();
+  let counts: PageCounts = { read: 0, written: 0, unchanged: 0 };
+  return {
+    size: () => ids.size,
+    async add(records: readonly JsonObject[], observedAt: Micros) {
+      const items = records.flatMap((record) => {
+        const id = idOf(record);
+        return id === null ? [] : [{ id, record }];
+      });
+      for (const { id } of items) ids.add(id);
+      const shelf = { name: model.name, model };
+      const added = await transact(deps.sql, (tx) => mergePage(tx, shelf, { items, observedAt }, deps.door));
+      counts = {
+        read: counts.read + added.read,
+        written: counts.written + added.written,
+        unchanged: counts.unchanged + added.unchanged,
+      };
+    },
+    result: (requests: number): Found => ({ counts: { ...counts, requests }, ids }),
+  };
+}
+
+/** The newest row that the mirror knows must have come back, unless it has been deleted meanwhile. */
+async function requireWitness(
+  deps: ListingDeps,
+  model: Model,
+  since: Micros,
+  fence: Micros,
+  ids: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const witness = await newestRow(deps.sql, model, fence);
+  if (witness === null || witness.version < since || ids.has(witness.id)) return;
+  try {
+    const { record } = await deps.client.get(model, witness.id, signal);
+    const version = versionOf(model, record, deps.door.zone);
+    if (version === null || version.at < since) return;
+  } catch (error) {
+    if (error instanceof NotFoundError) return;
+    throw error;
+  }
+  throw new NotHonouredError('a row that changed lately did not come back');
+}

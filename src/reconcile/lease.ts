@@ -1,0 +1,63 @@
+/** Work that only one process may do at a time, kept apart by a lease that is renewed while it goes on. */
+import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
+import type { Sql } from '../db/connection.ts';
+import { leaseHolder, releaseLease, takeLease } from '../db/leases.ts';
+
+/** A lease runs out so long after its last renewal: how long others wait after its holder was killed. */
+const LEASE_SECONDS = 45;
+const RENEW_MS = 15_000;
+const POLL_MS = 1_000;
+
+/** Another process is doing this work. */
+export class LeaseTakenError extends Error {
+  override readonly name = 'LeaseTakenError';
+}
+
+export interface LeaseOptions {
+  readonly sql: Sql;
+  readonly name: string;
+  readonly holder: string;
+  readonly signal: AbortSignal;
+  /** How long to wait for another holder, in milliseconds; 0 gives up at once. */
+  readonly waitMs: number;
+}
+
+/**
+ * Runs `work` under a lease; its signal aborts when the lease is lost.
+ * @throws LeaseTakenError when another process keeps the lease for longer than the wait.
+ */
+export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { sql, name, holder, signal, waitMs } = options;
+  const giveUpAt = performance.now() + waitMs;
+  while (!(await takeLease(sql, name, holder, LEASE_SECONDS))) {
+    if (performance.now() >= giveUpAt) {
+      throw new LeaseTakenError(`${name} is already running: ${(await leaseHolder(sql, name)) ?? 'another process'}`);
+    }
+    await sleep(POLL_MS, undefined, { signal });
+  }
+  const lost = new AbortController();
+  const done = new AbortController();
+  const renewing = renew(options, lost, done.signal);
+  try {
+    return await work(AbortSignal.any([signal, lost.signal]));
+  } finally {
+    done.abort();
+    await renewing;
+    await releaseLease(sql, name, holder).catch(() => {});
+  }
+}
+
+async function renew({ sql, name, holder }: LeaseOptions, lost: AbortController, done: AbortSignal): Promise<void> {
+  let renewedAt = performance.now();
+  try {
+    for await (const _ of every(RENEW_MS, undefined, { signal: done })) {
+      const mine = await takeLease(sql, name, holder, LEASE_SECONDS).catch(() => null);
+      if (mine === true) renewedAt = performance.now();
+      // With the database away for that long, another process may have taken the lease as soon as it is back.
+      const expired = performance.now() - renewedAt > LEASE_SECONDS * 1_000;
+      if (mine === false || expired) lost.abort(new LeaseTakenError(`lost the lease of ${name}`));
+    }
+  } catch (error) {
+    if (!done.aborted) lost.abort(error);
+  }
+}

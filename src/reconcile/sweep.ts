@@ -1,0 +1,152 @@
+/**
+ * The full sweep of a model: everything listed, unchanged rows untouched, and rows that are gone found out.
+ *
+ * A row is suspected when a listing passes its id without naming it. Suspicions count only once the listing is
+ * provably complete, and only within the guard; then they become doubts, and the API is asked for each row.
+ */
+
+import { transact } from '../apply/transact.ts';
+import type { Micros } from '../catalog/instant.ts';
+import type { Model } from '../catalog/types.ts';
+import type { Transaction } from '../db/connection.ts';
+import type { ListingPosition } from '../db/listings.ts';
+import { findOpenListing } from '../db/listings.ts';
+import { clearSuspects, countSuspects, doubtSuspects, type Suspicion, suspectUnlisted } from '../db/suspects.ts';
+import { findWatermark } from '../db/watermarks.ts';
+import { type ListedPage, type ListingDeps, type ListingObserver, type ListingReport, listModel } from './listing.ts';
+
+/** How many rows of a model may vanish in one sweep before a person has to confirm it. */
+export const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
+
+/** Ids remembered where a portal lists in no order; a model with more rows than that is not searched for deletions. */
+const MAX_REMEMBERED_IDS = 200_000;
+
+export interface SweepOptions {
+  readonly runId: string;
+  /** Overrides the guard: so many rows may vanish. */
+  readonly allowDeletes: number;
+}
+
+export interface SweepReport extends ListingReport {
+  /** Rows that the listing did not name. */
+  readonly suspects: number;
+  /** Why the suspects were left alone, or null. */
+  readonly guarded: string | null;
+}
+
+/**
+ * Sweeps one model. Suspects that pass the guard are doubtful afterwards; settling decides them.
+ * @throws as `listModel` does.
+ */
+export async function sweepModel(
+  deps: ListingDeps,
+  model: Model,
+  options: SweepOptions,
+  observer: ListingObserver,
+  signal: AbortSignal,
+): Promise<SweepReport> {
+  const open = await findOpenListing(deps.sql, 'sweep', model.name);
+  // Suspicions of finished stretches are durable, so a keyset goes on; plain pages would have to be remembered.
+  const afresh = open?.position?.mode !== 'keyset';
+  if (afresh) await clearSuspects(deps.sql, model.name);
+  const seen = createMemory();
+  let last: ListedPage | null = null;
+  const onPage = async (tx: Transaction, page: ListedPage, before: ListingPosition | null) => {
+    seen.add(page);
+    last = page;
+    if (page.position.mode !== 'keyset') return;
+    const after = before?.mode === 'keyset' ? before.lastId : null;
+    await suspectUnlisted(tx, model, {
+      after,
+      upTo: page.position.lastId,
+      listed: page.ids,
+      observedAt: page.observedAt,
+    });
+  };
+  const report = await listModel(
+    deps,
+    { kind: 'sweep', model, runId: options.runId, afresh, onPage },
+    observer,
+    signal,
+  );
+  if (report.outcome !== 'complete') {
+    await clearSuspects(deps.sql, model.name);
+    const refused =
+      report.outcome === 'skipped' && model.listable && (await findWatermark(deps.sql, model.name)) !== null;
+    return {
+      ...report,
+      suspects: 0,
+      guarded: refused ? `refused, though it was listed before: ${report.reason}` : null,
+    };
+  }
+  const fence = await suspectTheRest(deps, model, last ?? (await resumedAt(deps, model)), seen);
+  if (fence !== null) return { ...report, suspects: 0, guarded: fence };
+  return { ...report, ...(await concludeSuspicions(deps, model, options.allowDeletes)) };
+}
+
+/** The last page's stretch has no end; and without any order, everything is one stretch. */
+async function suspectTheRest(
+  deps: ListingDeps,
+  model: Model,
+  last: Pick<ListedPage, 'position' | 'observedAt'> | null,
+  seen: ReturnType<typeof createMemory>,
+): Promise<string | null> {
+  if (last === null) return null;
+  const { position, observedAt } = last;
+  if (position.mode === 'keyset') {
+    await transact(deps.sql, (tx) =>
+      suspectUnlisted(tx, model, { after: position.lastId, upTo: null, listed: [], observedAt }),
+    );
+    return null;
+  }
+  const listed = seen.all();
+  if (listed === null) return 'the portal lists in no order and the model has too many rows to remember';
+  await clearSuspects(deps.sql, model.name);
+  await transact(deps.sql, (tx) =>
+    suspectUnlisted(tx, model, { after: null, upTo: null, listed, observedAt: seen.since() }),
+  );
+  return null;
+}
+
+/** A listing without a single page: the model is empty, or was resumed at its very end. */
+async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedPage, 'position' | 'observedAt'> | null> {
+  const [row] = await deps.sql`
+    select last_id::text as last_id, (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
+      from sync.listings where kind = 'sweep' and model = ${model.name}`;
+  if (row === undefined) return null;
+  return { position: { mode: 'keyset', lastId: row.last_id ?? '-9223372036854775808' }, observedAt: Number(row.fence) };
+}
+
+async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes: number) {
+  const suspicion = await countSuspects(deps.sql, model);
+  const guarded = guard(suspicion, allowDeletes);
+  if (guarded === null) await transact(deps.sql, (tx) => doubtSuspects(tx, model.name));
+  else await clearSuspects(deps.sql, model.name);
+  return { suspects: suspicion.suspects, guarded };
+}
+
+/** Why so many suspects are not believed, or null when they may be looked into. Pure. */
+export function guard({ suspects, live }: Suspicion, allowDeletes: number): string | null {
+  if (suspects <= SHRINK_GUARD.rows || suspects <= live * SHRINK_GUARD.share || suspects <= allowDeletes) return null;
+  return (
+    `${suspects} of ${live} rows were not listed, more than the guard lets pass; ` +
+    `if they are really gone, confirm with --allow-deletes ${suspects}`
+  );
+}
+
+/** Remembers ids up to a bound, for listings without an order. */
+function createMemory() {
+  const ids = new Set<string>();
+  let overflown = false;
+  let first: Micros | null = null;
+  return {
+    add({ ids: more, observedAt }: ListedPage) {
+      first ??= observedAt;
+      for (const id of more) if (ids.size < MAX_REMEMBERED_IDS) ids.add(id);
+      overflown ||= ids.size >= MAX_REMEMBERED_IDS;
+    },
+    /** The first request's moment: rows learnt of later are beyond suspicion. */
+    since: () => first ?? 0,
+    all: () => (overflown ? null : [...ids]),
+  };
+}
