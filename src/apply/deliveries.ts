@@ -1,13 +1,11 @@
 /** From announcements of webhooks to sightings for the door, and back to what the ledger records of them. */
 import type { Micros } from '../catalog/instant.ts';
-import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
 import { credible, type Version, versionOf } from '../catalog/version.ts';
-import type { Zone } from '../catalog/zone.ts';
 import type { Transaction } from '../db/connection.ts';
 import type { Shelf } from '../db/mirror-rows.ts';
 import type { Announcement } from '../intake/delivery.ts';
 import type { DeliveryOutcome } from '../intake/ledger.ts';
-import { admit, type DoorContext, type Sighting } from './door.ts';
+import { admit, type DoorContext, type Sighting, shapeOf } from './door.ts';
 import type { Link, Observation, Verdict } from './observation.ts';
 import { linkOf } from './tie.ts';
 
@@ -51,7 +49,7 @@ function understand({ announcement, receivedAt }: Arrival, context: DeliveryCont
   if (shelf === null) return { outcome: unapplied('skipped', entityId, 'the settings leave this model out') };
   if (entityId === null)
     return { outcome: unapplied('failed', null, 'neither current nor previous names a record id') };
-  const observation = observe(announcement, receivedAt, shelf, context.zone);
+  const observation = observe(announcement, receivedAt, shelf, context);
   return {
     sighting: { shelf, entityId, observation },
     version: 'version' in observation ? observation.version : null,
@@ -59,11 +57,10 @@ function understand({ announcement, receivedAt }: Arrival, context: DeliveryCont
   };
 }
 
-function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, zone: Zone): Observation {
+function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, context: DeliveryContext): Observation {
   const { action, current, previous } = announcement;
-  const shape: Shape = shelf.model ?? UNKNOWN_SHAPE;
   const version = (record: Announcement['current']) =>
-    record === null ? null : credible(versionOf(shelf.model, record, zone), observedAt);
+    record === null ? null : credible(versionOf(shelf.model, record, context.zone), observedAt);
   if (action === 'delete') {
     const last = previous ?? current;
     return { says: 'deleted', previous: last, version: version(last), observedAt };
@@ -72,7 +69,7 @@ function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, z
   if (action !== 'create' && action !== 'update') {
     return { says: 'unclear', reason: 'an action that the mirror does not know', observedAt };
   }
-  const link = linkOf(shape, current, previous);
+  const link = linkOf(shapeOf(shelf, context), current, previous);
   return { says: 'announced', record: current, previous, version: version(current), observedAt, link };
 }
 

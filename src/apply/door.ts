@@ -27,9 +27,16 @@ export interface Sighting {
 
 export interface DoorContext {
   readonly zone: Zone;
+  /** What a shelf's records are compared by; the catalogue's fields alone when left out. */
+  readonly shapeOf?: (shelf: Shelf) => Shape;
   readonly settleGrace: Micros;
   /** Called for each field whose value did not fit its column. */
   readonly onMisfit?: (model: string, field: string) => void;
+}
+
+/** What a shelf's records are compared by. */
+export function shapeOf(shelf: Shelf, context: Pick<DoorContext, 'shapeOf'>): Shape {
+  return context.shapeOf?.(shelf) ?? shelf.model ?? UNKNOWN_SHAPE;
 }
 
 /** Another transaction inserted one of the rows first; run the transaction again. */
@@ -90,7 +97,7 @@ interface LockedGroup extends Group {
 
 async function lockGroup(tx: Transaction, group: Group, context: DoorContext): Promise<LockedGroup> {
   const { shelf, entities } = group;
-  const shape: Shape = shelf.model ?? UNKNOWN_SHAPE;
+  const shape = shapeOf(shelf, context);
   const foldContext = { model: shelf.model, shape, zone: context.zone, settleGrace: context.settleGrace };
   const stored = await lockRows(
     tx,

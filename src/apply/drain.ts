@@ -1,5 +1,5 @@
 /** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
-import { isConnectionError, isRetryable, type Sql, type Transaction } from '../db/connection.ts';
+import { errorCode, isConnectionError, isRetryable, type Sql, type Transaction } from '../db/connection.ts';
 import { readAnnouncement } from '../intake/delivery.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
@@ -56,12 +56,19 @@ async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<bo
   try {
     await tx.savepoint((inner) => applyStored(inner, stored, context));
   } catch (error) {
-    if (isConnectionError(error) || isRetryable(error) || error instanceof RaceLostError) throw error;
+    if (isConnectionError(error) || isRetryable(error) || isPassing(error) || error instanceof RaceLostError)
+      throw error;
     const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
     await settleDeliveries(tx, [{ ...unapplied('failed', null, reason), id: delivery.id }]);
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied and was set aside');
   }
   return true;
+}
+
+/** True for what lies with the moment and not with the delivery: a lock not granted in time, no disk, no memory. */
+function isPassing(error: unknown): boolean {
+  const code = errorCode(error) ?? '';
+  return code === '55P03' || code.startsWith('53');
 }
 
 /** Applies deliveries of the ledger again, within the caller's transaction; the rule makes that harmless. */

@@ -5,9 +5,10 @@
  * that it can be acknowledged; `drain` then finds the one delivery that is to blame.
  */
 import type { Micros } from '../catalog/instant.ts';
+import { databaseClock } from '../db/clock.ts';
 import { isConnectionError, type Sql, type Transaction } from '../db/connection.ts';
 import type { Accepted } from '../intake/delivery.ts';
-import { appendDeliveries, databaseClock, type LedgerEntry } from '../intake/ledger.ts';
+import { appendDeliveries, type LedgerEntry } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
 import { applyArrivals, type DeliveryContext, type Outcome, unapplied } from './deliveries.ts';
 import { transact } from './transact.ts';

@@ -7,10 +7,13 @@
 import { hash } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
 import { isJsonObject, type Json, type JsonObject, stringifyJson } from '../json.ts';
-import type { FieldKind, Fields, Model } from './types.ts';
+import type { FieldKind, Model } from './types.ts';
 
 /** What a record is compared by: the model's fields, or none of a model that the catalogue does not know. */
-export type Shape = Pick<Model, 'fields'>;
+export interface Shape extends Pick<Model, 'fields'> {
+  /** Second names of custom fields, `cf_{alias}` → `cf_{id}`: webhooks and API may each use their own. */
+  readonly aliases?: ReadonlyMap<string, string>;
+}
 
 /** A model without known fields. */
 export const UNKNOWN_SHAPE: Shape = { fields: {} };
@@ -22,11 +25,11 @@ export function fieldValue(shape: Shape, record: JsonObject, name: string): Json
 
 /** The record under canonical keys: a known field in lower case, anything else as it came. */
 export function recordFields(shape: Shape, record: JsonObject): JsonObject {
-  if (!Object.keys(record).some((key) => canonicalKey(shape.fields, key) !== key)) return record;
+  if (!Object.keys(record).some((key) => canonicalKey(shape, key) !== key)) return record;
   // A map, because a key may be any word, `__proto__` included.
   const canonical = new Map<string, Json>();
   for (const [key, value] of Object.entries(record)) {
-    const name = canonicalKey(shape.fields, key);
+    const name = canonicalKey(shape, key);
     // Both spellings at once: the exact one counts, unless it is empty.
     if (canonical.has(name) && (name !== key || isEmpty(value))) continue;
     canonical.set(name, value);
@@ -36,8 +39,8 @@ export function recordFields(shape: Shape, record: JsonObject): JsonObject {
 
 /** The stored record with everything that the patch knows; a key absent from the patch keeps its value. */
 export function mergeRecords(shape: Shape, base: JsonObject, patch: JsonObject): JsonObject {
-  const patched = new Set(Object.keys(patch).map((key) => canonicalKey(shape.fields, key)));
-  const kept = Object.entries(base).filter(([key]) => !patched.has(canonicalKey(shape.fields, key)));
+  const patched = new Set(Object.keys(patch).map((key) => canonicalKey(shape, key)));
+  const kept = Object.entries(base).filter(([key]) => !patched.has(canonicalKey(shape, key)));
   return { ...Object.fromEntries(kept), ...patch };
 }
 
@@ -128,21 +131,30 @@ function isEmpty(value: Json): boolean {
   return value === null || value === '';
 }
 
-const canonicalKeys = new WeakMap<Fields, Map<string, string>>();
+const canonicalKeys = new WeakMap<Shape, Map<string, string>>();
 /** Distinct keys remembered per model; custom fields make it more than the catalogue's. */
 const MAX_REMEMBERED_KEYS = 5_000;
 
-function canonicalKey(fields: Fields, key: string): string {
-  let known = canonicalKeys.get(fields);
+function canonicalKey(shape: Shape, key: string): string {
+  let known = canonicalKeys.get(shape);
   if (known === undefined) {
     known = new Map();
-    canonicalKeys.set(fields, known);
+    canonicalKeys.set(shape, known);
   }
   let name = known.get(key);
   if (name === undefined) {
-    const lower = key.toLowerCase();
-    name = Object.hasOwn(fields, lower) ? lower : key;
+    name = findCanonicalKey(shape, key);
     if (known.size < MAX_REMEMBERED_KEYS) known.set(key, name);
   }
   return name;
+}
+
+function findCanonicalKey({ fields, aliases }: Shape, key: string): string {
+  const lower = key.toLowerCase();
+  if (Object.hasOwn(fields, lower)) return lower;
+  const alias = aliases?.get(key);
+  if (alias !== undefined) return alias;
+  // The label of a reference stands beside it, as `cf_{id}_value`.
+  const labelled = key.endsWith('_value') ? aliases?.get(key.slice(0, -'_value'.length)) : undefined;
+  return labelled === undefined ? key : `${labelled}_value`;
 }

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { DeliveryContext } from '../apply/deliveries.ts';
 import type { SettleDeps } from '../apply/settle.ts';
+import { createShapes, type Shapes } from '../apply/shapes.ts';
 import { findModel, models } from '../catalog/index.ts';
 import { MICROS_PER_MS } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
@@ -26,6 +27,8 @@ export interface Session {
   readonly database: OpenDatabase;
   readonly sql: Sql;
   readonly context: DeliveryContext;
+  /** What `context` compares records by; to be refreshed as custom fields come and go. */
+  readonly shapes: Shapes;
   /** Models that the settings mirror. */
   readonly models: readonly Model[];
   /** Names this process in journals and leases. */
@@ -60,13 +63,16 @@ export async function openSession(
     throw error;
   }
   const metrics = createMetrics();
+  const shapes = createShapes();
+  await shapes.refresh(sql);
   return {
     config,
     log,
     metrics,
     database,
     sql,
-    context: contextOf(config, metrics),
+    context: contextOf(config, metrics, shapes),
+    shapes,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
     holder: `${hostname()}:${process.pid}`,
     close,
@@ -75,9 +81,10 @@ export async function openSession(
 
 const names = models.map(({ name }) => name);
 
-function contextOf(config: Config, metrics: Metrics): DeliveryContext {
+function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryContext {
   return {
     zone: createZone(config.flowlu.timezone),
+    shapeOf: shapes.of,
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     onMisfit: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),

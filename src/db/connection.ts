@@ -34,6 +34,7 @@ export interface ConnectOptions {
  * - `json`, `jsonb`: exact numbers survive (see json.ts); a string parameter is JSON text and passes as it stands.
  * - `date`: `YYYY-MM-DD` text both ways, since a `Date` would drag a time zone in.
  * - `timestamp`, `timestamptz`: read as `Date`; a string parameter passes as it stands and keeps its microseconds.
+ * - `text[]`: the one kind of array that is used; the driver would ask the server for the others (see `connect`).
  * - `int8`, `numeric` stay strings, as the driver has them.
  */
 const types = {
@@ -50,8 +51,21 @@ const types = {
     serialize: (value: unknown) => (value instanceof Date ? value.toISOString() : String(value)),
     parse: (text: string) => new Date(text),
   },
+  texts: { to: 1009, from: [1009], serialize: formatTexts, parse: parseTexts },
 };
 
+function formatTexts(values: readonly string[]): string {
+  return `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+}
+
+/** Reads an array of one dimension and without nulls. */
+function parseTexts(text: string): string[] {
+  const items = text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/gs);
+  return [...items].map(([, quoted, bare]) => quoted?.replace(/\\(.)/gs, '$1') ?? bare ?? '');
+}
+
+/** Longest pause of a connection between two attempts to reach the database. */
+const RECONNECT_MAX_SECONDS = 1;
 /** How long `end` waits for statements under way, unless it is told otherwise. */
 const END_MAX_SECONDS = 5;
 
@@ -67,7 +81,12 @@ export function connect(url: string, options: ConnectOptions): Sql {
     max: options.max ?? 10,
     connect_timeout: options.connectTimeoutSeconds ?? 10,
     connection: { application_name: options.applicationName },
+    // The driver would pause for up to 20 s between attempts to connect, and so be away long after the database is back.
+    backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, RECONNECT_MAX_SECONDS),
     onnotice: () => {},
+    // With every connection the driver would ask for the types of arrays, and should the connection break right then,
+    // nobody would handle its error: the process would end.
+    fetch_types: false,
     types,
   };
   if (options.idleTimeoutSeconds !== undefined) settings.idle_timeout = options.idleTimeoutSeconds;

@@ -4,7 +4,7 @@ import { chmod, mkdir, readFile, realpath, rename, stat, writeFile } from 'node:
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, errorCode, isConnectionError, type Sql } from './connection.ts';
-import { checkReach, isRoot, serverAccount } from './embedded/account.ts';
+import { isRoot, serverAccount } from './embedded/account.ts';
 import { EmbeddedDatabaseError, findBinaries } from './embedded/binaries.ts';
 import {
   type Cluster,
@@ -15,13 +15,15 @@ import {
   start,
   stop,
 } from './embedded/cluster.ts';
+import { dataDirectory } from './embedded/home.ts';
 import { acquireLock } from './embedded/lock.ts';
+import { runnableBy } from './embedded/programs.ts';
 import { type DatabaseLog, silent } from './log.ts';
 
 export { EmbeddedDatabaseError } from './embedded/binaries.ts';
 
 export interface EmbeddedOptions {
-  /** Where everything lies, usually `.flowlu-mirror`. Created where missing. */
+  /** Where everything lies or is linked from, usually `.flowlu-mirror`. Created where missing. */
   readonly directory: string;
   readonly log?: DatabaseLog;
   /** Settings of PostgreSQL beside ours, e.g. `{ fsync: 'off' }` in tests. Used only when this call starts the server. */
@@ -68,13 +70,14 @@ const urlOf = ({ password }: Access, port: number, database: string) =>
 export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const directory = await prepare(options.directory);
   const { log = silent, signal } = options;
-  const data = join(directory, 'postgres');
-  const cluster: Cluster = { data, account: await serverAccount(data), binaries: await findBinaries() };
-  await checkReach(cluster.account, cluster.binaries, directory);
+  const account = await serverAccount(join(directory, 'postgres'));
+  const binaries = await runnableBy(account, await findBinaries(), { log, signal });
 
   const name = `${KEEPER} ${randomUUID().slice(0, 8)}`;
   const release = await acquireLock(lockFile(directory), signal);
   try {
+    const data = await dataDirectory(directory, { account, binaries }, { log });
+    const cluster: Cluster = { data, account, binaries };
     const access = await readAccess(directory, cluster);
     const { port, started } = await ensureRunning(cluster, directory, access, options.settings ?? {});
     await ensureDatabase(urlOf(access, port, 'postgres'));

@@ -129,7 +129,7 @@ async function grantsOf(tx: Transaction, views: readonly string[]): Promise<Save
       case when acl.is_grantable then ' with grant option' else '' end
     )) as statements
     from pg_class c, aclexplode(c.relacl) as acl
-    where c.relnamespace = to_regnamespace('flowlu_live') and c.relname = any(${[...views]}) and acl.grantee <> c.relowner
+    where c.relnamespace = to_regnamespace('flowlu_live') and c.relname = any(${[...views]}::text[]) and acl.grantee <> c.relowner
     group by c.relname`;
   return new Map(rows.map((row) => [row.view, row.statements]));
 }

@@ -160,9 +160,3 @@ export async function settleDeliveries(tx: Queryable, outcomes: readonly Deliver
                 decision text, reason text)
      where d.id = n.id`;
 }
-
-/** The database's clock: the one clock that all replicas share. */
-export async function databaseClock(sql: Queryable): Promise<Micros> {
-  const rows = await sql`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now`;
-  return Number(rows[0]?.now);
-}

@@ -1,8 +1,8 @@
 /** A page of the API's rows into the mirror: what changed goes through the door, the rest costs no write. */
 
-import { admit, type DoorContext, type Sighting } from '../apply/door.ts';
+import { admit, type DoorContext, type Sighting, shapeOf } from '../apply/door.ts';
 import type { Micros } from '../catalog/instant.ts';
-import { contentHash, type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
+import { contentHash } from '../catalog/record.ts';
 import { credible, versionOf } from '../catalog/version.ts';
 import type { Transaction } from '../db/connection.ts';
 import { findChanged, type Shelf } from '../db/mirror-rows.ts';
@@ -23,7 +23,7 @@ export interface PageCounts {
 
 /** Merges a page within the caller's transaction. */
 export async function mergePage(tx: Transaction, shelf: Shelf, page: Page, context: DoorContext): Promise<PageCounts> {
-  const shape: Shape = shelf.model ?? UNKNOWN_SHAPE;
+  const shape = shapeOf(shelf, context);
   const rows = new Map(page.items.map(({ id, record }) => [id, { id, record, hash: contentHash(shape, record) }]));
   const changed = await findChanged(tx, shelf, [...rows.values()]);
   const sightings = [...rows.values()]

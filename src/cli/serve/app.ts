@@ -9,8 +9,9 @@ import { statusRoutes } from '../../status/routes.ts';
 import type { Session } from '../session.ts';
 import { version } from '../version.ts';
 
-/** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again. */
-const MAX_QUEUED = 2_000;
+/** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
+ * than the connections that the listener takes, so that they can be told. */
+const MAX_QUEUED = 1_000;
 const MAX_BATCH = 200;
 const LANES = 2;
 /** Shorter than what senders are known to wait. */

@@ -18,6 +18,8 @@ const SETTLE_INTERVAL_MS = 1_000;
 /** Doubts settled in one go, so that stopping need not wait long. */
 const SETTLE_BATCH = 100;
 const PRUNE_INTERVAL_MS = 10 * 60_000;
+/** How often new custom fields are looked for. */
+const SHAPES_INTERVAL_MS = 30_000;
 /** How often it is looked whether a sweep is due. */
 const SWEEP_CHECK_MS = 60_000;
 /** Share of the time that models without versions may be read again. */
@@ -38,7 +40,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   const drain = loop('applying pending deliveries', DRAIN_INTERVAL_MS, (stop) =>
     drainPending({ sql, context, log }, stop),
   );
-  const loops = [drain];
+  const loops = [drain, loop('looking for custom fields', SHAPES_INTERVAL_MS, () => session.shapes.refresh(sql))];
   const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {
     loops.push(

@@ -1,7 +1,7 @@
 /** PostgreSQL refuses to run as root: whom it runs as instead, and whether they can get at the files. */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Account, type Binaries, EmbeddedDatabaseError, run } from './binaries.ts';
+import { type Account, EmbeddedDatabaseError, run } from './binaries.ts';
 
 const USER = 'postgres';
 const TIMEOUT_MS = 30_000;
@@ -44,25 +44,9 @@ async function create(): Promise<Account> {
   );
 }
 
-/**
- * Makes sure that the account can run the programs and reach the directory.
- * @throws EmbeddedDatabaseError naming the directory that is closed to it.
- */
-export async function checkReach(account: Account, binaries: Binaries, directory: string): Promise<void> {
-  if (account === null) return;
-  for (const path of [dirname(binaries.postgres), directory]) {
-    const closed = await closedDirectory(account, path);
-    if (closed !== null) {
-      throw new EmbeddedDatabaseError(
-        `PostgreSQL does not run as root, and the user it runs as (${account.name}) cannot pass through ${closed} to reach ${path}. ` +
-          'Move the checkout to a directory that is open to others, such as /opt or /srv, run as an ordinary user, or set DATABASE_URL.',
-      );
-    }
-  }
-}
-
 /** The first directory on the way to `path` that the account may not pass through, or null. */
-async function closedDirectory(account: NonNullable<Account>, path: string): Promise<string | null> {
+export async function closedDirectory(account: Account, path: string): Promise<string | null> {
+  if (account === null) return null;
   const reached = await run('/bin/sh', ['-c', 'cd -- "$0"', path], { account, timeoutMs: TIMEOUT_MS });
   if (reached.code === 0) return null;
   const way = [path];
@@ -73,4 +57,18 @@ async function closedDirectory(account: NonNullable<Account>, path: string): Pro
     if (((mode >> shift) & 1) === 0) return step;
   }
   return path;
+}
+
+/** The error for what can neither be reached nor moved elsewhere. */
+export function cannotReach(
+  account: NonNullable<Account>,
+  path: string,
+  closed: string | null,
+  cause?: unknown,
+): EmbeddedDatabaseError {
+  return new EmbeddedDatabaseError(
+    `PostgreSQL does not run as root, and the user it runs as (${account.name}) cannot ${closed === null ? '' : `pass through ${closed} to `}reach ${path}. ` +
+      'Use a directory that is open to others, such as one below /opt or /srv, run as an ordinary user, or set DATABASE_URL.',
+    { cause },
+  );
 }

@@ -48,6 +48,10 @@ async function ensureExecutable(path: string): Promise<void> {
   if ((mode & EXECUTABLE) !== EXECUTABLE) await chmod(path, mode | EXECUTABLE);
 }
 
+/** What to do about programs that miss their libraries, in parentheses, or nothing. */
+export const installationHint = (output: string): string =>
+  output.includes('shared librar') ? ' (run "npm rebuild" to finish the installation)' : '';
+
 /** What a finished program left behind. */
 export interface Finished {
   readonly code: number | null;

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../errors.ts';
-import { type Account, type Binaries, EmbeddedDatabaseError, run } from './binaries.ts';
+import { type Account, type Binaries, EmbeddedDatabaseError, installationHint, run } from './binaries.ts';
 import { isAlive } from './lock.ts';
 
 /** A data directory with what is needed to run it. */
@@ -80,8 +80,9 @@ export async function initialise(cluster: Cluster, user: string, password: strin
     ];
     const { code, output } = await run(binaries.initdb, args, { account, timeoutMs: INIT_MAX_MS });
     if (code !== 0) {
-      const hint = output.includes('shared librar') ? ' (run "npm rebuild" to finish the installation)' : '';
-      throw new EmbeddedDatabaseError(`the database could not be created in ${data}${hint}: ${output}`);
+      throw new EmbeddedDatabaseError(
+        `the database could not be created in ${data}${installationHint(output)}: ${output}`,
+      );
     }
     await rename(draft, data);
   } finally {
@@ -157,8 +158,15 @@ async function writeSettings({ data, account }: Cluster, settings: ServerSetting
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'`);
   const text = `# Written by flowlu-mirror at every start; for settings of your own use ALTER SYSTEM.\n${lines.join('\n')}\n`;
   const file = join(data, 'postgresql.conf');
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
-  if (account !== null) await chown(`${file}.new`, account.uid, account.gid);
+  await rm(`${file}.new`, { force: true });
+  // Never through a link: as root we would write wherever the server's user wants us to.
+  const draft = await open(`${file}.new`, 'wx', 0o600);
+  try {
+    await draft.writeFile(text);
+    if (account !== null) await draft.chown(account.uid, account.gid);
+  } finally {
+    await draft.close();
+  }
   await rename(`${file}.new`, file);
 }
 

@@ -1,0 +1,65 @@
+/** Rows of models that the catalogue did not know, moved into the tables that it has for them now. */
+import type { Model } from '../catalog/types.ts';
+import { compareVersions } from '../catalog/version.ts';
+import type { Sql, Transaction } from '../db/connection.ts';
+import { raiseDoubts } from '../db/doubtful.ts';
+import { readRowsAfter } from '../db/mirror-reads.ts';
+import { insertRows, lockRows, type RowToWrite, type Shelf, type StoredRow, updateRows } from '../db/mirror-rows.ts';
+import { deleteUncatalogued } from '../db/uncatalogued.ts';
+import { RaceLostError, shapeOf } from './door.ts';
+import { rowVersion } from './fold.ts';
+import { type DeriveContext, derive } from './rebuild.ts';
+import { transact } from './transact.ts';
+
+const BATCH_SIZE = 200;
+
+/**
+ * Moves all rows of a model out of the common table; returns how many.
+ * @throws the signal's reason between two batches.
+ */
+export async function adoptUncatalogued(
+  sql: Sql,
+  model: Model,
+  context: DeriveContext,
+  signal: AbortSignal,
+): Promise<number> {
+  const from: Shelf = { name: model.name, model: null };
+  let moved = 0;
+  // Ends with the part: each turn takes rows away from it.
+  for (;;) {
+    signal.throwIfAborted();
+    const rows = await readRowsAfter(sql, from, null, BATCH_SIZE);
+    if (rows.length === 0) return moved;
+    moved += await transact(sql, (tx) => move(tx, from, { name: model.name, model }, rows, context));
+  }
+}
+
+async function move(tx: Transaction, from: Shelf, to: Shelf, found: readonly StoredRow[], context: DeriveContext) {
+  const ids = found.map(({ id }) => id);
+  const rows = await lockRows(tx, from, ids);
+  const held = new Map((await lockRows(tx, to, ids)).map((row) => [row.id, row]));
+  const complete = (row: StoredRow): RowToWrite => ({ ...row, ...derive(to, row, context) });
+  const inserts = rows.filter(({ id }) => !held.has(id)).map(complete);
+  const twice = rows.flatMap((row) => {
+    const other = held.get(row.id);
+    return other === undefined ? [] : [{ row, other }];
+  });
+  const inserted = await insertRows(tx, to, inserts);
+  if (inserted < inserts.length) throw new RaceLostError(`rows of ${to.name} were inserted meanwhile`);
+  const updates = twice.filter(({ row, other }) => isNewer(row, other, to, context)).map(({ row }) => complete(row));
+  await updateRows(tx, to, updates);
+  await raiseDoubts(
+    tx,
+    twice.map(({ row }) => ({ model: to.name, entityId: row.id, reason: 'it was held in two tables at a time' })),
+  );
+  await deleteUncatalogued(tx, from.name, ids);
+  return rows.length;
+}
+
+/** By version where that tells, else by when the mirror learnt it. */
+function isNewer(row: StoredRow, other: StoredRow, shelf: Shelf, context: DeriveContext): boolean {
+  const fold = { model: shelf.model, shape: shapeOf(shelf, context), zone: context.zone };
+  const version = ({ record, observedAt }: StoredRow) => rowVersion(record, observedAt, fold);
+  const order = compareVersions(version(row), version(other)) ?? 0;
+  return order === 0 ? row.observedAt > other.observedAt : order > 0;
+}

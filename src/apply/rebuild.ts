@@ -1,0 +1,75 @@
+/**
+ * What follows from `_record`, derived anew: after a change of the catalogue, of the portal's time zone or of custom
+ * fields, without a request to the API. Rows that are right already are neither locked nor written.
+ */
+import { coerceRecord } from '../catalog/coerce.ts';
+import { contentHash } from '../catalog/record.ts';
+import { versionOf } from '../catalog/version.ts';
+import type { Sql, Transaction } from '../db/connection.ts';
+import { type DerivedRow, findUnlike, rewriteDerived } from '../db/derived-columns.ts';
+import { readRowsAfter } from '../db/mirror-reads.ts';
+import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
+import { type DoorContext, shapeOf } from './door.ts';
+import { transact } from './transact.ts';
+
+const BATCH_SIZE = 500;
+
+/** What derived columns depend on beside the record. */
+export type DeriveContext = Pick<DoorContext, 'zone' | 'shapeOf' | 'onMisfit'>;
+
+/** What a row's derived columns should hold. */
+export function derive(shelf: Shelf, row: Pick<StoredRow, 'id' | 'record'>, context: DeriveContext): DerivedRow {
+  const shape = shapeOf(shelf, context);
+  const { columns } = coerceRecord(shape, row.record, context.zone);
+  const version = versionOf(shelf.model, row.record, context.zone);
+  return { id: row.id, columns, version: version?.at ?? null, hash: contentHash(shape, row.record) };
+}
+
+/** Derives rows anew within the caller's transaction; returns how many had to be written. */
+export async function rederive(
+  tx: Transaction,
+  shelf: Shelf,
+  ids: readonly string[],
+  context: DeriveContext,
+): Promise<number> {
+  const rows = await lockRows(tx, shelf, ids);
+  return rewriteDerived(
+    tx,
+    shelf,
+    rows.map((row) => derive(shelf, row, context)),
+  );
+}
+
+/** Told after each batch. */
+export type RebuildStep = (step: { readonly read: number; readonly written: number }) => void;
+
+/**
+ * Derives all rows of a shelf anew, in order of id.
+ * @throws the signal's reason between two batches; what was written stays, and a second call goes over it quickly.
+ */
+export async function rebuildShelf(
+  sql: Sql,
+  shelf: Shelf,
+  context: DeriveContext,
+  onStep: RebuildStep,
+  signal: AbortSignal,
+): Promise<void> {
+  let after: string | null = null;
+  // Ends with the table: each turn moves on to greater ids.
+  for (;;) {
+    signal.throwIfAborted();
+    const rows: StoredRow[] = await readRowsAfter(sql, shelf, after, BATCH_SIZE);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.id;
+    const unlike = await findUnlike(
+      sql,
+      shelf,
+      rows.map((row) => derive(shelf, row, context)),
+    );
+    // A webhook may have changed a row since it was read, so what is written follows from the row as it is locked.
+    const written = unlike.size === 0 ? 0 : await transact(sql, (tx) => rederive(tx, shelf, [...unlike.keys()], context));
+    onStep({ read: rows.length, written });
+    if (rows.length < BATCH_SIZE) return;
+  }
+}

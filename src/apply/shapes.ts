@@ -1,0 +1,42 @@
+/** What records are compared by, custom fields' second names included; these are learnt from the mirror itself. */
+import { findModel } from '../catalog/index.ts';
+import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
+import type { Sql } from '../db/connection.ts';
+import { findCustomFieldAliases } from '../db/custom-fields.ts';
+import type { Shelf } from '../db/mirror-rows.ts';
+
+export interface Shapes {
+  /** The shape of a shelf's records. */
+  readonly of: (shelf: Shelf) => Shape;
+  /** Looks which custom fields are defined now. */
+  refresh(sql: Sql): Promise<void>;
+}
+
+/** Makes the shapes; until the first refresh they know no custom fields. */
+export function createShapes(): Shapes {
+  let known = '';
+  let shapes = new Map<string, Shape>();
+  return {
+    of: ({ name, model }) => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
+    async refresh(sql) {
+      const aliases = await findCustomFieldAliases(sql);
+      const now = JSON.stringify(aliases);
+      // Shapes are what keys are remembered by, so they change only with what they say.
+      if (now === known) return;
+      const byModel = new Map<string, Map<string, string>>();
+      for (const { model, alias, name } of aliases) {
+        const owner = ownerOf(model);
+        byModel.set(owner, (byModel.get(owner) ?? new Map()).set(alias, name));
+      }
+      shapes = new Map(
+        [...byModel].map(([name, own]) => [name, { fields: findModel(name)?.fields ?? {}, aliases: own }]),
+      );
+      known = now;
+    },
+  };
+}
+
+/** Definitions name some models in the singular, `st.project` for `st.projects`. */
+function ownerOf(name: string): string {
+  return findModel(name) === undefined && findModel(`${name}s`) !== undefined ? `${name}s` : name;
+}

@@ -1,0 +1,61 @@
+/** Group commit: order within an entity, bounds, and that nobody waits for ever. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { createBatcher, QueueFullError } from '../../src/intake/batcher.ts';
+
+interface Item {
+  readonly key: string;
+  readonly n: number;
+}
+
+function recorder(
+  options: { maxQueued?: number; maxBatch?: number; lanes?: number; fail?: (batch: readonly Item[]) => boolean } = {},
+) {
+  const batches: Item[][] = [];
+  const batcher = createBatcher<Item>({
+    maxQueued: options.maxQueued ?? 1_000,
+    maxBatch: options.maxBatch ?? 10,
+    lanes: options.lanes ?? 2,
+    keyOf: ({ key }) => key,
+    async flush(batch) {
+      batches.push([...batch]);
+      await sleep(1);
+      if (options.fail?.(batch)) throw new Error('refused');
+      return batch.map(({ key, n }) => `${key}${n}`);
+    },
+  });
+  return { batcher, batches };
+}
+
+describe('the batcher', () => {
+  it('answers each item with its own id and keeps the order of one entity, in batches of the bound', async () => {
+    const { batcher, batches } = recorder();
+    const items = Array.from({ length: 100 }, (_, n) => ({ key: `k${n % 7}`, n }));
+    expect(await Promise.all(items.map((item) => batcher.add(item)))).toEqual(items.map(({ key, n }) => `${key}${n}`));
+    expect(Math.max(...batches.map((batch) => batch.length))).toBeLessThanOrEqual(10);
+    for (const key of new Set(items.map((item) => item.key))) {
+      const order = batches.flat().filter((item) => item.key === key);
+      expect(order).toEqual(items.filter((item) => item.key === key));
+    }
+  });
+
+  it('takes up an item that is added in the very turn in which its lane ran empty', async () => {
+    const { batcher } = recorder({ lanes: 1 });
+    for (let n = 0; n < 20; n += 1) expect(await batcher.add({ key: 'k', n })).toBe(`k${n}`);
+    await batcher.idle();
+  });
+
+  it('refuses at once what is beyond its bound, and nothing else', async () => {
+    const { batcher } = recorder({ maxQueued: 5, lanes: 1 });
+    const results = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => batcher.add({ key: 'k', n })));
+    expect(results.map(({ status }) => status)).toEqual([...Array(5).fill('fulfilled'), ...Array(3).fill('rejected')]);
+    expect(results.at(-1)).toMatchObject({ reason: expect.any(QueueFullError) });
+    expect(await batcher.add({ key: 'k', n: 9 })).toBe('k9');
+  });
+
+  it('lets a batch that fails reject its own items only', async () => {
+    const { batcher } = recorder({ maxBatch: 2, lanes: 1, fail: (batch) => batch.some(({ n }) => n === 2) });
+    const results = await Promise.allSettled(Array.from({ length: 6 }, (_, n) => batcher.add({ key: 'k', n })));
+    expect(results.map(({ status }) => status === 'fulfilled')).toEqual([true, true, false, false, true, true]);
+  });
+});

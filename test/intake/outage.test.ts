@@ -1,0 +1,181 @@
+/** The intake while its database is away, slow, or refuses a delivery: bounded answers, nothing lost, healthy afterwards. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { eventually, type Service, startService, webhook } from './service.ts';
+
+/** The service answers within 8 s; the rest is the machine's. */
+const BOUND_MS = 11_000;
+
+let db: TestDatabase;
+let proxy: TcpProxy;
+let service: Service;
+
+beforeAll(async () => {
+  db = await createTestDatabase();
+  proxy = await startTcpProxy(db.url);
+  service = await startService(proxy.url(db.url), { DATABASE_POOL: '4' });
+});
+afterAll(async () => {
+  proxy?.heal();
+  await service?.close();
+  await proxy?.close();
+  await db?.close();
+});
+beforeEach(async () => {
+  await db.sql`truncate sync.deliveries, sync.doubtful, flowlu.crm_account, flowlu.crm_lead, flowlu.crm_industry`;
+});
+afterEach(() => proxy.heal());
+
+const update = (id: number, name: string, model = 'crm.account') => webhook(model, 'update', { id, name });
+const isReady = async () => (await fetch(`${service.url}/readyz`)).status;
+const stored = async () =>
+  (await db.sql`select id::text, status, body from sync.deliveries order by id`).map((row) => row);
+
+/** Every 200 has a committed delivery with that id; everything else said when to come again. */
+async function checkAnswers(answers: readonly Response[]): Promise<void> {
+  const accepted = await Promise.all(
+    answers
+      .filter(({ status }) => status === 200)
+      .map(async (answer) => ((await answer.json()) as { delivery: string }).delivery),
+  );
+  const ids = new Set((await stored()).map(({ id }) => id));
+  expect(accepted.filter((id) => !ids.has(id))).toEqual([]);
+  const refused = answers.filter(({ status }) => status !== 200);
+  expect(new Set(refused.map(({ status }) => status))).toEqual(new Set(refused.length > 0 ? [503] : []));
+  for (const answer of refused) expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+}
+
+describe('a database that is away', () => {
+  it('makes the intake answer 503 with Retry-After in bounded time, and accept again once it is back', async () => {
+    expect((await service.post(update(1, 'before'))).status).toBe(200);
+    proxy.cut();
+    const started = performance.now();
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => service.post(update(n + 2, 'while away'))));
+    expect(performance.now() - started).toBeLessThan(BOUND_MS);
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 503));
+    await checkAnswers(answers);
+    expect(await isReady()).toBe(503);
+    expect((await fetch(`${service.url}/livez`)).status).toBe(200);
+    expect((await fetch(`${service.url}/status.json`)).status).toBe(503);
+    // What needs no database is told apart even now.
+    expect((await service.post('no json')).status).toBe(400);
+
+    proxy.heal();
+    await eventually(isReady, (status) => status === 200);
+    expect((await service.post(update(1, 'after'))).status).toBe(200);
+    expect(await db.sql`select name from flowlu.crm_account where id = 1`).toEqual([{ name: 'after' }]);
+  });
+
+  it('loses nothing that was acknowledged when connections break under load, again and again', async () => {
+    const answers: Response[] = [];
+    let stopped = false;
+    const senders = Array.from({ length: 8 }, async (_, sender) => {
+      for (let n = 0; !stopped; n += 1) answers.push(await service.post(update(sender * 10_000 + n + 1, `load ${n}`)));
+    });
+    for (let round = 0; round < 6; round += 1) {
+      await sleep(80);
+      proxy.cut();
+      await sleep(round % 2 === 0 ? 0 : 40);
+      proxy.heal();
+    }
+    stopped = true;
+    await Promise.all(senders);
+    expect(answers.some(({ status }) => status === 200)).toBe(true);
+    await checkAnswers(answers);
+    await eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'));
+    const bodies = (await stored()).map(({ body }) => String(JSON.parse(body).current.id));
+    const rows = await db.sql`select id::text from flowlu.crm_account`;
+    expect(new Set(rows.map(({ id }) => id))).toEqual(new Set(bodies));
+  });
+});
+
+describe('a database that is slow', () => {
+  it('makes the intake answer 503 while the commit takes too long; what is committed later is applied once', async () => {
+    const release = await holdTable(db, 'crm_account');
+    const started = performance.now();
+    const answer = await service.post(update(1, 'late'));
+    expect(answer.status).toBe(503);
+    expect(performance.now() - started).toBeLessThan(BOUND_MS);
+    // Another entity of another model may share the lane, but the answer stays bounded and honest.
+    await release();
+    expect(
+      (
+        await eventually(
+          () => service.post(update(1, 'late')),
+          ({ status }) => status === 200,
+        )
+      ).status,
+    ).toBe(200);
+    const rows = await eventually(stored, (all) => all.length === 2 && all.every(({ status }) => status === 'applied'));
+    expect(rows).toHaveLength(2);
+    expect(await db.sql`select name from flowlu.crm_account`).toEqual([{ name: 'late' }]);
+  });
+
+  it('bounds what waits: beyond the bound deliveries get 503 at once, and all of the others are stored', async () => {
+    const release = await holdTable(db, 'crm_account');
+    const many = Array.from({ length: 1_900 }, (_, n) => service.post(update(n + 1, 'queued')).catch(() => null));
+    await sleep(1_500);
+    await release();
+    const answers = (await Promise.all(many)).filter((answer) => answer !== null);
+    const refused = answers.filter(({ status }) => status === 503).length;
+    expect(refused).toBeGreaterThan(0);
+    expect(refused).toBeLessThan(1_000);
+    await checkAnswers(answers);
+    await eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'));
+    const [row] = await db.sql`select count(*)::int as rows from flowlu.crm_account`;
+    expect(row?.rows).toBe((await stored()).length);
+    expect((await service.post(update(1, 'healthy'))).status).toBe(200);
+  });
+});
+
+describe('a delivery that cannot be applied', () => {
+  it('is acknowledged, parked with its reason and shown in the status, and holds up no other delivery', async () => {
+    await db.sql`alter table flowlu.crm_lead add constraint poison check (name <> 'poison')`;
+    try {
+      const bodies = Array.from({ length: 40 }, (_, n) => update(n + 1, n === 17 ? 'poison' : 'fine', 'crm.lead'));
+      const answers = await Promise.all(bodies.map((body) => service.post(body)));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+      const rows = await eventually(stored, (all) => all.every(({ status }) => status !== 'pending'));
+      const failed = rows.filter(({ status }) => status !== 'applied');
+      expect(failed).toMatchObject([{ status: 'failed', body: JSON.stringify(bodies[17]) }]);
+      const [row] = await db.sql`select count(*)::int as leads from flowlu.crm_lead`;
+      expect(row?.leads).toBe(39);
+
+      const status = (await (await fetch(`${service.url}/status.json`)).json()) as {
+        deliveries: { failed: number };
+        failed_deliveries: { id: string; reason: string; model: string }[];
+      };
+      expect(status.deliveries.failed).toBe(1);
+      expect(status.failed_deliveries).toMatchObject([{ id: failed[0]?.id, model: 'crm.lead' }]);
+      expect(status.failed_deliveries[0]?.reason).toMatch(/violates check constraint "poison"/);
+      // The parked one does not come up again by itself, nor in the way of later ones.
+      expect((await service.post(update(18, 'mended', 'crm.lead'))).status).toBe(200);
+      expect(await db.sql`select name from flowlu.crm_lead where id = 18`).toEqual([{ name: 'mended' }]);
+    } finally {
+      await db.sql`alter table flowlu.crm_lead drop constraint poison`;
+    }
+  });
+
+  it('is not parked for a lock that was not granted in time: that lies with the moment', async () => {
+    const release = await holdTable(db, 'crm_industry');
+    const answer = service.post(update(1, 'patient', 'crm.industry'));
+    expect((await answer).status).toBe(503);
+    const pending = await eventually(stored, (rows) => rows.length === 1, 15_000);
+    expect(pending[0]?.status).toBe('pending');
+    await release();
+    await eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'), 25_000);
+    expect(await db.sql`select name from flowlu.crm_industry`).toEqual([{ name: 'patient' }]);
+  }, 60_000);
+});
+
+/** Locks a table as a long migration would, until it is released. */
+async function holdTable({ sql }: TestDatabase, table: string): Promise<() => Promise<void>> {
+  const connection = await sql.reserve();
+  await connection.unsafe(`begin; lock table flowlu.${table} in access exclusive mode`);
+  return async () => {
+    await connection.unsafe('commit');
+    connection.release();
+  };
+}

@@ -1,0 +1,305 @@
+/** The webhook's address: who may post, what is refused and how, and that what is accepted is stored as it came. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { post, SECRET, type Service, sendRaw, startService, webhook } from './service.ts';
+
+const OLD_SECRET = 'old-secret.with~marks_1234567890';
+/** As a careful client may write it: every character escaped. */
+const ESCAPED = [...OLD_SECRET].map((char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`).join('');
+const LIMIT = 4_096;
+
+let db: TestDatabase;
+let service: Service;
+
+beforeAll(async () => {
+  db = await createTestDatabase();
+  service = await startService(db.url, {
+    WEBHOOK_SECRET: `${SECRET},${OLD_SECRET}`,
+    WEBHOOK_BODY_LIMIT: String(LIMIT),
+    FLOWLU_MODELS: '!crm.emails',
+  });
+});
+afterAll(async () => {
+  await service?.close();
+  await db?.close();
+});
+beforeEach(async () => {
+  await db.sql`truncate sync.deliveries, sync.doubtful`;
+});
+
+const deliveries = () => db.sql`select * from sync.deliveries order by id`;
+const account = (id: unknown, more: object = {}) => webhook('crm.account', 'create', { id, name: 'Ada', ...more });
+
+describe('who may post', () => {
+  it('accepts the secret in the path and in the header, and every secret of a rotation', async () => {
+    const base = `${service.url}/webhooks/flowlu`;
+    const statuses = await Promise.all([
+      post(`${base}/${SECRET}`, account(1)),
+      post(`${base}/${ESCAPED}`, account(2)),
+      post(base, account(3), { headers: { 'X-Webhook-Secret': SECRET } }),
+      post(`${base}?from=flowlu`, account(4), { headers: { 'X-Webhook-Secret': SECRET } }),
+    ]);
+    expect(statuses.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(await deliveries()).toHaveLength(4);
+  });
+
+  it('answers 401 to a wrong, missing, empty or broken secret and stores nothing', async () => {
+    const base = `${service.url}/webhooks/flowlu`;
+    const answers = await Promise.all([
+      post(base, account(1)),
+      post(`${base}/wrong`, account(1)),
+      post(`${base}/${SECRET}x`, account(1)),
+      post(`${base}/${SECRET.slice(0, -1)}`, account(1)),
+      post(`${base}/${SECRET.toUpperCase()}`, account(1)),
+      post(`${base}/%E0%A4%A`, account(1)),
+      post(base, account(1), { headers: { 'X-Webhook-Secret': '' } }),
+      post(base, account(1), { headers: { 'X-Webhook-Secret': `${SECRET},${OLD_SECRET}` } }),
+      post(`${base}?secret=${SECRET}`, account(1)),
+      // The path is what counts where both are there.
+      post(`${base}/wrong`, account(1), { headers: { 'X-Webhook-Secret': SECRET } }),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 401));
+    expect(await deliveries()).toHaveLength(0);
+  });
+
+  it('checks the secret before it looks at the body', async () => {
+    const answers = await Promise.all([
+      post(`${service.url}/webhooks/flowlu/wrong`, 'x'.repeat(10 * LIMIT)),
+      post(`${service.url}/webhooks/flowlu/wrong`, 'not json'),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([401, 401]);
+  });
+
+  it.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('answers 405 with Allow to %s', async (method) => {
+    for (const path of ['/webhooks/flowlu', `/webhooks/flowlu/${SECRET}`]) {
+      const answer = await fetch(`${service.url}${path}`, { method });
+      expect(answer.status).toBe(405);
+      expect(answer.headers.get('allow')).toBe('POST');
+    }
+  });
+
+  it('answers 404 elsewhere, never with a stack', async () => {
+    const answer = await post(`${service.url}/webhooks/other`, account(1));
+    expect(answer.status).toBe(404);
+    expect(await answer.text()).not.toMatch(/at .*\.ts/);
+  });
+});
+
+describe('what is refused', () => {
+  it.each([
+    ['nothing', ''],
+    ['a word', 'hello'],
+    ['a form', 'meta=1&current=2'],
+    ['cut JSON', '{"meta":{"module":"crm"'],
+    ['JSON with a raw control character', '{"meta":"a\u0000b"}'],
+    ['JSON with something after it', '{} {}'],
+    ['bytes that are no UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])],
+    ['a lone surrogate written as bytes', new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])],
+  ])('answers 400 to %s and stores nothing', async (_, body) => {
+    expect((await service.post(body)).status).toBe(400);
+    expect(await deliveries()).toHaveLength(0);
+  });
+
+  const meta = { module: 'crm', model: 'account', action: 'update' };
+  it.each([
+    ['null', null, 'body'],
+    ['a number', 5, 'body'],
+    ['a list', [], 'body'],
+    ['no meta', {}, 'meta'],
+    ['a meta without a model', { meta: { module: 'crm', action: 'create' } }, 'meta.model'],
+    ['a module that is no name', { meta: { ...meta, module: 'crm; drop table x' } }, 'meta.module'],
+    ['a model that is too long', { meta: { ...meta, model: 'x'.repeat(65) } }, 'meta.model'],
+    ['a current that is a list of things', { meta, current: [1] }, 'current'],
+    ['a current that is text', { meta, current: 'x' }, 'current'],
+    ['a previous that is a number', { meta, previous: 0 }, 'previous'],
+  ])('answers 422 to %s, keeps it and says what is wrong', async (_, body, where) => {
+    const answer = await service.post(body);
+    expect(answer.status).toBe(422);
+    const [kept, ...others] = await deliveries();
+    expect(others).toEqual([]);
+    expect(kept).toMatchObject({ status: 'rejected', body: JSON.stringify(body), module: null, applied_at: null });
+    expect(kept?.reason).toMatch(new RegExp(`^${where}: `));
+    expect(await answer.json()).toMatchObject({ accepted: false, delivery: kept?.id, error: kept?.reason });
+  });
+
+  it('keeps what nests deeper than any record, as a rejected delivery', async () => {
+    const body = `{"meta":{"module":"crm","model":"account","action":"update"},"current":${'['.repeat(1_500)}${']'.repeat(1_500)}}`;
+    expect((await service.post(body)).status).toBe(422);
+    expect((await deliveries()).map(({ status }) => status)).toEqual(['rejected']);
+  });
+
+  it('answers 413 to one byte too many, with and without a length, and 200 to a body of just the limit', async () => {
+    const sized = (bytes: number) => {
+      const bare = JSON.stringify(account(1, { note: '' }));
+      return bare.replace('"note":""', `"note":"${'x'.repeat(bytes - bare.length)}"`);
+    };
+    expect((await service.post(sized(LIMIT))).status).toBe(200);
+    expect((await service.post(sized(LIMIT + 1))).status).toBe(413);
+    const chunks = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode(sized(LIMIT + 1)));
+        controller.close();
+      },
+    });
+    const chunked = await service.post('', { body: chunks, duplex: 'half' } as RequestInit);
+    expect(chunked.status).toBe(413);
+    expect(await deliveries()).toHaveLength(1);
+  });
+
+  it('cuts off a sender that never ends, and one that announces less than it sends', async () => {
+    const path = `POST /webhooks/flowlu/${SECRET} HTTP/1.1\r\nHost: x\r\n`;
+    const chunk = `1000\r\n${'x'.repeat(4_096)}\r\n`;
+    const endless = await sendRaw(service.url, `${path}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(40)}`);
+    expect(endless).toMatch(/^HTTP\/1\.1 413 /);
+    const lying = await sendRaw(service.url, `${path}Content-Length: 2\r\nConnection: close\r\n\r\n{"meta":1}`);
+    expect(lying).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await deliveries()).toHaveLength(0);
+    expect((await service.post(account(1))).status).toBe(200);
+  });
+
+  it('stays healthy when senders go away in the middle of a body', async () => {
+    const head = `POST /webhooks/flowlu/${SECRET} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"me`;
+    await Promise.all(Array.from({ length: 10 }, () => sendRaw(service.url, head, 100)));
+    expect((await service.post(account(1))).status).toBe(200);
+    expect(await deliveries()).toHaveLength(1);
+  });
+});
+
+describe('what is accepted', () => {
+  it('answers 200 with the id of the delivery, which is committed by then', async () => {
+    const answer = await service.post(account(70));
+    const { delivery, accepted } = (await answer.json()) as { delivery: string; accepted: boolean };
+    expect(accepted).toBe(true);
+    expect(await deliveries()).toMatchObject([{ id: delivery, status: 'applied', decision: 'inserted' }]);
+    expect(await db.sql`select name from flowlu.crm_account where id = 70`).toEqual([{ name: 'Ada' }]);
+  });
+
+  it('keeps the body byte for byte: white space, key order, escapes, repeated keys, a byte order mark', async () => {
+    const bodies = [
+      ' {\n"meta" : {"module":"crm","model":"account","action":"create"},\r\n\t"current":{"name":"é","id":71.0e0}} ',
+      '{"current":{"z":1,"a":2,"id":72,"id":73},"meta":{"action":"create","model":"account","module":"crm"}}',
+      '\uFEFF{"meta":{"module":"crm","model":"account","action":"create"},"current":{"id":74,"name":"\\u00e9\\u0000\\ud800"}}',
+    ];
+    for (const body of bodies) expect((await service.post(body)).status).toBe(200);
+    expect((await deliveries()).map(({ body }) => body)).toEqual(bodies);
+    const rows = await db.sql`select id::text, name from flowlu.crm_account where id between 71 and 79 order by id`;
+    expect(rows).toEqual([
+      { id: '71', name: 'é' },
+      { id: '73', name: null },
+      { id: '74', name: 'é\uFFFD\uFFFD' },
+    ]);
+  });
+
+  it('stores text that jsonb cannot hold with U+FFFD in its place, in values and in keys', async () => {
+    const body = webhook('crm.account', 'create', {
+      id: 80,
+      name: 'a\u0000b \ud83d\ude00 \ud83d',
+      'k\u0000': '\udc00',
+    });
+    expect((await service.post(body)).status).toBe(200);
+    const [row] = await db.sql`select name, _record from flowlu.crm_account where id = 80`;
+    expect(row?.name).toBe('a\uFFFDb 😀 \uFFFD');
+    expect(row?._record).toEqual({ id: 80, name: 'a\uFFFDb 😀 \uFFFD', 'k\uFFFD': '\uFFFD' });
+  });
+
+  it('reads 64-bit ids as number and as string, without rounding', async () => {
+    const text = (id: string) =>
+      `{"meta":{"module":"crm","model":"account","action":"update"},"current":{"id":${id},"owner_id":9007199254740993}}`;
+    for (const id of ['9007199254740993', '"9007199254740995"', '9223372036854775807', '" 42 "']) {
+      expect((await service.post(text(id))).status).toBe(200);
+    }
+    const rows = await db.sql`
+      select id::text, owner_id::text from flowlu.crm_account where id = 42 or id > 9007199254740000 order by id`;
+    expect(rows.map(({ id }) => id)).toEqual(['42', '9007199254740993', '9007199254740995', '9223372036854775807']);
+    expect(new Set(rows.map(({ owner_id }) => owner_id))).toEqual(new Set(['9007199254740993']));
+  });
+
+  it.each([
+    ['no number', 'abc'],
+    ['more than 64 bits', '9223372036854775808'],
+    ['a fraction', '1.5'],
+    ['an object', { a: 1 }],
+    ['nothing', ''],
+  ])('parks a delivery whose id is %s, with the reason', async (_, id) => {
+    expect((await service.post(account(id))).status).toBe(200);
+    expect(await deliveries()).toMatchObject([
+      { status: 'failed', reason: 'neither current nor previous names a record id', module: 'crm', model: 'account' },
+    ]);
+  });
+
+  it.each([
+    ['null', null],
+    ['{}', {}],
+    ['[]', []],
+  ])('takes %s for nothing, in current and in previous', async (_, nothing) => {
+    expect((await service.post(webhook('crm.account', 'create', { id: 90, name: 'A' }, nothing))).status).toBe(200);
+    expect((await service.post(webhook('crm.account', 'delete', nothing, { id: 90, name: 'A' }))).status).toBe(200);
+    expect((await deliveries()).map(({ decision }) => decision)).toEqual(['inserted', 'tombstoned']);
+    await db.sql`delete from flowlu.crm_account where id = 90`;
+  });
+
+  it('accepts the empty create of the documentation, and parks it with the reason', async () => {
+    const answer = await service.post({
+      meta: { module: 'crm', model: 'account', action: 'create' },
+      current: {},
+      previous: {},
+    });
+    expect(answer.status).toBe(200);
+    expect(await deliveries()).toMatchObject([
+      { status: 'failed', action: 'create', reason: 'neither current nor previous names a record id', entity_id: null },
+    ]);
+  });
+
+  it('reads module, model and action in any case', async () => {
+    expect((await service.post(webhook('CRM.Account', 'CREATE', { id: 91, name: 'B' }))).status).toBe(200);
+    expect(await deliveries()).toMatchObject([
+      { module: 'crm', model: 'account', action: 'create', status: 'applied' },
+    ]);
+    expect(await db.sql`select name from flowlu.crm_account where id = 91`).toHaveLength(1);
+  });
+
+  it('makes a row doubtful when its action is unknown, and leaves the row as it is', async () => {
+    await service.post(account(92));
+    expect((await service.post(webhook('crm.account', 'archive', { id: 92, name: 'C' }))).status).toBe(200);
+    expect((await deliveries()).map(({ decision }) => decision)).toEqual(['inserted', 'kept']);
+    expect(await db.sql`select name from flowlu.crm_account where id = 92`).toEqual([{ name: 'Ada' }]);
+    expect(await db.sql`select model, entity_id::text as id from sync.doubtful`).toEqual([
+      { model: 'crm.account', id: '92' },
+    ]);
+  });
+
+  it('puts a model that the catalogue does not know into flowlu.uncatalogued, with its deletes', async () => {
+    for (const model of ['warehouse.pallets', 'crm.sprocket']) {
+      expect(
+        (await service.post(webhook(model, 'create', { id: 5, updated_date: '2025-01-01 10:00:00', x: [1] }))).status,
+      ).toBe(200);
+    }
+    await service.post(webhook('crm.sprocket', 'delete', null, { id: 5, updated_date: '2025-01-01 10:00:00' }));
+    const rows = await db.sql`
+      select module, model, id::text, _version, _deleted_at is null as live, _source, _record
+        from flowlu.uncatalogued order by module`;
+    const record = { id: 5, updated_date: '2025-01-01 10:00:00', x: [1] };
+    const common = { id: '5', _version: new Date('2025-01-01T10:00:00Z'), _source: 'webhook', _record: record };
+    expect(rows).toEqual([
+      { module: 'crm', model: 'sprocket', live: false, ...common },
+      { module: 'warehouse', model: 'pallets', live: true, ...common },
+    ]);
+  });
+
+  it('skips a model that the settings leave out, and still has its delivery', async () => {
+    expect((await service.post(webhook('crm.emails', 'create', { id: 1, email: 'a@example.com' }))).status).toBe(200);
+    expect(await deliveries()).toMatchObject([{ status: 'skipped', reason: 'the settings leave this model out' }]);
+    expect(await db.sql`select from flowlu.crm_emails`).toHaveLength(0);
+  });
+
+  it('accepts names that JavaScript objects have by themselves', async () => {
+    const body = `{"meta":{"module":"crm","model":"account","action":"create"},"current":{"id":93,"NAME":"N","__proto__":{"id":7},"constructor":"","toString":null}}`;
+    expect((await service.post(body)).status).toBe(200);
+    const [row] = await db.sql`select name, _record::text as record from flowlu.crm_account where id = 93`;
+    expect(row?.name).toBe('N');
+    expect(JSON.parse(row?.record)).toEqual(JSON.parse(body).current);
+    expect((await service.post(body)).status).toBe(200);
+    expect((await deliveries()).map(({ decision }) => decision)).toEqual(['inserted', 'duplicate']);
+    expect((await service.post(webhook('constructor.prototype', 'create', { id: 1 }))).status).toBe(200);
+  });
+});

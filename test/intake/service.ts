@@ -1,0 +1,101 @@
+/** The intake of `serve` on a loopback port, put together from the same parts, for tests over HTTP. */
+import { connect as connectSocket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { drainPending } from '../../src/apply/drain.ts';
+import { createApp } from '../../src/cli/serve/app.ts';
+import { startLoop } from '../../src/cli/serve/loop.ts';
+import { listen } from '../../src/cli/serve/server.ts';
+import { openSession, type Session } from '../../src/cli/session.ts';
+import { loadConfig } from '../../src/config.ts';
+import { createLogger } from '../../src/log.ts';
+
+export const SECRET = 'correct-horse-battery-staple-4711';
+
+export interface Service {
+  readonly url: string;
+  readonly session: Session;
+  /** Posts a body with the right secret in the path. */
+  post(body: unknown, init?: RequestInit): Promise<Response>;
+  close(): Promise<void>;
+}
+
+const quiet = createLogger({ level: 'silent', version: 'test', secrets: [] });
+
+export async function startService(databaseUrl: string, env: Record<string, string> = {}): Promise<Service> {
+  const config = loadConfig({ DATABASE_URL: databaseUrl, WEBHOOK_SECRET: SECRET, ...env });
+  const stop = new AbortController();
+  const session = await openSession(config, { log: quiet, signal: stop.signal, command: 'test' });
+  const { sql, context } = session;
+  const drain = startLoop({
+    name: 'drain',
+    intervalMs: 1_000,
+    log: quiet,
+    signal: stop.signal,
+    work: (signal) => drainPending({ sql, context, log: quiet }, signal),
+  });
+  const app = createApp(session, { onPending: drain.wake, isStopping: () => stop.signal.aborted });
+  const listener = await listen(app, '127.0.0.1', 0);
+  return {
+    url: listener.url,
+    session,
+    post: (body, init) => post(`${listener.url}/webhooks/flowlu/${SECRET}`, body, init),
+    async close() {
+      stop.abort();
+      await listener.stop(500);
+      await drain.ended;
+      await session.close();
+    },
+  };
+}
+
+/** Posts text as it stands, anything else as JSON. */
+export function post(url: string, body: unknown, init: RequestInit = {}): Promise<Response> {
+  const text = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
+  return fetch(url, { method: 'POST', body: text as BodyInit, signal: AbortSignal.timeout(20_000), ...init });
+}
+
+/** The body of a webhook. */
+export function webhook(
+  model: string,
+  action: string,
+  current: unknown = null,
+  previous: unknown = null,
+): Record<string, unknown> {
+  const [module, entity] = model.split('.');
+  return { meta: { module, model: entity, action }, current, previous };
+}
+
+/** Bytes over a socket of one's own, for what `fetch` would not send; resolves with everything that came back. */
+export function sendRaw(url: string, bytes: string, whileOpenMs = 3_000): Promise<string> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    const socket = connectSocket(Number(port), hostname);
+    let answer = '';
+    const done = () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(answer);
+    };
+    const timer = setTimeout(done, whileOpenMs);
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      answer += chunk;
+    });
+    socket.on('error', () => {}).on('close', done);
+    socket.write(bytes);
+  });
+}
+
+/** Waits until `check` holds; throws with its last value when it does not within `timeoutMs`. */
+export async function eventually<T>(
+  read: () => Promise<T>,
+  check: (value: T) => boolean,
+  timeoutMs = 10_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await read();
+    if (check(value)) return value;
+    if (Date.now() > deadline) throw new Error(`still not so after ${timeoutMs} ms: ${JSON.stringify(value)}`);
+    await sleep(25);
+  }
+}

@@ -1,0 +1,72 @@
+/** A TCP proxy between a client and a real server, so that a test can take the server away and bring it back. */
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+export interface TcpProxy {
+  /** The given URL with the proxy's address in it. */
+  url(target: string): string;
+  /** Cuts what is open and refuses what comes. */
+  cut(): void;
+  /** Holds back everything in both directions; connections stay open. */
+  stall(): void;
+  /** Lets through again what is stalled, and accepts again what was cut. */
+  heal(): void;
+  close(): Promise<void>;
+}
+
+export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
+  const target = new URL(targetUrl);
+  const sockets = new Set<Socket>();
+  let state: 'open' | 'cut' | 'stalled' = 'open';
+
+  const server: Server = createServer((incoming) => {
+    if (state === 'cut') {
+      incoming.resetAndDestroy();
+      return;
+    }
+    const outgoing = connect(Number(target.port), target.hostname);
+    for (const [from, to] of [
+      [incoming, outgoing],
+      [outgoing, incoming],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (chunk: Buffer) => void to.write(chunk));
+      from.on('error', () => {});
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+      if (state === 'stalled') from.pause();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+
+  const cutAll = () => {
+    for (const socket of sockets) socket.resetAndDestroy();
+  };
+  return {
+    url(url) {
+      const proxied = new URL(url);
+      proxied.hostname = '127.0.0.1';
+      proxied.port = String(port);
+      return proxied.href;
+    },
+    cut() {
+      state = 'cut';
+      cutAll();
+    },
+    stall() {
+      state = 'stalled';
+      for (const socket of sockets) socket.pause();
+    },
+    heal() {
+      state = 'open';
+      for (const socket of sockets) socket.resume();
+    },
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      cutAll();
+      await closed;
+    },
+  };
+}
