@@ -15,8 +15,8 @@ export interface JsonObject {
   readonly [key: string]: Json;
 }
 
-/** Sixteen digits or more, or an exponent: what may not fit a double. Inside a string it only costs time. */
-const MAY_LOSE_DIGITS = /\d[\d.]{15}|\d[eE][+-]?\d/;
+/** A number of sixteen digits or more, or with an exponent: what may not fit a double. */
+const MAY_LOSE_DIGITS = /[:[,]\s*-?\d(?:[\d.]{15}|[\d.]*[eE][+-]?\d)|^\s*-?\d/;
 /** Escapes of NUL and of surrogates; whole pairs match too and come out unharmed. */
 const MAY_NOT_BE_STORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
 /** Deeper nesting than any record has; PostgreSQL's own parser runs out of stack at some thousands. */
@@ -41,9 +41,12 @@ export function parseJson(text: string): Json {
   return MAY_NOT_BE_STORABLE.test(text) ? storable(exact) : exact;
 }
 
+/** Whether this process has ever met a number that a double cannot hold; most never do, and need not look for them. */
+let exactNumbersOccur = false;
+
 /** Writes JSON text; exact numbers keep their digits. */
 export function stringifyJson(value: Json): string {
-  return hasExactNumber(value) ? (stringifyExactly(value) as string) : JSON.stringify(value);
+  return exactNumbersOccur && hasExactNumber(value) ? (stringifyExactly(value) as string) : JSON.stringify(value);
 }
 
 /** True for a plain object, false for arrays, null and exact numbers. */
@@ -63,7 +66,9 @@ function parseDigits(text: string, plain: Json): Json {
 function parseNumber(digits: string): number | string | LosslessNumber {
   const exponent = /[eE]([+-]?\d+)$/.exec(digits)?.[1];
   if (exponent !== undefined && Math.abs(Number(exponent)) > MAX_EXPONENT) return digits;
-  return isSafeNumber(digits) ? Number(digits) : new LosslessNumber(digits);
+  if (isSafeNumber(digits)) return Number(digits);
+  exactNumbersOccur = true;
+  return new LosslessNumber(digits);
 }
 
 function storable(value: Json): Json {

@@ -6,7 +6,7 @@ import { raiseDoubts } from '../db/doubtful.ts';
 import { readRowsAfter } from '../db/mirror-reads.ts';
 import { insertRows, lockRows, type RowToWrite, type Shelf, type StoredRow, updateRows } from '../db/mirror-rows.ts';
 import { deleteUncatalogued } from '../db/uncatalogued.ts';
-import { RaceLostError, shapeOf } from './door.ts';
+import { RaceLostError } from './door.ts';
 import { rowVersion } from './fold.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 import { transact } from './transact.ts';
@@ -30,11 +30,15 @@ export async function adoptUncatalogued(
     signal.throwIfAborted();
     const rows = await readRowsAfter(sql, from, null, BATCH_SIZE);
     if (rows.length === 0) return moved;
-    moved += await transact(sql, (tx) => move(tx, from, { name: model.name, model }, rows, context));
+    moved += await transact(sql, (tx) => move(tx, model, rows, context));
   }
 }
 
-async function move(tx: Transaction, from: Shelf, to: Shelf, found: readonly StoredRow[], context: DeriveContext) {
+async function move(tx: Transaction, model: Model, found: readonly StoredRow[], context: DeriveContext) {
+  const [from, to]: readonly [Shelf, Shelf] = [
+    { name: model.name, model: null },
+    { name: model.name, model },
+  ];
   const ids = found.map(({ id }) => id);
   const rows = await lockRows(tx, from, ids);
   const held = new Map((await lockRows(tx, to, ids)).map((row) => [row.id, row]));
@@ -52,14 +56,14 @@ async function move(tx: Transaction, from: Shelf, to: Shelf, found: readonly Sto
     tx,
     twice.map(({ row }) => ({ model: to.name, entityId: row.id, reason: 'it was held in two tables at a time' })),
   );
-  await deleteUncatalogued(tx, from.name, ids);
+  await deleteUncatalogued(tx, model, ids);
   return rows.length;
 }
 
 /** By version where that tells, else by when the mirror learnt it. */
 function isNewer(row: StoredRow, other: StoredRow, shelf: Shelf, context: DeriveContext): boolean {
-  const fold = { model: shelf.model, shape: shapeOf(shelf, context), zone: context.zone };
-  const version = ({ record, observedAt }: StoredRow) => rowVersion(record, observedAt, fold);
+  const version = ({ record, observedAt }: StoredRow) =>
+    rowVersion(record, observedAt, { model: shelf.model, zone: context.zone });
   const order = compareVersions(version(row), version(other)) ?? 0;
   return order === 0 ? row.observedAt > other.observedAt : order > 0;
 }

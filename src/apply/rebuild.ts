@@ -68,7 +68,8 @@ export async function rebuildShelf(
       rows.map((row) => derive(shelf, row, context)),
     );
     // A webhook may have changed a row since it was read, so what is written follows from the row as it is locked.
-    const written = unlike.size === 0 ? 0 : await transact(sql, (tx) => rederive(tx, shelf, [...unlike.keys()], context));
+    const written =
+      unlike.size === 0 ? 0 : await transact(sql, (tx) => rederive(tx, shelf, [...unlike.keys()], context));
     onStep({ read: rows.length, written });
     if (rows.length < BATCH_SIZE) return;
   }

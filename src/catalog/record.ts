@@ -25,7 +25,29 @@ export function fieldValue(shape: Shape, record: JsonObject, name: string): Json
 
 /** The record under canonical keys: a known field in lower case, anything else as it came. */
 export function recordFields(shape: Shape, record: JsonObject): JsonObject {
-  if (!Object.keys(record).some((key) => canonicalKey(shape, key) !== key)) return record;
+  return digestOf(shape, record).fields;
+}
+
+/** What is worked out about a record once and asked for several times on its way into a row. */
+interface Digest {
+  readonly shape: Shape;
+  readonly fields: JsonObject;
+  hash: string | null;
+}
+
+/** Records never change, so what follows from one can be kept beside it. */
+const digests = new WeakMap<JsonObject, Digest>();
+
+function digestOf(shape: Shape, record: JsonObject): Digest {
+  const known = digests.get(record);
+  if (known?.shape === shape) return known;
+  const fields = Object.keys(record).some((key) => canonicalKey(shape, key) !== key) ? renamed(shape, record) : record;
+  const digest = { shape, fields, hash: null };
+  digests.set(record, digest);
+  return digest;
+}
+
+function renamed(shape: Shape, record: JsonObject): JsonObject {
   // A map, because a key may be any word, `__proto__` included.
   const canonical = new Map<string, Json>();
   for (const [key, value] of Object.entries(record)) {
@@ -59,24 +81,39 @@ export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boo
 
 /** A 128-bit hash of what the record means, as a UUID: equal for two spellings of one content. */
 export function contentHash(shape: Shape, record: JsonObject): string {
-  const values = recordFields(shape, record);
-  const { names, prefix } = sortedKeys(Object.keys(values));
-  const meanings = names.map((name) => meaning(shape.fields[name]?.kind, values[name] as Json));
-  const digest = hash('sha256', prefix + stringifyJson(meanings), 'hex');
-  return `${digest.slice(0, 8)}-${digest.slice(8, 12)}-${digest.slice(12, 16)}-${digest.slice(16, 20)}-${digest.slice(20, 32)}`;
+  const digest = digestOf(shape, record);
+  digest.hash ??= hashFields(shape, digest.fields);
+  return digest.hash;
 }
 
-/** Rows of one page have the same keys in the same order, so the last answer nearly always serves again. */
-let lastKeys: readonly string[] = [];
-let lastSorted: { readonly names: readonly string[]; readonly prefix: string } = { names: [], prefix: '[]' };
+function hashFields(shape: Shape, fields: JsonObject): string {
+  const { names, prefix } = sortedKeys(Object.keys(fields));
+  const meanings = names.map((name) => meaning(shape.fields[name]?.kind, fields[name] as Json));
+  const hex = hash('sha256', prefix + stringifyJson(meanings), 'hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}
 
-function sortedKeys(keys: readonly string[]): { readonly names: readonly string[]; readonly prefix: string } {
-  if (keys.length !== lastKeys.length || keys.some((key, index) => key !== lastKeys[index])) {
-    const names = [...keys].sort();
-    lastKeys = keys;
-    lastSorted = { names, prefix: JSON.stringify(names) };
-  }
-  return lastSorted;
+interface SortedKeys {
+  readonly keys: readonly string[];
+  readonly names: readonly string[];
+  readonly prefix: string;
+}
+
+/** Rows of one page have the same keys in the same order, and stored rows another: few orders serve nearly always. */
+let recentOrders: readonly SortedKeys[] = [];
+const MAX_RECENT_ORDERS = 8;
+
+function sortedKeys(keys: readonly string[]): SortedKeys {
+  const known = recentOrders.find((order) => sameKeys(order.keys, keys));
+  if (known !== undefined) return known;
+  const names = [...keys].sort();
+  const order = { keys, names, prefix: JSON.stringify(names) };
+  recentOrders = [order, ...recentOrders.slice(0, MAX_RECENT_ORDERS - 1)];
+  return order;
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((key, index) => key === b[index]);
 }
 
 /** One form for all spellings of a value of this kind. */

@@ -7,6 +7,7 @@ import { modelsCommand } from './commands/models.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { EXIT } from './exit-codes.ts';
 import { version } from './version.ts';
 
@@ -25,6 +26,7 @@ for (const command of [
   serveCommand(),
   backfillCommand(),
   reconcileCommand(),
+  verifyCommand(),
   statusCommand(),
   modelsCommand(),
   migrateCommand(),

@@ -130,3 +130,9 @@ export async function countRows(sql: Queryable, shelf: Shelf, which: 'live' | 'a
   const [row] = await sql.unsafe(`select count(*)::float8 as count from ${relation} t where true${live}${part}`, key);
   return row?.count as number;
 }
+
+/** The database's clock. */
+export async function databaseNow(sql: Queryable): Promise<Micros> {
+  const [row] = await sql`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now`;
+  return Number(row?.now);
+}

@@ -12,9 +12,12 @@ export async function uncataloguedModels(sql: Queryable): Promise<string[]> {
 }
 
 /** Removes rows that have found a table of their own. */
-export async function deleteUncatalogued(tx: Transaction, name: string, ids: readonly string[]): Promise<void> {
+export async function deleteUncatalogued(
+  tx: Transaction,
+  { module, model }: { readonly module: string; readonly model: string },
+  ids: readonly string[],
+): Promise<void> {
   await tx`
     delete from flowlu.uncatalogued
-     where module || '.' || model = ${name} and module = ${name.split('.', 1)[0] ?? ''}
-       and id = any(${`{${ids.join(',')}}`}::text::bigint[])`;
+     where module = ${module} and model = ${model} and id = any(${`{${ids.join(',')}}`}::text::bigint[])`;
 }

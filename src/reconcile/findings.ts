@@ -1,0 +1,103 @@
+/** What a verification finds: where a row of the mirror and a record of the portal disagree. Pure. */
+
+import { rowVersion } from '../apply/fold.ts';
+import { differingFields } from '../catalog/differences.ts';
+import type { Micros } from '../catalog/instant.ts';
+import { recordFields, type Shape } from '../catalog/record.ts';
+import { compareVersions, credible, versionOf } from '../catalog/version.ts';
+import type { Zone } from '../catalog/zone.ts';
+import type { Shelf, StoredRow } from '../db/mirror-rows.ts';
+import type { JsonObject } from '../json.ts';
+
+export const FINDING_KINDS = ['missing', 'extra', 'stale', 'differing'] as const;
+
+export type FindingKind =
+  /** The portal has it; the mirror does not, or holds it for deleted. */
+  | 'missing'
+  /** Live in the mirror; the portal does not have it. */
+  | 'extra'
+  /** The portal's version is newer. */
+  | 'stale'
+  /** Other content, or typed columns that do not say what the record says. */
+  | 'differing';
+
+export interface Difference {
+  readonly kind: FindingKind;
+  /** Fields of the records that do not mean the same. */
+  readonly fields: readonly string[];
+  /** Columns of the row that do not hold what its own record says. */
+  readonly columns: readonly string[];
+}
+
+export interface Finding extends Difference {
+  readonly id: string;
+}
+
+/** A finding that may still be a change under way. */
+export interface Candidate extends Finding {
+  /** The fields that were compared: those that a list told; null for all. */
+  readonly compared: readonly string[] | null;
+}
+
+/** A record as the portal told it. */
+export interface Told {
+  readonly record: JsonObject;
+  readonly observedAt: Micros;
+  readonly compared: readonly string[] | null;
+}
+
+export interface CompareContext {
+  readonly shelf: Shelf;
+  readonly shape: Shape;
+  readonly zone: Zone;
+}
+
+/** The names by which a listed record is compared: a key that a list leaves out is no difference. */
+export function namesOf(shape: Shape, record: JsonObject): readonly string[] {
+  return Object.keys(recordFields(shape, record));
+}
+
+/** How the mirror's row disagrees with what the portal told, or null. */
+export function compareRow(row: StoredRow | null, told: Told, context: CompareContext): Difference | null {
+  if (row === null || row.deletedAt !== null) return { kind: 'missing', fields: [], columns: [] };
+  const { shelf, shape, zone } = context;
+  const theirs = credible(versionOf(shelf.model, told.record, zone), told.observedAt);
+  const ours = rowVersion(row.record, row.observedAt, { model: shelf.model, zone });
+  const fields = differingFields(shape, row.record, told.record, told.compared);
+  if ((compareVersions(theirs, ours) ?? 0) > 0) return { kind: 'stale', fields, columns: [] };
+  return fields.length === 0 ? null : { kind: 'differing', fields, columns: [] };
+}
+
+/** Candidates of one model, up to a bound; beyond it they are only counted. */
+export interface Candidates {
+  add(candidate: Candidate): void;
+  /** Counts candidates that were seen but not handed over. */
+  miss(count: number): void;
+  /** Forgets those of a kind: what made them suspicious has turned out to prove nothing. */
+  drop(kind: FindingKind): void;
+  room(): number;
+  taken(): readonly Candidate[];
+  /** Candidates beyond the bound. */
+  missed(): number;
+}
+
+/** Makes an empty collection. */
+export function createCandidates(max: number): Candidates {
+  const byId = new Map<string, Candidate>();
+  let missed = 0;
+  return {
+    add(candidate) {
+      if (byId.size < max || byId.has(candidate.id)) byId.set(candidate.id, candidate);
+      else missed += 1;
+    },
+    miss: (count) => {
+      missed += count;
+    },
+    drop(kind) {
+      for (const { id, kind: its } of [...byId.values()]) if (its === kind) byId.delete(id);
+    },
+    room: () => max - byId.size,
+    taken: () => [...byId.values()],
+    missed: () => missed,
+  };
+}

@@ -1,0 +1,158 @@
+/**
+ * Candidates looked at a second time: the portal is asked for the single record and the row is read anew. What then
+ * agrees was a change under way; what still differs is drift, and is mended through the door where that is asked for.
+ */
+import { admit } from '../apply/door.ts';
+import type { Observation } from '../apply/observation.ts';
+import { rederive } from '../apply/rebuild.ts';
+import { read } from '../apply/settle.ts';
+import { transact } from '../apply/transact.ts';
+import { countRows, readRows } from '../db/mirror-reads.ts';
+import { FlowluError } from '../flowlu/errors.ts';
+import { compareIds } from '../flowlu/id.ts';
+import { wrongColumns } from './compare-page.ts';
+import { type Candidate, type CompareContext, compareRow, type Difference, type Finding } from './findings.ts';
+import type { ListingDeps } from './listing.ts';
+import { SHRINK_GUARD } from './sweep.ts';
+import { READS_AT_A_TIME } from './verify-listing.ts';
+
+export interface RecheckOptions {
+  /** Candidates looked at again; the others are left as unchecked. */
+  readonly max: number;
+  readonly repair: boolean;
+  readonly onRequest: () => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Rechecked {
+  readonly findings: readonly Finding[];
+  readonly inFlight: number;
+  readonly unchecked: number;
+  /** Why candidates could not be looked at again, or null. */
+  readonly reason: string | null;
+  readonly repaired: number;
+  /** Why rows that are too many were not tombstoned, or null. */
+  readonly guarded: string | null;
+}
+
+interface Confirmed {
+  readonly is: 'confirmed';
+  readonly finding: Finding;
+  readonly observation: Observation;
+}
+
+/** These do not pass while we wait. */
+const REFUSALS: ReadonlySet<string> = new Set(['forbidden', 'unknown_method', 'unknown_module']);
+
+/**
+ * Looks at candidates again.
+ * @param unseen candidates beyond the bound, of which only the number is known
+ * @throws when the database or the key is lost, or the signal's reason.
+ */
+export async function recheck(
+  deps: ListingDeps,
+  context: CompareContext,
+  candidates: readonly Candidate[],
+  unseen: number,
+  options: RecheckOptions,
+): Promise<Rechecked> {
+  const chosen = candidates.toSorted((a, b) => compareIds(a.id, b.id)).slice(0, options.max);
+  const findings: Finding[] = [];
+  const extra: Confirmed[] = [];
+  let inFlight = 0;
+  let repaired = 0;
+  let reason: string | null = null;
+  for (let start = 0; start < chosen.length && reason === null; start += READS_AT_A_TIME) {
+    options.signal.throwIfAborted();
+    const part = chosen.slice(start, start + READS_AT_A_TIME);
+    const looks = await Promise.all(part.map((candidate) => look(deps, context, candidate, options)));
+    const confirmed = looks.filter((found) => found.is === 'confirmed');
+    inFlight += looks.filter((found) => found.is === 'agreeing').length;
+    reason = looks.find((found) => found.is === 'refused')?.why ?? null;
+    findings.push(...confirmed.map(({ finding }) => finding));
+    extra.push(...confirmed.filter(({ finding }) => finding.kind === 'extra'));
+    const mendable = confirmed.filter(({ finding }) => finding.kind !== 'extra');
+    if (options.repair) repaired += await mendAll(deps, context, mendable);
+  }
+  const unchecked = candidates.length + unseen - findings.length - inFlight;
+  const guarded = options.repair ? await guard(deps, context, extra.length) : null;
+  // Only when all are known can it be told whether they are too many to be believed.
+  if (options.repair && guarded === null) repaired += await mendAll(deps, context, extra);
+  return { findings, inFlight, unchecked, reason, repaired, guarded };
+}
+
+/** Mends one after the other; returns how many are as the portal has them now. */
+async function mendAll(deps: ListingDeps, context: CompareContext, confirmed: readonly Confirmed[]): Promise<number> {
+  let mended = 0;
+  for (const one of confirmed) if (await mend(deps, context, one)) mended += 1;
+  return mended;
+}
+
+/** What a second look shows. */
+type Look =
+  | Confirmed
+  | { readonly is: 'agreeing' }
+  /** The portal will not tell, of this record or of any other of the model. */
+  | { readonly is: 'refused'; readonly why: string }
+  /** This look failed; others may not. */
+  | { readonly is: 'failed' };
+
+async function look(
+  deps: ListingDeps,
+  context: CompareContext,
+  candidate: Candidate,
+  { onRequest, signal }: RecheckOptions,
+): Promise<Look> {
+  try {
+    onRequest();
+    const observation = await read(deps, context.shelf, candidate.id, signal);
+    const difference = await judge(deps, context, candidate, observation);
+    if (difference === null) return { is: 'agreeing' };
+    return { is: 'confirmed', finding: { id: candidate.id, ...difference }, observation };
+  } catch (error) {
+    if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
+    return REFUSALS.has(error.kind) ? { is: 'refused', why: error.message } : { is: 'failed' };
+  }
+}
+
+/** How the row, read after the answer came, still disagrees with it; null when it does not, or has moved meanwhile. */
+async function judge(
+  deps: ListingDeps,
+  context: CompareContext,
+  { id, compared }: Candidate,
+  observation: Observation,
+): Promise<Difference | null> {
+  const row = (await readRows(deps.sql, context.shelf, [id]))[0] ?? null;
+  const isLive = row !== null && row.deletedAt === null;
+  const wrong = isLive ? ((await wrongColumns(deps, context.shelf, [row])).get(id) ?? null) : null;
+  if (row !== null && row.observedAt >= observation.observedAt) return wrong;
+  if (observation.says !== 'present') return isLive ? { kind: 'extra', fields: [], columns: [] } : null;
+  const { record, observedAt } = observation;
+  return compareRow(row, { record, observedAt, compared }, context) ?? wrong;
+}
+
+/** Lets the observation in through the door; false when the row is not as the portal has it even then. */
+async function mend({ sql, door }: ListingDeps, { shelf }: CompareContext, { finding, observation }: Confirmed) {
+  return transact(sql, async (tx) => {
+    // First the row has to say what its own record says, or the door compares with a hash of something else.
+    await rederive(tx, shelf, [finding.id], door);
+    const [verdict] = await admit(tx, [{ shelf, entityId: finding.id, observation }], door);
+    if (verdict === undefined || verdict.doubt !== null) return false;
+    return verdict.decision !== 'ignored' || isOfColumnsAlone(finding);
+  });
+}
+
+function isOfColumnsAlone({ kind, fields, columns }: Finding): boolean {
+  return kind === 'differing' && fields.length === 0 && columns.length > 0;
+}
+
+/** Why so many rows are not tombstoned, or null when they may be. */
+async function guard({ sql }: ListingDeps, { shelf }: CompareContext, extra: number): Promise<string | null> {
+  if (extra <= SHRINK_GUARD.rows) return null;
+  const live = await countRows(sql, shelf, 'live');
+  if (extra <= live * SHRINK_GUARD.share) return null;
+  return (
+    `the portal says of ${extra} of ${live} rows that they do not exist, more than is believed without a person; ` +
+    `if they are really gone, run: flowlu-mirror reconcile ${shelf.name} --full --allow-deletes ${extra}`
+  );
+}

@@ -1,0 +1,186 @@
+/** Where verification finds its candidates: in a complete listing, or in a sample. Bounded memory either way. */
+import { read } from '../apply/settle.ts';
+import type { Micros } from '../catalog/instant.ts';
+import type { Model } from '../catalog/types.ts';
+import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../db/mirror-reads.ts';
+import { FlowluError } from '../flowlu/errors.ts';
+import { compareIds, idOf } from '../flowlu/id.ts';
+import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import type { JsonObject } from '../json.ts';
+import { comparePage } from './compare-page.ts';
+import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
+import type { ListingDeps } from './listing.ts';
+import { readAhead } from './prefetch.ts';
+
+/** Ids remembered where a portal lists in no order; beyond that, extra rows cannot be told. */
+const MAX_REMEMBERED_IDS = 200_000;
+const IDS_PER_READ = 5_000;
+/** Rows read singly at a time; the budget paces them. */
+export const READS_AT_A_TIME = 10;
+const PAGE_SIZE = 100;
+
+export interface Search {
+  readonly deps: ListingDeps;
+  readonly model: Model;
+  readonly context: CompareContext;
+  readonly candidates: Candidates;
+  /** The database's clock when the search began. */
+  readonly startedAt: Micros;
+  readonly onStep: (step: { readonly rows: number; readonly requests: number; readonly total: number | null }) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Why not all rows were compared, or null. */
+export type Shortcoming = string | null;
+
+/** Lists everything and compares it page by page. */
+export async function searchAll(search: Search): Promise<Shortcoming> {
+  const { deps, model, candidates, startedAt, signal } = search;
+  const pages = readAhead(listPages(deps.client, model, { signal }));
+  const walk = createWalk(search);
+  let requests = 0;
+  for (;;) {
+    const next = await pages.next();
+    if (!next.done) {
+      requests += 1;
+      await compareListed(search, next.value.items, next.value.observedAt, next.value.total);
+      await walk.page(next.value);
+      continue;
+    }
+    search.onStep({ rows: 0, requests: next.value.requests - requests, total: null });
+    if (next.value.complete) return walk.end(startedAt);
+    // What was not listed may merely have been missed.
+    candidates.drop('extra');
+    return next.value.reason ?? 'the listing is not complete';
+  }
+}
+
+async function compareListed(
+  search: Search,
+  items: readonly JsonObject[],
+  observedAt: Micros,
+  total: number | null,
+): Promise<void> {
+  const { deps, context, candidates } = search;
+  const told = new Map(
+    items.map((record): [string, Told] => [
+      idOf(record) as string,
+      { record, observedAt, compared: namesOf(context.shape, record) },
+    ]),
+  );
+  for (const finding of await comparePage(deps, context, told)) {
+    candidates.add({ ...finding, compared: told.get(finding.id)?.compared ?? [] });
+  }
+  search.onStep({ rows: told.size, requests: 1, total });
+}
+
+/** Follows a listing to find the mirror's rows that it does not name. */
+function createWalk({ deps, model, candidates }: Search) {
+  let last: string | null = null;
+  let lastAt: Micros | null = null;
+  let isKeyset = true;
+  let firstAt: Micros | null = null;
+  const seen = new Set<string>();
+
+  const suspect = (ids: readonly string[], count: number) => {
+    // The record is not known, so only its being there is to be looked into.
+    for (const id of ids) candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: [] });
+    candidates.miss(count - ids.length);
+  };
+  const unlisted = async (upTo: string | null, listed: readonly string[], observedAt: Micros) => {
+    const limit = Math.max(1, candidates.room());
+    const { ids, count } = await findUnlisted(deps.sql, model, { after: last, upTo, listed, observedAt }, limit);
+    suspect(ids, count);
+  };
+
+  return {
+    async page({ items, mode, cursor, observedAt }: ListingPage): Promise<void> {
+      const ids = items.map((record) => idOf(record) as string);
+      // A listing that goes over to page numbers begins anew, or goes on after its first page.
+      const mayGoOver = last === null || mode === 'pages';
+      if (mayGoOver) for (const id of ids) if (seen.size <= MAX_REMEMBERED_IDS) seen.add(id);
+      firstAt ??= observedAt;
+      lastAt = observedAt;
+      if (mode === 'pages') {
+        if (isKeyset) candidates.drop('extra');
+        isKeyset = false;
+        return;
+      }
+      if (cursor.mode !== 'keyset') return;
+      await unlisted(cursor.lastId, ids, observedAt);
+      last = cursor.lastId;
+    },
+    async end(startedAt: Micros): Promise<Shortcoming> {
+      if (isKeyset) {
+        await unlisted(null, [], lastAt ?? startedAt);
+        return null;
+      }
+      if (seen.size > MAX_REMEMBERED_IDS) {
+        return 'the portal lists in no order and has too many rows to tell which ones the mirror has in excess';
+      }
+      await compareIdsWith(seen, firstAt ?? startedAt);
+      return null;
+    },
+  };
+
+  async function compareIdsWith(listed: ReadonlySet<string>, before: Micros): Promise<void> {
+    let after: string | null = null;
+    // Ends with the table: each turn moves on to greater ids.
+    for (;;) {
+      const ids: string[] = await liveIdsAfter(deps.sql, model, before, after, IDS_PER_READ);
+      const extra = ids.filter((id) => !listed.has(id));
+      suspect(extra, extra.length);
+      after = ids.at(-1) ?? null;
+      if (ids.length < IDS_PER_READ) return;
+    }
+  }
+}
+
+/** Reads a few rows of the mirror singly, and compares one page of a list, taken from anywhere. */
+export async function searchSample(search: Search, size: number): Promise<Shortcoming> {
+  const { deps, model, signal } = search;
+  const ids = model.gettable ? (await randomLiveIds(deps.sql, model, size)).sort(compareIds) : [];
+  let shortcoming: Shortcoming = null;
+  for (let start = 0; start < ids.length && shortcoming === null; start += READS_AT_A_TIME) {
+    const part = ids.slice(start, start + READS_AT_A_TIME);
+    shortcoming = (await Promise.all(part.map((id) => compareOne(search, id)))).find((why) => why !== null) ?? null;
+  }
+  const live = await countRows(deps.sql, { name: model.name, model }, 'live');
+  const page = 1 + Math.floor(Math.random() * Math.max(1, Math.ceil(live / PAGE_SIZE)));
+  for (const wanted of new Set([page, 1])) {
+    const orderBy = { field: 'id', direction: 'asc' } as const;
+    const answer = await deps.client.list(model, { limit: PAGE_SIZE, page: wanted, orderBy }, signal);
+    const known = answer.items.filter((record) => idOf(record) !== null);
+    const chosen = shuffled(known).slice(0, size);
+    await compareListed(search, chosen, answer.observedAt, null);
+    if (answer.items.length > 0) break;
+  }
+  return shortcoming;
+}
+
+/** Compares one row with what `get` says; returns why that was not possible, or null. */
+async function compareOne(search: Search, id: string): Promise<Shortcoming> {
+  const { deps, context, candidates, signal } = search;
+  try {
+    const observation = await read(deps, context.shelf, id, signal);
+    search.onStep({ rows: 1, requests: 1, total: null });
+    if (observation.says !== 'present') {
+      candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: null });
+      return null;
+    }
+    const { record, observedAt } = observation;
+    const told = new Map([[id, { record, observedAt, compared: null }]]);
+    for (const finding of await comparePage(deps, context, told)) candidates.add({ ...finding, compared: null });
+    return null;
+  } catch (error) {
+    if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
+    return `single records cannot be read: ${error.message}`;
+  }
+}
+
+function shuffled<T>(items: readonly T[]): readonly T[] {
+  return items
+    .map((item) => ({ item, rank: Math.random() }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ item }) => item);
+}

@@ -1,0 +1,186 @@
+/**
+ * Verification: both sides read and compared field by field, and what differs told from what is merely under way.
+ *
+ * Nothing is believed at first sight: whatever the comparison turns up is looked at again (recheck.ts). Only reading
+ * the single record can say that it does not exist; a list cannot.
+ */
+import { shapeOf } from '../apply/door.ts';
+import type { Model } from '../catalog/types.ts';
+import type { ListingOutcome } from '../db/listings.ts';
+import { countRows, databaseNow } from '../db/mirror-reads.ts';
+import { beginRun, finishRun, type RunStatus } from '../db/runs.ts';
+import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { sleep } from '../flowlu/wait.ts';
+import type { Json } from '../json.ts';
+import { createCandidates, type Finding, type FindingKind } from './findings.ts';
+import type { ListingDeps, ListingObserver } from './listing.ts';
+import { type Rechecked, recheck } from './recheck.ts';
+import { type Search, type Shortcoming, searchAll, searchSample } from './verify-listing.ts';
+
+export interface VerifyOptions {
+  readonly models: readonly Model[];
+  readonly concurrency: number;
+  readonly holder: string;
+  readonly repair: boolean;
+  /** Rows per model to look at; null for all. */
+  readonly sample: number | null;
+  readonly observer: ListingObserver;
+  readonly signal: AbortSignal;
+  /** How long a change under way is given to arrive before a candidate is looked at again. */
+  readonly pauseMs?: number;
+  /** Candidates per model that are looked at again. */
+  readonly maxRechecks?: number;
+}
+
+/** How one model stands. */
+export interface ModelVerification {
+  readonly model: string;
+  /** `complete` when everything that was to be compared was compared. */
+  readonly outcome: ListingOutcome;
+  readonly reason: string | null;
+  /** Rows compared. */
+  readonly rows: number;
+  readonly missing: number;
+  readonly extra: number;
+  readonly stale: number;
+  readonly differing: number;
+  /** Differences that had gone when looked at again. */
+  readonly in_flight: number;
+  /** Differences that were not looked at again. */
+  readonly unchecked: number;
+  readonly repaired: number;
+  /** Why rows were not tombstoned, or null. */
+  readonly guarded: string | null;
+  /** Differences that stood the second look. */
+  readonly findings: readonly Finding[];
+  readonly requests: number;
+  readonly seconds: number;
+}
+
+export interface Verification {
+  readonly run_id: string;
+  readonly status: RunStatus;
+  readonly models: readonly ModelVerification[];
+}
+
+const PAUSE_MS = 3_000;
+/** Without repair a second look only tells drift from flight, and some dozens tell it well. */
+const MAX_RECHECKS = 50;
+const MAX_REPAIRS = 10_000;
+
+/**
+ * Verifies models, several side by side, and journals the run.
+ * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
+ */
+export async function verify(deps: ListingDeps, options: VerifyOptions): Promise<Verification> {
+  const runId = await beginRun(deps.sql, 'verify', options.holder);
+  const reports: ModelVerification[] = [];
+  const queue = [...options.models];
+  const failure = new AbortController();
+  const signal = AbortSignal.any([options.signal, failure.signal]);
+
+  async function work(): Promise<void> {
+    for (let model = queue.shift(); model !== undefined && !signal.aborted; model = queue.shift()) {
+      reports.push(await verifyModel(deps, model, { ...options, signal }));
+    }
+  }
+
+  try {
+    await Promise.all(Array.from({ length: options.concurrency }, () => work().catch((error) => failure.abort(error))));
+    signal.throwIfAborted();
+  } catch (error) {
+    const status = options.signal.aborted ? 'interrupted' : 'failed';
+    await finishRun(deps.sql, runId, status, summaryOf(reports)).catch(() => {});
+    throw error;
+  }
+  const status = reports.every(isInOrder) ? 'done' : 'differences';
+  await finishRun(deps.sql, runId, status, summaryOf(reports));
+  return { run_id: runId, status, models: reports.sort((a, b) => (a.model < b.model ? -1 : 1)) };
+}
+
+/** True when both sides agree now, as far as that could be asked for at all. */
+function isInOrder(report: ModelVerification): boolean {
+  const { outcome, findings, repaired, unchecked, guarded } = report;
+  const isCompared = outcome === 'complete' || outcome === 'skipped';
+  return isCompared && findings.length === repaired && unchecked === 0 && guarded === null;
+}
+
+async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptions): Promise<ModelVerification> {
+  const { observer, signal, repair, sample } = options;
+  const began = performance.now();
+  const shelf = { name: model.name, model };
+  const context = { shelf, shape: shapeOf(shelf, deps.door), zone: deps.door.zone };
+  const candidates = createCandidates(MAX_REPAIRS);
+  let rows = 0;
+  let requests = 0;
+  const advance = (step: { rows: number; requests: number }) => {
+    rows += step.rows;
+    requests += step.requests;
+    observer.modelAdvanced(model.name, { read: step.rows, written: 0, unchanged: step.rows, requests: step.requests });
+  };
+  const onStep: Search['onStep'] = (step) => {
+    if (rows === 0 && step.rows > 0) observer.modelStarted(model.name, sample === null ? step.total : null);
+    advance(step);
+  };
+  const startedAt = await databaseNow(deps.sql);
+  const search = { deps, model, context, candidates, startedAt, onStep, signal };
+  const ending = await searchModel(search, sample).catch((error) => endingOf(error, deps, model));
+  const taken = candidates.taken();
+  if (taken.length > 0) await sleep(options.pauseMs ?? PAUSE_MS, signal);
+  const looked = await recheck(deps, context, taken, candidates.missed(), {
+    max: options.maxRechecks ?? (repair ? MAX_REPAIRS : MAX_RECHECKS),
+    repair,
+    onRequest: () => advance({ rows: 0, requests: 1 }),
+    signal,
+  });
+  const seconds = (performance.now() - began) / 1_000;
+  const report = { model: model.name, rows, requests, seconds, ...ending, ...countsOf(looked) };
+  const { outcome, reason, repaired: written } = report;
+  const counts = { read: rows, written, unchanged: rows - written, requests };
+  observer.modelFinished({ model: model.name, outcome, reason, counts, seconds });
+  return { ...report, reason: reason ?? looked.reason };
+}
+
+interface Ending {
+  readonly outcome: ListingOutcome;
+  readonly reason: string | null;
+}
+
+async function searchModel(search: Search, sample: number | null): Promise<Ending> {
+  if (!search.model.listable) return { outcome: 'skipped', reason: 'the API has no list of it; webhooks fill it' };
+  const why: Shortcoming = sample === null ? await searchAll(search) : await searchSample(search, sample);
+  return { outcome: why === null ? 'complete' : 'incomplete', reason: why };
+}
+
+/** How an error ends the comparison of its model; rethrown when it ends the whole run. */
+async function endingOf(error: unknown, { sql }: ListingDeps, model: Model): Promise<Ending> {
+  if (error instanceof ListingError) return { outcome: 'failed', reason: error.message };
+  if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
+  const isUnknown = error.kind === 'unknown_module' || error.kind === 'unknown_method';
+  // A portal that lacks a model and a mirror without rows of it agree.
+  const held = isUnknown ? await countRows(sql, { name: model.name, model }, 'live') : 0;
+  if (isUnknown && held === 0) return { outcome: 'skipped', reason: error.message };
+  return { outcome: 'failed', reason: held > 0 ? `${error.message}; the mirror holds ${held} rows` : error.message };
+}
+
+function countsOf({ findings, inFlight, unchecked, repaired, guarded }: Rechecked) {
+  const count = (kind: FindingKind) => findings.filter((finding) => finding.kind === kind).length;
+  return {
+    missing: count('missing'),
+    extra: count('extra'),
+    stale: count('stale'),
+    differing: count('differing'),
+    in_flight: inFlight,
+    unchecked,
+    repaired,
+    guarded,
+    findings,
+  };
+}
+
+function summaryOf(reports: readonly ModelVerification[]): Json {
+  return reports.map(({ findings: _, seconds, ...report }) => ({
+    ...report,
+    seconds: Math.round(seconds * 1_000) / 1_000,
+  }));
+}
