@@ -8,13 +8,12 @@ import { MICROS_PER_MS } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
 import { createZone } from '../catalog/zone.ts';
 import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
-import { takeSlot } from '../db/budget.ts';
+import { sharedPace } from '../db/budget.ts';
 import { connect, type Sql } from '../db/connection.ts';
 import { migrate, schemaState } from '../db/migrate.ts';
 import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { claimPortal } from '../db/portal.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
-import { sleep } from '../flowlu/wait.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
 import { UsageError } from './errors.ts';
@@ -119,13 +118,7 @@ export async function openClient(session: Session): Promise<FlowluClient> {
   return createClient({
     baseUrl,
     apiKey,
-    pace: {
-      async take(signal) {
-        const slot = await takeSlot(session.sql, requestsPerSecond);
-        if (slot.wait_ms > 0) await sleep(slot.wait_ms, signal);
-        return slot.at;
-      },
-    },
+    pace: sharedPace(session.sql, requestsPerSecond),
     onRequest: ({ method, outcome, duration_ms, attempt }) => {
       metrics.apiRequests.inc({ method, outcome });
       metrics.apiRequestDuration.observe(duration_ms / 1_000);

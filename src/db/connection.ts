@@ -1,6 +1,7 @@
 /** The one way to reach PostgreSQL. */
 import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../json.ts';
+import { errorCode, isConnectionError } from './errors.ts';
 import { openSocket } from './socket.ts';
 import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
 
@@ -132,10 +133,22 @@ export async function transaction<T>(
       )
       // A statement is sent when it is awaited; this one must be ahead of the first of `work`.
       .execute();
-    const [outcome] = await Promise.all([work(tx), limits]);
-    return { outcome };
+    try {
+      const [outcome] = await Promise.all([work(tx), limits]);
+      return { outcome };
+    } catch (error) {
+      // The driver would send a rollback on the connection that is no more, and end the process over it. Left to
+      // itself, it rejects the transaction as soon as it has noticed.
+      if (isLost(error)) return new Promise<never>(() => {});
+      throw error;
+    }
   });
   return result.outcome;
+}
+
+/** True for what breaks the connection, not only the statement. */
+function isLost(error: unknown): boolean {
+  return isConnectionError(error) && errorCode(error) !== '53300';
 }
 
 /**

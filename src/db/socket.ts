@@ -25,5 +25,23 @@ export function openSocket({ host, port, path }: Address): Socket {
     const error = new Error(`${target.host}:${target.port} closed the connection without an answer`);
     socket.destroy(Object.assign(error, { code: 'ECONNRESET' }));
   });
+  tellErrorsWithClose(socket);
   return path ? socket.connect(path) : socket.connect(target);
+}
+
+/**
+ * Holds an error back until the socket is closed. In between the driver would take the connection for a good one, and
+ * forget whatever it sends there: the caller would wait for ever.
+ */
+function tellErrorsWithClose(socket: Socket): void {
+  const emit = socket.emit.bind(socket);
+  let held: unknown[] | null = null;
+  socket.emit = (event: string | symbol, ...args: unknown[]) => {
+    if (event === 'error') {
+      held ??= args;
+      return true;
+    }
+    if (event === 'close' && held !== null) emit('error', ...held);
+    return emit(event, ...args);
+  };
 }

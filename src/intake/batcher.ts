@@ -15,9 +15,14 @@ export interface BatcherOptions<T> {
   readonly flush: (batch: readonly T[]) => Promise<readonly string[]>;
   /** What must stay in order: items with the same key share a lane. */
   readonly keyOf: (item: T) => string;
-  /** Items that may wait, over all lanes. */
+  /** What an item weighs in memory; bodies differ by a factor of a thousand. */
+  readonly weightOf: (item: T) => number;
+  /** Items and weight that may wait, over all lanes. */
   readonly maxQueued: number;
+  readonly maxQueuedWeight: number;
+  /** Items and weight of one batch; a single item may weigh more. */
   readonly maxBatch: number;
+  readonly maxBatchWeight: number;
   readonly lanes: number;
   /** Told how many items a batch has, and how many still wait. */
   readonly onBatch?: (size: number, queued: number) => void;
@@ -25,6 +30,7 @@ export interface BatcherOptions<T> {
 
 interface Waiting<T> {
   readonly item: T;
+  readonly weight: number;
   readonly resolve: (id: string) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -41,13 +47,26 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
   const lanes = Array.from({ length: options.lanes }, (): Waiting<T>[] => []);
   const running = new Map<number, Promise<void>>();
   const queued = () => lanes.reduce((sum, lane) => sum + lane.length, 0);
+  let queuedWeight = 0;
+
+  function takeBatch(lane: Waiting<T>[]): Waiting<T>[] {
+    let weight = 0;
+    let size = 0;
+    for (const waiting of lane) {
+      if (size === options.maxBatch || (size > 0 && weight + waiting.weight > options.maxBatchWeight)) break;
+      weight += waiting.weight;
+      size += 1;
+    }
+    queuedWeight -= weight;
+    return lane.splice(0, size);
+  }
 
   async function run(index: number): Promise<void> {
     const lane = lanes[index] as Waiting<T>[];
     // Deliveries that the same turn of the event loop reads from their sockets travel together.
     await new Promise(setImmediate);
     while (lane.length > 0) {
-      const batch = lane.splice(0, options.maxBatch);
+      const batch = takeBatch(lane);
       options.onBatch?.(batch.length, queued());
       try {
         const ids = await options.flush(batch.map(({ item }) => item));
@@ -62,11 +81,17 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
 
   return {
     add(item) {
-      if (queued() >= options.maxQueued) return Promise.reject(new QueueFullError('too many deliveries are waiting'));
+      const weight = options.weightOf(item);
+      // One item always finds room in an empty queue, however heavy it is.
+      const isTooHeavy = queuedWeight > 0 && queuedWeight + weight > options.maxQueuedWeight;
+      if (queued() >= options.maxQueued || isTooHeavy) {
+        return Promise.reject(new QueueFullError('too many deliveries are waiting'));
+      }
+      queuedWeight += weight;
       return new Promise((resolve, reject) => {
         const index = laneOf(options.keyOf(item), lanes.length);
         const lane = lanes[index] as Waiting<T>[];
-        lane.push({ item, resolve, reject });
+        lane.push({ item, weight, resolve, reject });
         if (!running.has(index)) running.set(index, run(index));
       });
     },

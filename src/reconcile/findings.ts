@@ -37,6 +37,8 @@ export interface Finding extends Difference {
 export interface Candidate extends Finding {
   /** The fields that were compared: those that a list told; null for all. */
   readonly compared: readonly string[] | null;
+  /** Suspected for not being listed, which a list that is not complete explains as well. */
+  readonly suspected: boolean;
 }
 
 /** A record as the portal told it. */
@@ -73,8 +75,8 @@ export interface Candidates {
   add(candidate: Candidate): void;
   /** Counts candidates that were seen but not handed over. */
   miss(count: number): void;
-  /** Forgets those of a kind: what made them suspicious has turned out to prove nothing. */
-  drop(kind: FindingKind): void;
+  /** Forgets the suspected ones: the list that did not name them has turned out to prove nothing. */
+  dropSuspected(): void;
   room(): number;
   taken(): readonly Candidate[];
   /** Candidates beyond the bound. */
@@ -93,8 +95,8 @@ export function createCandidates(max: number): Candidates {
     miss: (count) => {
       missed += count;
     },
-    drop(kind) {
-      for (const { id, kind: its } of [...byId.values()]) if (its === kind) byId.delete(id);
+    dropSuspected() {
+      for (const { id, suspected } of [...byId.values()]) if (suspected) byId.delete(id);
     },
     room: () => max - byId.size,
     taken: () => [...byId.values()],

@@ -8,10 +8,12 @@ import { rederive } from '../apply/rebuild.ts';
 import { read } from '../apply/settle.ts';
 import { transact } from '../apply/transact.ts';
 import { countRows, readRows } from '../db/mirror-reads.ts';
+import type { StoredRow } from '../db/mirror-rows.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { compareIds } from '../flowlu/id.ts';
+import type { JsonObject } from '../json.ts';
 import { wrongColumns } from './compare-page.ts';
-import { type Candidate, type CompareContext, compareRow, type Difference, type Finding } from './findings.ts';
+import { type Candidate, type CompareContext, compareRow, type Difference, type Finding, namesOf } from './findings.ts';
 import type { ListingDeps } from './listing.ts';
 import { SHRINK_GUARD } from './sweep.ts';
 import { READS_AT_A_TIME } from './verify-listing.ts';
@@ -27,6 +29,8 @@ export interface RecheckOptions {
 export interface Rechecked {
   readonly findings: readonly Finding[];
   readonly inFlight: number;
+  /** Rows that the portal has although its list did not name them. */
+  readonly unlisted: number;
   readonly unchecked: number;
   /** Why candidates could not be looked at again, or null. */
   readonly reason: string | null;
@@ -60,6 +64,7 @@ export async function recheck(
   const findings: Finding[] = [];
   const extra: Confirmed[] = [];
   let inFlight = 0;
+  let unlisted = 0;
   let repaired = 0;
   let reason: string | null = null;
   for (let start = 0; start < chosen.length && reason === null; start += READS_AT_A_TIME) {
@@ -68,17 +73,18 @@ export async function recheck(
     const looks = await Promise.all(part.map((candidate) => look(deps, context, candidate, options)));
     const confirmed = looks.filter((found) => found.is === 'confirmed');
     inFlight += looks.filter((found) => found.is === 'agreeing').length;
+    unlisted += looks.filter((found) => found.is === 'unlisted').length;
     reason = looks.find((found) => found.is === 'refused')?.why ?? null;
     findings.push(...confirmed.map(({ finding }) => finding));
     extra.push(...confirmed.filter(({ finding }) => finding.kind === 'extra'));
     const mendable = confirmed.filter(({ finding }) => finding.kind !== 'extra');
     if (options.repair) repaired += await mendAll(deps, context, mendable);
   }
-  const unchecked = candidates.length + unseen - findings.length - inFlight;
+  const unchecked = candidates.length + unseen - findings.length - inFlight - unlisted;
   const guarded = options.repair ? await guard(deps, context, extra.length) : null;
   // Only when all are known can it be told whether they are too many to be believed.
   if (options.repair && guarded === null) repaired += await mendAll(deps, context, extra);
-  return { findings, inFlight, unchecked, reason, repaired, guarded };
+  return { findings, inFlight, unlisted, unchecked, reason, repaired, guarded };
 }
 
 /** Mends one after the other; returns how many are as the portal has them now. */
@@ -92,6 +98,8 @@ async function mendAll(deps: ListingDeps, context: CompareContext, confirmed: re
 type Look =
   | Confirmed
   | { readonly is: 'agreeing' }
+  /** It is there and agrees; the list that did not name it was not complete. */
+  | { readonly is: 'unlisted' }
   /** The portal will not tell, of this record or of any other of the model. */
   | { readonly is: 'refused'; readonly why: string }
   /** This look failed; others may not. */
@@ -107,7 +115,8 @@ async function look(
     onRequest();
     const observation = await read(deps, context.shelf, candidate.id, signal);
     const difference = await judge(deps, context, candidate, observation);
-    if (difference === null) return { is: 'agreeing' };
+    const isUnlisted = candidate.suspected && observation.says === 'present';
+    if (difference === null) return { is: isUnlisted ? 'unlisted' : 'agreeing' };
     return { is: 'confirmed', finding: { id: candidate.id, ...difference }, observation };
   } catch (error) {
     if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
@@ -119,7 +128,7 @@ async function look(
 async function judge(
   deps: ListingDeps,
   context: CompareContext,
-  { id, compared }: Candidate,
+  { id, compared, suspected }: Candidate,
   observation: Observation,
 ): Promise<Difference | null> {
   const row = (await readRows(deps.sql, context.shelf, [id]))[0] ?? null;
@@ -128,7 +137,14 @@ async function judge(
   if (row !== null && row.observedAt >= observation.observedAt) return wrong;
   if (observation.says !== 'present') return isLive ? { kind: 'extra', fields: [], columns: [] } : null;
   const { record, observedAt } = observation;
-  return compareRow(row, { record, observedAt, compared }, context) ?? wrong;
+  // Of a row that was not listed it is not known what a list would tell: what both sides know is compared.
+  const names = suspected ? sharedNames(context, row, record) : compared;
+  return compareRow(row, { record, observedAt, compared: names }, context) ?? wrong;
+}
+
+function sharedNames({ shape }: CompareContext, row: StoredRow | null, record: JsonObject): readonly string[] {
+  const held = new Set(row === null ? [] : namesOf(shape, row.record));
+  return namesOf(shape, record).filter((name) => held.has(name));
 }
 
 /** Lets the observation in through the door; false when the row is not as the portal has it even then. */

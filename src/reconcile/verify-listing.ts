@@ -50,7 +50,7 @@ export async function searchAll(search: Search): Promise<Shortcoming> {
     search.onStep({ rows: 0, requests: next.value.requests - requests, total: null });
     if (next.value.complete) return walk.end(startedAt);
     // What was not listed may merely have been missed.
-    candidates.drop('extra');
+    candidates.dropSuspected();
     return next.value.reason ?? 'the listing is not complete';
   }
 }
@@ -69,7 +69,7 @@ async function compareListed(
     ]),
   );
   for (const finding of await comparePage(deps, context, told)) {
-    candidates.add({ ...finding, compared: told.get(finding.id)?.compared ?? [] });
+    candidates.add({ ...finding, compared: told.get(finding.id)?.compared ?? [], suspected: false });
   }
   search.onStep({ rows: told.size, requests: 1, total });
 }
@@ -83,8 +83,9 @@ function createWalk({ deps, model, candidates }: Search) {
   const seen = new Set<string>();
 
   const suspect = (ids: readonly string[], count: number) => {
-    // The record is not known, so only its being there is to be looked into.
-    for (const id of ids) candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: [] });
+    for (const id of ids) {
+      candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: null, suspected: true });
+    }
     candidates.miss(count - ids.length);
   };
   const unlisted = async (upTo: string | null, listed: readonly string[], observedAt: Micros) => {
@@ -102,7 +103,7 @@ function createWalk({ deps, model, candidates }: Search) {
       firstAt ??= observedAt;
       lastAt = observedAt;
       if (mode === 'pages') {
-        if (isKeyset) candidates.drop('extra');
+        if (isKeyset) candidates.dropSuspected();
         isKeyset = false;
         return;
       }
@@ -165,12 +166,14 @@ async function compareOne(search: Search, id: string): Promise<Shortcoming> {
     const observation = await read(deps, context.shelf, id, signal);
     search.onStep({ rows: 1, requests: 1, total: null });
     if (observation.says !== 'present') {
-      candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: null });
+      candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: null, suspected: false });
       return null;
     }
     const { record, observedAt } = observation;
     const told = new Map([[id, { record, observedAt, compared: null }]]);
-    for (const finding of await comparePage(deps, context, told)) candidates.add({ ...finding, compared: null });
+    for (const finding of await comparePage(deps, context, told)) {
+      candidates.add({ ...finding, compared: null, suspected: false });
+    }
     return null;
   } catch (error) {
     if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;

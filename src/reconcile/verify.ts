@@ -133,8 +133,9 @@ async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptio
     onRequest: () => advance({ rows: 0, requests: 1 }),
     signal,
   });
+  const ended = withUnlisted(ending, looked.unlisted);
   const seconds = (performance.now() - began) / 1_000;
-  const report = { model: model.name, rows, requests, seconds, ...ending, ...countsOf(looked) };
+  const report = { model: model.name, rows, requests, seconds, ...ended, ...countsOf(looked) };
   const { outcome, reason, repaired: written } = report;
   const counts = { read: rows, written, unchanged: rows - written, requests };
   observer.modelFinished({ model: model.name, outcome, reason, counts, seconds });
@@ -144,6 +145,12 @@ async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptio
 interface Ending {
   readonly outcome: ListingOutcome;
   readonly reason: string | null;
+}
+
+/** A list that leaves out rows may leave out others, too, which the mirror lacks. */
+function withUnlisted(ending: Ending, unlisted: number): Ending {
+  if (unlisted === 0 || ending.outcome !== 'complete') return ending;
+  return { outcome: 'incomplete', reason: `the portal's list left out rows that the portal has: ${unlisted}` };
 }
 
 async function searchModel(search: Search, sample: number | null): Promise<Ending> {

@@ -10,6 +10,12 @@ export interface ModelStatus {
   /** Seconds since the model was last known to agree with the portal; null before the first time. */
   readonly lag_seconds: number | null;
   readonly doubtful_rows: number;
+  /** How changes are found: `interval`, `newest` or `reread`; null before the first catch-up. */
+  readonly strategy: string | null;
+  /** The source time up to which changes are in the mirror; null for models without versions. */
+  readonly watermark: string | null;
+  /** Why the last catch-up failed, or null. */
+  readonly last_error: string | null;
 }
 
 export interface FailedDelivery {
@@ -64,11 +70,12 @@ export async function readStatus(sql: Sql): Promise<StatusReport> {
     sql`select id::text as id, kind, status, to_json(started_at) #>> '{}' as started_at,
                to_json(finished_at) #>> '{}' as finished_at
           from sync.runs order by runs.id desc limit ${LISTED}`,
-    sql`select model, rows::float8 as rows, deleted_rows::float8 as deleted_rows,
-               to_json(last_change_at) #>> '{}' as last_change_at,
-               to_json(last_reconciled_at) #>> '{}' as last_reconciled_at, lag_seconds::float8 as lag_seconds,
-               doubtful_rows::float8 as doubtful_rows
-          from flowlu_live.sync_status order by model`,
+    sql`select s.model, s.rows::float8 as rows, s.deleted_rows::float8 as deleted_rows,
+               to_json(s.last_change_at) #>> '{}' as last_change_at,
+               to_json(s.last_reconciled_at) #>> '{}' as last_reconciled_at, s.lag_seconds::float8 as lag_seconds,
+               s.doubtful_rows::float8 as doubtful_rows, w.strategy, to_json(w.watermark) #>> '{}' as watermark,
+               w.last_error
+          from flowlu_live.sync_status s left join sync.watermarks w using (model) order by s.model`,
   ]);
   return {
     deliveries: deliveries as unknown as StatusReport['deliveries'],

@@ -6,16 +6,26 @@ import { createBatcher, QueueFullError } from '../../src/intake/batcher.ts';
 interface Item {
   readonly key: string;
   readonly n: number;
+  readonly weight?: number;
 }
 
 function recorder(
-  options: { maxQueued?: number; maxBatch?: number; lanes?: number; fail?: (batch: readonly Item[]) => boolean } = {},
+  options: {
+    maxQueued?: number;
+    maxBatch?: number;
+    maxWeight?: number;
+    lanes?: number;
+    fail?: (batch: readonly Item[]) => boolean;
+  } = {},
 ) {
   const batches: Item[][] = [];
   const batcher = createBatcher<Item>({
     maxQueued: options.maxQueued ?? 1_000,
     maxBatch: options.maxBatch ?? 10,
     lanes: options.lanes ?? 2,
+    weightOf: ({ weight = 1 }) => weight,
+    maxQueuedWeight: options.maxWeight ?? 1_000,
+    maxBatchWeight: options.maxWeight ?? 1_000,
     keyOf: ({ key }) => key,
     async flush(batch) {
       batches.push([...batch]);
@@ -51,6 +61,15 @@ describe('the batcher', () => {
     expect(results.map(({ status }) => status)).toEqual([...Array(5).fill('fulfilled'), ...Array(3).fill('rejected')]);
     expect(results.at(-1)).toMatchObject({ reason: expect.any(QueueFullError) });
     expect(await batcher.add({ key: 'k', n: 9 })).toBe('k9');
+  });
+
+  it('bounds what waits by weight too, but always takes one item', async () => {
+    const { batcher, batches } = recorder({ maxWeight: 10, lanes: 1 });
+    const heavy = (n: number, weight: number) => batcher.add({ key: 'k', n, weight });
+    expect(await heavy(0, 50)).toBe('k0');
+    const results = await Promise.allSettled([heavy(1, 6), heavy(2, 4), heavy(3, 1)]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+    expect(batches.map((batch) => batch.map(({ n }) => n))).toEqual([[0], [1, 2]]);
   });
 
   it('lets a batch that fails reject its own items only', async () => {

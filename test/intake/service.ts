@@ -51,7 +51,12 @@ export async function startService(databaseUrl: string, env: Record<string, stri
 /** Posts text as it stands, anything else as JSON. */
 export function post(url: string, body: unknown, init: RequestInit = {}): Promise<Response> {
   const text = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
-  return fetch(url, { method: 'POST', body: text as BodyInit, signal: AbortSignal.timeout(20_000), ...init });
+  return fetch(url, {
+    method: 'POST',
+    body: text as NonNullable<RequestInit['body']>,
+    signal: AbortSignal.timeout(20_000),
+    ...init,
+  });
 }
 
 /** The body of a webhook. */

@@ -34,7 +34,11 @@ function printStatus({ deliveries, doubtful_rows, failed_deliveries, runs, model
     { header: 'doubtful', value: (row) => row.doubtful_rows },
     { header: 'last change', value: (row) => row.last_change_at },
     { header: 'lag', value: (row) => (row.lag_seconds === null ? null : formatDuration(row.lag_seconds * 1_000)) },
+    { header: 'caught up by', value: (row) => row.strategy },
   ]);
+  for (const { model, last_error } of models) {
+    if (last_error !== null) printLine(`${model}: catching up failed, ${last_error}`);
+  }
   if (failed_deliveries.length > 0) {
     printLine('\nDeliveries that could not be applied');
     printTable(failed_deliveries, [

@@ -13,6 +13,9 @@ import { version } from '../version.ts';
  * than the connections that the listener takes, so that they can be told. */
 const MAX_QUEUED = 1_000;
 const MAX_BATCH = 200;
+/** Characters of bodies, for the same two bounds: a body may have a megabyte, most have two kilobytes. */
+const MAX_QUEUED_CHARACTERS = 64 * 2 ** 20;
+const MAX_BATCH_CHARACTERS = 8 * 2 ** 20;
 const LANES = 2;
 /** Shorter than what senders are known to wait. */
 const COMMIT_TIMEOUT_MS = 8_000;
@@ -32,6 +35,9 @@ export function createApp(
   const batcher = createBatcher<Accepted>({
     maxQueued: MAX_QUEUED,
     maxBatch: MAX_BATCH,
+    weightOf: ({ body }) => body.length,
+    maxQueuedWeight: MAX_QUEUED_CHARACTERS,
+    maxBatchWeight: MAX_BATCH_CHARACTERS,
     lanes: LANES,
     keyOf: ({ announcement }) =>
       announcement === null ? '' : `${announcement.module}.${announcement.model}:${announcement.entityId}`,

@@ -1,0 +1,33 @@
+/** Randomness that can be had again: every run prints its seed, `CHAOS_SEED` brings it back. */
+
+export interface Chance {
+  readonly seed: number;
+  /** 0 to 1. */
+  next(): number;
+  /** A whole number between the two, both included. */
+  between(low: number, high: number): number;
+  pick<T>(items: readonly T[]): T;
+}
+
+/** Makes a source of randomness and prints its seed. */
+export function chanceFor(what: string): Chance {
+  const given = Number(process.env.CHAOS_SEED);
+  const seed = Number.isInteger(given) && given > 0 ? given : Math.floor(Math.random() * 2 ** 31) + 1;
+  process.stdout.write(`${what}: CHAOS_SEED=${seed}\n`);
+  let state = seed;
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return {
+    seed,
+    next,
+    between: (low, high) => low + Math.floor(next() * (high - low + 1)),
+    pick: (items) => items[Math.floor(next() * items.length)] as (typeof items)[number],
+  };
+}
+
+/** How much longer than by default the suite should go on; `CHAOS_FACTOR=10` for a night. */
+export const FACTOR = Math.max(1, Number(process.env.CHAOS_FACTOR) || 1);

@@ -1,0 +1,96 @@
+/** A simulated portal, a database of its own, and what is needed to work on both within the test's process. */
+import type { DeliveryContext } from '../../src/apply/deliveries.ts';
+import { receive } from '../../src/apply/receive.ts';
+import { findModel } from '../../src/catalog/index.ts';
+import { MICROS_PER_MS } from '../../src/catalog/instant.ts';
+import type { Model } from '../../src/catalog/types.ts';
+import { createZone } from '../../src/catalog/zone.ts';
+import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
+import { localPace } from '../../src/flowlu/pace.ts';
+import { readAnnouncement } from '../../src/intake/delivery.ts';
+import { createLogger, type Logger } from '../../src/log.ts';
+import { backfill } from '../../src/reconcile/backfill.ts';
+import type { ListingObserver } from '../../src/reconcile/listing.ts';
+import { type Change, type Simulator, type SimulatorOptions, startSimulator } from '../simulator/index.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+
+/** Nobody watches. */
+export const quietObserver: ListingObserver = {
+  modelStarted: () => {},
+  modelAdvanced: () => {},
+  modelFinished: () => {},
+};
+
+export const never: AbortSignal = new AbortController().signal;
+
+export interface Mirror {
+  readonly portal: Simulator;
+  readonly database: TestDatabase;
+  readonly sql: TestDatabase['sql'];
+  readonly client: FlowluClient;
+  readonly context: DeliveryContext;
+  readonly log: Logger;
+  model(name: string): Model;
+  /** Reads these models into the mirror. */
+  fill(...names: readonly string[]): Promise<void>;
+  /** Delivers changes as webhooks, each in a batch of its own; returns the deliveries' ids. */
+  deliver(...changes: readonly Change[]): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export interface MirrorOptions extends SimulatorOptions {
+  /** Zone that the mirror believes the portal to be in. */
+  readonly believedZone?: string;
+  readonly settleGraceMs?: number;
+}
+
+export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> {
+  const [portal, database] = await Promise.all([startSimulator(options), createTestDatabase()]);
+  const client = createClient({
+    baseUrl: portal.baseUrl,
+    apiKey: portal.apiKey,
+    // The simulator runs on this machine, and the database does too: their clocks are one.
+    pace: localPace(0),
+    retry: { baseMs: 1, attempts: 3 },
+    timeoutMs: 5_000,
+  });
+  const context: DeliveryContext = {
+    zone: createZone(options.believedZone ?? options.timeZone ?? 'UTC'),
+    settleGrace: (options.settleGraceMs ?? 0) * MICROS_PER_MS,
+    shelfOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
+  };
+  const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
+  const { sql } = database;
+  const model = (name: string): Model => {
+    const found = findModel(name);
+    if (found === undefined) throw new Error(`the catalogue has no ${name}`);
+    return found;
+  };
+  return {
+    portal,
+    database,
+    sql,
+    client,
+    context,
+    log,
+    model,
+    async fill(...names) {
+      await backfill(
+        { sql, client, door: context },
+        { models: names.map(model), concurrency: 2, holder: 'test', observer: quietObserver, signal: never },
+      );
+    },
+    async deliver(...changes) {
+      const ids: string[] = [];
+      for (const change of changes) {
+        const body = portal.webhooks.body(change);
+        ids.push(...(await receive([{ body, announcement: readAnnouncement(body) }], { sql, context, log })));
+      }
+      return ids;
+    },
+    async close() {
+      await portal.close();
+      await database.close();
+    },
+  };
+}
