@@ -300,7 +300,7 @@ function envExample(): string {
     FLOWLU_COMPANY: 'acme',
     FLOWLU_BASE_URL: 'https://acme.flowlu.com/api/v1/module',
     FLOWLU_API_KEY: 'change-me',
-    FLOWLU_MODELS: 'crm.*,task.tasks,!crm.lead_history',
+    FLOWLU_MODELS: 'crm.*,task.tasks,!crm.lead_followers',
     WEBHOOK_SECRET: 'change-me-to-something-random',
     STATUS_TOKEN: 'change-me',
   };

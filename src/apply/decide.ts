@@ -4,7 +4,7 @@
  * Pure, and the same for webhooks, lists, single reads, replays and repairs. `docs/invariants.md` says what it
  * guarantees; the shape follows the tables of "Merge rules" there.
  */
-import { contains, contentHash, mergeRecords, type Shape } from '../catalog/record.ts';
+import { contains, contentHash, isTwofold, mergeRecords, type Shape } from '../catalog/record.ts';
 import { compareVersions } from '../catalog/version.ts';
 import type {
   Absent,
@@ -109,6 +109,7 @@ function refresh(row: Row, seen: Present, shape: Shape): Verdict {
 }
 
 function agrees(row: Row, seen: Present, shape: Shape): boolean {
+  if (isTwofold(shape, row.record, seen.record)) return false;
   return seen.whole ? contentHash(shape, seen.record) === row.hash : contains(shape, row.record, seen.record);
 }
 

@@ -1,5 +1,5 @@
 /** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
-import { errorCode, isConnectionError, isRetryable, type Sql, type Transaction } from '../db/connection.ts';
+import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Transaction } from '../db/connection.ts';
 import { readAnnouncement } from '../intake/delivery.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
@@ -54,7 +54,7 @@ async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<bo
   const [delivery] = stored;
   if (delivery === undefined) return false;
   try {
-    await tx.savepoint((inner) => applyStored(inner, stored, context));
+    await savepoint(tx, (inner) => applyStored(inner, stored, context));
   } catch (error) {
     if (isConnectionError(error) || isRetryable(error) || isPassing(error) || error instanceof RaceLostError)
       throw error;

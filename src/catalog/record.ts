@@ -79,6 +79,18 @@ export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boo
   );
 }
 
+/**
+ * True when a field that `part` tells stands in `whole` under two names, as after a custom field's alias became known
+ * only later; merging `part` leaves one of them.
+ */
+export function isTwofold(shape: Shape, whole: JsonObject, part: JsonObject): boolean {
+  const keys = Object.keys(whole);
+  if (keys.length === Object.keys(recordFields(shape, whole)).length) return false;
+  const told = recordFields(shape, part);
+  const names = keys.map((key) => canonicalKey(shape, key)).filter((name) => Object.hasOwn(told, name));
+  return new Set(names).size < names.length;
+}
+
 /** A 128-bit hash of what the record means, as a UUID: equal for two spellings of one content. */
 export function contentHash(shape: Shape, record: JsonObject): string {
   const digest = digestOf(shape, record);

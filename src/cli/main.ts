@@ -2,9 +2,13 @@
 import { Command, CommanderError } from 'commander';
 import { settingsHelp } from '../config.ts';
 import { backfillCommand } from './commands/backfill.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { explainCommand } from './commands/explain.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelsCommand } from './commands/models.ts';
+import { rebuildCommand } from './commands/rebuild.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
+import { replayCommand } from './commands/replay.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -27,8 +31,12 @@ for (const command of [
   backfillCommand(),
   reconcileCommand(),
   verifyCommand(),
+  replayCommand(),
+  explainCommand(),
+  rebuildCommand(),
   statusCommand(),
   modelsCommand(),
+  doctorCommand(),
   migrateCommand(),
 ]) {
   program.addCommand(command.exitOverride());

@@ -1,5 +1,4 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
-import { hostname } from 'node:os';
 import type { DeliveryContext } from '../apply/deliveries.ts';
 import type { SettleDeps } from '../apply/settle.ts';
 import { createShapes, type Shapes } from '../apply/shapes.ts';
@@ -16,6 +15,7 @@ import { claimPortal } from '../db/portal.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
+import { thisHolder } from '../reconcile/holder.ts';
 import { UsageError } from './errors.ts';
 import { version } from './version.ts';
 
@@ -73,7 +73,7 @@ export async function openSession(
     context: contextOf(config, metrics, shapes),
     shapes,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
-    holder: `${hostname()}:${process.pid}`,
+    holder: thisHolder(),
     close,
   };
 }

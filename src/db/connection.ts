@@ -1,8 +1,10 @@
 /** The one way to reach PostgreSQL. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../json.ts';
 import { errorCode, isConnectionError } from './errors.ts';
-import { openSocket } from './socket.ts';
+import { renewablePool } from './renewal.ts';
+import { openSocket, type SocketAddress } from './socket.ts';
 import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
 
 export { errorCode, isConnectionError, isRetryable } from './errors.ts';
@@ -67,6 +69,8 @@ function parseTexts(text: string): string[] {
 
 /** Longest pause of a connection between two attempts to reach the database. */
 const RECONNECT_MAX_SECONDS = 1;
+/** How long the driver may take to notice that a connection is lost; longer, and it was another one. */
+const LOSS_NOTICED_MAX_MS = 2_000;
 /** How long `end` waits for statements under way, unless it is told otherwise. */
 const END_MAX_SECONDS = 5;
 
@@ -95,9 +99,16 @@ export function connect(url: string, options: ConnectOptions): Sql {
   const { onClose } = options;
   if (onClose !== undefined) settings.onclose = () => onClose();
   // Between several hosts the driver chooses by itself, which it cannot with sockets of ours.
-  const driverOptions = hasSeveralHosts(target) ? settings : { ...settings, socket: openSocket };
+  return hasSeveralHosts(target)
+    ? openPool(target, settings)
+    : renewablePool((onLost) =>
+        openPool(target, { ...settings, socket: (address: SocketAddress) => openSocket(address, onLost) }),
+      );
+}
+
+function openPool(target: string, settings: object): Sql {
   try {
-    const sql = postgres(target, driverOptions) as unknown as Sql;
+    const sql = postgres(target, settings) as unknown as Sql;
     const { end } = sql;
     // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
     return Object.assign(sql, { end: (limit?: { timeout?: number }) => end({ timeout: END_MAX_SECONDS, ...limit }) });
@@ -126,7 +137,8 @@ export async function transaction<T>(
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
   const { statementTimeoutMs = 30_000, lockTimeoutMs = 10_000, readOnly = false } = options;
-  const result = await sql.begin(readOnly ? 'read only' : 'read write', async (tx) => {
+  let over = false;
+  const begun = sql.begin(readOnly ? 'read only' : 'read write', async (tx) => {
     const limits = tx
       .unsafe(
         `set local statement_timeout = ${Math.trunc(statementTimeoutMs)}; set local lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
@@ -137,8 +149,26 @@ export async function transaction<T>(
       const [outcome] = await Promise.all([work(tx), limits]);
       return { outcome };
     } catch (error) {
-      // The driver would send a rollback on the connection that is no more, and end the process over it. Left to
-      // itself, it rejects the transaction as soon as it has noticed.
+      if (isLost(error)) await sleep(LOSS_NOTICED_MAX_MS, undefined, { ref: false });
+      // When the connection is lost, the driver rejects the transaction by itself. Told the error as well, it would
+      // send a rollback where no connection is, and end the process over it.
+      if (over) return new Promise<never>(() => {});
+      throw error;
+    }
+  });
+  const result = await begun.finally(() => {
+    over = true;
+  });
+  return result.outcome;
+}
+
+/** Runs `work` as a part of the transaction that can fail by itself. */
+export async function savepoint<T>(tx: Transaction, work: (inner: Transaction) => Promise<T>): Promise<T> {
+  const result = await tx.savepoint(async (inner) => {
+    try {
+      return { outcome: await work(inner) };
+    } catch (error) {
+      // As in `transaction`, which ends when the connection is lost, and this with it.
       if (isLost(error)) return new Promise<never>(() => {});
       throw error;
     }

@@ -47,8 +47,9 @@ const statements = new Map<string, Statements>();
 const MAX_REMEMBERED = 1_000;
 
 function statementsOf(shelf: Shelf): Statements {
-  const known = statements.get(shelf.name) ?? build(shelf);
-  if (statements.size < MAX_REMEMBERED) statements.set(shelf.name, known);
+  const place = shelf.model === null ? `uncatalogued ${shelf.name}` : shelf.name;
+  const known = statements.get(place) ?? build(shelf);
+  if (statements.size < MAX_REMEMBERED) statements.set(place, known);
   return known;
 }
 

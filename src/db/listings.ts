@@ -22,8 +22,16 @@ export interface OpenListing {
   readonly position: ListingPosition | null;
   readonly counts: ListingCounts;
   readonly total: number | null;
-  /** The moment before its first request was sent. */
-  readonly fence: Micros | null;
+  /** A moment before its first request was sent. */
+  readonly fence: Micros;
+}
+
+/** Which listing is meant, and whose it is: where two processes list one model, only the later one's position counts. */
+export interface ListingKey {
+  readonly kind: ListingKind;
+  /** `module.model`. */
+  readonly model: string;
+  readonly runId: string;
 }
 
 /** The unfinished listing of a model, or null when the next one starts anew. */
@@ -31,7 +39,7 @@ export async function findOpenListing(sql: Queryable, kind: ListingKind, model: 
   const [row] = await sql`
     select mode, last_id::text as last_id, page, total::text as total, rows_read::text as read,
            rows_written::text as written, rows_unchanged::text as unchanged, requests::text as requests,
-           (extract(epoch from fence) * 1000000)::bigint::text as fence
+           (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
       from sync.listings
      where kind = ${kind} and model = ${model} and finished_at is null`;
   if (row === undefined) return null;
@@ -44,27 +52,34 @@ export async function findOpenListing(sql: Queryable, kind: ListingKind, model: 
       requests: Number(row.requests),
     },
     total: row.total === null ? null : Number(row.total),
-    fence: row.fence === null ? null : Number(row.fence),
+    fence: Number(row.fence),
   };
 }
 
-/** Begins a listing, in place of the model's last one of this kind. */
-export async function beginListing(sql: Queryable, kind: ListingKind, model: string, runId: string): Promise<void> {
+/** Takes over an unfinished listing. */
+export async function claimListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<void> {
   await sql`
+    update sync.listings set run_id = ${runId} where kind = ${kind} and model = ${model} and finished_at is null`;
+}
+
+/** Begins a listing, in place of the model's last one of this kind; returns the moment. */
+export async function beginListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<Micros> {
+  const [row] = await sql`
     insert into sync.listings (model, kind, run_id, started_at)
     values (${model}, ${kind}, ${runId}, clock_timestamp())
         on conflict (model, kind) do update
        set run_id = excluded.run_id, started_at = excluded.started_at, fence = null, mode = null, last_id = null,
            page = null, total = null, rows_read = 0, rows_written = 0, rows_unchanged = 0, requests = 0,
-           finished_at = null, outcome = null, reason = null`;
+           finished_at = null, outcome = null, reason = null
+    returning (extract(epoch from started_at) * 1000000)::bigint::text as started_at`;
+  return Number(row?.started_at);
 }
 
 /** Moves a listing on; in the transaction of the rows that the position covers. */
 export async function advanceListing(
   sql: Queryable,
-  kind: ListingKind,
-  model: string,
-  state: OpenListing & { readonly fence: Micros },
+  { kind, model, runId }: ListingKey,
+  state: OpenListing,
 ): Promise<void> {
   const { position, counts, total, fence } = state;
   await sql`
@@ -74,21 +89,40 @@ export async function advanceListing(
            page = ${position?.mode === 'pages' ? position.page : null}, total = ${total},
            rows_read = ${counts.read}, rows_written = ${counts.written}, rows_unchanged = ${counts.unchanged},
            requests = ${counts.requests}
-     where kind = ${kind} and model = ${model}`;
+     where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
 }
 
 /** Ends a listing. */
 export async function finishListing(
   sql: Queryable,
-  kind: ListingKind,
-  model: string,
+  { kind, model, runId }: ListingKey,
   outcome: ListingOutcome,
   reason: string | null,
 ): Promise<void> {
   await sql`
     update sync.listings
        set finished_at = clock_timestamp(), outcome = ${outcome}, reason = ${reason}
-     where kind = ${kind} and model = ${model}`;
+     where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
+}
+
+/**
+ * Makes a listing of a run that did not come to its end count for this run, too; false where there is none of late.
+ * So a run that goes on after a crash need not read again what the one before had finished.
+ */
+export async function inheritListing(
+  sql: Queryable,
+  { kind, model, runId }: ListingKey,
+  maxAgeSeconds: number,
+): Promise<boolean> {
+  const rows = await sql`
+    update sync.listings l
+       set run_id = ${runId}
+      from sync.runs r
+     where l.kind = ${kind} and l.model = ${model} and l.outcome = 'complete' and r.id = l.run_id
+       and r.status in ('running', 'interrupted', 'failed') and r.id <> ${runId} and r.kind = ${kind}
+       and l.started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
+    returning true`;
+  return rows.length > 0;
 }
 
 function positionOf(mode: string | null, lastId: string | null, page: number | null): ListingPosition | null {

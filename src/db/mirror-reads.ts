@@ -55,15 +55,21 @@ export async function readRowsAfter(
   return rows.map(toStored);
 }
 
-/** One row's columns as JSON knows them, underscore columns left out; null when there is none. */
-export async function readColumns(sql: Queryable, shelf: Shelf, id: string): Promise<JsonObject | null> {
+/** One row's typed columns as JSON knows them, and its version; null when there is no such row. */
+export async function readColumns(
+  sql: Queryable,
+  shelf: Shelf,
+  id: string,
+): Promise<{ readonly columns: JsonObject; readonly version: string | null } | null> {
   const { relation, part, key } = placeOf(shelf, 2);
   const [row] = await sql.unsafe(
-    `select (to_jsonb(t) - array['_record', '_version', '_observed_at', '_source', '_deleted_at', '_hash'])::text as columns
+    `select (to_jsonb(t) - array['_record', '_version', '_observed_at', '_source', '_deleted_at', '_hash'])::text as columns,
+            to_json(t._version) #>> '{}' as version
        from ${relation} t where t.id = $1::text::bigint${part}`,
     [id, ...key],
   );
-  return row === undefined ? null : (parseJson(row.columns as string) as JsonObject);
+  if (row === undefined) return null;
+  return { columns: parseJson(row.columns as string) as JsonObject, version: row.version as string | null };
 }
 
 /** A stretch of ids that was listed in full; null for no bound. */
@@ -129,10 +135,4 @@ export async function countRows(sql: Queryable, shelf: Shelf, which: 'live' | 'a
   const live = which === 'live' ? ' and t._deleted_at is null' : '';
   const [row] = await sql.unsafe(`select count(*)::float8 as count from ${relation} t where true${live}${part}`, key);
   return row?.count as number;
-}
-
-/** The database's clock. */
-export async function databaseNow(sql: Queryable): Promise<Micros> {
-  const [row] = await sql`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now`;
-  return Number(row?.now);
 }

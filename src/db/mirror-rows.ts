@@ -67,17 +67,22 @@ export async function updateRows(tx: Transaction, shelf: Shelf, rows: readonly R
   return (await tx.unsafe(update, [batchDocument(rows), ...key], { prepare: true })).count;
 }
 
-/** Of these (id, content hash) pairs, the ids whose live row does not have exactly that content. Locks nothing. */
+/**
+ * Of these (id, content hash) pairs, those whose live row does not have exactly that content, with the record that it
+ * has instead; null where no row is live. Locks nothing.
+ */
 export async function findChanged(
   sql: Queryable,
   shelf: Shelf,
   pairs: readonly { readonly id: string; readonly hash: string }[],
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlyMap<string, JsonObject | null>> {
   const { changed, key } = statementsOf(shelf);
   const ids = arrayLiteral(pairs.map(({ id }) => id));
   const hashes = arrayLiteral(pairs.map(({ hash }) => hash));
   const rows = await sql.unsafe(changed, [ids, hashes, ...key], { prepare: true });
-  return new Set(rows.map((row) => row.id as string));
+  return new Map(
+    rows.map((row) => [row.id as string, row.record === null ? null : (parseJson(row.record) as JsonObject)]),
+  );
 }
 
 interface Statements {
@@ -94,10 +99,12 @@ const statements = new Map<string, Statements>();
 const MAX_REMEMBERED_SHELVES = 1_000;
 
 function statementsOf(shelf: Shelf): Statements {
-  let known = statements.get(shelf.name);
+  // A model that the catalogue has come to know has rows in both places until they are moved.
+  const place = shelf.model === null ? `uncatalogued ${shelf.name}` : shelf.name;
+  let known = statements.get(place);
   if (known === undefined) {
     known = buildStatements(shelf);
-    if (statements.size < MAX_REMEMBERED_SHELVES) statements.set(shelf.name, known);
+    if (statements.size < MAX_REMEMBERED_SHELVES) statements.set(place, known);
   }
   return known;
 }
@@ -145,11 +152,10 @@ function buildStatements({ name, model }: Shelf): Statements {
         from ${batch}
        where t.id = n.id${part(2)}`,
     changed: `
-      select n.id::text as id
+      select n.id::text as id, t._record::text as record
         from unnest($1::text::bigint[], $2::text::uuid[]) as n(id, hash)
-       where not exists (
-             select from ${relation} t
-              where t.id = n.id and t._hash = n.hash and t._deleted_at is null${part(3)})`,
+        left join ${relation} t on t.id = n.id and t._deleted_at is null${part(3)}
+       where t._hash is distinct from n.hash`,
   };
 }
 

@@ -2,7 +2,7 @@
 import { Socket } from 'node:net';
 
 /** What the driver knows about where to connect. */
-interface Address {
+export interface SocketAddress {
   readonly host: readonly string[];
   readonly port: readonly number[];
   readonly path?: string | false;
@@ -15,8 +15,9 @@ const CANCEL_REQUEST_BYTES = 16;
  * Begins to connect. Proxies in front of a database that is away accept a connection and close it at
  * once; the driver takes that for a reason to connect again, without pause or end, and its caller waits
  * for ever. Here it becomes an error like a refused connection.
+ * @param onLost called when an open connection breaks, before the driver learns of it
  */
-export function openSocket({ host, port, path }: Address): Socket {
+export function openSocket({ host, port, path }: SocketAddress, onLost: () => void): Socket {
   const target = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 };
   // The driver reads both: for its messages, and for the name that the server's certificate must bear.
   const socket = Object.assign(new Socket(), target);
@@ -25,7 +26,7 @@ export function openSocket({ host, port, path }: Address): Socket {
     const error = new Error(`${target.host}:${target.port} closed the connection without an answer`);
     socket.destroy(Object.assign(error, { code: 'ECONNRESET' }));
   });
-  tellErrorsWithClose(socket);
+  watchLoss(socket, onLost);
   return path ? socket.connect(path) : socket.connect(target);
 }
 
@@ -33,15 +34,21 @@ export function openSocket({ host, port, path }: Address): Socket {
  * Holds an error back until the socket is closed. In between the driver would take the connection for a good one, and
  * forget whatever it sends there: the caller would wait for ever.
  */
-function tellErrorsWithClose(socket: Socket): void {
+function watchLoss(socket: Socket, onLost: () => void): void {
   const emit = socket.emit.bind(socket);
-  let held: unknown[] | null = null;
+  let error: unknown[] | null = null;
+  let leftByServer = false;
+  socket.prependOnceListener('end', () => {
+    leftByServer = !socket.writableEnded;
+  });
   socket.emit = (event: string | symbol, ...args: unknown[]) => {
     if (event === 'error') {
-      held ??= args;
+      error ??= args;
       return true;
     }
-    if (event === 'close' && held !== null) emit('error', ...held);
+    if (event !== 'close') return emit(event, ...args);
+    if (socket.bytesRead > 0 && (error !== null || leftByServer)) onLost();
+    if (error !== null) emit('error', ...error);
     return emit(event, ...args);
   };
 }

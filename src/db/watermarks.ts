@@ -2,7 +2,6 @@
 import { formatMicros, type Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Queryable } from './connection.ts';
-import type { ListingKind } from './listings.ts';
 import { identifier } from './quote.ts';
 
 /** Ways to find what has changed, best first. */
@@ -47,13 +46,16 @@ export async function findWatermark(sql: Queryable, model: string): Promise<Wate
  * took: a row that was listed early may have changed since, unseen, with a version up to that much older than the
  * newest one. That holds whatever the portal's clock or zone is set to.
  */
-export async function confirmListing(sql: Queryable, kind: ListingKind, model: Model): Promise<void> {
+export async function confirmListing(sql: Queryable, model: Model, fence: Micros): Promise<void> {
   const newest = await newestVersion(sql, model);
+  const at = formatMicros(fence);
+  // Without any version there is nothing that an increment could begin at; `least` alone would ignore that.
   await sql`
     insert into sync.watermarks as w (model, watermark, last_reconciled_at)
-    select l.model, least(l.fence, ${newest}::timestamptz - (clock_timestamp() - l.fence)), coalesce(l.fence, l.started_at)
-      from sync.listings l
-     where l.kind = ${kind} and l.model = ${model.name}
+    values (${model.name},
+            case when ${newest}::timestamptz is not null
+                 then least(${at}::timestamptz, ${newest}::timestamptz - (clock_timestamp() - ${at}::timestamptz)) end,
+            ${at}::timestamptz)
         on conflict (model) do update
        set watermark = greatest(w.watermark, excluded.watermark), last_error = null,
            last_reconciled_at = greatest(w.last_reconciled_at, excluded.last_reconciled_at)`;

@@ -1,14 +1,36 @@
 /** Reads whole models through the API into the mirror, several side by side within the one request budget. */
-import { type ListingDeps, listModel } from './listing.ts';
-import { type Round, type RoundOptions, runRound } from './round.ts';
+import type { Model } from '../catalog/types.ts';
+import { inheritListing } from '../db/listings.ts';
+import { guardRefusal, type ListingDeps, listModel } from './listing.ts';
+import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
+
+/** How long ago a run may have been cut off for the next one to build on what it had finished. */
+const INHERIT_SECONDS = 24 * 3_600;
 
 /**
- * Backfills models; where an earlier backfill was cut off, it goes on from there.
+ * Backfills models; where an earlier backfill was cut off, it goes on from there: within a model, and past the models
+ * that it had finished.
  * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
  */
 export function backfill(deps: ListingDeps, options: RoundOptions): Promise<Round> {
-  return runRound(deps.sql, 'backfill', options, async (model, runId, signal) => ({
-    ...(await listModel(deps, { kind: 'backfill', model, runId }, options.observer, signal)),
-    way: 'backfill',
-  }));
+  return runRound(deps.sql, 'backfill', options, async (model, runId, signal) => {
+    if (await inheritListing(deps.sql, { kind: 'backfill', model: model.name, runId }, INHERIT_SECONDS)) {
+      const report = inherited(model);
+      options.observer.modelFinished(report);
+      return report;
+    }
+    const report = await listModel(deps, { kind: 'backfill', model, runId }, options.observer, signal);
+    return { ...report, way: 'backfill', guarded: await guardRefusal(deps.sql, report) };
+  });
+}
+
+function inherited(model: Model): RoundReport {
+  return {
+    model: model.name,
+    way: 'none',
+    outcome: 'complete',
+    reason: 'read already by the run that was cut off',
+    counts: { read: 0, written: 0, unchanged: 0, requests: 0 },
+    seconds: 0,
+  };
 }

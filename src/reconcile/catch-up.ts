@@ -6,7 +6,7 @@ import type { Sql } from '../db/connection.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../db/watermarks.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { catchUp } from './incremental.ts';
-import { type ListingDeps, listModel } from './listing.ts';
+import { guardRefusal, isRefusal, type ListingDeps, listModel } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 
@@ -32,13 +32,15 @@ export function catchUpAll(deps: ListingDeps, options: CatchUpOptions): Promise<
 
 export interface SweepAllOptions extends RoundOptions {
   readonly allowDeletes: number;
+  /** Goes on where earlier sweeps were cut off; see `sweepModel`. Defaults to false. */
+  readonly resume?: boolean;
 }
 
 /** Full sweep of many models. */
 export function sweepAll(deps: ListingDeps, options: SweepAllOptions): Promise<Round> {
-  const { observer, allowDeletes } = options;
+  const { observer, allowDeletes, resume = false } = options;
   return runRound(deps.sql, 'sweep', options, async (model, runId, signal) => ({
-    ...(await sweepModel(deps, model, { runId, allowDeletes }, observer, signal)),
+    ...(await sweepModel(deps, model, { runId, allowDeletes, resume }, observer, signal)),
     way: 'sweep',
   }));
 }
@@ -75,12 +77,16 @@ async function catchUpModel(
     if (!(await isRereadDue(deps.sql, model, fence, options.rereadShare))) return report('none', {});
     const again = await listModel(deps, { kind: 'backfill', model, runId, afresh: true }, observer, signal);
     if (again.outcome === 'complete') await confirmIncrement(deps.sql, model, fence, 'reread', true);
-    return { ...again, way: 'reread' };
+    return { ...again, way: 'reread', guarded: await guardRefusal(deps.sql, again) };
   } catch (error) {
     if (!(error instanceof FlowluError || error instanceof ListingError)) throw error;
     if (error instanceof FlowluError && error.kind === 'unauthorized') throw error;
     await noteFailure(deps.sql, model.name, error.message);
-    return report('none', { outcome: 'failed', reason: error.message });
+    if (!(error instanceof FlowluError && isRefusal(error))) {
+      return report('none', { outcome: 'failed', reason: error.message });
+    }
+    const refused = report('none', { outcome: 'skipped', reason: error.message });
+    return { ...refused, guarded: await guardRefusal(deps.sql, refused) };
   }
 }
 

@@ -2,10 +2,12 @@
 import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../db/connection.ts';
 import { leaseHolder, releaseLease, takeLease } from '../db/leases.ts';
+import { isDead } from './holder.ts';
 
 /** A lease runs out so long after its last renewal: how long others wait after its holder was killed. */
 const LEASE_SECONDS = 45;
 const RENEW_MS = 15_000;
+const RENEW_MAX_MS = 10_000;
 const POLL_MS = 1_000;
 
 /** Another process is doing this work. */
@@ -30,9 +32,13 @@ export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSi
   const { sql, name, holder, signal, waitMs } = options;
   const giveUpAt = performance.now() + waitMs;
   while (!(await takeLease(sql, name, holder, LEASE_SECONDS))) {
-    if (performance.now() >= giveUpAt) {
-      throw new LeaseTakenError(`${name} is already running: ${(await leaseHolder(sql, name)) ?? 'another process'}`);
+    const other = await leaseHolder(sql, name);
+    if (other === null) continue;
+    if (isDead(other)) {
+      await releaseLease(sql, name, other);
+      continue;
     }
+    if (performance.now() >= giveUpAt) throw new LeaseTakenError(`${name} is already running: ${other}`);
     await sleep(POLL_MS, undefined, { signal });
   }
   const lost = new AbortController();
@@ -51,7 +57,9 @@ async function renew({ sql, name, holder }: LeaseOptions, lost: AbortController,
   let renewedAt = performance.now();
   try {
     for await (const _ of every(RENEW_MS, undefined, { signal: done })) {
-      const mine = await takeLease(sql, name, holder, LEASE_SECONDS).catch(() => null);
+      const asked = takeLease(sql, name, holder, LEASE_SECONDS).catch(() => null);
+      // A database that hangs does not answer at all; the next turn must come all the same.
+      const mine = await Promise.race([asked, sleep(RENEW_MAX_MS, null, { ref: false })]);
       if (mine === true) renewedAt = performance.now();
       // With the database away for that long, another process may have taken the lease as soon as it is back.
       const expired = performance.now() - renewedAt > LEASE_SECONDS * 1_000;

@@ -7,15 +7,17 @@ import type { Sql, Transaction } from '../db/connection.ts';
 import {
   advanceListing,
   beginListing,
+  claimListing,
   findOpenListing,
   finishListing,
   type ListingCounts,
+  type ListingKey,
   type ListingKind,
   type ListingOutcome,
   type ListingPosition,
   type OpenListing,
 } from '../db/listings.ts';
-import { confirmListing } from '../db/watermarks.ts';
+import { confirmListing, findWatermark } from '../db/watermarks.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { idOf } from '../flowlu/id.ts';
@@ -48,6 +50,7 @@ export interface ListingReport {
   readonly seconds: number;
 }
 
+const NOT_LISTABLE = 'the API has no list of it; webhooks fill it';
 const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, requests: 0 };
 
 /** A listing to be made. */
@@ -78,21 +81,27 @@ export async function listModel(
   observer: ListingObserver,
   signal: AbortSignal,
 ): Promise<ListingReport> {
-  const { kind, model, runId } = task;
+  const { model } = task;
+  const key = keyOf(task);
   const startedAt = performance.now();
-  const open = task.afresh === true ? null : await findOpenListing(deps.sql, kind, model.name);
-  if (open === null) await beginListing(deps.sql, kind, model.name, runId);
+  const open = task.afresh === true ? null : await findOpenListing(deps.sql, key.kind, model.name);
+  const fence = open === null ? await beginListing(deps.sql, key) : open.fence;
+  if (open !== null) await claimListing(deps.sql, key);
   let counts = NOTHING;
   const step = (added: ListingCounts) => {
     counts = addCounts(counts, added);
     observer.modelAdvanced(model.name, added);
   };
-  const ending = await listPagesInto(deps, { ...task, open }, observer, step, signal).catch(endingOf);
-  await finishListing(deps.sql, kind, model.name, ending.outcome, ending.reason);
-  if (ending.outcome === 'complete') await confirmListing(deps.sql, kind, model);
+  const ending = await listPagesInto(deps, { ...task, open, fence }, observer, step, signal).catch(endingOf);
+  await finishListing(deps.sql, key, ending.outcome, ending.reason);
+  if (ending.outcome === 'complete') await confirmListing(deps.sql, model, fence);
   const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
   observer.modelFinished(report);
   return report;
+}
+
+function keyOf({ kind, model, runId }: ListingTask): ListingKey {
+  return { kind, model: model.name, runId };
 }
 
 interface Ending {
@@ -103,6 +112,8 @@ interface Ending {
 interface Target extends ListingTask {
   /** What an earlier run left to go on with. */
   readonly open: OpenListing | null;
+  /** A moment before the first request. */
+  readonly fence: Micros;
 }
 
 async function listPagesInto(
@@ -113,7 +124,7 @@ async function listPagesInto(
   signal: AbortSignal,
 ): Promise<Ending> {
   const { model, open } = target;
-  if (!model.listable) return { outcome: 'skipped', reason: 'the API has no list of it; webhooks fill it' };
+  if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
   const pages = readAhead(listPages(deps.client, model, { cursor: open?.position ?? undefined, signal }));
   let state = open;
   let requests = 0;
@@ -137,7 +148,7 @@ async function listPagesInto(
 
 /** Writes a page's rows and the position after them in one transaction. */
 async function writePage(deps: ListingDeps, target: Target, before: OpenListing | null, page: ListingPage) {
-  const { kind, model, open, onPage } = target;
+  const { model, open, fence, onPage } = target;
   const items = page.items.map((record) => ({ id: idOf(record) as string, record }));
   return transact(deps.sql, async (tx) => {
     const merged = await mergePage(tx, { name: model.name, model }, { items, observedAt: page.observedAt }, deps.door);
@@ -147,11 +158,11 @@ async function writePage(deps: ListingDeps, target: Target, before: OpenListing 
       counts: addCounts(before?.counts ?? NOTHING, added),
       // A resumed listing is told what is left; only the first answer of a fresh one tells the whole.
       total: before?.total ?? (open?.position ? null : page.total),
-      fence: before?.fence ?? page.observedAt,
+      fence,
     };
     const listed = { ids: items.map(({ id }) => id), position: page.cursor, observedAt: page.observedAt };
     await onPage?.(tx, listed, before?.position ?? null);
-    await advanceListing(tx, kind, model.name, state);
+    await advanceListing(tx, keyOf(target), state);
     return { state, added };
   });
 }
@@ -169,6 +180,16 @@ function addCounts(a: ListingCounts, b: ListingCounts): ListingCounts {
 function endingOf(error: unknown): Ending {
   if (error instanceof ListingError) return { outcome: 'failed', reason: error.message };
   if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
-  const refused = ['forbidden', 'unknown_method', 'unknown_module', 'not_found'].includes(error.kind);
-  return { outcome: refused ? 'skipped' : 'failed', reason: error.message };
+  return { outcome: isRefusal(error) ? 'skipped' : 'failed', reason: error.message };
+}
+
+/** True when the portal does not let us read the model at all: it lacks the module, or the key lacks the right. */
+export function isRefusal({ kind }: FlowluError): boolean {
+  return ['forbidden', 'unknown_method', 'unknown_module', 'not_found'].includes(kind);
+}
+
+/** Why a refusal is worth a look: a model that is not there at all is none of the mirror's business. */
+export async function guardRefusal(sql: Sql, { model, outcome, reason }: ListingReport): Promise<string | null> {
+  const known = outcome === 'skipped' && reason !== NOT_LISTABLE && (await findWatermark(sql, model)) !== null;
+  return known ? `refused, though it was listed before: ${reason}` : null;
 }

@@ -7,10 +7,11 @@ import type { Observation } from '../apply/observation.ts';
 import { rederive } from '../apply/rebuild.ts';
 import { read } from '../apply/settle.ts';
 import { transact } from '../apply/transact.ts';
+import { credible, versionOf } from '../catalog/version.ts';
 import { countRows, readRows } from '../db/mirror-reads.ts';
 import type { StoredRow } from '../db/mirror-rows.ts';
 import { FlowluError } from '../flowlu/errors.ts';
-import { compareIds } from '../flowlu/id.ts';
+import { compareIds, idOf } from '../flowlu/id.ts';
 import type { JsonObject } from '../json.ts';
 import { wrongColumns } from './compare-page.ts';
 import { type Candidate, type CompareContext, compareRow, type Difference, type Finding, namesOf } from './findings.ts';
@@ -113,7 +114,8 @@ async function look(
 ): Promise<Look> {
   try {
     onRequest();
-    const observation = await read(deps, context.shelf, candidate.id, signal);
+    const observation = await readAgain(deps, context, candidate.id, signal);
+    if (observation === null) return { is: 'failed' };
     const difference = await judge(deps, context, candidate, observation);
     const isUnlisted = candidate.suspected && observation.says === 'present';
     if (difference === null) return { is: isUnlisted ? 'unlisted' : 'agreeing' };
@@ -122,6 +124,29 @@ async function look(
     if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
     return REFUSALS.has(error.kind) ? { is: 'refused', why: error.message } : { is: 'failed' };
   }
+}
+
+/**
+ * What the portal says of one record. A model without a way to get one is listed for the one; that it is not listed
+ * proves nothing, so the answer is null then.
+ */
+async function readAgain(
+  deps: ListingDeps,
+  { shelf, zone }: CompareContext,
+  id: string,
+  signal: AbortSignal,
+): Promise<Observation | null> {
+  try {
+    return await read(deps, shelf, id, signal);
+  } catch (error) {
+    if (!(error instanceof FlowluError) || error.kind !== 'unknown_method' || shelf.model === null) throw error;
+  }
+  const filters = { id: { type: 'exact_value', value: id } } as const;
+  const { items, observedAt } = await deps.client.list(shelf.model, { limit: 1, page: 1, filters }, signal);
+  const record = items.find((item) => idOf(item) === id);
+  if (record === undefined) return null;
+  const version = credible(versionOf(shelf.model, record, zone), observedAt);
+  return { says: 'present', record, version, observedAt, whole: false, settling: true };
 }
 
 /** How the row, read after the answer came, still disagrees with it; null when it does not, or has moved meanwhile. */

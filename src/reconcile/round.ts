@@ -58,16 +58,20 @@ export async function runRound(
     await finishRun(sql, runId, status, summaryOf(reports)).catch(() => {});
     throw error;
   }
-  const status = statusOf(reports);
+  const status = statusOf(kind, reports);
   await finishRun(sql, runId, status, summaryOf(reports));
   return { runId, status, models: reports };
 }
 
-/** Failed when a model failed; differences when one was not read in full or a guard stopped it. */
-function statusOf(reports: readonly RoundReport[]): RunStatus {
-  if (reports.some(({ outcome }) => outcome === 'failed')) return 'failed';
+/**
+ * Failed when a model failed; differences when one was not read in full or a guard stopped it. A sweep is a check: a
+ * model that it could not read is what it has found, whatever kept it from reading.
+ */
+function statusOf(kind: RunKind, reports: readonly RoundReport[]): RunStatus {
+  const failed = reports.some(({ outcome }) => outcome === 'failed');
+  if (failed && kind !== 'sweep') return 'failed';
   const doubtful = reports.some(({ outcome, guarded }) => outcome === 'incomplete' || (guarded ?? null) !== null);
-  return doubtful ? 'differences' : 'done';
+  return failed || doubtful ? 'differences' : 'done';
 }
 
 function summaryOf(reports: readonly RoundReport[]): Json {

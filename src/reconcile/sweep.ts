@@ -12,8 +12,14 @@ import type { Transaction } from '../db/connection.ts';
 import type { ListingPosition } from '../db/listings.ts';
 import { findOpenListing } from '../db/listings.ts';
 import { clearSuspects, countSuspects, doubtSuspects, type Suspicion, suspectUnlisted } from '../db/suspects.ts';
-import { findWatermark } from '../db/watermarks.ts';
-import { type ListedPage, type ListingDeps, type ListingObserver, type ListingReport, listModel } from './listing.ts';
+import {
+  guardRefusal,
+  type ListedPage,
+  type ListingDeps,
+  type ListingObserver,
+  type ListingReport,
+  listModel,
+} from './listing.ts';
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 export const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
@@ -25,6 +31,11 @@ export interface SweepOptions {
   readonly runId: string;
   /** Overrides the guard: so many rows may vanish. */
   readonly allowDeletes: number;
+  /**
+   * Goes on where an earlier sweep was cut off. Changes since, below that position, are then left to the next sweep, so
+   * only a schedule should ask for it: whoever starts one by hand wants everything to be looked at from now on.
+   */
+  readonly resume: boolean;
 }
 
 export interface SweepReport extends ListingReport {
@@ -45,7 +56,7 @@ export async function sweepModel(
   observer: ListingObserver,
   signal: AbortSignal,
 ): Promise<SweepReport> {
-  const open = await findOpenListing(deps.sql, 'sweep', model.name);
+  const open = options.resume ? await findOpenListing(deps.sql, 'sweep', model.name) : null;
   // Suspicions of finished stretches are durable, so a keyset goes on; plain pages would have to be remembered.
   const afresh = open?.position?.mode !== 'keyset';
   if (afresh) await clearSuspects(deps.sql, model.name);
@@ -71,13 +82,7 @@ export async function sweepModel(
   );
   if (report.outcome !== 'complete') {
     await clearSuspects(deps.sql, model.name);
-    const refused =
-      report.outcome === 'skipped' && model.listable && (await findWatermark(deps.sql, model.name)) !== null;
-    return {
-      ...report,
-      suspects: 0,
-      guarded: refused ? `refused, though it was listed before: ${report.reason}` : null,
-    };
+    return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
   }
   const fence = await suspectTheRest(deps, model, last ?? (await resumedAt(deps, model)), seen);
   if (fence !== null) return { ...report, suspects: 0, guarded: fence };

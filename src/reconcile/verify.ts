@@ -6,8 +6,9 @@
  */
 import { shapeOf } from '../apply/door.ts';
 import type { Model } from '../catalog/types.ts';
+import { databaseClock } from '../db/clock.ts';
 import type { ListingOutcome } from '../db/listings.ts';
-import { countRows, databaseNow } from '../db/mirror-reads.ts';
+import { countRows } from '../db/mirror-reads.ts';
 import { beginRun, finishRun, type RunStatus } from '../db/runs.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { sleep } from '../flowlu/wait.ts';
@@ -122,7 +123,7 @@ async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptio
     if (rows === 0 && step.rows > 0) observer.modelStarted(model.name, sample === null ? step.total : null);
     advance(step);
   };
-  const startedAt = await databaseNow(deps.sql);
+  const startedAt = await databaseClock(deps.sql);
   const search = { deps, model, context, candidates, startedAt, onStep, signal };
   const ending = await searchModel(search, sample).catch((error) => endingOf(error, deps, model));
   const taken = candidates.taken();

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Sql } from '../db/connection.ts';
 import { schemaState } from '../db/migrate.ts';
+import type { SchemaState } from '../db/migrations.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { renderPage } from './page.ts';
@@ -21,6 +22,13 @@ export interface StatusOptions {
 
 /** Longest wait for the database before a health check says no. */
 const READY_TIMEOUT_MS = 3_000;
+/** What keeps the service from working on a schema, and what helps. */
+const SCHEMA_PROBLEMS: Readonly<Record<SchemaState, string | null>> = {
+  current: null,
+  empty: 'the database has no schema; run flowlu-mirror migrate',
+  behind: 'the database schema is behind; run flowlu-mirror migrate',
+  newer: 'the database schema is newer than this program; run the newer version of flowlu-mirror',
+};
 const SECURITY_HEADERS = {
   'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   'X-Content-Type-Options': 'nosniff',
@@ -72,7 +80,7 @@ async function readiness(sql: Sql): Promise<string | null> {
     timer = setTimeout(() => resolve('the database does not answer'), READY_TIMEOUT_MS);
   });
   const asked = schemaState(sql).then(
-    (state) => (state === 'current' ? null : `the database schema is ${state}; run flowlu-mirror migrate`),
+    (state) => SCHEMA_PROBLEMS[state],
     () => 'the database is away',
   );
   try {

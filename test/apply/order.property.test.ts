@@ -1,13 +1,13 @@
 /** Order-free: any permutation and repetition of a history's deliveries ends, once settled, in the source's row. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fold, type FoldContext } from '../../src/apply/fold.ts';
+import { type FoldContext, fold } from '../../src/apply/fold.ts';
 import type { Kin, Observation, Row } from '../../src/apply/observation.ts';
 import { linkOf } from '../../src/apply/tie.ts';
 import { findModel } from '../../src/catalog/index.ts';
+import type { Model } from '../../src/catalog/types.ts';
 import { versionOf } from '../../src/catalog/version.ts';
 import { createZone } from '../../src/catalog/zone.ts';
-import type { Model } from '../../src/catalog/types.ts';
 import type { JsonObject } from '../../src/json.ts';
 
 const zone = createZone('Europe/Berlin');
@@ -41,7 +41,8 @@ function historyOf(model: Model, walk: readonly Step[], deleted: boolean, tellsP
     const part = (value: number) => String(Math.floor(value) % 60).padStart(2, '0');
     return `2026-10-25 ${String(Math.floor(wall / 3_600)).padStart(2, '0')}:${part(wall / 60)}:${part(wall)}`;
   };
-  const stateOf = (name: string): JsonObject => (model.version === null ? { id: 7, name } : { id: 7, name, [model.version]: stamp() });
+  const stateOf = (name: string): JsonObject =>
+    model.version === null ? { id: 7, name } : { id: 7, name, [model.version]: stamp() };
   let state = stateOf('A');
   const changes: Change[] = [{ action: 'create', current: state, previous: null }];
   for (const { name, secondsLater } of walk) {
@@ -61,7 +62,14 @@ function observationOf(change: Change, model: Model, observedAt: number): Observ
   }
   const record = change.current as JsonObject;
   const link = linkOf(model, record, change.previous);
-  return { says: 'announced', record, previous: change.previous, version: versionOf(model, record, zone), observedAt, link };
+  return {
+    says: 'announced',
+    record,
+    previous: change.previous,
+    version: versionOf(model, record, zone),
+    observedAt,
+    link,
+  };
 }
 
 /** Delivers in batches as replicas would: what earlier batches brought is kin to the later ones. */
@@ -79,7 +87,9 @@ function deliver(model: Model, deliveries: readonly Change[], batchSize: number)
     doubtful ||= folded.verdicts.some(({ doubt }) => doubt !== null);
     const told = seen.flatMap((one, index): Kin[] => {
       const kept = folded.verdicts[index]?.decision === 'kept';
-      return one.says === 'announced' ? [{ link: one.link, version: one.version, record: kept ? one.record : null }] : [];
+      return one.says === 'announced'
+        ? [{ link: one.link, version: one.version, record: kept ? one.record : null }]
+        : [];
     });
     kin = [...kin, ...told].slice(-64);
   }
@@ -90,7 +100,14 @@ function settle(row: Row | null, truth: { state: JsonObject; deleted: boolean },
   const observedAt = NOW + 1_000_000 * SECOND;
   const seen: Observation = truth.deleted
     ? { says: 'absent', observedAt }
-    : { says: 'present', record: truth.state, version: versionOf(context.model, truth.state, zone), observedAt, whole: true, settling: true };
+    : {
+        says: 'present',
+        record: truth.state,
+        version: versionOf(context.model, truth.state, zone),
+        observedAt,
+        whole: true,
+        settling: true,
+      };
   return fold(row, [seen], [], context).row ?? row;
 }
 
@@ -124,7 +141,15 @@ describe.each(['crm.account', 'crm.loss_reason'])('%s: deliveries in any order, 
   });
 
   it('leave nothing doubtful when they come once each, in order, and no state returns within a version', () => {
-    const truth = historyOf(model, [{ name: 'B', secondsLater: 0 }, { name: 'C', secondsLater: 0 }], false, true);
+    const truth = historyOf(
+      model,
+      [
+        { name: 'B', secondsLater: 0 },
+        { name: 'C', secondsLater: 0 },
+      ],
+      false,
+      true,
+    );
     const { row, doubtful } = deliver(model, truth.changes, 2);
     expect(doubtful).toBe(false);
     expect(row?.record).toEqual(truth.state);

@@ -34,7 +34,9 @@ export function post(url: string, body: string, agent?: Agent): Promise<Answer> 
         text += chunk;
       });
       // A killed process cuts answers short: such a one acknowledges nothing.
-      response.on('end', () => (response.complete ? done(response.statusCode ?? 0, text, response.headers['retry-after']) : done(0)));
+      response.on('end', () =>
+        response.complete ? done(response.statusCode ?? 0, text, response.headers['retry-after']) : done(0),
+      );
       response.on('error', () => done(0));
       response.on('close', () => done(0));
     });
@@ -121,12 +123,17 @@ export async function ledgerProblems(sql: Sql, acknowledged: ReadonlyMap<string,
 }
 
 /** Waits until `check` holds; throws with the last value when it does not within `timeoutMs`. */
-export async function eventually<T>(read: () => Promise<T>, check: (value: T) => boolean, timeoutMs: number): Promise<T> {
+export async function eventually<T>(
+  read: () => Promise<T>,
+  check: (value: T) => boolean,
+  timeoutMs: number,
+): Promise<T> {
   const giveUpAt = Date.now() + timeoutMs;
   for (;;) {
     const value = await read();
     if (check(value)) return value;
-    if (Date.now() > giveUpAt) throw new Error(`still not so after ${timeoutMs} ms: ${JSON.stringify(value).slice(0, 2_000)}`);
+    if (Date.now() > giveUpAt)
+      throw new Error(`still not so after ${timeoutMs} ms: ${JSON.stringify(value).slice(0, 2_000)}`);
     await sleep(50);
   }
 }

@@ -29,7 +29,7 @@ import { serverAccount } from '../../src/db/embedded/account.ts';
 import { findBinaries } from '../../src/db/embedded/binaries.ts';
 import { isAlive } from '../../src/db/embedded/lock.ts';
 import { runnableBy } from '../../src/db/embedded/programs.ts';
-import { openEmbedded } from '../../src/db/embedded.ts';
+import { EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts';
 import { silent } from '../../src/db/log.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -80,6 +80,7 @@ async function open() {
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
   child.kill(signal);
   await exited;
@@ -117,7 +118,7 @@ beforeAll(async () => {
 });
 beforeEach(({ skip }) => skip(!isRoot, 'only root starts the server as another user: run as root to test it'));
 afterEach(async () => {
-  for (const child of children) await end(child, 'SIGKILL').catch(() => {});
+  for (const child of children) await end(child, 'SIGKILL');
   children.clear();
   if (!isRoot) return;
   if ((await stat(directory).catch(() => null)) !== null) await (await open()).close();
@@ -175,7 +176,7 @@ describe('the embedded database in a checkout closed to the user its server runs
 
     const second = await open();
     expect(await query(second.url, IS_KEPT)).toBe(false);
-    expect(isAlive(pid)).toBe(false);
+    await until(() => !isAlive(pid));
     await second.close();
     expect(await stat(dirname(old))).toBeDefined();
 
@@ -203,11 +204,15 @@ describe('the embedded database in a checkout closed to the user its server runs
     await rm(elsewhere, { recursive: true });
   }, 60_000);
 
-  it('stays in its directory where the account can pass', async () => {
+  it('stays in its directory where the account can pass, and says so when that is closed later', async () => {
     await chmod(closed, 0o711);
     try {
       await (await openEmbedded({ directory, settings })).close();
       expect((await lstat(join(directory, 'postgres'))).isDirectory()).toBe(true);
+      await chmod(closed, 0o700);
+      const refused = openEmbedded({ directory, settings });
+      await expect(refused).rejects.toThrow(EmbeddedDatabaseError);
+      await expect(refused).rejects.toThrow(`cannot pass through ${closed}`);
     } finally {
       await rm(directory, { recursive: true });
       await chmod(closed, 0o700);

@@ -7,8 +7,8 @@ const ACCOUNTS = 350;
 let mirror: Mirror;
 
 beforeAll(async () => {
-  mirror = await startMirror({ rowsPerModel: { 'crm.account': ACCOUNTS, 'crm.loss_reason': 40 } });
-  await mirror.fill('crm.account', 'crm.loss_reason');
+  mirror = await startMirror({ rowsPerModel: { 'crm.account': ACCOUNTS, 'crm.loss_reason': 40, 'core.tag': 30 } });
+  await mirror.fill('crm.account', 'crm.loss_reason', 'core.tag');
 });
 afterAll(() => mirror.close());
 afterEach(() => clearFaults(mirror.portal.faults));
@@ -194,6 +194,19 @@ describe('verify', () => {
     const all = await verifyModel('crm.loss_reason', { sample: 100, maxRechecks: 100 });
     expect(found(all.report)).toContain(`differing ${id}`);
     expect(all.report.extra).toBe(25);
+  });
+
+  it('mends a model of which no single record can be read, but believes of no row of it that it is gone', async () => {
+    const { portal } = mirror.portal;
+    const [altered = '', lost = '', gone = ''] = idsOf('core.tag');
+    portal.update('core.tag', altered, { name: 'another tag' });
+    portal.remove('core.tag', gone);
+    await mirror.sql`delete from flowlu.core_tag where id = ${lost}`;
+    const { status, report } = await verifyModel('core.tag', { repair: true });
+    expect(found(report).sort()).toEqual([`differing ${altered}`, `missing ${lost}`]);
+    expect(report).toMatchObject({ repaired: 2, unchecked: 1 });
+    expect(status).toBe('differences');
+    expect((await verifyModel('core.tag')).report).toMatchObject({ findings: [], unchecked: 1 });
   });
 
   it('skips a module that neither side has', async () => {

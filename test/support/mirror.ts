@@ -5,8 +5,8 @@ import { findModel } from '../../src/catalog/index.ts';
 import { MICROS_PER_MS } from '../../src/catalog/instant.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import { createZone } from '../../src/catalog/zone.ts';
+import { sharedPace } from '../../src/db/budget.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
-import { localPace } from '../../src/flowlu/pace.ts';
 import { readAnnouncement } from '../../src/intake/delivery.ts';
 import { createLogger, type Logger } from '../../src/log.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
@@ -49,8 +49,7 @@ export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> 
   const client = createClient({
     baseUrl: portal.baseUrl,
     apiKey: portal.apiKey,
-    // The simulator runs on this machine, and the database does too: their clocks are one.
-    pace: localPace(0),
+    pace: sharedPace(database.sql, 0),
     retry: { baseMs: 1, attempts: 3 },
     timeoutMs: 5_000,
   });

@@ -33,7 +33,8 @@ function checkSecrets({ config }: CommandContext): void {
 async function serve(session: Session, { signal }: CommandContext): Promise<ExitCode> {
   const { config, log, database } = session;
   const client = config.flowlu.apiKey === null ? null : await openClient(session);
-  if (client === null) log.warn('no FLOWLU_API_KEY: the mirror lives on webhooks alone and cannot find what they miss');
+  if (client === null)
+    log.warn('FLOWLU_API_KEY is not set; the mirror lives on webhooks alone and cannot find what they miss');
   const background = startBackground(session, client, signal);
   const app = createApp(session, { onPending: background.drain.wake, isStopping: () => signal.aborted });
   const listener = await listen(app, config.http.host, config.http.port);

@@ -79,7 +79,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
       loop('sweeping', Math.min(SWEEP_CHECK_MS, sweepIntervalMs), async (stop) => {
         if (!(await isSweepDue(sql, sweepIntervalMs))) return;
         await alone(session, 'sweep', stop, async (leased) => {
-          const round = await sweepAll(deps, { ...options(leased), allowDeletes: 0 });
+          const round = await sweepAll(deps, { ...options(leased), allowDeletes: 0, resume: true });
           report(session, round);
           for (const { counts } of round.models) {
             metrics.sweepRows.inc({ outcome: 'written' }, counts.written);

@@ -11,7 +11,7 @@ export const CACHE_BASES = ['/var/cache', '/var/lib', '/opt', '/srv'].map((path)
 export const STATE_BASES = ['/var/lib', '/opt', '/srv'].map((path) => `${path}/flowlu-mirror`);
 
 /** Everybody passes through, only root writes and looks around. */
-export const PASSAGE = 0o711;
+const PASSAGE = 0o711;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /** Those of the directories that can be used, created where missing, by their real paths. */

@@ -77,29 +77,33 @@ export function run(
     const child = spawn(command, args, {
       cwd: process.platform === 'win32' ? undefined : '/', // Our own directory may be closed to the account.
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
       // PGDATA, PGPORT, PGOPTIONS and the like of the surrounding shell must not reach the server.
       ...(process.platform === 'win32'
         ? {}
         : { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC' } }),
       ...(account === null ? {} : { uid: account.uid, gid: account.gid }),
     });
+    // Not the option of spawn(): its timer outlives a program that could not be started, and our process waits for it.
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
     let output = '';
     const collect = (chunk: Buffer) => {
       output = (output + chunk.toString('utf8')).slice(-OUTPUT_MAX);
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
-    child.on('error', (cause) =>
-      reject(new EmbeddedDatabaseError(`cannot run ${command}: ${cause.message}`, { cause })),
-    );
+    child.on('error', (cause) => {
+      clearTimeout(timer);
+      reject(new EmbeddedDatabaseError(`cannot run ${command}: ${cause.message}`, { cause }));
+    });
     const finish = (code: number | null, signal: NodeJS.Signals | null) => {
       if (signal === 'SIGKILL') reject(new EmbeddedDatabaseError(`${command} took longer than ${timeoutMs / 1000} s`));
       else resolve({ code, output: output.trim() });
     };
     child.on('close', finish);
     // A program that lives on behind this one could hold the pipes open, and 'close' would never come.
-    child.on('exit', (code, signal) => setTimeout(finish, PIPES_MAX_MS, code, signal).unref());
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer);
+      setTimeout(finish, PIPES_MAX_MS, code, signal).unref();
+    });
   });
 }

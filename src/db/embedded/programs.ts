@@ -64,7 +64,8 @@ async function isUsable(copied: Binaries, account: Account): Promise<boolean> {
   for (const program of [copied.initdb, copied.pg_ctl, copied.postgres]) {
     if (!(await isRootsOwn(program))) return false;
     const tried = await run(program, ['--version'], { account, timeoutMs: TRY_MAX_MS }).catch(() => null);
-    if (tried?.code !== 0) return false;
+    // An empty file runs as well, and says nothing.
+    if (tried?.code !== 0 || !tried.output.includes('PostgreSQL')) return false;
   }
   return true;
 }

@@ -1,0 +1,235 @@
+/**
+ * Replay: stored deliveries put through the rule once more, in order of arrival.
+ *
+ * A delivery that was applied has had its say at its time. Against a row that was learnt no earlier than it arrived,
+ * it says nothing new: such a row holds its effect, or something that came after it. Judged as if it were news it
+ * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
+ */
+import { errorCode, isConnectionError, isRetryable, type Sql, type Transaction } from '../db/connection.ts';
+import { lockRows, type Shelf } from '../db/mirror-rows.ts';
+import { beginRun, finishRun } from '../db/runs.ts';
+import {
+  countDeliveries,
+  type DeliveryFilter,
+  nameDeliveries,
+  type ReplayedDelivery,
+  takeDeliveries,
+} from '../db/stored-deliveries.ts';
+import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/delivery.ts';
+import { settleDeliveries } from '../intake/ledger.ts';
+import type { Logger } from '../log.ts';
+import { applyArrivals, type DeliveryContext, unapplied } from './deliveries.ts';
+import { RaceLostError } from './door.ts';
+import type { Decision } from './observation.ts';
+import { transact } from './transact.ts';
+
+const BATCH_SIZE = 200;
+const MAX_REASON_LENGTH = 500;
+
+export interface ReplayDeps {
+  readonly sql: Sql;
+  readonly context: DeliveryContext;
+  readonly log: Logger;
+  /** Names this process in the journal. */
+  readonly holder: string;
+}
+
+/** What became of the deliveries: how many per decision or, where none was taken, per status. */
+export interface ReplayReport {
+  readonly deliveries: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Decisions that left a row for the API to settle. */
+  readonly doubtful: number;
+}
+
+/** A delivery whose effect the mirror has, or something later. */
+const PASSED_OVER = 'already_applied';
+
+/** Decisions that write a row. */
+const WRITES: ReadonlySet<string> = new Set(['inserted', 'updated', 'tombstoned', 'revived'] satisfies Decision[]);
+
+/** One delivery's end. */
+interface Ending {
+  readonly outcome: string;
+  readonly isDoubtful: boolean;
+}
+
+/**
+ * Replays the deliveries that a filter names and that are there when it begins.
+ * @param onStep told how many were taken up of how many
+ * @throws when the database is lost, or the signal's reason between two batches; both leave whole batches behind.
+ */
+export async function replay(
+  deps: ReplayDeps,
+  filter: DeliveryFilter,
+  onStep: (taken: number, total: number) => void,
+  signal: AbortSignal,
+): Promise<ReplayReport> {
+  const { count, last } = await countDeliveries(deps.sql, filter);
+  const runId = await beginRun(deps.sql, 'replay', deps.holder);
+  const outcomes: Record<string, number> = {};
+  let deliveries = 0;
+  let doubtful = 0;
+  let after = '0';
+  try {
+    // Ends at `last`: each turn moves on to greater ids.
+    for (;;) {
+      signal.throwIfAborted();
+      const batch = await replayBatch(deps, filter, { after, last });
+      if (batch.endings.length === 0) break;
+      after = batch.after;
+      deliveries += batch.endings.length;
+      for (const { outcome, isDoubtful } of batch.endings) {
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+        if (isDoubtful) doubtful += 1;
+      }
+      onStep(deliveries, count);
+    }
+  } catch (error) {
+    const status = signal.aborted ? 'interrupted' : 'failed';
+    await finishRun(deps.sql, runId, status, { deliveries, outcomes, doubtful }).catch(() => {});
+    throw error;
+  }
+  const unhappy = (outcomes.failed ?? 0) + (outcomes.rejected ?? 0);
+  await finishRun(deps.sql, runId, unhappy > 0 ? 'differences' : 'done', { deliveries, outcomes, doubtful });
+  return { deliveries, outcomes, doubtful };
+}
+
+interface Batch {
+  readonly endings: readonly Ending[];
+  /** The last delivery of it. */
+  readonly after: string;
+}
+
+async function replayBatch(
+  { sql, context, log }: ReplayDeps,
+  filter: DeliveryFilter,
+  range: { readonly after: string; readonly last: string },
+): Promise<Batch> {
+  const run = (each: (tx: Transaction, taken: readonly ReplayedDelivery[]) => Promise<readonly Ending[]>) =>
+    transact(sql, async (tx): Promise<Batch> => {
+      const taken = await takeDeliveries(tx, filter, range, BATCH_SIZE);
+      return { endings: await each(tx, taken), after: taken.at(-1)?.id ?? range.after };
+    });
+  try {
+    return await run((tx, taken) => applyAgain(tx, taken, context));
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    log.warn({ err: error }, 'a batch cannot be replayed as one; replaying it one by one');
+  }
+  return run(async (tx, taken) => {
+    const endings: Ending[] = [];
+    for (const delivery of taken) endings.push(await applyAloneAgain(tx, delivery, context, log));
+    return endings;
+  });
+}
+
+/** True for what lies with the moment and not with a delivery. */
+function isPassing(error: unknown): boolean {
+  const code = errorCode(error) ?? '';
+  const isShort = code === '55P03' || code === '57014' || code.startsWith('53');
+  return isConnectionError(error) || isRetryable(error) || error instanceof RaceLostError || isShort;
+}
+
+/** One delivery; where it cannot be applied, it is set aside with the reason, unless it had been applied before. */
+async function applyAloneAgain(
+  tx: Transaction,
+  delivery: ReplayedDelivery,
+  context: DeliveryContext,
+  log: Logger,
+): Promise<Ending> {
+  try {
+    const endings = await tx.savepoint((inner) => applyAgain(inner, [delivery], context));
+    return endings[0] as Ending;
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied');
+    const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
+    if (delivery.status !== 'applied') {
+      await settleDeliveries(tx, [{ ...unapplied('failed', null, reason), id: delivery.id }]);
+    }
+    return { outcome: 'failed', isDoubtful: false };
+  }
+}
+
+interface Understood {
+  readonly delivery: ReplayedDelivery;
+  readonly announcement: Announcement;
+}
+
+async function applyAgain(
+  tx: Transaction,
+  taken: readonly ReplayedDelivery[],
+  context: DeliveryContext,
+): Promise<readonly Ending[]> {
+  const understood = taken.flatMap((delivery): Understood[] => {
+    const announcement = understand(delivery.body);
+    return announcement === null ? [] : [{ delivery, announcement }];
+  });
+  const passedOver = await findPassedOver(tx, understood, context);
+  const news = understood.filter(({ delivery }) => !passedOver.has(delivery.id));
+  const arrivals = news.map(({ delivery: { id, receivedAt }, announcement }) => ({ id, receivedAt, announcement }));
+  const outcomes = await applyArrivals(tx, arrivals, context);
+  const recorded = outcomes.map((outcome, index) => ({ ...outcome, id: arrivals[index]?.id as string }));
+  const wasApplied = new Set(news.flatMap(({ delivery: { id, status } }) => (status === 'applied' ? [id] : [])));
+  // The ledger tells what became of a delivery when it came; a repetition without effect does not rewrite that.
+  await settleDeliveries(
+    tx,
+    recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision ?? '')),
+  );
+  await nameDeliveries(
+    tx,
+    news.flatMap(({ delivery: { id, status }, announcement: { module, model, action } }) =>
+      status === 'rejected' ? [{ id, module, model, action }] : [],
+    ),
+  );
+  const endings = new Map(
+    recorded.map(({ id, decision, status, reason }): [string, Ending] => [
+      id,
+      { outcome: decision ?? status, isDoubtful: status === 'applied' && reason !== null },
+    ]),
+  );
+  return taken.map(({ id }) => {
+    if (passedOver.has(id)) return { outcome: PASSED_OVER, isDoubtful: false };
+    return endings.get(id) ?? { outcome: 'rejected', isDoubtful: false };
+  });
+}
+
+/** What a body announces, or null where it still is none of Flowlu's. */
+function understand(body: string): Announcement | null {
+  try {
+    return readAnnouncement(body);
+  } catch (error) {
+    if (error instanceof WrongShapeError || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/** Applied deliveries whose row was learnt no earlier than they arrived. Locks all rows concerned, as the door will. */
+async function findPassedOver(
+  tx: Transaction,
+  understood: readonly Understood[],
+  { shelfOf }: DeliveryContext,
+): Promise<ReadonlySet<string>> {
+  const shelves = new Map<string, { readonly shelf: Shelf; readonly own: Understood[] }>();
+  for (const one of understood) {
+    const { module, model, entityId } = one.announcement;
+    const shelf = shelfOf(module, model);
+    if (shelf === null || entityId === null) continue;
+    const group = shelves.get(shelf.name) ?? { shelf, own: [] };
+    shelves.set(shelf.name, group);
+    group.own.push(one);
+  }
+  const passedOver = new Set<string>();
+  const inOrder = [...shelves.values()].sort((a, b) => (a.shelf.name < b.shelf.name ? -1 : 1));
+  for (const { shelf, own } of inOrder) {
+    const ids = new Set(own.map(({ announcement }) => announcement.entityId as string));
+    const rows = new Map((await lockRows(tx, shelf, [...ids])).map((row) => [row.id, row.observedAt]));
+    for (const { delivery, announcement } of own) {
+      const learntAt = rows.get(announcement.entityId as string);
+      const isOver = learntAt !== undefined && learntAt >= delivery.receivedAt;
+      if (delivery.status === 'applied' && isOver) passedOver.add(delivery.id);
+    }
+  }
+  return passedOver;
+}

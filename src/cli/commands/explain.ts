@@ -1,0 +1,166 @@
+/** `explain`: one entity's row, its deliveries, every decision taken and why, and what the API says now. */
+import { Command } from 'commander';
+import { findModel } from '../../catalog/index.ts';
+import { formatMicros } from '../../catalog/instant.ts';
+import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
+import { type Json, type JsonObject, stringifyJson } from '../../json.ts';
+import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
+import { UsageError } from '../errors.ts';
+import { EXIT } from '../exit-codes.ts';
+import { printLine, printTable } from '../output.ts';
+import { runWithSession } from '../run.ts';
+import { openClient, type Session } from '../session.ts';
+
+/** What the portal says of the record now. */
+type ApiView =
+  | { readonly says: 'present'; readonly observed_at: string; readonly differences: readonly FieldChange[] }
+  | { readonly says: 'absent'; readonly observed_at: string }
+  | { readonly says: 'nothing'; readonly reason: string };
+
+interface Flags {
+  readonly api: boolean;
+  readonly json?: boolean;
+}
+
+/** Longest value shown on a line. */
+const MAX_SHOWN = 60;
+/** Changed fields shown per delivery; `--json` has them all. */
+const MAX_CHANGES = 12;
+
+export function explainCommand(): Command {
+  return new Command('explain')
+    .description('tell the story of one record: its row, its deliveries, every decision taken and why')
+    .argument('<model>', 'module.model')
+    .argument('<id>', "the record's id")
+    .option('--no-api', 'do not ask the API what it says now')
+    .option('--json', 'print everything as JSON')
+    .action((word: string, id: string, { api, json }: Flags) =>
+      runWithSession({ name: 'explain', logTo: 'stderr', check: () => requireId(id) }, async (session, { signal }) => {
+        const name = word.trim().toLowerCase();
+        const shelf = { name, model: findModel(name) ?? null };
+        const story = await explain(session.sql, shelf, id, session.shapes.of(shelf));
+        const isKnown = story.row !== null || story.deliveries_total > 0;
+        if (!isKnown && shelf.model === null) {
+          throw new UsageError(
+            `neither the catalogue nor the mirror knows ${word}; \`flowlu-mirror models\` lists the models`,
+          );
+        }
+        const said = api ? await askApi(session, name, story, signal) : null;
+        // Not by way of plain JSON, which would round what is exact.
+        if (json) printLine(stringifyJson({ ...story, api: said } as unknown as Json));
+        else printStory(story, said);
+        return isKnown ? EXIT.done : EXIT.finding;
+      }),
+    );
+}
+
+function requireId(id: string): void {
+  if (!/^\d{1,19}$/.test(id)) throw new UsageError('the id of a record is a whole number');
+}
+
+/** Null where no key is configured. */
+async function askApi(
+  session: Session,
+  name: string,
+  story: Explanation,
+  signal: AbortSignal,
+): Promise<ApiView | null> {
+  const { apiKey, baseUrl } = session.config.flowlu;
+  if (apiKey === null || baseUrl === null) return null;
+  const [module = '', model = ''] = name.split(/\.(.*)/s);
+  try {
+    const client = await openClient(session);
+    const { record, observedAt } = await client.get({ module, model, name }, story.id, signal);
+    const shape = session.shapes.of({ name, model: findModel(name) ?? null });
+    const held: JsonObject = story.row?.record ?? {};
+    const differences = story.row === null ? [] : changesBetween(shape, held, record);
+    return { says: 'present', observed_at: formatMicros(observedAt), differences };
+  } catch (error) {
+    if (error instanceof NotFoundError) return { says: 'absent', observed_at: formatMicros(error.observedAt) };
+    if (error instanceof FlowluError) return { says: 'nothing', reason: error.message };
+    throw error;
+  }
+}
+
+function printStory(story: Explanation, said: ApiView | null): void {
+  printRow(story);
+  if (story.doubt !== null) {
+    const { reason, since, attempts, last_error } = story.doubt;
+    const tried =
+      attempts === 0 ? '' : `; asked the API ${attempts} times${last_error === null ? '' : ` (${last_error})`}`;
+    printLine(`Doubtful since ${since}: ${reason}${tried}`);
+  }
+  printDeliveries(story);
+  if (said !== null) printApi(story, said);
+}
+
+function printRow({ model, id, table, row }: Explanation): void {
+  if (row === null) {
+    printLine(`${model} ${id}: the mirror has no row of it in ${table}.`);
+    return;
+  }
+  const ended = row.deleted_at === null ? '' : ` since ${row.deleted_at}`;
+  printLine(`${model} ${id}: ${row.state}${ended}, in ${table}`);
+  const source = row.source === 'api' ? 'the API' : 'a webhook';
+  printLine(
+    `Last changed in the portal ${row.version ?? 'at an unknown time'}; learnt from ${source}, ${row.observed_at}`,
+  );
+  printLine();
+  printTable(
+    Object.entries(row.values).filter(([name]) => name !== 'id'),
+    [
+      { header: 'field', value: ([name]) => name },
+      { header: 'value', value: ([, value]) => shown(value) },
+    ],
+  );
+  printLine();
+}
+
+function printDeliveries({ deliveries, deliveries_total }: Explanation): void {
+  if (deliveries_total === 0) {
+    printLine('No delivery in the ledger is about it.');
+    return;
+  }
+  const omitted = deliveries_total - deliveries.length;
+  const which = omitted > 0 ? `the newest ${deliveries.length} of ${deliveries_total}` : String(deliveries_total);
+  printLine(`Deliveries, in order of arrival: ${which}`);
+  for (const { id, received_at, action, version, told, changes } of deliveries) {
+    const of = version === null ? '' : ` of version ${version}`;
+    printLine(`  ${id}  ${received_at}  ${action ?? 'unknown'}${of}: ${told}`);
+    printChanges(changes);
+  }
+}
+
+function printChanges(changes: readonly FieldChange[]): void {
+  for (const { field, from, to } of changes.slice(0, MAX_CHANGES)) {
+    printLine(`      ${shownText(field)}: ${shown(from)} → ${shown(to)}`);
+  }
+  if (changes.length > MAX_CHANGES) printLine(`      and ${changes.length - MAX_CHANGES} fields more`);
+}
+
+function printApi({ row }: Explanation, said: ApiView): void {
+  const isLive = row?.state === 'live';
+  if (said.says === 'nothing') printLine(`The API does not say: ${said.reason}`);
+  else if (said.says === 'absent') {
+    printLine(
+      isLive
+        ? 'The API says now that it does not exist, yet the row is live.'
+        : 'The API says now that it does not exist.',
+    );
+  } else if (!isLive) printLine('The API has it now; the mirror does not.');
+  else if (said.differences.length === 0) printLine('The API says the same now.');
+  else {
+    printLine('The API says otherwise now (mirror → API):');
+    printChanges(said.differences);
+  }
+}
+
+function shown(value: Json | undefined): string {
+  return value === undefined ? 'not told' : shownText(stringifyJson(value));
+}
+
+/** A value from the portal must neither move the cursor nor fill the screen. */
+function shownText(text: string): string {
+  const clean = text.replace(/\p{Cc}+/gu, ' ');
+  return clean.length > MAX_SHOWN ? `${clean.slice(0, MAX_SHOWN - 1)}…` : clean;
+}

@@ -1,0 +1,133 @@
+/** `replay`: puts stored deliveries through the apply step again. */
+import { Command, InvalidArgumentError } from 'commander';
+import ms from 'ms';
+import { type ReplayReport, replay } from '../../apply/replay.ts';
+import { MICROS_PER_MS, type Micros } from '../../catalog/instant.ts';
+import type { DeliveryFilter } from '../../db/stored-deliveries.ts';
+import { UsageError } from '../errors.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { formatCount, printJson, printLine, printTable } from '../output.ts';
+import { createProgress } from '../progress.ts';
+import { runWithSession } from '../run.ts';
+
+interface Flags {
+  readonly failed?: boolean;
+  readonly id?: readonly string[];
+  readonly since?: Micros;
+  readonly json?: boolean;
+}
+
+/** What outcomes mean, in the order of the report. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  inserted: 'the row was missing and is there now',
+  updated: 'the row was older and is current now',
+  tombstoned: 'the row is held for deleted now',
+  revived: 'the row was held for deleted and is live again',
+  already_applied: 'the row holds its effect, or something later',
+  unchanged: 'the row says the same',
+  duplicate: 'the row says the same',
+  stale: 'the row is newer',
+  kept: 'the row stays; only the API can tell',
+  ignored: 'no effect',
+  skipped: 'the settings leave the model out',
+  rejected: 'no webhook of Flowlu',
+  failed: 'could not be applied; `status` says why',
+};
+
+export function replayCommand(): Command {
+  return new Command('replay')
+    .description('put stored deliveries through the apply step again; harmless to repeat')
+    .option('--failed', 'those that are not applied: failed, rejected or still pending')
+    .option('--id <id>', 'one delivery; may be given several times', collectId)
+    .option(
+      '--since <time>',
+      'those that arrived since: an ISO date-time (UTC unless it says otherwise) or 2h',
+      parseSince,
+    )
+    .option('--json', 'print the result as JSON')
+    .action((flags: Flags) =>
+      runWithSession(
+        { name: 'replay', logTo: 'stderr', check: () => requireChoice(flags) },
+        async (session, { signal }) => {
+          const { sql, context, log, holder } = session;
+          const progress = createProgress({ stream: process.stderr, models: 1 });
+          let known = 0;
+          try {
+            const report = await replay(
+              { sql, context, log, holder },
+              filterOf(flags),
+              (taken, total) => {
+                if (known === 0) progress.modelStarted('deliveries', total);
+                progress.modelAdvanced('deliveries', { read: taken - known, written: 0, unchanged: 0, requests: 0 });
+                known = taken;
+              },
+              signal,
+            );
+            if (known > 0) progress.modelFinished('deliveries', 'done');
+            progress.close();
+            if (flags.json) printJson(report);
+            else printReport(report);
+            return exitCodeOf(report, flags);
+          } finally {
+            progress.close();
+          }
+        },
+      ),
+    );
+}
+
+function requireChoice({ failed, id, since }: Flags): void {
+  if (failed || id !== undefined || since !== undefined) return;
+  throw new UsageError(
+    'say which deliveries: --failed, --id <id> or --since <time> (for all of them: --since 1970-01-01)',
+  );
+}
+
+function filterOf({ failed, id, since }: Flags): DeliveryFilter {
+  return {
+    ...(failed && { failed }),
+    ...(id !== undefined && { ids: id }),
+    ...(since !== undefined && { since }),
+  };
+}
+
+function collectId(text: string, before: readonly string[] = []): readonly string[] {
+  if (!/^\d{1,18}$/.test(text)) throw new InvalidArgumentError("a delivery's id is a whole number.");
+  return [...before, text];
+}
+
+/** A moment, or a length of time before now. */
+function parseSince(text: string): Micros {
+  const span = /^\d+(\.\d+)?\s*[a-z]+$/i.test(text) ? ms(text as ms.StringValue) : undefined;
+  if (span !== undefined && Number.isFinite(span)) return (Date.now() - span) * MICROS_PER_MS;
+  const iso = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?$/i.exec(text);
+  const at =
+    iso === null ? Number.NaN : Date.parse(`${text.replace(' ', 'T')}${iso[1] || text.length === 10 ? '' : 'Z'}`);
+  if (!Number.isFinite(at))
+    throw new InvalidArgumentError('give a date-time such as 2026-03-01T12:00:00Z, or a time span such as 2h.');
+  return at * MICROS_PER_MS;
+}
+
+function printReport({ deliveries, outcomes, doubtful }: ReplayReport): void {
+  if (deliveries === 0) {
+    printLine('There is no such delivery.');
+    return;
+  }
+  const rows = Object.entries(MEANINGS).flatMap(([outcome, meaning]) => {
+    const count = outcomes[outcome] ?? 0;
+    return count === 0 ? [] : [{ outcome: outcome.replaceAll('_', ' '), count, meaning }];
+  });
+  printTable(rows, [
+    { header: 'outcome', value: (row) => row.outcome },
+    { header: 'deliveries', value: (row) => row.count },
+    { header: 'meaning', value: (row) => row.meaning },
+  ]);
+  const doubt =
+    doubtful === 0 ? '' : ` ${formatCount(doubtful)} of them left a doubtful row, which the API will settle.`;
+  printLine(`${formatCount(deliveries)} deliveries replayed.${doubt}`);
+}
+
+function exitCodeOf({ deliveries, outcomes }: ReplayReport, { id }: Flags): ExitCode {
+  const unhappy = (outcomes.failed ?? 0) + (outcomes.rejected ?? 0);
+  return unhappy > 0 || (id !== undefined && deliveries === 0) ? EXIT.finding : EXIT.done;
+}

@@ -1,0 +1,97 @@
+/** Whether the database can hold the mirror. */
+import type { Sql } from '../../db/connection.ts';
+import { type DatabaseFacts, databaseFacts } from '../../db/health.ts';
+import { schemaState } from '../../db/migrate.ts';
+import { type Check, fail, messageOf, ok, type Report, warn } from './check.ts';
+
+const VERSION_MIN = 140_000;
+const SKEW_MAX_MS = 5_000;
+
+/** Looks at the database; false when it cannot be worked with. */
+export async function checkDatabase(sql: Sql, displayUrl: string, report: Report): Promise<boolean> {
+  let facts: DatabaseFacts;
+  try {
+    facts = await databaseFacts(sql);
+  } catch (error) {
+    report(fail('database', `${displayUrl} does not answer: ${messageOf(error)}`, 'check DATABASE_URL and the server'));
+    return false;
+  }
+  report(ok('database', `${displayUrl}, answers in ${facts.round_trip_ms} ms`));
+  report(checkVersion(facts));
+  report(checkEncoding(facts));
+  report(checkClock(facts));
+  report(checkRights(facts));
+  return await checkSchema(sql, report);
+}
+
+function checkVersion({ version, version_number }: DatabaseFacts): Check {
+  const name = 'database version';
+  return version_number >= VERSION_MIN
+    ? ok(name, `PostgreSQL ${version}`)
+    : fail(name, `PostgreSQL ${version}`, 'the mirror needs 14 or later');
+}
+
+function checkEncoding({ encoding }: DatabaseFacts): Check {
+  if (encoding === 'UTF8') return ok('encoding', encoding);
+  return fail('encoding', encoding, 'create the database with: encoding UTF8 template template0');
+}
+
+function checkClock({ clock_skew_ms }: DatabaseFacts): Check {
+  const seconds = Math.abs(clock_skew_ms) / 1_000;
+  if (seconds * 1_000 <= SKEW_MAX_MS) return ok('clock', "the database's and this machine's agree");
+  const side = clock_skew_ms > 0 ? 'ahead of' : 'behind';
+  return warn(
+    'clock',
+    `the database is ${seconds.toFixed(1)} s ${side} this machine`,
+    'the mirror goes by the database; synchronise both, or times in logs and in tables will not match',
+  );
+}
+
+function checkRights(facts: DatabaseFacts): Check {
+  const { role, may_create_schemas, may_create_roles, has_reader, owns_schema } = facts;
+  if (owns_schema === false) {
+    return fail(
+      'rights',
+      `${role} does not own the schema flowlu`,
+      'use the role that ran migrate, or make this one its member',
+    );
+  }
+  if (!may_create_schemas && owns_schema === null) {
+    return fail(
+      'rights',
+      `${role} may not create schemas`,
+      `as an administrator: grant create on database … to ${role}`,
+    );
+  }
+  if (!has_reader && !may_create_roles) {
+    return warn(
+      'rights',
+      `${role} may not create the role flowlu_reader`,
+      'migrate prints what an administrator has to run',
+    );
+  }
+  return ok('rights', `${role} may do all that is needed`);
+}
+
+async function checkSchema(sql: Sql, report: Report): Promise<boolean> {
+  const state = await schemaState(sql).catch((error: unknown) => messageOf(error));
+  switch (state) {
+    case 'current':
+      report(ok('schema', 'current'));
+      return true;
+    case 'empty':
+      report(warn('schema', 'not there yet', 'run: flowlu-mirror migrate (every other command does it by itself)'));
+      return false;
+    case 'behind':
+      report(
+        warn('schema', 'of an earlier version', 'run: flowlu-mirror migrate (every other command does it by itself)'),
+      );
+      return false;
+    case 'newer':
+      report(fail('schema', 'of a later version than this program', 'run the newer version of flowlu-mirror'));
+      return false;
+    default:
+      report(fail('schema', `cannot be read: ${state}`, 'check the rights of the database role'));
+      return false;
+  }
+}

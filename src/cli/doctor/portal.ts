@@ -1,0 +1,107 @@
+/** Whether the portal can be read: its address, its key, and the key's rights model by model. */
+import type { Model } from '../../catalog/types.ts';
+import type { FlowluClient } from '../../flowlu/client.ts';
+import { FlowluError } from '../../flowlu/errors.ts';
+import { fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
+
+/** A model that the key may list. */
+export interface ReadableModel {
+  readonly model: Model;
+  /** Rows that the portal claims to have, or null. */
+  readonly total: number | null;
+}
+
+interface Refusal {
+  readonly model: Model;
+  readonly error: FlowluError;
+}
+
+const MODELS_AT_A_TIME = 4;
+
+/**
+ * Asks for one row of each model; returns those that can be read, or null when the portal cannot be read at all.
+ * @throws the signal's reason.
+ */
+export async function checkPortal(
+  client: FlowluClient,
+  baseUrl: string,
+  models: readonly Model[],
+  report: Report,
+  signal: AbortSignal,
+): Promise<readonly ReadableModel[] | null> {
+  const listable = models.filter((model) => model.listable);
+  const [first, ...rest] = listable;
+  if (first === undefined) {
+    report(warn('portal', 'no model is left to ask for', 'check FLOWLU_MODELS'));
+    return null;
+  }
+  const origin = new URL(baseUrl).host;
+  const trial = await ask(client, first, signal);
+  if ('error' in trial && !reportTrial(trial.error, origin, report)) return null;
+  if (!('error' in trial)) {
+    report(ok('portal', `${origin} answers`));
+    report(ok('key', 'accepted'));
+  }
+  const answers = [trial];
+  for (let start = 0; start < rest.length; start += MODELS_AT_A_TIME) {
+    const part = rest.slice(start, start + MODELS_AT_A_TIME);
+    answers.push(...(await Promise.all(part.map((model) => ask(client, model, signal)))));
+  }
+  const readable = answers.filter((answer): answer is ReadableModel => !('error' in answer));
+  const refused = answers.filter((answer): answer is Refusal => 'error' in answer);
+  reportRights(readable, refused, report);
+  return readable;
+}
+
+async function ask(client: FlowluClient, model: Model, signal: AbortSignal): Promise<ReadableModel | Refusal> {
+  try {
+    const { total } = await client.list(model, { limit: 1, page: 1 }, signal);
+    return { model, total };
+  } catch (error) {
+    if (error instanceof FlowluError) return { model, error };
+    throw error;
+  }
+}
+
+/** What the first answer says of the portal as a whole; false when asking on is pointless. */
+function reportTrial(error: FlowluError, origin: string, report: Report): boolean {
+  const { kind } = error;
+  if (kind === 'network' || kind === 'timeout' || kind === 'protocol' || kind === 'server') {
+    report(
+      fail('portal', `${origin}: ${messageOf(error)}`, 'check FLOWLU_COMPANY or FLOWLU_BASE_URL, and the network'),
+    );
+    return false;
+  }
+  report(ok('portal', `${origin} answers`));
+  if (kind === 'unauthorized') {
+    const advice = 'make a key in the portal settings under API, for the same company, and set FLOWLU_API_KEY';
+    report(fail('key', `refused: ${messageOf(error)}`, advice));
+    return false;
+  }
+  report(ok('key', 'accepted'));
+  return true;
+}
+
+const UNKNOWN: ReadonlySet<string> = new Set(['unknown_module', 'unknown_method']);
+
+function reportRights(readable: readonly ReadableModel[], refused: readonly Refusal[], report: Report): void {
+  const all = readable.length + refused.length;
+  const found = `${readable.length} of ${all} models asked for can be read`;
+  report(
+    readable.length > 0
+      ? ok('rights at the portal', found)
+      : fail('rights at the portal', found, "give the key's user rights to the modules to be mirrored"),
+  );
+  const named = (chosen: readonly Refusal[]) => namesOf(chosen.map(({ model }) => model.name));
+  const forbidden = refused.filter(({ error }) => error.kind === 'forbidden');
+  if (forbidden.length > 0) {
+    const advice = 'give the rights, or leave these models out with FLOWLU_MODELS';
+    report(warn('no right', named(forbidden), advice));
+  }
+  const unknown = refused.filter(({ error }) => UNKNOWN.has(error.kind));
+  if (unknown.length > 0) report(ok('not in this portal', `${named(unknown)}: they are skipped`));
+  const other = refused.filter(({ error }) => error.kind !== 'forbidden' && !UNKNOWN.has(error.kind));
+  if (other.length > 0) {
+    report(warn('not readable now', `${named(other)}: ${other[0]?.error.message}`, 'try again later'));
+  }
+}

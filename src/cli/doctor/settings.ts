@@ -1,0 +1,40 @@
+/** What the process and its settings say, without asking anybody. */
+import { ADVISED_SECRET_LENGTH, type Config } from '../../config.ts';
+import { type Check, fail, ok, warn } from './check.ts';
+
+/** The oldest Node.js that the service runs on. */
+const NODE_MIN = [20, 19] as const;
+
+/** Node.js, the webhook secrets and the request rate. */
+export function checkSettings(config: Config, nodeVersion: string): readonly Check[] {
+  return [checkNode(nodeVersion), checkSecrets(config), checkRate(config)];
+}
+
+function checkNode(version: string): Check {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const isEnough = major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1]);
+  return isEnough ? ok('Node.js', version) : fail('Node.js', version, `install ${NODE_MIN.join('.')} or later`);
+}
+
+function checkSecrets({ webhook: { secrets } }: Config): Check {
+  const name = 'webhook secret';
+  const advice = 'make one with: openssl rand -hex 24';
+  if (secrets.length === 0) return warn(name, 'none, so `serve` will not start', `set WEBHOOK_SECRET; ${advice}`);
+  const short = secrets.filter((secret) => secret.length < ADVISED_SECRET_LENGTH).length;
+  if (short > 0)
+    return warn(name, `${short} of ${secrets.length} shorter than ${ADVISED_SECRET_LENGTH} characters`, advice);
+  return ok(name, secrets.length === 1 ? 'one' : `${secrets.length}, as in a rotation`);
+}
+
+function checkRate({ flowlu: { requestsPerSecond, baseUrl } }: Config): Check {
+  const name = 'request rate';
+  const isLocal = baseUrl !== null && /^(localhost|127\..*|\[::1\])$/.test(new URL(baseUrl).hostname);
+  if (requestsPerSecond > 0 || isLocal) {
+    return ok(name, requestsPerSecond > 0 ? `${requestsPerSecond} a second, all processes together` : 'no limit');
+  }
+  return warn(
+    name,
+    'no limit',
+    'Flowlu limits requests per account and second, 1 in the trial: set FLOWLU_REQUESTS_PER_SECOND below the limit of your tariff',
+  );
+}

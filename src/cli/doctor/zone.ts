@@ -1,0 +1,33 @@
+/** Whether the configured time zone can be the portal's: changes neither lie ahead nor all a while back. */
+import { MICROS_PER_MS } from '../../catalog/instant.ts';
+import type { Zone } from '../../catalog/zone.ts';
+import type { WebhookDelay } from '../../db/health.ts';
+import { formatDuration } from '../output.ts';
+import { type Check, fail, ok, warn } from './check.ts';
+
+/** Clocks may differ by so much. */
+const AHEAD_MAX_MS = 5 * 60_000;
+/** Webhooks arrive within seconds or minutes; zones differ by half an hour and more. */
+const DELAY_MAX_S = 25 * 60;
+const DELAYS_NEEDED = 10;
+
+/**
+ * Judges the zone.
+ * @param versions the portal's times of change, as texts
+ * @param delay how late webhooks have come after their changes, or null where none is known
+ */
+export function checkZone(zone: Zone, versions: readonly string[], delay: WebhookDelay | null, nowMs: number): Check {
+  const name = 'time zone';
+  const moments = versions.flatMap((text) => zone.resolve(text)?.at ?? []);
+  const advice = "set FLOWLU_TIMEZONE to the zone of the portal's settings, then run: flowlu-mirror rebuild";
+  if (moments.length === 0) return warn(name, `${zone.name}; no change is there to judge it by`, advice);
+  const age_ms = nowMs - Math.max(...moments) / MICROS_PER_MS;
+  if (age_ms < -AHEAD_MAX_MS) {
+    return fail(name, `${zone.name} cannot be: the newest change would lie ${formatDuration(-age_ms)} ahead`, advice);
+  }
+  if (delay !== null && delay.rows >= DELAYS_NEEDED && (delay.median_s ?? 0) > DELAY_MAX_S) {
+    const late = formatDuration((delay.median_s ?? 0) * 1_000);
+    return warn(name, `${zone.name} is doubtful: webhooks seem to come ${late} after the change`, advice);
+  }
+  return ok(name, `${zone.name} is plausible: the newest change is ${formatDuration(Math.max(0, age_ms))} old`);
+}

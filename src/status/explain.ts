@@ -1,0 +1,128 @@
+/** One entity's story: its row, its doubts, its deliveries and what was decided on each. Reads only. */
+import { differingFields } from '../catalog/differences.ts';
+import { formatMicros } from '../catalog/instant.ts';
+import { recordFields, type Shape } from '../catalog/record.ts';
+import type { Sql } from '../db/connection.ts';
+import { readColumns, readRows } from '../db/mirror-reads.ts';
+import type { Shelf } from '../db/mirror-rows.ts';
+import { type DeliveryStory, deliveriesAbout } from '../db/stored-deliveries.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson } from '../json.ts';
+import { plainWords } from './words.ts';
+
+/** Newest deliveries told of. */
+const MAX_DELIVERIES = 200;
+
+export interface FieldChange {
+  readonly field: string;
+  /** Left out where the field was not there. */
+  readonly from?: Json;
+  readonly to?: Json;
+}
+
+export interface ExplainedRow {
+  readonly state: 'live' | 'deleted';
+  /** The source's time of last change. */
+  readonly version: string | null;
+  /** When the mirror learnt it. */
+  readonly observed_at: string;
+  readonly source: string;
+  readonly deleted_at: string | null;
+  /** Typed columns that hold something. */
+  readonly values: JsonObject;
+  readonly record: JsonObject;
+}
+
+export interface ExplainedDelivery extends Omit<DeliveryStory, 'body'> {
+  /** Decision and reason in plain words. */
+  readonly told: string;
+  /** What this delivery changed, by its own account or against the one before. */
+  readonly changes: readonly FieldChange[];
+}
+
+export interface Explanation {
+  readonly model: string;
+  readonly id: string;
+  readonly table: string;
+  readonly row: ExplainedRow | null;
+  readonly doubt: {
+    readonly reason: string;
+    readonly since: string;
+    readonly attempts: number;
+    readonly next_attempt_at: string;
+    readonly last_error: string | null;
+  } | null;
+  /** All deliveries about it; the newest of them follow. */
+  readonly deliveries_total: number;
+  /** In order of arrival. */
+  readonly deliveries: readonly ExplainedDelivery[];
+}
+
+/** Tells the story of an entity, as far as the database knows it. */
+export async function explain(sql: Sql, shelf: Shelf, id: string, shape: Shape): Promise<Explanation> {
+  const [module = '', model = ''] = shelf.name.split(/\.(.*)/s);
+  const [row, [doubt], story] = await Promise.all([
+    explainRow(sql, shelf, id),
+    sql`select reason, to_json(since) #>> '{}' as since, attempts,
+               to_json(next_attempt_at) #>> '{}' as next_attempt_at, last_error
+          from sync.doubtful where model = ${shelf.name} and entity_id = ${id}`,
+    deliveriesAbout(sql, { module, model, id }, MAX_DELIVERIES),
+  ]);
+  return {
+    model: shelf.name,
+    id,
+    table: `flowlu.${shelf.model?.table ?? 'uncatalogued'}`,
+    row,
+    doubt: (doubt ?? null) as Explanation['doubt'],
+    deliveries_total: story.total,
+    deliveries: explainDeliveries(story.deliveries, shape),
+  };
+}
+
+async function explainRow(sql: Sql, shelf: Shelf, id: string): Promise<ExplainedRow | null> {
+  const [[row], read] = await Promise.all([readRows(sql, shelf, [id]), readColumns(sql, shelf, id)]);
+  if (row === undefined || read === null) return null;
+  const { record, source, observedAt, deletedAt } = row;
+  return {
+    state: deletedAt === null ? 'live' : 'deleted',
+    version: read.version,
+    observed_at: formatMicros(observedAt),
+    source,
+    deleted_at: deletedAt === null ? null : formatMicros(deletedAt),
+    values: Object.fromEntries(Object.entries(read.columns).filter(([, value]) => value !== null && value !== '')),
+    record,
+  };
+}
+
+function explainDeliveries(stories: readonly DeliveryStory[], shape: Shape): readonly ExplainedDelivery[] {
+  let before: JsonObject | null = null;
+  return stories.map(({ body, ...story }) => {
+    const { current, previous } = readStates(body);
+    const from = previous ?? before;
+    const changes = current === null || from === null ? [] : changesBetween(shape, from, current);
+    before = current ?? before;
+    return { ...story, told: plainWords(story), changes };
+  });
+}
+
+/** What differs between two states, by what it means; a key that the later one leaves out is not told. */
+export function changesBetween(shape: Shape, from: JsonObject, to: JsonObject): readonly FieldChange[] {
+  const [held, told] = [recordFields(shape, from), recordFields(shape, to)];
+  return differingFields(shape, from, to, Object.keys(told)).map((field) => ({
+    field,
+    ...(Object.hasOwn(held, field) && { from: held[field] as Json }),
+    ...(Object.hasOwn(told, field) && { to: told[field] as Json }),
+  }));
+}
+
+/** The states that a delivery's body tells; a body that cannot be read tells none. */
+function readStates(body: string): { readonly current: JsonObject | null; readonly previous: JsonObject | null } {
+  const stateOf = (value: Json | undefined) => (isJsonObject(value) && Object.keys(value).length > 0 ? value : null);
+  try {
+    const parsed = parseJson(body);
+    if (!isJsonObject(parsed)) return { current: null, previous: null };
+    return { current: stateOf(parsed.current), previous: stateOf(parsed.previous) };
+  } catch {
+    // Stored deliveries are JSON; what is not was written by somebody else and explains nothing.
+    return { current: null, previous: null };
+  }
+}

@@ -1,0 +1,32 @@
+/** What the ledger records of a delivery, in words for people. */
+
+const DECISIONS: Readonly<Record<string, string>> = {
+  inserted: 'the mirror did not know the record: a new row',
+  updated: 'newer than the row: applied',
+  tombstoned: 'the row is held for deleted from then on',
+  revived: 'newer than the deletion: the row is live again',
+  unchanged: 'the row said the same already',
+  duplicate: 'the row said the same already: a repetition, or news that had come another way',
+  stale: 'the row was newer already: left alone',
+  kept: 'it could not be told whether it is newer: the row was kept',
+  ignored: 'it tells less than what the mirror knew',
+};
+
+const STATUSES: Readonly<Record<string, string>> = {
+  pending: 'stored, waiting to be applied',
+  skipped: 'not applied: the settings leave the model out',
+  failed: 'could not be applied and was set aside',
+  rejected: 'not understood as a webhook',
+};
+
+/** One sentence on what became of a delivery, with the reason where there is one. */
+export function plainWords(delivery: {
+  readonly status: string;
+  readonly decision: string | null;
+  readonly reason: string | null;
+}): string {
+  const { status, decision, reason } = delivery;
+  const what = decision === null ? (STATUSES[status] ?? status) : (DECISIONS[decision] ?? decision);
+  if (reason === null) return what;
+  return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
+}

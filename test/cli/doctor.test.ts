@@ -1,0 +1,146 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { models } from '../../src/catalog/index.ts';
+import { createZone } from '../../src/catalog/zone.ts';
+import type { Check } from '../../src/cli/doctor/check.ts';
+import { checkDatabase } from '../../src/cli/doctor/database.ts';
+import { checkPortal } from '../../src/cli/doctor/portal.ts';
+import { probeQueries, type VersionedModel } from '../../src/cli/doctor/probe.ts';
+import { checkSettings } from '../../src/cli/doctor/settings.ts';
+import { checkZone } from '../../src/cli/doctor/zone.ts';
+import { loadConfig } from '../../src/config.ts';
+import { webhookDelay } from '../../src/db/health.ts';
+import { clearFaults } from '../simulator/index.ts';
+import { createEmptyDatabase } from '../support/database.ts';
+import { type Mirror, never, startMirror } from '../support/mirror.ts';
+
+let mirror: Mirror;
+beforeAll(async () => {
+  mirror = await startMirror({ rowsPerModel: { 'crm.account': 60 }, edition: 'flowlu' });
+});
+afterAll(() => mirror.close());
+afterEach(() => clearFaults(mirror.portal.faults));
+
+const brief = (checks: readonly Check[]) => Object.fromEntries(checks.map(({ name, status }) => [name, status]));
+
+async function collect<T>(work: (report: (check: Check) => void) => Promise<T>) {
+  const checks: Check[] = [];
+  const result = await work((check) => checks.push(check));
+  return { result, checks, brief: brief(checks) };
+}
+
+describe('doctor: settings', () => {
+  const check = (env: Record<string, string>, node = '20.19.0') => brief(checkSettings(loadConfig(env), node));
+
+  it('wants a Node.js that is new enough, a long secret and a limit for a real portal', () => {
+    const good = { WEBHOOK_SECRET: 'x'.repeat(48), FLOWLU_COMPANY: 'acme', FLOWLU_API_KEY: 'k' };
+    expect(check(good)).toEqual({ 'Node.js': 'ok', 'webhook secret': 'ok', 'request rate': 'ok' });
+    expect(check(good, '20.18.9')['Node.js']).toBe('fail');
+    expect(check({ ...good, WEBHOOK_SECRET: 'short' })['webhook secret']).toBe('warn');
+    expect(check({})['webhook secret']).toBe('warn');
+    expect(check({ ...good, FLOWLU_REQUESTS_PER_SECOND: '0' })['request rate']).toBe('warn');
+  });
+});
+
+describe('doctor: database', () => {
+  it('finds a migrated database in order', async () => {
+    const { result, brief: found } = await collect((report) => checkDatabase(mirror.sql, 'here', report));
+    expect(result).toBe(true);
+    expect(new Set(Object.values(found))).toEqual(new Set(['ok']));
+    expect(found).toMatchObject({ 'database version': 'ok', encoding: 'ok', clock: 'ok', rights: 'ok', schema: 'ok' });
+  });
+
+  it('says that an empty database is not migrated, and that another one is away', async () => {
+    const empty = await createEmptyDatabase();
+    try {
+      const { result, brief: found } = await collect((report) => checkDatabase(empty.sql, 'here', report));
+      expect(result).toBe(false);
+      expect(found).toMatchObject({ database: 'ok', schema: 'warn' });
+    } finally {
+      await empty.close();
+    }
+    const { result, brief: found } = await collect((report) => checkDatabase(empty.sql, 'here', report));
+    expect(result).toBe(false);
+    expect(found).toEqual({ database: 'fail' });
+  });
+});
+
+describe('doctor: portal', () => {
+  const ask = () => collect((report) => checkPortal(mirror.client, mirror.portal.baseUrl, models, report, never));
+
+  it('asks once for each model, and names those without right and those that the edition lacks', async () => {
+    mirror.portal.faults.errorCode = { models: ['fin.*'], value: 22 };
+    mirror.portal.requests.clear();
+    const { checks, brief: found, result } = await ask();
+    expect(found).toMatchObject({ portal: 'ok', key: 'ok', 'no right': 'warn', 'not in this portal': 'ok' });
+    expect(checks.find(({ name }) => name === 'no right')?.found).toMatch(/^fin\./);
+    expect(mirror.portal.requests.entries.length).toBe(models.filter(({ listable }) => listable).length);
+    expect(new Set(mirror.portal.requests.entries.map(({ query }) => query.limit))).toEqual(new Set(['1']));
+    expect(result?.find(({ model }) => model.name === 'crm.account')?.total).toBe(60);
+  });
+
+  it('stops at a key that is refused, and at a portal that does not answer', async () => {
+    mirror.portal.faults.errorCode = { value: 11 };
+    expect(await ask()).toMatchObject({ result: null, brief: { portal: 'ok', key: 'fail' } });
+    clearFaults(mirror.portal.faults);
+    mirror.portal.faults.htmlLogin = true;
+    expect(await ask()).toMatchObject({ result: null, brief: { portal: 'fail' } });
+  });
+});
+
+describe('doctor: sorting and filters', () => {
+  const probe = async () => {
+    const { checks, versions } = await probeQueries(
+      mirror.client,
+      mirror.model('crm.account') as VersionedModel,
+      never,
+    );
+    return { versions, found: brief(checks) };
+  };
+  const everything = {
+    'sorting by id': 'ok',
+    'filter on id': 'ok',
+    'sorting by time of change': 'ok',
+    'filter on time of change': 'ok',
+  };
+
+  it('finds what the portal honours', async () => {
+    const { found, versions } = await probe();
+    expect(found).toEqual(everything);
+    expect(versions.length).toBeGreaterThan(20);
+  });
+
+  it.each([
+    [{ ignoreFilters: true }, { 'filter on id': 'warn', 'filter on time of change': 'warn' }],
+    [{ ignoreFilters: { value: 'date' } }, { 'filter on time of change': 'warn' }],
+    [{ ignoreFilters: { value: 'more' } }, { 'filter on id': 'warn' }],
+    [{ ignoreOrder: true }, { 'sorting by id': 'warn', 'sorting by time of change': 'warn' }],
+    [{ ignoreOrder: { value: 'non-id' } }, { 'sorting by time of change': 'warn' }],
+    [{ dateBounds: { value: 'exclusive' } }, {}],
+  ] as const)('sees through %j, and blames nothing else', async (faults, expected) => {
+    Object.assign(mirror.portal.faults, structuredClone(faults));
+    expect((await probe()).found).toEqual({ ...everything, ...expected });
+  });
+});
+
+describe('doctor: time zone', () => {
+  const now = Date.parse('2026-06-01T12:00:00Z');
+  const judge = (zone: string, newest: string, delay: Parameters<typeof checkZone>[2] = null) =>
+    checkZone(createZone(zone), ['2026-05-01 00:00:00', newest], delay, now).status;
+
+  it('refuses a zone in which changes would lie ahead', () => {
+    expect(judge('UTC', '2026-06-01 11:58:00')).toBe('ok');
+    expect(judge('UTC', '2026-06-01 12:03:00')).toBe('ok');
+    expect(judge('UTC', '2026-06-01 15:00:00')).toBe('fail');
+    expect(judge('Europe/Moscow', '2026-06-01 15:00:00')).toBe('ok');
+  });
+
+  it('doubts a zone in which webhooks seem to come hours late', async () => {
+    expect(judge('UTC', '2026-06-01 09:00:00', { rows: 50, median_s: 3 * 3_600 })).toBe('warn');
+    expect(judge('UTC', '2026-06-01 09:00:00', { rows: 3, median_s: 3 * 3_600 })).toBe('ok');
+    const changes = Array.from({ length: 12 }, () => mirror.portal.portal.create('crm.account'));
+    await mirror.deliver(...changes);
+    const delay = await webhookDelay(mirror.sql, mirror.model('crm.account'));
+    expect(delay.rows).toBe(12);
+    expect(Math.abs(delay.median_s ?? 99)).toBeLessThan(30);
+  });
+});
