@@ -143,7 +143,7 @@ interface Pace {
 /** A backfill at a given rate of requests. Pages that are not full at the end, as they are in real life. */
 async function pacedBackfill({ plan, portal, product, database }: Stage): Promise<Pace> {
   const { requests, requestsPerSecond } = plan.pace;
-  const perModel = Math.round((requests / MODELS.length) * PAGE_SIZE) - PAGE_SIZE / 2;
+  const perModel = Math.floor(requests / MODELS.length) * PAGE_SIZE - PAGE_SIZE / 2;
   const needed = MODELS.length * Math.ceil(perModel / PAGE_SIZE);
   await database.sql.unsafe(`truncate ${TABLES}`);
   portal.set({ rows: perModel, change: 1 });

@@ -1,5 +1,5 @@
 /** The server that everything is measured on: the product's own embedded PostgreSQL, every commit on disk. */
-import { mkdtemp, realpath, rm, statfs } from 'node:fs/promises';
+import { mkdtemp, readFile, realpath, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type Sql } from '../src/db/connection.ts';
@@ -12,6 +12,8 @@ export interface BenchDatabase {
   readonly peerUrl: string;
   readonly sql: Sql;
   readonly version: string;
+  /** The server's first process. */
+  readonly pid: number;
   readonly settings: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
@@ -46,17 +48,18 @@ export async function openDatabase(): Promise<BenchDatabase> {
   const names = ['server_version', 'shared_buffers', 'wal_level', ...Object.keys(SETTINGS)];
   const rows = await sql`select name, current_setting(name) as value from unnest(${names}::text[]) as n(name)`;
   const settings = Object.fromEntries(rows.map((row) => [row.name as string, row.value as string]));
+  // As root, the data may lie elsewhere, behind a link.
+  const data = await realpath(join(directory, 'postgres'));
   return {
     directory,
     url: embedded.url,
     peerUrl: peerUrl.href,
     sql,
     version: settings.server_version ?? '',
+    pid: Number.parseInt(await readFile(join(data, 'postmaster.pid'), 'utf8'), 10),
     settings,
     async close() {
       await sql.end({ timeout: 5 });
-      // As root, the data may lie elsewhere, behind a link.
-      const data = await realpath(join(directory, 'postgres'));
       await embedded.close();
       await rm(data, { recursive: true, force: true });
       await rm(directory, { recursive: true, force: true });

@@ -27,6 +27,7 @@ function start(product: Product, args: readonly string[], env: Readonly<Record<s
 }
 
 export interface Service {
+  readonly pid: number | undefined;
   readonly port: number;
   stop(): Promise<void>;
 }
@@ -50,7 +51,7 @@ export async function startService(product: Product): Promise<Service> {
       resolve(Number(found));
     });
   });
-  return { port, stop: () => stopChild(child) };
+  return { pid: child.pid, port, stop: () => stopChild(child) };
 }
 
 export interface Finished {

@@ -32,7 +32,7 @@ const WORDS = (
 ).split(' ');
 
 /** Prose of a given length: neither random bytes nor one letter repeated, since PostgreSQL compresses long values. */
-export function prose(length: number, seed: number): string {
+function prose(length: number, seed: number): string {
   let text = '';
   for (let state = seed + 1; text.length < length; ) {
     state = (state * 1_103_515_245 + 12_345) % 2 ** 31;

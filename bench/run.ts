@@ -49,7 +49,7 @@ say('starting PostgreSQL');
 const database = await openDatabase();
 const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-bench-'));
 const product: Product = { databaseUrl: database.url, directory, profiles: flags.profile ?? null };
-const peer: PeerWorker = startWorker('serve-peer.ts');
+const peer: PeerWorker = startWorker(new URL('./serve-peer.ts', import.meta.url));
 try {
   await runCommand({ ...product, profiles: null }, ['migrate'], {});
   await createLimitTables(database.sql);
@@ -71,7 +71,7 @@ async function measureAll(): Promise<readonly Measure[]> {
   });
   const wants = (part: string) => flags.only === undefined || flags.only === part;
   const bulk = wants('bulk') ? await measureBulk(plan, database, product, peer, say) : [];
-  const webhooks = wants('webhooks') ? await measureWebhooks(plan, database, product, peerPort, say) : [];
+  const webhooks = wants('webhooks') ? await measureWebhooks(plan, database, product, peer, peerPort, say) : [];
   return [...webhooks, ...bulk];
 }
 

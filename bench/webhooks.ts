@@ -5,6 +5,7 @@ import { singleUpserts } from './limits.ts';
 import type { LoadJob, LoadResult } from './load.ts';
 import { alone, atLeast, atMost, compared, type Measure } from './measure.ts';
 import type { Plan } from './plan.ts';
+import { processorSeconds } from './processor.ts';
 import { type Product, startService, WEBHOOK_SECRET } from './product.ts';
 import type { PeerJob, PeerResult } from './serve-peer.ts';
 import { median, percentile } from './statistics.ts';
@@ -29,15 +30,24 @@ const CASES: readonly Case[] = [
 const P99_OVER_PEER = 0.3;
 const LAG_MAX_MS = 100;
 
+/** A turn, and what it cost. */
+interface Turn extends LoadResult {
+  /** Processor time per event of the service alone, and of PostgreSQL, in microseconds. */
+  readonly service_us: number;
+  readonly postgres_us: number;
+}
+
 interface Samples {
-  readonly ours: LoadResult[];
-  readonly peer: LoadResult[];
+  readonly ours: Turn[];
+  readonly peer: Turn[];
   readonly single: number[];
 }
 
 export type PeerWorker = Worker<PeerJob, PeerResult>;
 type Load = Worker<LoadJob, LoadResult>;
-type Target = Pick<LoadJob, 'port' | 'path'> & Pick<EventOptions, 'dialect' | 'secret'>;
+interface Target extends Pick<LoadJob, 'port' | 'path'>, Pick<EventOptions, 'dialect' | 'secret'> {
+  readonly pid: number | undefined;
+}
 
 interface Stage {
   readonly load: Load;
@@ -52,20 +62,21 @@ export async function measureWebhooks(
   plan: Plan,
   database: BenchDatabase,
   product: Product,
+  peer: PeerWorker,
   peerPort: number,
   say: (line: string) => void,
 ): Promise<Measure[]> {
-  const load = startWorker<LoadJob, LoadResult>('load.ts');
-  const ceiling = startWorker<object, number>('serve-ceiling.ts');
+  const load = startWorker<LoadJob, LoadResult>(new URL('./load.ts', import.meta.url));
+  const ceiling = startWorker<object, number>(new URL('./serve-ceiling.ts', import.meta.url));
   const service = await startService(product);
   try {
     const flowlu = { path: '/webhooks/flowlu', dialect: 'flowlu', secret: WEBHOOK_SECRET } as const;
     const stage: Stage = {
       load,
       database,
-      ours: { ...flowlu, port: service.port },
-      peer: { path: '/webhooks', dialect: 'peer', secret: WEBHOOK_SECRET, port: peerPort },
-      ceiling: { ...flowlu, port: await ceiling.run({}) },
+      ours: { ...flowlu, port: service.port, pid: service.pid },
+      peer: { path: '/webhooks', dialect: 'peer', secret: WEBHOOK_SECRET, port: peerPort, pid: peer.pid },
+      ceiling: { ...flowlu, port: await ceiling.run({}), pid: ceiling.pid },
     };
     return await takeTurns(plan, stage, say);
   } finally {
@@ -77,8 +88,8 @@ async function takeTurns(plan: Plan, stage: Stage, say: (line: string) => void):
   const { seconds, warmUpSeconds, lagSeconds } = plan.webhooks;
   const samples = new Map(CASES.map((one): [Case, Samples] => [one, { ours: [], peer: [], single: [] }]));
   const ceilings: number[] = [];
-  const ties: LoadResult[] = [];
-  const lags: LoadResult[] = [];
+  const ties: Turn[] = [];
+  const lags: Turn[] = [];
 
   say('webhooks: warming up');
   const [first] = CASES as [Case];
@@ -106,14 +117,20 @@ async function takeTurns(plan: Plan, stage: Stage, say: (line: string) => void):
   ];
 }
 
-function turn(
-  { load }: Stage,
-  target: Target,
+async function turn(
+  { load, database }: Stage,
+  { pid, ...target }: Target,
   { clients, hotIds }: Case,
   seconds: number,
   special: Partial<Pick<LoadJob, 'versions' | 'rate' | 'watch'>> = {},
-): Promise<LoadResult> {
-  return load.run({ ...target, clients, hotIds, seconds, versions: 'rising', rate: null, watch: null, ...special });
+): Promise<Turn> {
+  const usage = () => Promise.all([processorSeconds(pid), processorSeconds(database.pid)]);
+  const [service, postgres] = await usage();
+  const job = { ...target, clients, hotIds, seconds, versions: 'rising', rate: null, watch: null, ...special } as const;
+  const result = await load.run(job);
+  const [serviceAfter, postgresAfter] = await usage();
+  const perEvent = (used: number) => (used * 1_000_000) / result.events;
+  return { ...result, service_us: perEvent(serviceAfter - service), postgres_us: perEvent(postgresAfter - postgres) };
 }
 
 function measuresOf({ name, overPeer, overSingle }: Case, { ours, peer, single }: Samples): Measure[] {
@@ -133,6 +150,18 @@ function measuresOf({ name, overPeer, overSingle }: Case, { ours, peer, single }
     compared(about('', 'events/s'), rates, { name: 'single commits', values: single }, goal(overSingle)),
     compared(about(', p50', 'ms'), p50(ours), { name: 'peer', values: p50(peer) }, null),
     compared(about(', p99', 'ms'), p99(ours), { name: 'peer', values: p99(peer) }, p99Goal),
+    compared(
+      about(', processor time of the service', 'µs/event'),
+      ours.map(({ service_us }) => service_us),
+      { name: 'peer', values: peer.map(({ service_us }) => service_us) },
+      null,
+    ),
+    compared(
+      about(', processor time of PostgreSQL', 'µs/event'),
+      ours.map(({ postgres_us }) => postgres_us),
+      { name: 'peer', values: peer.map(({ postgres_us }) => postgres_us) },
+      null,
+    ),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** Work in processes of their own: jobs go there and results come back over the channel of `fork`. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 type Reply = { readonly result: unknown } | { readonly failure: string };
@@ -20,6 +21,7 @@ export function answerJobs<Job, Result>(run: (job: Job) => Promise<Result>): voi
 }
 
 export interface Worker<Job, Result> {
+  readonly pid: number | undefined;
   /** Has a job done; the next one may follow only after its result. */
   run(job: Job): Promise<Result>;
   stop(): Promise<void>;
@@ -28,19 +30,17 @@ export interface Worker<Job, Result> {
 /** Longest time for one job. */
 const JOB_MAX_MS = 600_000;
 
-/** In the parent: starts a TypeScript file of this directory as a worker. */
-export function startWorker<Job, Result>(
-  file: string,
-  env: Readonly<Record<string, string>> = {},
-): Worker<Job, Result> {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), [], {
+/** In the parent: starts a TypeScript file as a worker. */
+export function startWorker<Job, Result>(file: URL, env: Readonly<Record<string, string>> = {}): Worker<Job, Result> {
+  const child = fork(fileURLToPath(file), [], {
     execArgv: ['--import', 'tsx'],
     env: { ...process.env, ...env },
   });
   return {
+    pid: child.pid,
     run(job) {
       child.send(job as object);
-      return reply<Result>(child, file);
+      return reply<Result>(child, basename(file.pathname));
     },
     stop: () => stopChild(child),
   };

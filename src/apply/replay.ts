@@ -2,11 +2,12 @@
  * Replay: stored deliveries put through the rule once more, in order of arrival.
  *
  * A delivery that was applied has had its say at its time. Against a row that was learnt no earlier than it arrived,
- * it says nothing new: such a row holds its effect, or something that came after it. Judged as if it were news it
+ * or that says the same, it says nothing new: such a row holds its effect, or something that came after it. Judged as if it were news it
  * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
  */
+import { contains, type Shape } from '../catalog/record.ts';
 import { errorCode, isConnectionError, isRetryable, type Sql, type Transaction } from '../db/connection.ts';
-import { lockRows, type Shelf } from '../db/mirror-rows.ts';
+import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
 import { beginRun, finishRun } from '../db/runs.ts';
 import {
   countDeliveries,
@@ -19,7 +20,7 @@ import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/
 import { settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
 import { applyArrivals, type DeliveryContext, unapplied } from './deliveries.ts';
-import { RaceLostError } from './door.ts';
+import { RaceLostError, shapeOf } from './door.ts';
 import type { Decision } from './observation.ts';
 import { transact } from './transact.ts';
 
@@ -205,16 +206,16 @@ function understand(body: string): Announcement | null {
   }
 }
 
-/** Applied deliveries whose row was learnt no earlier than they arrived. Locks all rows concerned, as the door will. */
+/** Applied deliveries that their row holds already or has left behind. Locks all rows concerned, as the door will. */
 async function findPassedOver(
   tx: Transaction,
   understood: readonly Understood[],
-  { shelfOf }: DeliveryContext,
+  context: DeliveryContext,
 ): Promise<ReadonlySet<string>> {
   const shelves = new Map<string, { readonly shelf: Shelf; readonly own: Understood[] }>();
   for (const one of understood) {
     const { module, model, entityId } = one.announcement;
-    const shelf = shelfOf(module, model);
+    const shelf = context.shelfOf(module, model);
     if (shelf === null || entityId === null) continue;
     const group = shelves.get(shelf.name) ?? { shelf, own: [] };
     shelves.set(shelf.name, group);
@@ -224,12 +225,25 @@ async function findPassedOver(
   const inOrder = [...shelves.values()].sort((a, b) => (a.shelf.name < b.shelf.name ? -1 : 1));
   for (const { shelf, own } of inOrder) {
     const ids = new Set(own.map(({ announcement }) => announcement.entityId as string));
-    const rows = new Map((await lockRows(tx, shelf, [...ids])).map((row) => [row.id, row.observedAt]));
+    const rows = new Map((await lockRows(tx, shelf, [...ids])).map((row) => [row.id, row]));
+    const shape = shapeOf(shelf, context);
+    /** Entities whose row an earlier delivery of the batch may change: it will not be as it was read. */
+    const moving = new Set<string>();
     for (const { delivery, announcement } of own) {
-      const learntAt = rows.get(announcement.entityId as string);
-      const isOver = learntAt !== undefined && learntAt >= delivery.receivedAt;
-      if (delivery.status === 'applied' && isOver) passedOver.add(delivery.id);
+      const id = announcement.entityId as string;
+      const row = rows.get(id);
+      const isHeld =
+        row !== undefined &&
+        (row.observedAt >= delivery.receivedAt || (!moving.has(id) && tellsTheSame(row, announcement, shape)));
+      if (delivery.status === 'applied' && isHeld) passedOver.add(delivery.id);
+      else moving.add(id);
     }
   }
   return passedOver;
+}
+
+/** True when the row says what the delivery says: judged anew it would change nothing, but might raise an old doubt. */
+function tellsTheSame(row: StoredRow, { action, current }: Announcement, shape: Shape): boolean {
+  if (row.deletedAt !== null || action === 'delete') return row.deletedAt !== null && action === 'delete';
+  return current !== null && contains(shape, row.record, current);
 }

@@ -28,8 +28,8 @@ export interface SettleCounts {
 }
 
 const BATCH_SIZE = 20;
-/** Longer than any request with its repetitions takes; a claim of a replica that died comes up again after it. */
-const CLAIM_SECONDS = 600;
+/** A claim of a replica that died comes up again after it; one that merely took longer is asked for twice, which is harmless. */
+const CLAIM_SECONDS = 120;
 const MAX_BACKOFF_SECONDS = 3_600;
 /** A right that is missing does not come back within seconds. */
 const REFUSED_SECONDS = 3_600;

@@ -21,6 +21,9 @@ export interface CommandOptions {
   readonly check?: (context: CommandContext) => unknown;
 }
 
+/** How long the process may take to end by itself once its work is done. */
+const LINGER_MS = 1_000;
+
 /** Runs a command to its exit code; errors become messages. A second signal ends the process at once. */
 export async function runCommand(
   options: CommandOptions,
@@ -44,6 +47,8 @@ export async function runCommand(
     process.exitCode = exitCodeOf(error);
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    // A connection to a database that hangs waits for a farewell that never comes, and would keep the process.
+    setTimeout(() => process.exit(), LINGER_MS).unref();
   }
 }
 

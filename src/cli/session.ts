@@ -52,7 +52,7 @@ export async function openSession(
   });
   const sql = connect(database.url, { applicationName: `flowlu-mirror ${command}`, max: config.database.pool });
   const close = async () => {
-    await sql.end({ timeout: 5 });
+    await sql.end({ timeout: END_MAX_SECONDS });
     await database.close();
   };
   try {
@@ -77,6 +77,9 @@ export async function openSession(
     close,
   };
 }
+
+/** The work has ended by then; only a database that hangs still owes an answer. */
+const END_MAX_SECONDS = 2;
 
 const names = models.map(({ name }) => name);
 
@@ -147,7 +150,7 @@ export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps
  */
 export function chooseModels(session: Session, words: readonly string[]): readonly Model[] {
   if (words.length === 0) return session.models;
-  const patterns = parseModelPatterns(words);
+  const patterns = readPatterns(words);
   const unknown = unknownModels(
     patterns,
     session.models.map(({ name }) => name),
@@ -156,6 +159,14 @@ export function chooseModels(session: Session, words: readonly string[]): readon
     throw new UsageError(`no mirrored model is called ${unknown.join(', ')}; \`flowlu-mirror models\` lists them`);
   }
   return session.models.filter(({ name }) => matchesModel(patterns, name));
+}
+
+function readPatterns(words: readonly string[]) {
+  try {
+    return parseModelPatterns(words);
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
 }
 
 /** The logger of a command: stdout belongs to results, so commands that print some log to stderr. */

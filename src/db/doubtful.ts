@@ -44,9 +44,14 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
     })),
   );
   await tx`
-    delete from sync.doubtful d
-     using jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, observed_at timestamptz)
-     where d.model = n.model and d.entity_id = n.entity_id and d.since < n.observed_at`;
+    with settled as (
+      select d.model, d.entity_id
+        from sync.doubtful d
+        join jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, observed_at timestamptz)
+          on d.model = n.model and d.entity_id = n.entity_id and d.since < n.observed_at
+       order by d.model, d.entity_id
+         for update of d)
+    delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
 }
 
 /** A doubt that this process is to settle. */

@@ -5,7 +5,7 @@
  * again after it has been reopened. So what is asked from then on goes to a new pool; the old one answers what is under
  * way, or rejects it when its time is over.
  */
-import type { Sql } from './connection.ts';
+import type { Sql } from 'postgres';
 
 /** How long statements on the other connections of a replaced pool may go on. */
 const REPLACED_MAX_SECONDS = 5;

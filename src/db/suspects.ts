@@ -49,12 +49,22 @@ export async function countSuspects(sql: Queryable, model: Model): Promise<Suspi
   return { suspects: row?.suspects as number, live: row?.live as number };
 }
 
-/** Turns suspicions into doubts, which are settled by asking the API for each row. */
-export async function doubtSuspects(tx: Transaction, model: string): Promise<void> {
+/**
+ * Turns suspicions into doubts, which are settled by asking the API for each row. Locks the rows themselves first, in
+ * the order in which the door does: who touches the doubts of a row holds the row, so nobody waits in a circle.
+ */
+export async function doubtSuspects(tx: Transaction, model: Model): Promise<void> {
+  await tx.unsafe(
+    `select from flowlu.${identifier(model.table)} t
+      where t.id in (select entity_id from sync.suspects where model = $1)
+      order by t.id
+        for update`,
+    [model.name],
+  );
   await tx`
-    with taken as (delete from sync.suspects where model = ${model} returning entity_id)
+    with taken as (delete from sync.suspects where model = ${model.name} returning entity_id)
     insert into sync.doubtful as d (model, entity_id, reason)
-    select ${model}, entity_id, 'a complete sweep did not list it' from taken order by entity_id
+    select ${model.name}, entity_id, 'a complete sweep did not list it' from taken order by entity_id
         on conflict (model, entity_id) do update
        set reason = excluded.reason, since = clock_timestamp(), attempts = 0, next_attempt_at = clock_timestamp()`;
 }

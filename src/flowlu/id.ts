@@ -3,18 +3,19 @@ import { LosslessNumber } from 'lossless-json';
 import type { JsonObject } from '../json.ts';
 
 const DIGITS = /^\d{1,20}$/;
+const MAX_ID = 2n ** 63n - 1n;
 
-/** The id of a record as digits without leading zeros, or null where it has none that is a whole number. */
+/** The id of a record as digits without leading zeros, or null where it has none that is a whole number of 64 bits. */
 export function idOf(record: JsonObject): string | null {
   const id = record.id;
   if (typeof id !== 'string' && typeof id !== 'number' && !(id instanceof LosslessNumber)) return null;
   const digits = id.toString();
-  return DIGITS.test(digits) ? digits.replace(/^0+(?=\d)/, '') : null;
+  return isId(digits) ? digits.replace(/^0+(?=\d)/, '') : null;
 }
 
 /** True for what may stand as an id in a path. */
 export function isId(text: string): boolean {
-  return DIGITS.test(text);
+  return DIGITS.test(text) && BigInt(text) <= MAX_ID;
 }
 
 /** Negative, zero or positive, as `a` is less than, equal to or greater than `b`. Both as `idOf` writes them. */

@@ -45,7 +45,9 @@ export async function catchUp(deps: ListingDeps, model: Model, signal: AbortSign
   const watermark = await findWatermark(deps.sql, model.name);
   if (watermark === null || watermark.version === null || model.version === null) return null;
   const fence = await databaseClock(deps.sql);
-  const since = watermark.version - OVERLAP;
+  // A watermark within the hour that the portal's zone repeats stands for all of that hour: what changes in its second
+  // course is dated before what changed in its first.
+  const since = deps.door.zone.orderOf(watermark.version) - OVERLAP;
   for (const strategy of strategiesToTry(watermark, fence)) {
     try {
       const read = strategy === 'interval' ? readInterval : readNewest;

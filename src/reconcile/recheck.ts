@@ -46,6 +46,9 @@ interface Confirmed {
   readonly observation: Observation;
 }
 
+/** Rows compared with themselves in one statement. */
+const ROWS_AT_A_TIME = 200;
+
 /** These do not pass while we wait. */
 const REFUSALS: ReadonlySet<string> = new Set(['forbidden', 'unknown_method', 'unknown_module']);
 
@@ -61,12 +64,15 @@ export async function recheck(
   unseen: number,
   options: RecheckOptions,
 ): Promise<Rechecked> {
-  const chosen = candidates.toSorted((a, b) => compareIds(a.id, b.id)).slice(0, options.max);
-  const findings: Finding[] = [];
+  const ordered = candidates.toSorted((a, b) => compareIds(a.id, b.id));
+  const chosen = ordered.filter((candidate) => !isOfColumnsAlone(candidate)).slice(0, options.max);
+  const ofColumns = ordered.filter(isOfColumnsAlone);
+  const wrong = await recheckColumns(deps, context, ofColumns);
+  const findings: Finding[] = [...wrong];
   const extra: Confirmed[] = [];
-  let inFlight = 0;
+  let inFlight = ofColumns.length - wrong.length;
   let unlisted = 0;
-  let repaired = 0;
+  let repaired = options.repair ? await mendColumns(deps, context, wrong) : 0;
   let reason: string | null = null;
   for (let start = 0; start < chosen.length && reason === null; start += READS_AT_A_TIME) {
     options.signal.throwIfAborted();
@@ -82,10 +88,35 @@ export async function recheck(
     if (options.repair) repaired += await mendAll(deps, context, mendable);
   }
   const unchecked = candidates.length + unseen - findings.length - inFlight - unlisted;
-  const guarded = options.repair ? await guard(deps, context, extra.length) : null;
+  // Candidates that found no room may be extra as well.
+  const vanished = extra.length === 0 ? 0 : extra.length + unseen;
+  const guarded = options.repair ? await guard(deps, context, vanished) : null;
   // Only when all are known can it be told whether they are too many to be believed.
   if (options.repair && guarded === null) repaired += await mendAll(deps, context, extra);
   return { findings, inFlight, unlisted, unchecked, reason, repaired, guarded };
+}
+
+/** Rows that contradict themselves: the portal agrees with their records, so the database can tell by itself. */
+async function recheckColumns(
+  deps: ListingDeps,
+  { shelf }: CompareContext,
+  candidates: readonly Candidate[],
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (let start = 0; start < candidates.length; start += ROWS_AT_A_TIME) {
+    const ids = candidates.slice(start, start + ROWS_AT_A_TIME).map(({ id }) => id);
+    const wrong = await wrongColumns(deps, shelf, await readRows(deps.sql, shelf, ids));
+    for (const [id, difference] of wrong) findings.push({ id, ...difference });
+  }
+  return findings.sort((a, b) => compareIds(a.id, b.id));
+}
+
+async function mendColumns({ sql, door }: ListingDeps, { shelf }: CompareContext, wrong: readonly Finding[]) {
+  for (let start = 0; start < wrong.length; start += ROWS_AT_A_TIME) {
+    const ids = wrong.slice(start, start + ROWS_AT_A_TIME).map(({ id }) => id);
+    await transact(sql, (tx) => rederive(tx, shelf, ids, door));
+  }
+  return wrong.length;
 }
 
 /** Mends one after the other; returns how many are as the portal has them now. */
@@ -139,7 +170,9 @@ async function readAgain(
   try {
     return await read(deps, shelf, id, signal);
   } catch (error) {
-    if (!(error instanceof FlowluError) || error.kind !== 'unknown_method' || shelf.model === null) throw error;
+    // "Unknown method" is also seen worded as "access denied".
+    const isUnknown = error instanceof FlowluError && (error.kind === 'unknown_method' || error.code === 30);
+    if (!isUnknown || shelf.model === null) throw error;
   }
   const filters = { id: { type: 'exact_value', value: id } } as const;
   const { items, observedAt } = await deps.client.list(shelf.model, { limit: 1, page: 1, filters }, signal);
@@ -183,7 +216,7 @@ async function mend({ sql, door }: ListingDeps, { shelf }: CompareContext, { fin
   });
 }
 
-function isOfColumnsAlone({ kind, fields, columns }: Finding): boolean {
+function isOfColumnsAlone({ kind, fields, columns }: Difference): boolean {
   return kind === 'differing' && fields.length === 0 && columns.length > 0;
 }
 

@@ -125,7 +125,7 @@ async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedPa
 async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes: number) {
   const suspicion = await countSuspects(deps.sql, model);
   const guarded = guard(suspicion, allowDeletes);
-  if (guarded === null) await transact(deps.sql, (tx) => doubtSuspects(tx, model.name));
+  if (guarded === null) await transact(deps.sql, (tx) => doubtSuspects(tx, model));
   else await clearSuspects(deps.sql, model.name);
   return { suspects: suspicion.suspects, guarded };
 }

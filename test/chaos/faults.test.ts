@@ -15,9 +15,9 @@ import { API_KEY } from './processes.ts';
 import { type Chance, chanceFor, FACTOR } from './random.ts';
 
 const MODELS = ['crm.account', 'crm.lead', 'crm.industry', 'task.tasks'];
-const SIZES = { 'crm.account': 230, 'crm.lead': 100, 'crm.industry': 30, 'task.tasks': 101 };
+const SIZES = { 'crm.account': 150, 'crm.lead': 30, 'crm.industry': 12, 'task.tasks': 55 };
 const ATTEMPTS = 3;
-const MIXES = 25 * FACTOR;
+const MIXES = 12 * FACTOR;
 
 let mirror: Mirror;
 let deps: ListingDeps;
@@ -214,14 +214,15 @@ const odd: readonly Case[] = [
   {
     name: 'the first page for ever, no filters',
     faults: () => ({ repeatFirstPage: true, ignoreFilters: true }),
-    sweep: ['differences'],
+    sweep: ['done', 'differences'],
   },
-  { name: 'a listing cut in half', faults: () => ({ cutListing: true }), sweep: ['done', 'differences'] },
-  { name: 'an empty listing', faults: () => ({ cutListing: { value: 0 } }), sweep: ['done', 'differences'] },
+  { name: 'a listing cut in half', faults: () => ({ cutListing: true }), sweep: ['differences'], claim: 'blind' },
+  { name: 'an empty listing', faults: () => ({ cutListing: { value: 0 } }), sweep: ['differences'], claim: 'blind' },
   {
     name: 'an empty listing that says so',
     faults: () => ({ cutListing: { value: 0 }, wrongTotal: { value: 0 } }),
     sweep: ['differences'],
+    claim: 'blind',
   },
   { name: 'short pages', faults: () => ({ shortPage: { value: 3 } }) },
   {
@@ -272,6 +273,8 @@ describe.each(odd)('$name', ({ faults, claim = 'equal', sweep }) => {
     await endure('settling', faults(), 'blind');
     await mirror.sql`truncate sync.watermarks, sync.listings`;
     await endure('backfill', faults(), claim);
+    // Equal content keeps the spelling that came first, and the comparison looks at spelling.
+    await mirror.sql.unsafe(`truncate ${MODELS.map((name) => `flowlu.${name.replace('.', '_')}`).join(', ')}`);
   });
 });
 

@@ -28,6 +28,8 @@ export interface Being {
 export interface Source {
   readonly beings: Map<string, Being[]>;
   fault: Fault;
+  /** Answers as if no date interval had been asked for. */
+  ignoresIntervals: boolean;
   add(being: Being): void;
   /** A client whose answers are so many phases late, one after the other. */
   client(lateness: readonly number[]): FlowluClient;
@@ -55,6 +57,7 @@ export function createSource(clock: () => Promise<Micros>): Source {
   const source: Source = {
     beings,
     fault: 'none',
+    ignoresIntervals: false,
     add: (being) => beings.get(being.species.name)?.push(being),
     client(lateness) {
       let requests = 0;
@@ -104,7 +107,12 @@ function list(source: Source, model: ListedModel, query: ListQuery, observedAt: 
   const from = query.filters?.id;
   const after = !ignoresFilter && typeof from === 'object' && 'value' in from ? BigInt(from.value) : null;
   const [interval] = Object.entries(query.filters ?? {}).filter(([field]) => field !== 'id');
-  const since = !ignoresFilter && interval && typeof interval[1] === 'object' && 'start_date' in interval[1];
+  const since =
+    !ignoresFilter &&
+    !source.ignoresIntervals &&
+    interval &&
+    typeof interval[1] === 'object' &&
+    'start_date' in interval[1];
   const startDate = since ? String((interval[1] as { start_date?: string }).start_date) : '';
   const rows = listed(source, model.name)
     .filter(({ id }) => !isHidden(fault, id))

@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { DeliveryContext } from '../../src/apply/deliveries.ts';
 import { drainPending } from '../../src/apply/drain.ts';
 import { receive } from '../../src/apply/receive.ts';
+import { replay } from '../../src/apply/replay.ts';
 import { settleDue } from '../../src/apply/settle.ts';
 import { createShapes, type Shapes } from '../../src/apply/shapes.ts';
 import { findModel } from '../../src/catalog/index.ts';
@@ -60,10 +61,11 @@ export const MODELS: readonly Model[] = [...SPECIES.map(({ name }) => name), 'cu
   (name) => findModel(name) ?? [],
 );
 
-export function createReplica(sql: Sql): Replica {
+/** A process of the product that believes the portal to be in `zone`. */
+export function createReplica(sql: Sql, zone: string = ZONE): Replica {
   const shapes = createShapes();
   const context: DeliveryContext = {
-    zone: createZone(ZONE),
+    zone: createZone(zone),
     settleGrace: 60_000_000,
     shapeOf: shapes.of,
     shelfOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
@@ -294,13 +296,19 @@ async function act(world: World, { kind, replica: which, lateness }: Activity): 
       await settleDue({ sql, client, door: context, shelfOf }, 100, never);
       return;
     case 'replay':
-      await sql`update sync.deliveries set status = 'pending' where status = 'applied' and id % 3 = ${which}`;
+      // By the command's own way, and as deliveries that were recorded without being applied.
+      if (which === 0) {
+        await replay({ sql, context, log, holder }, {}, () => {}, never);
+        return;
+      }
+      await sql`update sync.deliveries set status = 'pending' where status = 'applied' and id % 3 = 1`;
       await drainPending({ sql, context, log }, never);
       return;
   }
 }
 
-const shelfOf = (name: string) => ({ name, model: findModel(name) ?? null });
+/** Where a model's rows rest. */
+export const shelfOf = (name: string) => ({ name, model: findModel(name) ?? null });
 
 async function take({ acknowledged }: World, { sql, context }: Replica, batch: readonly Parcel[]): Promise<void> {
   const accepted = batch.map(({ body }) => ({ body, announcement: readAnnouncement(body) }));

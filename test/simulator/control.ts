@@ -62,6 +62,17 @@ function applyFaults(faults: Faults, body: Body): void {
   }
 }
 
+/** Resolves when more can be written, or nobody reads any more. */
+function drained(res: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      res.off('drain', go).off('close', go);
+      resolve();
+    };
+    res.once('drain', go).once('close', go);
+  });
+}
+
 /** Streams lines, waiting whenever the client reads slower than the portal produces. */
 async function sendLines(res: ServerResponse, lines: Iterable<string>): Promise<void> {
   res.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8' });
@@ -69,8 +80,7 @@ async function sendLines(res: ServerResponse, lines: Iterable<string>): Promise<
   for (const line of lines) {
     chunk += `${line}\n`;
     if (chunk.length < 65_536) continue;
-    if (!res.write(chunk))
-      await Promise.race([new Promise((go) => res.once('drain', go)), new Promise((go) => res.once('close', go))]);
+    if (!res.write(chunk)) await drained(res);
     if (res.destroyed) return;
     chunk = '';
   }

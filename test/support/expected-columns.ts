@@ -17,14 +17,14 @@ export function expectedColumn(
   record: SimRecord,
   zone: string,
 ): string | null {
-  const key =
-    Object.keys(record).find((name) => name === column) ??
-    Object.keys(record).find((name) => name.toLowerCase() === column);
+  const names = Object.keys(record);
+  const key = names.includes(column) ? column : names.find((name) => name.toLowerCase() === column);
   const value = key === undefined ? null : (record[key] as Value);
   if (value === null) return null;
   if (type === 'text') return textOf(value);
   const word = value instanceof ExactNumber ? value.text : String(value).trim();
-  if (word === '') return null;
+  // What has another form has no place in the column; the record keeps it.
+  if (word === '' || !(FORMS[type] as RegExp).test(word)) return null;
   switch (type) {
     case 'bigint':
     case 'integer':
@@ -32,17 +32,29 @@ export function expectedColumn(
     case 'numeric':
       return decimal(word);
     case 'boolean':
-      // What is neither yes nor no has no place in the column; the record keeps it.
-      return ['1', 'true'].includes(word) ? 'true' : ['0', 'false'].includes(word) ? 'false' : null;
+      return ANSWERS[word] ?? null;
     case 'date':
       return isEmptyDate(word) ? null : word.slice(0, 10);
     case 'timestamp with time zone':
-      if (isEmptyDate(word)) return null;
-      return /^\d+$/.test(word) ? new Date(Number(word) * 1_000).toISOString() : instantOf(word, zone).toISOString();
+      return isEmptyDate(word) ? null : momentOf(word, zone).toISOString();
     default:
       throw new Error(`no expectation for a column of type ${type}`);
   }
 }
+
+const FORMS: Readonly<Record<string, RegExp>> = {
+  bigint: /^-?\d+$/,
+  integer: /^-?\d+$/,
+  numeric: /^-?\d+(\.\d+)?$/,
+  boolean: /^/,
+  date: /^(0|\d{4}-\d\d-\d\d.*)$/,
+  'timestamp with time zone': /^(\d+|\d{4}-\d\d-\d\d.*)$/,
+};
+
+const ANSWERS: Readonly<Record<string, string>> = { '1': 'true', true: 'true', '0': 'false', false: 'false' };
+
+const momentOf = (word: string, zone: string) =>
+  /^\d+$/.test(word) ? new Date(Number(word) * 1_000) : instantOf(word, zone);
 
 /** What the driver read, in the form of `expectedColumn`. */
 export function canonical(type: string, value: unknown): string | null {
@@ -57,9 +69,17 @@ function textOf(value: Value): string {
   return text.replaceAll('\u0000', '\uFFFD').toWellFormed();
 }
 
+/** Where the facts' guess at a kind is not the last word: codes that are named like links, and files named like texts. */
+const LINKS: Readonly<Record<string, boolean>> = {
+  'agile.projects_users.role_id': false,
+  'fin.estimate.status_id': false,
+  'fin.organization.invoice_logo': true,
+  'fin.organization.invoice_print_sign': true,
+};
+
 function isLink(model: string, column: string): boolean {
   const kind = factsOf(model)?.fields.find(([name]) => name.toLowerCase() === column)?.[2];
-  return kind === 'ref';
+  return LINKS[`${model}.${column}`] ?? kind === 'ref';
 }
 
 const isEmptyDate = (word: string) => word === '0' || word.startsWith('0000-00-00');
@@ -72,22 +92,30 @@ function decimal(word: string): string {
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();
+const offsets = new Map<string, number>();
+/** No zone's clock switches within half an hour of UTC that begins at a full or half hour. */
+const STEADY_MS = 1_800_000;
 
 /** The wall clock of a zone at an instant, read as if it were UTC. */
 function wallAt(ms: number, zone: string): number {
-  let format = formats.get(zone);
-  if (format === undefined) {
-    format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' });
-    formats.set(zone, format);
-  }
+  const key = `${zone} ${Math.floor(ms / STEADY_MS)}`;
+  const offset = offsets.get(key) ?? wallOf(ms, zone) - ms;
+  offsets.set(key, offset);
+  return ms + offset;
+}
+
+function wallOf(ms: number, zone: string): number {
+  const format =
+    formats.get(zone) ?? new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' });
+  formats.set(zone, format);
   return Date.parse(`${format.format(ms).replace(' ', 'T')}Z`);
 }
 
 /** The first instant at which clocks of the zone show a wall time; a time that they skip is read with the offset before. */
 function instantOf(wall: string, zone: string): Date {
   const wallMs = Date.parse(`${wall.slice(0, 10)}T${wall.length > 10 ? wall.slice(11) : '00:00:00'}Z`);
-  const offsets = [-86_400_000, 86_400_000].map((shift) => wallAt(wallMs + shift, zone) - (wallMs + shift));
-  const candidates = offsets.map((offset) => wallMs - offset);
+  const around = [-86_400_000, 86_400_000].map((shift) => wallAt(wallMs + shift, zone) - (wallMs + shift));
+  const candidates = around.map((offset) => wallMs - offset);
   const shown = candidates.filter((at) => wallAt(at, zone) === wallMs);
   return new Date(shown.length > 0 ? Math.min(...shown) : (candidates[0] as number));
 }

@@ -47,11 +47,9 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
 
   if (!signal.aborted) await once(signal, 'abort');
   log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');
+  const graceEnds = sleep(config.http.shutdownGraceMs, undefined, { ref: false });
   await listener.stop(config.http.shutdownGraceMs);
-  await Promise.race([
-    Promise.all([app.idle(), ...background.all.map(({ ended }) => ended)]),
-    sleep(config.http.shutdownGraceMs, undefined, { ref: false }),
-  ]);
+  await Promise.race([Promise.all([app.idle(), ...background.all.map(({ ended }) => ended)]), graceEnds]);
   log.info('stopped');
   return EXIT.done;
 }

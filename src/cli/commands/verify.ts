@@ -1,6 +1,6 @@
 /** `verify`: compares both sides field by field; `--repair` mends what differs. */
 import { Command, InvalidArgumentError } from 'commander';
-import type { Finding } from '../../reconcile/findings.ts';
+import { FINDING_KINDS, type Finding } from '../../reconcile/findings.ts';
 import { type ModelVerification, type Verification, verify } from '../../reconcile/verify.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
@@ -91,7 +91,7 @@ function isRemarkable(row: ModelVerification): boolean {
 }
 
 function printRemarks(row: ModelVerification): void {
-  for (const kind of ['missing', 'extra', 'stale', 'differing'] as const) {
+  for (const kind of FINDING_KINDS) {
     const found = row.findings.filter((finding) => finding.kind === kind);
     if (found.length === 0) continue;
     const more = found.length > SHOWN ? ` and ${formatCount(found.length - SHOWN)} more` : '';
@@ -105,7 +105,10 @@ function printRemarks(row: ModelVerification): void {
 }
 
 function describe({ id, fields, columns }: Finding): string {
-  const names = [...fields, ...columns.map((column) => `column ${column}`)];
-  const more = names.length > SHOWN ? ', …' : '';
-  return names.length === 0 ? id : `${id} (${names.slice(0, SHOWN).join(', ')}${more})`;
+  const some = (names: readonly string[]) => `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? ', …' : ''}`;
+  const parts = [
+    ...(fields.length > 0 ? [some(fields)] : []),
+    ...(columns.length > 0 ? [`columns unlike the record: ${some(columns)}`] : []),
+  ];
+  return parts.length === 0 ? id : `${id} (${parts.join('; ')})`;
 }

@@ -1,0 +1,300 @@
+/**
+ * Do the tests notice when the rule is broken? Breaks it on purpose, one way at a time, in a temporary copy of the
+ * checkout, and runs the tests that should fail for it. Run with `npx tsx scripts/mutation-check.ts [word…]`; words
+ * choose mutants by name. Ends with 1 when one survives.
+ */
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly from: string;
+  readonly to: string;
+  /** The tests that watch this part; the first that fails has killed it. */
+  readonly tests: readonly string[];
+}
+
+const RULE = ['test/apply/decide.test.ts', 'test/apply/tie.test.ts', 'test/apply/order.property.test.ts'];
+const DATABASE = ['test/apply/door.test.ts', 'test/apply/settle.test.ts'];
+const SCENES = ['test/convergence/sweep.test.ts', 'test/convergence/daylight-saving.test.ts'];
+const CONVERGENCE = 'test/convergence/convergence.property.test.ts';
+
+/** Copied into the temporary checkout. */
+const COPIED = ['src', 'test', 'drizzle', 'docs', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
+/** Histories are enough for a mutant that deserves to be found, and shrinking would only cost time. */
+const ENVIRONMENT = {
+  FLOWLU_MIRROR_TEST_RUNS: '1200',
+  FLOWLU_MIRROR_TEST_SEED: '20260610',
+  FLOWLU_MIRROR_TEST_SHRINK: 'no',
+};
+const RUN_MAX_MS = 600_000;
+const ROOT = new URL('..', import.meta.url).pathname;
+
+const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a version as old as the tombstone resurrects (< for <=)',
+    file: 'src/apply/decide.ts',
+    from: "if (order <= 0) return keep('stale');",
+    to: "if (order < 0) return keep('stale');",
+    tests: [...RULE, CONVERGENCE],
+  },
+  {
+    name: 'webhooks ignore tombstones',
+    file: 'src/apply/decide.ts',
+    from: '  if (row.deletedAt !== null) {\n    if (order === null)',
+    to: '  if (row.deletedAt === Number.NaN) {\n    if (order === null)',
+    tests: [...RULE, CONVERGENCE],
+  },
+  {
+    name: 'older versions are applied',
+    file: 'src/apply/decide.ts',
+    from: "if (order !== null && order < 0) return keep('stale');",
+    to: '',
+    tests: [...RULE, CONVERGENCE],
+  },
+  {
+    name: 'a deletion buries a row that is newer',
+    file: 'src/apply/decide.ts',
+    from: "if (order !== null && order > 0) return keep('kept', 'announced as deleted, but the row is newer');",
+    to: '',
+    tests: RULE,
+  },
+  {
+    name: 'no fence: every reading counts as begun after the row was learnt',
+    file: 'src/apply/decide.ts',
+    from: 'const readAfter = seen.observedAt > row.observedAt;',
+    to: 'const readAfter = seen.observedAt > 0;',
+    tests: [...RULE, ...DATABASE, CONVERGENCE],
+  },
+  {
+    name: 'an absence that was read too early buries',
+    file: 'src/apply/decide.ts',
+    from: "if (seen.observedAt <= row.observedAt) return keep('ignored');",
+    to: '',
+    tests: [...RULE, ...DATABASE],
+  },
+  {
+    name: 'the settle grace is ignored',
+    file: 'src/apply/decide.ts',
+    from: 'if (seen.settling && seen.observedAt >= row.observedAt + around.settleGrace)',
+    to: 'if (seen.settling)',
+    tests: [...RULE, ...DATABASE, CONVERGENCE],
+  },
+  {
+    name: 'a webhook replaces the record: keys that it leaves out are lost',
+    file: 'src/apply/verdict.ts',
+    from: 'record: row === null ? seen.record : mergeRecords(shape, row.record, seen.record),',
+    to: 'record: seen.record,',
+    tests: [...RULE, ...DATABASE, CONVERGENCE],
+  },
+  {
+    name: 'ties are applied without a look at the state before',
+    file: 'src/apply/tie.ts',
+    from: 'if (seen.previous !== null && contains(shape, row.record, seen.previous)) {',
+    to: 'if (seen.observedAt > 0) {',
+    tests: [...RULE, CONVERGENCE],
+  },
+  {
+    name: 'states that come back within a version raise no doubt',
+    file: 'src/apply/tie.ts',
+    from: 'const revisited = returnsToAState(moves, seenBefore) ? REVISITED : null;',
+    to: 'const revisited = returnsToAState([], false) ? REVISITED : null;',
+    tests: [...RULE, CONVERGENCE],
+  },
+  {
+    name: 'ties know nothing of earlier deliveries',
+    file: 'src/apply/door.ts',
+    from: 'kin.get(entity.id) ?? []',
+    to: '[]',
+    tests: [...DATABASE, CONVERGENCE],
+  },
+  {
+    name: 'a version far in the future is believed',
+    file: 'src/catalog/version.ts',
+    from: 'return version !== null && version.at > observedAt + MAX_LEAD ? null : version;',
+    to: 'return version !== null && version.at > observedAt + MAX_LEAD * 1e6 ? null : version;',
+    tests: [...RULE, ...DATABASE],
+  },
+  {
+    name: 'versions of the repeated hour are ordered',
+    file: 'src/catalog/version.ts',
+    from: 'a.order - b.order',
+    to: 'a.at - b.at',
+    tests: [...RULE, ...SCENES, CONVERGENCE],
+  },
+  {
+    name: 'the hash leaves a field out',
+    file: 'src/catalog/record.ts',
+    from: 'sortedKeys(Object.keys(fields))',
+    to: "sortedKeys(Object.keys(fields).filter((key) => key !== 'name'))",
+    tests: [...RULE, ...DATABASE, CONVERGENCE],
+  },
+  {
+    name: 'rows are not locked',
+    file: 'src/db/mirror-rows.ts',
+    from: '       order by t.id\n         for update`',
+    to: '       order by t.id`',
+    tests: [...DATABASE, CONVERGENCE],
+  },
+  {
+    name: 'a lost race over a new row is not noticed',
+    file: 'src/apply/door.ts',
+    from: 'if (inserted < inserts.length) throw',
+    to: 'if (inserted < 0) throw',
+    tests: [...DATABASE, CONVERGENCE],
+  },
+  {
+    name: 'a reading clears doubts that were raised after it began',
+    file: 'src/db/doubtful.ts',
+    from: ' and d.since < n.observed_at`',
+    to: '`',
+    tests: [...DATABASE, CONVERGENCE],
+  },
+  {
+    name: 'any refusal of a single read counts as absence',
+    file: 'src/apply/settle.ts',
+    from: 'if (error instanceof NotFoundError) return',
+    to: "if (error instanceof FlowluError) return { says: 'absent', observedAt: Date.parse('2100-01-01') * 1_000 };\n    if (error instanceof NotFoundError) return",
+    tests: [...DATABASE, ...SCENES, CONVERGENCE],
+  },
+  {
+    name: 'what a list lacks is believed to be gone',
+    file: 'src/db/suspects.ts',
+    from: 'with taken as (delete from sync.suspects',
+    to: `with gone as (update flowlu.crm_account set _deleted_at = clock_timestamp()
+                   where id in (select entity_id from sync.suspects)),
+         taken as (delete from sync.suspects`,
+    tests: [...SCENES, CONVERGENCE],
+  },
+  {
+    name: 'the shrink guard lets everything pass',
+    file: 'src/reconcile/sweep.ts',
+    from: 'suspects <= live * SHRINK_GUARD.share',
+    to: 'suspects <= live',
+    tests: SCENES,
+  },
+  {
+    name: 'rows that were learnt of meanwhile are suspected',
+    file: 'src/db/suspects.ts',
+    from: 'where t._deleted_at is null and t._observed_at < $2::timestamptz',
+    to: 'where t._deleted_at is null and $2::timestamptz is not null',
+    tests: SCENES,
+  },
+  {
+    name: 'suspects are doubted without their rows being locked',
+    file: 'src/db/suspects.ts',
+    from: '      order by t.id\n        for update`',
+    to: '      order by t.id`',
+    tests: SCENES,
+  },
+  {
+    name: 'rows that agree are locked all the same',
+    file: 'src/reconcile/page.ts',
+    from: 'return held === null || !contains(shape, held, record) ||',
+    to: 'return held === null || held !== undefined ||',
+    tests: [...SCENES, CONVERGENCE],
+  },
+  {
+    name: 'incremental catch-up trusts versions of the repeated hour',
+    file: 'src/reconcile/incremental.ts',
+    from: 'deps.door.zone.orderOf(watermark.version) - OVERLAP',
+    to: 'watermark.version - OVERLAP',
+    tests: SCENES,
+  },
+];
+
+interface Finding {
+  readonly mutant: string;
+  /** `file: test`, or null when it survived. */
+  readonly killedBy: string | null;
+}
+
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort());
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(words: readonly string[]): Promise<number> {
+  const chosen = MUTANTS.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  const copy = await mkdtemp(join(tmpdir(), 'flowlu-mirror-mutants-'));
+  try {
+    for (const path of COPIED) await cp(join(ROOT, path), join(copy, path), { recursive: true });
+    await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+    const unharmed = await firstFailure(copy, [...new Set(chosen.flatMap(({ tests }) => tests))]);
+    if (unharmed !== null) {
+      console.error(`the tests fail without any mutant: ${unharmed}`);
+      return 2;
+    }
+    const findings: Finding[] = [];
+    for (const mutant of chosen) {
+      stop.signal.throwIfAborted();
+      const finding = { mutant: mutant.name, killedBy: await tryMutant(copy, mutant) };
+      findings.push(finding);
+      console.log(`${finding.killedBy === null ? 'SURVIVED' : 'killed  '}  ${finding.mutant}`);
+    }
+    print(findings);
+    return findings.some(({ killedBy }) => killedBy === null) ? 1 : 0;
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
+}
+
+async function tryMutant(copy: string, { file, from, to, tests }: Mutant): Promise<string | null> {
+  const path = join(copy, file);
+  const text = await readFile(path, 'utf8');
+  if (text.split(from).length !== 2) throw new Error(`${file} no longer has this exactly once: ${from}`);
+  await writeFile(
+    path,
+    text.replace(from, () => to),
+  );
+  try {
+    // File by file, the quick ones first: most mutants do not live long.
+    for (const test of tests) {
+      const failure = await firstFailure(copy, [test]);
+      if (failure !== null) return failure;
+    }
+    return null;
+  } finally {
+    await writeFile(path, text);
+  }
+}
+
+/** The first test that fails, as `file: test`; null when all pass. */
+async function firstFailure(copy: string, tests: readonly string[]): Promise<string | null> {
+  const report = join(copy, 'report.json');
+  await rm(report, { force: true });
+  const args = ['vitest', 'run', '--bail', '1', '--reporter', 'json', '--outputFile', report, ...tests];
+  const child = spawn('npx', args, {
+    cwd: copy,
+    env: { ...process.env, ...ENVIRONMENT },
+    stdio: 'ignore',
+    signal: stop.signal,
+    timeout: RUN_MAX_MS,
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', resolve);
+  });
+  if (code === 0) return null;
+  const results = JSON.parse(await readFile(report, 'utf8').catch(() => '{"testResults":[]}')) as {
+    readonly testResults: readonly {
+      readonly name: string;
+      readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    }[];
+  };
+  for (const { name, assertionResults } of results.testResults) {
+    const failed = assertionResults.find(({ status }) => status === 'failed');
+    if (failed !== undefined) return `${name.slice(name.indexOf('test/'))}: ${failed.fullName}`;
+  }
+  return `${tests.join(', ')}: ended with ${code}`;
+}
+
+function print(findings: readonly Finding[]): void {
+  console.log('\n| mutant | killed by |\n|---|---|');
+  for (const { mutant, killedBy } of findings) console.log(`| ${mutant} | ${killedBy ?? '**survived**'} |`);
+  const survivors = findings.filter(({ killedBy }) => killedBy === null).length;
+  console.log(`\n${findings.length} mutants, ${survivors} survived.`);
+}

@@ -1,0 +1,196 @@
+/** The database killed, cut off or hanging under load: honest answers in time, and recovery without a hand. */
+
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { connect, type Sql } from '../../src/db/connection.ts';
+import { type Simulator, startSimulator } from '../simulator/index.ts';
+import { compareWithSource } from '../support/compare.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { type Answer, eventually, ledgerProblems, post, startLoad } from './load.ts';
+import { API_KEY, ensureBuilt, expectNoSecrets, type Service, type Settings, startServe } from './processes.ts';
+import { type Chance, chanceFor } from './random.ts';
+import { type OwnServer, startOwnServer } from './server.ts';
+
+const MODELS = ['crm.account', 'crm.lead', 'task.tasks'];
+/** The service promises 8 s; the rest is the machine's. */
+const ANSWER_MAX_MS = 11_000;
+const RECOVERY_MAX_MS = 30_000;
+const MEMORY_MAX_MB = 600;
+const GRACE_MS = 2_000;
+
+let server: OwnServer;
+let source: Simulator;
+let proxy: TcpProxy;
+let sql: Sql;
+let service: Service;
+let chance: Chance;
+let settings: Settings;
+
+beforeAll(async () => {
+  chance = chanceFor('outage');
+  const [own, sim] = await Promise.all([
+    startOwnServer(),
+    startSimulator({
+      seed: chance.seed,
+      apiKey: API_KEY,
+      rowsPerModel: { 'crm.account': 150, 'crm.lead': 80, 'task.tasks': 80 },
+    }),
+    ensureBuilt(),
+  ]);
+  server = own;
+  source = sim;
+  proxy = await startTcpProxy(server.url);
+  sql = connect(server.url, { applicationName: 'flowlu-mirror test', max: 2 });
+  settings = {
+    DATABASE_URL: proxy.url(server.url),
+    FLOWLU_BASE_URL: source.baseUrl,
+    FLOWLU_API_KEY: API_KEY,
+    FLOWLU_MODELS: MODELS.join(','),
+    FLOWLU_REQUESTS_PER_SECOND: '0',
+    RECONCILE_INTERVAL: '500ms',
+    SWEEP_INTERVAL: '2s',
+    SETTLE_GRACE: '100ms',
+    SHUTDOWN_GRACE: `${GRACE_MS}ms`,
+  };
+  service = await startServe(settings);
+}, 180_000);
+
+afterAll(async () => {
+  await service?.kill();
+  await sql?.end();
+  await proxy?.close();
+  await source?.close();
+  await server?.close();
+}, 60_000);
+
+afterEach(() => proxy.heal());
+
+const nextBody = () => source.webhooks.body(source.portal.randomChange(chance.next, MODELS));
+const readyz = () =>
+  fetch(`${service.url}/readyz`).then(
+    ({ status }) => status,
+    () => 0,
+  );
+const memory_mb = () =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${service.pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;
+
+/** Sends under load while `outage` happens; then everything must come right by itself. */
+async function endure(outage: () => Promise<void>): Promise<readonly Answer[]> {
+  const load = startLoad({ target: () => service.url, next: nextBody, connections: 12, pauseMs: 5 });
+  await sleep(300);
+  await outage();
+  const duringOutage = load.answers.length;
+  await eventually(readyz, (status) => status === 200, RECOVERY_MAX_MS);
+  await eventually(
+    async () => load.answers.slice(duringOutage).filter(({ status }) => status === 200).length,
+    (count) => count > 20,
+    RECOVERY_MAX_MS,
+  );
+  await load.stop();
+  expect(service.isAlive()).toBe(true);
+  const refused = load.answers.filter(({ status }) => status !== 200);
+  expect(refused.filter(({ status, retryAfter }) => status !== 503 || !((retryAfter ?? 0) > 0))).toEqual([]);
+  expect(Math.max(...load.answers.map(({ took_ms }) => took_ms))).toBeLessThan(ANSWER_MAX_MS);
+  await eventually(
+    () => ledgerProblems(sql, load.acknowledged),
+    (problems) => problems.length === 0,
+    RECOVERY_MAX_MS,
+  );
+  return load.answers;
+}
+
+/** Catching up, sweeping and settling go on by themselves: a change and a deletion without webhooks arrive. */
+async function expectConvergence(): Promise<void> {
+  for (let n = 0; n < 10; n += 1) source.portal.randomChange(chance.next, MODELS);
+  await eventually(
+    async () => (await compareWithSource(server.url, source.portal, MODELS)).differences,
+    (differences) => differences.length === 0,
+    RECOVERY_MAX_MS * 2,
+  );
+}
+
+describe('a database that is killed', () => {
+  it('twice under load, makes serve answer 503 with Retry-After, lose nothing and recover with all its loops', async () => {
+    for (let kill = 0; kill < 2; kill += 1) {
+      await endure(async () => {
+        await server.crash();
+        expect(await readyz()).toBe(503);
+        await sleep(700);
+        await server.start();
+      });
+    }
+    await expectConvergence();
+  }, 180_000);
+
+  it('and whose connections are cut again and again, makes no answer a lie', async () => {
+    await endure(async () => {
+      for (let cut = 0; cut < 8; cut += 1) {
+        proxy.cut();
+        await sleep(chance.between(0, 60));
+        proxy.heal();
+        await sleep(chance.between(30, 200));
+      }
+    });
+    await expectConvergence();
+  }, 120_000);
+});
+
+describe('a database that hangs', () => {
+  it('makes serve say so in time and within bounded memory, and go on when it answers again', async () => {
+    const answers = await endure(async () => {
+      proxy.stall();
+      // More than may wait.
+      const padding = 'x'.repeat(8_000);
+      const flood = Array.from({ length: 1_200 }, (_, n) =>
+        post(
+          service.url,
+          JSON.stringify({
+            meta: { module: 'crm', model: 'account', action: 'noted' },
+            current: { id: 9_000_000 + n, padding },
+          }),
+        ),
+      );
+      expect(await readyz()).toBe(503);
+      const flooded = await Promise.all(flood);
+      expect(flooded.filter(({ status }) => status === 200)).toEqual([]);
+      expect(Math.max(...flooded.map(({ took_ms }) => took_ms))).toBeLessThan(ANSWER_MAX_MS + 4_000);
+      expect(memory_mb()).toBeLessThan(MEMORY_MAX_MB);
+      proxy.heal();
+    });
+    expect(answers.some(({ status }) => status === 503)).toBe(true);
+  }, 120_000);
+
+  it('does not keep a stopping serve beyond its grace', async () => {
+    proxy.stall();
+    const waiting = post(service.url, nextBody());
+    await sleep(200);
+    const { took_ms } = await service.stop();
+    expect(took_ms).toBeLessThan(GRACE_MS + 7_000);
+    expect((await waiting).status).not.toBe(200);
+    proxy.heal();
+    service = await startServe(settings);
+  }, 60_000);
+});
+
+describe('SIGTERM', () => {
+  it('under load drains within the grace: every delivery that got 200 is kept, exit code 0', async () => {
+    let open = true;
+    const load = startLoad({ target: () => (open ? service.url : null), next: nextBody, connections: 12 });
+    await sleep(800);
+    const { code, took_ms } = await service.stop();
+    open = false;
+    await load.stop();
+    expect(code).toBe(0);
+    expect(took_ms).toBeLessThan(GRACE_MS + 2_000);
+    service = await startServe(settings);
+    await eventually(
+      () => ledgerProblems(sql, load.acknowledged),
+      (problems) => problems.length === 0,
+      10_000,
+    );
+    await expectConvergence();
+    expectNoSecrets();
+    expect(source.requests.violations()).toEqual([]);
+  }, 120_000);
+});

@@ -1,0 +1,117 @@
+/** A small stage for single scenes: one model of a portal in memory, one replica, and a clock that the test sets. */
+import { receive } from '../../src/apply/receive.ts';
+import { type SettleCounts, settleDue } from '../../src/apply/settle.ts';
+import { findModel } from '../../src/catalog/index.ts';
+import type { Model } from '../../src/catalog/types.ts';
+import { databaseClock } from '../../src/db/clock.ts';
+import { connect } from '../../src/db/connection.ts';
+import type { FlowluClient } from '../../src/flowlu/client.ts';
+import { readAnnouncement } from '../../src/intake/delivery.ts';
+import { createLogger } from '../../src/log.ts';
+import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
+import type { Round } from '../../src/reconcile/round.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { never, quietObserver } from '../support/mirror.ts';
+import { clear, installWatch } from './checks.ts';
+import { type Being, createSource, type Source } from './source.ts';
+import { SPECIES, type Species, type State, spell } from './species.ts';
+import { installVirtualClock, type VirtualClock } from './virtual-clock.ts';
+import { createReplica, type Replica, shelfOf, wallOf } from './world.ts';
+
+interface SweepScene {
+  readonly by?: Replica;
+  readonly allowDeletes?: number;
+  /** Told when a page's answer is on its way. */
+  readonly onPage?: () => Promise<void>;
+}
+
+export interface Stage {
+  readonly database: TestDatabase;
+  readonly clock: VirtualClock;
+  readonly replica: Replica;
+  readonly species: Species;
+  readonly model: Model;
+  /** The portal; a new one after each `empty`. */
+  source(): Source;
+  empty(): Promise<void>;
+  /** Sets everybody's clock. */
+  at(instant: string): Promise<void>;
+  bear(id: number): Being;
+  /** Changes a record; returns the webhook's body. */
+  rename(being: Being, name: string): string;
+  /** Deletes a record, and no webhook tells. */
+  bury(being: Being): void;
+  deliver(...bodies: readonly string[]): Promise<void>;
+  sweep(options?: SweepScene): Promise<Round>;
+  catchUp(): Promise<Round>;
+  settle(): Promise<SettleCounts>;
+  close(): Promise<void>;
+}
+
+const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
+
+/** Opens a stage for one of the species' models. */
+export async function openStage(name: string): Promise<Stage> {
+  const species = SPECIES.find((one) => one.name === name);
+  const model = findModel(name);
+  if (species === undefined || model === undefined) throw new Error(`no species or no model ${name}`);
+  const database = await createTestDatabase();
+  const clock = await installVirtualClock(database.sql, database.name);
+  await installWatch(database.sql);
+  const replica = createReplica(connect(database.url, { applicationName: 'flowlu-mirror test replica', max: 4 }));
+  const { sql, context } = replica;
+  const open = () => createSource(() => databaseClock(sql));
+  let source = open();
+  const now = () => wallOf(clock.seconds() * 1_000);
+  const deps = (by: Replica = replica) => ({ sql: by.sql, client: source.client([0]), door: by.context });
+  const round = { models: [model], concurrency: 1, holder: 'test', observer: quietObserver, signal: never };
+  return {
+    database,
+    clock,
+    replica,
+    species,
+    model,
+    source: () => source,
+    async empty() {
+      await clear(database.sql);
+      source = open();
+    },
+    at: (instant) => clock.reset(Date.parse(instant) / 1_000),
+    bear(id) {
+      const none = { flag: true, link: null, amount: null, custom: '', mergedTo: null };
+      const state: State = { ...none, name: 'A', changed: now() };
+      const being: Being = { species, id, state, alive: true, merged: false, deletedAtSeconds: null };
+      source.add(being);
+      return being;
+    },
+    rename(being, to) {
+      const previous = being.state;
+      being.state = { ...previous, name: to, changed: now() };
+      const meta = { module: model.module, model: model.model, action: 'update' };
+      const [current, before] = [being.state, previous].map((state) => spell(species, being.id, state, 'webhook'));
+      return JSON.stringify({ meta, current, previous: before });
+    },
+    bury(being) {
+      being.alive = false;
+      being.deletedAtSeconds = clock.seconds();
+    },
+    async deliver(...bodies) {
+      for (const body of bodies) await receive([{ body, announcement: readAnnouncement(body) }], { sql, context, log });
+    },
+    sweep({ by, allowDeletes = 0, onPage } = {}) {
+      const { client, ...rest } = deps(by);
+      const list: FlowluClient['list'] = async (...query) => {
+        const answer = await client.list(...query);
+        await onPage?.();
+        return answer;
+      };
+      return sweepAll({ ...rest, client: { ...client, list } }, { ...round, allowDeletes });
+    },
+    catchUp: () => catchUpAll(deps(), { ...round, rereadShare: 1, retryRefusedAfter_s: 0 }),
+    settle: () => settleDue({ ...deps(), shelfOf }, 1_000, never),
+    async close() {
+      await sql.end({ timeout: 5 });
+      await database.close();
+    },
+  };
+}

@@ -1,0 +1,166 @@
+/** Single scenes of sweeps: what they may suspect, what buries a row, and what they leave untouched. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { transaction } from '../../src/db/connection.ts';
+import { clearDoubts, raiseDoubts } from '../../src/db/doubtful.ts';
+import { lockRows } from '../../src/db/mirror-rows.ts';
+import { doubtSuspects } from '../../src/db/suspects.ts';
+import { CUSTOM_FIELDS } from './species.ts';
+import { openStage, type Stage } from './stage.ts';
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await openStage('crm.account');
+});
+beforeEach(async () => {
+  await stage.empty();
+  await stage.replica.shapes.refresh(stage.replica.sql);
+  await stage.at('2026-06-10T09:00:00Z');
+});
+afterAll(() => stage.close());
+
+const bearMany = (count: number) => Array.from({ length: count }, (_, index) => stage.bear(index + 1));
+
+async function counts(): Promise<{ live: number; deleted: number; doubtful: number }> {
+  const [row] = await stage.database.sql`
+    select count(*) filter (where _deleted_at is null)::int as live,
+           count(*) filter (where _deleted_at is not null)::int as deleted,
+           (select count(*)::int from sync.doubtful) as doubtful
+      from flowlu.crm_account`;
+  return row as unknown as { live: number; deleted: number; doubtful: number };
+}
+
+const places = () =>
+  stage.database.sql`select id::text, ctid::text, xmin::text, xmax::text from flowlu.crm_account order by 1`;
+
+describe('rows that a complete sweep does not come across', () => {
+  it('are asked for one by one, and buried only where the portal says that they are gone', async () => {
+    const beings = bearMany(12);
+    await stage.sweep();
+    for (const being of beings.slice(0, 3)) stage.bury(being);
+    await stage.clock.advance(5);
+    // Rows 3, 6, 9 and 12 are hidden from lists; of these, 3 is really gone.
+    stage.source().fault = 'hidden';
+    const { models } = await stage.sweep();
+    expect(models[0]).toMatchObject({ outcome: 'complete', suspects: 6, guarded: null });
+    expect(await counts()).toEqual({ live: 12, deleted: 0, doubtful: 6 });
+    expect(await stage.settle()).toEqual({ settled: 6, open: 0 });
+    expect(await counts()).toEqual({ live: 9, deleted: 3, doubtful: 0 });
+  });
+
+  it('stay live and doubtful while the portal refuses to tell', async () => {
+    bearMany(6);
+    await stage.sweep();
+    await stage.clock.advance(5);
+    stage.source().fault = 'hidden and denied';
+    await stage.sweep();
+    expect(await stage.settle()).toEqual({ settled: 0, open: 2 });
+    expect(await counts()).toEqual({ live: 6, deleted: 0, doubtful: 2 });
+  });
+
+  it('are left alone when they are more than the guard lets pass, until a person confirms their number', async () => {
+    const beings = bearMany(100);
+    await stage.sweep();
+    for (const being of beings.slice(40, 61)) stage.bury(being);
+    await stage.clock.advance(5);
+    const guarded = await stage.sweep();
+    expect(guarded.status).toBe('differences');
+    expect(guarded.models[0]?.guarded).toContain('--allow-deletes 21');
+    expect(await counts()).toEqual({ live: 100, deleted: 0, doubtful: 0 });
+
+    await stage.sweep({ allowDeletes: 20 });
+    expect((await counts()).doubtful).toBe(0);
+    const confirmed = await stage.sweep({ allowDeletes: 21 });
+    expect(confirmed.status).toBe('done');
+    await stage.settle();
+    expect(await counts()).toEqual({ live: 79, deleted: 21, doubtful: 0 });
+  });
+
+  it('are looked into without a person when they are few, or few of many', async () => {
+    const beings = bearMany(211);
+    await stage.sweep();
+    for (const being of beings.slice(0, 21)) stage.bury(being);
+    await stage.clock.advance(5);
+    expect((await stage.sweep()).models[0]).toMatchObject({ suspects: 21, guarded: null });
+  });
+
+  it('are beyond suspicion when the mirror learnt of them after the listing was asked for', async () => {
+    bearMany(3);
+    await stage.sweep();
+    await stage.clock.advance(5);
+    const late = stage.bear(9);
+    stage.bury(late);
+    // The webhook of a record arrives while the page that lacks it is on its way.
+    const { models } = await stage.sweep({
+      async onPage() {
+        late.alive = true;
+        await stage.deliver(stage.rename(late, 'new'));
+      },
+    });
+    expect(models[0]).toMatchObject({ outcome: 'complete', suspects: 0 });
+    expect(await counts()).toEqual({ live: 4, deleted: 0, doubtful: 0 });
+  });
+
+  it('become doubtful without a deadlock while a page raises one of their doubts and clears another', async () => {
+    bearMany(5);
+    await stage.sweep();
+    const { sql } = stage.replica;
+    await sql`insert into sync.suspects (model, entity_id) values ('crm.account', 1), ('crm.account', 5)`;
+    const doubt = (entityId: string) => ({ model: 'crm.account', entityId, reason: 'test' });
+    await transaction(sql, {}, (tx) => raiseDoubts(tx, [doubt('1')]));
+    const shelf = { name: stage.model.name, model: stage.model };
+    let suspecting: Promise<void> = Promise.resolve();
+    await transaction(sql, {}, async (tx) => {
+      await lockRows(tx, shelf, ['1', '5']);
+      await raiseDoubts(tx, [doubt('5')]);
+      suspecting = transaction(sql, {}, (other) => doubtSuspects(other, stage.model));
+      suspecting.catch(() => {});
+      await expect
+        .poll(async () => {
+          const [row] = await stage.database.sql`select count(*)::int as waiting from pg_locks where not granted`;
+          return row?.waiting;
+        })
+        .toBeGreaterThan(0);
+      await clearDoubts(tx, [{ model: 'crm.account', entityId: '1', observedAt: Date.parse('2030-01-01') * 1_000 }]);
+    });
+    await suspecting;
+    expect(await counts()).toEqual({ live: 5, deleted: 0, doubtful: 2 });
+  });
+});
+
+describe('rows that agree with the list', () => {
+  it('are neither written nor locked, although they hold more than it tells', async () => {
+    const being = stage.bear(1);
+    await stage.sweep();
+    await stage.deliver(stage.rename(being, 'B'));
+    const tagged = JSON.parse(stage.rename(being, 'C')) as { current: object };
+    await stage.clock.advance(1);
+    await stage.deliver(JSON.stringify({ ...tagged, current: { ...tagged.current, told_by_webhooks_only: 'x' } }));
+    await stage.clock.advance(5);
+    await stage.sweep();
+    const before = await places();
+    await stage.clock.advance(5);
+    expect((await stage.sweep()).models[0]?.counts).toMatchObject({ read: 1, written: 0, unchanged: 1 });
+    expect(await places()).toEqual(before);
+  });
+
+  it('that were told under a name not known then are left with one name each once it is known', async () => {
+    const being = stage.bear(1);
+    await stage.deliver(stage.rename(being, 'B'));
+    await stage.clock.advance(5);
+    await stage.sweep();
+    const record = async () => {
+      const [row] = await stage.database
+        .sql`select _record ? 'cf_region' as alias, _record ? 'cf_3' as id from flowlu.crm_account`;
+      return row;
+    };
+    expect(await record()).toEqual({ alias: true, id: true });
+    const meta = { module: 'customfields', model: 'fields', action: 'create' };
+    await stage.deliver(JSON.stringify({ meta, current: CUSTOM_FIELDS[0], previous: null }));
+    await stage.replica.shapes.refresh(stage.replica.sql);
+    await stage.clock.advance(5);
+    await stage.sweep();
+    expect(await record()).toEqual({ alias: false, id: true });
+    expect((await stage.sweep()).models[0]?.counts).toMatchObject({ read: 1, written: 0 });
+  });
+});

@@ -1,0 +1,384 @@
+/** The commands as a user runs them: through the built bin, judged by exit codes, outputs and what stands in the database. */
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { connect, type Sql } from '../../src/db/connection.ts';
+import { ensureBuilt } from '../chaos/processes.ts';
+import { clearFaults, type Simulator, startSimulator } from '../simulator/index.ts';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { type Command, type CommandOptions, run, start } from './command.ts';
+
+const KEY = 'kEy-77-never-to-be-printed';
+const SECRET = 'a-secret-of-enough-length-4711';
+const ROWS = { 'crm.account': 900, 'crm.lead': 450, 'task.tasks': 260, 'crm.industry': 12 };
+const MODELS = Object.keys(ROWS);
+const TOTAL = Object.values(ROWS).reduce((sum, rows) => sum + rows, 0);
+
+let cwd: string;
+let source: Simulator;
+let db: TestDatabase;
+let env: Record<string, string>;
+const outputs: string[] = [];
+
+beforeAll(async () => {
+  await ensureBuilt();
+  cwd = await mkdtemp(join(tmpdir(), 'flowlu-mirror-e2e-'));
+  await chmod(cwd, 0o711);
+  source = await startSimulator({ rowsPerModel: ROWS, apiKey: KEY });
+  db = await createTestDatabase();
+  env = {
+    DATABASE_URL: db.url,
+    FLOWLU_BASE_URL: source.baseUrl,
+    FLOWLU_API_KEY: KEY,
+    FLOWLU_REQUESTS_PER_SECOND: '0',
+    FLOWLU_MODELS: MODELS.join(','),
+    WEBHOOK_SECRET: SECRET,
+    PORT: '0',
+    RECONCILE_INTERVAL: '0',
+    SWEEP_INTERVAL: '0',
+  };
+}, 180_000);
+afterAll(async () => {
+  await source?.close();
+  await db?.close();
+  if (cwd !== undefined) await rm(cwd, { recursive: true, force: true });
+});
+beforeEach(() => {
+  clearFaults(source.faults);
+  source.limits.latencyMs = 0;
+  source.requests.clear();
+});
+
+const options = (more: Record<string, string> = {}): CommandOptions => ({ cwd, env: { ...env, ...more } });
+async function cli(words: string, more: Record<string, string> = {}) {
+  const result = await run(words.split(' '), options(more));
+  outputs.push(result.stdout, result.stderr);
+  return result;
+}
+const count = async (table: string, where = 'true', sql: Sql = db.sql) =>
+  (await sql.unsafe(`select count(*)::int as rows from ${table} where ${where}`))[0]?.rows as number;
+const lines = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+/** Empties the mirror, so that a backfill begins anew. */
+const empty = () =>
+  db.sql`truncate flowlu.crm_account, flowlu.crm_lead, flowlu.task_tasks, flowlu.crm_industry, sync.listings, sync.runs,
+                  sync.deliveries, sync.doubtful`;
+
+describe('usage', () => {
+  it('is told by --help, and by --version, with exit code 0', async () => {
+    const help = await cli('--help');
+    expect(help.code).toBe(0);
+    for (const word of ['serve', 'backfill', 'status', 'models', 'migrate', 'DATABASE_URL', 'Exit codes']) {
+      expect(help.stdout).toContain(word);
+    }
+    const version = await cli('--version');
+    expect(version).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+  });
+
+  it.each([
+    ['an unknown command', 'frobnicate', {}, /unknown command/],
+    ['an unknown flag', 'backfill --fast', {}, /unknown option/],
+    ['an unknown model', 'backfill crm.nothing', {}, /no mirrored model is called crm.nothing/],
+    ['a backfill without a key', 'backfill', { FLOWLU_API_KEY: '' }, /FLOWLU_API_KEY/],
+    ['a service without a secret', 'serve', { WEBHOOK_SECRET: '' }, /WEBHOOK_SECRET/],
+    [
+      'several bad settings, all told at once',
+      'status',
+      { PORT: 'x', FLOWLU_TIMEZONE: 'Mars/Base' },
+      /FLOWLU_TIMEZONE[\s\S]*PORT/,
+    ],
+    ['a database address that is none', 'status', { DATABASE_URL: 'mysql://x' }, /DATABASE_URL/],
+    [
+      'another portal than the database mirrors',
+      'backfill',
+      { FLOWLU_BASE_URL: 'http://127.0.0.1:9/api/v1/module' },
+      /mirrors/,
+    ],
+  ])('of %s ends with exit code 2 and says what is wrong', async (what, words, more, message) => {
+    if (what.startsWith('another portal')) await cli('backfill crm.industry');
+    const result = await cli(words, more);
+    expect(result.stderr).toMatch(message);
+    expect(result.code).toBe(2);
+    expect(result.stderr).not.toMatch(/\n {4}at /);
+  });
+
+  it('finds settings in .env of the working directory, and lets the environment win', async () => {
+    const folder = await mkdtemp(join(cwd, 'dotenv-'));
+    await writeFile(join(folder, '.env'), `DATABASE_URL=${db.url}\nFLOWLU_MODELS=crm.lead\n`);
+    const models = async (more: Record<string, string>) =>
+      (JSON.parse((await run(['models', '--json'], { cwd: folder, env: more })).stdout) as { model: string }[]).map(
+        ({ model }) => model,
+      );
+    expect(await models({})).toEqual(['crm.lead']);
+    expect(await models({ FLOWLU_MODELS: 'crm.industry' })).toEqual(['crm.industry']);
+  });
+});
+
+describe('migrate, models, status', () => {
+  it('bring an empty database to the schema, also several at once, and then have nothing to do', async () => {
+    const fresh = await createEmptyDatabase();
+    try {
+      const results = await Promise.all([1, 2, 3].map(() => cli('migrate --json', { DATABASE_URL: fresh.url })));
+      const reports = results.map(({ code, stdout }) => ({ code, applied: JSON.parse(stdout).applied as string[] }));
+      expect(reports.map(({ code }) => code)).toEqual([0, 0, 0]);
+      expect(reports.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
+      expect(await count('information_schema.tables', `table_schema = 'flowlu'`, fresh.sql)).toBe(104);
+      const again = await cli('migrate', { DATABASE_URL: fresh.url });
+      expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining('no migration was due') });
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  it('refuses a database that a later version has migrated, and fails for one that is away', async () => {
+    const later = await createTestDatabase();
+    try {
+      await later.sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 99999999999999)`;
+      const refused = await cli('migrate', { DATABASE_URL: later.url });
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/later version|newer/) });
+    } finally {
+      await later.close();
+    }
+    const away = await cli('status', { DATABASE_URL: 'postgres://nobody:hidden-word@127.0.0.1:9/none' });
+    expect(away.code).toBe(1);
+    expect(away.stderr).not.toContain('hidden-word');
+  });
+
+  it('lists the models with their tables, as a table and as JSON', async () => {
+    const json = JSON.parse((await cli('models --json', { FLOWLU_MODELS: '' })).stdout) as {
+      model: string;
+      table: string;
+    }[];
+    expect(json).toHaveLength(103);
+    expect(json).toContainEqual(expect.objectContaining({ model: 'crm.account', table: 'flowlu.crm_account' }));
+    const text = await cli('models');
+    expect(text.stdout).toMatch(/crm\.lead +flowlu\.crm_lead/);
+  });
+
+  it('ends with 3 while deliveries are parked, and shows them', async () => {
+    await db.sql`insert into sync.deliveries (status, module, model, body, reason) values ('failed', 'crm', 'lead', '{}', 'because')`;
+    const status = await cli('status --json');
+    expect(status.code).toBe(3);
+    expect(JSON.parse(status.stdout)).toMatchObject({
+      deliveries: { failed: 1 },
+      failed_deliveries: [{ model: 'crm.lead', reason: 'because' }],
+    });
+    expect((await cli('status')).stdout).toMatch(/because/);
+    await db.sql`delete from sync.deliveries`;
+    expect((await cli('status')).code).toBe(0);
+  });
+});
+
+describe('backfill', () => {
+  it('reads everything, tells its progress as JSON lines on stderr, and its summary as JSON on stdout', async () => {
+    await empty();
+    const result = await cli('backfill --json');
+    expect(result.code).toBe(0);
+    const events = lines(result.stderr);
+    expect(
+      events
+        .filter(({ event }) => event === 'model_started')
+        .map(({ model, total }) => [model, total])
+        .sort(),
+    ).toEqual(Object.entries(ROWS).sort());
+    expect(events.filter(({ event }) => event === 'model_finished')).toHaveLength(MODELS.length);
+    const report = JSON.parse(result.stdout) as {
+      status: string;
+      models: { model: string; outcome: string; counts: { written: number } }[];
+    };
+    expect(report.status).toBe('done');
+    expect(Object.fromEntries(report.models.map(({ model, counts }) => [model, counts.written]))).toEqual(ROWS);
+    for (const [model, rows] of Object.entries(ROWS))
+      expect(await count(`flowlu.${model.replace('.', '_')}`)).toBe(rows);
+
+    const again = await cli('backfill crm.lead');
+    expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/450 rows read, 0 written, 450 unchanged/) });
+  });
+
+  it('ends with 1 when the key is refused or a model fails, with 3 when a model could not be read in full', async () => {
+    source.faults.errorCode = { value: 11, skip: 2 };
+    expect(await cli('backfill')).toMatchObject({ code: 1, stderr: expect.stringMatching(/authorization failed/) });
+    clearFaults(source.faults);
+    Object.assign(source.faults, {
+      cutListing: { models: ['crm.lead'] },
+      wrongTotal: { models: ['crm.lead'], value: 450 },
+    });
+    const cut = await cli('backfill');
+    expect(cut).toMatchObject({ code: 3, stdout: expect.stringMatching(/crm\.lead: incomplete/) });
+    expect(await count('flowlu.crm_lead', '_deleted_at is null')).toBe(450);
+  });
+
+  it('stops at SIGINT with 130 and goes on from there, asking for nearly nothing twice', async () => {
+    await empty();
+    source.limits.latencyMs = 60;
+    const stopped = start(['backfill', '--json'], options());
+    await waitFor(async () => (await count('flowlu.crm_account')) >= 200);
+    stopped.child.kill('SIGINT');
+    expect(await stopped.ended).toBe(130);
+    expect(stopped.stderr()).toMatch(/stopped on request/);
+    const before = await total();
+    expect(before).toBeLessThan(TOTAL);
+    source.limits.latencyMs = 0;
+    expect((await cli('backfill')).code).toBe(0);
+    expect(await total()).toBe(TOTAL);
+    const needed = Object.values(ROWS).reduce((sum, rows) => sum + Math.ceil(rows / 100) + 2, 0);
+    expect(source.requests.total()).toBeLessThanOrEqual(needed + 2 * MODELS.length);
+    const runs = (await db.sql`select status from sync.runs order by runs.id`).map(({ status }) => status);
+    expect(runs).toEqual(['interrupted', 'done']);
+  });
+
+  it('survives kill -9, and goes on from the last page that was committed', async () => {
+    await empty();
+    source.limits.latencyMs = 60;
+    const killed = start(['backfill'], options());
+    await waitFor(async () => (await count('flowlu.crm_account')) >= 300);
+    killed.child.kill('SIGKILL');
+    expect(await killed.ended).toBe('SIGKILL');
+    source.limits.latencyMs = 0;
+    expect((await cli('backfill')).code).toBe(0);
+    expect(await total()).toBe(TOTAL);
+    const needed = Object.values(ROWS).reduce((sum, rows) => sum + Math.ceil(rows / 100) + 2, 0);
+    expect(source.requests.total()).toBeLessThanOrEqual(needed + 2 * MODELS.length);
+  });
+});
+
+describe('serve', () => {
+  const hooks = (url: string, body: unknown) =>
+    fetch(`${url}/webhooks/flowlu/${SECRET}`, {
+      method: 'POST',
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  const listening = async (service: Command) => (await service.says(/"url":"(http[^"]+)"/))[1] as string;
+
+  it('turns webhooks into rows, answers about itself, and drains at SIGTERM with exit code 0', async () => {
+    const service = start(['serve'], options({ STATUS_TOKEN: 'token-for-status' }));
+    const url = await listening(service);
+    const created = source.portal.create('crm.account', { name: 'From a webhook' });
+    const updated = source.portal.update('crm.account', created.id, { name: 'And updated' });
+    const removed = source.portal.remove('crm.lead', 1);
+    for (const change of [updated, created, removed, removed])
+      expect((await hooks(url, source.webhooks.body(change))).status).toBe(200);
+    const [row] = await db.sql`select name, _source from flowlu.crm_account where id = ${created.id}`;
+    expect(row).toEqual({ name: 'And updated', _source: 'webhook' });
+    expect(await count('flowlu.crm_lead', 'id = 1 and _deleted_at is not null')).toBe(1);
+    expect(await count('flowlu_live.crm_lead', 'id = 1')).toBe(0);
+
+    const get = (path: string, headers: Record<string, string> = {}) => fetch(`${url}${path}`, { headers });
+    expect((await get('/livez')).status).toBe(200);
+    expect((await get('/readyz')).status).toBe(200);
+    expect((await get('/status')).status).toBe(401);
+    const bearer = { authorization: 'Bearer token-for-status' };
+    expect(await (await get('/metrics', bearer)).text()).toMatch(/deliveries_received_total\{status="accepted"\} 4/);
+    expect(await (await get('/status.json', bearer)).json()).toMatchObject({
+      deliveries: { total: 4, pending: 0, failed: 0 },
+    });
+    expect((await hooks(`${url}/x`, {})).status).toBe(404);
+
+    // Under load when it is told to stop: whatever was answered with 200 is there.
+    const answers: Response[] = [];
+    const load = Array.from({ length: 400 }, (_, n) =>
+      hooks(url, {
+        meta: { module: 'crm', model: 'account', action: 'update' },
+        current: { id: 500_000 + n, name: `n${n}` },
+      })
+        .then((answer) => answers.push(answer))
+        .catch(() => 0),
+    );
+    await waitFor(async () => answers.length > 20);
+    service.child.kill('SIGTERM');
+    await Promise.all(load);
+    expect(await service.ended).toBe(0);
+    outputs.push(service.stdout(), service.stderr());
+    const accepted = answers.filter(({ status }) => status === 200).length;
+    expect(await count('flowlu.crm_account', 'id >= 500000')).toBe(accepted);
+    for (const line of lines(service.stdout()))
+      expect(line).toMatchObject({ level: expect.anything(), msg: expect.any(String) });
+  });
+
+  it('applies after a kill -9 what it had acknowledged but not applied', async () => {
+    await db.sql`
+      insert into sync.deliveries (status, module, model, action, body)
+      values ('pending', 'crm', 'account', 'create', ${JSON.stringify({
+        meta: { module: 'crm', model: 'account', action: 'create' },
+        current: { id: 600_000, name: 'left behind' },
+      })})`;
+    const service = start(['serve'], options());
+    await listening(service);
+    await waitFor(async () => (await count('flowlu.crm_account', `id = 600000 and name = 'left behind'`)) === 1);
+    service.child.kill('SIGKILL');
+    await service.ended;
+  });
+
+  it('says so and ends with 1 when its port is taken', async () => {
+    const first = start(['serve'], options());
+    const url = await listening(first);
+    const second = await cli('serve', { PORT: new URL(url).port });
+    expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/is taken/) });
+    first.child.kill('SIGINT');
+    expect(await first.ended).toBe(0);
+  });
+});
+
+describe('the embedded database', () => {
+  it('is shared by two processes, kept between runs, and recovered after kill -9', async () => {
+    const here = { DATABASE_URL: '', DATA_DIR: join(cwd, 'data') };
+    const service = start(['serve'], options(here));
+    const [, url = ''] = await service.says(/"url":"(http[^"]+)"/);
+    const [, databaseUrl = ''] = await service.says(/PostgreSQL: (postgres:\S+)/);
+    // A second process finds the server running, and leaves it so.
+    expect((await cli('backfill crm.industry', here)).code).toBe(0);
+    const sql = connect(databaseUrl, { applicationName: 'flowlu-mirror test', max: 1 });
+    expect(await count('flowlu.crm_industry', 'true', sql)).toBe(ROWS['crm.industry']);
+    await sql.end();
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    service.child.kill('SIGKILL');
+    await service.ended;
+    const after = await cli('models --json', here);
+    expect(after.code).toBe(0);
+    expect(JSON.parse(after.stdout)).toContainEqual(
+      expect.objectContaining({ model: 'crm.industry', rows: ROWS['crm.industry'] }),
+    );
+    // The last process of ours to leave stops the server.
+    await waitFor(async () => !(await canConnect(databaseUrl)));
+  });
+});
+
+it('prints neither the key nor the secret nor a password, whatever is done', () => {
+  const everything = outputs.join('\n');
+  expect(everything.length).toBeGreaterThan(1_000);
+  for (const secret of [KEY, SECRET, 'hidden-word', new URL(db.url).password].filter((word) => word !== '')) {
+    expect(everything.includes(secret), secret.slice(0, 3)).toBe(false);
+  }
+  expect(source.requests.violations()).toEqual([]);
+  expect(source.elsewhere.sawKey).toBe(false);
+});
+
+const total = async () =>
+  (await Promise.all(MODELS.map((model) => count(`flowlu.${model.replace('.', '_')}`)))).reduce(
+    (sum, rows) => sum + rows,
+  );
+
+async function waitFor(check: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await check())) {
+    if (Date.now() > deadline) throw new Error('waited in vain');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function canConnect(url: string): Promise<boolean> {
+  const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1 });
+  try {
+    await sql`select 1`;
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await sql.end();
+  }
+}
