@@ -50,16 +50,32 @@ const database = await openDatabase();
 const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-bench-'));
 const product: Product = { databaseUrl: database.url, directory, profiles: flags.profile ?? null };
 const peer: PeerWorker = startWorker(new URL('./serve-peer.ts', import.meta.url));
+let stopped: Promise<void> | null = null;
+process.once('SIGINT', stop).once('SIGTERM', stop);
 try {
   await runCommand({ ...product, profiles: null }, ['migrate'], {});
   await createLimitTables(database.sql);
   const measures = await measureAll();
   console.log(tableOf(measures));
   if (flags.only === undefined && flags.profile === undefined) await save(measures);
+} catch (error) {
+  // What was under way fails when it is stopped on request.
+  if (stopped === null) throw error;
 } finally {
+  await (stopped ?? clear());
+}
+
+/** Ends what would live on without us. */
+async function clear(): Promise<void> {
   await peer.stop();
   await database.close();
   await rm(directory, { recursive: true, force: true });
+}
+
+function stop(): void {
+  say('stopping');
+  process.exitCode = 130;
+  stopped ??= clear();
 }
 
 async function measureAll(): Promise<readonly Measure[]> {

@@ -31,11 +31,8 @@ export interface Worker<Job, Result> {
 const JOB_MAX_MS = 600_000;
 
 /** In the parent: starts a TypeScript file as a worker. */
-export function startWorker<Job, Result>(file: URL, env: Readonly<Record<string, string>> = {}): Worker<Job, Result> {
-  const child = fork(fileURLToPath(file), [], {
-    execArgv: ['--import', 'tsx'],
-    env: { ...process.env, ...env },
-  });
+export function startWorker<Job, Result>(file: URL): Worker<Job, Result> {
+  const child = fork(fileURLToPath(file), [], { execArgv: ['--import', 'tsx'] });
   return {
     pid: child.pid,
     run(job) {

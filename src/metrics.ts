@@ -13,8 +13,6 @@ const PREFIX = 'flowlu_mirror_';
 
 /** Seconds, from a quick statement to a slow API request. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-/** Seconds from the acknowledgement of a delivery until its effect shows: from at once to far behind. */
-const LAGS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
 /** Deliveries that share one commit. */
 const BATCHES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000];
 
@@ -39,7 +37,6 @@ export function createMetrics() {
 
     deliveriesApplied: counter('deliveries_applied_total', 'Deliveries decided, by decision', 'decision'),
     applyDuration: histogram('apply_duration_seconds', 'Time to apply one batch of deliveries', DURATIONS),
-    deliveryLag: histogram('delivery_lag_seconds', 'Time from the acknowledgement of a delivery to its effect', LAGS),
     ledgerBacklog: gauge('ledger_backlog', 'Deliveries in the ledger that are not applied yet'),
     doubtfulRows: gauge('doubtful_rows', 'Rows that wait for the API to decide'),
 
@@ -47,7 +44,6 @@ export function createMetrics() {
     apiRequestDuration: histogram('api_request_duration_seconds', 'Time of one request to Flowlu', DURATIONS),
     apiRetries: counter('api_retries_total', 'Requests to Flowlu that were repeated'),
 
-    rowsMerged: counter('rows_merged_total', 'Observations merged, by source and action', 'source', 'action'),
     rowsUncoercible: counter('rows_uncoercible_total', 'Rows with a value that does not fit its column', 'model'),
 
     reconcileLastSuccess: gauge(

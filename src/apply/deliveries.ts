@@ -69,7 +69,7 @@ function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, c
   if (action !== 'create' && action !== 'update') {
     return { says: 'unclear', reason: 'an action that the mirror does not know', observedAt };
   }
-  const link = linkOf(shapeOf(shelf, context), current, previous);
+  const link = linkOf(shapeOf(shelf, context), current, previous, action === 'create');
   return { says: 'announced', record: current, previous, version: version(current), observedAt, link };
 }
 

@@ -175,14 +175,15 @@ function settledBy(group: FoldedGroup) {
     seen.flatMap(({ observation }, index) => {
       const verdict = group.results.get(id)?.verdicts[index];
       // A reading that something newer overtook settles nothing.
-      const plain = verdict?.doubt === null && verdict.decision !== 'ignored' && isFromApi(observation);
+      const plain = verdict?.doubt === null && verdict.decision !== 'ignored' && tellsAll(observation);
       return plain ? [{ model: group.shelf.name, entityId: id, observedAt: observation.observedAt }] : [];
     }),
   );
 }
 
-function isFromApi(observation: Observation): boolean {
-  return observation.says === 'present' || observation.says === 'absent';
+/** A `get` speaks of the whole record; a list may leave out the very field that is in doubt. */
+function tellsAll(observation: Observation): boolean {
+  return observation.says === 'absent' || (observation.says === 'present' && observation.whole);
 }
 
 function verdictsByPosition(group: FoldedGroup): [number, Verdict][] {

@@ -72,7 +72,7 @@ function isPassing(error: unknown): boolean {
 }
 
 /** Applies deliveries of the ledger again, within the caller's transaction; the rule makes that harmless. */
-export async function applyStored(
+async function applyStored(
   tx: Transaction,
   stored: readonly StoredDelivery[],
   context: DeliveryContext,

@@ -66,7 +66,7 @@ export interface Absent {
 
 export type Observation = Announced | Deleted | Unclear | Present | Absent;
 
-/** Content hashes that tell how one delivery connects to others: `from` one state `to` the next. */
+/** Content hashes that tell how one delivery connects to others: `from` one state, null where it is not told, `to` the next. */
 export interface Link {
   readonly from: string | null;
   readonly to: string;

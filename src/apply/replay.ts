@@ -6,7 +6,7 @@
  * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
  */
 import { contains, type Shape } from '../catalog/record.ts';
-import { errorCode, isConnectionError, isRetryable, type Sql, type Transaction } from '../db/connection.ts';
+import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Transaction } from '../db/connection.ts';
 import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
 import { beginRun, finishRun } from '../db/runs.ts';
 import {
@@ -140,7 +140,7 @@ async function applyAloneAgain(
   log: Logger,
 ): Promise<Ending> {
   try {
-    const endings = await tx.savepoint((inner) => applyAgain(inner, [delivery], context));
+    const endings = await savepoint(tx, (inner) => applyAgain(inner, [delivery], context));
     return endings[0] as Ending;
   } catch (error) {
     if (isPassing(error)) throw error;

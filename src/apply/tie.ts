@@ -10,7 +10,7 @@ import { compareVersions, type Version } from '../catalog/version.ts';
 import type { Announced, Kin, Link, Row, Surroundings, Verdict } from './observation.ts';
 import { announcedRow, keep } from './verdict.ts';
 
-const REVISITED = 'deliveries of one version return to an earlier state, so their order cannot be told';
+const REVISITED = 'deliveries of one version return to an earlier state, or may, so their order cannot be told';
 const UNLINKED = 'two states of one version, and nothing tells which came last';
 
 /** Decides an announced state that ties with a live row. */
@@ -20,9 +20,11 @@ export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdi
   const seenBefore = others.some((kin) => sameLink(kin.link, seen.link));
   const self: Kin = { link: seen.link, version: seen.version, record: seen.record };
   const moves = distinct([...others, self]).filter(({ link }) => link.from !== link.to);
-  const revisited = returnsToAState(moves, seenBefore) ? REVISITED : null;
+  const revisited = mayReturnToAState(moves) ? REVISITED : null;
 
   if (contains(shape, row.record, seen.record)) return keep('duplicate', revisited);
+  // Applied late, from the ledger: the API was read after the announcement, so it knew of the change.
+  if (row.source === 'api' && row.observedAt > seen.observedAt) return keep('stale');
   if (seenBefore) return keep('stale', 'a delivery seen before, while the row has moved on');
   if (seen.previous !== null && contains(shape, row.record, seen.previous)) {
     return take(row, seen, revisited === null ? followFrom(self, moves) : self, revisited, around);
@@ -34,7 +36,8 @@ export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdi
   }
   // Without versions the newest arrival is the best guess; with equal ones what stands is as good.
   const doubt = revisited ?? UNLINKED;
-  return row.version === null ? take(row, seen, self, doubt, around) : keep('kept', doubt);
+  const isNewest = row.version === null && seen.observedAt >= row.observedAt;
+  return isNewest ? take(row, seen, self, doubt, around) : keep('kept', doubt);
 }
 
 /** Applies the state that the chosen delivery tells; its own, where the chosen one's record is not at hand. */
@@ -47,13 +50,21 @@ function take(row: Row, seen: Announced, chosen: Kin | null, doubt: string | nul
   };
 }
 
-/** What a tie asks of the ledger: how a payload connects to the deliveries before and after it. */
+/** Where a creation leads from: no state at all, which is known, other than a state that is not told. */
+const BIRTH = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * What a tie asks of the ledger: how a payload connects to the deliveries before and after it.
+ * @param isBirth true for a creation, before which there was nothing
+ */
 export function linkOf(
   shape: Surroundings['shape'],
   record: Announced['record'],
   previous: Announced['previous'],
+  isBirth: boolean,
 ): Link {
-  return { from: previous === null ? null : contentHash(shape, previous), to: contentHash(shape, record) };
+  const from = previous === null ? (isBirth ? BIRTH : null) : contentHash(shape, previous);
+  return { from, to: contentHash(shape, record) };
 }
 
 function sameVersion(a: Version, b: Version): boolean {
@@ -68,16 +79,16 @@ function distinct(kin: readonly Kin[]): readonly Kin[] {
   return kin.filter((one, index) => kin.findIndex((other) => sameLink(one.link, other.link)) === index);
 }
 
-/** True when the states of one version cannot have been passed through once each. */
-function returnsToAState(links: readonly Kin[], repeated: boolean): boolean {
+/** True unless the states of one version were passed through once each, as far as the deliveries tell. */
+function mayReturnToAState(links: readonly Kin[]): boolean {
+  // A state whose "before" is not told may be one that came back; beside others it has no sure place.
+  if (links.length > 1 && links.some(({ link }) => link.from === null)) return true;
   const entered = links.map(({ link }) => link.to);
-  const left = links.flatMap(({ link }) => (link.from === null || link.from === link.to ? [] : [link.from]));
+  const left = links.map(({ link }) => link.from);
   if (new Set(entered).size < entered.length || new Set(left).size < left.length) return true;
-  // A repeated body without a "before" may be a repetition or a return, if another state lies between.
-  if (repeated && links.length > 1 && links.some(({ link }) => link.from === null)) return true;
   return links.some((start) => {
     const end = followFrom(start, links);
-    return end === null || (start.link.from !== null && end.link.to === start.link.from);
+    return end === null || end.link.to === start.link.from;
   });
 }
 

@@ -10,12 +10,12 @@ import { databaseClock } from './clock.ts';
 import type { Sql } from './connection.ts';
 
 /** Spacing beyond the nominal one, so that a late and an early packet do not put one request too many into a second. */
-const MARGIN = 1.03;
+const MARGIN = 1.045;
 /** How far ahead slots are given at most; a row damaged by a clock jump heals within this time. */
 const MAX_AHEAD_SECONDS = 300;
 
 /** How late a request may be sent after its slot: within the margin, a second never has one too many. */
-const MAX_LATENESS_MS = 25;
+const MAX_LATENESS_MS = 20;
 /** Timers may fire a moment early; the fence must not lie behind the sending. */
 const EARLY_TIMER: Micros = 2_000;
 /** A process so slow that it misses this many slots in a row should say so. */

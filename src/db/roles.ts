@@ -1,5 +1,5 @@
 /** The role that analysts are given: reads the mirror, nothing else. */
-import { errorCode, type Transaction } from './connection.ts';
+import { errorCode, savepoint, type Transaction } from './connection.ts';
 
 const READER = 'flowlu_reader';
 
@@ -43,7 +43,7 @@ async function createReader(tx: Transaction): Promise<boolean> {
     select exists (select from pg_roles where rolname = ${READER}) as present`;
   if (found?.present === true) return true;
   try {
-    await tx.savepoint(async (inner) => {
+    await savepoint(tx, async (inner) => {
       await inner.unsafe(`create role ${READER} nologin`);
     });
     return true;

@@ -1,6 +1,6 @@
 /** Brings the views of schema `flowlu_live` up to date without pulling them from under their users. */
 import { createHash } from 'node:crypto';
-import { errorCode, type Transaction } from './connection.ts';
+import { errorCode, savepoint, type Transaction } from './connection.ts';
 import { liveViews, type View } from './live.ts';
 import { identifier } from './quote.ts';
 
@@ -97,7 +97,7 @@ export async function dropViews(tx: Transaction): Promise<SavedGrants> {
 /** Null when done; the reason when something depends on the view, which then stands as before. */
 async function dropThen(tx: Transaction, name: string, then: readonly string[]): Promise<string | null> {
   try {
-    await tx.savepoint(async (inner) => {
+    await savepoint(tx, async (inner) => {
       await inner.unsafe([`drop view if exists ${nameOf(name)}`, ...then].join(';\n'));
     });
     return null;

@@ -83,7 +83,7 @@ function jsonOf(text: string): Json {
 const MAX_ID = 2n ** 63n - 1n;
 
 /** The id of a record as digits, however it is spelt; null where it has none that is a 64-bit number. */
-export function idOf(record: JsonObject | null): string | null {
+function idOf(record: JsonObject | null): string | null {
   const value = record?.id ?? record?.ID ?? record?.Id;
   const digits =
     value instanceof LosslessNumber ? value.value : typeof value === 'object' ? '' : String(value ?? '').trim();

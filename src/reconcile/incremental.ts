@@ -117,7 +117,10 @@ async function readNewest(deps: ListingDeps, { model, field, since }: Question, 
     if (!answer.ordered || orders.some((order, index) => order > (orders[index - 1] ?? before))) {
       if (page === 1 || !isDescending(orders)) throw new NotHonouredError('rows do not come newest first');
     }
+    const known = found.size();
     await found.add(answer.items, answer.observedAt);
+    // Some portals repeat a page for ever; rows that changed meanwhile push back some others, but hardly a whole page.
+    if (answer.items.length > 0 && found.size() === known) throw new NotHonouredError('the portal repeats its pages');
     before = orders.at(-1) ?? Number.NEGATIVE_INFINITY;
     if (before < since || answer.items.length === 0) return found.result(requests);
     if (answer.items.length < PAGE_SIZE && answer.total !== null && answer.total <= found.size())

@@ -5,6 +5,7 @@ import type { Micros } from '../catalog/instant.ts';
 import { contains, contentHash, isTwofold } from '../catalog/record.ts';
 import { credible, versionOf } from '../catalog/version.ts';
 import type { Transaction } from '../db/connection.ts';
+import { clearDoubts } from '../db/doubtful.ts';
 import { findChanged, type Shelf } from '../db/mirror-rows.ts';
 import type { JsonObject } from '../json.ts';
 
@@ -43,6 +44,12 @@ export async function mergePage(tx: Transaction, shelf: Shelf, page: Page, conte
     };
   });
   const verdicts = sightings.length === 0 ? [] : await admit(tx, sightings, context);
+  // Only the very same content settles a doubt: it may be about what this list leaves out.
+  const agreed = [...rows.keys()].filter((id) => !changed.has(id));
+  await clearDoubts(
+    tx,
+    agreed.map((entityId) => ({ model: shelf.name, entityId, observedAt: page.observedAt })),
+  );
   const written = verdicts.filter(({ row }) => row !== null).length;
   return { read: rows.size, written, unchanged: rows.size - written };
 }

@@ -39,7 +39,7 @@ export function worldOf(name: 'crm.account' | 'crm.loss_reason') {
     previous,
     version: versionAt(record, at(observed)),
     observedAt: at(observed),
-    link: linkOf(model, record, previous),
+    link: linkOf(model, record, previous, false),
   });
   const deleted = (previous: JsonObject | null, observed = 10): Observation => ({
     says: 'deleted',
@@ -57,9 +57,9 @@ export function worldOf(name: 'crm.account' | 'crm.loss_reason') {
     ...options,
   });
   const absent = (observed: number): Observation => ({ says: 'absent', observedAt: at(observed) });
-  /** A delivery that the ledger remembers; `applied` ones have no record at hand. */
+  /** A delivery that the ledger remembers, a creation where it has no state before; `applied` ones have no record at hand. */
   const kin = (record: JsonObject, previous: JsonObject | null, applied = true): Kin => ({
-    link: linkOf(model, record, previous),
+    link: linkOf(model, record, previous, previous === null),
     version: versionAt(record, at(0)),
     record: applied ? null : record,
   });

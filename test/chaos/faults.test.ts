@@ -275,14 +275,15 @@ describe.each(odd)('$name', ({ faults, claim = 'equal', sweep }) => {
     await endure('backfill', faults(), claim);
     // Equal content keeps the spelling that came first, and the comparison looks at spelling.
     await mirror.sql.unsafe(`truncate ${MODELS.map((name) => `flowlu.${name.replace('.', '_')}`).join(', ')}`);
-  });
+  }, 90_000);
 });
 
 describe('faults mixed at random', () => {
   it(
     `over ${MIXES} rounds tombstone nothing that exists, and once they are over one sweep is right`,
     async () => {
-      const pool = odd.filter(({ name }) => !/Retry-After|no answer/.test(name));
+      // Without those that only cost time, and those that only spell values differently (see above).
+      const pool = odd.filter(({ name }) => !/Retry-After|no answer|as strings|as booleans|zero dates/.test(name));
       for (let round = 0; round < MIXES; round += 1) {
         const mixed: Faults = {};
         for (let n = chance.between(1, 4); n > 0; n -= 1) {
