@@ -1,8 +1,9 @@
 /** From an HTTP answer to what Flowlu said: a response, or an error with its meaning. */
+
+import { idOf } from '../catalog/id.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../json.ts';
 import { FlowluError, type FlowluErrorKind } from './errors.ts';
 import type { HttpAnswer } from './http.ts';
-import { idOf } from './id.ts';
 import type { Redact } from './redact.ts';
 
 /** The rows of one list answer. */

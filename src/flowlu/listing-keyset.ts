@@ -1,5 +1,5 @@
 /** Listing by id keyset, each answer checked, since a portal may silently ignore the order or the filter. */
-import { compareIds } from './id.ts';
+import { compareIds } from '../catalog/id.ts';
 import { isRefusedQuery, type PageReader, type ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
 
@@ -26,6 +26,8 @@ interface Progress {
   readonly filterWorks: boolean;
   /** Rows since the start of this run. */
   readonly seen: number;
+  /** Rows of the runs that a resumed listing goes on from, where the caller knows. */
+  readonly seenBefore: number | undefined;
   /** The total where it does not shrink as rows are passed: then it counts the whole model, not what is left. */
   readonly wholeTotal: number | null;
 }
@@ -37,6 +39,7 @@ const START: Progress = {
   before: null,
   filterWorks: false,
   seen: 0,
+  seenBefore: undefined,
   wholeTotal: null,
 };
 
@@ -44,10 +47,11 @@ const START: Progress = {
 export async function* listByKeyset(
   reader: PageReader,
   resumeAfter: string | null,
+  seenBefore?: number,
 ): AsyncGenerator<ListingPage, KeysetEnd> {
   // A resumed listing asks for the row before once more: if it comes, the filter works, even if nothing follows.
   let last = resumeAfter === null ? null : oneLess(resumeAfter);
-  let progress: Progress = { ...START, fresh: resumeAfter === null };
+  let progress: Progress = { ...START, fresh: resumeAfter === null, seenBefore };
 
   for (;;) {
     const page = await readUnlessRefused(reader, last, progress);
@@ -128,6 +132,7 @@ function advance(progress: Progress, page: ReadPage, filtered: boolean): Progres
     before,
     filterWorks: progress.filterWorks || (filtered && page.ids.length > 0),
     seen: progress.seen + page.ids.length,
+    seenBefore: progress.seenBefore,
     wholeTotal: stays || wholeTotal !== null ? (page.total ?? wholeTotal) : null,
   };
 }
@@ -148,9 +153,11 @@ function isEvidentlyLast({ fresh, page, before, seen, wholeTotal }: Progress): b
 }
 
 /** After an empty answer: why rows may be missing all the same, or null. The keyset itself leaves no gap. */
-function missing({ fresh, page, before, seen, wholeTotal }: Progress): string | null {
+function missing({ fresh, page, before, seen, seenBefore, wholeTotal }: Progress): string | null {
   if (wholeTotal !== null) {
-    return fresh && seen < wholeTotal ? `the portal counts ${wholeTotal} rows but sent ${seen}` : null;
+    // The row that a resumed listing begins with again is counted once too often, or is gone by now.
+    const all = fresh ? seen : seenBefore === undefined ? wholeTotal : seen + seenBefore;
+    return all < wholeTotal ? `the portal counts ${wholeTotal} rows but sent ${all}` : null;
   }
   const left = before === null || before.total === null ? 0 : before.total - before.ids.length;
   const announced = page?.total || left;

@@ -1,8 +1,9 @@
 /** One request of a listing, its answer measured: ids, order, and whether the page can be the last. */
+
+import { compareIds, idOf } from '../catalog/id.ts';
 import type { JsonObject } from '../json.ts';
 import type { FlowluClient } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
-import { compareIds, idOf } from './id.ts';
 import type { Micros } from './pace.ts';
 import { DEFAULT_LIMIT, type Filter, type ListedModel, type ListQuery } from './url.ts';
 

@@ -16,6 +16,8 @@ export type { ListingCursor, ListingPage, ListingSummary } from './listing-types
 
 export interface ListingOptions {
   readonly cursor?: ListingCursor | undefined;
+  /** Rows seen up to the cursor: without it, a resumed listing cannot hold a total of the whole against its count. */
+  readonly seenBefore?: number | undefined;
   /** Lists only what meets these conditions; whether the portal honours them is for the caller to check. */
   readonly filters?: Readonly<Record<string, Filter>>;
   /** Rows to ask for per request, 1 to 100. */
@@ -54,7 +56,7 @@ export async function* listPages(
     const page = Math.max(1, cursor.page - 1);
     return summary('pages', yield* listByPages(reader, { page, maxRememberedIds }));
   }
-  const end = yield* listByKeyset(reader, cursor?.lastId ?? null);
+  const end = yield* listByKeyset(reader, cursor?.lastId ?? null, options.seenBefore);
   if (end.way === 'done') return summary('keyset', end.reason);
   return summary('pages', yield* listByPages(reader, { page: 1, read: end.read, maxRememberedIds }));
 }

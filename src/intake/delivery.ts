@@ -1,7 +1,7 @@
 /** What a webhook body says, once it has been understood. */
 
-import { LosslessNumber } from 'lossless-json';
 import { z } from 'zod';
+import { idOf } from '../catalog/id.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson, TooDeepError } from '../json.ts';
 
 /** One announced change of one entity. */
@@ -78,16 +78,4 @@ function jsonOf(text: string): Json {
   } catch (error) {
     throw error instanceof TooDeepError ? new WrongShapeError(`body: ${error.message}`) : error;
   }
-}
-
-const MAX_ID = 2n ** 63n - 1n;
-
-/** The id of a record as digits, however it is spelt; null where it has none that is a 64-bit number. */
-function idOf(record: JsonObject | null): string | null {
-  const value = record?.id ?? record?.ID ?? record?.Id;
-  const digits =
-    value instanceof LosslessNumber ? value.value : typeof value === 'object' ? '' : String(value ?? '').trim();
-  if (!/^-?\d{1,19}$/.test(digits)) return null;
-  const id = BigInt(digits);
-  return id > MAX_ID || id < -MAX_ID ? null : String(id);
 }

@@ -6,6 +6,7 @@
  */
 
 import { transact } from '../apply/transact.ts';
+import { idOf } from '../catalog/id.ts';
 import type { Micros } from '../catalog/instant.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
@@ -13,7 +14,6 @@ import { versionOf } from '../catalog/version.ts';
 import { databaseClock } from '../db/clock.ts';
 import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../db/watermarks.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
-import { idOf } from '../flowlu/id.ts';
 import { listPages } from '../flowlu/listing.ts';
 import type { JsonObject } from '../json.ts';
 import type { ListingDeps } from './listing.ts';

@@ -1,6 +1,7 @@
 /** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
 import type { DoorContext } from '../apply/door.ts';
 import { transact } from '../apply/transact.ts';
+import { idOf } from '../catalog/id.ts';
 import type { Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Sql, Transaction } from '../db/connection.ts';
@@ -20,7 +21,6 @@ import {
 import { confirmListing, findWatermark } from '../db/watermarks.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { idOf } from '../flowlu/id.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { mergePage } from './page.ts';
 import { readAhead } from './prefetch.ts';
@@ -125,7 +125,9 @@ async function listPagesInto(
 ): Promise<Ending> {
   const { model, open } = target;
   if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
-  const pages = readAhead(listPages(deps.client, model, { cursor: open?.position ?? undefined, signal }));
+  const pages = readAhead(
+    listPages(deps.client, model, { cursor: open?.position ?? undefined, seenBefore: open?.counts.read, signal }),
+  );
   let state = open;
   let requests = 0;
   for (;;) {

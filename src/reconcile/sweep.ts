@@ -131,7 +131,7 @@ async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes:
 }
 
 /** Why so many suspects are not believed, or null when they may be looked into. Pure. */
-export function guard({ suspects, live }: Suspicion, allowDeletes: number): string | null {
+function guard({ suspects, live }: Suspicion, allowDeletes: number): string | null {
   if (suspects <= SHRINK_GUARD.rows || suspects <= live * SHRINK_GUARD.share || suspects <= allowDeletes) return null;
   return (
     `${suspects} of ${live} rows were not listed, more than the guard lets pass; ` +

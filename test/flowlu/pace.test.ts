@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { compareIds, idOf } from '../../src/catalog/id.ts';
 import { parseRetryAfter } from '../../src/flowlu/http.ts';
-import { compareIds, idOf } from '../../src/flowlu/id.ts';
 import { localPace } from '../../src/flowlu/pace.ts';
 import { type JsonObject, parseJson } from '../../src/json.ts';
 import { never } from './portal.ts';

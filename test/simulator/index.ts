@@ -13,12 +13,12 @@ import { hash, randomFrom } from './random.ts';
 import { createRequestLog, type RequestLog } from './requests.ts';
 import { createWebhookSender, type WebhookSender } from './webhooks.ts';
 
-export type { Fault, FaultName, FaultRule, Faults } from './faults.ts';
+export type { Faults } from './faults.ts';
 export { clearFaults } from './faults.ts';
-export { ExactNumber, fromJson, type Id, type SimRecord, toJson, type Value } from './json.ts';
-export type { Action, Change, Portal } from './portal.ts';
-export type { LoggedRequest, RequestLog } from './requests.ts';
-export type { BodyOptions, WebhookOptions, WebhookSender, WebhookStats } from './webhooks.ts';
+export { ExactNumber, fromJson, type SimRecord, toJson, type Value } from './json.ts';
+export type { Change, Portal } from './portal.ts';
+export type { RequestLog } from './requests.ts';
+export type { WebhookSender } from './webhooks.ts';
 
 export interface SimulatorOptions {
   /** Same seed, same portal. Default 1. */

@@ -6,10 +6,10 @@ const DIGITS = /^\d{1,20}$/;
 const MAX_ID = 2n ** 63n - 1n;
 
 /** The id of a record as digits without leading zeros, or null where it has none that is a whole number of 64 bits. */
-export function idOf(record: JsonObject): string | null {
-  const id = record.id;
+export function idOf(record: JsonObject | null): string | null {
+  const id = record?.id ?? record?.ID ?? record?.Id;
   if (typeof id !== 'string' && typeof id !== 'number' && !(id instanceof LosslessNumber)) return null;
-  const digits = id.toString();
+  const digits = id.toString().trim();
   return isId(digits) ? digits.replace(/^0+(?=\d)/, '') : null;
 }
 
