@@ -2764,6 +2764,12 @@ CREATE TABLE "sync"."settings" (
 	"value" jsonb NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "sync"."suspects" (
+	"model" text NOT NULL,
+	"entity_id" bigint NOT NULL,
+	CONSTRAINT "suspects_model_entity_id_pk" PRIMARY KEY("model","entity_id")
+);
+--> statement-breakpoint
 CREATE TABLE "sync"."watermarks" (
 	"model" text PRIMARY KEY NOT NULL,
 	"watermark" timestamp with time zone,

@@ -20,7 +20,11 @@ interface Mutant {
 
 const RULE = ['test/apply/decide.test.ts', 'test/apply/tie.test.ts', 'test/apply/order.property.test.ts'];
 const DATABASE = ['test/apply/door.test.ts', 'test/apply/settle.test.ts'];
-const SCENES = ['test/convergence/sweep.test.ts', 'test/convergence/daylight-saving.test.ts'];
+const SCENES = [
+  'test/convergence/deliveries.test.ts',
+  'test/convergence/sweep.test.ts',
+  'test/convergence/daylight-saving.test.ts',
+];
 const CONVERGENCE = 'test/convergence/convergence.property.test.ts';
 
 /** Copied into the temporary checkout. */
@@ -110,7 +114,7 @@ const MUTANTS: readonly Mutant[] = [
     file: 'src/apply/door.ts',
     from: 'kin.get(entity.id) ?? []',
     to: '[]',
-    tests: [...DATABASE, CONVERGENCE],
+    tests: [...SCENES, CONVERGENCE],
   },
   {
     name: 'a version far in the future is believed',
@@ -150,8 +154,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: 'a reading clears doubts that were raised after it began',
     file: 'src/db/doubtful.ts',
-    from: ' and d.since < n.observed_at`',
-    to: '`',
+    from: ' and d.since < n.observed_at',
+    to: '',
     tests: [...DATABASE, CONVERGENCE],
   },
   {

@@ -109,7 +109,7 @@ describe('pages', () => {
     const log = createLogger({ level: 'silent' });
     const metrics = createMetrics();
     const { sql } = database;
-    const apps: readonly Hono[] = [
+    const apps: readonly Pick<Hono, 'routes'>[] = [
       intakeRoutes({ secrets: ['x'], bodyLimitBytes: 1, timeoutMs: 1, record: () => Promise.resolve(''), log }),
       statusRoutes({ sql, metrics, log, version: '', token: null, isStopping: () => false }),
     ];

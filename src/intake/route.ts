@@ -1,9 +1,14 @@
 /** `POST /webhooks/flowlu`: from a request to a committed delivery, and the answer that tells so. */
+import type { IncomingMessage } from 'node:http';
+import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Logger } from '../log.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
 import { type Accepted, readAnnouncement, WrongShapeError } from './delivery.ts';
 import { createSecretCheck } from './secret.ts';
+
+/** The routes read from Node's own request, so they run on Node's HTTP server only. */
+type NodeServer = { Bindings: HttpBindings };
 
 export interface IntakeOptions {
   readonly secrets: readonly string[];
@@ -22,16 +27,16 @@ export interface IntakeOptions {
 const RETRY_AFTER_SECONDS = '5';
 
 /** The routes of webhooks; to be mounted at the root. */
-export function intakeRoutes(options: IntakeOptions): Hono {
+export function intakeRoutes(options: IntakeOptions): Hono<NodeServer> {
   const isAccepted = createSecretCheck(options.secrets);
-  const app = new Hono();
+  const app = new Hono<NodeServer>();
 
-  const handle = async (context: Context, secret: string | undefined) => {
+  const handle = async (context: Context<NodeServer>, secret: string | undefined) => {
     if (!isAccepted(secret)) {
       options.onAnswer?.('unauthorized');
       return context.json({ accepted: false, error: 'wrong or missing secret' }, 401);
     }
-    const reading = await read(context.req.raw, options.bodyLimitBytes);
+    const reading = await read(context.env.incoming, options.bodyLimitBytes);
     if ('refusal' in reading) {
       options.onAnswer?.(reading.outcome);
       return context.json({ accepted: false, error: reading.refusal }, reading.status);
@@ -65,7 +70,7 @@ type Reading =
   | { readonly accepted: Accepted }
   | { readonly status: 400 | 413; readonly outcome: 'too_large' | 'not_json'; readonly refusal: string };
 
-async function read(request: Request, limitBytes: number): Promise<Reading> {
+async function read(request: IncomingMessage, limitBytes: number): Promise<Reading> {
   let body: string;
   try {
     body = await readBody(request, limitBytes);

@@ -193,7 +193,7 @@ function smallIntake({ sql, context, log }: Session): ServiceApp {
     record: (accepted) => batcher.add(accepted),
     log,
   });
-  return { fetch: app.fetch, idle: () => batcher.idle() };
+  return { fetch: app.fetch as ServiceApp['fetch'], idle: () => batcher.idle() };
 }
 
 /** Locks a table as a long migration would, until it is released. */
