@@ -26,7 +26,7 @@ import { type Being, createSource, type Source } from './source.ts';
 import { type Aspect, CUSTOM_FIELDS, SPECIES, type State, spell } from './species.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
-export const ZONE = 'Europe/Berlin';
+const ZONE = 'Europe/Berlin';
 /** Longer than any back-off of settling. */
 const LONG_SECONDS = 7_200;
 const MAX_SETTLE_TURNS = 12;
@@ -57,7 +57,7 @@ interface Parcel {
 }
 
 const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
-export const MODELS: readonly Model[] = [...SPECIES.map(({ name }) => name), 'customfields.fields'].flatMap(
+const MODELS: readonly Model[] = [...SPECIES.map(({ name }) => name), 'customfields.fields'].flatMap(
   (name) => findModel(name) ?? [],
 );
 
