@@ -28,14 +28,15 @@ export async function installVirtualClock(sql: Sql, database: string): Promise<V
     alter table sync.doubtful alter next_attempt_at set default virtual_time.clock_timestamp();
     alter table sync.runs alter started_at set default virtual_time.clock_timestamp();`);
   let now = 0;
-  const set = async (seconds: number) => {
+  const set = async (seconds: number, floor: string) => {
     now = seconds;
     const micros: Micros = Math.round(now * 1_000_000);
-    await sql.unsafe(`select setval('virtual_time.micros', ${micros})`);
+    await sql.unsafe(`select setval('virtual_time.micros', greatest(${micros}, ${floor})) from virtual_time.micros`);
   };
   return {
     seconds: () => now,
-    reset: set,
-    advance: (seconds) => set(now + seconds),
+    reset: (seconds) => set(seconds, '0'),
+    // Looks have moved it on by microseconds already; no clock goes back by itself.
+    advance: (seconds) => set(now + seconds, 'last_value'),
   };
 }
