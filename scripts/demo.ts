@@ -7,6 +7,7 @@
  * Ends with a comparison of every row of the portal with the mirror; exit 0 only when they are equal.
  */
 import { rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -22,7 +23,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     rows: { type: 'string', default: '20000' },
     seed: { type: 'string', default: '1' },
-    port: { type: 'string', default: '8787' },
+    port: { type: 'string' },
   },
 });
 const seconds = values.seconds === undefined ? Number.POSITIVE_INFINITY : Number(values.seconds);
@@ -62,7 +63,7 @@ const mirror = startMirror({
   FLOWLU_REQUESTS_PER_SECOND: '50',
   FLOWLU_TIMEZONE: 'Europe/Berlin',
   WEBHOOK_SECRET: SECRET,
-  PORT: values.port,
+  PORT: values.port ?? (await freePort(8787)),
   RECONCILE_INTERVAL: '5s',
   SWEEP_INTERVAL: '1h',
   SETTLE_GRACE: '1s',
@@ -83,6 +84,16 @@ try {
   await simulator.close();
 }
 process.exit(equal ? 0 : 1);
+
+/** The port that the documentation speaks of, or any other when somebody has it. */
+async function freePort(preferred: number): Promise<string> {
+  const probe = createServer();
+  const isFree = await new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false)).listen(preferred, '127.0.0.1', () => resolve(true));
+  });
+  if (isFree) await new Promise((resolve) => probe.close(resolve));
+  return isFree ? String(preferred) : '0';
+}
 
 /** Changes in the portal, announced by webhooks of which some are lost, repeated or out of order. */
 async function liveChanges(service: { readonly url: string; readonly databaseUrl: string }): Promise<void> {

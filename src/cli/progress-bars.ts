@@ -37,7 +37,7 @@ export function createProgressBars(stream: Terminal, now: () => number, models?:
   let finished = 0;
   let open = true;
 
-  const width = () => Math.max(20, stream.columns ?? 80) - 1;
+  const width = () => Math.max(20, stream.columns || 80) - 1;
   const addBar = (line: () => string) => display.create(1, 0, { line });
   const modelLine = (tally: Tally) => () => layout(tally.name, fractionOf(tally), countsOf(tally, now()), width());
   const wholeLine = () => {
@@ -142,7 +142,7 @@ function patientStream(stream: Terminal): NodeJS.WritableStream {
   const patient = {
     isTTY: true,
     get columns() {
-      return stream.columns ?? 80;
+      return stream.columns || 80;
     },
     write(text: string) {
       quietly(() => write(stream, text));

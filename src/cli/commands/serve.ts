@@ -35,9 +35,10 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
   const client = config.flowlu.apiKey === null ? null : await openClient(session);
   if (client === null)
     log.warn('FLOWLU_API_KEY is not set; the mirror lives on webhooks alone and cannot find what they miss');
-  const background = startBackground(session, client, signal);
-  const app = createApp(session, { onPending: background.drain.wake, isStopping: () => signal.aborted });
+  // Listening comes first: a port that is taken ends the command before anything runs by itself.
+  const app = createApp(session, { onPending: () => background.drain.wake(), isStopping: () => signal.aborted });
   const listener = await listen(app, config.http.host, config.http.port);
+  const background = startBackground(session, client, signal);
   if (config.webhook.secrets.some((secret) => secret.length < ADVISED_SECRET_LENGTH)) {
     log.warn(`a secret of WEBHOOK_SECRET is shorter than ${ADVISED_SECRET_LENGTH} characters and can be guessed`);
   }
