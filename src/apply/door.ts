@@ -5,8 +5,10 @@
  * rule and writes what changed, set by set. New rows of two transactions may collide; the later one then starts anew
  * (`RaceLostError`), since only rows that exist can be locked.
  */
+
 import { coerceRecord } from '../catalog/coerce.ts';
 import type { Micros } from '../catalog/instant.ts';
+import { splitName } from '../catalog/name.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
 import { versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
@@ -133,7 +135,7 @@ async function loadKin(
   entities: readonly Entity[],
   applying: readonly string[],
 ): Promise<ReadonlyMap<string, Kin[]>> {
-  const [module = '', model = ''] = group.shelf.name.split(/\.(.*)/s);
+  const { module, model } = splitName(group.shelf.name);
   const ids = entities.map(({ id }) => id);
   const entries = await findKin(tx, { module, model }, ids, applying);
   const kin = new Map<string, Kin[]>();

@@ -4,7 +4,9 @@
  * Each doubt is claimed by pushing its next attempt into the future before the request is sent, so replicas share the
  * work without asking twice. What cannot be settled, for want of rights or of a `get`, stays visible with its reason.
  */
+
 import { MICROS_PER_SECOND, type Micros } from '../catalog/instant.ts';
+import { splitName } from '../catalog/name.ts';
 import { credible, versionOf } from '../catalog/version.ts';
 import type { Sql } from '../db/connection.ts';
 import { type ClaimedDoubt, claimDoubts, postponeDoubt } from '../db/doubtful.ts';
@@ -88,7 +90,7 @@ export async function read(
   id: string,
   signal: AbortSignal,
 ): Promise<Observation> {
-  const [module = '', model = ''] = shelf.name.split(/\.(.*)/s);
+  const { module, model } = splitName(shelf.name);
   try {
     const { record, observedAt } = await deps.client.get({ module, model, name: shelf.name }, id, signal);
     const version = credible(versionOf(shelf.model, record, deps.door.zone), observedAt);

@@ -1,9 +1,11 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
+
 import type { DeliveryContext } from '../apply/deliveries.ts';
 import type { SettleDeps } from '../apply/settle.ts';
 import { createShapes, type Shapes } from '../apply/shapes.ts';
 import { findModel, models } from '../catalog/index.ts';
 import { MICROS_PER_MS } from '../catalog/instant.ts';
+import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { createZone } from '../catalog/zone.ts';
 import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
@@ -138,7 +140,7 @@ export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps
     client,
     door: context,
     shelfOf(name) {
-      const [module = '', model = ''] = name.split(/\.(.*)/s);
+      const { module, model } = splitName(name);
       return context.shelfOf(module, model);
     },
   };

@@ -1,5 +1,7 @@
 /** Reading mirror rows without locking them: for comparing, explaining and rebuilding. Every answer is bounded. */
+
 import { formatMicros, type Micros } from '../catalog/instant.ts';
+import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson } from '../json.ts';
 import type { Queryable } from './connection.ts';
@@ -9,7 +11,7 @@ import { identifier } from './quote.ts';
 /** Where a shelf's rows are, and the condition that picks them; its parameters begin at `first`. */
 function placeOf({ name, model }: Shelf, first: number) {
   if (model !== null) return { relation: `flowlu.${identifier(model.table)}`, part: '', key: [] };
-  const [module = '', modelName = ''] = name.split(/\.(.*)/s);
+  const { module, model: modelName } = splitName(name);
   const part = ` and t.module = $${first} and t.model = $${first + 1}`;
   return { relation: 'flowlu.uncatalogued', part, key: [module, modelName] };
 }

@@ -8,6 +8,7 @@
 
 import type { ColumnValue } from '../catalog/coerce.ts';
 import { formatMicros, type Micros } from '../catalog/instant.ts';
+import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
 import type { Queryable, Transaction } from './connection.ts';
@@ -124,7 +125,7 @@ function buildStatements({ name, model }: Shelf): Statements {
   const columns = [...typed.map(([field, { kind }]) => [field, sqlTypes[kind]] as const), ...Object.entries(META)];
   const names = columns.map(([column]) => identifier(column));
   const relation = `flowlu.${identifier(model === null ? 'uncatalogued' : model.table)}`;
-  const [module = '', modelName = ''] = name.split(/\.(.*)/s);
+  const { module, model: modelName } = splitName(name);
   const key = model === null ? [module, modelName] : [];
   /** The condition that picks this model's part of a common table; its parameters follow the statement's own. */
   const part = (first: number) => (model === null ? ` and t.module = $${first} and t.model = $${first + 1}` : '');

@@ -1,6 +1,8 @@
 /** One entity's story: its row, its doubts, its deliveries and what was decided on each. Reads only. */
+
 import { differingFields } from '../catalog/differences.ts';
 import { formatMicros } from '../catalog/instant.ts';
+import { splitName } from '../catalog/name.ts';
 import { recordFields, type Shape } from '../catalog/record.ts';
 import type { Sql } from '../db/connection.ts';
 import { readColumns, readRows } from '../db/mirror-reads.ts';
@@ -59,7 +61,7 @@ export interface Explanation {
 
 /** Tells the story of an entity, as far as the database knows it. */
 export async function explain(sql: Sql, shelf: Shelf, id: string, shape: Shape): Promise<Explanation> {
-  const [module = '', model = ''] = shelf.name.split(/\.(.*)/s);
+  const { module, model } = splitName(shelf.name);
   const [row, [doubt], story] = await Promise.all([
     explainRow(sql, shelf, id),
     sql`select reason, to_json(since) #>> '{}' as since, attempts,

@@ -1,7 +1,9 @@
 /** `explain`: one entity's row, its deliveries, every decision taken and why, and what the API says now. */
+
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
 import { formatMicros } from '../../catalog/instant.ts';
+import { splitName } from '../../catalog/name.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
 import { type Json, type JsonObject, stringifyJson } from '../../json.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
@@ -67,7 +69,7 @@ async function askApi(
 ): Promise<ApiView | null> {
   const { apiKey, baseUrl } = session.config.flowlu;
   if (apiKey === null || baseUrl === null) return null;
-  const [module = '', model = ''] = name.split(/\.(.*)/s);
+  const { module, model } = splitName(name);
   try {
     const client = await openClient(session);
     const { record, observedAt } = await client.get({ module, model, name }, story.id, signal);
