@@ -177,8 +177,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: 'the shrink guard lets everything pass',
     file: 'src/reconcile/sweep.ts',
-    from: 'suspects <= live * SHRINK_GUARD.share',
-    to: 'suspects <= live',
+    from: 'vanished > live * SHRINK_GUARD.share',
+    to: 'vanished > live',
     tests: SCENES,
   },
   {

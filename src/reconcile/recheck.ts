@@ -16,7 +16,7 @@ import type { JsonObject } from '../json.ts';
 import { wrongColumns } from './compare-page.ts';
 import { type Candidate, type CompareContext, compareRow, type Difference, type Finding, namesOf } from './findings.ts';
 import type { ListingDeps } from './listing.ts';
-import { SHRINK_GUARD } from './sweep.ts';
+import { isBeyondGuard } from './sweep.ts';
 import { READS_AT_A_TIME } from './verify-listing.ts';
 
 export interface RecheckOptions {
@@ -222,9 +222,9 @@ function isOfColumnsAlone({ kind, fields, columns }: Difference): boolean {
 
 /** Why so many rows are not tombstoned, or null when they may be. */
 async function guard({ sql }: ListingDeps, { shelf }: CompareContext, extra: number): Promise<string | null> {
-  if (extra <= SHRINK_GUARD.rows) return null;
+  if (extra === 0) return null;
   const live = await countRows(sql, shelf, 'live');
-  if (extra <= live * SHRINK_GUARD.share) return null;
+  if (!isBeyondGuard(extra, live)) return null;
   return (
     `the portal says of ${extra} of ${live} rows that they do not exist, more than is believed without a person; ` +
     `if they are really gone, run: flowlu-mirror reconcile ${shelf.name} --full --allow-deletes ${extra}`

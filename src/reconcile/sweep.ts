@@ -22,7 +22,12 @@ import {
 } from './listing.ts';
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
-export const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
+const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
+
+/** True when so many rows have vanished, of those that were live, that a person has to confirm it. Pure. */
+export function isBeyondGuard(vanished: number, live: number): boolean {
+  return vanished > SHRINK_GUARD.rows && vanished > live * SHRINK_GUARD.share;
+}
 
 /** Ids remembered where a portal lists in no order; a model with more rows than that is not searched for deletions. */
 const MAX_REMEMBERED_IDS = 200_000;
@@ -132,7 +137,7 @@ async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes:
 
 /** Why so many suspects are not believed, or null when they may be looked into. Pure. */
 function guard({ suspects, live }: Suspicion, allowDeletes: number): string | null {
-  if (suspects <= SHRINK_GUARD.rows || suspects <= live * SHRINK_GUARD.share || suspects <= allowDeletes) return null;
+  if (!isBeyondGuard(suspects, live) || suspects <= allowDeletes) return null;
   return (
     `${suspects} of ${live} rows were not listed, more than the guard lets pass; ` +
     `if they are really gone, confirm with --allow-deletes ${suspects}`
