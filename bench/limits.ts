@@ -19,7 +19,7 @@ export async function createLimitTables(sql: Sql): Promise<void> {
     create schema bench;
     create table bench.single (${typed.join(', ')}, primary key (id));
     create table bench.typed (like bench.single including all);
-    create table bench.whole (like flowlu.${mirrorTable} including all)`);
+    create table bench.whole (like flowlu.${mirrorTable} including all) with (toast_tuple_target = 4080)`);
 }
 
 /** How rows are chosen: a new one each time, or so many in turn. */

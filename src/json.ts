@@ -17,6 +17,9 @@ export interface JsonObject {
 
 /** A number of sixteen digits or more, or with an exponent: what may not fit a double. */
 const MAY_LOSE_DIGITS = /[:[,]\s*-?\d(?:[\d.]{15}|[\d.]*[eE][+-]?\d)|^\s*-?\d/;
+const LONG_NUMBER = 16;
+/** What looks like the exponent of a number, be it within a text. */
+const EXPONENT = /\d[eE][+-]?\d/;
 /** Escapes of NUL and of surrogates; whole pairs match too and come out unharmed. */
 const MAY_NOT_BE_STORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
 /** Deeper nesting than any record has; PostgreSQL's own parser runs out of stack at some thousands. */
@@ -37,8 +40,32 @@ export class TooDeepError extends SyntaxError {
 export function parseJson(text: string): Json {
   const plain = JSON.parse(text) as Json;
   if (isDeeperThan(plain, MAX_DEPTH)) throw new TooDeepError(`JSON nested deeper than ${MAX_DEPTH} levels`);
-  const exact = MAY_LOSE_DIGITS.test(text) ? parseDigits(text, plain) : plain;
-  return MAY_NOT_BE_STORABLE.test(text) ? storable(exact) : exact;
+  const exact = mayLoseDigits(text) ? parseDigits(text, plain) : plain;
+  return text.includes('\\u') && MAY_NOT_BE_STORABLE.test(text) ? storable(exact) : exact;
+}
+
+/** The expression alone would cost twice as much as the parser; most text is told apart by less. */
+function mayLoseDigits(text: string): boolean {
+  const isSuspect = text.length < LONG_NUMBER || hasLongNumber(text) || EXPONENT.test(text);
+  return isSuspect && MAY_LOSE_DIGITS.test(text);
+}
+
+/** Looks at every sixteenth character: none of these rows of digits fits in between. */
+function hasLongNumber(text: string): boolean {
+  for (let at = LONG_NUMBER - 1; at < text.length; at += LONG_NUMBER) {
+    let first = at;
+    while (isDigitOrPoint(text.charCodeAt(first))) first -= 1;
+    if (first === at) continue;
+    let last = at;
+    while (isDigitOrPoint(text.charCodeAt(last + 1))) last += 1;
+    if (last - first >= LONG_NUMBER) return true;
+  }
+  return false;
+}
+
+/** False beyond the ends of a text, where the code is NaN. */
+function isDigitOrPoint(code: number): boolean {
+  return (code >= 48 && code <= 57) || code === 46;
 }
 
 /** Whether this process has ever met a number that a double cannot hold; most never do, and need not look for them. */

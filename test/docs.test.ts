@@ -8,7 +8,7 @@ import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../src/cli/exit-codes.ts';
 import { settingsList } from '../src/config.ts';
-import { intakeRoutes } from '../src/intake/route.ts';
+import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
 import { createLogger } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { statusRoutes } from '../src/status/routes.ts';
@@ -110,10 +110,10 @@ describe('pages', () => {
     const metrics = createMetrics();
     const { sql } = database;
     const apps: readonly Pick<Hono, 'routes'>[] = [
-      intakeRoutes({ secrets: ['x'], bodyLimitBytes: 1, timeoutMs: 1, record: () => Promise.resolve(''), log }),
       statusRoutes({ sql, metrics, log, version: '', token: null, isStopping: () => false }),
     ];
-    const routes = apps.flatMap(({ routes }) => routes).filter(({ method }) => method !== 'ALL');
+    const webhooks = Object.values(WEBHOOK_ROUTES).map((path) => ({ method: 'POST', path }));
+    const routes = [...webhooks, ...apps.flatMap(({ routes }) => routes).filter(({ method }) => method !== 'ALL')];
     expect(routes.length).toBeGreaterThan(6);
     for (const { method, path } of routes) expect(section('README.md', '## HTTP')).toContain(`\`${method} ${path}\``);
   });

@@ -5,7 +5,17 @@ import type { Transaction } from '../db/connection.ts';
 import type { Shelf } from '../db/mirror-rows.ts';
 import type { Announcement } from '../intake/delivery.ts';
 import type { DeliveryOutcome } from '../intake/ledger.ts';
-import { admit, type DoorContext, type Sighting, shapeOf } from './door.ts';
+import {
+  type DoorContext,
+  type Judged,
+  judge,
+  type Locked,
+  lockSubjects,
+  type Sighting,
+  type Subject,
+  shapeOf,
+  write,
+} from './door.ts';
 import type { Link, Observation, Verdict } from './observation.ts';
 import { linkOf } from './tie.ts';
 
@@ -32,26 +42,63 @@ export async function applyArrivals(
   arrivals: readonly Arrival[],
   context: DeliveryContext,
 ): Promise<readonly Outcome[]> {
+  const locked = await lockAnnounced(
+    tx,
+    arrivals.map(({ announcement }) => announcement),
+    context,
+  );
+  const { outcomes, judged } = await judgeArrivals(tx, locked, arrivals, context);
+  await write(tx, judged, context);
+  return outcomes;
+}
+
+/** The first step of it: locks the rows of which something is announced. */
+export function lockAnnounced(
+  tx: Transaction,
+  announcements: readonly Announcement[],
+  context: DeliveryContext,
+): Promise<Locked> {
+  const subjects = announcements.flatMap((announcement): Subject[] => {
+    const subject = subjectOf(announcement, context);
+    return 'shelf' in subject ? [subject] : [];
+  });
+  return lockSubjects(tx, subjects, context);
+}
+
+/** The second step: what becomes of deliveries, and what then has to be written. */
+export async function judgeArrivals(
+  tx: Transaction,
+  locked: Locked,
+  arrivals: readonly Arrival[],
+  context: DeliveryContext,
+): Promise<{ readonly outcomes: readonly Outcome[]; readonly judged: Judged }> {
   const understood = arrivals.map((arrival) => understand(arrival, context));
   const sightings = understood.flatMap((one) => ('sighting' in one ? [one.sighting] : []));
   const ids = arrivals.flatMap(({ id }) => (id === null ? [] : [id]));
-  const verdicts = (await admit(tx, sightings, context, ids)).values();
-  return understood.map((one) => ('sighting' in one ? recorded(one, verdicts.next().value) : one.outcome));
+  const judged = await judge(tx, locked, sightings, ids);
+  const verdicts = judged.verdicts.values();
+  const outcomes = understood.map((one) => ('sighting' in one ? recorded(one, verdicts.next().value) : one.outcome));
+  return { outcomes, judged };
 }
 
 type Understood =
   | { readonly sighting: Sighting; readonly version: Version; readonly link: Link | null }
   | { readonly outcome: Outcome };
 
-function understand({ announcement, receivedAt }: Arrival, context: DeliveryContext): Understood {
-  const { module, model, entityId } = announcement;
+/** Whom an announcement is about, or why it has no effect. */
+function subjectOf({ module, model, entityId }: Announcement, context: DeliveryContext): Subject | Outcome {
   const shelf = context.shelfOf(module, model);
-  if (shelf === null) return { outcome: unapplied('skipped', entityId, 'the settings leave this model out') };
-  if (entityId === null)
-    return { outcome: unapplied('failed', null, 'neither current nor previous names a record id') };
-  const observation = observe(announcement, receivedAt, shelf, context);
+  if (shelf === null) return unapplied('skipped', entityId, 'the settings leave this model out');
+  if (entityId === null) return unapplied('failed', null, 'neither current nor previous names a record id');
+  return { shelf, entityId };
+}
+
+function understand({ announcement, receivedAt }: Arrival, context: DeliveryContext): Understood {
+  const subject = subjectOf(announcement, context);
+  if (!('shelf' in subject)) return { outcome: subject };
+  const observation = observe(announcement, receivedAt, subject.shelf, context);
   return {
-    sighting: { shelf, entityId, observation },
+    sighting: { ...subject, observation },
     version: 'version' in observation ? observation.version : null,
     link: observation.says === 'announced' ? observation.link : null,
   };

@@ -2,11 +2,12 @@
  * The door: the only writer of mirror rows. Whatever was observed, by webhook or by API, comes through here.
  *
  * Within the caller's transaction it locks the rows concerned in one fixed order, folds the observations through the
- * rule and writes what changed, set by set. New rows of two transactions may collide; the later one then starts anew
- * (`RaceLostError`), since only rows that exist can be locked.
+ * rule and writes what changed, set by set. New rows of two transactions may collide, since only rows that exist can be
+ * locked; the server then refuses the later one, which has to run again.
  */
 
 import { coerceRecord } from '../catalog/coerce.ts';
+import { compareIds } from '../catalog/id.ts';
 import type { Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
@@ -20,10 +21,14 @@ import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './fold.
 import { kinOf } from './kin.ts';
 import type { Kin, Observation, Row, Verdict } from './observation.ts';
 
-/** One observation of one entity. */
-export interface Sighting {
+/** The entity that something was observed of. */
+export interface Subject {
   readonly shelf: Shelf;
   readonly entityId: string;
+}
+
+/** One observation of one entity. */
+export interface Sighting extends Subject {
   readonly observation: Observation;
 }
 
@@ -41,15 +46,10 @@ export function shapeOf(shelf: Shelf, context: Pick<DoorContext, 'shapeOf'>): Sh
   return context.shapeOf?.(shelf) ?? shelf.model ?? UNKNOWN_SHAPE;
 }
 
-/** Another transaction inserted one of the rows first; run the transaction again. */
-export class RaceLostError extends Error {
-  override readonly name = 'RaceLostError';
-}
-
 /**
  * Lets sightings in, in their order; returns one verdict for each.
  * @param applying ids of ledger entries that these sightings come from and that the ledger already holds
- * @throws RaceLostError when the transaction must be run again.
+ * @throws what `isRetryable` knows when another transaction was faster; then it must be run again.
  */
 export async function admit(
   tx: Transaction,
@@ -57,14 +57,56 @@ export async function admit(
   context: DoorContext,
   applying: readonly string[] = [],
 ): Promise<readonly Verdict[]> {
-  const groups = groupByShelf(sightings);
-  const locked = await Promise.all(groups.map((group) => lockGroup(tx, group, context)));
-  const folded = await Promise.all(locked.map((group) => foldGroup(tx, group, applying)));
-  await Promise.all(folded.map((group) => writeGroup(tx, group, context)));
-  await raiseDoubts(tx, folded.flatMap(doubtsOf));
-  await clearDoubts(tx, folded.flatMap(settledBy));
-  const verdicts = new Map(folded.flatMap(verdictsByPosition));
-  return sightings.map((_, position) => verdicts.get(position) as Verdict);
+  const locked = await lockSubjects(tx, sightings, context);
+  const judged = await judge(tx, locked, sightings, applying);
+  await write(tx, judged, context);
+  return judged.verdicts;
+}
+
+/** Rows of one shelf, locked. */
+interface LockedGroup {
+  readonly shelf: Shelf;
+  readonly fold: FoldContext;
+  readonly rows: ReadonlyMap<string, Row>;
+}
+
+/** Rows that stay as they are until the transaction ends, by the name of their shelf. */
+export type Locked = ReadonlyMap<string, LockedGroup>;
+
+/**
+ * The first step of `admit`, for those who want something else to travel with it: locks what sightings will be about.
+ * Shelves by name, and in each shelf rows by id: every transaction takes its locks the same way round.
+ */
+export async function lockSubjects(
+  tx: Transaction,
+  subjects: readonly Subject[],
+  context: DoorContext,
+): Promise<Locked> {
+  const shelves = new Map<string, { readonly shelf: Shelf; readonly ids: Set<string> }>();
+  for (const { shelf, entityId } of subjects) {
+    const group = shelves.get(shelf.name) ?? { shelf, ids: new Set<string>() };
+    shelves.set(shelf.name, group);
+    group.ids.add(entityId);
+  }
+  const inOrder = [...shelves.values()].sort((a, b) => (a.shelf.name < b.shelf.name ? -1 : 1));
+  const groups = await Promise.all(inOrder.map(({ shelf, ids }) => lockGroup(tx, shelf, [...ids], context)));
+  return new Map(groups.map((group) => [group.shelf.name, group]));
+}
+
+async function lockGroup(
+  tx: Transaction,
+  shelf: Shelf,
+  ids: readonly string[],
+  context: DoorContext,
+): Promise<LockedGroup> {
+  const shape = shapeOf(shelf, context);
+  const foldContext = { model: shelf.model, shape, zone: context.zone, settleGrace: context.settleGrace };
+  const stored = await lockRows(tx, shelf, ids);
+  const rows = stored.map((row): [string, Row] => [
+    row.id,
+    { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
+  ]);
+  return { shelf, fold: foldContext, rows: new Map(rows) };
 }
 
 interface Entity {
@@ -72,60 +114,59 @@ interface Entity {
   readonly seen: { readonly position: number; readonly observation: Observation }[];
 }
 
-interface Group {
-  readonly shelf: Shelf;
-  readonly entities: readonly Entity[];
-}
-
-/** Sightings by shelf and entity, both in a fixed order: every transaction takes its locks the same way round. */
-function groupByShelf(sightings: readonly Sighting[]): readonly Group[] {
-  const shelves = new Map<string, { shelf: Shelf; entities: Map<string, Entity> }>();
-  for (const [position, { shelf, entityId, observation }] of sightings.entries()) {
-    const group = shelves.get(shelf.name) ?? { shelf, entities: new Map<string, Entity>() };
-    shelves.set(shelf.name, group);
-    const entity = group.entities.get(entityId) ?? { id: entityId, seen: [] };
-    group.entities.set(entityId, entity);
-    entity.seen.push({ position, observation });
-  }
-  return [...shelves.values()]
-    .sort((a, b) => (a.shelf.name < b.shelf.name ? -1 : 1))
-    .map(({ shelf, entities }) => ({ shelf, entities: [...entities.values()] }));
-}
-
-interface LockedGroup extends Group {
-  readonly fold: FoldContext;
-  readonly rows: ReadonlyMap<string, Row>;
-}
-
-async function lockGroup(tx: Transaction, group: Group, context: DoorContext): Promise<LockedGroup> {
-  const { shelf, entities } = group;
-  const shape = shapeOf(shelf, context);
-  const foldContext = { model: shelf.model, shape, zone: context.zone, settleGrace: context.settleGrace };
-  const stored = await lockRows(
-    tx,
-    shelf,
-    entities.map(({ id }) => id),
-  );
-  const rows = stored.map((row): [string, Row] => [
-    row.id,
-    { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
-  ]);
-  return { ...group, fold: foldContext, rows: new Map(rows) };
-}
-
 interface FoldedGroup extends LockedGroup {
+  readonly entities: readonly Entity[];
   readonly results: ReadonlyMap<string, Folded>;
 }
 
-async function foldGroup(tx: Transaction, group: LockedGroup, applying: readonly string[]): Promise<FoldedGroup> {
+/** What sightings amount to, not written yet. */
+export interface Judged {
+  readonly groups: readonly FoldedGroup[];
+  /** One for each sighting. */
+  readonly verdicts: readonly Verdict[];
+}
+
+/** The second step of `admit`: the rule over what is locked. Asks the ledger only where versions may tie. */
+export async function judge(
+  tx: Transaction,
+  locked: Locked,
+  sightings: readonly Sighting[],
+  applying: readonly string[],
+): Promise<Judged> {
+  const seen = entitiesByShelf(sightings);
+  const groups = await Promise.all(
+    [...locked.values()].map((group) => foldGroup(tx, group, seen.get(group.shelf.name) ?? [], applying)),
+  );
+  const verdicts = new Map(groups.flatMap(verdictsByPosition));
+  return { groups, verdicts: sightings.map((_, position) => verdicts.get(position) as Verdict) };
+}
+
+function entitiesByShelf(sightings: readonly Sighting[]): ReadonlyMap<string, readonly Entity[]> {
+  const shelves = new Map<string, Map<string, Entity>>();
+  for (const [position, { shelf, entityId, observation }] of sightings.entries()) {
+    const entities = shelves.get(shelf.name) ?? new Map<string, Entity>();
+    shelves.set(shelf.name, entities);
+    const entity = entities.get(entityId) ?? { id: entityId, seen: [] };
+    entities.set(entityId, entity);
+    entity.seen.push({ position, observation });
+  }
+  return new Map([...shelves].map(([name, entities]) => [name, [...entities.values()]]));
+}
+
+async function foldGroup(
+  tx: Transaction,
+  group: LockedGroup,
+  entities: readonly Entity[],
+  applying: readonly string[],
+): Promise<FoldedGroup> {
   const observations = ({ seen }: Entity) => seen.map(({ observation }) => observation);
-  const tied = group.entities.filter((entity) => mayTie(group.rows.get(entity.id) ?? null, observations(entity)));
+  const tied = entities.filter((entity) => mayTie(group.rows.get(entity.id) ?? null, observations(entity)));
   const kin = tied.length === 0 ? new Map<string, Kin[]>() : await loadKin(tx, group, tied, applying);
-  const results = group.entities.map((entity): [string, Folded] => [
+  const results = entities.map((entity): [string, Folded] => [
     entity.id,
     fold(group.rows.get(entity.id) ?? null, observations(entity), kin.get(entity.id) ?? [], group.fold),
   ]);
-  return { ...group, results: new Map(results) };
+  return { ...group, entities, results: new Map(results) };
 }
 
 /** Asked for after the rows are locked, so that what another replica has just recorded about them is in it. */
@@ -141,20 +182,35 @@ async function loadKin(
   const kin = new Map<string, Kin[]>();
   // The ledger answers newest first; the rule wants the order of arrival.
   for (const entry of entries.reverse()) {
-    kin.set(entry.entityId, [...(kin.get(entry.entityId) ?? []), kinOf(entry, group.fold.zone)]);
+    const known = kin.get(entry.entityId) ?? [];
+    kin.set(entry.entityId, known);
+    known.push(kinOf(entry, group.fold.zone));
   }
   return kin;
 }
 
-async function writeGroup(tx: Transaction, group: FoldedGroup, context: DoorContext): Promise<void> {
+/**
+ * The last step of `admit`: writes set by set. All of its statements are sent before it first waits, so that a commit
+ * may travel behind them (`LastFlight`).
+ */
+export async function write(tx: Transaction, { groups }: Judged, context: DoorContext): Promise<void> {
+  await Promise.all([
+    ...groups.flatMap((group) => writeGroup(tx, group, context)),
+    raiseDoubts(tx, groups.flatMap(doubtsOf)),
+    clearDoubts(tx, groups.flatMap(settledBy)),
+  ]);
+}
+
+function writeGroup(tx: Transaction, group: FoldedGroup, context: DoorContext): readonly Promise<void>[] {
   const inserts: RowToWrite[] = [];
   const updates: RowToWrite[] = [];
   for (const [id, { row }] of group.results) {
     if (row === null) continue;
     (group.rows.has(id) ? updates : inserts).push(rowToWrite(id, row, group, context));
   }
-  const [inserted] = await Promise.all([insertRows(tx, group.shelf, inserts), updateRows(tx, group.shelf, updates)]);
-  if (inserted < inserts.length) throw new RaceLostError(`rows of ${group.shelf.name} were inserted meanwhile`);
+  // Whoever inserts the same new rows waits for the other's first one, never in a circle.
+  inserts.sort((a, b) => compareIds(a.id, b.id));
+  return [insertRows(tx, group.shelf, inserts), updateRows(tx, group.shelf, updates)];
 }
 
 function rowToWrite(id: string, row: Row, group: LockedGroup, context: DoorContext): RowToWrite {

@@ -4,7 +4,6 @@ import { readAnnouncement } from '../intake/delivery.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
 import { applyArrivals, type DeliveryContext, unapplied } from './deliveries.ts';
-import { RaceLostError } from './door.ts';
 import { transact } from './transact.ts';
 
 export interface Drain {
@@ -56,8 +55,7 @@ async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<bo
   try {
     await savepoint(tx, (inner) => applyStored(inner, stored, context));
   } catch (error) {
-    if (isConnectionError(error) || isRetryable(error) || isPassing(error) || error instanceof RaceLostError)
-      throw error;
+    if (isConnectionError(error) || isRetryable(error) || isPassing(error)) throw error;
     const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
     await settleDeliveries(tx, [{ ...unapplied('failed', null, reason), id: delivery.id }]);
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied and was set aside');

@@ -6,11 +6,12 @@
  */
 import type { Micros } from '../catalog/instant.ts';
 import { databaseClock } from '../db/clock.ts';
-import { isConnectionError, type Sql, type Transaction } from '../db/connection.ts';
+import { isConnectionError, LastFlight, type Sql, type Transaction } from '../db/connection.ts';
 import type { Accepted } from '../intake/delivery.ts';
 import { appendDeliveries, type LedgerEntry } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
-import { applyArrivals, type DeliveryContext, type Outcome, unapplied } from './deliveries.ts';
+import { type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
+import { write } from './door.ts';
 import { transact } from './transact.ts';
 
 export interface Receiver {
@@ -30,15 +31,8 @@ export interface Receiver {
 export async function receive(batch: readonly Accepted[], receiver: Receiver): Promise<readonly string[]> {
   const { sql, context, log } = receiver;
   try {
-    const { ids, outcomes } = await transact(sql, async (tx) => {
-      const now = await databaseClock(tx);
-      const announced = batch.flatMap(({ announcement }) =>
-        announcement === null ? [] : [{ announcement, receivedAt: now, id: null }],
-      );
-      const applied = (await applyArrivals(tx, announced, context)).values();
-      return record(tx, batch, now, () => applied.next().value as Outcome);
-    });
-    for (const outcome of outcomes) receiver.onRecorded?.(outcome);
+    const { ids, entries } = await transact(sql, (tx) => recordAndApply(tx, batch, context));
+    for (const entry of entries) receiver.onRecorded?.(entry);
     return ids;
   } catch (error) {
     if (isConnectionError(error)) throw error;
@@ -46,16 +40,35 @@ export async function receive(batch: readonly Accepted[], receiver: Receiver): P
       { err: error, deliveries: batch.length },
       'a batch could not be applied; recording it to apply one by one',
     );
-    const { ids } = await transact(sql, async (tx) =>
-      record(tx, batch, await databaseClock(tx), () => unapplied('pending', null, null)),
-    );
+    const ids = await transact(sql, async (tx) => {
+      const receivedAt = await databaseClock(tx);
+      return appendDeliveries(
+        tx,
+        entriesOf(batch, receivedAt, () => unapplied('pending', null, null)),
+      );
+    });
     receiver.onPending?.();
     return ids;
   }
 }
 
-async function record(tx: Transaction, batch: readonly Accepted[], receivedAt: Micros, outcomeOf: () => Outcome) {
-  const entries = batch.map(({ body, announcement, ...rest }): LedgerEntry => {
+/**
+ * Two round trips beside the begin: the clock and the locks, then everything that is written and the commit. A third
+ * where versions tie and the ledger has to be asked.
+ */
+async function recordAndApply(tx: Transaction, batch: readonly Accepted[], context: DeliveryContext) {
+  const announcements = batch.flatMap(({ announcement }) => (announcement === null ? [] : [announcement]));
+  const [receivedAt, locked] = await Promise.all([databaseClock(tx), lockAnnounced(tx, announcements, context)]);
+  const arrivals = announcements.map((announcement) => ({ announcement, receivedAt, id: null }));
+  const { outcomes, judged } = await judgeArrivals(tx, locked, arrivals, context);
+  const applied = outcomes.values();
+  const entries = entriesOf(batch, receivedAt, () => applied.next().value as Outcome);
+  const written = Promise.all([appendDeliveries(tx, entries), write(tx, judged, context)]);
+  return new LastFlight(written.then(([ids]) => ({ ids, entries })));
+}
+
+function entriesOf(batch: readonly Accepted[], receivedAt: Micros, outcomeOf: () => Outcome): readonly LedgerEntry[] {
+  return batch.map(({ body, announcement, ...rest }): LedgerEntry => {
     const common = { receivedAt, body };
     if (announcement === null) {
       const reason = 'rejection' in rest ? rest.rejection : null;
@@ -64,5 +77,4 @@ async function record(tx: Transaction, batch: readonly Accepted[], receivedAt: M
     const { module, model, action } = announcement;
     return { ...common, ...outcomeOf(), subject: { module, model, action } };
   });
-  return { ids: await appendDeliveries(tx, entries), outcomes: entries };
 }

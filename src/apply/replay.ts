@@ -20,7 +20,7 @@ import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/
 import { settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
 import { applyArrivals, type DeliveryContext, unapplied } from './deliveries.ts';
-import { RaceLostError, shapeOf } from './door.ts';
+import { shapeOf } from './door.ts';
 import type { Decision } from './observation.ts';
 import { transact } from './transact.ts';
 
@@ -129,7 +129,7 @@ async function replayBatch(
 function isPassing(error: unknown): boolean {
   const code = errorCode(error) ?? '';
   const isShort = code === '55P03' || code === '57014' || code.startsWith('53');
-  return isConnectionError(error) || isRetryable(error) || error instanceof RaceLostError || isShort;
+  return isConnectionError(error) || isRetryable(error) || isShort;
 }
 
 /** One delivery; where it cannot be applied, it is set aside with the reason, unless it had been applied before. */

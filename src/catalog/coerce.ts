@@ -84,6 +84,7 @@ function scalarDigits(value: Json): string | null {
 }
 
 function toWhole(value: Json, range: { min: bigint; max: bigint }): string | null | typeof MISFIT {
+  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 1e9) return String(value + 0);
   const digits = scalarDigits(value);
   if (digits === '') return null;
   if (digits === null || !WHOLE.test(digits)) return MISFIT;
@@ -99,6 +100,8 @@ function toDecimal(value: Json): string | null | typeof MISFIT {
 }
 
 function toFlag(value: Json): boolean | null | typeof MISFIT {
+  if (value === 1 || value === true || value === '1') return true;
+  if (value === 0 || value === false || value === '0') return false;
   const digits = scalarDigits(value);
   if (digits === null) return MISFIT;
   if (digits === '') return null;
@@ -117,11 +120,12 @@ function toDate(value: Json, zone: Zone): string | null | typeof MISFIT {
 function toMoment(value: Json, zone: Zone): string | null | typeof MISFIT {
   const text = scalarDigits(value);
   if (text === null) return MISFIT;
+  const wall = zone.resolve(text);
+  if (wall !== null) return formatMicros(wall.at);
   if (EMPTY_DATE.test(text)) return null;
   if (WHOLE.test(text)) {
     const seconds = Number(text);
     return seconds > 0 && seconds <= MAX_UNIX_SECONDS ? formatMicros(seconds * MICROS_PER_SECOND) : MISFIT;
   }
-  const wall = zone.resolve(text);
-  return wall === null ? MISFIT : formatMicros(wall.at);
+  return MISFIT;
 }

@@ -32,6 +32,8 @@ export function recordFields(shape: Shape, record: JsonObject): JsonObject {
 interface Digest {
   readonly shape: Shape;
   readonly fields: JsonObject;
+  /** The keys of `fields`, as hashing wants them. */
+  readonly order: KeyOrder;
   hash: string | null;
 }
 
@@ -41,10 +43,49 @@ const digests = new WeakMap<JsonObject, Digest>();
 function digestOf(shape: Shape, record: JsonObject): Digest {
   const known = digests.get(record);
   if (known?.shape === shape) return known;
-  const fields = Object.keys(record).some((key) => canonicalKey(shape, key) !== key) ? renamed(shape, record) : record;
-  const digest = { shape, fields, hash: null };
+  const order = orderOf(shape, Object.keys(record));
+  const fields = order.isCanonical ? record : renamed(shape, record);
+  const digest = {
+    shape,
+    fields,
+    order: order.isCanonical ? order : orderOf(shape, Object.keys(fields)),
+    hash: null,
+  };
   digests.set(record, digest);
   return digest;
+}
+
+/** What follows from the keys that a record has, whatever its values are. */
+interface KeyOrder {
+  readonly keys: readonly string[];
+  /** True when every key is written as the shape names it. */
+  readonly isCanonical: boolean;
+  readonly sorted: readonly { readonly name: string; readonly kind: FieldKind | undefined }[];
+  /** The sorted keys as JSON, which the hash begins with. */
+  readonly prefix: string;
+}
+
+/** Rows of one page have the same keys in the same order, and stored rows another: few orders serve nearly always. */
+const recentOrders = new WeakMap<Shape, readonly KeyOrder[]>();
+const MAX_RECENT_ORDERS = 8;
+
+function orderOf(shape: Shape, keys: readonly string[]): KeyOrder {
+  const recent = recentOrders.get(shape) ?? [];
+  const known = recent.find((order) => sameKeys(order.keys, keys));
+  if (known !== undefined) return known;
+  const names = [...keys].sort();
+  const order = {
+    keys,
+    isCanonical: keys.every((key) => canonicalKey(shape, key) === key),
+    sorted: names.map((name) => ({ name, kind: shape.fields[name]?.kind })),
+    prefix: JSON.stringify(names),
+  };
+  recentOrders.set(shape, [order, ...recent.slice(0, MAX_RECENT_ORDERS - 1)]);
+  return order;
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((key, index) => key === b[index]);
 }
 
 function renamed(shape: Shape, record: JsonObject): JsonObject {
@@ -94,42 +135,19 @@ export function isTwofold(shape: Shape, whole: JsonObject, part: JsonObject): bo
 /** A 128-bit hash of what the record means, as a UUID: equal for two spellings of one content. */
 export function contentHash(shape: Shape, record: JsonObject): string {
   const digest = digestOf(shape, record);
-  digest.hash ??= hashFields(shape, digest.fields);
+  digest.hash ??= hashFields(digest);
   return digest.hash;
 }
 
-function hashFields(shape: Shape, fields: JsonObject): string {
-  const { names, prefix } = sortedKeys(Object.keys(fields));
-  const meanings = names.map((name) => meaning(shape.fields[name]?.kind, fields[name] as Json));
-  const hex = hash('sha256', prefix + stringifyJson(meanings), 'hex');
+function hashFields({ fields, order }: Digest): string {
+  const meanings = order.sorted.map(({ name, kind }) => meaning(kind, fields[name] as Json));
+  const hex = hash('sha256', order.prefix + stringifyJson(meanings), 'hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
-}
-
-interface SortedKeys {
-  readonly keys: readonly string[];
-  readonly names: readonly string[];
-  readonly prefix: string;
-}
-
-/** Rows of one page have the same keys in the same order, and stored rows another: few orders serve nearly always. */
-let recentOrders: readonly SortedKeys[] = [];
-const MAX_RECENT_ORDERS = 8;
-
-function sortedKeys(keys: readonly string[]): SortedKeys {
-  const known = recentOrders.find((order) => sameKeys(order.keys, keys));
-  if (known !== undefined) return known;
-  const names = [...keys].sort();
-  const order = { keys, names, prefix: JSON.stringify(names) };
-  recentOrders = [order, ...recentOrders.slice(0, MAX_RECENT_ORDERS - 1)];
-  return order;
-}
-
-function sameKeys(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((key, index) => key === b[index]);
 }
 
 /** One form for all spellings of a value of this kind. */
 function meaning(kind: FieldKind | undefined, value: Json): Json {
+  if (kind === 'text' && typeof value === 'string') return value;
   if (value instanceof LosslessNumber) {
     return kind === undefined || kind === 'text' ? value.value : meaningOfWord(kind, value.value);
   }

@@ -116,6 +116,31 @@ interface ParsedWall {
 }
 
 function parseWall(text: string): ParsedWall | null {
+  return parsePlainWall(text) ?? parseAnyWall(text);
+}
+
+/** The form in which nearly all of them come, `YYYY-MM-DD HH:mm:ss`, in a third of the time; null for any other. */
+function parsePlainWall(text: string): ParsedWall | null {
+  if (text.length !== 19 || text[4] !== '-' || text[7] !== '-' || text[10] !== ' ') return null;
+  if (text[13] !== ':' || text[16] !== ':') return null;
+  const year = twoDigits(text, 0) * 100 + twoDigits(text, 2);
+  const month = twoDigits(text, 5);
+  const day = twoDigits(text, 8);
+  const [hour, minute, second] = [twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)];
+  // Days that only some months have are left to the other parser; so are years that `Date.UTC` takes for 1900 and on.
+  const isPlain = year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 28;
+  if (!isPlain || !(hour <= 23 && minute <= 59 && second <= 59)) return null;
+  return { wallMs: Date.UTC(year, month - 1, day, hour, minute, second), micros: 0, offsetMs: null };
+}
+
+/** The number of two digits; NaN, which no comparison holds for, where they are none. */
+function twoDigits(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - 48;
+  const ones = text.charCodeAt(at + 1) - 48;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN;
+}
+
+function parseAnyWall(text: string): ParsedWall | null {
   const match = WALL.exec(text);
   if (match === null) return null;
   const [, year, month, day, hour = '0', minute = '0', second = '0', fraction = '', offset] = match;

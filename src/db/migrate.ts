@@ -4,6 +4,7 @@ import { connect, errorCode, type Sql, type Transaction, transaction } from './c
 import { type DatabaseLog, silent } from './log.ts';
 import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
 import { applyRoles } from './roles.ts';
+import { applyStorage } from './storage.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
 
 export { schemaState } from './migrations.ts';
@@ -71,6 +72,7 @@ async function migrateLocked(tx: Transaction): Promise<Omit<MigrationReport, 'du
   const pending = await pendingMigrations(tx);
   const grants = pending.some(({ sql }) => RESHAPES_TABLES.test(sql)) ? await dropViews(tx) : undefined;
   for (const migration of pending) await applyMigration(tx, migration);
+  await applyStorage(tx);
   const keptViews = await applyViews(tx, grants);
   await applyComments(tx);
   const adminSql = await applyRoles(tx);

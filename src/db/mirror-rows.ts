@@ -1,9 +1,9 @@
 /**
  * The hot statements of the mirror tables: hand-written SQL, built once per model from the catalogue.
  *
- * Identifiers come from the catalogue and the constants here, never from outside; values travel as parameters.
- * A batch travels as one JSON document, which PostgreSQL unpacks by column type: half the cost of one parameter a
- * value, and a constant statement text that stays prepared.
+ * Identifiers come from the catalogue and the constants here, never from outside; values travel as parameters, one
+ * array a column (see arrays.ts). Measured per row of 1.8 kB: 44 µs of PostgreSQL's time, where one JSON document a
+ * batch takes 74, one parameter a value 42 (but 20 % more of ours), and COPY, which cannot merge, 37.
  */
 
 import type { ColumnValue } from '../catalog/coerce.ts';
@@ -11,6 +11,7 @@ import { formatMicros, type Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
+import { type ArrayItem, columnLiterals, plainArrayLiteral, unnested } from './arrays.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import { identifier } from './quote.ts';
 import { sqlTypes } from './schema/columns.ts';
@@ -43,7 +44,7 @@ export interface RowToWrite extends StoredRow {
 /** Reads rows and locks them in order of id until the transaction ends, so that batches never wait in a circle. */
 export async function lockRows(tx: Transaction, shelf: Shelf, ids: readonly string[]): Promise<StoredRow[]> {
   const { lock, key } = statementsOf(shelf);
-  const rows = await tx.unsafe(lock, [arrayLiteral(ids), ...key], { prepare: true });
+  const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), ...key], { prepare: true });
   return rows.map((row) => ({
     id: row.id,
     record: parseJson(row.record) as JsonObject,
@@ -54,18 +55,21 @@ export async function lockRows(tx: Transaction, shelf: Shelf, ids: readonly stri
   }));
 }
 
-/** Inserts rows that were not there; returns the ids it did insert, fewer when another transaction was faster. */
-export async function insertRows(tx: Transaction, shelf: Shelf, rows: readonly RowToWrite[]): Promise<number> {
-  if (rows.length === 0) return 0;
-  const { insert, key } = statementsOf(shelf);
-  return (await tx.unsafe(insert, [batchDocument(rows), ...key], { prepare: true })).count;
+/**
+ * Inserts rows that were not there, in the order given, which must be that of their ids.
+ * @throws the server's unique_violation when another transaction was faster; the transaction must then run again.
+ */
+export async function insertRows(tx: Transaction, shelf: Shelf, rows: readonly RowToWrite[]): Promise<void> {
+  if (rows.length === 0) return;
+  const { insert, key, columns } = statementsOf(shelf);
+  await tx.unsafe(insert, [...literalsOf(rows, columns), ...key], { prepare: true });
 }
 
 /** Replaces rows that the transaction has locked. */
-export async function updateRows(tx: Transaction, shelf: Shelf, rows: readonly RowToWrite[]): Promise<number> {
-  if (rows.length === 0) return 0;
-  const { update, key } = statementsOf(shelf);
-  return (await tx.unsafe(update, [batchDocument(rows), ...key], { prepare: true })).count;
+export async function updateRows(tx: Transaction, shelf: Shelf, rows: readonly RowToWrite[]): Promise<void> {
+  if (rows.length === 0) return;
+  const { update, key, columns } = statementsOf(shelf);
+  await tx.unsafe(update, [...literalsOf(rows, columns), ...key], { prepare: true });
 }
 
 /**
@@ -78,8 +82,8 @@ export async function findChanged(
   pairs: readonly { readonly id: string; readonly hash: string }[],
 ): Promise<ReadonlyMap<string, JsonObject | null>> {
   const { changed, key } = statementsOf(shelf);
-  const ids = arrayLiteral(pairs.map(({ id }) => id));
-  const hashes = arrayLiteral(pairs.map(({ hash }) => hash));
+  const ids = plainArrayLiteral(pairs.map(({ id }) => id));
+  const hashes = plainArrayLiteral(pairs.map(({ hash }) => hash));
   const rows = await sql.unsafe(changed, [ids, hashes, ...key], { prepare: true });
   return new Map(
     rows.map((row) => [row.id as string, row.record === null ? null : (parseJson(row.record) as JsonObject)]),
@@ -93,6 +97,8 @@ interface Statements {
   readonly changed: string;
   /** Parameters that say which part of a common table is meant. */
   readonly key: readonly string[];
+  /** The typed columns beside the id, in the order of the parameters. */
+  readonly columns: readonly string[];
 }
 
 const statements = new Map<string, Statements>();
@@ -118,21 +124,24 @@ const META = {
   _deleted_at: 'timestamptz',
   _hash: 'uuid',
 } as const;
+const META_COLUMNS = Object.keys(META).length;
 
 function buildStatements({ name, model }: Shelf): Statements {
-  const fields = model === null ? {} : model.fields;
-  const typed = Object.entries(fields).filter(([field]) => field !== 'id');
-  const columns = [...typed.map(([field, { kind }]) => [field, sqlTypes[kind]] as const), ...Object.entries(META)];
-  const names = columns.map(([column]) => identifier(column));
+  const fields = Object.entries(model?.fields ?? {}).filter(([field]) => field !== 'id');
+  const typed = fields.map(([field, { kind }]) => [field, sqlTypes[kind]] as const);
+  const columns = [...typed, ...Object.entries(META)].map(([column, type]) => ({ name: identifier(column), type }));
   const relation = `flowlu.${identifier(model === null ? 'uncatalogued' : model.table)}`;
   const { module, model: modelName } = splitName(name);
   const key = model === null ? [module, modelName] : [];
   /** The condition that picks this model's part of a common table; its parameters follow the statement's own. */
   const part = (first: number) => (model === null ? ` and t.module = $${first} and t.model = $${first + 1}` : '');
-  const [keyNames, keyValues] = model === null ? ['module, model, ', '$2, $3, '] : ['', ''];
-  const batch = `jsonb_to_recordset($1::text::jsonb) as n(id bigint, ${columns.map(([column, type]) => `${identifier(column)} ${type}`).join(', ')})`;
+  const batch = unnested('n', ['id', ...columns.map((column) => column.name)]);
+  const afterBatch = columns.length + 2;
+  const [keyNames, keyValues] = model === null ? ['module, model, ', `$${afterBatch}, $${afterBatch + 1}, `] : ['', ''];
+  const values = columns.map((column) => `n.${column.name}::${column.type}`);
   return {
     key,
+    columns: typed.map(([field]) => field),
     lock: `
       select t.id::text as id, t._record::text as record, t._source as source, t._hash::text as hash,
              (extract(epoch from t._observed_at) * 1000000)::bigint::text as observed_at,
@@ -142,16 +151,14 @@ function buildStatements({ name, model }: Shelf): Statements {
        order by t.id
          for update`,
     insert: `
-      insert into ${relation} (${keyNames}id, ${names.join(', ')})
-      select ${keyValues}n.id, ${names.map((column) => `n.${column}`).join(', ')}
-        from ${batch}
-       order by n.id
-          on conflict do nothing`,
+      insert into ${relation} (${keyNames}id, ${columns.map((column) => column.name).join(', ')})
+      select ${keyValues}n.id::bigint, ${values.join(', ')}
+        from ${batch}`,
     update: `
       update ${relation} t
-         set ${names.map((column) => `${column} = n.${column}`).join(', ')}
+         set ${columns.map((column, index) => `${column.name} = ${values[index]}`).join(', ')}
         from ${batch}
-       where t.id = n.id${part(2)}`,
+       where t.id = n.id::bigint${part(afterBatch)}`,
     changed: `
       select n.id::text as id, t._record::text as record
         from unnest($1::text::bigint[], $2::text::uuid[]) as n(id, hash)
@@ -160,24 +167,15 @@ function buildStatements({ name, model }: Shelf): Statements {
   };
 }
 
-function batchDocument(rows: readonly RowToWrite[]): string {
-  return `[${rows.map(rowDocument).join(',')}]`;
-}
-
-function rowDocument(row: RowToWrite): string {
-  const plain = JSON.stringify({
-    ...row.columns,
-    id: row.id,
-    _version: row.version === null ? null : formatMicros(row.version),
-    _observed_at: formatMicros(row.observedAt),
-    _source: row.source,
-    _deleted_at: row.deletedAt === null ? null : formatMicros(row.deletedAt),
-    _hash: row.hash,
-  });
-  return `${plain.slice(0, -1)},"_record":${stringifyJson(row.record)}}`;
-}
-
-/** A PostgreSQL array of ids or hashes, which hold nothing that needs quoting. */
-function arrayLiteral(values: readonly string[]): string {
-  return `{${values.join(',')}}`;
+function literalsOf(rows: readonly RowToWrite[], columns: readonly string[]): string[] {
+  return columnLiterals(rows, columns.length + 1 + META_COLUMNS, (row): ArrayItem[] => [
+    row.id,
+    ...columns.map((column) => row.columns[column] ?? null),
+    stringifyJson(row.record),
+    row.version === null ? null : formatMicros(row.version),
+    formatMicros(row.observedAt),
+    row.source,
+    row.deletedAt === null ? null : formatMicros(row.deletedAt),
+    row.hash,
+  ]);
 }

@@ -27,7 +27,29 @@ export function openSocket({ host, port, path }: SocketAddress, onLost: () => vo
     socket.destroy(Object.assign(error, { code: 'ECONNRESET' }));
   });
   watchLoss(socket, onLost);
+  gatherWrites(socket);
   return path ? socket.connect(path) : socket.connect(target);
+}
+
+/**
+ * Sends what is written in one turn of the code as one packet. The driver hands over each longer message by itself, and
+ * a write to a socket costs more than most of what it says.
+ */
+function gatherWrites(socket: Socket): void {
+  const write = socket.write.bind(socket);
+  let gathering = false;
+  const send = () => {
+    gathering = false;
+    socket.uncork();
+  };
+  socket.write = (...args: unknown[]) => {
+    if (!gathering) {
+      gathering = true;
+      socket.cork();
+      process.nextTick(send);
+    }
+    return Reflect.apply(write, undefined, args);
+  };
 }
 
 /**

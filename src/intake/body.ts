@@ -1,7 +1,6 @@
 /** Reading a request's body up to a bound. */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The body has more bytes than allowed. */
 export class BodyTooLargeError extends Error {
@@ -32,11 +31,9 @@ export function readBody(incoming: IncomingMessage, limitBytes: number): Promise
     if (Number(incoming.headers['content-length'] ?? 0) > limitBytes) return discard();
     incoming.on('data', onData);
     incoming.once('end', () => {
-      try {
-        resolve(UTF8.decode(Buffer.concat(chunks)));
-      } catch (error) {
-        reject(error);
-      }
+      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      if (isUtf8(body)) resolve(body.toString('utf8'));
+      else reject(new TypeError('the body is not UTF-8'));
     });
     incoming.once('error', reject);
     // After `end` this changes nothing; before it, the sender has gone.

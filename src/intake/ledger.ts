@@ -1,8 +1,9 @@
 /**
  * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
- * Hand-written statements; a batch travels as one JSON document (see db/mirror-rows.ts).
+ * Hand-written statements; a batch travels as one array a column (see db/arrays.ts).
  */
 import { formatMicros, type Micros } from '../catalog/instant.ts';
+import { columnLiterals, unnested } from '../db/arrays.ts';
 import type { Queryable, Transaction } from '../db/connection.ts';
 
 export type DeliveryStatus =
@@ -34,35 +35,48 @@ export interface LedgerEntry {
   readonly reason: string | null;
 }
 
+const COLUMNS = [
+  'received_at',
+  'status',
+  'module',
+  'model',
+  'action',
+  'entity_id',
+  'version',
+  'from_hash',
+  'to_hash',
+  'body',
+  'decision',
+  'reason',
+] as const;
+
+/** `unnest` hands rows over in their order, and an identity counts in the order in which they come. */
+const APPEND = `
+  insert into sync.deliveries (${COLUMNS.join(', ')}, applied_at)
+  select n.received_at::timestamptz, n.status, n.module, n.model, n.action, n.entity_id::bigint,
+         n.version::timestamptz, n.from_hash::uuid, n.to_hash::uuid, n.body, n.decision, n.reason,
+         case when n.status = 'applied' then clock_timestamp() end
+    from ${unnested('n', COLUMNS)}
+  returning id::text as id`;
+
 /** Appends entries; returns their ids in the same order. */
 export async function appendDeliveries(tx: Queryable, entries: readonly LedgerEntry[]): Promise<string[]> {
   if (entries.length === 0) return [];
-  const document = JSON.stringify(
-    entries.map((entry, position) => ({
-      position,
-      received_at: formatMicros(entry.receivedAt),
-      status: entry.status,
-      ...entry.subject,
-      entity_id: entry.entityId,
-      version: entry.version === null ? null : formatMicros(entry.version),
-      from_hash: entry.fromHash,
-      to_hash: entry.toHash,
-      body: entry.body,
-      decision: entry.decision,
-      reason: entry.reason,
-    })),
-  );
-  const rows = await tx`
-    insert into sync.deliveries (received_at, status, module, model, action, entity_id, version, from_hash, to_hash,
-                                 body, decision, reason, applied_at)
-    select n.received_at, n.status, n.module, n.model, n.action, n.entity_id, n.version, n.from_hash, n.to_hash,
-           n.body, n.decision, n.reason, case when n.status = 'applied' then clock_timestamp() end
-      from jsonb_to_recordset(${document}::text::jsonb)
-           as n(position integer, received_at timestamptz, status text, module text, model text, action text,
-                entity_id bigint, version timestamptz, from_hash uuid, to_hash uuid, body text, decision text,
-                reason text)
-     order by n.position
-    returning id::text as id`;
+  const literals = columnLiterals(entries, COLUMNS.length, (entry) => [
+    formatMicros(entry.receivedAt),
+    entry.status,
+    entry.subject?.module ?? null,
+    entry.subject?.model ?? null,
+    entry.subject?.action ?? null,
+    entry.entityId,
+    entry.version === null ? null : formatMicros(entry.version),
+    entry.fromHash,
+    entry.toHash,
+    entry.body,
+    entry.decision,
+    entry.reason,
+  ]);
+  const rows = await tx.unsafe(APPEND, literals, { prepare: true });
   return rows.map((row) => row.id as string);
 }
 

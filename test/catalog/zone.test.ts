@@ -114,6 +114,21 @@ describe.each([
     );
   });
 
+  it('a wall time means the same however it is written', () => {
+    const digits = fc.integer({ min: 0, max: 99 }).map((value) => String(value).padStart(2, '0'));
+    const anything = fc.tuple(digits, digits, digits, digits, digits, digits, digits);
+    fc.assert(
+      fc.property(fc.oneof(anything, fc.oneof(seconds, near)), (source) => {
+        const wall =
+          typeof source === 'number'
+            ? format.format(source * 1_000)
+            : `${source[0]}${source[1]}-${source[2]}-${source[3]} ${source[4]}:${source[5]}:${source[6]}`;
+        expect(zone.resolve(wall)).toEqual(zone.resolve(` ${wall.replace(' ', 'T')}`));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   it('the order never contradicts the time line, and is found again from the instant', () => {
     fc.assert(
       fc.property(fc.oneof(seconds, near), fc.integer({ min: 0, max: 10_000 }), (second, later) => {

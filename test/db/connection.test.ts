@@ -7,6 +7,7 @@ import {
   DatabaseUrlError,
   isConnectionError,
   isRetryable,
+  LastFlight,
   redactUrl,
   transaction,
   within,
@@ -81,6 +82,31 @@ describe('transaction', () => {
   it('returns what its work returns, also a list', async () => {
     expect(await transaction(database.sql, {}, async () => [1, 2])).toEqual([1, 2]);
   });
+
+  it('commits behind the last statements of its work, and is undone as a whole when one of them fails', async () => {
+    await database.sql`create table flights (id int primary key)`;
+    const fly = (...ids: readonly number[]) =>
+      transaction(database.sql, {}, async (tx) => {
+        await tx`select 1`;
+        const landings = ids.map((id) => tx`insert into flights values (${id}) returning id`.then(([row]) => row?.id));
+        return new LastFlight(Promise.all(landings));
+      });
+    expect(await fly(1, 2)).toEqual([1, 2]);
+    expect(await failure(fly(3, 1, 4))).toMatchObject({ code: '23505' });
+    expect(await database.sql`select id from flights order by id`).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await fly(5)).toEqual([5]);
+  });
+
+  it('with statements under way that breaks with its connection is rejected, not taken for committed', async () => {
+    const sql = connect(database.url, { applicationName: 'flowlu-mirror test', max: 1 });
+    const broken = transaction(sql, {}, async (tx) => {
+      await tx`insert into flights values (9)`;
+      return new LastFlight(tx`select pg_terminate_backend(pg_backend_pid())`.then(() => 'landed'));
+    });
+    expect(isConnectionError(await failure(broken))).toBe(true);
+    expect(await database.sql`select id from flights where id = 9`).toEqual([]);
+    await sql.end({ timeout: 1 });
+  });
 });
 
 describe('within', () => {
@@ -127,7 +153,9 @@ describe('a failure', () => {
     expect(isConnectionError(new AggregateError([{ code: 'ECONNREFUSED' }]))).toBe(true);
     expect(isConnectionError(undefined)).toBe(false);
     expect(isRetryable({ code: '40P01' })).toBe(true);
-    expect(isRetryable({ code: '23505' })).toBe(false);
+    // New mirror rows are all that is inserted without an answer to conflicts.
+    expect(isRetryable({ code: '23505' })).toBe(true);
+    expect(isRetryable({ code: '23502' })).toBe(false);
   });
 });
 

@@ -7,7 +7,7 @@ import { listen } from '../../src/cli/serve/server.ts';
 import type { Session } from '../../src/cli/session.ts';
 import { createBatcher } from '../../src/intake/batcher.ts';
 import type { Accepted } from '../../src/intake/delivery.ts';
-import { intakeRoutes } from '../../src/intake/route.ts';
+import { createIntake } from '../../src/intake/listener.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually, post, SECRET, type Service, startService, webhook } from './service.ts';
@@ -186,14 +186,14 @@ function smallIntake({ sql, context, log }: Session): ServiceApp {
     keyOf: ({ announcement }) => String(announcement?.entityId),
     flush: (batch) => receive(batch, { sql, context, log }),
   });
-  const app = intakeRoutes({
+  const intake = createIntake({
     secrets: [SECRET],
     bodyLimitBytes: 10_000,
     timeoutMs: 9_000,
     record: (accepted) => batcher.add(accepted),
     log,
   });
-  return { fetch: app.fetch as ServiceApp['fetch'], idle: () => batcher.idle() };
+  return { listener: (request, response) => void intake(request, response), idle: () => batcher.idle() };
 }
 
 /** Locks a table as a long migration would, until it is released. */

@@ -1,10 +1,12 @@
-/** The HTTP application of `serve`: intake, health, metrics and status under one roof. */
+/** What `serve` answers over HTTP: intake, health, metrics and status under one roof. */
+import type { RequestListener } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { routePath } from 'hono/route';
 import { receive } from '../../apply/receive.ts';
 import { createBatcher } from '../../intake/batcher.ts';
 import type { Accepted } from '../../intake/delivery.ts';
-import { intakeRoutes } from '../../intake/route.ts';
+import { createIntake } from '../../intake/listener.ts';
 import { statusRoutes } from '../../status/routes.ts';
 import type { Session } from '../session.ts';
 import { version } from '../version.ts';
@@ -21,7 +23,7 @@ const LANES = 2;
 const COMMIT_TIMEOUT_MS = 8_000;
 
 export interface ServiceApp {
-  readonly fetch: Hono['fetch'];
+  readonly listener: RequestListener;
   /** Resolves when every accepted delivery has been answered. */
   idle(): Promise<void>;
 }
@@ -61,6 +63,28 @@ export function createApp(
     },
   });
 
+  const intake = createIntake({
+    secrets: config.webhook.secrets,
+    bodyLimitBytes: config.webhook.bodyLimitBytes,
+    timeoutMs: COMMIT_TIMEOUT_MS,
+    record: (accepted) => batcher.add(accepted),
+    log,
+    onAnswer: ({ outcome, route, status, seconds }) => {
+      metrics.deliveriesReceived.inc({ status: outcome });
+      metrics.httpRequestDuration.observe({ route, status: String(status) }, seconds);
+    },
+  });
+  const pages = getRequestListener(createPages(session, events.isStopping).fetch, { overrideGlobalObjects: false });
+  return {
+    listener: (request, response) => {
+      if (!intake(request, response)) void pages(request, response);
+    },
+    idle: () => batcher.idle(),
+  };
+}
+
+/** Everything but the intake. */
+function createPages({ config, log, metrics, sql }: Session, isStopping: () => boolean): Hono {
   const app = new Hono();
   app.use(async (context, next) => {
     const started = performance.now();
@@ -68,25 +92,11 @@ export function createApp(
     const labels = { route: routePath(context, -1), status: String(context.res.status) };
     metrics.httpRequestDuration.observe(labels, (performance.now() - started) / 1_000);
   });
-  app.route(
-    '/',
-    intakeRoutes({
-      secrets: config.webhook.secrets,
-      bodyLimitBytes: config.webhook.bodyLimitBytes,
-      timeoutMs: COMMIT_TIMEOUT_MS,
-      record: (accepted) => batcher.add(accepted),
-      log,
-      onAnswer: (status) => metrics.deliveriesReceived.inc({ status }),
-    }),
-  );
-  app.route(
-    '/',
-    statusRoutes({ sql, metrics, log, version, token: config.http.statusToken, isStopping: events.isStopping }),
-  );
+  app.route('/', statusRoutes({ sql, metrics, log, version, token: config.http.statusToken, isStopping }));
   app.notFound((context) => context.json({ error: 'nothing here' }, 404));
   app.onError((error, context) => {
     log.error({ err: error }, 'a request failed');
     return context.json({ error: 'internal error' }, 500);
   });
-  return { fetch: app.fetch, idle: () => batcher.idle() };
+  return app;
 }

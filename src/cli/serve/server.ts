@@ -1,6 +1,5 @@
 /** The listener: started when it really listens, stopped within a bound. */
-import type { Server } from 'node:http';
-import { createAdaptorServer } from '@hono/node-server';
+import { createServer } from 'node:http';
 import type { ServiceApp } from './app.ts';
 
 /** Time-outs against clients that are slow on purpose, in milliseconds. */
@@ -20,8 +19,8 @@ export interface Listener {
  * Starts listening.
  * @throws Error when the address cannot be listened on.
  */
-export async function listen(app: ServiceApp, host: string, port: number): Promise<Listener> {
-  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+export async function listen(app: Pick<ServiceApp, 'listener'>, host: string, port: number): Promise<Listener> {
+  const server = createServer(app.listener);
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;

@@ -1,0 +1,158 @@
+/**
+ * `POST /webhooks/flowlu`: from a request to a committed delivery, and the answer that tells so.
+ *
+ * Answers Node's own requests instead of Hono's: making a web `Request` and `Response` of them costs more than all else
+ * that is done for a delivery here (docs/decisions.md). Everything else of the service is Hono's.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from '../log.ts';
+import { BodyTooLargeError, readBody } from './body.ts';
+import { type Accepted, readAnnouncement, WrongShapeError } from './delivery.ts';
+import { createSecretCheck } from './secret.ts';
+
+/** The routes, as docs and metrics name them. */
+export const WEBHOOK_ROUTES = { header: '/webhooks/flowlu', path: '/webhooks/flowlu/:secret' } as const;
+type Route = (typeof WEBHOOK_ROUTES)[keyof typeof WEBHOOK_ROUTES];
+
+export type IntakeOutcome =
+  | 'accepted'
+  | 'rejected'
+  | 'unauthorized'
+  | 'too_large'
+  | 'not_json'
+  | 'unavailable'
+  | 'wrong_method';
+
+export interface IntakeOptions {
+  readonly secrets: readonly string[];
+  readonly bodyLimitBytes: number;
+  /** Longest wait for the commit before the sender is told to come again. */
+  readonly timeoutMs: number;
+  /** Resolves with the delivery's id once it is committed. */
+  readonly record: (accepted: Accepted) => Promise<string>;
+  readonly log: Logger;
+  /** Told how each request ended, and how long it took. */
+  readonly onAnswer?: (answered: {
+    readonly outcome: IntakeOutcome;
+    readonly route: Route;
+    readonly status: number;
+    readonly seconds: number;
+  }) => void;
+}
+
+/** Answers a request that is for the intake; false, and untouched, where it is not. */
+export type Intake = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+interface Answer {
+  readonly outcome: IntakeOutcome;
+  readonly status: number;
+  readonly body: { readonly accepted: boolean; readonly delivery?: string; readonly error?: string };
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const refuse = (outcome: IntakeOutcome, status: number, error: string, headers = {}): Answer => ({
+  outcome,
+  status,
+  body: { accepted: false, error },
+  headers,
+});
+
+const WRONG_METHOD = refuse('wrong_method', 405, 'webhooks come by POST', { Allow: 'POST' });
+const UNAUTHORIZED = refuse('unauthorized', 401, 'wrong or missing secret');
+const NOT_TEXT = refuse('not_json', 400, 'the body is not text in UTF-8');
+const NOT_JSON = refuse('not_json', 400, 'the body is not JSON');
+const UNAVAILABLE = refuse('unavailable', 503, 'the database is away; send it again', { 'Retry-After': '5' });
+
+/** Makes the intake. */
+export function createIntake(options: IntakeOptions): Intake {
+  const isAccepted = createSecretCheck(options.secrets);
+
+  async function answerTo(request: IncomingMessage, secret: string | undefined): Promise<Answer> {
+    if (request.method !== 'POST') return WRONG_METHOD;
+    if (!isAccepted(secret)) return UNAUTHORIZED;
+    const reading = await read(request, options.bodyLimitBytes);
+    if ('status' in reading) return reading;
+    try {
+      const delivery = await within(options.record(reading), options.timeoutMs);
+      if (reading.announcement !== null)
+        return { outcome: 'accepted', status: 200, body: { accepted: true, delivery } };
+      const body = { accepted: false, error: reading.rejection, delivery };
+      return { outcome: 'rejected', status: 422, body };
+    } catch (error) {
+      options.log.warn({ err: error }, 'a delivery could not be recorded; the sender is told to come again');
+      return UNAVAILABLE;
+    }
+  }
+
+  return (request, response) => {
+    const target = targetOf(request);
+    if (target === null) return false;
+    const startedAt = performance.now();
+    answerTo(request, target.secret)
+      .then(({ outcome, status, body, headers }) => {
+        send(response, status, body, headers);
+        options.onAnswer?.({ outcome, route: target.route, status, seconds: (performance.now() - startedAt) / 1_000 });
+      })
+      .catch((error) => {
+        options.log.error({ err: error }, 'a webhook could not be answered');
+        response.destroy();
+      });
+    return true;
+  };
+}
+
+/** Which route is meant, and with which secret; null where it is none of the intake's. */
+function targetOf(request: IncomingMessage): { readonly route: Route; readonly secret: string | undefined } | null {
+  const url = request.url ?? '';
+  if (!url.startsWith(WEBHOOK_ROUTES.header)) return null;
+  const query = url.indexOf('?');
+  const rest = url.slice(WEBHOOK_ROUTES.header.length, query < 0 ? undefined : query);
+  if (rest === '') {
+    const header = request.headers['x-webhook-secret'];
+    return { route: WEBHOOK_ROUTES.header, secret: typeof header === 'string' ? header : undefined };
+  }
+  if (!rest.startsWith('/') || rest.length === 1 || rest.includes('/', 1)) return null;
+  return { route: WEBHOOK_ROUTES.path, secret: decoded(rest.slice(1)) };
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A broken escape is no secret.
+    return undefined;
+  }
+}
+
+async function read(request: IncomingMessage, limitBytes: number): Promise<Accepted | Answer> {
+  let body: string;
+  try {
+    body = await readBody(request, limitBytes);
+  } catch (error) {
+    if (error instanceof BodyTooLargeError)
+      return refuse('too_large', 413, `a body may have ${limitBytes} bytes at most`);
+    return NOT_TEXT;
+  }
+  try {
+    return { body, announcement: readAnnouncement(body) };
+  } catch (error) {
+    return error instanceof WrongShapeError ? { body, announcement: null, rejection: error.message } : NOT_JSON;
+  }
+}
+
+function send(response: ServerResponse, status: number, body: Answer['body'], headers: Answer['headers']): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    ...headers,
+  });
+  response.end(text);
+}
+
+function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not committed within ${timeoutMs} ms`)), timeoutMs);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
