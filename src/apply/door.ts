@@ -13,7 +13,7 @@ import { splitName } from '../catalog/name.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
 import { versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
-import type { Transaction } from '../db/connection.ts';
+import { allAnswers, type Transaction } from '../db/connection.ts';
 import { clearDoubts, raiseDoubts } from '../db/doubtful.ts';
 import { insertRows, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
 import { findKin } from '../intake/ledger.ts';
@@ -194,7 +194,7 @@ async function loadKin(
  * may travel behind them (`LastFlight`).
  */
 export async function write(tx: Transaction, { groups }: Judged, context: DoorContext): Promise<void> {
-  await Promise.all([
+  await allAnswers([
     ...groups.flatMap((group) => writeGroup(tx, group, context)),
     raiseDoubts(tx, groups.flatMap(doubtsOf)),
     clearDoubts(tx, groups.flatMap(settledBy)),

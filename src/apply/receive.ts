@@ -6,7 +6,7 @@
  */
 import type { Micros } from '../catalog/instant.ts';
 import { databaseClock } from '../db/clock.ts';
-import { isConnectionError, LastFlight, type Sql, type Transaction } from '../db/connection.ts';
+import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction } from '../db/connection.ts';
 import type { Accepted } from '../intake/delivery.ts';
 import { appendDeliveries, type LedgerEntry } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
@@ -63,7 +63,7 @@ async function recordAndApply(tx: Transaction, batch: readonly Accepted[], conte
   const { outcomes, judged } = await judgeArrivals(tx, locked, arrivals, context);
   const applied = outcomes.values();
   const entries = entriesOf(batch, receivedAt, () => applied.next().value as Outcome);
-  const written = Promise.all([appendDeliveries(tx, entries), write(tx, judged, context)]);
+  const written = allAnswers([appendDeliveries(tx, entries), write(tx, judged, context)]);
   return new LastFlight(written.then(([ids]) => ({ ids, entries })));
 }
 

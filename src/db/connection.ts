@@ -127,6 +127,24 @@ export interface TransactionOptions {
   readonly readOnly?: boolean;
 }
 
+/** in_failed_sql_transaction: an earlier statement has failed. */
+const FOLLOWS_A_FAILURE = '25P02';
+
+/**
+ * The answers of statements that were sent together. When one fails, those behind it fail as well: rejects with what
+ * went wrong first, once all have ended.
+ */
+export async function allAnswers<const T extends readonly unknown[]>(
+  statements: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const ended = await Promise.allSettled(statements);
+  const failures = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  if (failures.length > 0) throw failures.find((error) => errorCode(error) !== FOLLOWS_A_FAILURE) ?? failures[0];
+  return ended.map((one) => (one as PromiseFulfilledResult<unknown>).value) as {
+    -readonly [K in keyof T]: Awaited<T[K]>;
+  };
+}
+
 /**
  * The answers of a transaction's last statements, for which its work does not wait: the commit travels right behind
  * them, which saves a round trip. The server rolls back when one of them fails, and then the transaction rejects.

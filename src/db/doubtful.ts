@@ -1,5 +1,6 @@
 /** Doubtful rows: what the merge rules could not decide and a reading of the record will settle. */
 import { formatMicros, type Micros } from '../catalog/instant.ts';
+import { plainArrayLiteral } from './arrays.ts';
 import type { Sql, Transaction } from './connection.ts';
 
 export interface Doubt {
@@ -50,6 +51,25 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
         join jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, observed_at timestamptz)
           on d.model = n.model and d.entity_id = n.entity_id and d.since < n.observed_at
        order by d.model, d.entity_id
+         for update of d)
+    delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
+}
+
+/** Takes back doubts about entities of one model that a reading at `observedAt` has settled. */
+export async function clearDoubtsOf(
+  tx: Transaction,
+  model: string,
+  entityIds: readonly string[],
+  observedAt: Micros,
+): Promise<void> {
+  if (entityIds.length === 0) return;
+  await tx`
+    with settled as (
+      select d.model, d.entity_id
+        from sync.doubtful d
+       where d.model = ${model} and d.entity_id = any(${plainArrayLiteral(entityIds)}::text::bigint[])
+         and d.since < ${formatMicros(observedAt)}::timestamptz
+       order by d.entity_id
          for update of d)
     delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
 }

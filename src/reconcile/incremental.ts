@@ -12,12 +12,13 @@ import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
 import { versionOf } from '../catalog/version.ts';
 import { databaseClock } from '../db/clock.ts';
+import { LastFlight } from '../db/connection.ts';
 import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../db/watermarks.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
 import type { JsonObject } from '../json.ts';
 import type { ListingDeps } from './listing.ts';
-import { mergePage, type PageCounts } from './page.ts';
+import { mergePages, type PageCounts } from './page.ts';
 
 /** How far before the watermark reading begins again: changes that became visible late. */
 const OVERLAP = 10 * 60 * MICROS_PER_SECOND;
@@ -145,7 +146,10 @@ function collect(deps: ListingDeps, model: Model) {
       });
       for (const { id } of items) ids.add(id);
       const shelf = { name: model.name, model };
-      const added = await transact(deps.sql, (tx) => mergePage(tx, shelf, { items, observedAt }, deps.door));
+      const added = await transact(deps.sql, async (tx) => {
+        const merge = await mergePages(tx, shelf, [{ items, observedAt }], deps.door);
+        return new LastFlight(merge.write().then(() => merge.counts));
+      });
       counts = {
         read: counts.read + added.read,
         written: counts.written + added.written,

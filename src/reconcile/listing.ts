@@ -4,7 +4,7 @@ import { transact } from '../apply/transact.ts';
 import { idOf } from '../catalog/id.ts';
 import type { Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
-import type { Sql, Transaction } from '../db/connection.ts';
+import { allAnswers, LastFlight, type Sql, type Transaction } from '../db/connection.ts';
 import {
   advanceListing,
   beginListing,
@@ -22,7 +22,7 @@ import { confirmListing, findWatermark } from '../db/watermarks.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
-import { mergePage } from './page.ts';
+import { mergePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 
 /** What listing models needs. */
@@ -60,16 +60,25 @@ export interface ListingTask {
   readonly runId: string;
   /** Starts from the beginning even where an earlier run left a position. */
   readonly afresh?: boolean;
-  /** More to do in the transaction of each page; `after` is the position before it. */
-  readonly onPage?: (tx: Transaction, page: ListedPage, after: ListingPosition | null) => Promise<void>;
+  /** More to do in the transaction of each stretch: one statement, sent before it first waits. */
+  readonly onStretch?: (tx: Transaction, stretch: ListedStretch) => Promise<void>;
 }
 
-/** A page as it was written. */
-export interface ListedPage {
+/** Pages that are written together. */
+export interface ListedStretch {
   readonly ids: readonly string[];
-  readonly position: ListingPosition;
+  /** The position before them, and after them. */
+  readonly after: ListingPosition | null;
+  readonly upTo: ListingPosition;
+  /** When the first of them was asked for. */
   readonly observedAt: Micros;
 }
+
+/**
+ * Pages that are written together at most, and read ahead meanwhile: what a commit and four round trips cost is little
+ * for so many rows, and few enough stay in memory.
+ */
+const STRETCH_PAGES = 5;
 
 /**
  * Lists one model into the mirror.
@@ -125,13 +134,14 @@ async function listPagesInto(
 ): Promise<Ending> {
   const { model, open } = target;
   if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
-  const pages = readAhead(
+  const stretches = readAhead(
     listPages(deps.client, model, { cursor: open?.position ?? undefined, seenBefore: open?.counts.read, signal }),
+    STRETCH_PAGES,
   );
   let state = open;
   let requests = 0;
   for (;;) {
-    const next = await pages.next();
+    const next = await stretches.next();
     if (next.done) {
       const { complete, reason } = next.value;
       // Beside one request a page there are probes and repeated attempts.
@@ -140,32 +150,45 @@ async function listPagesInto(
         ? { outcome: 'complete', reason: null }
         : { outcome: 'incomplete', reason: reason ?? 'rows may have been missed' };
     }
-    if (requests === 0) observer.modelStarted(model.name, next.value.total);
-    requests += 1;
-    const written = await writePage(deps, target, state, next.value);
+    if (requests === 0) observer.modelStarted(model.name, next.value[0]?.total ?? null);
+    requests += next.value.length;
+    const written = await writeStretch(deps, target, state, next.value);
     state = written.state;
     step(written.added);
   }
 }
 
-/** Writes a page's rows and the position after them in one transaction. */
-async function writePage(deps: ListingDeps, target: Target, before: OpenListing | null, page: ListingPage) {
-  const { model, open, fence, onPage } = target;
-  const items = page.items.map((record) => ({ id: idOf(record) as string, record }));
+/** Writes the rows of pages and the position after them in one transaction. */
+async function writeStretch(
+  deps: ListingDeps,
+  target: Target,
+  before: OpenListing | null,
+  listed: readonly ListingPage[],
+) {
+  const { model, open, fence, onStretch } = target;
+  const [first, last] = [listed[0] as ListingPage, listed.at(-1) as ListingPage];
+  const pages = listed.map(({ items, observedAt }) => ({
+    observedAt,
+    items: items.map((record) => ({ id: idOf(record) as string, record })),
+  }));
+  const stretch: ListedStretch = {
+    ids: pages.flatMap(({ items }) => items.map(({ id }) => id)),
+    after: before?.position ?? null,
+    upTo: last.cursor,
+    observedAt: first.observedAt,
+  };
   return transact(deps.sql, async (tx) => {
-    const merged = await mergePage(tx, { name: model.name, model }, { items, observedAt: page.observedAt }, deps.door);
-    const added = { ...merged, requests: 1 };
+    const merge = await mergePages(tx, { name: model.name, model }, pages, deps.door);
+    const added = { ...merge.counts, requests: pages.length };
     const state = {
-      position: page.cursor,
+      position: last.cursor,
       counts: addCounts(before?.counts ?? NOTHING, added),
       // A resumed listing is told what is left; only the first answer of a fresh one tells the whole.
-      total: before?.total ?? (open?.position ? null : page.total),
+      total: before?.total ?? (open?.position ? null : first.total),
       fence,
     };
-    const listed = { ids: items.map(({ id }) => id), position: page.cursor, observedAt: page.observedAt };
-    await onPage?.(tx, listed, before?.position ?? null);
-    await advanceListing(tx, keyOf(target), state);
-    return { state, added };
+    const written = [merge.write(), onStretch?.(tx, stretch), advanceListing(tx, keyOf(target), state)];
+    return new LastFlight(allAnswers(written).then(() => ({ state, added })));
   });
 }
 

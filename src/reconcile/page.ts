@@ -1,11 +1,11 @@
-/** A page of the API's rows into the mirror: what changed goes through the door, the rest costs no write. */
+/** Pages of the API's rows into the mirror: what changed goes through the door, the rest costs no write. */
 
-import { admit, type DoorContext, type Sighting, shapeOf } from '../apply/door.ts';
+import { type DoorContext, judge, lockSubjects, type Sighting, shapeOf, write } from '../apply/door.ts';
 import type { Micros } from '../catalog/instant.ts';
 import { contains, contentHash, isTwofold } from '../catalog/record.ts';
 import { credible, versionOf } from '../catalog/version.ts';
-import type { Transaction } from '../db/connection.ts';
-import { clearDoubts } from '../db/doubtful.ts';
+import { allAnswers, type Transaction } from '../db/connection.ts';
+import { clearDoubtsOf } from '../db/doubtful.ts';
 import { findChanged, type Shelf } from '../db/mirror-rows.ts';
 import type { JsonObject } from '../json.ts';
 
@@ -22,34 +22,49 @@ export interface PageCounts {
   readonly unchanged: number;
 }
 
-/** Merges a page within the caller's transaction. */
-export async function mergePage(tx: Transaction, shelf: Shelf, page: Page, context: DoorContext): Promise<PageCounts> {
+/** What pages amount to, not written yet. */
+export interface Merge {
+  readonly counts: PageCounts;
+  /** Sends all that is to be written at once, so that a commit may travel behind it (`LastFlight`). */
+  write(): Promise<unknown>;
+}
+
+/** Compares pages with the mirror and judges what differs, within the caller's transaction, which is then to `write`. */
+export async function mergePages(
+  tx: Transaction,
+  shelf: Shelf,
+  pages: readonly Page[],
+  context: DoorContext,
+): Promise<Merge> {
   const shape = shapeOf(shelf, context);
-  const rows = new Map(page.items.map(({ id, record }) => [id, { id, record, hash: contentHash(shape, record) }]));
+  // Where a row comes twice, the later answer counts.
+  const rows = new Map(
+    pages.flatMap(({ items, observedAt }) =>
+      items.map(({ id, record }) => [id, { id, record, observedAt, hash: contentHash(shape, record) }]),
+    ),
+  );
   const changed = await findChanged(tx, shelf, [...rows.values()]);
   // A row may hold more than a list tells, or have been hashed before a custom field was known: told all the same, it
   // is not even locked, since a lock is a write too.
-  const tells = ({ id, record }: { readonly id: string; readonly record: JsonObject }) => {
-    const held = changed.get(id);
-    if (held === undefined) return false;
-    return held === null || !contains(shape, held, record) || isTwofold(shape, held, record);
-  };
-  const sightings = [...rows.values()].filter(tells).map(({ id, record }): Sighting => {
-    const version = credible(versionOf(shelf.model, record, context.zone), page.observedAt);
-    const { observedAt } = page;
-    return {
-      shelf,
-      entityId: id,
-      observation: { says: 'present', record, version, observedAt, whole: false, settling: false },
-    };
-  });
-  const verdicts = sightings.length === 0 ? [] : await admit(tx, sightings, context);
+  const sightings: Sighting[] = [];
+  for (const [id, held] of changed) {
+    const row = rows.get(id);
+    if (row === undefined) continue;
+    const { record, observedAt } = row;
+    if (held !== null && contains(shape, held, record) && !isTwofold(shape, held, record)) continue;
+    const version = credible(versionOf(shelf.model, record, context.zone), observedAt);
+    const observation = { says: 'present', record, version, observedAt, whole: false, settling: false } as const;
+    sightings.push({ shelf, entityId: id, observation });
+  }
   // Only the very same content settles a doubt: it may be about what this list leaves out.
   const agreed = [...rows.keys()].filter((id) => !changed.has(id));
-  await clearDoubts(
-    tx,
-    agreed.map((entityId) => ({ model: shelf.name, entityId, observedAt: page.observedAt })),
-  );
-  const written = verdicts.filter(({ row }) => row !== null).length;
-  return { read: rows.size, written, unchanged: rows.size - written };
+  const since = Math.min(...pages.map(({ observedAt }) => observedAt));
+  const judged =
+    sightings.length === 0 ? null : await judge(tx, await lockSubjects(tx, sightings, context), sightings, []);
+  const written = judged?.verdicts.filter(({ row }) => row !== null).length ?? 0;
+  return {
+    counts: { read: rows.size, written, unchanged: rows.size - written },
+    write: () =>
+      allAnswers([judged === null ? null : write(tx, judged, context), clearDoubtsOf(tx, shelf.name, agreed, since)]),
+  };
 }

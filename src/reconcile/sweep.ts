@@ -9,12 +9,11 @@ import { transact } from '../apply/transact.ts';
 import type { Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Transaction } from '../db/connection.ts';
-import type { ListingPosition } from '../db/listings.ts';
 import { findOpenListing } from '../db/listings.ts';
 import { clearSuspects, countSuspects, doubtSuspects, type Suspicion, suspectUnlisted } from '../db/suspects.ts';
 import {
   guardRefusal,
-  type ListedPage,
+  type ListedStretch,
   type ListingDeps,
   type ListingObserver,
   type ListingReport,
@@ -66,22 +65,19 @@ export async function sweepModel(
   const afresh = open?.position?.mode !== 'keyset';
   if (afresh) await clearSuspects(deps.sql, model.name);
   const seen = createMemory();
-  let last: ListedPage | null = null;
-  const onPage = async (tx: Transaction, page: ListedPage, before: ListingPosition | null) => {
-    seen.add(page);
-    last = page;
-    if (page.position.mode !== 'keyset') return;
-    const after = before?.mode === 'keyset' ? before.lastId : null;
-    await suspectUnlisted(tx, model, {
-      after,
-      upTo: page.position.lastId,
-      listed: page.ids,
-      observedAt: page.observedAt,
-    });
+  let last: Pick<ListedStretch, 'upTo' | 'observedAt'> | null = null;
+  const onStretch = async (tx: Transaction, stretch: ListedStretch) => {
+    const { ids, after, upTo, observedAt } = stretch;
+    last = stretch;
+    // A listing that turns out to need page numbers begins anew, but does not hand out its first page again.
+    if (upTo.mode !== 'keyset' || after === null) seen.add(stretch);
+    if (upTo.mode !== 'keyset') return;
+    const lower = after?.mode === 'keyset' ? after.lastId : null;
+    await suspectUnlisted(tx, model, { after: lower, upTo: upTo.lastId, listed: ids, observedAt });
   };
   const report = await listModel(
     deps,
-    { kind: 'sweep', model, runId: options.runId, afresh, onPage },
+    { kind: 'sweep', model, runId: options.runId, afresh, onStretch },
     observer,
     signal,
   );
@@ -98,14 +94,14 @@ export async function sweepModel(
 async function suspectTheRest(
   deps: ListingDeps,
   model: Model,
-  last: Pick<ListedPage, 'position' | 'observedAt'> | null,
+  last: Pick<ListedStretch, 'upTo' | 'observedAt'> | null,
   seen: ReturnType<typeof createMemory>,
 ): Promise<string | null> {
   if (last === null) return null;
-  const { position, observedAt } = last;
-  if (position.mode === 'keyset') {
+  const { upTo, observedAt } = last;
+  if (upTo.mode === 'keyset') {
     await transact(deps.sql, (tx) =>
-      suspectUnlisted(tx, model, { after: position.lastId, upTo: null, listed: [], observedAt }),
+      suspectUnlisted(tx, model, { after: upTo.lastId, upTo: null, listed: [], observedAt }),
     );
     return null;
   }
@@ -119,12 +115,12 @@ async function suspectTheRest(
 }
 
 /** A listing without a single page: the model is empty, or was resumed at its very end. */
-async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedPage, 'position' | 'observedAt'> | null> {
+async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedStretch, 'upTo' | 'observedAt'> | null> {
   const [row] = await deps.sql`
     select last_id::text as last_id, (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
       from sync.listings where kind = 'sweep' and model = ${model.name}`;
   if (row === undefined) return null;
-  return { position: { mode: 'keyset', lastId: row.last_id ?? '-9223372036854775808' }, observedAt: Number(row.fence) };
+  return { upTo: { mode: 'keyset', lastId: row.last_id ?? '-9223372036854775808' }, observedAt: Number(row.fence) };
 }
 
 async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes: number) {
@@ -150,7 +146,7 @@ function createMemory() {
   let overflown = false;
   let first: Micros | null = null;
   return {
-    add({ ids: more, observedAt }: ListedPage) {
+    add({ ids: more, observedAt }: ListedStretch) {
       first ??= observedAt;
       for (const id of more) if (ids.size < MAX_REMEMBERED_IDS) ids.add(id);
       overflown ||= ids.size >= MAX_REMEMBERED_IDS;

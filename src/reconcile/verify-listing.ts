@@ -33,18 +33,23 @@ export interface Search {
 /** Why not all rows were compared, or null. */
 export type Shortcoming = string | null;
 
+/** Pages that wait to be compared. */
+const PAGES_AHEAD = 2;
+
 /** Lists everything and compares it page by page. */
 export async function searchAll(search: Search): Promise<Shortcoming> {
   const { deps, model, candidates, startedAt, signal } = search;
-  const pages = readAhead(listPages(deps.client, model, { signal }));
+  const groups = readAhead(listPages(deps.client, model, { signal }), PAGES_AHEAD);
   const walk = createWalk(search);
   let requests = 0;
   for (;;) {
-    const next = await pages.next();
+    const next = await groups.next();
     if (!next.done) {
-      requests += 1;
-      await compareListed(search, next.value.items, next.value.observedAt, next.value.total);
-      await walk.page(next.value);
+      for (const page of next.value) {
+        requests += 1;
+        await compareListed(search, page.items, page.observedAt, page.total);
+        await walk.page(page);
+      }
       continue;
     }
     search.onStep({ rows: 0, requests: next.value.requests - requests, total: null });

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { LosslessNumber } from 'lossless-json';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  allAnswers,
   connect,
   DatabaseUrlError,
   isConnectionError,
@@ -85,11 +86,15 @@ describe('transaction', () => {
 
   it('commits behind the last statements of its work, and is undone as a whole when one of them fails', async () => {
     await database.sql`create table flights (id int primary key)`;
+    const slowly = async <T>(value: T) => value;
     const fly = (...ids: readonly number[]) =>
       transaction(database.sql, {}, async (tx) => {
         await tx`select 1`;
         const landings = ids.map((id) => tx`insert into flights values (${id}) returning id`.then(([row]) => row?.id));
-        return new LastFlight(Promise.all(landings));
+        // The last one to be asked for is the first to be told of the failure, of which it only suffers.
+        return new LastFlight(
+          allAnswers(landings.map((landing, index) => (index < 2 ? landing.then(slowly) : landing))),
+        );
       });
     expect(await fly(1, 2)).toEqual([1, 2]);
     expect(await failure(fly(3, 1, 4))).toMatchObject({ code: '23505' });
