@@ -15,7 +15,7 @@ import { versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
 import { allAnswers, type Transaction } from '../db/connection.ts';
 import { clearDoubts, raiseDoubts } from '../db/doubtful.ts';
-import { insertRows, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
+import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
 import { findKin } from '../intake/ledger.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './fold.ts';
 import { kinOf } from './kin.ts';
@@ -25,6 +25,8 @@ import type { Kin, Observation, Row, Verdict } from './observation.ts';
 export interface Subject {
   readonly shelf: Shelf;
   readonly entityId: string;
+  /** What was read of its row a moment ago, by who has: it need not travel again. */
+  readonly known?: KnownRow;
 }
 
 /** One observation of one entity. */
@@ -82,26 +84,27 @@ export async function lockSubjects(
   subjects: readonly Subject[],
   context: DoorContext,
 ): Promise<Locked> {
-  const shelves = new Map<string, { readonly shelf: Shelf; readonly ids: Set<string> }>();
-  for (const { shelf, entityId } of subjects) {
-    const group = shelves.get(shelf.name) ?? { shelf, ids: new Set<string>() };
+  const shelves = new Map<string, { readonly shelf: Shelf; readonly own: Map<string, KnownRow | undefined> }>();
+  for (const { shelf, entityId, known } of subjects) {
+    const group = shelves.get(shelf.name) ?? { shelf, own: new Map<string, KnownRow | undefined>() };
     shelves.set(shelf.name, group);
-    group.ids.add(entityId);
+    group.own.set(entityId, known);
   }
   const inOrder = [...shelves.values()].sort((a, b) => (a.shelf.name < b.shelf.name ? -1 : 1));
-  const groups = await Promise.all(inOrder.map(({ shelf, ids }) => lockGroup(tx, shelf, [...ids], context)));
+  const groups = await Promise.all(inOrder.map(({ shelf, own }) => lockGroup(tx, shelf, own, context)));
   return new Map(groups.map((group) => [group.shelf.name, group]));
 }
 
 async function lockGroup(
   tx: Transaction,
   shelf: Shelf,
-  ids: readonly string[],
+  own: ReadonlyMap<string, KnownRow | undefined>,
   context: DoorContext,
 ): Promise<LockedGroup> {
   const shape = shapeOf(shelf, context);
   const foldContext = { model: shelf.model, shape, zone: context.zone, settleGrace: context.settleGrace };
-  const stored = await lockRows(tx, shelf, ids);
+  const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
+  const stored = await lockRows(tx, shelf, [...own.keys()], known);
   const rows = stored.map((row): [string, Row] => [
     row.id,
     { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },

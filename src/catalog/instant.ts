@@ -12,16 +12,38 @@ export const MICROS_PER_DAY = 86_400 * MICROS_PER_SECOND;
  * first and the last local moments of some zones lie, with five digits or with BC.
  */
 export function formatMicros(at: Micros): string {
-  const ms = Math.floor(at / MICROS_PER_MS);
-  const rest = at - ms * MICROS_PER_MS;
-  const date = new Date(ms);
-  const iso = date.toISOString();
-  const text = `${iso.slice(0, -1)}${rest === 0 ? '000' : String(rest).padStart(3, '0')}Z`;
-  // Years of four digits are written as such; all others, and the year 0, otherwise than PostgreSQL reads them.
-  if (iso.length === ISO_LENGTH && !iso.startsWith('0000')) return text;
-  const year = date.getUTCFullYear();
-  const afterYear = text.slice(text.indexOf('-', 1));
-  return year > 9_999 ? `${year}${afterYear}` : `${String(1 - year).padStart(4, '0')}${afterYear} BC`;
+  const day = Math.floor(at / MICROS_PER_DAY);
+  const inDay = at - day * MICROS_PER_DAY;
+  const second = Math.floor(inDay / MICROS_PER_SECOND);
+  const { before, after } = wordsOf(day);
+  const time = `${two(Math.floor(second / 3_600))}:${two(Math.floor(second / 60) % 60)}:${two(second % 60)}`;
+  const micros = inDay - second * MICROS_PER_SECOND;
+  return `${before}T${time}.${micros === 0 ? '000000' : String(micros).padStart(6, '0')}Z${after}`;
 }
 
-const ISO_LENGTH = '2026-01-01T00:00:00.000Z'.length;
+interface DayWords {
+  readonly before: string;
+  readonly after: string;
+}
+
+/** What stands around the time of day. A few thousand days hold all that a portal has. */
+const days = new Map<number, DayWords>();
+const MAX_REMEMBERED_DAYS = 10_000;
+
+function wordsOf(day: number): DayWords {
+  const known = days.get(day);
+  if (known !== undefined) return known;
+  const date = new Date((day * MICROS_PER_DAY) / MICROS_PER_MS);
+  const year = date.getUTCFullYear();
+  const monthAndDay = `${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}`;
+  const words =
+    year >= 1
+      ? { before: `${String(year).padStart(4, '0')}-${monthAndDay}`, after: '' }
+      : { before: `${String(1 - year).padStart(4, '0')}-${monthAndDay}`, after: ' BC' };
+  if (days.size >= MAX_REMEMBERED_DAYS) days.clear();
+  days.set(day, words);
+  return words;
+}
+
+const PAIRS = Array.from({ length: 100 }, (_, value) => String(value).padStart(2, '0'));
+const two = (value: number): string => PAIRS[value] as string;

@@ -104,6 +104,8 @@ function renamed(shape: Shape, record: JsonObject): JsonObject {
 export function mergeRecords(shape: Shape, base: JsonObject, patch: JsonObject): JsonObject {
   const patched = new Set(Object.keys(patch).map((key) => canonicalKey(shape, key)));
   const kept = Object.entries(base).filter(([key]) => !patched.has(canonicalKey(shape, key)));
+  // The same record, so that what is known of it need not be worked out again.
+  if (kept.length === 0) return patch;
   return { ...Object.fromEntries(kept), ...patch };
 }
 

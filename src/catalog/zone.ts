@@ -119,14 +119,15 @@ function parseWall(text: string): ParsedWall | null {
   return parsePlainWall(text) ?? parseAnyWall(text);
 }
 
-/** The form in which nearly all of them come, `YYYY-MM-DD HH:mm:ss`, in a third of the time; null for any other. */
+/** The forms in which nearly all of them come, `YYYY-MM-DD` and `YYYY-MM-DD HH:mm:ss`, read in a third of the time. */
 function parsePlainWall(text: string): ParsedWall | null {
-  if (text.length !== 19 || text[4] !== '-' || text[7] !== '-' || text[10] !== ' ') return null;
-  if (text[13] !== ':' || text[16] !== ':') return null;
+  const hasTime = text.length === 19;
+  if ((!hasTime && text.length !== 10) || text[4] !== '-' || text[7] !== '-') return null;
+  if (hasTime && (text[10] !== ' ' || text[13] !== ':' || text[16] !== ':')) return null;
   const year = twoDigits(text, 0) * 100 + twoDigits(text, 2);
   const month = twoDigits(text, 5);
   const day = twoDigits(text, 8);
-  const [hour, minute, second] = [twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)];
+  const [hour, minute, second] = hasTime ? [twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)] : [0, 0, 0];
   // Days that only some months have are left to the other parser; so are years that `Date.UTC` takes for 1900 and on.
   const isPlain = year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 28;
   if (!isPlain || !(hour <= 23 && minute <= 59 && second <= 59)) return null;

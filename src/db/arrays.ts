@@ -28,9 +28,9 @@ export function columnLiterals<T>(
   return Array.from({ length: columns }, (_, column) => arrayLiteral(table.map((values) => values[column] ?? null)));
 }
 
-/** `unnest($1::text::text[], …) as alias(names)`, the source that those literals are parameters of. */
+/** `unnest($1::text[], …) as alias(names)`, the source that those literals are parameters of. */
 export function unnested(alias: string, names: readonly string[]): string {
-  const parameters = names.map((_, index) => `$${index + 1}::text::text[]`);
+  const parameters = names.map((_, index) => `$${index + 1}::text[]`);
   return `unnest(${parameters.join(', ')}) as ${alias}(${names.join(', ')})`;
 }
 

@@ -37,7 +37,8 @@ export interface ConnectOptions {
  * - `json`, `jsonb`: exact numbers survive (see json.ts); a string parameter is JSON text and passes as it stands.
  * - `date`: `YYYY-MM-DD` text both ways, since a `Date` would drag a time zone in.
  * - `timestamp`, `timestamptz`: read as `Date`; a string parameter passes as it stands and keeps its microseconds.
- * - `text[]`: the one kind of array that is used; the driver would ask the server for the others (see `connect`).
+ * - `text[]`: the one kind of array that is read; the driver would ask the server for the others (see `connect`). As a
+ *   parameter, every kind of array is a literal that passes as it stands (see arrays.ts).
  * - `int8`, `numeric` stay strings, as the driver has them.
  */
 const types = {
@@ -57,7 +58,8 @@ const types = {
   texts: { to: 1009, from: [1009], serialize: formatTexts, parse: parseTexts },
 };
 
-function formatTexts(values: readonly string[]): string {
+function formatTexts(values: readonly string[] | string): string {
+  if (typeof values === 'string') return values;
   return `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }
 

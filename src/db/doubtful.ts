@@ -67,7 +67,7 @@ export async function clearDoubtsOf(
     with settled as (
       select d.model, d.entity_id
         from sync.doubtful d
-       where d.model = ${model} and d.entity_id = any(${plainArrayLiteral(entityIds)}::text::bigint[])
+       where d.model = ${model} and d.entity_id = any(${plainArrayLiteral(entityIds)}::bigint[])
          and d.since < ${formatMicros(observedAt)}::timestamptz
        order by d.entity_id
          for update of d)

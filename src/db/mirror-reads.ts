@@ -35,7 +35,7 @@ function toStored(row: Record<string, unknown>): StoredRow {
 export async function readRows(sql: Queryable, shelf: Shelf, ids: readonly string[]): Promise<StoredRow[]> {
   const { relation, part, key } = placeOf(shelf, 2);
   const rows = await sql.unsafe(
-    `select ${STORED} from ${relation} t where t.id = any($1::text::bigint[])${part} order by t.id`,
+    `select ${STORED} from ${relation} t where t.id = any($1::bigint[])${part} order by t.id`,
     [`{${ids.join(',')}}`, ...key],
   );
   return rows.map(toStored);
@@ -95,7 +95,7 @@ export async function findUnlisted(
        from flowlu.${identifier(model.table)} t
       where t._deleted_at is null and t._observed_at < $1::timestamptz
         and ($2::text is null or t.id > $2::text::bigint) and ($3::text is null or t.id <= $3::text::bigint)
-        and t.id <> all($4::text::bigint[])
+        and t.id <> all($4::bigint[])
       order by t.id
       limit $5`,
     [formatMicros(stretch.observedAt), stretch.after, stretch.upTo, `{${stretch.listed.join(',')}}`, limit],

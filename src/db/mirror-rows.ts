@@ -11,7 +11,7 @@ import { formatMicros, type Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
-import { type ArrayItem, columnLiterals, plainArrayLiteral, unnested } from './arrays.ts';
+import { type ArrayItem, arrayLiteral, columnLiterals, plainArrayLiteral, unnested } from './arrays.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import { identifier } from './quote.ts';
 import { sqlTypes } from './schema/columns.ts';
@@ -41,13 +41,28 @@ export interface RowToWrite extends StoredRow {
   readonly columns: Readonly<Record<string, ColumnValue>>;
 }
 
-/** Reads rows and locks them in order of id until the transaction ends, so that batches never wait in a circle. */
-export async function lockRows(tx: Transaction, shelf: Shelf, ids: readonly string[]): Promise<StoredRow[]> {
+/** What was read of a row a moment ago, without a lock. */
+export interface KnownRow {
+  readonly record: JsonObject;
+  readonly hash: string;
+}
+
+/**
+ * Reads rows and locks them in order of id until the transaction ends, so that batches never wait in a circle.
+ * @param known rows that were just read: their records travel again only where their content has changed since.
+ */
+export async function lockRows(
+  tx: Transaction,
+  shelf: Shelf,
+  ids: readonly string[],
+  known: ReadonlyMap<string, KnownRow> = new Map(),
+): Promise<StoredRow[]> {
   const { lock, key } = statementsOf(shelf);
-  const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), ...key], { prepare: true });
+  const hashes = ids.map((id) => known.get(id)?.hash ?? null);
+  const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), arrayLiteral(hashes), ...key], { prepare: true });
   return rows.map((row) => ({
     id: row.id,
-    record: parseJson(row.record) as JsonObject,
+    record: row.record === null ? (known.get(row.id) as KnownRow).record : (parseJson(row.record) as JsonObject),
     observedAt: Number(row.observed_at),
     source: row.source,
     deletedAt: row.deleted_at === null ? null : Number(row.deleted_at),
@@ -73,20 +88,23 @@ export async function updateRows(tx: Transaction, shelf: Shelf, rows: readonly R
 }
 
 /**
- * Of these (id, content hash) pairs, those whose live row does not have exactly that content, with the record that it
- * has instead; null where no row is live. Locks nothing.
+ * Of these (id, content hash) pairs, those whose live row does not have exactly that content, with what it has
+ * instead; null where no row is live. Locks nothing.
  */
 export async function findChanged(
   sql: Queryable,
   shelf: Shelf,
   pairs: readonly { readonly id: string; readonly hash: string }[],
-): Promise<ReadonlyMap<string, JsonObject | null>> {
+): Promise<ReadonlyMap<string, KnownRow | null>> {
   const { changed, key } = statementsOf(shelf);
   const ids = plainArrayLiteral(pairs.map(({ id }) => id));
   const hashes = plainArrayLiteral(pairs.map(({ hash }) => hash));
   const rows = await sql.unsafe(changed, [ids, hashes, ...key], { prepare: true });
   return new Map(
-    rows.map((row) => [row.id as string, row.record === null ? null : (parseJson(row.record) as JsonObject)]),
+    rows.map(({ id, record, hash }): [string, KnownRow | null] => [
+      id,
+      record === null ? null : { record: parseJson(record) as JsonObject, hash },
+    ]),
   );
 }
 
@@ -143,13 +161,15 @@ function buildStatements({ name, model }: Shelf): Statements {
     key,
     columns: typed.map(([field]) => field),
     lock: `
-      select t.id::text as id, t._record::text as record, t._source as source, t._hash::text as hash,
+      select t.id::text as id, case when t._hash is distinct from k.hash then t._record::text end as record,
+             t._source as source, t._hash::text as hash,
              (extract(epoch from t._observed_at) * 1000000)::bigint::text as observed_at,
              (extract(epoch from t._deleted_at) * 1000000)::bigint::text as deleted_at
         from ${relation} t
-       where t.id = any($1::text::bigint[])${part(2)}
+        join unnest($1::bigint[], $2::uuid[]) as k(id, hash) on k.id = t.id
+       where true${part(3)}
        order by t.id
-         for update`,
+         for update of t`,
     insert: `
       insert into ${relation} (${keyNames}id, ${columns.map((column) => column.name).join(', ')})
       select ${keyValues}n.id::bigint, ${values.join(', ')}
@@ -160,8 +180,8 @@ function buildStatements({ name, model }: Shelf): Statements {
         from ${batch}
        where t.id = n.id::bigint${part(afterBatch)}`,
     changed: `
-      select n.id::text as id, t._record::text as record
-        from unnest($1::text::bigint[], $2::text::uuid[]) as n(id, hash)
+      select n.id::text as id, t._record::text as record, t._hash::text as hash
+        from unnest($1::bigint[], $2::uuid[]) as n(id, hash)
         left join ${relation} t on t.id = n.id and t._deleted_at is null${part(3)}
        where t._hash is distinct from n.hash`,
   };

@@ -22,7 +22,7 @@ export interface ReplayedDelivery {
 const EVERYTHING = '9223372036854775807';
 
 function conditions(sql: Queryable, { ids, failed, since }: DeliveryFilter) {
-  const one = ids === undefined ? sql`` : sql` and d.id = any(${`{${ids.join(',')}}`}::text::bigint[])`;
+  const one = ids === undefined ? sql`` : sql` and d.id = any(${`{${ids.join(',')}}`}::bigint[])`;
   const open = failed === true ? sql` and d.status in ('failed', 'rejected', 'pending')` : sql``;
   const late = since === undefined ? sql`` : sql` and d.received_at >= ${formatMicros(since)}::timestamptz`;
   return sql`${one}${open}${late}`;

@@ -27,7 +27,7 @@ export async function suspectUnlisted(tx: Transaction, model: Model, stretch: St
        from flowlu.${identifier(model.table)} t
       where t._deleted_at is null and t._observed_at < $2::timestamptz
         and ($3::text is null or t.id > $3::text::bigint) and ($4::text is null or t.id <= $4::text::bigint)
-        and t.id <> all($5::text::bigint[])
+        and not exists (select from unnest($5::bigint[]) as l(id) where l.id = t.id)
          on conflict do nothing`,
     [model.name, formatMicros(stretch.observedAt), stretch.after, stretch.upTo, `{${stretch.listed.join(',')}}`],
   );

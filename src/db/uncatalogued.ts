@@ -19,5 +19,5 @@ export async function deleteUncatalogued(
 ): Promise<void> {
   await tx`
     delete from flowlu.uncatalogued
-     where module = ${module} and model = ${model} and id = any(${`{${ids.join(',')}}`}::text::bigint[])`;
+     where module = ${module} and model = ${model} and id = any(${`{${ids.join(',')}}`}::bigint[])`;
 }

@@ -104,12 +104,12 @@ export async function findKin(
     select k.entity_id::text as entity_id, k.from_hash::text as from_hash, k.to_hash::text as to_hash,
            (extract(epoch from k.version) * 1000000)::bigint::text as version,
            case when k.decision = 'kept' then k.body end as body
-      from unnest(${`{${entityIds.join(',')}}`}::text::bigint[]) as e(id)
+      from unnest(${`{${entityIds.join(',')}}`}::bigint[]) as e(id)
      cross join lateral (
            select d.entity_id, d.from_hash, d.to_hash, d.version, d.decision, d.body
              from sync.deliveries d
             where d.module = ${subject.module} and d.model = ${subject.model} and d.entity_id = e.id
-              and d.to_hash is not null and d.id <> all(${`{${except.join(',')}}`}::text::bigint[])
+              and d.to_hash is not null and d.id <> all(${`{${except.join(',')}}`}::bigint[])
             order by d.id desc
             limit ${MAX_KIN}) k`;
   return rows.map((row) => ({

@@ -51,10 +51,10 @@ export async function mergePages(
     const row = rows.get(id);
     if (row === undefined) continue;
     const { record, observedAt } = row;
-    if (held !== null && contains(shape, held, record) && !isTwofold(shape, held, record)) continue;
+    if (held !== null && contains(shape, held.record, record) && !isTwofold(shape, held.record, record)) continue;
     const version = credible(versionOf(shelf.model, record, context.zone), observedAt);
     const observation = { says: 'present', record, version, observedAt, whole: false, settling: false } as const;
-    sightings.push({ shelf, entityId: id, observation });
+    sightings.push({ shelf, entityId: id, observation, ...(held !== null && { known: held }) });
   }
   // Only the very same content settles a doubt: it may be about what this list leaves out.
   const agreed = [...rows.keys()].filter((id) => !changed.has(id));

@@ -156,7 +156,7 @@ describe('a portal with every model', () => {
 describe('a backfill that is cut off', () => {
   it('goes on where it stopped, page by page, however often, and asks for nearly nothing twice', async () => {
     const from = await start({
-      rowsPerModel: { 'crm.account': 1_300, 'crm.lead': 900, 'task.tasks': 500, 'crm.source': 30 },
+      rowsPerModel: { 'crm.account': 4_300, 'crm.lead': 3_900, 'task.tasks': 3_500, 'crm.source': 30 },
     });
     const names = ['crm.account', 'crm.lead', 'task.tasks', 'crm.source'];
     let aborts = 0;
@@ -181,7 +181,7 @@ describe('a backfill that is cut off', () => {
     expect(aborts).toBeGreaterThanOrEqual(4);
     expect((await run(from, { names })).status).toBe('done');
     expect(await wrongColumns(from, 'UTC', names)).toEqual({});
-    const needed = 13 + 9 + 5 + 1 + 2 * names.length;
+    const needed = 43 + 39 + 35 + 1 + 2 * names.length;
     // A page that was under way when it was cut off, and one in advance of it, per model.
     expect(from.portal.requests.total()).toBeLessThanOrEqual(needed + aborts * 8);
     const statuses = (await from.sql`select status from sync.runs order by runs.id`).map(({ status }) => status);
