@@ -1,12 +1,23 @@
 /** How work over many models shows on the command line: while it runs, at its end, and as an exit code. */
+import type { Config } from '../config.ts';
 import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { formatCount, printLine, printTable } from './output.ts';
 import type { Progress } from './progress.ts';
 
-/** Models under way at a time: enough to keep a fast portal busy while answers travel; small ones finish early. */
-export const MODELS_AT_A_TIME = 4;
+/** Models under way at a time where nothing but the machine sets the pace. */
+const UNLIMITED_AT_A_TIME = 4;
+/**
+ * The same within a budget of requests: they take turns, so that small ones finish early, and while the answers of some
+ * travel, the slots go to others.
+ */
+const PACED_AT_A_TIME = 16;
+
+/** How many models to have under way at a time. */
+export function modelsAtATime({ flowlu: { requestsPerSecond } }: Config): number {
+  return requestsPerSecond === 0 ? UNLIMITED_AT_A_TIME : PACED_AT_A_TIME;
+}
 
 /** Shows a listing's course on a progress display. */
 export function observe(progress: Progress): ListingObserver {

@@ -33,21 +33,7 @@ const name = z
   .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'must be a name')
   .max(MAX_NAME_LENGTH);
 
-/** Flowlu writes "nothing" as null, `{}` or `[]`. */
-const entity = z
-  .custom<Json | undefined>()
-  .refine((value) => value == null || isJsonObject(value) || (Array.isArray(value) && value.length === 0), {
-    message: 'must be an object, null or an empty list',
-  })
-  .transform((value) =>
-    isJsonObject(value as Json) && Object.keys(value as JsonObject).length > 0 ? (value as JsonObject) : null,
-  );
-
-const body = z.object({
-  meta: z.object({ module: name, model: name, action: name }),
-  current: entity.optional().default(null),
-  previous: entity.optional().default(null),
-});
+const meta = z.object({ module: name, model: name, action: name });
 
 /**
  * Understands a webhook body.
@@ -55,20 +41,34 @@ const body = z.object({
  * @throws WrongShapeError when it is JSON of another shape.
  */
 export function readAnnouncement(text: string): Announcement {
-  const parsed = body.safeParse(jsonOf(text));
+  const body = jsonOf(text);
+  if (!isJsonObject(body)) throw new WrongShapeError('body: must be an object');
+  const parsed = meta.safeParse(body.meta);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new WrongShapeError(`${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not a webhook'}`);
+    throw new WrongShapeError(
+      `${['meta', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'must be an object'}`,
+    );
   }
-  const { meta, current, previous } = parsed.data;
+  const { module, model, action } = parsed.data;
+  const current = entityOf(body, 'current');
+  const previous = entityOf(body, 'previous');
   return {
-    module: meta.module.toLowerCase(),
-    model: meta.model.toLowerCase(),
-    action: meta.action.toLowerCase(),
+    module: module.toLowerCase(),
+    model: model.toLowerCase(),
+    action: action.toLowerCase(),
     entityId: idOf(current) ?? idOf(previous),
     current,
     previous,
   };
+}
+
+/** One of the two states; Flowlu writes "nothing" as null, `{}` or `[]`, or leaves it out. */
+function entityOf(body: JsonObject, key: 'current' | 'previous'): JsonObject | null {
+  const value = body[key] ?? null;
+  if (isJsonObject(value)) return Object.keys(value).length > 0 ? value : null;
+  if (value === null || (Array.isArray(value) && value.length === 0)) return null;
+  throw new WrongShapeError(`${key}: must be an object, null or an empty list`);
 }
 
 function jsonOf(text: string): Json {

@@ -1,4 +1,5 @@
 /** Work over many models, several side by side, journaled as one run. */
+import { setMaxListeners } from 'node:events';
 import type { Model } from '../catalog/types.ts';
 import type { Sql } from '../db/connection.ts';
 import { beginRun, finishRun, type RunKind, type RunStatus } from '../db/runs.ts';
@@ -41,6 +42,8 @@ export async function runRound(
   const queue = [...options.models];
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
+  // Every wait of every model listens to it, a few at a time.
+  setMaxListeners(0, signal);
 
   async function worker(): Promise<void> {
     for (let model = queue.shift(); model !== undefined && !signal.aborted; model = queue.shift()) {

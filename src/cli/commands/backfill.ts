@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { backfill } from '../../reconcile/backfill.ts';
 import { printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, MODELS_AT_A_TIME, observe, printRound } from '../round.ts';
+import { exitCodeOfRound, modelsAtATime, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
 import { chooseModels, openClient, requireApi } from '../session.ts';
 
@@ -20,7 +20,13 @@ export function backfillCommand(): Command {
         try {
           const report = await backfill(
             { sql: session.sql, client, door: session.context },
-            { models, concurrency: MODELS_AT_A_TIME, holder: session.holder, observer: observe(progress), signal },
+            {
+              models,
+              concurrency: modelsAtATime(session.config),
+              holder: session.holder,
+              observer: observe(progress),
+              signal,
+            },
           );
           progress.close();
           if (json) printJson(report);

@@ -8,7 +8,7 @@ import type { Round, RoundOptions } from '../../reconcile/round.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, MODELS_AT_A_TIME, observe, printRound } from '../round.ts';
+import { exitCodeOfRound, modelsAtATime, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
 import { chooseModels, openClient, requireApi, settleDepsOf } from '../session.ts';
 
@@ -43,7 +43,7 @@ export function reconcileCommand(): Command {
           const round = await withLease(lease, (leased) => {
             const options = {
               models,
-              concurrency: MODELS_AT_A_TIME,
+              concurrency: modelsAtATime(session.config),
               holder,
               observer: observe(progress),
               signal: leased,

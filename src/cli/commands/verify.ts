@@ -5,7 +5,7 @@ import { type ModelVerification, type Verification, verify } from '../../reconci
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { MODELS_AT_A_TIME, observe } from '../round.ts';
+import { modelsAtATime, observe } from '../round.ts';
 import { runWithSession } from '../run.ts';
 import { chooseModels, openClient, requireApi } from '../session.ts';
 
@@ -36,7 +36,7 @@ export function verifyCommand(): Command {
             { sql: session.sql, client, door: session.context },
             {
               models,
-              concurrency: MODELS_AT_A_TIME,
+              concurrency: modelsAtATime(session.config),
               holder: session.holder,
               repair: flags.repair ?? false,
               sample: flags.sample ?? null,

@@ -8,7 +8,7 @@ import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
 import { LeaseTakenError, withLease } from '../../reconcile/lease.ts';
 import type { ListingObserver } from '../../reconcile/listing.ts';
 import type { Round } from '../../reconcile/round.ts';
-import { MODELS_AT_A_TIME } from '../round.ts';
+import { modelsAtATime } from '../round.ts';
 import { type Session, settleDepsOf } from '../session.ts';
 import { type Loop, startLoop } from './loop.ts';
 
@@ -54,7 +54,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   const deps = { sql, client, door: context };
   const options = (stop: AbortSignal) => ({
     models: session.models,
-    concurrency: MODELS_AT_A_TIME,
+    concurrency: modelsAtATime(session.config),
     holder: session.holder,
     observer: logging(session),
     signal: stop,
