@@ -15,6 +15,10 @@ export interface BatcherOptions<T> {
   readonly flush: (batch: readonly T[]) => Promise<readonly string[]>;
   /** What must stay in order: items with the same key share a lane. */
   readonly keyOf: (item: T) => string;
+  /** Whose item it is: no source may fill the queue so that the others find no place in it. */
+  readonly sourceOf: (item: T) => string;
+  /** Items of one source that may wait. */
+  readonly maxQueuedOfSource: number;
   /** What an item weighs in memory; bodies differ by a factor of a thousand. */
   readonly weightOf: (item: T) => number;
   /** Items and weight that may wait, over all lanes. */
@@ -47,7 +51,16 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
   const lanes = Array.from({ length: options.lanes }, (): Waiting<T>[] => []);
   const running = new Map<number, Promise<void>>();
   const queued = () => lanes.reduce((sum, lane) => sum + lane.length, 0);
+  /** How many items of each source wait; sources without any are not in it. */
+  const bySource = new Map<string, number>();
   let queuedWeight = 0;
+
+  function count(item: T, by: 1 | -1): void {
+    const source = options.sourceOf(item);
+    const now = (bySource.get(source) ?? 0) + by;
+    if (now > 0) bySource.set(source, now);
+    else bySource.delete(source);
+  }
 
   function takeBatch(lane: Waiting<T>[]): Waiting<T>[] {
     let weight = 0;
@@ -58,7 +71,9 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
       size += 1;
     }
     queuedWeight -= weight;
-    return lane.splice(0, size);
+    const batch = lane.splice(0, size);
+    for (const { item } of batch) count(item, -1);
+    return batch;
   }
 
   async function run(index: number): Promise<void> {
@@ -84,10 +99,12 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
       const weight = options.weightOf(item);
       // One item always finds room in an empty queue, however heavy it is.
       const isTooHeavy = queuedWeight > 0 && queuedWeight + weight > options.maxQueuedWeight;
-      if (queued() >= options.maxQueued || isTooHeavy) {
+      const isGreedy = (bySource.get(options.sourceOf(item)) ?? 0) >= options.maxQueuedOfSource;
+      if (queued() >= options.maxQueued || isTooHeavy || isGreedy) {
         return Promise.reject(new QueueFullError('too many deliveries are waiting'));
       }
       queuedWeight += weight;
+      count(item, 1);
       return new Promise((resolve, reject) => {
         const index = laneOf(options.keyOf(item), lanes.length);
         const lane = lanes[index] as Waiting<T>[];

@@ -12,6 +12,7 @@ interface Item {
 function recorder(
   options: {
     maxQueued?: number;
+    maxQueuedOfSource?: number;
     maxBatch?: number;
     maxWeight?: number;
     lanes?: number;
@@ -21,6 +22,8 @@ function recorder(
   const batches: Item[][] = [];
   const batcher = createBatcher<Item>({
     maxQueued: options.maxQueued ?? 1_000,
+    sourceOf: ({ key }) => key,
+    maxQueuedOfSource: options.maxQueuedOfSource ?? 1_000,
     maxBatch: options.maxBatch ?? 10,
     lanes: options.lanes ?? 2,
     weightOf: ({ weight = 1 }) => weight,
@@ -53,6 +56,17 @@ describe('the batcher', () => {
     const { batcher } = recorder({ lanes: 1 });
     for (let n = 0; n < 20; n += 1) expect(await batcher.add({ key: 'k', n })).toBe(`k${n}`);
     await batcher.idle();
+  });
+
+  it('leaves room for the others where one source sends without end', async () => {
+    const { batcher } = recorder({ maxQueued: 10, maxQueuedOfSource: 8, maxBatch: 2, lanes: 1 });
+    const flood = Array.from({ length: 50 }, (_, n) => batcher.add({ key: 'hot', n }));
+    const slow = batcher.add({ key: 'slow', n: 0 });
+    const results = await Promise.allSettled(flood);
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(8);
+    expect(await slow).toBe('slow0');
+    // Its places are free again.
+    expect(await batcher.add({ key: 'hot', n: 99 })).toBe('hot99');
   });
 
   it('refuses at once what is beyond its bound, and nothing else', async () => {

@@ -178,6 +178,8 @@ const BATCH_BOUND = 10;
 function smallIntake({ sql, context, log }: Session): ServiceApp {
   const batcher = createBatcher<Accepted>({
     maxQueued: QUEUE_BOUND,
+    sourceOf: () => '',
+    maxQueuedOfSource: QUEUE_BOUND,
     maxBatch: BATCH_BOUND,
     weightOf: ({ body }) => body.length,
     maxQueuedWeight: 1_000_000,

@@ -14,6 +14,8 @@ import { version } from '../version.ts';
 /** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
  * than the connections that the listener takes, so that they can be told. */
 const MAX_QUEUED = 1_000;
+/** Of these, deliveries about one model: a flood of one leaves room for the others. */
+const MAX_QUEUED_OF_MODEL = 800;
 const MAX_BATCH = 200;
 /** Characters of bodies, for the same two bounds: a body may have a megabyte, most have two kilobytes. */
 const MAX_QUEUED_CHARACTERS = 64 * 2 ** 20;
@@ -36,6 +38,8 @@ export function createApp(
   const { config, log, metrics, sql, context } = session;
   const batcher = createBatcher<Accepted>({
     maxQueued: MAX_QUEUED,
+    sourceOf: ({ announcement }) => (announcement === null ? '' : `${announcement.module}.${announcement.model}`),
+    maxQueuedOfSource: MAX_QUEUED_OF_MODEL,
     maxBatch: MAX_BATCH,
     weightOf: ({ body }) => body.length,
     maxQueuedWeight: MAX_QUEUED_CHARACTERS,
