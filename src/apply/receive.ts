@@ -68,13 +68,12 @@ async function recordAndApply(tx: Transaction, batch: readonly Accepted[], conte
 }
 
 function entriesOf(batch: readonly Accepted[], receivedAt: Micros, outcomeOf: () => Outcome): readonly LedgerEntry[] {
-  return batch.map(({ body, announcement, ...rest }): LedgerEntry => {
-    const common = { receivedAt, body };
+  return batch.map((accepted): LedgerEntry => {
+    const { body, announcement } = accepted;
     if (announcement === null) {
-      const reason = 'rejection' in rest ? rest.rejection : null;
-      return { ...common, ...unapplied('failed', null, reason), status: 'rejected', subject: null };
+      const outcome = unapplied('failed', null, accepted.rejection);
+      return { ...outcome, receivedAt, body, status: 'rejected', subject: null };
     }
-    const { module, model, action } = announcement;
-    return { ...common, ...outcomeOf(), subject: { module, model, action } };
+    return { ...outcomeOf(), receivedAt, body, subject: announcement };
   });
 }

@@ -128,10 +128,12 @@ function parsePlainWall(text: string): ParsedWall | null {
   const month = twoDigits(text, 5);
   const day = twoDigits(text, 8);
   const [hour, minute, second] = hasTime ? [twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)] : [0, 0, 0];
-  // Days that only some months have are left to the other parser; so are years that `Date.UTC` takes for 1900 and on.
-  const isPlain = year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 28;
+  // Years that `Date.UTC` would take for 1900 and on are left to the other parser.
+  const isPlain = year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
   if (!isPlain || !(hour <= 23 && minute <= 59 && second <= 59)) return null;
-  return { wallMs: Date.UTC(year, month - 1, day, hour, minute, second), micros: 0, offsetMs: null };
+  const wallMs = Date.UTC(year, month - 1, day, hour, minute, second);
+  if (day > 28 && new Date(wallMs).getUTCDate() !== day) return null;
+  return { wallMs, micros: 0, offsetMs: null };
 }
 
 /** The number of two digits; NaN, which no comparison holds for, where they are none. */

@@ -80,7 +80,9 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
     }
     chunks.push(chunk);
   }
-  return new TextDecoder().decode(Buffer.concat(chunks, bytes));
+  const text = Buffer.concat(chunks, bytes).toString('utf8');
+  // A byte order mark is no part of the JSON.
+  return text.startsWith('\uFEFF') ? text.slice(1) : text;
 }
 
 /** Milliseconds that a Retry-After header asks for, given as seconds or as a date; null where it says nothing. */
