@@ -133,22 +133,29 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: 'the hash leaves a field out',
     file: 'src/catalog/record.ts',
-    from: 'sortedKeys(Object.keys(fields))',
-    to: "sortedKeys(Object.keys(fields).filter((key) => key !== 'name'))",
+    from: 'sorted: names.map(',
+    to: "sorted: names.filter((name) => name !== 'name').map(",
     tests: [...RULE, ...DATABASE, CONVERGENCE],
   },
   {
     name: 'rows are not locked',
     file: 'src/db/mirror-rows.ts',
-    from: '       order by t.id\n         for update`',
+    from: '       order by t.id\n         for update of t`',
     to: '       order by t.id`',
     tests: [...DATABASE, CONVERGENCE],
   },
   {
+    name: 'a record read before its lock is taken for what is locked',
+    file: 'src/db/mirror-rows.ts',
+    from: 'case when t._hash is distinct from k.hash then t._record::text end',
+    to: 'case when k.hash is null then t._record::text end',
+    tests: [...SCENES, CONVERGENCE],
+  },
+  {
     name: 'a lost race over a new row is not noticed',
-    file: 'src/apply/door.ts',
-    from: 'if (inserted < inserts.length) throw',
-    to: 'if (inserted < 0) throw',
+    file: 'src/db/mirror-rows.ts',
+    from: '`,\n    update: `',
+    to: ' on conflict do nothing`,\n    update: `',
     tests: [...DATABASE, CONVERGENCE],
   },
   {
@@ -198,8 +205,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: 'rows that agree are locked all the same',
     file: 'src/reconcile/page.ts',
-    from: 'return held === null || !contains(shape, held, record) ||',
-    to: 'return held === null || held !== undefined ||',
+    from: 'if (held !== null && contains(shape, held.record, record) &&',
+    to: 'if (held !== null && held.hash === record &&',
     tests: [...SCENES, CONVERGENCE],
   },
   {
