@@ -149,7 +149,7 @@ const MUTANTS: readonly Mutant[] = [
     file: 'src/db/mirror-rows.ts',
     from: 'case when t._hash is distinct from k.hash then t._record::text end',
     to: 'case when k.hash is null then t._record::text end',
-    tests: [...SCENES, CONVERGENCE],
+    tests: [...DATABASE, CONVERGENCE],
   },
   {
     name: 'a lost race over a new row is not noticed',

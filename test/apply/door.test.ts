@@ -6,7 +6,7 @@ import { receive } from '../../src/apply/receive.ts';
 import { transact } from '../../src/apply/transact.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import { connect, isRetryable, type Sql, transaction } from '../../src/db/connection.ts';
-import type { Shelf } from '../../src/db/mirror-rows.ts';
+import { findChanged, type KnownRow, type Shelf } from '../../src/db/mirror-rows.ts';
 import type { Accepted } from '../../src/intake/delivery.ts';
 import { readAnnouncement } from '../../src/intake/delivery.ts';
 import type { JsonObject } from '../../src/json.ts';
@@ -54,6 +54,17 @@ const doubts = async () =>
   (await db.sql`select entity_id::text as id from sync.doubtful order by 1`).map(({ id }) => id);
 
 describe('one transaction', () => {
+  it('never merges into what was read of a row before it was locked', async () => {
+    await let_in(announced(state('A', 5, { city: 'Ghent' }), null, 10));
+    const read = await findChanged(db.sql, shelf, [{ id: '7', hash: '00000000-0000-0000-0000-000000000000' }]);
+    const known = read.get('7') as KnownRow;
+    expect(known.record).toMatchObject({ name: 'A', city: 'Ghent' });
+    await let_in(announced(state('B', 6, { city: 'Bruges' }), null, 20));
+    // The list does not show the city: what it keeps of it must be what the row holds by now.
+    await transact(db.sql, (tx) => admit(tx, [{ ...sight(present(state('C', 7), 30)), known }], context));
+    expect((await account())?._record).toMatchObject({ name: 'C', city: 'Bruges' });
+  });
+
   it('inserts, updates, tombstones and revives a row, with all that goes with it', async () => {
     await let_in(announced(state('A', 5, { owner_id: '3', active: 1, cf_9: 'x' }), null, 10));
     expect(await account()).toMatchObject({
