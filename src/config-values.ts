@@ -13,6 +13,19 @@ export interface ModelPatterns {
 export const ADVISED_SECRET_LENGTH = 16;
 const MAX_WEBHOOK_SECRETS = 10;
 
+/** One row of the table of settings. */
+export interface Setting<S extends z.ZodType = z.ZodType> {
+  readonly group: string;
+  readonly schema: S;
+  /** The text that counts when nothing is set. */
+  readonly default?: string;
+  /** What help shows where there is no default text. */
+  readonly defaultNote?: string;
+  /** Also readable from the file that `NAME_FILE` names; never shown. */
+  readonly secret?: true;
+  readonly help: string;
+}
+
 /** A parser of one variable's text; `parse` throws an Error whose message says what is wrong and what to do. */
 export function text<T>(parse: (value: string) => T): z.ZodType<T, string> {
   return z.string().transform((value, context) => {
@@ -119,6 +132,20 @@ export const baseUrl = text((value) => {
   return url.href.replace(/\/+$/, '');
 });
 
+/**
+ * An address over which secrets may travel: https, or http on loopback.
+ * @throws Error for any other, with an example of how it should look.
+ */
+export function secureUrl(value: string, example: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) throw new Error(`is not a web address; write it like ${example}`);
+  if (url.username || url.password) throw new Error('must be an address without a user');
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    throw new Error('must begin with https:// (http:// is for loopback only)');
+  }
+  return url;
+}
+
 function isDecodable(encoded: string): boolean {
   try {
     decodeURIComponent(encoded);
@@ -128,7 +155,8 @@ function isDecodable(encoded: string): boolean {
   }
 }
 
-function isLoopback(hostname: string): boolean {
+/** True for a name or address that only this machine answers to. */
+export function isLoopback(hostname: string): boolean {
   return /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 

@@ -9,10 +9,12 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { z } from 'zod';
+import { appConfig, appProblems, appSettings, oauthConfig } from './config-app.ts';
 import * as parse from './config-values.ts';
-import { parseModelPatterns } from './config-values.ts';
+import { parseModelPatterns, type Setting } from './config-values.ts';
 
-export { ADVISED_SECRET_LENGTH, matchesModel, parseModelPatterns, unknownModels } from './config-values.ts';
+export { decodeTokenKey, type OAuthConfig, type ScopeRule } from './config-app.ts';
+export { ADVISED_SECRET_LENGTH, isLoopback, matchesModel, parseModelPatterns, unknownModels } from './config-values.ts';
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -37,18 +39,6 @@ export class ConfigError extends Error {
 }
 
 const MAX_SECRET_FILE_BYTES = 65_536;
-
-interface Setting<S extends z.ZodType = z.ZodType> {
-  readonly group: string;
-  readonly schema: S;
-  /** The text that counts when nothing is set. */
-  readonly default?: string;
-  /** What help shows where there is no default text. */
-  readonly defaultNote?: string;
-  /** Also readable from the file that `NAME_FILE` names; never shown. */
-  readonly secret?: true;
-  readonly help: string;
-}
 
 const SETTINGS = {
   DATABASE_URL: {
@@ -160,6 +150,7 @@ const SETTINGS = {
     default: '30d',
     help: 'how long applied deliveries are kept; 0 keeps them for ever',
   },
+  ...appSettings,
   LOG_LEVEL: {
     group: 'Logging',
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
@@ -199,6 +190,7 @@ export function loadConfig(env: Environment = withDotenv(process.env)): Config {
   if (parsed.data?.FLOWLU_API_KEY && !parsed.data.FLOWLU_COMPANY && !parsed.data.FLOWLU_BASE_URL) {
     problems.push({ name: 'FLOWLU_COMPANY', problem: 'is needed with FLOWLU_API_KEY, to know which portal to read' });
   }
+  if (parsed.data) problems.push(...appProblems(parsed.data));
   if (problems.length > 0 || !parsed.data) throw new ConfigError(problems);
   return assemble(parsed.data);
 }
@@ -286,8 +278,10 @@ function assemble(values: Values) {
     flowlu: {
       /** Without a trailing slash; null when no portal is named. */
       baseUrl: values.FLOWLU_BASE_URL ?? companyUrl ?? null,
-      /** Null: webhook-only. */
+      /** Null: OAuth, or webhook-only. */
       apiKey: values.FLOWLU_API_KEY ?? null,
+      /** Null: the API key, or webhook-only. */
+      oauth: oauthConfig(values),
       requestsPerSecond: values.FLOWLU_REQUESTS_PER_SECOND,
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
@@ -314,6 +308,7 @@ function assemble(values: Values) {
       /** 0: for ever. */
       deliveryRetentionMs: values.DELIVERY_RETENTION,
     },
+    app: appConfig(values),
     logLevel: values.LOG_LEVEL,
     /** Every secret value, for the redaction of logs and error messages. */
     secrets: secretValues(values),
@@ -321,10 +316,25 @@ function assemble(values: Values) {
 }
 
 function secretValues(values: Values): readonly string[] {
-  const { DATABASE_URL, FLOWLU_API_KEY, WEBHOOK_SECRET = [], STATUS_TOKEN } = values;
+  const {
+    DATABASE_URL,
+    FLOWLU_API_KEY,
+    FLOWLU_CLIENT_SECRET,
+    WEBHOOK_SECRET = [],
+    STATUS_TOKEN,
+    TOKEN_KEY = [],
+  } = values;
   const password = DATABASE_URL?.match(/^\w+:\/\/[^:/?@]*:([^@/?]+)@/)?.[1];
   const decoded = password && decodeURIComponent(password);
-  const known = [password, decoded, FLOWLU_API_KEY, STATUS_TOKEN, ...WEBHOOK_SECRET];
+  const known = [
+    password,
+    decoded,
+    FLOWLU_API_KEY,
+    FLOWLU_CLIENT_SECRET,
+    STATUS_TOKEN,
+    ...WEBHOOK_SECRET,
+    ...TOKEN_KEY,
+  ];
   return [...new Set(known.filter((secret): secret is string => Boolean(secret)))];
 }
 

@@ -43,6 +43,8 @@ const REDACTED = '[redacted]';
 const SECRET_SHAPES: readonly RegExp[] = [
   /(api_?key["']?(?:[=:]|%3D|%3A)\s?["']?)[^\s&"'#,;%}]+/gi,
   /(\w:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/g,
+  /((?:access|refresh)_token["']?(?:[=:]|%3D|%3A)\s?["']?|(?:client_secret|code_verifier)["']?[=:]\s?["']?)[^\s&"'#,;%}]+/gi,
+  /(\/oauth\/callback\?)[^\s"']+/g,
   /(\b(?:Bearer|Basic)\s)[\w.~+/=-]+/gi,
   /(\/webhooks\/flowlu\/)[^\s/?"'#]+/g,
   // Drizzle appends the values of a statement to the message of its error; they are the portal's data.

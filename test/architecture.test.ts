@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 
 /** Room → what it may import: a room, or one file of it. Every room may import itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  config: ['config-values'],
+  config: ['config-app', 'config-values'],
+  'config-app': ['config-values'],
   'config-values': [],
   log: [],
   metrics: [],
@@ -13,12 +14,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   catalog: ['json'],
   flowlu: ['catalog', 'json', 'log', 'metrics'],
   db: ['catalog', 'json', 'log'],
+  // By what right the portal is asked: how a login ends, and how its tokens are kept. The client only knows a source of credentials.
+  oauth: ['db', 'flowlu', 'log'],
+  // What an installation asks of the portal; pure.
+  manifest: ['catalog'],
   intake: ['catalog', 'db', 'json', 'log', 'metrics'],
   // Of intake only the ledger, and what an entry of it is.
   apply: ['catalog', 'db', 'flowlu', 'intake/delivery.ts', 'intake/ledger.ts', 'json', 'log', 'metrics'],
   reconcile: ['apply', 'catalog', 'db', 'flowlu', 'json', 'log', 'metrics'],
   status: ['catalog', 'db', 'json', 'log', 'metrics'],
-  cli: ['apply', 'catalog', 'config', 'db', 'flowlu', 'intake', 'json', 'log', 'metrics', 'reconcile', 'status'],
+  cli: [
+    ...['apply', 'catalog', 'config', 'db', 'flowlu', 'intake', 'json', 'log', 'manifest', 'metrics', 'oauth'],
+    ...['reconcile', 'status'],
+  ],
 };
 
 const MAX_LINES = 400;

@@ -18,6 +18,7 @@ import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
 import { thisHolder } from '../reconcile/holder.ts';
+import { authorizationOf, standing } from './authorization.ts';
 import { UsageError } from './errors.ts';
 import { version } from './version.ts';
 
@@ -34,6 +35,8 @@ export interface Session {
   readonly models: readonly Model[];
   /** Names this process in journals and leases. */
   readonly holder: string;
+  /** The end of the process. */
+  readonly stop: AbortSignal;
   close(): Promise<void>;
 }
 
@@ -76,6 +79,7 @@ export async function openSession(
     shapes,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
     holder: thisHolder(),
+    stop: signal,
     close,
   };
 }
@@ -100,30 +104,49 @@ function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryCo
 }
 
 /**
- * Refuses a command that reads the API when the settings name no key; a command's `check`.
+ * Refuses a command that reads the API when the settings name neither key nor client; a command's `check`.
  * @throws UsageError
  */
-export function requireApi({ config }: Pick<Session, 'config'>): { readonly baseUrl: string; readonly apiKey: string } {
-  const { baseUrl, apiKey } = config.flowlu;
-  if (apiKey !== null && baseUrl !== null) return { baseUrl, apiKey };
+export function requireApi({ config }: Pick<Session, 'config'>): { readonly baseUrl: string } {
+  const { baseUrl, apiKey, oauth } = config.flowlu;
+  if ((apiKey ?? oauth) !== null && baseUrl !== null) return { baseUrl };
   throw new UsageError(
-    'this command reads the Flowlu API: set FLOWLU_COMPANY and FLOWLU_API_KEY. Without them the mirror lives on webhooks alone.',
+    'this command reads the Flowlu API: set FLOWLU_COMPANY and FLOWLU_API_KEY (or FLOWLU_CLIENT_ID, to log in by OAuth). ' +
+      'Without them the mirror lives on webhooks alone.',
   );
 }
 
 /**
- * The client for the portal's API, within the budget that all processes on this database share.
- * @throws UsageError when the settings name no key; OtherPortalError when the database mirrors another portal.
+ * The client for a command that cannot do without the portal.
+ * @throws UsageError when the settings name no right to read it, or nobody is logged in; OtherPortalError when the
+ *   database mirrors another portal.
  */
 export async function openClient(session: Session): Promise<FlowluClient> {
-  const { baseUrl, apiKey } = requireApi(session);
-  const { requestsPerSecond } = session.config.flowlu;
-  await claimPortal(session.sql, baseUrl);
-  const { metrics } = session;
+  const { baseUrl } = requireApi(session);
+  const now = await standing(session.config, session.sql);
+  if (now.kind === 'login') throw new UsageError(`${now.why}; run: flowlu-mirror login`);
+  return connectClient(session, baseUrl);
+}
+
+/**
+ * The client for the portal's API, within the budget that all processes on this database share; null where the
+ * settings name no right to read it. With OAuth it may yet lack a login.
+ * @throws OtherPortalError when the database mirrors another portal.
+ */
+export async function openClientIfAny(session: Session): Promise<FlowluClient | null> {
+  const { baseUrl, apiKey, oauth } = session.config.flowlu;
+  return baseUrl === null || (apiKey ?? oauth) === null ? null : connectClient(session, baseUrl);
+}
+
+async function connectClient(session: Session, baseUrl: string): Promise<FlowluClient> {
+  const { config, sql, metrics } = session;
+  const authorization = authorizationOf(config, session);
+  if (authorization === null) throw new UsageError('the settings name no right to read the portal');
+  await claimPortal(sql, baseUrl);
   return createClient({
     baseUrl,
-    apiKey,
-    pace: sharedPace(session.sql, requestsPerSecond),
+    authorization,
+    pace: sharedPace(sql, config.flowlu.requestsPerSecond),
     onRequest: ({ method, outcome, duration_ms, attempt }) => {
       metrics.apiRequests.inc({ method, outcome });
       metrics.apiRequestDuration.observe(duration_ms / 1_000);

@@ -1,11 +1,11 @@
 /** The Flowlu API, read-only: paced, bounded, retried where that can help, and silent about its key. */
 import pRetry from 'p-retry';
 import type { Json, JsonObject } from '../json.ts';
+import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { recordOf, responseOf, rowsOf } from './envelope.ts';
 import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
 import { httpGet } from './http.ts';
 import type { Micros, Pace } from './pace.ts';
-import { redactor } from './redact.ts';
 import {
   checkedBaseUrl,
   getPath,
@@ -81,10 +81,14 @@ export interface RetryOptions {
   readonly totalMs?: number;
 }
 
-export interface ClientOptions {
+/** Either the key of the API or another source of credentials, never both. */
+type Right =
+  | { readonly apiKey: string; readonly authorization?: never }
+  | { readonly authorization: Authorization; readonly apiKey?: never };
+
+export type ClientOptions = Right & {
   /** Up to and including `/module`. */
   readonly baseUrl: string;
-  readonly apiKey: string;
   readonly pace: Pace;
   /** Bound on one attempt, body included. */
   readonly timeoutMs?: number;
@@ -93,7 +97,7 @@ export interface ClientOptions {
   /** Called after each attempt; must not throw. */
   readonly onRequest?: (event: RequestEvent) => void;
   readonly fetch?: typeof fetch;
-}
+};
 
 const MIB = 2 ** 20;
 
@@ -103,6 +107,8 @@ interface Call<T> {
   readonly path: string;
   readonly params: URLSearchParams;
   readonly decode: (response: Json, what: string) => T;
+  /** Requests sent for it so far. */
+  sent: number;
 }
 
 interface Outcome<T> {
@@ -112,19 +118,17 @@ interface Outcome<T> {
 }
 
 /**
- * A client for one portal and key.
+ * A client for one portal and one right to read it.
  * @throws TypeError for a base URL or key that cannot work.
  */
 export function createClient(options: ClientOptions): FlowluClient {
-  const { apiKey, pace, onRequest } = options;
-  if (apiKey.trim() === '') throw new TypeError('the API key is empty');
+  const { pace, onRequest } = options;
+  const authorization = options.authorization ?? apiKeyAuthorization(options.apiKey);
   const baseUrl = checkedBaseUrl(options.baseUrl);
-  const redact = redactor(apiKey);
   const http = {
     fetch: options.fetch ?? fetch,
     timeoutMs: options.timeoutMs ?? 30_000,
     maxBodyBytes: options.maxBodyBytes ?? 64 * MIB,
-    redact,
   };
   const {
     attempts = 6,
@@ -136,19 +140,23 @@ export function createClient(options: ClientOptions): FlowluClient {
   /** The portal asked to be left alone until then; it means the account, so every call of this client waits. */
   let holdUntilMs = 0;
 
-  async function attemptOnce<T>(call: Call<T>, attempt: number, signal: AbortSignal): Promise<Outcome<T>> {
+  async function request<T>(call: Call<T>, credentials: Credentials, attempt: number, signal: AbortSignal) {
     await sleep(holdUntilMs - performance.now(), signal);
     const observedAt = await pace.take(signal);
     const what = `GET ${call.path}`;
+    const { redact, header } = credentials;
+    const headers = header === undefined ? {} : { authorization: header };
     const sentMs = performance.now();
     let status: number | null = null;
     let outcome: RequestEvent['outcome'] = 'aborted';
+    call.sent += 1;
     try {
-      const answer = await httpGet(`${call.path}?${withKey(call.params, apiKey)}`, what, http, signal);
+      const url = `${call.path}?${withKey(call.params, credentials)}`;
+      const answer = await httpGet(url, what, { ...http, headers, redact }, signal);
       status = answer.status;
       const value = call.decode(responseOf(answer, what, redact), what);
       outcome = 'ok';
-      return { value, observedAt, requests: attempt };
+      return { value, observedAt, requests: call.sent };
     } catch (error) {
       if (!(error instanceof FlowluError)) throw error;
       outcome = error.kind;
@@ -163,6 +171,18 @@ export function createClient(options: ClientOptions): FlowluClient {
     } finally {
       const duration_ms = performance.now() - sentMs;
       onRequest?.({ model: call.model.name, method: call.method, status, duration_ms, attempt, outcome });
+    }
+  }
+
+  /** One request; or two, where the first was refused and the credentials could be renewed. */
+  async function attemptOnce<T>(call: Call<T>, attempt: number, signal: AbortSignal): Promise<Outcome<T>> {
+    const credentials = await authorization.credentials(signal);
+    try {
+      return await request(call, credentials, attempt, signal);
+    } catch (error) {
+      const isRefused = error instanceof FlowluError && error.kind === 'unauthorized';
+      if (!isRefused || !(await authorization.renew(credentials, signal))) throw error;
+      return request(call, await authorization.credentials(signal), attempt, signal);
     }
   }
 
@@ -202,6 +222,7 @@ export function createClient(options: ClientOptions): FlowluClient {
           path: listPath(baseUrl, model),
           params,
           decode: (response, what) => rowsOf(response, filtered, what),
+          sent: 0,
         },
         signal,
       );
@@ -215,6 +236,7 @@ export function createClient(options: ClientOptions): FlowluClient {
           path: getPath(baseUrl, model, id),
           params: new URLSearchParams(),
           decode: (response, what) => recordOf(response, id, what),
+          sent: 0,
         },
         signal,
       );
@@ -223,8 +245,8 @@ export function createClient(options: ClientOptions): FlowluClient {
   };
 }
 
-function withKey(params: URLSearchParams, apiKey: string): URLSearchParams {
+function withKey(params: URLSearchParams, { query }: Credentials): URLSearchParams {
   const all = new URLSearchParams(params);
-  all.set('api_key', apiKey);
+  if (query !== undefined) all.set(query.name, query.value);
   return all;
 }

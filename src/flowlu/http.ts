@@ -20,6 +20,7 @@ export interface HttpOptions {
   /** Bound on the body, after decompression. */
   readonly maxBodyBytes: number;
   readonly redact: Redact;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -27,8 +28,27 @@ export interface HttpOptions {
  * @param what the request as errors name it, without the key.
  * @throws FlowluError of kind network, timeout or (body too large) protocol; the signal's reason on abort.
  */
-export async function httpGet(
+export function httpGet(url: string, what: string, options: HttpOptions, signal: AbortSignal): Promise<HttpAnswer> {
+  return exchange(url, { method: 'GET' }, what, options, signal);
+}
+
+/**
+ * Sends a form by POST; for token endpoints, since nothing at a portal is ever to be changed.
+ * @throws as `httpGet`.
+ */
+export function httpPostForm(
   url: string,
+  form: URLSearchParams,
+  what: string,
+  options: HttpOptions,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  return exchange(url, { method: 'POST', body: form }, what, options, signal);
+}
+
+async function exchange(
+  url: string,
+  message: Pick<RequestInit, 'method' | 'body'>,
   what: string,
   options: HttpOptions,
   signal: AbortSignal,
@@ -40,8 +60,9 @@ export async function httpGet(
   signal.addEventListener('abort', stop, { once: true });
   try {
     const response = await options.fetch(url, {
+      ...message,
       redirect: 'manual',
-      headers: { accept: 'application/json' },
+      headers: { accept: 'application/json', ...options.headers },
       signal: exchange.signal,
     });
     const redirected = response.status >= 300 && response.status < 400;

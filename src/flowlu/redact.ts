@@ -1,4 +1,4 @@
-/** Keeps the API key out of everything a person or a log may read. */
+/** Keeps the API key and tokens out of everything a person or a log may read. */
 
 /** Text with the secret taken out. */
 export type Redact = (text: string) => string;
@@ -6,14 +6,16 @@ export type Redact = (text: string) => string;
 const MASK = '***';
 const MAX_CAUSES = 4;
 
-/** A function that masks one secret, as it stands and as URLs spell it, and any `api_key=` parameter. */
-export function redactor(secret: string): Redact {
-  const spellings = new Set([
-    secret,
-    encodeURIComponent(secret),
-    new URLSearchParams({ '': secret }).toString().slice(1),
-    JSON.stringify(secret).slice(1, -1),
-  ]);
+/** A function that masks secrets, as they stand and as URLs spell them, and any `api_key=` parameter. */
+export function redactor(...secrets: readonly string[]): Redact {
+  const spellings = new Set(
+    secrets.flatMap((secret) => [
+      secret,
+      encodeURIComponent(secret),
+      new URLSearchParams({ '': secret }).toString().slice(1),
+      JSON.stringify(secret).slice(1, -1),
+    ]),
+  );
   return (text) => {
     let clean = text.replace(/(api_key(?:=|%3D))[^&\s"'<>]*/gi, `$1${MASK}`);
     for (const spelling of spellings) clean = clean.replaceAll(spelling, MASK);

@@ -14,7 +14,9 @@ interface Portal {
   readonly origin: string;
   /** What was asked for, in order. */
   readonly urls: readonly URL[];
-  client(options?: Partial<ClientOptions>): FlowluClient;
+  client(
+    options?: Partial<Omit<ClientOptions, 'apiKey' | 'authorization'>> & { readonly apiKey?: string },
+  ): FlowluClient;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -17,6 +17,8 @@ export interface ApiOptions {
   readonly faults: Faults;
   readonly requests: RequestRecorder;
   readonly apiKey: string;
+  /** Where the portal knows OAuth: whether a token is good. Keys are then good for nothing. */
+  readonly acceptsBearer?: (token: string) => boolean;
   readonly edition: 'flowlu' | 'aspro' | 'both';
   /** Read at every request, so that it may change while running; 0 = unlimited. */
   readonly limits: { requestsPerSecond: number; latencyMs: number };
@@ -88,8 +90,12 @@ export function createApi(options: ApiOptions): Handler {
     const wait = limits.latencyMs + (check.value('slow', 1000) ?? 0);
     if (wait > 0) await sleep(wait, undefined, { signal: options.signal });
     if (sendFault(res, check, options.elsewhere())) return;
-    const refusal = refuseKey(url, req, options.apiKey) ?? refusePath(options.edition, target);
-    if (refusal !== undefined) return send(res, 200, refusal);
+    if (options.acceptsBearer !== undefined && !isBearer(url, req, options.acceptsBearer)) {
+      return send(res, 401, JSON.stringify({ error: 'Access token has been revoked' }));
+    }
+    const refusal = options.acceptsBearer === undefined ? refuseKey(url, req, options.apiKey) : undefined;
+    const wrong = refusal ?? refusePath(options.edition, target);
+    if (wrong !== undefined) return send(res, 200, wrong);
     const facts = modelFacts(name);
     if (MUTATIONS.has(method)) return send(res, 200, await mutate(portal, facts, target, req));
     if (!facts.methods.includes(method)) return send(res, 200, errorBody(30));
@@ -113,6 +119,12 @@ function shiftPages(portal: Portal, name: string, how: 'remove' | 'insert' | und
     portal.create(name, { id });
     return;
   }
+}
+
+/** True for a good token in the header, and no key beside it. */
+function isBearer(url: URL, req: IncomingMessage, accepts: (token: string) => boolean): boolean {
+  const [, token] = /^Bearer ([\w-]+)$/.exec(req.headers.authorization ?? '') ?? [];
+  return token !== undefined && !url.searchParams.has('api_key') && accepts(token);
 }
 
 function refuseKey(url: URL, req: IncomingMessage, apiKey: string): string | undefined {

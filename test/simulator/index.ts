@@ -8,6 +8,7 @@ import { send } from './answers.ts';
 import { BASE_PATH, createApi } from './api.ts';
 import { CONTROL_PATH, createControl } from './control.ts';
 import type { Faults } from './faults.ts';
+import { createOAuthServer, OAUTH_PATH, type OAuthOptions, type OAuthServer } from './oauth.ts';
 import { createPortal, type Portal } from './portal.ts';
 import { hash, randomFrom } from './random.ts';
 import { createRequestLog, type RequestLog } from './requests.ts';
@@ -28,6 +29,8 @@ export interface SimulatorOptions {
   /** Replaces the count of single models, e.g. `{ 'crm.account': 100_000 }`. */
   rowsPerModel?: Readonly<Record<string, number>>;
   apiKey?: string;
+  /** Lets in bearers of its tokens, and nobody by key. */
+  oauth?: OAuthOptions;
   /** 0 = unlimited (default); else 429 for every request beyond this many in any second. */
   requestsPerSecond?: number;
   latencyMs?: number;
@@ -56,6 +59,10 @@ export interface Simulator {
   readonly limits: { requestsPerSecond: number; latencyMs: number };
   readonly requests: RequestLog;
   readonly webhooks: WebhookSender;
+  /** The authorisation server; null without the option. */
+  readonly oauth: OAuthServer | null;
+  /** Address of its pages, without a slash at the end. */
+  readonly oauthUrl: string;
   /** The other host that redirects point at. */
   readonly elsewhere: { readonly sawKey: boolean; readonly requests: number };
   close(): Promise<void>;
@@ -86,6 +93,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const portal = createPortal({ seed, rows, rowsPerModel, timeZone, uglyText, clock, faults });
   const requests = createRequestLog();
   const webhooks = createWebhookSender(portal, faults, randomFrom(hash(seed, 2)));
+  const oauth = options.oauth === undefined ? null : createOAuthServer(options.oauth);
   const closing = new AbortController();
 
   const elsewhere = { sawKey: false, requests: 0 };
@@ -101,6 +109,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     faults,
     requests,
     apiKey,
+    ...(oauth !== null && { acceptsBearer: oauth.accepts }),
     edition,
     limits,
     random: randomFrom(hash(seed, 3)),
@@ -123,7 +132,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       ? api(req, res, url)
       : url.pathname.startsWith(`${CONTROL_PATH}/`)
         ? control(req, res, url)
-        : Promise.resolve(send(res, 404, '<html><body>Not found</body></html>', 'text/html; charset=utf-8'));
+        : oauth !== null && url.pathname.startsWith(`${OAUTH_PATH}/`)
+          ? oauth.handle(req, res, url)
+          : Promise.resolve(send(res, 404, '<html><body>Not found</body></html>', 'text/html; charset=utf-8'));
     handled.catch((error: unknown) => {
       // A mistake of the simulator must be seen as one, not as a portal's fault.
       if (!res.headersSent)
@@ -145,6 +156,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     limits,
     requests,
     webhooks,
+    oauth,
+    oauthUrl: main.origin + OAUTH_PATH,
     elsewhere,
     close: async () => {
       closing.abort();

@@ -8,12 +8,15 @@ import { sharedPace } from '../../db/budget.ts';
 import { connect, type Sql } from '../../db/connection.ts';
 import { boundPortal, webhookDelay } from '../../db/health.ts';
 import { type OpenDatabase, openDatabase } from '../../db/open.ts';
+import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { localPace } from '../../flowlu/pace.ts';
 import { createRedactor } from '../../log.ts';
+import { authorizationOf } from '../authorization.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase } from '../doctor/database.ts';
+import { checkLogin } from '../doctor/login.ts';
 import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from '../doctor/probe.ts';
 import { checkSettings } from '../doctor/settings.ts';
@@ -93,11 +96,13 @@ async function examine(context: CommandContext, flags: Flags, report: Report): P
 
 /** `sql`: the database, where it holds a mirror. */
 async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | null, report: Report): Promise<void> {
-  const { baseUrl, apiKey } = context.config.flowlu;
-  if (baseUrl === null || apiKey === null) {
+  const { baseUrl, apiKey, oauth } = context.config.flowlu;
+  if (baseUrl === null || (apiKey ?? oauth) === null) {
     report(warn('portal', 'no key: the mirror lives on webhooks alone', 'set FLOWLU_COMPANY and FLOWLU_API_KEY'));
     return;
   }
+  const authorization = await openAuthorization(context, sql, report);
+  if (authorization === null) return;
   const bound = sql === null ? null : await boundPortal(sql);
   if (bound !== null && bound !== new URL(baseUrl).host) {
     const found = `this database mirrors ${bound}, the settings name ${new URL(baseUrl).host}`;
@@ -105,7 +110,7 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
     return;
   }
   const throttled = { times: 0 };
-  const client = clientOf(context, sql, { baseUrl, apiKey }, throttled);
+  const client = clientOf(context, sql, { baseUrl, authorization }, throttled);
   const chosen = chooseModels(context, flags.quick ?? false);
   announce(chosen.length, context, flags);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
@@ -116,10 +121,28 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
   }
 }
 
+/** The right to ask the portal, once it is clear that there is one. */
+async function openAuthorization(
+  { config, log, signal }: CommandContext,
+  sql: Sql | null,
+  report: Report,
+): Promise<Authorization | null> {
+  const { apiKey, oauth } = config.flowlu;
+  if (apiKey !== null) return apiKeyAuthorization(apiKey);
+  if (oauth === null) return null;
+  if (sql === null) {
+    report(warn('login', 'cannot be looked up without the database', 'mend the database first'));
+    return null;
+  }
+  const check = await checkLogin(config, oauth, sql);
+  report(check);
+  return check.status === 'fail' ? null : authorizationOf(config, { sql, log, stop: signal });
+}
+
 function clientOf(
   { config }: CommandContext,
   sql: Sql | null,
-  portal: { readonly baseUrl: string; readonly apiKey: string },
+  portal: { readonly baseUrl: string; readonly authorization: Authorization },
   throttled: { times: number },
 ): FlowluClient {
   const { requestsPerSecond } = config.flowlu;

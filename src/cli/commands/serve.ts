@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { ADVISED_SECRET_LENGTH } from '../../config.ts';
+import { standing } from '../authorization.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { write } from '../output.ts';
@@ -10,7 +11,7 @@ import { type CommandContext, runWithSession } from '../run.ts';
 import { createApp } from '../serve/app.ts';
 import { startBackground } from '../serve/background.ts';
 import { listen } from '../serve/server.ts';
-import { openClient, type Session } from '../session.ts';
+import { openClientIfAny, type Session } from '../session.ts';
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -32,9 +33,11 @@ function checkSecrets({ config }: CommandContext): void {
 
 async function serve(session: Session, { signal }: CommandContext): Promise<ExitCode> {
   const { config, log, database } = session;
-  const client = config.flowlu.apiKey === null ? null : await openClient(session);
+  const client = await openClientIfAny(session);
   if (client === null)
     log.warn('FLOWLU_API_KEY is not set; the mirror lives on webhooks alone and cannot find what they miss');
+  const now = await standing(config, session.sql);
+  if (now.kind === 'login') log.warn({ why: now.why }, 'the API is not read before somebody runs flowlu-mirror login');
   // Listening comes first: a port that is taken ends the command before anything runs by itself.
   const app = createApp(session, { onPending: () => background.drain.wake(), isStopping: () => signal.aborted });
   const listener = await listen(app, config.http.host, config.http.port);

@@ -74,7 +74,8 @@ function reportTrial(error: FlowluError, origin: string, report: Report): boolea
   }
   report(ok('portal', `${origin} answers`));
   if (kind === 'unauthorized') {
-    const advice = 'make a key in the portal settings under API, for the same company, and set FLOWLU_API_KEY';
+    const advice =
+      'make a key in the portal settings under API, for the same company, and set FLOWLU_API_KEY; with OAuth, log in anew';
     report(fail('key', `refused: ${messageOf(error)}`, advice));
     return false;
   }

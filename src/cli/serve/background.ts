@@ -8,6 +8,7 @@ import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
 import { LeaseTakenError, withLease } from '../../reconcile/lease.ts';
 import type { ListingObserver } from '../../reconcile/listing.ts';
 import type { Round } from '../../reconcile/round.ts';
+import { standing } from '../authorization.ts';
 import { modelsAtATime } from '../round.ts';
 import { type Session, settleDepsOf } from '../session.ts';
 import { type Loop, startLoop } from './loop.ts';
@@ -51,6 +52,11 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   }
   if (client === null) return { drain, all: loops };
 
+  /** Work that asks the portal rests while nobody is logged in: it could only fail, again and again. */
+  const asking = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
+    loop(name, intervalMs, async (stop) => {
+      if ((await standing(config, sql)).kind !== 'login') await work(stop);
+    });
   const deps = { sql, client, door: context };
   const options = (stop: AbortSignal) => ({
     models: session.models,
@@ -60,13 +66,13 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     signal: stop,
   });
   loops.push(
-    loop('settling doubtful rows', SETTLE_INTERVAL_MS, (stop) =>
+    asking('settling doubtful rows', SETTLE_INTERVAL_MS, (stop) =>
       settleDue(settleDepsOf(session, client), SETTLE_BATCH, stop),
     ),
   );
   if (intervalMs > 0) {
     loops.push(
-      loop('catching up', intervalMs, (stop) =>
+      asking('catching up', intervalMs, (stop) =>
         alone(session, 'reconcile', stop, async (leased) => {
           const limits = { rereadShare: REREAD_SHARE, retryRefusedAfter_s: RETRY_REFUSED_SECONDS };
           report(session, await catchUpAll(deps, { ...options(leased), ...limits }));
@@ -76,7 +82,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   }
   if (sweepIntervalMs > 0) {
     loops.push(
-      loop('sweeping', Math.min(SWEEP_CHECK_MS, sweepIntervalMs), async (stop) => {
+      asking('sweeping', Math.min(SWEEP_CHECK_MS, sweepIntervalMs), async (stop) => {
         if (!(await isSweepDue(sql, sweepIntervalMs))) return;
         await alone(session, 'sweep', stop, async (leased) => {
           const round = await sweepAll(deps, { ...options(leased), allowDeletes: 0, resume: true });

@@ -153,6 +153,40 @@ export const settings = sync.table('settings', {
   value: jsonb('value').notNull(),
 });
 
+/** One row: what the portal has granted by OAuth, with the tokens encrypted. */
+export const oauthGrant = sync.table(
+  'oauth_grant',
+  {
+    id: boolean('id').primaryKey().default(true),
+    client_id: text('client_id').notNull(),
+    generation: big('generation').notNull(),
+    state: text('state').$type<'active' | 'refused'>().notNull(),
+    sealed: text('sealed').notNull(),
+    granted_at: instant('granted_at').notNull(),
+    issued_at: instant('issued_at').notNull(),
+    expires_at: instant('expires_at'),
+    refresh_began_at: instant('refresh_began_at'),
+    refresh_failures: integer('refresh_failures').notNull().default(0),
+    next_refresh_at: instant('next_refresh_at'),
+    problem: text('problem'),
+  },
+  (t) => [
+    check('oauth_grant_single', sql`${t.id}`),
+    check('oauth_grant_state', sql`${t.state} in ('active', 'refused')`),
+  ],
+);
+
+/** Logins under way: what has to come back from the browser, each once and within a time. */
+export const oauthRequests = sync.table('oauth_requests', {
+  state_hash: text('state_hash').primaryKey(),
+  client_id: text('client_id').notNull(),
+  redirect_url: text('redirect_url').notNull(),
+  sealed_verifier: text('sealed_verifier').notNull(),
+  expires_at: instant('expires_at').notNull(),
+  answered_at: instant('answered_at'),
+  outcome: text('outcome'),
+});
+
 /** One line on each ledger table, for people who look in with psql. */
 export const syncTableDocs: Readonly<Record<string, string>> = {
   deliveries: 'Every webhook delivery in order of arrival, with its original text and what became of it',
@@ -164,4 +198,6 @@ export const syncTableDocs: Readonly<Record<string, string>> = {
   api_budget: 'When the next API request may be sent, for all replicas together',
   leases: 'Who does the work that only one replica may do, and until when',
   settings: 'Facts about this mirror, such as the portal it belongs to',
+  oauth_grant: 'What the portal has granted by OAuth; the tokens are encrypted with a key that is not in the database',
+  oauth_requests: 'Logins under way, by the hash of what the browser has to bring back',
 };

@@ -1,0 +1,39 @@
+/** Whether somebody is logged in by OAuth, and whether what was granted can be used. */
+import type { Config, OAuthConfig } from '../../config.ts';
+import type { Sql } from '../../db/connection.ts';
+import { readGrant } from '../../db/oauth.ts';
+import { openTokens } from '../../oauth/vault.ts';
+import { cipherOf, standing } from '../authorization.ts';
+import { formatDuration } from '../output.ts';
+import { type Check, fail, messageOf, ok, warn } from './check.ts';
+
+const NAME = 'login';
+
+/** Looks at the stored grant without using it. */
+export async function checkLogin(config: Config, oauth: OAuthConfig, sql: Sql): Promise<Check> {
+  const now = await standing(config, sql);
+  const grant = await readGrant(sql);
+  if (now.kind === 'login' || grant === null) {
+    return fail(NAME, now.kind === 'login' ? now.why : 'nobody is logged in', 'run: flowlu-mirror login');
+  }
+  const cipher = cipherOf(oauth);
+  try {
+    const { refresh } = openTokens(cipher, oauth.clientId, grant.sealed);
+    if (refresh === null) {
+      return warn(NAME, 'the portal gave no refresh token', 'log in anew whenever the access token ends');
+    }
+  } catch (error) {
+    return fail(NAME, messageOf(error), 'list the former key in TOKEN_KEY as well, or run: flowlu-mirror login');
+  }
+  if (grant.failures > 0) {
+    const advice = 'check FLOWLU_OAUTH_TOKEN_URL, FLOWLU_CLIENT_ID and FLOWLU_CLIENT_SECRET, and the network';
+    return warn(NAME, `the last refresh brought nothing: ${grant.problem}`, advice);
+  }
+  if (cipher.isOutdated(grant.sealed)) {
+    const advice = 'keep the former key in TOKEN_KEY until the next refresh';
+    return warn(NAME, 'the tokens are still sealed with a former key', advice);
+  }
+  const left =
+    grant.left_ms === null ? '' : `; the access token lasts ${formatDuration(Math.max(0, grant.left_ms))} more`;
+  return ok(NAME, `logged in${left}`);
+}

@@ -1,0 +1,61 @@
+/** `GET /oauth/callback`: where the portal sends the browser back to after a login. */
+import { Hono } from 'hono';
+import { html } from 'hono/html';
+import type { Logger } from '../log.ts';
+import { type LoginAnswer, LoginError } from './login.ts';
+
+export interface CallbackOptions {
+  readonly path: string;
+  /** Ends the login; throws LoginError where it cannot. */
+  readonly complete: (answer: LoginAnswer) => Promise<void>;
+  readonly log: Logger;
+}
+
+const HEADERS = {
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'X-Frame-Options': 'DENY',
+  'X-Content-Type-Options': 'nosniff',
+  // The address of this page holds a code and a state; it must not travel on.
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-store',
+};
+
+/** The route; to be mounted at the root. Nothing of its address is logged. */
+export function callbackRoutes({ path, complete, log }: CallbackOptions): Hono {
+  const app = new Hono();
+  app.get(path, async (context) => {
+    const { state = '', code = null, error = null } = context.req.query();
+    try {
+      await complete({ state, code, error });
+      return context.html(
+        page('Logged in', 'flowlu-mirror may read the portal now. You can close this window.'),
+        200,
+        HEADERS,
+      );
+    } catch (thrown) {
+      if (thrown instanceof LoginError) {
+        log.warn({ reason: thrown.message }, 'a login was turned away');
+        return context.html(page('Not logged in', `${thrown.message}.`), 400, HEADERS);
+      }
+      log.error({ err: thrown }, 'a login failed');
+      return context.html(page('Not logged in', 'Something went wrong here; the log says what.'), 500, HEADERS);
+    }
+  });
+  return app;
+}
+
+function page(title: string, text: string) {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  <title>${title} – flowlu-mirror</title>
+</head>
+<body>
+  <h1>${title}</h1>
+  <p>${text}</p>
+</body>
+</html>`;
+}
