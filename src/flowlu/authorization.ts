@@ -19,6 +19,8 @@ export interface Authorization {
    *   the signal's reason.
    */
   credentials(signal: AbortSignal): Promise<Credentials>;
+  /** Told that the portal has accepted these. */
+  accepted(credentials: Credentials): void;
   /**
    * Told that the portal did not accept these; resolves with true when others are there now, and the request is
    * worth sending once more.
@@ -33,5 +35,5 @@ export interface Authorization {
 export function apiKeyAuthorization(key: string): Authorization {
   if (key.trim() === '') throw new TypeError('the API key is empty');
   const credentials: Credentials = { query: { name: 'api_key', value: key }, redact: redactor(key) };
-  return { credentials: async () => credentials, renew: async () => false };
+  return { credentials: async () => credentials, accepted: () => {}, renew: async () => false };
 }

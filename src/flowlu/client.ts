@@ -156,6 +156,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       status = answer.status;
       const value = call.decode(responseOf(answer, what, redact), what);
       outcome = 'ok';
+      authorization.accepted(credentials);
       return { value, observedAt, requests: call.sent };
     } catch (error) {
       if (!(error instanceof FlowluError)) throw error;

@@ -7,7 +7,7 @@
  * grace accepts, and otherwise says plainly why logging in is needed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Sql, type Transaction, transaction } from '../db/connection.ts';
+import { type Queryable, type Sql, transaction } from '../db/connection.ts';
 import {
   lockGrant,
   noteRefresh,
@@ -38,7 +38,7 @@ const LIMITS = { lockTimeoutMs: LOCK_WAIT_MS, statementTimeoutMs: LOCK_WAIT_MS }
 /** Pauses between refreshes that bring nothing: doubled each time, in seconds. */
 const FIRST_WAIT_S = 2;
 const MAX_WAIT_S = 600;
-/** How often, and for how long in all, new tokens are put away when the database fails at the worst moment. */
+/** How often new tokens are tried to be stored when the database fails at the worst moment, and the pause between. */
 const STORE_ATTEMPTS = 30;
 const STORE_PAUSE_MS = 1_000;
 
@@ -51,7 +51,7 @@ export async function refreshGrant(deps: RefreshDeps, generation: string): Promi
   const { sql, stop } = deps;
   stop.throwIfAborted();
   const isLost = await transaction(sql, LIMITS, (tx) => noteRefresh(tx, generation));
-  const spent: { next: { sealed: string; lifetime_s: number | null } | null } = { next: null };
+  const course: { asking: Promise<Asked> | null; isBroken: boolean } = { asking: null, isBroken: false };
   try {
     return await transaction(sql, LIMITS, async (tx) => {
       const grant = await lockGrant(tx);
@@ -59,74 +59,84 @@ export async function refreshGrant(deps: RefreshDeps, generation: string): Promi
         return grant;
       }
       stop.throwIfAborted();
-      const { outcome, next } = await ask(deps, grant);
-      spent.next = next;
-      await settle(tx, deps, grant, outcome, next, isLost);
+      course.asking = ask(deps, grant, isLost);
+      const asked = await course.asking;
+      // Where the connection broke meanwhile, the transaction is no more, and what follows does not depend on it.
+      if (course.isBroken) return null;
+      await note(tx, generation, asked);
       return readGrant(tx);
     });
   } catch (error) {
-    if (spent.next === null) throw error;
-    // The old refresh token is spent, and only this process knows the new one.
-    deps.log.warn({ err: error }, 'new tokens could not be stored at once; trying again');
-    await storeLate(sql, generation, spent.next);
+    course.isBroken = true;
+    if (course.asking === null) throw error;
+    // The old refresh token is spent, and perhaps only this process knows the new one.
+    deps.log.warn({ err: error }, 'what a refresh brought could not be stored at once; trying again');
+    await noteLate(sql, generation, await course.asking);
     return readGrant(sql);
   }
 }
 
-type Next = { readonly sealed: string; readonly lifetime_s: number | null } | null;
+/** What came of asking, ready to be stored. */
+type Asked =
+  | { readonly kind: 'granted'; readonly sealed: string; readonly lifetime_s: number | null }
+  | { readonly kind: 'refused'; readonly problem: string }
+  | { readonly kind: 'failed'; readonly problem: string; readonly wait_s: number; readonly answered: boolean };
 
 async function ask(
-  { client, cipher, onRefresh }: RefreshDeps,
+  { client, cipher, log, onRefresh }: RefreshDeps,
   grant: StoredGrant,
-): Promise<{ readonly outcome: Exchange; readonly next: Next }> {
+  isLost: boolean,
+): Promise<Asked> {
   const { refresh } = openTokens(cipher, grant.clientId, grant.sealed);
   const outcome: Exchange =
     refresh === null
       ? { kind: 'refused', reason: 'the portal gave no refresh token' }
       : await exchange(client, { type: 'refresh_token', refresh });
   onRefresh?.(outcome.kind);
-  if (outcome.kind !== 'granted') return { outcome, next: null };
-  const { tokens } = outcome;
-  // A portal that does not rotate leaves the refresh token out: the old one stays good.
-  const sealed = sealTokens(cipher, grant.clientId, { ...tokens, refresh: tokens.refresh ?? refresh });
-  return { outcome, next: { sealed, lifetime_s: tokens.lifetime_s } };
-}
-
-async function settle(
-  tx: Transaction,
-  { log }: RefreshDeps,
-  grant: StoredGrant,
-  outcome: Exchange,
-  next: Next,
-  isLost: boolean,
-): Promise<void> {
-  const { generation } = grant;
   switch (outcome.kind) {
-    case 'granted':
-      if (next !== null) await rotateGrant(tx, { generation, ...next });
-      log.info({ generation, lifetime_s: outcome.tokens.lifetime_s }, 'the access token was refreshed');
-      return;
+    case 'granted': {
+      const { access, lifetime_s, refresh: next } = outcome.tokens;
+      log.info({ lifetime_s }, 'the access token was refreshed');
+      // A portal that does not rotate leaves the refresh token out: the old one stays good.
+      return {
+        kind: 'granted',
+        sealed: sealTokens(cipher, grant.clientId, { access, refresh: next ?? refresh }),
+        lifetime_s,
+      };
+    }
     case 'refused': {
       const hint = isLost ? '; an earlier refresh was cut off, and the tokens it brought are lost' : '';
       const problem = `the portal refuses the refresh token (${outcome.reason})${hint}`;
-      await refuseGrant(tx, generation, problem);
       log.error({ problem }, 'Flowlu has withdrawn the authorization: run flowlu-mirror login');
-      return;
+      return { kind: 'refused', problem };
     }
     case 'failed': {
+      const { reason: problem, answered } = outcome;
       const wait_s = Math.min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** Math.min(grant.failures, 20));
-      await postponeRefresh(tx, generation, { problem: outcome.reason, wait_s, answered: outcome.answered });
-      log.warn({ problem: outcome.reason, wait_s }, 'the access token could not be refreshed');
+      log.warn({ problem, wait_s }, 'the access token could not be refreshed');
+      return { kind: 'failed', problem, wait_s, answered };
     }
   }
 }
 
-async function storeLate(sql: Sql, generation: string, next: NonNullable<Next>): Promise<void> {
+/** Stores what came of asking, unless other tokens are there by now. */
+async function note(q: Queryable, generation: string, asked: Asked): Promise<void> {
+  switch (asked.kind) {
+    case 'granted':
+      // False where a commit that seemed to break had gone through after all.
+      await rotateGrant(q, { generation, ...asked });
+      return;
+    case 'refused':
+      return refuseGrant(q, generation, asked.problem);
+    case 'failed':
+      return postponeRefresh(q, generation, asked);
+  }
+}
+
+async function noteLate(sql: Sql, generation: string, asked: Asked): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      // False where the commit had gone through after all.
-      await rotateGrant(sql, { generation, ...next });
-      return;
+      return await note(sql, generation, asked);
     } catch (error) {
       if (attempt === STORE_ATTEMPTS) throw error;
       await sleep(STORE_PAUSE_MS);

@@ -14,7 +14,7 @@ const EARLY_MS = 5 * 60_000;
 const EARLY_SHARE = 0.2;
 /** A token refused so soon after it was issued is not what is wrong; asking for others would help nobody. */
 const YOUNG_MS = 30_000;
-const MAX_YOUNG_MS = 3_600_000;
+const MAX_PATIENCE_MS = 3_600_000;
 
 /** What is in memory of the grant. */
 interface Held {
@@ -28,7 +28,9 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
   const { sql, cipher, client } = deps;
   const generations = new WeakMap<Credentials, string>();
   let held: Held | null = null;
-  let youngMs = YOUNG_MS;
+  /** The newest generation that the portal has accepted from us. */
+  let proven: string | null = null;
+  let patienceMs = YOUNG_MS;
   // All callers of this process share one look and one refresh, so that they hold one connection at most.
   const loaded = shared(load);
   const refreshed = shared((generation: string) => refreshGrant(deps, generation));
@@ -60,6 +62,12 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
       if (held !== null && performance.now() < held.recheckAtMs) return held.credentials;
       return (await loaded()).credentials;
     },
+    accepted(credentials) {
+      const generation = generations.get(credentials) ?? null;
+      if (generation === proven) return;
+      proven = generation;
+      patienceMs = YOUNG_MS;
+    },
     async renew(refused, signal) {
       signal.throwIfAborted();
       const generation = generations.get(refused);
@@ -68,10 +76,10 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
       if (stored === null || stored.state !== 'active') return false;
       // Whoever was refused with older ones only has to take those that are there by now.
       if (stored.generation !== generation) return true;
-      const youth = Math.min(youngMs, stored.left_ms === null ? youngMs : (stored.age_ms + stored.left_ms) / 2);
-      if (stored.age_ms < youth || stored.wait_ms > 0) return false;
-      // Where tokens are refused again and again, each new one has to last twice as long before the next is asked for.
-      youngMs = stored.age_ms < 2 * youth ? Math.min(MAX_YOUNG_MS, 2 * youngMs) : YOUNG_MS;
+      const lifetimeMs = stored.left_ms === null ? Number.POSITIVE_INFINITY : stored.age_ms + stored.left_ms;
+      if (stored.age_ms < Math.min(patienceMs, lifetimeMs / 2) || stored.wait_ms > 0) return false;
+      // Where fresh tokens are refused as well, each has to wait twice as long as the one before.
+      if (proven !== generation) patienceMs = Math.min(MAX_PATIENCE_MS, 2 * patienceMs);
       const next = await refreshed(stored.generation);
       return next !== null && next.state === 'active' && next.generation !== generation;
     },
