@@ -4,6 +4,9 @@ import { settingsHelp } from '../config.ts';
 import { backfillCommand } from './commands/backfill.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
+import { loginCommand } from './commands/login.ts';
+import { logoutCommand } from './commands/logout.ts';
+import { manifestCommand } from './commands/manifest.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelsCommand } from './commands/models.ts';
 import { rebuildCommand } from './commands/rebuild.ts';
@@ -38,6 +41,9 @@ for (const command of [
   modelsCommand(),
   doctorCommand(),
   migrateCommand(),
+  manifestCommand(),
+  loginCommand(),
+  logoutCommand(),
 ]) {
   program.addCommand(command.exitOverride());
 }

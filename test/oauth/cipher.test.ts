@@ -35,7 +35,9 @@ describe('what is sealed', () => {
     for (let bit = 0; bit < bytes.length * 8; bit += 1) {
       const changed = Buffer.from(bytes);
       changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
-      expect(() => cipher.open(`${format}.${name}.${changed.toString('base64url')}`, 'a'), `bit ${bit}`).toThrow(SealError);
+      expect(() => cipher.open(`${format}.${name}.${changed.toString('base64url')}`, 'a'), `bit ${bit}`).toThrow(
+        SealError,
+      );
     }
     for (let length = 0; length < bytes.length; length += 1) {
       const cut = bytes.subarray(0, length).toString('base64url');

@@ -90,12 +90,8 @@ export function createApi(options: ApiOptions): Handler {
     const wait = limits.latencyMs + (check.value('slow', 1000) ?? 0);
     if (wait > 0) await sleep(wait, undefined, { signal: options.signal });
     if (sendFault(res, check, options.elsewhere())) return;
-    if (options.acceptsBearer !== undefined && !isBearer(url, req, options.acceptsBearer)) {
-      return send(res, 401, JSON.stringify({ error: 'Access token has been revoked' }));
-    }
-    const refusal = options.acceptsBearer === undefined ? refuseKey(url, req, options.apiKey) : undefined;
-    const wrong = refusal ?? refusePath(options.edition, target);
-    if (wrong !== undefined) return send(res, 200, wrong);
+    const refusal = refuseRight(url, req, options) ?? refusePath(options.edition, target);
+    if (refusal !== undefined) return send(res, refusal === REVOKED ? 401 : 200, refusal);
     const facts = modelFacts(name);
     if (MUTATIONS.has(method)) return send(res, 200, await mutate(portal, facts, target, req));
     if (!facts.methods.includes(method)) return send(res, 200, errorBody(30));
@@ -119,6 +115,13 @@ function shiftPages(portal: Portal, name: string, how: 'remove' | 'insert' | und
     portal.create(name, { id });
     return;
   }
+}
+
+const REVOKED = JSON.stringify({ error: 'Access token has been revoked' });
+
+function refuseRight(url: URL, req: IncomingMessage, { apiKey, acceptsBearer }: ApiOptions): string | undefined {
+  if (acceptsBearer === undefined) return refuseKey(url, req, apiKey);
+  return isBearer(url, req, acceptsBearer) ? undefined : REVOKED;
 }
 
 /** True for a good token in the header, and no key beside it. */

@@ -186,7 +186,10 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     const isKnown =
       url.searchParams.get('client_id') === options.clientId && options.redirectUrls.includes(redirectUrl);
     // To an address that is not registered, nobody is ever sent.
-    if (!isKnown) return send(res, 400, '<html>unknown app or redirect address</html>', 'text/html');
+    if (!isKnown) {
+      send(res, 400, '<html>unknown app or redirect address</html>', 'text/html');
+      return;
+    }
     const back = new URL(redirectUrl);
     const state = url.searchParams.get('state');
     if (state !== null) {

@@ -1,0 +1,43 @@
+/** Takes the answer of a login on a loopback address, where `login` and the browser are on one machine. */
+import type { Server } from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
+import { isLoopback } from '../config.ts';
+import type { Logger } from '../log.ts';
+import type { LoginAnswer } from '../oauth/login.ts';
+import { callbackRoutes } from '../oauth/route.ts';
+
+export interface Listener {
+  close(): Promise<void>;
+}
+
+/**
+ * Listens at the redirect address; null where it is not on loopback, or something, such as `serve`, listens already.
+ * @throws Error when the address cannot be listened on for another reason.
+ */
+export async function listenForCallback(
+  redirectUrl: string,
+  complete: (answer: LoginAnswer) => Promise<void>,
+  log: Logger,
+): Promise<Listener | null> {
+  const { protocol, hostname, port, pathname } = new URL(redirectUrl);
+  if (protocol !== 'http:' || !isLoopback(hostname)) return null;
+  const app = callbackRoutes({ path: pathname, complete, log });
+  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+  const isListening = await new Promise<boolean>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false);
+      else reject(new Error(`cannot listen on ${redirectUrl}: ${error.message}`, { cause: error }));
+    });
+    server.listen(Number(port === '' ? 80 : port), hostname.replace(/^\[|\]$/g, ''), () => resolve(true));
+  });
+  if (!isListening) return null;
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+        // The page has been sent by then; a browser that keeps its connection open keeps nobody waiting.
+        setTimeout(() => server.closeAllConnections(), 500).unref();
+      }),
+  };
+}
