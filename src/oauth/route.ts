@@ -11,6 +11,9 @@ export interface CallbackOptions {
   readonly log: Logger;
 }
 
+/** Where `serve` answers. */
+export const CALLBACK_PATH = '/oauth/callback';
+
 const HEADERS = {
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
   'X-Frame-Options': 'DENY',

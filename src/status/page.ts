@@ -1,6 +1,7 @@
 /** The status page: one self-contained document, no script, nothing from elsewhere. */
 import { html, raw } from 'hono/html';
 import type { StatusReport } from './report.ts';
+import { grantWords } from './words.ts';
 
 interface PageData extends StatusReport {
   readonly version: string;
@@ -40,6 +41,7 @@ export function renderPage(data: PageData) {
     <dt>Could not be applied</dt><dd class="${deliveries.failed > 0 ? 'bad' : ''}">${deliveries.failed}</dd>
     <dt>Turned away</dt><dd>${deliveries.rejected}</dd>
     <dt>Doubtful rows</dt><dd>${doubtful_rows}</dd>
+    ${data.oauth === null ? '' : html`<dt>Login at Flowlu</dt><dd class="${data.oauth.state === 'refused' ? 'bad' : ''}">${grantWords(data.oauth)}</dd>`}
   </dl>
   <h2>Models</h2>
   <table>

@@ -1,5 +1,6 @@
 /** What the mirror can say about itself: freshness, backlog, failures, last runs. Reads only. */
 import type { Sql } from '../db/connection.ts';
+import { type GrantStatus, grantStatus } from '../db/oauth.ts';
 
 export interface ModelStatus {
   readonly model: string;
@@ -45,6 +46,8 @@ export interface StatusReport {
     readonly oldest_pending_seconds: number | null;
   };
   readonly doubtful_rows: number;
+  /** What the portal has granted by OAuth; null where nobody has logged in, as with an API key. */
+  readonly oauth: GrantStatus | null;
   readonly failed_deliveries: readonly FailedDelivery[];
   readonly runs: readonly RunStatusLine[];
   readonly models: readonly ModelStatus[];
@@ -55,7 +58,7 @@ const LISTED = 20;
 
 /** Reads the state of the mirror. */
 export async function readStatus(sql: Sql): Promise<StatusReport> {
-  const [[deliveries], [doubt], failed, runs, models] = await Promise.all([
+  const [[deliveries], [doubt], oauth, failed, runs, models] = await Promise.all([
     sql`select count(*)::int as total, count(*) filter (where status = 'pending')::int as pending,
                count(*) filter (where status = 'failed')::int as failed,
                count(*) filter (where status = 'rejected')::int as rejected,
@@ -64,6 +67,7 @@ export async function readStatus(sql: Sql): Promise<StatusReport> {
                  as oldest_pending_seconds
           from sync.deliveries`,
     sql`select count(*)::int as rows from sync.doubtful`,
+    grantStatus(sql),
     sql`select id::text as id, to_json(received_at) #>> '{}' as received_at, status, module || '.' || model as model,
                reason
           from sync.deliveries where status in ('failed', 'rejected') order by deliveries.id desc limit ${LISTED}`,
@@ -80,6 +84,7 @@ export async function readStatus(sql: Sql): Promise<StatusReport> {
   return {
     deliveries: deliveries as unknown as StatusReport['deliveries'],
     doubtful_rows: doubt?.rows as number,
+    oauth,
     failed_deliveries: failed as unknown as readonly FailedDelivery[],
     runs: runs as unknown as readonly RunStatusLine[],
     models: models as unknown as readonly ModelStatus[],

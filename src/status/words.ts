@@ -1,4 +1,5 @@
 /** What the ledger records of a delivery, in words for people. */
+import type { GrantStatus } from '../db/oauth.ts';
 
 const DECISIONS: Readonly<Record<string, string>> = {
   inserted: 'the mirror did not know the record: a new row',
@@ -29,4 +30,12 @@ export function plainWords(delivery: {
   const what = decision === null ? (STATUSES[status] ?? status) : (DECISIONS[decision] ?? decision);
   if (reason === null) return what;
   return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
+}
+
+/** One sentence on the login by OAuth. */
+export function grantWords({ state, issued_at, expires_at, problem }: GrantStatus): string {
+  if (state === 'refused') return `${problem}: run flowlu-mirror login`;
+  const ends = expires_at === null ? '' : `, good until ${expires_at}`;
+  const trouble = problem === null ? '' : `; the last refresh brought nothing: ${problem}`;
+  return `tokens of ${issued_at}${ends}${trouble}`;
 }

@@ -91,7 +91,7 @@ export function createApi(options: ApiOptions): Handler {
     if (wait > 0) await sleep(wait, undefined, { signal: options.signal });
     if (sendFault(res, check, options.elsewhere())) return;
     const refusal = refuseRight(url, req, options) ?? refusePath(options.edition, target);
-    if (refusal !== undefined) return send(res, refusal === REVOKED ? 401 : 200, refusal);
+    if (refusal !== undefined) return sendRefusal(res, refusal);
     const facts = modelFacts(name);
     if (MUTATIONS.has(method)) return send(res, 200, await mutate(portal, facts, target, req));
     if (!facts.methods.includes(method)) return send(res, 200, errorBody(30));
@@ -118,6 +118,10 @@ function shiftPages(portal: Portal, name: string, how: 'remove' | 'insert' | und
 }
 
 const REVOKED = JSON.stringify({ error: 'Access token has been revoked' });
+
+function sendRefusal(res: ServerResponse, refusal: string): void {
+  send(res, refusal === REVOKED ? 401 : 200, refusal);
+}
 
 function refuseRight(url: URL, req: IncomingMessage, { apiKey, acceptsBearer }: ApiOptions): string | undefined {
   if (acceptsBearer === undefined) return refuseKey(url, req, apiKey);

@@ -1,6 +1,7 @@
 /** `status`: freshness, backlog, failed deliveries, last runs. */
 import { Command } from 'commander';
 import { readStatus, type StatusReport } from '../../status/report.ts';
+import { grantWords } from '../../status/words.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, formatDuration, printJson, printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
@@ -14,17 +15,18 @@ export function statusCommand(): Command {
         const report = await readStatus(session.sql);
         if (json) printJson(report);
         else printStatus(report);
-        return report.deliveries.failed > 0 ? EXIT.finding : EXIT.done;
+        return report.deliveries.failed > 0 || report.oauth?.state === 'refused' ? EXIT.finding : EXIT.done;
       }),
     );
 }
 
-function printStatus({ deliveries, doubtful_rows, failed_deliveries, runs, models }: StatusReport): void {
+function printStatus({ deliveries, doubtful_rows, oauth, failed_deliveries, runs, models }: StatusReport): void {
   printLine(
     `Deliveries: ${formatCount(deliveries.total)} received, ${deliveries.pending} pending, ${deliveries.failed} failed, ` +
       `${deliveries.rejected} rejected; last at ${deliveries.last_received_at ?? 'never'}`,
   );
   printLine(`Doubtful rows: ${formatCount(doubtful_rows)}`);
+  if (oauth !== null) printLine(`Login at Flowlu: ${grantWords(oauth)}`);
   const filled = models.filter(({ rows, deleted_rows }) => rows + deleted_rows > 0);
   printLine(`Models with rows: ${filled.length} of ${models.length}\n`);
   printTable(filled, [

@@ -7,7 +7,12 @@ import { receive } from '../../apply/receive.ts';
 import { createBatcher } from '../../intake/batcher.ts';
 import type { Accepted } from '../../intake/delivery.ts';
 import { createIntake } from '../../intake/listener.ts';
+import { completeLogin, type LoginAnswer } from '../../oauth/login.ts';
+import { CALLBACK_PATH, callbackRoutes } from '../../oauth/route.ts';
+import { appRoutes } from '../../status/app-routes.ts';
+import { createPulse } from '../../status/pulse.ts';
 import { statusRoutes } from '../../status/routes.ts';
+import { loginDepsOf } from '../authorization.ts';
 import type { Session } from '../session.ts';
 import { version } from '../version.ts';
 
@@ -97,10 +102,22 @@ function createPages({ config, log, metrics, sql }: Session, isStopping: () => b
     metrics.httpRequestDuration.observe(labels, (performance.now() - started) / 1_000);
   });
   app.route('/', statusRoutes({ sql, metrics, log, version, token: config.http.statusToken, isStopping }));
+  app.route('/', appRoutes({ pulse: createPulse(sql), frameAncestors: frameAncestorsOf(config) }));
+  const { oauth } = config.flowlu;
+  if (oauth !== null) {
+    const login = loginDepsOf(oauth, sql);
+    const complete = (answer: LoginAnswer) => completeLogin(login, answer);
+    app.route('/', callbackRoutes({ path: CALLBACK_PATH, complete, log }));
+  }
   app.notFound((context) => context.json({ error: 'nothing here' }, 404));
   app.onError((error, context) => {
     log.error({ err: error }, 'a request failed');
     return context.json({ error: 'internal error' }, 500);
   });
   return app;
+}
+
+/** Who may show the app's page in a frame: the portal, unless the settings name others. */
+function frameAncestorsOf({ app, flowlu: { baseUrl } }: Session['config']): readonly string[] {
+  return app.frameAncestors ?? (baseUrl === null ? [] : [new URL(baseUrl).origin]);
 }

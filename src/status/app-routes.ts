@@ -1,0 +1,41 @@
+/**
+ * `/app`: the page that the portal shows in a frame.
+ *
+ * Flowlu passes on who looks at it, but signs nothing, so everybody gets the same page: whether the mirror is alive and
+ * roughly how fresh. Flowlu may open it by POST, with tokens of the user in the body; the body is never read.
+ */
+import { Hono } from 'hono';
+import { ICON, renderAppPage } from './app-page.ts';
+import type { Pulse } from './pulse.ts';
+
+export interface AppOptions {
+  readonly pulse: () => Promise<Pulse>;
+  /** Origins whose pages may show it; none may where the list is empty. */
+  readonly frameAncestors: readonly string[];
+}
+
+/** The routes; to be mounted at the root. */
+export function appRoutes({ pulse, frameAncestors }: AppOptions): Hono {
+  const ancestors = frameAncestors.length === 0 ? "'none'" : frameAncestors.join(' ');
+  const headers = {
+    // No X-Frame-Options: it can only forbid frames, or allow those of the page's own origin.
+    'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors ${ancestors}`,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Cache-Control': 'no-store',
+  };
+  const app = new Hono();
+  app.on(['GET', 'POST'], '/app', async (context) => {
+    const now = await pulse();
+    return context.html(renderAppPage(now), now.isThere ? 200 : 503, headers);
+  });
+  app.get('/app/icon.svg', (context) =>
+    context.body(ICON, 200, {
+      'Content-Type': 'image/svg+xml',
+      'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+      'X-Content-Type-Options': 'nosniff',
+      'Cache-Control': 'public, max-age=86400',
+    }),
+  );
+  return app;
+}
