@@ -51,8 +51,10 @@ export interface OAuthServer {
   readonly faults: OAuthFaults;
   /** What token requests came to: `code`, `refresh`, or the error's name. */
   readonly log: readonly string[];
-  /** Every secret that ever left or reached the server, to look for where it should not be. */
+  /** Every code, token and proof that ever left or reached the server, to look for where it should not be. */
   readonly secrets: ReadonlySet<string>;
+  /** The states that browsers brought: secret until they are used. */
+  readonly states: ReadonlySet<string>;
   /** Moves the server's clock, in seconds. */
   advance(seconds: number): void;
   /** True for an access token that is good now. */
@@ -69,6 +71,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
   const faults: OAuthFaults = {};
   const log: string[] = [];
   const secrets = new Set<string>();
+  const states = new Set<string>();
   const codes = new Map<string, Code>();
   const access = new Map<string, Token>();
   const refresh = new Map<string, Token>();
@@ -194,7 +197,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     const state = url.searchParams.get('state');
     if (state !== null) {
       back.searchParams.set('state', state);
-      secrets.add(state);
+      states.add(state);
     }
     const isCode = url.searchParams.get('response_type') === 'code';
     const challenge = url.searchParams.get('code_challenge');
@@ -215,6 +218,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     faults,
     log,
     secrets,
+    states,
     advance: (seconds) => {
       shiftMs += seconds * 1_000;
     },
