@@ -31,6 +31,7 @@ test('an empty environment gives the documented defaults', () => {
     flowlu: {
       baseUrl: null,
       apiKey: null,
+      oauth: null,
       requestsPerSecond: 1,
       timezone: 'UTC',
       models: { include: [], exclude: [] },
@@ -43,6 +44,7 @@ test('an empty environment gives the documented defaults', () => {
       settleGraceMs: 60_000,
       deliveryRetentionMs: 2_592_000_000,
     },
+    app: { publicUrl: null, id: null, contact: null, scopes: [], frameAncestors: null },
     logLevel: 'info',
     secrets: [],
   });
@@ -289,7 +291,10 @@ describe('documentation', () => {
     const lines = readFileSync(new URL('../.env.example', import.meta.url), 'utf8').matchAll(/^# ?(\w+)=(.*)$/gm);
     const env = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
     expect(Object.keys(env)).toEqual(settingsList().map(({ name }) => name));
-    expect(problemsOf(env)).toEqual([]);
+    // The API key and OAuth are two ways to the same end; one of them is always off.
+    expect(problemsOf({ ...env, FLOWLU_API_KEY: '' })).toEqual([]);
+    expect(problemsOf({ ...env, FLOWLU_CLIENT_ID: '' })).toEqual([]);
+    expect(problemsOf(env)).toEqual(['FLOWLU_CLIENT_ID: is set together with FLOWLU_API_KEY; unset one of them']);
   });
 });
 
@@ -303,6 +308,17 @@ function envExample(): string {
     FLOWLU_MODELS: 'crm.*,task.tasks,!crm.lead_followers',
     WEBHOOK_SECRET: 'change-me-to-something-random',
     STATUS_TOKEN: 'change-me',
+    PUBLIC_URL: 'https://mirror.example.com',
+    APP_ID: 'com.example.mirror',
+    APP_CONTACT: 'it@example.com',
+    APP_SCOPES: 'agile.*=agile,core.tag=-',
+    APP_FRAME_ANCESTORS: 'https://acme.flowlu.com',
+    FLOWLU_CLIENT_ID: 'change-me',
+    FLOWLU_CLIENT_SECRET: 'change-me',
+    FLOWLU_OAUTH_AUTHORIZE_URL: 'https://acme.flowlu.com/see-the-developer-hub',
+    FLOWLU_OAUTH_TOKEN_URL: 'https://acme.flowlu.com/see-the-developer-hub',
+    FLOWLU_OAUTH_REDIRECT_URL: 'https://mirror.example.com/oauth/callback',
+    TOKEN_KEY: '0000000000000000000000000000000000000000000000000000000000000000',
   };
   const settings = settingsList();
   const sections = [...new Set(settings.map(({ group }) => group))].map((group) => {

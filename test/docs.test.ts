@@ -11,6 +11,9 @@ import { settingsList } from '../src/config.ts';
 import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
 import { createLogger } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
+import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
+import { appRoutes } from '../src/status/app-routes.ts';
+import { createPulse } from '../src/status/pulse.ts';
 import { statusRoutes } from '../src/status/routes.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 
@@ -111,6 +114,8 @@ describe('pages', () => {
     const { sql } = database;
     const apps: readonly Pick<Hono, 'routes'>[] = [
       statusRoutes({ sql, metrics, log, version: '', token: null, isStopping: () => false }),
+      appRoutes({ pulse: createPulse(sql), frameAncestors: [] }),
+      callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
     ];
     const webhooks = Object.values(WEBHOOK_ROUTES).map((path) => ({ method: 'POST', path }));
     const routes = [...webhooks, ...apps.flatMap(({ routes }) => routes).filter(({ method }) => method !== 'ALL')];
