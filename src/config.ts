@@ -13,7 +13,7 @@ import { appConfig, appProblems, appSettings, oauthConfig } from './config-app.t
 import * as parse from './config-values.ts';
 import { parseModelPatterns, type Setting } from './config-values.ts';
 
-export { decodeTokenKey, type OAuthConfig, type ScopeRule } from './config-app.ts';
+export { decodeTokenKey, type OAuthConfig } from './config-app.ts';
 export { ADVISED_SECRET_LENGTH, isLoopback, matchesModel, parseModelPatterns, unknownModels } from './config-values.ts';
 
 /** Environment variables by name. */

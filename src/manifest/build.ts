@@ -17,8 +17,8 @@ export interface ManifestFacts {
 }
 
 /** Path of the page that the portal shows. */
-export const APP_PATH = '/app';
-export const ICON_PATH = '/app/icon.svg';
+const APP_PATH = '/app';
+const ICON_PATH = '/app/icon.svg';
 const NAME = 'flowlu-mirror';
 /** The only section of the menu that the documentation names. */
 const SECTION = 'CRM';

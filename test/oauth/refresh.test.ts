@@ -102,6 +102,17 @@ describe('two replicas on one database', () => {
   });
 });
 
+describe('replicas that wait behind a refresh', () => {
+  it('do not repeat at once what has just brought nothing', async () => {
+    const replicas = [world.replica(), world.replica(), world.replica()];
+    world.server.faults.unavailable = 100;
+    world.server.faults.slowMs = 50;
+    await world.age(HOUR_S - 60);
+    expect(await Promise.all(replicas.map((replica) => replica.ask()))).toEqual([7, 7, 7]);
+    expect(refreshes()).toEqual(['unavailable']);
+  });
+});
+
 describe('a withdrawn authorization', () => {
   it('is found out with one request and one refresh, and then nothing is asked any more', async () => {
     const replicas = [world.replica(), world.replica()];

@@ -12,9 +12,9 @@ import { type Simulator, startSimulator } from '../simulator/index.ts';
 import type { OAuthServer } from '../simulator/oauth.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
-export const REDIRECT = 'https://mirror.example.com/oauth/callback';
-export const ACCOUNT = { module: 'crm', model: 'account', name: 'crm.account' } as const;
-export const KEY = createHash('sha256').update('a key of the tests').digest();
+const REDIRECT = 'https://mirror.example.com/oauth/callback';
+const ACCOUNT = { module: 'crm', model: 'account', name: 'crm.account' } as const;
+const KEY = createHash('sha256').update('a key of the tests').digest();
 const CLIENT_ID = 'mirror-app';
 const CLIENT_SECRET = 'client-secret-never-to-be-seen';
 

@@ -165,6 +165,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     }
     if (hits('unavailable')) {
       log.push('unavailable');
+      if (faults.slowMs !== undefined) await sleep(faults.slowMs);
       return send(res, 503, '<html>later</html>', 'text/html');
     }
     const { error } = faults;
