@@ -40,6 +40,34 @@ const ROOT = new URL('..', import.meta.url).pathname;
 
 const MUTANTS: readonly Mutant[] = [
   {
+    name: 'a refresh does not lock the grant',
+    file: 'src/db/oauth.ts',
+    from: 'from sync.oauth_grant for update`;\n  return (row ?? null)',
+    to: 'from sync.oauth_grant`;\n  return (row ?? null)',
+    tests: ['test/oauth/refresh.test.ts'],
+  },
+  {
+    name: 'tokens are dropped when the connection breaks while the portal is asked',
+    file: 'src/oauth/refresh.ts',
+    from: 'if (course.asking === null) throw error;',
+    to: 'throw error;',
+    tests: ['test/oauth/refresh.test.ts'],
+  },
+  {
+    name: 'a login is good more than once',
+    file: 'src/db/oauth-requests.ts',
+    from: ' and answered_at is null',
+    to: '',
+    tests: ['test/oauth/login.test.ts'],
+  },
+  {
+    name: 'a withdrawn grant is asked with again',
+    file: 'src/oauth/refresh.ts',
+    from: 'return refuseGrant(q, generation, asked.problem);',
+    to: 'return;',
+    tests: ['test/oauth/refresh.test.ts'],
+  },
+  {
     name: 'a version as old as the tombstone resurrects (< for <=)',
     file: 'src/apply/decide.ts',
     from: "if (order <= 0) return keep('stale');",

@@ -29,7 +29,7 @@ type Level = (typeof LEVELS)[number];
 const CERTAINTY = ['configured', 'documented', 'assigned', 'guessed'] as const;
 
 /** The code that a model needs, without its level; null where the settings say that it needs none. */
-function codeOf(model: ScopedModel, rules: readonly ScopeRule[]): string | null {
+export function codeOf(model: ScopedModel, rules: readonly ScopeRule[]): string | null {
   const rule = ruleFor(model, rules);
   return rule === undefined ? model.scope : rule.code;
 }

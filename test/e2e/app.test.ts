@@ -1,5 +1,6 @@
 /** The custom app as its user meets it: manifest, login, replicas that rotate tokens, the page in the frame. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,17 +15,31 @@ vi.setConfig({ testTimeout: 120_000 });
 
 const CLIENT_SECRET = 'the-client-secret-of-the-app';
 const TOKEN_KEY = '9f'.repeat(32);
-/** Where `login` listens itself, and where `serve` does; both as the app has them registered. */
-const LOOPBACK = 'http://127.0.0.1:39517/oauth/callback';
 
+/** Where `login` listens itself, or `serve`, as the app has it registered. */
+let loopback: string;
+let port: number;
 let cwd: string;
 let outputs: string[] = [];
 
 beforeAll(async () => {
   await ensureBuilt();
   cwd = await mkdtemp(join(tmpdir(), 'flowlu-mirror-app-'));
+  port = await freePort();
+  loopback = `http://127.0.0.1:${port}/oauth/callback`;
 }, 180_000);
 afterAll(() => rm(cwd, { recursive: true, force: true }));
+
+/** A port that was free a moment ago: a redirect address has to be known beforehand. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port: free } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return free;
+}
 
 describe('manifest', () => {
   const manifest = (words: string, env: Record<string, string> = {}) =>
@@ -96,7 +111,7 @@ describe('OAuth', () => {
   let running: Command[] = [];
 
   beforeEach(async () => {
-    oauth = { clientId: 'app', clientSecret: CLIENT_SECRET, redirectUrls: [LOOPBACK], lifetime_s: 3_600 };
+    oauth = { clientId: 'app', clientSecret: CLIENT_SECRET, redirectUrls: [loopback], lifetime_s: 3_600 };
     source = await startSimulator({ rowsPerModel: { 'crm.account': 40, 'crm.lead': 20 }, oauth });
     server = source.oauth as OAuthServer;
     db = await createTestDatabase();
@@ -107,7 +122,7 @@ describe('OAuth', () => {
       FLOWLU_CLIENT_SECRET: CLIENT_SECRET,
       FLOWLU_OAUTH_AUTHORIZE_URL: `${source.oauthUrl}/authorize`,
       FLOWLU_OAUTH_TOKEN_URL: `${source.oauthUrl}/token`,
-      FLOWLU_OAUTH_REDIRECT_URL: LOOPBACK,
+      FLOWLU_OAUTH_REDIRECT_URL: loopback,
       TOKEN_KEY,
       FLOWLU_REQUESTS_PER_SECOND: '0',
       FLOWLU_MODELS: 'crm.account,crm.lead',
@@ -180,11 +195,11 @@ describe('OAuth', () => {
   });
 
   it('can end elsewhere: serve takes the answer, or a person pastes it', async () => {
-    const serve = begin('serve', { PORT: '39517', RECONCILE_INTERVAL: '0' });
+    const serve = begin('serve', { PORT: String(port), RECONCILE_INTERVAL: '0' });
     await serve.says(/"listening"/);
     const login = begin('login');
     const response = await allow(login);
-    expect(response.url).toContain(LOOPBACK);
+    expect(response.url).toContain(loopback);
     expect(await response.text()).toContain('Logged in');
     expect(await login.ended).toBe(0);
     serve.child.kill('SIGTERM');
@@ -203,6 +218,17 @@ describe('OAuth', () => {
     expect(await third.ended).toBe(0);
     expect((await cli(`login --answer ${address}`)).code).toBe(1);
     expect(await state()).toMatchObject({ state: 'active', generation: 2 });
+  });
+
+  it('ends too when the address is pasted into the waiting login, after a mistake as well', async () => {
+    const login = start(['login'], { ...options(), input: true });
+    running.push(login);
+    const address = (await allow(login, 'manual')).headers.get('location') ?? '';
+    login.child.stdin?.write('what shall I paste here?\n');
+    await login.says(/that is not the address/);
+    login.child.stdin?.write(`${address}\n`);
+    expect(await login.ended).toBe(0);
+    expect(await state()).toMatchObject({ state: 'active', generation: 1 });
   });
 
   it('two replicas rotate short-lived tokens for a while without using one twice', async () => {

@@ -20,21 +20,23 @@ export interface CommandOptions {
   /** Working directory: where a `.env` is looked for. */
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether the test writes to its standard input; otherwise it has none. */
+  readonly input?: boolean;
 }
 
-export function start(words: readonly string[], { cwd, env = {} }: CommandOptions): Command {
+export function start(words: readonly string[], { cwd, env = {}, input = false }: CommandOptions): Command {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [BIN, ...words], {
     cwd,
     env: { PATH, HOME, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   let stdout = '';
   let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     stdout += chunk;
   });
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;
   });
   const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);

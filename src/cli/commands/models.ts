@@ -1,5 +1,6 @@
 /** `models`: what is mirrored, with table names and counts. */
 import { Command } from 'commander';
+import { codeOf } from '../../manifest/scopes.ts';
 import { modelCounts } from '../../status/counts.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printJson, printTable } from '../output.ts';
@@ -20,7 +21,7 @@ export function modelsCommand(): Command {
           deleted: counts.get(model.name)?.deleted ?? 0,
           version: model.version,
           edition: model.edition,
-          scope: `${model.scope}.read`,
+          scope: scopeOf(codeOf(model, session.config.app.scopes)),
         }));
         if (json) printJson(rows);
         else {
@@ -37,4 +38,8 @@ export function modelsCommand(): Command {
         return EXIT.done;
       }),
     );
+}
+
+function scopeOf(code: string | null): string | null {
+  return code === null ? null : `${code}.read`;
 }
