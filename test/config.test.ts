@@ -43,6 +43,7 @@ test('an empty environment gives the documented defaults', () => {
       settleGraceMs: 60_000,
       deliveryRetentionMs: 2_592_000_000,
     },
+    history: { keeps: true, retentionMs: 0 },
     logLevel: 'info',
     secrets: [],
   });

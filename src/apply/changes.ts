@@ -59,7 +59,8 @@ function firstSight(now: Row, seen: Observation, context: Context): readonly Cha
   if (seen.says !== 'announced') return [];
   const { previous } = seen;
   if (previous === null && seen.link.from !== null) return [change('created', now, 'webhook', UNKNOWN, null)];
-  const patch = previous === null ? null : patchBetween(context.shape, before(previous, now, context.shape), now.record);
+  const patch =
+    previous === null ? null : patchBetween(context.shape, before(previous, now, context.shape), now.record);
   return [change('updated', now, 'webhook', toldBefore(previous, now, context), patch)];
 }
 

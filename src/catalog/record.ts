@@ -115,9 +115,7 @@ export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boo
   const entries = Object.entries(recordFields(shape, part));
   return (
     entries.length > 0 &&
-    entries.every(
-      ([name, value]) => Object.hasOwn(values, name) && sameValue(shape, name, values[name] as Json, value),
-    )
+    entries.every(([name, value]) => Object.hasOwn(values, name) && sameValue(shape, name, values[name] as Json, value))
   );
 }
 

@@ -2,8 +2,8 @@
 import { models } from '../catalog/index.ts';
 import type { Field, Model } from '../catalog/types.ts';
 import type { Transaction } from './connection.ts';
-import { historyDocs } from './history/table.ts';
 import { historyViewDocs, stateDocs } from './history/docs.ts';
+import { historyDocs } from './history/table.ts';
 import { syncStatusDocs } from './live.ts';
 import { identifier, literal } from './quote.ts';
 import { metaColumnDocs } from './schema/columns.ts';
@@ -79,7 +79,13 @@ export function expectedComments(): readonly Comment[] {
     ...Object.entries(historyViewDocs).flatMap(([name, { text, columns }]) =>
       relation('flowlu_history', name, 'view', text, columns),
     ),
-    ...relation('sync', 'history', 'table', 'Every change that the mirror accepted, in partitions by month', historyDocs),
+    ...relation(
+      'sync',
+      'history',
+      'table',
+      'Every change that the mirror accepted, in partitions by month',
+      historyDocs,
+    ),
     ...Object.entries(syncTableDocs).flatMap(([name, text]) => relation('sync', name, 'table', text, {})),
   ];
 }

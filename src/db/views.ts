@@ -48,7 +48,10 @@ function planView(view: View, standing: StandingView | undefined): { readonly sq
     const expression = wanted.get(name)?.expression ?? identifier(name);
     return expression === identifier(name) ? expression : `${expression} as ${identifier(name)}`;
   });
-  return { sql: `create or replace view ${nameOf(keyOf(view))} as select ${columns.join(', ')} from ${view.from}`, drop };
+  return {
+    sql: `create or replace view ${nameOf(keyOf(view))} as select ${columns.join(', ')} from ${view.from}`,
+    drop,
+  };
 }
 
 /**

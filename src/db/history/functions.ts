@@ -20,7 +20,7 @@ interface SqlFunction {
 
 const WALL_TIME = String.raw`^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?\s*(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)?)?$`;
 const WHOLE = String.raw`^[+-]?\d{1,30}(\.0*)?$`;
-const DECIMAL = String.raw`^[+-]?(\d{1,300}(\.\d{0,300})?|\.\d{1,300})(e[+-]?\d{1,3})?$`;
+const DECIMAL = String.raw`^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?$`;
 
 /** In an order in which each calls only those before it. */
 const FUNCTIONS: readonly SqlFunction[] = [
@@ -38,6 +38,12 @@ const FUNCTIONS: readonly SqlFunction[] = [
     parameters: 'd text, lowest numeric, highest numeric',
     returns: 'numeric',
     body: `case when d ~ '${WHOLE}' then case when trunc(d::numeric) between lowest and highest then trunc(d::numeric) end end`,
+  },
+  {
+    name: 'to_decimal',
+    parameters: 'd text',
+    returns: 'numeric',
+    body: `case when d ~* '${DECIMAL}' then d::numeric end`,
   },
   {
     name: 'to_flag',
@@ -100,7 +106,7 @@ export function typedValue(kind: FieldKind, value: string): string {
     case 'code':
       return `${SCHEMA}.to_whole(${digits}, ${INT32})::integer`;
     case 'decimal':
-      return `case when ${digits} ~* '${DECIMAL}' then ${digits}::numeric end`;
+      return `${SCHEMA}.to_decimal(${digits})`;
     case 'flag':
       return `${SCHEMA}.to_flag(${digits})`;
     case 'date':
@@ -150,7 +156,9 @@ export async function createHistoryFunctions(tx: Transaction): Promise<void> {
            to_regprocedure('flowlu_history.laid_over(jsonb)') is not null as aggregate`;
   if (found?.current === true) return;
   await tx.unsafe(
-    [`create schema if not exists ${SCHEMA}`, ...statements, ...(found?.aggregate === true ? [] : [OVERLAY])].join(';\n'),
+    [`create schema if not exists ${SCHEMA}`, ...statements, ...(found?.aggregate === true ? [] : [OVERLAY])].join(
+      ';\n',
+    ),
   );
   await tx`
     insert into sync.settings (key, value) values ('history functions', to_jsonb(${hash}::text))

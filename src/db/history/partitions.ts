@@ -1,9 +1,9 @@
 /**
  * The months of the history: made ahead of time, dropped when their time is over.
  *
- * A month is made beside the table and then attached, which does not keep anybody from writing. Where a month begins
- * before its partition is there, its changes go to the default partition, and move when it is made: no change is ever
- * refused. All of this is tried again and again, so it gives way to whoever holds a lock that it needs.
+ * A month is made beside the table and then attached, which keeps nobody from writing. One that has begun is not made any
+ * more, since a writer may be on its way to the default partition: that takes what has no month, so no change is
+ * ever refused. All of this is tried again and again, and gives way to whoever holds a lock that it needs.
  */
 import { type Sql, type Transaction, transaction } from '../connection.ts';
 import { errorCode } from '../errors.ts';
@@ -36,9 +36,10 @@ function monthAt(year: number, month: number): Month {
   return { name: `history_${start(0).slice(0, 7).replace('-', '_')}`, from: start(0), to: start(1) };
 }
 
-/** The month of a moment, and the ones made ahead of it. */
-export function monthsFrom(now: Date): readonly Month[] {
-  return Array.from({ length: MONTHS_AHEAD + 1 }, (_, ahead) => monthAt(now.getUTCFullYear(), now.getUTCMonth() + ahead));
+/** The month of a moment, and those made ahead of it. */
+export function monthsFrom(now: Date): readonly [Month, ...Month[]] {
+  const ahead = (months: number) => monthAt(now.getUTCFullYear(), now.getUTCMonth() + months);
+  return [ahead(0), ...Array.from({ length: MONTHS_AHEAD }, (_, index) => ahead(index + 1))];
 }
 
 /**
@@ -62,42 +63,47 @@ async function gently<T>(work: () => Promise<T>): Promise<T | null> {
   }
 }
 
-/** Makes the partitions that are missing, within the caller's transaction; returns their names. */
-export async function makeMonths(tx: Transaction): Promise<readonly string[]> {
-  await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY})`);
-  const [clock] = await tx`select clock_timestamp() as now`;
+/** Makes the months to come that are missing, within the caller's transaction; returns their names. */
+async function makeMonths(tx: Transaction): Promise<readonly string[]> {
+  const now = await lockMonths(tx);
+  const [, ...toCome] = monthsFrom(now);
   const standing = new Set(await standingMonths(tx));
-  const missing = monthsFrom(clock?.now as Date).filter(({ name }) => !standing.has(name));
-  for (const month of missing) await make(tx, month);
+  const missing = toCome.filter(({ name }) => !standing.has(name));
+  if (missing.length > 0) await tx.unsafe(missing.map(attached).join(';\n'));
   return missing.map(({ name }) => name);
 }
 
-async function make(tx: Transaction, { name, from, to }: Month): Promise<void> {
-  const partition = `sync.${identifier(name)}`;
-  const [inDefault] = await tx.unsafe(
-    `select exists (select from sync.${DEFAULT_PARTITION} where recorded_at >= $1 and recorded_at < $2) as any`,
-    [from, to],
+/** Makes the month under way and those to come, for a table that nobody else has seen yet. */
+export async function makeFirstMonths(tx: Transaction): Promise<void> {
+  await tx.unsafe(
+    monthsFrom(await lockMonths(tx))
+      .map(attached)
+      .join(';\n'),
   );
-  // Attaching reads the default partition, to be sure that nothing in it belongs to the month.
-  const move = `
-    lock table sync.${DEFAULT_PARTITION} in access exclusive mode;
-    insert into ${partition} select * from sync.${DEFAULT_PARTITION}
-     where recorded_at >= ${literal(from)} and recorded_at < ${literal(to)};
-    delete from sync.${DEFAULT_PARTITION} where recorded_at >= ${literal(from)} and recorded_at < ${literal(to)};`;
-  await tx.unsafe(`
+}
+
+/** Keeps other replicas from the months until the transaction ends; returns the database's time. */
+async function lockMonths(tx: Transaction): Promise<Date> {
+  await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY})`);
+  const [clock] = (await tx`select clock_timestamp() as now`) as unknown as [{ readonly now: Date }];
+  return clock.now;
+}
+
+/** SQL that makes a month. */
+function attached({ name, from, to }: Month): string {
+  const partition = `sync.${identifier(name)}`;
+  return `
     create table ${partition} (like sync.history including defaults including constraints);
-    ${inDefault?.any === true ? move : ''}
-    alter table sync.history attach partition ${partition} for values from (${literal(from)}) to (${literal(to)})`);
+    alter table sync.history attach partition ${partition} for values from (${literal(from)}) to (${literal(to)});
+    comment on table ${partition} is ${literal(`Changes recorded from ${from.slice(0, 10)} on, for a month (UTC)`)}`;
 }
 
 async function dropOld(tx: Transaction, retentionMs: number): Promise<readonly string[]> {
-  await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY})`);
-  const [clock] = await tx`select clock_timestamp() as now`;
-  const horizon = new Date((clock?.now as Date).getTime() - retentionMs);
+  const horizon = new Date((await lockMonths(tx)).getTime() - retentionMs);
   const { name: youngestKept, from } = monthAt(horizon.getUTCFullYear(), horizon.getUTCMonth());
   const old = (await standingMonths(tx)).filter((name) => name < youngestKept);
   for (const name of old) await tx.unsafe(`drop table sync.${identifier(name)}`);
-  // Nearly always empty: only what came when its month had no partition.
+  // Nearly always empty: only what came in a month that had no partition.
   await tx.unsafe(`delete from sync.${DEFAULT_PARTITION} where recorded_at < $1`, [from]);
   return old;
 }
@@ -110,4 +116,3 @@ async function standingMonths(tx: Transaction): Promise<readonly string[]> {
      order by c.relname`;
   return rows.map(({ name }) => name as string);
 }
-

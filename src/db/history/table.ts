@@ -27,7 +27,8 @@ const TABLE = `
     prior_observed_at timestamptz,
     constraint history_pkey primary key (model, entity_id, number, recorded_at)
   ) partition by range (recorded_at);
-  create table sync.${DEFAULT_PARTITION} partition of sync.history default`;
+  create table sync.${DEFAULT_PARTITION} partition of sync.history default;
+  comment on table sync.${DEFAULT_PARTITION} is 'Changes recorded in a month that has no partition; normally empty'`;
 
 /** What the columns mean, for people who look in. */
 export const historyDocs = {
@@ -45,8 +46,7 @@ export const historyDocs = {
   prior_observed_at: 'When the mirror had learnt the state that ended here',
 } as const;
 
-/** Makes the table where it is missing. */
+/** Makes the table, with the default partition alone. */
 export async function createHistoryTable(tx: Transaction): Promise<void> {
-  const [found] = await tx`select to_regclass('sync.history') is not null as present`;
-  if (found?.present !== true) await tx.unsafe(TABLE);
+  await tx.unsafe(TABLE);
 }

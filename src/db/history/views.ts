@@ -147,7 +147,7 @@ const fieldChanges: View = {
   columns: [
     ...changes.columns.filter(({ type }) => type !== 'jsonb'),
     column('field', 'text', 'f.key'),
-    column('old_value', 'text', "h.before ->> f.key"),
+    column('old_value', 'text', 'h.before ->> f.key'),
     column('new_value', 'text', "f.value #>> '{}'"),
   ],
   from: 'sync.history h cross join lateral jsonb_each(h.after) f',
