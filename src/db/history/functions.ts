@@ -18,11 +18,18 @@ interface SqlFunction {
   readonly body: string;
 }
 
-const WALL_TIME = String.raw`^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?\s*(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)?)?$`;
-const WHOLE = String.raw`^[+-]?\d{1,30}(\.0*)?$`;
-const DECIMAL = String.raw`^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?$`;
+/** A day of the calendar, the 29th of February in leap years alone. */
+const DAY = String.raw`(?!0000)(?:\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))|(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)`;
+const TIME = String.raw`[Tt ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?`;
+const OFFSET = String.raw`\s*(?:[Zz]|[+-](?:0\d|1[0-5])(?::?[0-5]\d)?)`;
+const WHOLE = String.raw`^[+-]?\d{1,30}(?:\.0*)?$`;
+const DECIMAL = String.raw`^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?$`;
+const FLAG = String.raw`^(?:1(?:\.0*)?|true|0(?:\.0*)?|false)$`;
 
-/** In an order in which each calls only those before it. */
+/**
+ * In an order in which each calls only those before it. A parameter that stands once in the body does not keep the
+ * planner from putting the body in the place of the call, whatever it costs to work out.
+ */
 const FUNCTIONS: readonly SqlFunction[] = [
   {
     name: 'digits',
@@ -35,38 +42,28 @@ const FUNCTIONS: readonly SqlFunction[] = [
   },
   {
     name: 'to_whole',
-    parameters: 'd text, lowest numeric, highest numeric',
+    parameters: 'd text, below numeric, beyond numeric',
     returns: 'numeric',
-    body: `case when d ~ '${WHOLE}' then case when trunc(d::numeric) between lowest and highest then trunc(d::numeric) end end`,
+    body: `nullif(nullif(greatest(least(trunc(substring(d from '${WHOLE}')::numeric), beyond), below), beyond), below)`,
   },
   {
     name: 'to_decimal',
     parameters: 'd text',
     returns: 'numeric',
-    body: `case when d ~* '${DECIMAL}' then d::numeric end`,
+    body: `substring(d from '${DECIMAL}')::numeric`,
   },
   {
     name: 'to_flag',
     parameters: 'd text',
     returns: 'boolean',
-    body: String.raw`case when d ~* '^(1(\.0*)?|true)$' then true when d ~* '^(0(\.0*)?|false)$' then false end`,
-  },
-  {
-    name: 'is_day',
-    parameters: 'd text',
-    returns: 'boolean',
-    // No month has more days than the regular expression lets pass, so only the short ones are left to check.
-    body: `case when d !~* '${WALL_TIME}' or left(d, 4) = '0000' then false
-      when substr(d, 6, 2) in ('04', '06', '09', '11') then substr(d, 9, 2) <> '31'
-      when substr(d, 6, 2) <> '02' then true
-      when left(d, 4)::int % 4 = 0 and (left(d, 4)::int % 100 <> 0 or left(d, 4)::int % 400 = 0) then substr(d, 9, 2) <= '29'
-      else substr(d, 9, 2) <= '28' end`,
+    body: `case left(substring(lower(d) from '${FLAG}'), 1)
+      when '1' then true when 't' then true when '0' then false when 'f' then false end`,
   },
   {
     name: 'to_day',
     parameters: 'd text',
     returns: 'date',
-    body: `case when ${SCHEMA}.is_day(d) then left(d, 10)::date end`,
+    body: `left(substring(d from '^${DAY}(?:${TIME}(?:${OFFSET})?)?$'), 10)::date`,
   },
   {
     name: 'first_of',
@@ -81,16 +78,17 @@ const FUNCTIONS: readonly SqlFunction[] = [
     name: 'to_moment',
     parameters: 'd text, zone text',
     returns: 'timestamptz',
-    body: `case
-      when d ~ '${WHOLE}' then case when d::numeric > 0 and d::numeric <= 253402300799 then to_timestamp(d::double precision) end
-      when not ${SCHEMA}.is_day(d) then null
-      when d ~* ':.*(Z|[+-][0-9:]+)$' then d::timestamptz
-      else ${SCHEMA}.first_of(d::timestamp, zone) end`,
+    body: `case when d ~ '${WHOLE}'
+      then case when d::numeric > 0 and d::numeric <= 253402300799 then to_timestamp(d::double precision) end
+      else coalesce(
+        ${SCHEMA}.first_of(substring(d from '^${DAY}(?:${TIME})?$')::timestamp, zone),
+        substring(d from '^${DAY}${TIME}${OFFSET}$')::timestamptz) end`,
   },
 ];
 
-const INT64 = '-9223372036854775808, 9223372036854775807';
-const INT32 = '-2147483648, 2147483647';
+/** The first numbers that do not fit, on either side. */
+const INT64 = '-9223372036854775809, 9223372036854775808';
+const INT32 = '-2147483649, 2147483648';
 
 /** SQL that reads a field's value, a `jsonb` expression, as its column would hold it. */
 export function typedValue(kind: FieldKind, value: string): string {
