@@ -1,6 +1,7 @@
 /** What the history keeps of a change, and the statements that write and forget it. */
 import { formatMicros, type Micros } from '../../catalog/instant.ts';
 import { type JsonObject, stringifyJson } from '../../json.ts';
+import { type ArrayItem, columnLiterals, plainArrayLiteral, unnested } from '../arrays.ts';
 import type { Queryable, Transaction } from '../connection.ts';
 
 /** Through what the mirror learnt of a change. */
@@ -38,38 +39,50 @@ export interface HistoryEntry extends Change {
  */
 export async function appendChanges(tx: Transaction, entries: readonly HistoryEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  await tx.unsafe(APPEND, [`[${entries.map(entryDocument).join(',')}]`], { prepare: true });
+  await tx.unsafe(APPEND, columnLiterals(entries, COLUMNS.length, valuesOf), { prepare: true });
 }
 
 /** Forgets all that is known of the past of these entities; returns how many changes that were. */
 export async function eraseHistory(sql: Queryable, model: string, ids: readonly string[]): Promise<number> {
   const { count } = await sql`
-    delete from sync.history where model = ${model} and entity_id = any(${`{${ids.join(',')}}`}::text::bigint[])`;
+    delete from sync.history where model = ${model} and entity_id = any(${plainArrayLiteral(ids)}::text::bigint[])`;
   return count;
 }
 
-const APPEND = `
-  insert into sync.history (recorded_at, model, entity_id, change, version, observed_at, path, before, after,
-                            prior_version, prior_observed_at)
-  select clock_timestamp(), n.model, n.id, n.change, n.version, n.observed_at, n.path, n.before, n.after,
-         n.prior_version, n.prior_observed_at
-    from jsonb_to_recordset($1::text::jsonb) as n(
-         model text, id bigint, change text, version timestamptz, observed_at timestamptz, path text,
-         before jsonb, after jsonb, prior_version timestamptz, prior_observed_at timestamptz)`;
+const COLUMNS = Object.entries({
+  model: 'text',
+  entity_id: 'bigint',
+  change: 'text',
+  version: 'timestamptz',
+  observed_at: 'timestamptz',
+  path: 'text',
+  before: 'jsonb',
+  after: 'jsonb',
+  prior_version: 'timestamptz',
+  prior_observed_at: 'timestamptz',
+});
+const NAMES = COLUMNS.map(([name]) => name);
 
-function entryDocument(entry: HistoryEntry): string {
-  const plain = JSON.stringify({
-    model: entry.model,
-    id: entry.entityId,
-    change: entry.kind,
-    version: moment(entry.version),
-    observed_at: moment(entry.observedAt),
-    path: entry.path,
-    prior_version: moment(entry.priorVersion),
-    prior_observed_at: moment(entry.priorObservedAt),
-  });
-  return `${plain.slice(0, -1)},"before":${patchDocument(entry.before)},"after":${patchDocument(entry.after)}}`;
+const APPEND = `
+  insert into sync.history (recorded_at, ${NAMES.join(', ')})
+  select clock_timestamp(), ${COLUMNS.map(([name, type]) => `n.${name}::${type}`).join(', ')}
+    from ${unnested('n', NAMES)}`;
+
+/** In the order of the columns. */
+function valuesOf(entry: HistoryEntry): readonly ArrayItem[] {
+  return [
+    entry.model,
+    entry.entityId,
+    entry.kind,
+    moment(entry.version),
+    formatMicros(entry.observedAt),
+    entry.path,
+    patch(entry.before),
+    patch(entry.after),
+    moment(entry.priorVersion),
+    moment(entry.priorObservedAt),
+  ];
 }
 
 const moment = (at: Micros | null) => (at === null ? null : formatMicros(at));
-const patchDocument = (patch: JsonObject | null) => (patch === null ? 'null' : stringifyJson(patch));
+const patch = (values: JsonObject | null) => (values === null ? null : stringifyJson(values));
