@@ -37,15 +37,23 @@ export function patchBetween(shape: Shape, old: JsonObject, now: JsonObject): Pa
   const told = recordFields(shape, now);
   const changed: [name: string, before: Json, after: Json][] = [];
   let changesValues = false;
+  let common = 0;
   for (const name in told) {
     const value = told[name] as Json;
-    if (!Object.hasOwn(held, name)) changed.push([name, null, value]);
-    else if (!sameValue(shape, name, held[name] as Json, value)) {
-      changesValues = true;
-      changed.push([name, held[name] as Json, value]);
+    // Nearly all fields end here.
+    const isSame = held[name] === value;
+    if (!isSame && !Object.hasOwn(held, name)) {
+      changed.push([name, null, value]);
+      continue;
     }
+    common += 1;
+    if (isSame || sameValue(shape, name, held[name] as Json, value)) continue;
+    changesValues = true;
+    changed.push([name, held[name] as Json, value]);
   }
-  for (const name in held) if (!Object.hasOwn(told, name)) changed.push([name, held[name] as Json, null]);
+  if (common < Object.keys(held).length) {
+    for (const name in held) if (!Object.hasOwn(told, name)) changed.push([name, held[name] as Json, null]);
+  }
   if (changed.length === 0) return null;
   // From entries, because a key may be any word, `__proto__` included.
   return {
