@@ -13,7 +13,7 @@ import { identifier, literal } from '../quote.ts';
 import { sqlTypes } from '../schema/columns.ts';
 import { pastValue } from './functions.ts';
 
-export const HISTORY = 'flowlu_history';
+const HISTORY = 'flowlu_history';
 
 /** Beyond any number of a change: the state that lasts. */
 const LAST = '9223372036854775807';
