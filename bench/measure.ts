@@ -9,7 +9,7 @@ export interface Goal {
 }
 
 export interface Measure {
-  readonly group: 'webhooks' | 'bulk' | 'sweep' | 'pace' | 'memory';
+  readonly group: 'webhooks' | 'bulk' | 'sweep' | 'pace' | 'memory' | 'history';
   readonly name: string;
   readonly unit: string;
   readonly ours: number;

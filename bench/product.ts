@@ -35,8 +35,8 @@ export interface Service {
 const START_MAX_MS = 60_000;
 
 /** Starts `serve`, without a portal: it lives on webhooks alone. */
-export async function startService(product: Product): Promise<Service> {
-  const child = start(product, ['serve'], { WEBHOOK_SECRET, PORT: '0' });
+export async function startService(product: Product, env: Readonly<Record<string, string>> = {}): Promise<Service> {
+  const child = start(product, ['serve'], { WEBHOOK_SECRET, PORT: '0', ...env });
   const errors = collect(child.stderr);
   const port = await new Promise<number>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('serve did not begin to listen')), START_MAX_MS);

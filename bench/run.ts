@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { measureBulk } from './bulk.ts';
 import { chartOf } from './chart.ts';
 import { openDatabase } from './database.ts';
+import { measureHistory } from './history.ts';
 import { createLimitTables } from './limits.ts';
 import { describeMachine } from './machine.ts';
 import type { Measure } from './measure.ts';
@@ -32,7 +33,7 @@ const { values: flags } = parseArgs({
   options: {
     /** Longer rounds, and more of them. */
     full: { type: 'boolean', default: false },
-    /** `webhooks` or `bulk`; both when left out. */
+    /** `webhooks`, `bulk` or `history`; all when left out. */
     only: { type: 'string' },
     /** A directory for processor profiles of the product; figures taken meanwhile are lower. */
     profile: { type: 'string' },
@@ -88,7 +89,8 @@ async function measureAll(): Promise<readonly Measure[]> {
   const wants = (part: string) => flags.only === undefined || flags.only === part;
   const bulk = wants('bulk') ? await measureBulk(plan, database, product, peer, say) : [];
   const webhooks = wants('webhooks') ? await measureWebhooks(plan, database, product, peer, peerPort, say) : [];
-  return [...webhooks, ...bulk];
+  const history = wants('history') ? await measureHistory(plan, database, product, say) : [];
+  return [...webhooks, ...bulk, ...history];
 }
 
 /** The peer is no part of the product, so it is installed only here and now. */

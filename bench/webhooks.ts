@@ -31,7 +31,7 @@ const P99_OVER_PEER = 0.3;
 const LAG_MAX_MS = 100;
 
 /** A turn, and what it cost. */
-interface Turn extends LoadResult {
+export interface Turn extends LoadResult {
   /** Processor time per event of the service alone, and of PostgreSQL, in microseconds. */
   readonly service_us: number;
   readonly postgres_us: number;
@@ -45,7 +45,7 @@ interface Samples {
 
 export type PeerWorker = Worker<PeerJob, PeerResult>;
 type Load = Worker<LoadJob, LoadResult>;
-interface Target extends Pick<LoadJob, 'port' | 'path'>, Pick<EventOptions, 'dialect' | 'secret'> {
+export interface Target extends Pick<LoadJob, 'port' | 'path'>, Pick<EventOptions, 'dialect' | 'secret'> {
   readonly pid: number | undefined;
 }
 
@@ -117,10 +117,11 @@ async function takeTurns(plan: Plan, stage: Stage, say: (line: string) => void):
   ];
 }
 
-async function turn(
-  { load, database }: Stage,
+/** Sends events for so many seconds. */
+export async function turn(
+  { load, database }: Pick<Stage, 'load' | 'database'>,
   { pid, ...target }: Target,
-  { clients, hotIds }: Case,
+  { clients, hotIds }: Pick<Case, 'clients' | 'hotIds'>,
   seconds: number,
   special: Partial<Pick<LoadJob, 'versions' | 'rate' | 'watch'>> = {},
 ): Promise<Turn> {

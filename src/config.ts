@@ -151,6 +151,18 @@ const SETTINGS = {
     help: 'how long applied deliveries are kept; 0 keeps them for ever',
   },
   ...appSettings,
+  HISTORY: {
+    group: 'History',
+    schema: z.enum(['on', 'off'], { error: 'must be on or off' }),
+    default: 'on',
+    help: 'whether every change is kept, for the views of flowlu_history; set alike for all processes',
+  },
+  HISTORY_RETENTION: {
+    group: 'History',
+    schema: parse.duration({ min: '31d', max: '36500d', zero: true }),
+    default: '0',
+    help: 'how long changes are kept, in whole months; 0 keeps them for ever',
+  },
   LOG_LEVEL: {
     group: 'Logging',
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
@@ -309,6 +321,11 @@ function assemble(values: Values) {
       deliveryRetentionMs: values.DELIVERY_RETENTION,
     },
     app: appConfig(values),
+    history: {
+      keeps: values.HISTORY === 'on',
+      /** 0: for ever. */
+      retentionMs: values.HISTORY_RETENTION,
+    },
     logLevel: values.LOG_LEVEL,
     /** Every secret value, for the redaction of logs and error messages. */
     secrets: secretValues(values),

@@ -45,6 +45,7 @@ test('an empty environment gives the documented defaults', () => {
       deliveryRetentionMs: 2_592_000_000,
     },
     app: { publicUrl: null, id: null, contact: null, scopes: [], frameAncestors: null },
+    history: { keeps: true, retentionMs: 0 },
     logLevel: 'info',
     secrets: [],
   });

@@ -15,8 +15,10 @@ import { versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
 import { allAnswers, type Transaction } from '../db/connection.ts';
 import { clearDoubts, raiseDoubts } from '../db/doubtful.ts';
+import { appendChanges, type HistoryEntry } from '../db/history/changes.ts';
 import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
 import { findKin } from '../intake/ledger.ts';
+import { changesOf } from './changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './fold.ts';
 import { kinOf } from './kin.ts';
 import type { Kin, Observation, Row, Verdict } from './observation.ts';
@@ -39,6 +41,8 @@ export interface DoorContext {
   /** What a shelf's records are compared by; the catalogue's fields alone when left out. */
   readonly shapeOf?: (shelf: Shelf) => Shape;
   readonly settleGrace: Micros;
+  /** Whether every change is kept in the history; it is when left out. */
+  readonly keepsHistory?: boolean;
   /** Called for each field whose value did not fit its column. */
   readonly onMisfit?: (model: string, field: string) => void;
 }
@@ -201,6 +205,7 @@ export async function write(tx: Transaction, { groups }: Judged, context: DoorCo
     ...groups.flatMap((group) => writeGroup(tx, group, context)),
     raiseDoubts(tx, groups.flatMap(doubtsOf)),
     clearDoubts(tx, groups.flatMap(settledBy)),
+    appendChanges(tx, context.keepsHistory === false ? [] : groups.flatMap(historyOf)),
   ]);
 }
 
@@ -221,6 +226,16 @@ function rowToWrite(id: string, row: Row, group: LockedGroup, context: DoorConte
   for (const field of misfits) context.onMisfit?.(group.shelf.name, field);
   const version = versionOf(group.fold.model, row.record, group.fold.zone);
   return { ...row, id, columns, version: version?.at ?? null };
+}
+
+function historyOf(group: FoldedGroup): HistoryEntry[] {
+  return group.entities.flatMap(({ id, seen }) => {
+    const folded = group.results.get(id);
+    if (folded === undefined || folded.row === null) return [];
+    const observations = seen.map(({ observation }) => observation);
+    const changes = changesOf(group.rows.get(id) ?? null, observations, folded, group.fold);
+    return changes.map((change) => ({ ...change, model: group.shelf.name, entityId: id }));
+  });
 }
 
 function doubtsOf(group: FoldedGroup) {

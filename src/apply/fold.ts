@@ -20,6 +20,8 @@ export interface Folded {
   readonly row: Row | null;
   /** One verdict per observation, in their order. */
   readonly verdicts: readonly Verdict[];
+  /** The row that each verdict made, or null where it left the row as it was. */
+  readonly rows: readonly (Row | null)[];
 }
 
 /** Folds `seen` into `row`; `kin` are the deliveries that the ledger already knew. */
@@ -27,15 +29,18 @@ export function fold(row: Row | null, seen: readonly Observation[], kin: readonl
   let current = row;
   let known = kin;
   const verdicts: Verdict[] = [];
+  const rows: (Row | null)[] = [];
   for (const one of seen) {
     const verdict = decide(current, one, { shape: context.shape, settleGrace: context.settleGrace, kin: known });
+    const made = verdict.row === null ? null : completeRow(verdict.row, context);
     verdicts.push(verdict);
-    if (verdict.row !== null) current = completeRow(verdict.row, context);
+    rows.push(made);
+    current = made ?? current;
     if (one.says === 'announced') {
       known = [...known, { link: one.link, version: one.version, record: one.record }];
     }
   }
-  return { row: current === row ? null : current, verdicts };
+  return { row: current === row ? null : current, verdicts, rows };
 }
 
 /** A row with what follows from its record. */

@@ -115,11 +115,15 @@ export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boo
   const entries = Object.entries(recordFields(shape, part));
   return (
     entries.length > 0 &&
-    entries.every(([name, value]) => {
-      const kind = shape.fields[name]?.kind;
-      return Object.hasOwn(values, name) && sameMeaning(meaning(kind, values[name] as Json), meaning(kind, value));
-    })
+    entries.every(([name, value]) => Object.hasOwn(values, name) && sameValue(shape, name, values[name] as Json, value))
   );
+}
+
+/** True when two values of one field mean the same, however they are spelt. */
+export function sameValue(shape: Shape, name: string, a: Json, b: Json): boolean {
+  if (a === b) return true;
+  const kind = shape.fields[name]?.kind;
+  return sameMeaning(meaning(kind, a), meaning(kind, b));
 }
 
 /**

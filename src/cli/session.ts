@@ -11,6 +11,7 @@ import { createZone } from '../catalog/zone.ts';
 import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
 import { sharedPace } from '../db/budget.ts';
 import { connect, type Sql } from '../db/connection.ts';
+import { noteHistorySettings } from '../db/history/settings.ts';
 import { migrate, schemaState } from '../db/migrate.ts';
 import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { claimPortal } from '../db/portal.ts';
@@ -62,6 +63,7 @@ export async function openSession(
   };
   try {
     if ((await schemaState(sql)) !== 'current') await migrate(sql, { log });
+    await noteHistorySettings(sql, { timezone: config.flowlu.timezone, keeps: config.history.keeps });
   } catch (error) {
     await close();
     throw error;
@@ -94,6 +96,7 @@ function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryCo
     zone: createZone(config.flowlu.timezone),
     shapeOf: shapes.of,
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
+    keepsHistory: config.history.keeps,
     onMisfit: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     shelfOf(module, model) {

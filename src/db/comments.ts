@@ -2,6 +2,8 @@
 import { models } from '../catalog/index.ts';
 import type { Field, Model } from '../catalog/types.ts';
 import type { Transaction } from './connection.ts';
+import { historyViewDocs, stateDocs } from './history/docs.ts';
+import { historyDocs } from './history/table.ts';
 import { syncStatusDocs } from './live.ts';
 import { identifier, literal } from './quote.ts';
 import { metaColumnDocs } from './schema/columns.ts';
@@ -19,6 +21,7 @@ export interface Comment {
 const schemaTexts = {
   flowlu: 'Mirror of the Flowlu portal: one table per model, deleted records included',
   flowlu_live: 'Mirror of the Flowlu portal: one view per model, live records only',
+  flowlu_history: 'Past of the Flowlu portal as the mirror saw it: one view per model with every state of its records',
   sync: 'Ledger of flowlu-mirror: deliveries, cursors, runs',
 } as const;
 
@@ -49,6 +52,10 @@ function modelComments(model: Model): readonly Comment[] {
   return [
     ...relation('flowlu', model.table, 'table', title, { ...fields, ...metaColumnDocs }),
     ...relation('flowlu_live', model.table, 'view', `${title}: live records`, fields),
+    ...relation('flowlu_history', model.table, 'view', `${title}: every state that the mirror knows of`, {
+      ...fields,
+      ...stateDocs,
+    }),
   ];
 }
 
@@ -65,6 +72,20 @@ export function expectedComments(): readonly Comment[] {
       record: metaColumnDocs._record,
     }),
     ...relation('flowlu_live', 'sync_status', 'view', 'How fresh the mirror is, per model', syncStatusDocs),
+    ...relation('flowlu_history', 'uncatalogued', 'view', `${title}: every state that the mirror knows of`, {
+      ...key,
+      ...stateDocs,
+    }),
+    ...Object.entries(historyViewDocs).flatMap(([name, { text, columns }]) =>
+      relation('flowlu_history', name, 'view', text, columns),
+    ),
+    ...relation(
+      'sync',
+      'history',
+      'table',
+      'Every change that the mirror accepted, in partitions by month',
+      historyDocs,
+    ),
     ...Object.entries(syncTableDocs).flatMap(([name, text]) => relation('sync', name, 'table', text, {})),
   ];
 }
@@ -77,7 +98,7 @@ export async function applyComments(tx: Transaction): Promise<void> {
   const rows = await tx<{ schema: string; relation: string | null; column: string | null; text: string | null }[]>`
     with relation as (
       select n.nspname, c.relname, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where n.nspname in ('flowlu', 'flowlu_live', 'sync') and c.relkind in ('r', 'v')
+      where n.nspname in ('flowlu', 'flowlu_live', 'flowlu_history', 'sync') and c.relkind in ('r', 'v', 'p')
     ), part as (
       select nspname, relname, null as attname, oid, 0 as objsubid from relation
       union all
@@ -88,7 +109,7 @@ export async function applyComments(tx: Transaction): Promise<void> {
     from part left join pg_description d on d.objoid = oid and d.objsubid = part.objsubid and d.classoid = 'pg_class'::regclass
     union all
     select nspname, null, null, obj_description(oid, 'pg_namespace')
-    from pg_namespace where nspname in ('flowlu', 'flowlu_live', 'sync')`;
+    from pg_namespace where nspname in ('flowlu', 'flowlu_live', 'flowlu_history', 'sync')`;
   const present = new Map(rows.map(({ schema, relation: name, column, text }) => [nameOf(schema, name, column), text]));
   const statements = expectedComments().flatMap(({ kind, schema, relation: name, column, text }) => {
     const object = nameOf(schema, name, column);

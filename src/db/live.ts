@@ -12,8 +12,10 @@ export interface ViewColumn {
   readonly type: string;
 }
 
-/** A view to stand in `flowlu_live`. */
+/** A view for analysts. */
 export interface View {
+  /** Where it stands; `flowlu_live` when left out. */
+  readonly schema?: 'flowlu_history';
   readonly name: string;
   readonly columns: readonly ViewColumn[];
   /** What follows `from`. */

@@ -1,6 +1,7 @@
 /** Brings a database to this program's schema, comments, views and roles. */
 import { applyComments } from './comments.ts';
 import { connect, errorCode, type Sql, type Transaction, transaction } from './connection.ts';
+import { createHistory } from './history/create.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
 import { applyRoles } from './roles.ts';
@@ -73,6 +74,7 @@ async function migrateLocked(tx: Transaction): Promise<Omit<MigrationReport, 'du
   const grants = pending.some(({ sql }) => RESHAPES_TABLES.test(sql)) ? await dropViews(tx) : undefined;
   for (const migration of pending) await applyMigration(tx, migration);
   await applyStorage(tx);
+  await createHistory(tx);
   const keptViews = await applyViews(tx, grants);
   await applyComments(tx);
   const adminSql = await applyRoles(tx);

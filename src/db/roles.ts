@@ -4,9 +4,9 @@ import { errorCode, savepoint, type Transaction } from './connection.ts';
 const READER = 'flowlu_reader';
 
 /** All that the role needs; `owner` is who will own the tables to come. */
-const grants = (owner: string) => `grant usage on schema flowlu, flowlu_live to ${READER};
-grant select on all tables in schema flowlu, flowlu_live to ${READER};
-alter default privileges for role ${owner} in schema flowlu, flowlu_live grant select on tables to ${READER};`;
+const grants = (owner: string) => `grant usage on schema flowlu, flowlu_live, flowlu_history to ${READER};
+grant select on all tables in schema flowlu, flowlu_live, flowlu_history to ${READER};
+alter default privileges for role ${owner} in schema flowlu, flowlu_live, flowlu_history grant select on tables to ${READER};`;
 
 /** Raised by the server when another database of the cluster made the role a moment ago. */
 const ALREADY_THERE = ['42710', '23505'];
@@ -23,14 +23,15 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
   const [check] = await tx<{ missing: boolean }[]>`
     select not (
       has_schema_privilege(${READER}, 'flowlu', 'usage') and has_schema_privilege(${READER}, 'flowlu_live', 'usage')
+      and has_schema_privilege(${READER}, 'flowlu_history', 'usage')
     ) or exists (
       select from pg_class
-      where relnamespace in ('flowlu'::regnamespace, 'flowlu_live'::regnamespace) and relkind in ('r', 'v')
+      where relnamespace in ('flowlu'::regnamespace, 'flowlu_live'::regnamespace, 'flowlu_history'::regnamespace) and relkind in ('r', 'v')
         and not has_table_privilege(${READER}, oid, 'select')
-    ) or 2 <> (
+    ) or 3 <> (
       select count(*) from pg_default_acl, aclexplode(defaclacl) as acl
       where defaclrole = (select oid from pg_roles where rolname = current_user)
-        and defaclnamespace in ('flowlu'::regnamespace, 'flowlu_live'::regnamespace)
+        and defaclnamespace in ('flowlu'::regnamespace, 'flowlu_live'::regnamespace, 'flowlu_history'::regnamespace)
         and acl.grantee = (select oid from pg_roles where rolname = ${READER}) and acl.privilege_type = 'SELECT'
     ) as missing`;
   if (check?.missing !== false) await tx.unsafe(grants('current_user'));

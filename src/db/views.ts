@@ -1,12 +1,13 @@
-/** Brings the views of schema `flowlu_live` up to date without pulling them from under their users. */
+/** Brings the views for analysts up to date without pulling them from under their users. */
 import { createHash } from 'node:crypto';
 import { errorCode, savepoint, type Transaction } from './connection.ts';
+import { historyViews } from './history/views.ts';
 import { liveViews, type View } from './live.ts';
 import { identifier } from './quote.ts';
 
 /** A view that had to stay as it was. */
 export interface KeptView {
-  /** Its name in schema `flowlu_live`. */
+  /** Its name, with the schema where that is not `flowlu_live`. */
   readonly view: string;
   readonly reason: string;
 }
@@ -16,7 +17,6 @@ export type SavedGrants = ReadonlyMap<string, readonly string[]>;
 
 /** What stands in the database now. */
 interface StandingView {
-  readonly name: string;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
 }
 
@@ -25,7 +25,14 @@ const HASHES = 'views';
 /** In place of the hash of a view that could not be brought up to date: ours, and to be tried again. */
 const OUTDATED = '';
 
-const nameOf = (view: string) => `flowlu_live.${identifier(view)}`;
+const LIVE = 'flowlu_live';
+const SCHEMAS: readonly string[] = [LIVE, 'flowlu_history'];
+
+/** How a view is called in settings and reports. */
+const keyOf = ({ schema = LIVE, name }: { readonly schema?: string; readonly name: string }) =>
+  schema === LIVE ? name : `${schema}.${name}`;
+/** How a view is called in SQL; a model's name holds no dot. */
+const nameOf = (key: string) => (key.includes('.') ? key : `${LIVE}.${key}`).split('.').map(identifier).join('.');
 const hashOf = (sql: string) => createHash('sha256').update(sql).digest('hex').slice(0, 32);
 
 /**
@@ -41,7 +48,10 @@ function planView(view: View, standing: StandingView | undefined): { readonly sq
     const expression = wanted.get(name)?.expression ?? identifier(name);
     return expression === identifier(name) ? expression : `${expression} as ${identifier(name)}`;
   });
-  return { sql: `create or replace view ${nameOf(view.name)} as select ${columns.join(', ')} from ${view.from}`, drop };
+  return {
+    sql: `create or replace view ${nameOf(keyOf(view))} as select ${columns.join(', ')} from ${view.from}`,
+    drop,
+  };
 }
 
 /**
@@ -50,24 +60,25 @@ function planView(view: View, standing: StandingView | undefined): { readonly sq
  * @returns the views that had to stay as they were because something depends on them.
  */
 export async function applyViews(tx: Transaction, grants: SavedGrants = new Map()): Promise<readonly KeptView[]> {
-  await tx.unsafe('create schema if not exists flowlu_live');
+  await tx.unsafe(SCHEMAS.map((schema) => `create schema if not exists ${schema}`).join(';\n'));
   const standing = await standingViews(tx);
   const hashes = await storedHashes(tx);
   const next: Record<string, string> = {};
   const kept: KeptView[] = [];
   const batch: string[] = [];
-  for (const view of liveViews()) {
-    const { sql, drop } = planView(view, standing.get(view.name));
+  for (const view of [...liveViews(), ...historyViews()]) {
+    const key = keyOf(view);
+    const { sql, drop } = planView(view, standing.get(key));
     const hash = hashOf(sql);
-    next[view.name] = hash;
-    const complete = standing.get(view.name)?.columns.length === view.columns.length;
-    if (!drop && complete && hashes[view.name] === hash) continue;
+    next[key] = hash;
+    const complete = standing.get(key)?.columns.length === view.columns.length;
+    if (!drop && complete && hashes[key] === hash) continue;
     if (!drop) {
-      batch.push(sql, ...(grants.get(view.name) ?? []));
+      batch.push(sql, ...(grants.get(key) ?? []));
       continue;
     }
-    const reason = await dropThen(tx, view.name, [sql, ...((await grantsOf(tx, [view.name])).get(view.name) ?? [])]);
-    if (reason !== null) kept.push({ view: view.name, reason });
+    const reason = await dropThen(tx, key, [sql, ...((await grantsOf(tx, [key])).get(key) ?? [])]);
+    if (reason !== null) kept.push({ view: key, reason });
   }
   if (batch.length > 0) await tx.unsafe(batch.join(';\n'));
   for (const name of Object.keys(hashes)) {
@@ -109,28 +120,32 @@ async function dropThen(tx: Transaction, name: string, then: readonly string[]):
 }
 
 async function standingViews(tx: Transaction): Promise<ReadonlyMap<string, StandingView>> {
-  const rows = await tx<{ name: string; columns: StandingView['columns'] }[]>`
-    select c.relname as name, json_agg(json_build_object(
+  const rows = await tx<{ schema: string; name: string; columns: StandingView['columns'] }[]>`
+    select c.relnamespace::regnamespace::text as schema, c.relname as name, json_agg(json_build_object(
       'name', a.attname,
       'type', replace(format_type(a.atttypid, a.atttypmod), 'timestamp with time zone', 'timestamptz')
     ) order by a.attnum) as columns
     from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-    where c.relnamespace = to_regnamespace('flowlu_live') and c.relkind = 'v'
-    group by c.relname`;
-  return new Map(rows.map((row) => [row.name, row]));
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = any(${[...SCHEMAS]}::text[]) and c.relkind = 'v'
+    group by c.relnamespace, c.relname`;
+  return new Map(rows.map((row) => [keyOf(row), row]));
 }
 
 async function grantsOf(tx: Transaction, views: readonly string[]): Promise<SavedGrants> {
   const rows = await tx<{ view: string; statements: string[] }[]>`
-    select c.relname as view, array_agg(format(
-      'grant %s on flowlu_live.%I to %s%s', acl.privilege_type, c.relname,
+    select k.key as view, array_agg(format(
+      'grant %s on %I.%I to %s%s', acl.privilege_type, n.nspname, c.relname,
       case acl.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(acl.grantee)) end,
       case when acl.is_grantable then ' with grant option' else '' end
     )) as statements
-    from pg_class c, aclexplode(c.relacl) as acl
-    where c.relnamespace = to_regnamespace('flowlu_live') and c.relname = any(${[...views]}::text[]) and acl.grantee <> c.relowner
-    group by c.relname`;
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace and n.nspname = any(${[...SCHEMAS]}::text[])
+    cross join lateral (select case n.nspname when ${LIVE} then '' else n.nspname || '.' end || c.relname) as k(key)
+    cross join aclexplode(c.relacl) as acl
+    where k.key = any(${[...views]}::text[]) and acl.grantee <> c.relowner
+    group by k.key`;
   return new Map(rows.map((row) => [row.view, row.statements]));
 }
 

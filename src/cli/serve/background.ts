@@ -1,7 +1,8 @@
-/** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries. */
+/** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries and history. */
 import { drainPending } from '../../apply/drain.ts';
 import { settleDue } from '../../apply/settle.ts';
 import type { Sql } from '../../db/connection.ts';
+import { maintainHistory } from '../../db/history/partitions.ts';
 import type { FlowluClient } from '../../flowlu/client.ts';
 import { pruneDeliveries } from '../../intake/retention.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
@@ -19,6 +20,8 @@ const SETTLE_INTERVAL_MS = 1_000;
 /** Doubts settled in one go, so that stopping need not wait long. */
 const SETTLE_BATCH = 100;
 const PRUNE_INTERVAL_MS = 10 * 60_000;
+/** How often it is looked whether the history needs another month, or no longer needs one. */
+const HISTORY_INTERVAL_MS = 10 * 60_000;
 /** How often new custom fields are looked for. */
 const SHAPES_INTERVAL_MS = 30_000;
 /** How often it is looked whether a sweep is due. */
@@ -42,6 +45,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     drainPending({ sql, context, log }, stop),
   );
   const loops = [drain, loop('looking for custom fields', SHAPES_INTERVAL_MS, () => session.shapes.refresh(sql))];
+  loops.push(loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)));
   const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {
     loops.push(
@@ -96,6 +100,11 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     );
   }
   return { drain, all: loops };
+}
+
+async function keepMonths({ sql, config, log }: Session): Promise<void> {
+  const { made, dropped } = await maintainHistory(sql, config.history.retentionMs);
+  if (made.length + dropped.length > 0) log.info({ made, dropped }, 'months of the history');
 }
 
 /** Runs work that one replica at a time does; quietly leaves it to another that is at it already. */
