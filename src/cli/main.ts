@@ -6,6 +6,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelsCommand } from './commands/models.ts';
+import { readerCommand } from './commands/reader.ts';
 import { rebuildCommand } from './commands/rebuild.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -38,6 +39,7 @@ for (const command of [
   modelsCommand(),
   doctorCommand(),
   migrateCommand(),
+  readerCommand(),
 ]) {
   program.addCommand(command.exitOverride());
 }

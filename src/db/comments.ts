@@ -1,7 +1,8 @@
 /** Comments on every schema, table, view and column, so that the database explains itself. */
-import { models } from '../catalog/index.ts';
+import { findModel, models } from '../catalog/index.ts';
 import type { Field, Model } from '../catalog/types.ts';
 import type { Transaction } from './connection.ts';
+import { dataDictionaryDocs, withReference } from './dictionary.ts';
 import { syncStatusDocs } from './live.ts';
 import { identifier, literal } from './quote.ts';
 import { metaColumnDocs } from './schema/columns.ts';
@@ -22,14 +23,12 @@ const schemaTexts = {
   sync: 'Ledger of flowlu-mirror: deliveries, cursors, runs',
 } as const;
 
-/** What a column's comment says: meaning, labels of codes, target of links. */
-function fieldComment(field: Field): string {
+/** What a column's comment says: meaning, labels of codes, and for links the column of the schema they point at. */
+function fieldComment(schema: string, field: Field): string {
   const labels = Object.entries(field.labels ?? {}).map(([value, label]) => `${value} ${label}`);
-  return [
-    field.doc,
-    labels.length > 0 ? `: ${labels.join(', ')}` : '',
-    field.references === undefined ? '' : ` → ${field.references}`,
-  ].join('');
+  const text = [field.doc, labels.length > 0 ? `: ${labels.join(', ')}` : ''].join('');
+  const target = findModel(field.references ?? '');
+  return target === undefined ? text : withReference(text, `${schema}.${target.table}.id`);
 }
 
 function relation(
@@ -44,11 +43,12 @@ function relation(
 }
 
 function modelComments(model: Model): readonly Comment[] {
-  const fields = Object.fromEntries(Object.entries(model.fields).map(([name, field]) => [name, fieldComment(field)]));
+  const fieldsOf = (schema: string) =>
+    Object.fromEntries(Object.entries(model.fields).map(([name, field]) => [name, fieldComment(schema, field)]));
   const title = `${model.title} (Flowlu ${model.name})`;
   return [
-    ...relation('flowlu', model.table, 'table', title, { ...fields, ...metaColumnDocs }),
-    ...relation('flowlu_live', model.table, 'view', `${title}: live records`, fields),
+    ...relation('flowlu', model.table, 'table', title, { ...fieldsOf('flowlu'), ...metaColumnDocs }),
+    ...relation('flowlu_live', model.table, 'view', `${title}: live records`, fieldsOf('flowlu_live')),
   ];
 }
 
@@ -65,6 +65,13 @@ export function expectedComments(): readonly Comment[] {
       record: metaColumnDocs._record,
     }),
     ...relation('flowlu_live', 'sync_status', 'view', 'How fresh the mirror is, per model', syncStatusDocs),
+    ...relation(
+      'flowlu_live',
+      'data_dictionary',
+      'view',
+      'Every column of the mirror: type, meaning, reference, how well it is filled',
+      dataDictionaryDocs,
+    ),
     ...Object.entries(syncTableDocs).flatMap(([name, text]) => relation('sync', name, 'table', text, {})),
   ];
 }

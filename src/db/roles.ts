@@ -1,7 +1,8 @@
 /** The role that analysts are given: reads the mirror, nothing else. */
 import { errorCode, savepoint, type Transaction } from './connection.ts';
 
-const READER = 'flowlu_reader';
+/** Role without a login that may read the mirror, and nothing else. */
+export const READER = 'flowlu_reader';
 
 /** All that the role needs; `owner` is who will own the tables to come. */
 const grants = (owner: string) => `grant usage on schema flowlu, flowlu_live to ${READER};

@@ -1,6 +1,7 @@
 /** Brings the views of schema `flowlu_live` up to date without pulling them from under their users. */
 import { createHash } from 'node:crypto';
 import { errorCode, savepoint, type Transaction } from './connection.ts';
+import { dataDictionary } from './dictionary.ts';
 import { liveViews, type View } from './live.ts';
 import { identifier } from './quote.ts';
 
@@ -56,7 +57,7 @@ export async function applyViews(tx: Transaction, grants: SavedGrants = new Map(
   const next: Record<string, string> = {};
   const kept: KeptView[] = [];
   const batch: string[] = [];
-  for (const view of liveViews()) {
+  for (const view of [...liveViews(), dataDictionary()]) {
     const { sql, drop } = planView(view, standing.get(view.name));
     const hash = hashOf(sql);
     next[view.name] = hash;

@@ -143,7 +143,7 @@ describe('the schema', () => {
     const tables = models.map(({ table }) => table);
     expect(rows.find(({ schema }) => schema === 'flowlu')?.names.sort()).toEqual([...tables, 'uncatalogued'].sort());
     expect(rows.find(({ schema }) => schema === 'flowlu_live')?.names.sort()).toEqual(
-      [...tables, 'uncatalogued', 'sync_status'].sort(),
+      [...tables, 'uncatalogued', 'sync_status', 'data_dictionary'].sort(),
     );
   });
 
@@ -171,7 +171,7 @@ describe('the schema', () => {
     const references = expectedComments().find(
       ({ relation, column }) => relation === 'crm_account' && column === 'owner_id',
     );
-    expect(references?.text).toContain('core.user');
+    expect(references?.text).toContain('→ flowlu.core_user.id');
   });
 
   it('puts a changed comment right again', async () => {

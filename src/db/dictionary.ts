@@ -1,0 +1,78 @@
+/**
+ * `flowlu_live.data_dictionary`: every column an analyst may read, told from the database's own catalogue and
+ * comments, so that it stays right whatever views and custom fields come and go.
+ */
+import type { View, ViewColumn } from './live.ts';
+import { literal } from './quote.ts';
+
+/** Stands in a comment between the meaning of a column and what it refers to. */
+const REFERS = ' → ';
+
+/** A comment with the column that it refers to, as `schema.table.column`; the dictionary takes it apart again. */
+export const withReference = (text: string, target: string): string => `${text}${REFERS}${target}`;
+
+const column = (name: string, type: string, expression: string): ViewColumn => ({ name, type, expression });
+
+/** Matches the reference at the end of a comment. */
+const REFERENCE = `${REFERS}([^[:space:]]+)$`;
+
+/** Of what the planner's sample holds of a text column, the part that is empty. Other types have no empty value. */
+const EMPTY_SHARE = `case when a.atttypid = 'text'::regtype
+  then coalesce(s.most_common_freqs[array_position(s.most_common_vals::text::text[], '')], 0) else 0 end`;
+
+const COVERAGE = `case
+  when base.oid is null or base.relname = 'uncatalogued' then null
+  when l.outcome = 'skipped' then 'not readable: ' || coalesce(l.reason, 'unknown reason')
+  when w.last_reconciled_at is not null then 'complete'
+  when l.outcome is not null or l.model is not null then 'partial'
+  else 'webhooks only' end`;
+
+/** Every readable column of the mirror's schemas. Statistics are the planner's: estimates, and free of cost. */
+export function dataDictionary(): View {
+  return {
+    name: 'data_dictionary',
+    columns: [
+      column('table_schema', 'text', 'n.nspname::text'),
+      column('table_name', 'text', 'c.relname::text'),
+      column('column_name', 'text', 'a.attname::text'),
+      column('position', 'integer', 'a.attnum::integer'),
+      column('data_type', 'text', 'format_type(a.atttypid, a.atttypmod)'),
+      column('meaning', 'text', `regexp_replace(d.description, ${literal(REFERENCE)}, '')`),
+      column('refers_to', 'text', `substring(d.description from ${literal(REFERENCE)})`),
+      column('filled_percent', 'numeric', `round((100 * (1 - s.null_frac - ${EMPTY_SHARE}))::numeric, 1)`),
+      column('coverage', 'text', COVERAGE),
+      column('estimated_rows', 'bigint', 'case when base.reltuples >= 0 then base.reltuples::bigint end'),
+      column('table_meaning', 'text', 't.description'),
+    ],
+    from: `pg_namespace n
+join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+left join pg_description d on d.objoid = c.oid and d.objsubid = a.attnum and d.classoid = 'pg_class'::regclass
+left join pg_description t on t.objoid = c.oid and t.objsubid = 0 and t.classoid = 'pg_class'::regclass
+left join pg_namespace m on m.nspname = 'flowlu'
+left join pg_class base on base.relnamespace = m.oid and base.relname = c.relname and base.relkind = 'r'
+left join pg_stats s on s.schemaname = 'flowlu' and s.tablename = base.relname and s.attname = a.attname
+left join sync.watermarks w on w.model = regexp_replace(base.relname, '_', '.')
+left join lateral (
+  select listing.model, listing.outcome, listing.reason from sync.listings listing
+  where listing.model = regexp_replace(base.relname, '_', '.') order by listing.started_at desc limit 1
+) l on true
+where (n.nspname = 'flowlu' or n.nspname like 'flowlu\\_%') and has_table_privilege(c.oid, 'select')`,
+  };
+}
+
+/** What the columns of `flowlu_live.data_dictionary` mean. */
+export const dataDictionaryDocs: Readonly<Record<string, string>> = {
+  table_schema: 'Schema: flowlu_live for nearly everything, flowlu with deleted records and technical columns',
+  table_name: 'Table or view',
+  column_name: 'Column',
+  position: 'Place of the column in its table, from 1',
+  data_type: 'PostgreSQL type',
+  meaning: 'What the column holds: meaning, unit, codes',
+  refers_to: 'Column that the values point at, as schema.table.column; a link may lead to a record that is gone',
+  filled_percent: "Share of rows with a value, estimated from the planner's sample; null before the first analyze",
+  coverage:
+    'How the table is filled: complete (read in full through the API at least once), partial, webhooks only, or not readable with the reason',
+  estimated_rows: "Rows of the table, deleted ones included: the planner's estimate; null before the first analyze",
+  table_meaning: 'What the table holds',
+};
