@@ -2,6 +2,7 @@
  * `flowlu_live.data_dictionary`: every column an analyst may read, told from the database's own catalogue and
  * comments, so that it stays right whatever views and custom fields come and go.
  */
+import type { Queryable } from './connection.ts';
 import type { View, ViewColumn } from './live.ts';
 import { literal } from './quote.ts';
 
@@ -76,3 +77,24 @@ export const dataDictionaryDocs: Readonly<Record<string, string>> = {
   estimated_rows: "Rows of the table, deleted ones included: the planner's estimate; null before the first analyze",
   table_meaning: 'What the table holds',
 };
+
+/** One column, as the dictionary tells it. */
+export interface DictionaryEntry {
+  readonly table_schema: string;
+  readonly table_name: string;
+  readonly column_name: string;
+  readonly data_type: string;
+  readonly meaning: string | null;
+  /** `schema.table.column` */
+  readonly refers_to: string | null;
+  readonly coverage: string | null;
+  readonly table_meaning: string | null;
+}
+
+/** The whole dictionary, in the order of tables and columns. */
+export async function readDictionary(sql: Queryable): Promise<readonly DictionaryEntry[]> {
+  return await sql<DictionaryEntry[]>`
+    select table_schema, table_name, column_name, data_type, meaning, refers_to, coverage, table_meaning
+      from flowlu_live.data_dictionary
+     order by table_schema, table_name, position`;
+}
