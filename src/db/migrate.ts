@@ -3,6 +3,7 @@ import { applyComments } from './comments.ts';
 import { connect, errorCode, type Sql, type Transaction, transaction } from './connection.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
+import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyStorage } from './storage.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -26,7 +27,15 @@ export interface MigrationReport {
   readonly keptViews: readonly KeptView[];
   /** SQL that an administrator must run because this role may not; null when nothing is missing. */
   readonly adminSql: string | null;
+  /** The publication for logical replication; null where there is none. */
+  readonly publication: PublicationReport | null;
   readonly duration_ms: number;
+}
+
+export interface MigrateOptions {
+  readonly log?: DatabaseLog;
+  /** Create the publication for logical replication; one that exists is completed in any case. */
+  readonly publication?: boolean;
 }
 
 /** Any constant will do, as long as it stays; the lock is per database. */
@@ -46,14 +55,14 @@ const RESHAPES_TABLES = /\b(drop column|set data type|drop table)\b/i;
  * @throws NewerDatabaseError when the database knows migrations that this program does not.
  * @throws MigrationError with the server's error as cause.
  */
-export async function migrate(target: string | Sql, options: { log?: DatabaseLog } = {}): Promise<MigrationReport> {
-  const { log = silent } = options;
+export async function migrate(target: string | Sql, options: MigrateOptions = {}): Promise<MigrationReport> {
+  const { log = silent, publication = false } = options;
   const started = performance.now();
   const sql =
     typeof target === 'string' ? connect(target, { applicationName: 'flowlu-mirror migrate', max: 1 }) : target;
   try {
     const limits = { statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
-    const outcome = await transaction(sql, limits, migrateLocked);
+    const outcome = await transaction(sql, limits, (tx) => migrateLocked(tx, publication));
     const report = { ...outcome, duration_ms: Math.round(performance.now() - started) };
     log.info({ applied: report.applied, duration_ms: report.duration_ms }, 'database schema is current');
     for (const view of report.keptViews) log.warn(view, 'view kept as it was');
@@ -66,7 +75,7 @@ export async function migrate(target: string | Sql, options: { log?: DatabaseLog
   }
 }
 
-async function migrateLocked(tx: Transaction): Promise<Omit<MigrationReport, 'duration_ms'>> {
+async function migrateLocked(tx: Transaction, publish: boolean): Promise<Omit<MigrationReport, 'duration_ms'>> {
   // Held by the transaction, not by the session, so a pooler cannot strand it.
   await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY}); set local lock_timeout = ${TABLE_WAIT_MS}`);
   const pending = await pendingMigrations(tx);
@@ -76,7 +85,8 @@ async function migrateLocked(tx: Transaction): Promise<Omit<MigrationReport, 'du
   const keptViews = await applyViews(tx, grants);
   await applyComments(tx);
   const adminSql = await applyRoles(tx);
-  return { applied: pending.map(({ tag }) => tag), keptViews, adminSql };
+  const publication = await applyPublication(tx, publish);
+  return { applied: pending.map(({ tag }) => tag), keptViews, adminSql, publication };
 }
 
 async function pendingMigrations(tx: Transaction): Promise<readonly Migration[]> {
