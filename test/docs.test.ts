@@ -138,7 +138,7 @@ describe('pages', () => {
     expect(missing).toEqual([]);
   });
 
-  const statements = ['README.md', 'docs/analysts.md', 'docs/operators.md'].flatMap((page) =>
+  const statements = ['README.md', 'docs/analysts.md', 'docs/connect.md', 'docs/operators.md'].flatMap((page) =>
     [...read(page).matchAll(/^```sql\n(.*?)^```$/gms)].map((match) => [page, match[1] ?? ''] as const),
   );
 

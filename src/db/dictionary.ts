@@ -28,7 +28,10 @@ const COVERAGE = `case
   when l.outcome is not null or l.model is not null then 'partial'
   else 'webhooks only' end`;
 
-/** Every readable column of the mirror's schemas. Statistics are the planner's: estimates, and free of cost. */
+/**
+ * Every readable column of the mirror's schemas. Statistics are the planner's: estimates, and free of cost. They are
+ * looked up column by column, since the planner believes `pg_stats` to be small and would go through it each time.
+ */
 export function dataDictionary(): View {
   return {
     name: 'data_dictionary',
@@ -52,12 +55,14 @@ left join pg_description d on d.objoid = c.oid and d.objsubid = a.attnum and d.c
 left join pg_description t on t.objoid = c.oid and t.objsubid = 0 and t.classoid = 'pg_class'::regclass
 left join pg_namespace m on m.nspname = 'flowlu'
 left join pg_class base on base.relnamespace = m.oid and base.relname = c.relname and base.relkind = 'r'
-left join pg_stats s on s.schemaname = 'flowlu' and s.tablename = base.relname and s.attname = a.attname
-left join sync.watermarks w on w.model = regexp_replace(base.relname, '_', '.')
 left join lateral (
-  select listing.model, listing.outcome, listing.reason from sync.listings listing
-  where listing.model = regexp_replace(base.relname, '_', '.') order by listing.started_at desc limit 1
-) l on true
+  select null_frac, most_common_vals, most_common_freqs from pg_stats
+  where schemaname = 'flowlu' and tablename = base.relname and attname = a.attname limit 1
+) s on true
+left join sync.watermarks w on w.model = regexp_replace(base.relname, '_', '.')
+left join (
+  select distinct on (model) model, outcome, reason from sync.listings order by model, started_at desc
+) l on l.model = regexp_replace(base.relname, '_', '.')
 where (n.nspname = 'flowlu' or n.nspname like 'flowlu\\_%') and has_table_privilege(c.oid, 'select')`,
   };
 }

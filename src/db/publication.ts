@@ -3,7 +3,7 @@ import type { Transaction } from './connection.ts';
 import { identifier } from './quote.ts';
 
 /** Name of the publication; where it exists, every migration keeps it complete. */
-export const PUBLICATION = 'flowlu_mirror';
+const PUBLICATION = 'flowlu_mirror';
 
 /** What `flowlu_live.sync_status` needs of the ledger, so that a follower's tells the truth, too. */
 const OF_THE_LEDGER = ['watermarks', 'doubtful'];
