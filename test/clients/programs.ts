@@ -21,7 +21,8 @@ export async function output(
       texts[name] += text;
     });
   }
-  child.stdin.end(options.input ?? '');
+  // One that ends without reading has failed, and its exit code says so.
+  child.stdin.on('error', () => {}).end(options.input ?? '');
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${texts.stderr}\n${texts.stdout}`);
   return texts.stdout;
