@@ -58,7 +58,7 @@ export async function openSession(
     await database.close();
   };
   try {
-    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log });
+    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log, zone: config.flowlu.timezone });
   } catch (error) {
     await close();
     throw error;

@@ -19,7 +19,7 @@ export function migrateCommand(): Command {
           signal,
         });
         try {
-          const report = await migrate(database.url);
+          const report = await migrate(database.url, { zone: config.flowlu.timezone });
           if (json) printJson(report);
           else printReport(report);
           return report.adminSql === null && report.keptViews.length === 0 ? EXIT.done : EXIT.finding;
