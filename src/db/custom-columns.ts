@@ -71,7 +71,6 @@ export function nameColumns(
   nowMs: number,
 ): { readonly columns: readonly CustomColumn[]; readonly names: readonly GivenName[] } {
   const alive = new Set(fields.map(({ id }) => id));
-  const ofField = (id: string) => given.filter(({ fieldId }) => fieldId === id);
   const isExpired = ({ formerSinceMs }: GivenName) => formerSinceMs !== null && formerSinceMs + FORMER_NAME_MS <= nowMs;
   // Whatever a field that exists was called lately is its own; names of fields that are gone are free.
   const claimed = new Set(reserved);
@@ -79,17 +78,17 @@ export function nameColumns(
     for (const suffix of COMPANIONS) claimed.add(name + suffix);
   };
   const isFree = (name: string) => COMPANIONS.every((suffix) => !claimed.has(name + suffix));
-  for (const row of given) if (alive.has(row.fieldId) && !isExpired(row)) claim(row.name);
+  const usable = given.filter((row) => isFree(row.name));
+  for (const row of usable) if (alive.has(row.fieldId) && !isExpired(row)) claim(row.name);
 
   const named = fields.map((field) => {
     const base = baseName(field);
-    const rows = ofField(field.id);
-    const kept = rows.find((row) => row.base === base && !isExpired(row) && !reserved.has(row.name));
+    const rows = usable.filter(({ fieldId }) => fieldId === field.id);
+    const kept = rows.find((row) => row.base === base && !isExpired(row));
     const name = kept?.name ?? freeName(base, field.id, isFree);
     claim(name);
     return { field, base, name, rows };
   });
-  const owner = new Map(named.map(({ name, field }) => [name, field.id]));
   const current = new Set(fields.map(({ alias }) => alias));
 
   const names: GivenName[] = [];
@@ -97,7 +96,7 @@ export function nameColumns(
     const before = rows.find((row) => row.name === name);
     const aliases = [...new Set([...(before?.aliases ?? []), ...(field.alias === '' ? [] : [field.alias])])];
     const others = rows
-      .filter((row) => row.name !== name && !owner.has(row.name) && !reserved.has(row.name))
+      .filter((row) => row.name !== name && (!isExpired(row) || isFree(row.name)))
       .map((row) => ({ ...row, formerSinceMs: row.formerSinceMs ?? nowMs }))
       .sort((a, b) => b.formerSinceMs - a.formerSinceMs)
       .slice(0, MAX_FORMER_NAMES);
@@ -114,7 +113,7 @@ export function nameColumns(
     };
   });
   // A field that comes back finds its name again, unless another one has it by then.
-  const gone = given.filter((row) => !alive.has(row.fieldId) && !owner.has(row.name));
+  const gone = usable.filter((row) => !alive.has(row.fieldId) && isFree(row.name));
   return { columns, names: [...names, ...gone] };
 }
 

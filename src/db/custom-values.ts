@@ -135,7 +135,7 @@ const optionOf = (field: CustomField, value: string) =>
   `(select nullif(o.value, '') from flowlu.customfields_fieldoptions o where o.field_id = ${field.id} and o.id = ${castText('bigint', value, null)})`;
 
 const WHOLE = '^[+-]?\\d{1,30}(\\.0*)?$';
-const DECIMAL = '^[+-]?(\\d{1,300}(\\.\\d{0,300})?|\\.\\d{1,300})(e[+-]?\\d{1,3})?$';
+const DECIMAL = '^[+-]?(\\d{1,255}(\\.\\d{0,255})?|\\.\\d{1,255})(e[+-]?\\d{1,3})?$';
 /** Days that the calendar has, of the years 1 to 9999; a cast of any other would fail. */
 const DAY =
   '(?!0000)(\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))' +

@@ -100,6 +100,9 @@ export function ownColumns(model: Model): readonly ViewColumn[] {
   return Object.entries(model.fields).flatMap(fieldColumns);
 }
 
+/** Columns of a view; PostgreSQL takes 1,664 in a statement. */
+const MAX_COLUMNS = 1_500;
+
 /** Live records of one model: its own fields and its custom ones, no underscore columns. */
 export function modelView(model: Model, { zone, customColumns }: LiveFacts): View {
   const custom = customColumns.get(model.name) ?? [];
@@ -109,7 +112,7 @@ export function modelView(model: Model, { zone, customColumns }: LiveFacts): Vie
     name: model.table,
     model: model.name,
     comment: `${model.title} (Flowlu ${model.name}): live records`,
-    columns: [...ownColumns(model), ...custom.flatMap((column) => columnsOfCustom(column, zone))],
+    columns: [...ownColumns(model), ...custom.flatMap((column) => columnsOfCustom(column, zone))].slice(0, MAX_COLUMNS),
     from:
       custom.length === 0
         ? `${table} where _deleted_at is null`

@@ -8,9 +8,12 @@ import { type LiveFacts, ownColumns } from './live-columns.ts';
 /** Key in `sync.settings`: the zone that the portal was last said to be in. */
 const ZONE = 'timezone';
 
-/** The facts as they stand, without changing anything: for whoever describes the views. */
-export async function readLiveFacts(sql: Queryable): Promise<LiveFacts> {
-  return (await collect(sql, (await storedZone(sql)) ?? 'UTC')).facts;
+/**
+ * The facts as they stand, without changing anything: for whoever describes the views.
+ * @param zone as in `settleLiveFacts`; taken to be known to the server.
+ */
+export async function readLiveFacts(sql: Queryable, zone?: string): Promise<LiveFacts> {
+  return (await collect(sql, zone ?? (await storedZone(sql)) ?? 'UTC')).facts;
 }
 
 /**

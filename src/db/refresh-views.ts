@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { allViews } from './all-views.ts';
 import { applyComments } from './comments.ts';
-import { type Sql, type Transaction, transaction } from './connection.ts';
-import { settleLiveFacts } from './live-facts.ts';
+import { type Queryable, type Sql, type Transaction, transaction } from './connection.ts';
+import type { LiveFacts } from './live-columns.ts';
+import { readLiveFacts, settleLiveFacts } from './live-facts.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { schemaState, trySchemaLock } from './migrate.ts';
 import { applyViews, type KeptView } from './views.ts';
@@ -12,6 +13,8 @@ import { applyViews, type KeptView } from './views.ts';
 const FACTS = 'live_facts';
 /** Shorter than the second after which PostgreSQL looks for deadlocks: between a reader and us, we give way. */
 const VIEW_WAIT_MS = 500;
+/** How long until it is looked whether what kept a column has gone. */
+const RETRY_KEPT_SECONDS = 60;
 
 export interface RefreshOptions {
   /** IANA name of the portal's zone. */
@@ -26,9 +29,26 @@ export interface RefreshOptions {
  * @throws the driver's error when a view is in use for too long; nothing has changed then, and the next call tries again.
  */
 export async function refreshViews(sql: Sql, { zone, log = silent }: RefreshOptions): Promise<boolean> {
+  if ((await stateOf(sql, await readLiveFacts(sql, zone), zone)) === 'current') return false;
   const kept = await transaction(sql, { lockTimeoutMs: VIEW_WAIT_MS }, (tx) => refreshLocked(tx, zone));
   for (const view of kept ?? []) log.info(view, 'view keeps columns');
   return kept !== null;
+}
+
+/** Facts only: replicas of two versions must agree on whether there is something to do. */
+const fingerprint = ({ customColumns }: LiveFacts, zone: string) =>
+  createHash('sha256')
+    .update(JSON.stringify([zone, [...customColumns]]))
+    .digest('hex');
+
+/** How the views stand to the facts; what was kept for dependants is tried again now and then. */
+async function stateOf(sql: Queryable, facts: LiveFacts, zone: string): Promise<'current' | 'pending' | 'behind'> {
+  const [row] = await sql<{ print: string; retry: boolean }[]>`
+    select value ->> 'print' as print,
+           (value ->> 'retry_at')::timestamptz < now() as retry
+      from sync.settings where key = ${FACTS}`;
+  if (row?.print !== fingerprint(facts, zone)) return 'behind';
+  return row.retry ? 'pending' : 'current';
 }
 
 async function refreshLocked(tx: Transaction, zone: string): Promise<readonly KeptView[] | null> {
@@ -37,19 +57,16 @@ async function refreshLocked(tx: Transaction, zone: string): Promise<readonly Ke
   // A later version has views of its own; they are not ours to change.
   if ((await schemaState(tx)) !== 'current') return null;
   const facts = await settleLiveFacts(tx, zone);
-  // Facts only: replicas of two versions must agree on whether there is something to do.
-  const print = createHash('sha256')
-    .update(JSON.stringify([facts.zone, [...facts.customColumns]]))
-    .digest('hex');
-  const [row] = await tx<{ print: string; pending: boolean }[]>`
-    select value ->> 'print' as print, (value ->> 'pending')::boolean as pending from sync.settings where key = ${FACTS}`;
-  if (row?.print === print && !row.pending) return null;
+  const state = await stateOf(tx, facts, zone);
+  if (state === 'current') return null;
   const views = allViews(facts);
   const kept = await applyViews(tx, views);
   await applyComments(tx, views);
-  const value = JSON.stringify({ print, pending: kept.length > 0 });
+  const print = fingerprint(facts, zone);
   await tx`
-    insert into sync.settings (key, value) values (${FACTS}, ${value}::text::jsonb)
+    insert into sync.settings (key, value)
+    values (${FACTS}, jsonb_build_object('print', ${print}::text, 'retry_at',
+      case when ${kept.length > 0} then now() + ${RETRY_KEPT_SECONDS} * interval '1 second' end))
     on conflict (key) do update set value = excluded.value`;
-  return row?.print === print ? null : kept;
+  return state === 'behind' ? kept : [];
 }
