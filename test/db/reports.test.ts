@@ -668,15 +668,13 @@ describe('the ready-made views', () => {
       project_name: 'Shop',
     });
     expect(
-      rows
-        .slice(1)
-        .map(({ invoice_id, invoice_number, customer_name, open_amount, is_overdue }) => ({
-          invoice_id,
-          invoice_number,
-          customer_name,
-          open_amount,
-          is_overdue,
-        })),
+      rows.slice(1).map(({ invoice_id, invoice_number, customer_name, open_amount, is_overdue }) => ({
+        invoice_id,
+        invoice_number,
+        customer_name,
+        open_amount,
+        is_overdue,
+      })),
     ).toEqual([
       { invoice_id: 2, invoice_number: '8', customer_name: 'Gone GmbH', open_amount: 0, is_overdue: false },
       { invoice_id: 3, invoice_number: '9', customer_name: 'Walk-in', open_amount: 20, is_overdue: false },
