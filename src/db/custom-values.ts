@@ -42,6 +42,9 @@ const json = ({ id }: CustomField) => `c.json_${id}`;
 /**
  * What follows `lateral`: the values of all fields as they came, under either spelling of their names; of two the one
  * that is not empty. A record that knows neither may know the field by an alias it had before.
+ *
+ * Records are stored compressed, and every look into one unpacks all of it. `|| '{}'` unpacks it once and `offset 0`
+ * keeps the planner from undoing that: some ten times faster where many fields are read. What nobody asks for it leaves out.
  */
 export function lateralOf(columns: readonly CustomColumn[]): string {
   const parts = columns.flatMap(({ field, oldKeys }) => {
@@ -54,23 +57,21 @@ export function lateralOf(columns: readonly CustomColumn[]): string {
       ...(field.type === 'select.multiple' ? [`${pickJson(keys, oldKeys)} as json_${field.id}`] : []),
     ];
   });
-  return `(select ${parts.join(', ')}) as c`;
+  return `(select ${parts.join(', ')} from (select _record || '{}' as r offset 0) as d offset 0) as c`;
 }
 
 const labelKey = (key: string) => `${key}_value`;
 
 function pickText(keys: readonly string[], oldKeys: readonly string[]): string {
-  return pick(keys, oldKeys, (key) => `nullif(_record ->> ${literal(key)}, '')`);
+  return pick(keys, oldKeys, (key) => `nullif(d.r ->> ${literal(key)}, '')`);
 }
 
 function pickJson(keys: readonly string[], oldKeys: readonly string[]): string {
-  return pick(keys, oldKeys, (key) => `nullif(nullif(_record -> ${literal(key)}, '""'), 'null')`);
+  return pick(keys, oldKeys, (key) => `nullif(nullif(d.r -> ${literal(key)}, '""'), 'null')`);
 }
 
 function pick(keys: readonly string[], oldKeys: readonly string[], read: (key: string) => string): string {
-  const old = oldKeys.map(
-    (key) => `case when not _record ?| array[${keys.map(literal).join(', ')}] then ${read(key)} end`,
-  );
+  const old = oldKeys.map((key) => `case when not d.r ?| array[${keys.map(literal).join(', ')}] then ${read(key)} end`);
   const choices = [...keys.map(read), ...old];
   return choices.length === 1 ? (choices[0] as string) : `coalesce(${choices.join(', ')})`;
 }
