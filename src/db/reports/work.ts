@@ -82,8 +82,10 @@ const logs = (zone: string) => `(
    where g._deleted_at is null
 ) g`;
 
-const HOURS = 'round(coalesce(sum(g.time_spent), 0) / 3600.0, 2)';
-const BILLABLE = 'round(coalesce(sum(g.time_spent) filter (where g.is_billable), 0) / 3600.0, 2)';
+/** Finer than a second, so that sums of hours are those of the seconds. */
+const hours = (seconds: string) => `trim_scale(round(${seconds} / 3600.0, 5))`;
+const HOURS = hours('coalesce(sum(g.time_spent), 0)');
+const BILLABLE = hours('coalesce(sum(g.time_spent) filter (where g.is_billable), 0)');
 
 const timeEntries = (zone: string): View =>
   report({
@@ -99,7 +101,7 @@ const timeEntries = (zone: string): View =>
       task_id: key('g.task_id', 'Task', 'task.tasks'),
       task_name: word('task.name', 'Task that the time was spent on'),
       description: word("coalesce(nullif(g.name, ''), g.description)", 'What the time was spent on'),
-      hours: amount('round(g.time_spent / 3600.0, 2)', 'Hours worked'),
+      hours: amount(hours('g.time_spent'), 'Hours worked'),
       is_billable: yesNo('g.is_billable', 'Charged to the customer'),
       billing_amount: amount('g.billing_amount', 'At the price charged to the customer'),
       cost_amount: amount('g.employee_cost_amount', 'At the cost of the employee'),
