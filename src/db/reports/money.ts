@@ -17,7 +17,8 @@ left join (
 ) payment on payment.invoice_id = i.id`;
 /** No templates. */
 export const LIVE_INVOICES = 'i._deleted_at is null and i.is_template is not true';
-const PAID = 'coalesce(payment.paid, 0)';
+/** An expense that is booked on an invoice takes back what was paid, but adds nothing to what is owed. */
+const PAID = 'greatest(coalesce(payment.paid, 0), 0)';
 const OWED = `case when i.status_id in (30, 40) then 0 else greatest(i.total - ${PAID}, 0) end`;
 /** Confirmed or partly paid, and due before today. */
 export const OVERDUE = 'i.status_id in (13, 20) and i.due_date < current_date';
