@@ -6,6 +6,7 @@ import { fieldComment, type View } from './live-columns.ts';
 import { identifier, literal } from './quote.ts';
 import { metaColumnDocs } from './schema/columns.ts';
 import { syncTableDocs } from './schema/sync.ts';
+import { type KeptView, viewName } from './views.ts';
 
 /** One thing to comment on: a schema, a relation of it, or a column of that. */
 export interface Comment {
@@ -64,11 +65,27 @@ export function expectedComments(views: readonly View[]): readonly Comment[] {
   ];
 }
 
+/** What is said of columns that stand only because something depends on their view. */
+function keptComments(views: readonly View[], kept: readonly KeptView[]): readonly Comment[] {
+  return views.flatMap(({ schema, name, columns }) => {
+    const surplus = kept.find(({ view }) => view === viewName({ schema, name }))?.columns ?? [];
+    return surplus
+      .filter((column) => columns.every((wanted) => wanted.name !== column))
+      .map((column): Comment => ({ kind: 'view', schema, relation: name, column, text: KEPT }));
+  });
+}
+
+const KEPT = 'No longer a column of this view; stays for what depends on the view, and goes with that';
+
 /**
  * Writes the comments that differ from what they should be: one reading, at most one writing. What does
  * not exist, such as a new column of a view that had to stay as it was, is left out.
  */
-export async function applyComments(tx: Transaction, views: readonly View[]): Promise<void> {
+export async function applyComments(
+  tx: Transaction,
+  views: readonly View[],
+  kept: readonly KeptView[] = [],
+): Promise<void> {
   const schemas = Object.keys(schemaTexts);
   const rows = await tx<{ schema: string; relation: string | null; column: string | null; text: string | null }[]>`
     with relation as (
@@ -86,11 +103,13 @@ export async function applyComments(tx: Transaction, views: readonly View[]): Pr
     select nspname, null, null, obj_description(oid, 'pg_namespace')
     from pg_namespace where nspname = any(${schemas}::text[])`;
   const present = new Map(rows.map(({ schema, relation: name, column, text }) => [nameOf(schema, name, column), text]));
-  const statements = expectedComments(views).flatMap(({ kind, schema, relation: name, column, text }) => {
-    const object = nameOf(schema, name, column);
-    if (!present.has(object) || present.get(object) === text) return [];
-    return [`comment on ${column === undefined ? kind : 'column'} ${object} is ${literal(text)}`];
-  });
+  const statements = [...expectedComments(views), ...keptComments(views, kept)].flatMap(
+    ({ kind, schema, relation: name, column, text }) => {
+      const object = nameOf(schema, name, column);
+      if (!present.has(object) || present.get(object) === text) return [];
+      return [`comment on ${column === undefined ? kind : 'column'} ${object} is ${literal(text)}`];
+    },
+  );
   if (statements.length > 0) await tx.unsafe(statements.join(';\n'));
 }
 

@@ -35,7 +35,7 @@ export interface CustomColumn {
 }
 
 /** How long a former name is shown. */
-export const FORMER_NAME_DAYS = 30;
+const FORMER_NAME_DAYS = 30;
 const FORMER_NAME_MS = FORMER_NAME_DAYS * 86_400_000;
 /** Former names remembered of one field. */
 const MAX_FORMER_NAMES = 20;

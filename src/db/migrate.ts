@@ -65,7 +65,7 @@ export async function migrate(target: string | Sql, options: MigrateOptions = {}
     const outcome = await transaction(sql, limits, (tx) => migrateLocked(tx, zone));
     const report = { ...outcome, duration_ms: Math.round(performance.now() - started) };
     log.info({ applied: report.applied, duration_ms: report.duration_ms }, 'database schema is current');
-    for (const view of report.keptViews) log.warn(view, 'view kept as it was');
+    for (const view of report.keptViews) log.warn(view, 'view keeps columns that should go or change');
     if (report.adminSql !== null) log.warn({ sql: report.adminSql }, 'an administrator must run this SQL');
     return report;
   } catch (error) {
@@ -84,7 +84,7 @@ async function migrateLocked(tx: Transaction, zone: string | undefined): Promise
   await applyStorage(tx);
   const views = allViews(await settleLiveFacts(tx, zone));
   const keptViews = await applyViews(tx, views, grants);
-  await applyComments(tx, views);
+  await applyComments(tx, views, keptViews);
   const adminSql = await applyRoles(tx);
   return { applied: pending.map(({ tag }) => tag), keptViews, adminSql };
 }

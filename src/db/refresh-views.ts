@@ -31,7 +31,7 @@ export interface RefreshOptions {
 export async function refreshViews(sql: Sql, { zone, log = silent }: RefreshOptions): Promise<boolean> {
   if ((await stateOf(sql, await readLiveFacts(sql, zone), zone)) === 'current') return false;
   const kept = await transaction(sql, { lockTimeoutMs: VIEW_WAIT_MS }, (tx) => refreshLocked(tx, zone));
-  for (const view of kept ?? []) log.info(view, 'view keeps columns');
+  for (const view of kept ?? []) log.info(view, 'view keeps columns that should go or change');
   return kept !== null;
 }
 
@@ -61,7 +61,7 @@ async function refreshLocked(tx: Transaction, zone: string): Promise<readonly Ke
   if (state === 'current') return null;
   const views = allViews(facts);
   const kept = await applyViews(tx, views);
-  await applyComments(tx, views);
+  await applyComments(tx, views, kept);
   const print = fingerprint(facts, zone);
   await tx`
     insert into sync.settings (key, value)

@@ -18,7 +18,7 @@ export type SavedGrants = ReadonlyMap<string, readonly string[]>;
 
 /** What stands in the database now. */
 interface StandingView {
-  /** As `nameOf` gives it. */
+  /** As `viewName` gives it. */
   readonly name: string;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** What stands on it: other views, functions. */
@@ -32,7 +32,8 @@ const HASHES = 'views';
 /** In place of the hash of a view that should be gone and could not go: ours, and to be tried again. */
 const OUTDATED = '';
 
-const nameOf = ({ schema, name }: Pick<View, 'schema' | 'name'>) =>
+/** How a view is called in hashes, reports and messages. */
+export const viewName = ({ schema, name }: Pick<View, 'schema' | 'name'>) =>
   schema === 'flowlu_live' ? name : `${schema}.${name}`;
 /** The name in SQL; those of our views hold no dot. */
 const relationOf = (view: string) =>
@@ -64,7 +65,7 @@ function statementOf(view: View, before: StandingView['columns']): string {
   const columns = [...standing, ...view.columns.filter(({ name }) => !had.has(name))].map(({ name, expression }) =>
     expression === identifier(name) ? expression : `${expression} as ${identifier(name)}`,
   );
-  return `create or replace view ${relationOf(nameOf(view))} as select ${columns.join(', ')} from ${view.from}`;
+  return `create or replace view ${relationOf(viewName(view))} as select ${columns.join(', ')} from ${view.from}`;
 }
 
 /**
@@ -84,7 +85,7 @@ export async function applyViews(
   const kept: KeptView[] = [];
   const batch: string[] = [];
   for (const view of views) {
-    const name = nameOf(view);
+    const name = viewName(view);
     const found = standing.get(name);
     const surplus = surplusOf(view, found);
     if (surplus.length > 0) {
@@ -177,8 +178,8 @@ async function standingViews(tx: Transaction): Promise<ReadonlyMap<string, Stand
     group by n.nspname, c.oid, c.relname`;
   return new Map(
     rows.map(({ schema, ...row }) => [
-      nameOf({ schema, name: row.name }),
-      { ...row, name: nameOf({ schema, name: row.name }) },
+      viewName({ schema, name: row.name }),
+      { ...row, name: viewName({ schema, name: row.name }) },
     ]),
   );
 }
@@ -196,7 +197,7 @@ async function grantsOf(tx: Transaction, views: readonly string[]): Promise<Save
     where n.nspname = any(${[...SCHEMAS]}::text[]) and acl.grantee <> c.relowner
       and case n.nspname when 'flowlu_live' then c.relname else n.nspname || '.' || c.relname end = any(${[...views]}::text[])
     group by n.nspname, c.relname`;
-  return new Map(rows.map((row) => [nameOf(row), row.statements]));
+  return new Map(rows.map((row) => [viewName(row), row.statements]));
 }
 
 async function storedHashes(tx: Transaction): Promise<Readonly<Record<string, string>>> {

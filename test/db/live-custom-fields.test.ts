@@ -279,6 +279,7 @@ describe('while the portal changes', () => {
     await mirror.sql`create view public.mine as select cf_channel from flowlu_live.crm_lead where id = 1`;
     await change(remove('customfields.fields', 920));
     expect((await mirror.sql`select * from public.mine`)[0]).toEqual({ cf_channel: null });
+    expect((await columnsOf('crm_lead')).get('cf_channel')?.comment).toMatch(/^No longer a column of this view/);
     await mirror.deliver(define({ id: 930, name: 'Channel' }));
     await change(update('crm.lead', 1, { cf_930: 'web' }));
     expect((await mirror.sql`select * from public.mine`)[0]).toEqual({ cf_channel: 'web' });
@@ -316,6 +317,17 @@ describe('while the portal changes', () => {
     });
     await refresh();
     expect(await namesOf()).toContain('cf_late');
+  });
+
+  it('a corrected zone moves the moments, and one that the server does not know leaves them empty', async () => {
+    const moment = async (zone: string) => {
+      await refreshViews(mirror.sql, { zone });
+      return shown('cf_datetime_34', 4);
+    };
+    await change(update('crm.lead', 4, { cf_34: '2025-01-15 12:00:00' }));
+    expect(await moment('America/New_York')).toEqual(new Date('2025-01-15T17:00:00Z'));
+    expect(await moment('Mars/Base')).toBeNull();
+    expect(await moment(ZONE)).toEqual(new Date('2025-01-15T11:00:00Z'));
   });
 
   it('the facts that describe the views are those that made them', async () => {
