@@ -34,6 +34,7 @@ const TABLES: Readonly<Record<string, readonly [rows: number, columns: Readonly<
       closing_date: "case when (i * 7) % 3 > 0 then date '2020-02-01' + i / 30 end",
     },
   ],
+  crm_lead_accounts: [70_000, { lead_id: '1 + (i * 7919) % 60000', account_id: '1 + (i * 31) % 80000' }],
   st_projects: [3_000, { name: "'Project ' || i", customer_id: '1 + (i * 7919) % 80000' }],
   task_tasks: [
     150_000,
@@ -109,6 +110,19 @@ const QUESTIONS: Readonly<Record<string, string>> = {
   'money of one month': `select type, sum(bcy_income) from fin_transaction
     where date >= date '2024-01-01' and date < date '2024-02-01' group by type`,
   'money of one project': 'select type, sum(bcy_income) from fin_transaction where project_id = 17 group by type',
+  'report: pipeline': 'select * from sales_pipeline',
+  'report: deals of one customer': 'select * from deals where customer_id = 4711',
+  'report: won deals of one quarter': `select * from closed_deals
+    where closing_date >= date '2025-01-01' and closing_date < date '2025-04-01'`,
+  'report: won and lost by month': 'select * from won_lost_by_month',
+  'report: open tasks of one person': 'select * from open_tasks where responsible_id = 17',
+  'report: tasks by person': 'select * from tasks_by_person',
+  'report: time of one month': `select person_name, sum(hours) from time_entries
+    where day >= date '2023-01-01' and day < date '2023-02-01' group by person_name`,
+  'report: invoices of one customer': 'select * from invoices where customer_id = 4711',
+  'report: overdue invoices': 'select * from overdue_invoices',
+  'report: payments of one month': `select * from payments where date >= date '2024-01-01' and date < date '2024-02-01'`,
+  'report: project profitability': 'select * from project_profitability',
   'changes of the last hour': `select id from flowlu.task_tasks where _observed_at >= '2025-06-01Z'`,
 };
 
@@ -214,7 +228,7 @@ try {
   await migrate(server.url);
   const [found] = await sql`select count(*)::int as rows from flowlu.task_tasks`;
   if (found?.rows === 0) await fill(sql);
-  await sql.unsafe('set search_path = flowlu_live, public');
+  await sql.unsafe('set search_path = flowlu_live, flowlu_reports, public');
   const indexes = await sql<{ name: string; table: string; definition: string; size: string }[]>`
     select indexrelid::regclass::text as name, c.relname as table, pg_get_indexdef(indexrelid) as definition,
            pg_size_pretty(pg_relation_size(indexrelid)) as size

@@ -14,6 +14,7 @@ import { connect, type Sql } from '../db/connection.ts';
 import { migrate, schemaState } from '../db/migrate.ts';
 import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { claimPortal } from '../db/portal.ts';
+import { refreshViews } from '../db/refresh-views.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
@@ -58,7 +59,7 @@ export async function openSession(
     await database.close();
   };
   try {
-    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log });
+    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log, zone: config.flowlu.timezone });
   } catch (error) {
     await close();
     throw error;
@@ -130,6 +131,21 @@ export async function openClient(session: Session): Promise<FlowluClient> {
       if (attempt > 1) metrics.apiRetries.inc();
     },
   });
+}
+
+/** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */
+export async function refreshCustomFields({ sql, shapes, config, log }: Session): Promise<void> {
+  await shapes.refresh(sql);
+  await refreshViews(sql, { zone: config.flowlu.timezone, log });
+}
+
+/** What a command that reads a lot does at its end; views that are in use just then are left to the next one, or to `serve`. */
+export async function bringViewsUpToDate(session: Session): Promise<void> {
+  try {
+    await refreshCustomFields(session);
+  } catch (err) {
+    session.log.warn({ err }, 'the views could not be brought up to date');
+  }
 }
 
 /** What settling doubts needs. */

@@ -3,7 +3,7 @@
  * comments, so that it stays right whatever views and custom fields come and go.
  */
 import type { Queryable } from './connection.ts';
-import type { View, ViewColumn } from './live.ts';
+import { keepEmpty, type View, type ViewColumn } from './live-columns.ts';
 import { literal } from './quote.ts';
 
 /** Stands in a comment between the meaning of a column and what it refers to. */
@@ -12,7 +12,14 @@ const REFERS = ' → ';
 /** A comment with the column that it refers to, as `schema.table.column`; the dictionary takes it apart again. */
 export const withReference = (text: string, target: string): string => `${text}${REFERS}${target}`;
 
-const column = (name: string, type: string, expression: string): ViewColumn => ({ name, type, expression });
+const column = (name: string, type: string, expression: string, comment: string): ViewColumn => ({
+  name,
+  type,
+  expression,
+  comment,
+  origin: 'derived',
+  references: null,
+});
 
 /** Matches the reference at the end of a comment. */
 const REFERENCE = `${REFERS}([^[:space:]]+)$`;
@@ -34,19 +41,52 @@ const COVERAGE = `case
  */
 export function dataDictionary(): View {
   return {
+    schema: 'flowlu_live',
     name: 'data_dictionary',
+    model: null,
+    comment: 'Every column of the mirror: type, meaning, reference, how well it is filled',
     columns: [
-      column('table_schema', 'text', 'n.nspname::text'),
-      column('table_name', 'text', 'c.relname::text'),
-      column('column_name', 'text', 'a.attname::text'),
-      column('position', 'integer', 'a.attnum::integer'),
-      column('data_type', 'text', 'format_type(a.atttypid, a.atttypmod)'),
-      column('meaning', 'text', `regexp_replace(d.description, ${literal(REFERENCE)}, '')`),
-      column('refers_to', 'text', `substring(d.description from ${literal(REFERENCE)})`),
-      column('filled_percent', 'numeric', `round((100 * (1 - s.null_frac - ${EMPTY_SHARE}))::numeric, 1)`),
-      column('coverage', 'text', COVERAGE),
-      column('estimated_rows', 'bigint', 'case when base.reltuples >= 0 then base.reltuples::bigint end'),
-      column('table_meaning', 'text', 't.description'),
+      column(
+        'table_schema',
+        'text',
+        'n.nspname::text',
+        'Schema: flowlu_live for nearly everything, flowlu with deleted records and technical columns',
+      ),
+      column('table_name', 'text', 'c.relname::text', 'Table or view'),
+      column('column_name', 'text', 'a.attname::text', 'Column'),
+      column('position', 'integer', 'a.attnum::integer', 'Place of the column in its table, from 1'),
+      column('data_type', 'text', 'format_type(a.atttypid, a.atttypmod)', 'PostgreSQL type'),
+      column(
+        'meaning',
+        'text',
+        `regexp_replace(d.description, ${literal(REFERENCE)}, '')`,
+        'What the column holds: meaning, unit, codes',
+      ),
+      column(
+        'refers_to',
+        'text',
+        `substring(d.description from ${literal(REFERENCE)})`,
+        'Column that the values point at, as schema.table.column; a link may lead to a record that is gone',
+      ),
+      column(
+        'filled_percent',
+        'numeric',
+        `round((100 * (1 - s.null_frac - ${EMPTY_SHARE}))::numeric, 1)`,
+        "Share of rows with a value, estimated from the planner's sample; null before the first analyze",
+      ),
+      column(
+        'coverage',
+        'text',
+        COVERAGE,
+        'How the table is filled: complete (read in full through the API at least once), partial, webhooks only, or not readable with the reason',
+      ),
+      column(
+        'estimated_rows',
+        'bigint',
+        'case when base.reltuples >= 0 then base.reltuples::bigint end',
+        "Rows of the table, deleted ones included: the planner's estimate; null before the first analyze",
+      ),
+      column('table_meaning', 'text', 't.description', 'What the table holds'),
     ],
     from: `pg_namespace n
 join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
@@ -64,24 +104,9 @@ left join (
   select distinct on (model) model, outcome, reason from sync.listings order by model, started_at desc
 ) l on l.model = regexp_replace(base.relname, '_', '.')
 where (n.nspname = 'flowlu' or n.nspname like 'flowlu\\_%') and has_table_privilege(c.oid, 'select')`,
+    keep: keepEmpty,
   };
 }
-
-/** What the columns of `flowlu_live.data_dictionary` mean. */
-export const dataDictionaryDocs: Readonly<Record<string, string>> = {
-  table_schema: 'Schema: flowlu_live for nearly everything, flowlu with deleted records and technical columns',
-  table_name: 'Table or view',
-  column_name: 'Column',
-  position: 'Place of the column in its table, from 1',
-  data_type: 'PostgreSQL type',
-  meaning: 'What the column holds: meaning, unit, codes',
-  refers_to: 'Column that the values point at, as schema.table.column; a link may lead to a record that is gone',
-  filled_percent: "Share of rows with a value, estimated from the planner's sample; null before the first analyze",
-  coverage:
-    'How the table is filled: complete (read in full through the API at least once), partial, webhooks only, or not readable with the reason',
-  estimated_rows: "Rows of the table, deleted ones included: the planner's estimate; null before the first analyze",
-  table_meaning: 'What the table holds',
-};
 
 /** One column, as the dictionary tells it. */
 export interface DictionaryEntry {

@@ -83,8 +83,8 @@ function statementsFor(
     `grant ${READER} to ${role}`,
     `${limit} statement_timeout = ${statementTimeout_ms}`,
     `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
-    // So that psql and BI tools show the live views first, and need no prefix.
-    `${limit} search_path = flowlu_live`,
+    // So that psql lists the views for analysts, and nobody needs a prefix.
+    `${limit} search_path = flowlu_live, flowlu_reports`,
   ];
 }
 

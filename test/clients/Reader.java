@@ -7,6 +7,7 @@ import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.LocalDateTime;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
@@ -23,10 +24,17 @@ class Reader {
       List<String> queries = new ArrayList<>();
       for (int i = 4; i < args.length; i++) queries.add(query(connection, args[i]));
       System.out.println("{\"schemas\":" + column(metadata.getSchemas(), "TABLE_SCHEM")
-          + ",\"views\":" + column(metadata.getTables(null, "flowlu_live", "%", new String[] {"VIEW"}), "TABLE_NAME")
+          + ",\"views\":" + views(metadata)
           + ",\"columns\":" + columns(metadata, args[3])
           + ",\"queries\":[" + String.join(",", queries) + "]}");
     }
+  }
+
+  static String views(DatabaseMetaData metadata) throws SQLException {
+    List<String> values = new ArrayList<>();
+    ResultSet rows = metadata.getTables(null, "flowlu\\_%", "%", new String[] {"VIEW"});
+    while (rows.next()) values.add(quote(rows.getString("TABLE_SCHEM") + "." + rows.getString("TABLE_NAME")));
+    return "[" + String.join(",", values) + "]";
   }
 
   static String column(ResultSet rows, String name) throws SQLException {
@@ -65,6 +73,8 @@ class Reader {
         return quote(Boolean.toString(rows.getBoolean(i)));
       case "timestamptz":
         return quote(MILLIS.format(rows.getObject(i, OffsetDateTime.class)));
+      case "timestamp":
+        return quote(MILLIS.format(rows.getObject(i, LocalDateTime.class).atOffset(ZoneOffset.UTC)));
       case "numeric":
         return quote(rows.getBigDecimal(i).toPlainString());
       default:

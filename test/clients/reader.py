@@ -26,7 +26,8 @@ def cell(value):
     if isinstance(value, decimal.Decimal):
         return format(value, "f")
     if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
+        return moment.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, float) and value == int(value):
@@ -45,7 +46,11 @@ print(
     json.dumps(
         {
             "schemas": inspector.get_schema_names(),
-            "views": inspector.get_view_names(schema="flowlu_live"),
+            "views": [
+                f"{schema}.{name}"
+                for schema in ("flowlu_live", "flowlu_reports")
+                for name in inspector.get_view_names(schema=schema)
+            ],
             "columns": [[c.name, str(c.type), c.comment] for c in reflected.columns],
             "queries": [run(query) for query in queries],
         }

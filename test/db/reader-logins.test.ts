@@ -50,7 +50,11 @@ describe('a reader login', () => {
     const reader = await openReader(database, 1_000);
     try {
       await expect(reader.sql`select pg_sleep(20)`).rejects.toMatchObject({ code: '57014' });
-      expect(await settingsOf(reader.url)).toEqual({ statement: '1s', path: 'flowlu_live', idle: '10min' });
+      expect(await settingsOf(reader.url)).toEqual({
+        statement: '1s',
+        path: 'flowlu_live, flowlu_reports',
+        idle: '10min',
+      });
       const elsewhere = urlOf('postgres', { user: reader.login, password: reader.password });
       expect(await settingsOf(elsewhere)).toMatchObject({ statement: '0' });
     } finally {

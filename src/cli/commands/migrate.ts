@@ -21,7 +21,7 @@ export function migrateCommand(): Command {
           signal,
         });
         try {
-          const report = await migrate(database.url, { publication });
+          const report = await migrate(database.url, { zone: config.flowlu.timezone, publication });
           if (json) printJson(report);
           else printReport(report);
           const isPublished = report.publication === null || report.publication.wal_level === 'logical';
@@ -38,7 +38,8 @@ function printReport(report: Awaited<ReturnType<typeof migrate>>): void {
   printLine(
     `The schema is current: ${applied}; views, comments and roles are in place (${formatDuration(report.duration_ms)}).`,
   );
-  for (const view of report.keptViews) printLine(`View kept as it was: ${JSON.stringify(view)}`);
+  for (const { view, columns, reason } of report.keptViews)
+    printLine(`View ${view} keeps columns that should go or change (${columns.join(', ')}): ${reason}.`);
   if (report.adminSql !== null)
     printLine(`This role may not do everything. An administrator must run:\n\n${report.adminSql}\n`);
   if (report.publication !== null) printPublication(report.publication);

@@ -153,6 +153,20 @@ export const settings = sync.table('settings', {
   value: jsonb('value').notNull(),
 });
 
+/** Under which names custom fields stand in the live views, now and formerly. */
+export const customColumns = sync.table(
+  'custom_columns',
+  {
+    model: text('model').notNull(),
+    name: text('name').notNull(),
+    field_id: big('field_id').notNull(),
+    base: text('base').notNull(),
+    aliases: jsonb('aliases').$type<readonly string[]>().notNull(),
+    former_since: instant('former_since'),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.name] })],
+);
+
 /** One line on each ledger table, for people who look in with psql. */
 export const syncTableDocs: Readonly<Record<string, string>> = {
   deliveries: 'Every webhook delivery in order of arrival, with its original text and what became of it',
@@ -164,4 +178,5 @@ export const syncTableDocs: Readonly<Record<string, string>> = {
   api_budget: 'When the next API request may be sent, for all replicas together',
   leases: 'Who does the work that only one replica may do, and until when',
   settings: 'Facts about this mirror, such as the portal it belongs to',
+  custom_columns: 'Under which names custom fields stand in the live views, now and formerly',
 };
