@@ -3,6 +3,7 @@
  *
  *   npm run demo                    until Ctrl-C
  *   npm run demo -- --seconds 30    ends by itself
+ *   npm run demo -- --still         nothing changes: the data that docs/analysts.md shows
  *
  * Ends with a comparison of every row of the portal with the mirror; exit 0 only when they are equal.
  */
@@ -24,17 +25,18 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '20000' },
     seed: { type: 'string', default: '1' },
     port: { type: 'string' },
+    still: { type: 'boolean', default: false },
   },
 });
 const seconds = values.seconds === undefined ? Number.POSITIVE_INFINITY : Number(values.seconds);
 if (Number.isNaN(seconds) || Number.isNaN(Number(values.rows))) {
-  console.error('usage: npm run demo -- [--seconds N] [--rows N] [--seed N] [--port N]');
+  console.error('usage: npm run demo -- [--seconds N] [--rows N] [--seed N] [--port N] [--still]');
   process.exit(2);
 }
 
 const DATA_DIR = resolve('.flowlu-mirror/demo');
 const SECRET = 'demo-secret-for-this-machine-only';
-const CHANGES_PER_SECOND = 20;
+const changesPerSecond = values.still ? 0 : 20;
 /** The API has no list of comments and no way to read a single tag, so what is lost of them cannot be found again. */
 const BEYOND_REPAIR = ['system.comments', 'core.tag'];
 
@@ -97,7 +99,11 @@ async function freePort(preferred: number): Promise<string> {
 
 /** Changes in the portal, announced by webhooks of which some are lost, repeated or out of order. */
 async function liveChanges(service: { readonly url: string; readonly databaseUrl: string }): Promise<void> {
-  heading('Live changes: 5 % of the webhooks are lost, 10 % come twice, all are shuffled');
+  heading(
+    values.still
+      ? 'A portal in which nothing changes, to be asked at leisure'
+      : 'Live changes: 5 % of the webhooks are lost, 10 % come twice, all are shuffled',
+  );
   say(`Status page   ${service.url}/status`);
   say(`PostgreSQL    ${service.databaseUrl}`);
   say(
@@ -118,9 +124,9 @@ async function liveChanges(service: { readonly url: string; readonly databaseUrl
     .filter((name) => !name.startsWith('customfields.') && !BEYOND_REPAIR.includes(name));
   const endAt = performance.now() + seconds * 1_000;
   for (let tick = 1; performance.now() < endAt && !stop.signal.aborted; tick += 1) {
-    for (let change = 0; change < CHANGES_PER_SECOND; change += 1) portal.randomChange(random, changing);
+    for (let change = 0; change < changesPerSecond; change += 1) portal.randomChange(random, changing);
     await sleep(1_000, undefined, { signal: stop.signal }).catch(() => {});
-    if (tick % 5 === 0) {
+    if (tick % 5 === 0 && !values.still) {
       const { sent, dropped, duplicated } = webhooks.stats;
       say(`${portal.changes.length} changes: ${sent} webhooks sent, ${dropped} lost, ${duplicated} sent twice`);
     }

@@ -244,6 +244,27 @@ const MUTANTS: readonly Mutant[] = [
     to: 'watermark.version - OVERLAP',
     tests: SCENES,
   },
+  {
+    name: 'custom fields: a name in use is given to another field',
+    file: 'src/db/custom-columns.ts',
+    from: 'for (const row of usable) if (alive.has(row.fieldId) && !isExpired(row)) claim(row.name);',
+    to: '',
+    tests: ['test/db/custom-columns.test.ts'],
+  },
+  {
+    name: 'custom fields: moments take the offset of the hour before, not of the day before',
+    file: 'src/db/custom-values.ts',
+    from: "- interval '1 day') at time zone",
+    to: "- interval '1 hour') at time zone",
+    tests: ['test/db/custom-values.test.ts'],
+  },
+  {
+    name: 'views: a column that stays for dependants loses its values',
+    file: 'src/db/live-columns.ts',
+    from: 'keep: (name, type) => keepCustom(custom, name, type, zone),',
+    to: 'keep: keepEmpty,',
+    tests: ['test/db/live-custom-fields.test.ts'],
+  },
 ];
 
 interface Finding {

@@ -8,6 +8,7 @@ import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../src/cli/exit-codes.ts';
 import { settingsList } from '../src/config.ts';
+import { refreshViews } from '../src/db/refresh-views.ts';
 import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
 import { createLogger } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
@@ -105,6 +106,13 @@ describe('pages', () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await createTestDatabase();
+    // Those custom fields of the demonstration that the pages speak of.
+    await database.sql`
+      insert into flowlu.customfields_fields (id, module, model, name, alias, type, _record, _observed_at, _source, _hash)
+      select n, 'crm', 'lead', alias, alias, type, '{}', now(), 'api', gen_random_uuid()
+        from (values (2, 'select_single_2', 'select.single'), (18, 'price_18', 'price'), (26, 'select_multiple_26', 'select.multiple'))
+          as demo (n, alias, type)`;
+    await refreshViews(database.sql, { zone: 'UTC' });
   });
   afterAll(() => database?.close());
 
@@ -143,7 +151,7 @@ describe('pages', () => {
     expect(missing).toEqual([]);
   });
 
-  const statements = ['README.md', 'docs/analysts.md', 'docs/operators.md'].flatMap((page) =>
+  const statements = ['README.md', 'docs/analysts.md', 'docs/connect.md', 'docs/operators.md'].flatMap((page) =>
     [...read(page).matchAll(/^```sql\n(.*?)^```$/gms)].map((match) => [page, match[1] ?? ''] as const),
   );
 

@@ -2,7 +2,7 @@
 import { findModel } from '../catalog/index.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
 import type { Sql } from '../db/connection.ts';
-import { findCustomFieldAliases } from '../db/custom-fields.ts';
+import { findCustomFields } from '../db/custom-fields.ts';
 import type { Shelf } from '../db/mirror-rows.ts';
 
 export interface Shapes {
@@ -19,14 +19,13 @@ export function createShapes(): Shapes {
   return {
     of: ({ name, model }) => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
     async refresh(sql) {
-      const aliases = await findCustomFieldAliases(sql);
-      const now = JSON.stringify(aliases);
+      const aliased = (await findCustomFields(sql)).filter(({ alias }) => alias !== '');
+      const now = JSON.stringify(aliased.map(({ id, model, alias }) => [id, model, alias]));
       // Shapes are what keys are remembered by, so they change only with what they say.
       if (now === known) return;
       const byModel = new Map<string, Map<string, string>>();
-      for (const { model, alias, name } of aliases) {
-        const owner = ownerOf(model);
-        byModel.set(owner, (byModel.get(owner) ?? new Map()).set(alias, name));
+      for (const { id, model, alias } of aliased) {
+        byModel.set(model, (byModel.get(model) ?? new Map()).set(`cf_${alias}`, `cf_${id}`));
       }
       shapes = new Map(
         [...byModel].map(([name, own]) => [name, { fields: findModel(name)?.fields ?? {}, aliases: own }]),
@@ -34,9 +33,4 @@ export function createShapes(): Shapes {
       known = now;
     },
   };
-}
-
-/** Definitions name some models in the singular, `st.project` for `st.projects`. */
-function ownerOf(name: string): string {
-  return findModel(name) === undefined && findModel(`${name}s`) !== undefined ? `${name}s` : name;
 }

@@ -9,6 +9,7 @@ import { logoutCommand } from './commands/logout.ts';
 import { manifestCommand } from './commands/manifest.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelsCommand } from './commands/models.ts';
+import { readerCommand } from './commands/reader.ts';
 import { rebuildCommand } from './commands/rebuild.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -44,6 +45,7 @@ for (const command of [
   manifestCommand(),
   loginCommand(),
   logoutCommand(),
+  readerCommand(),
 ]) {
   program.addCommand(command.exitOverride());
 }

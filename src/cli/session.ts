@@ -15,6 +15,7 @@ import { noteHistorySettings } from '../db/history/settings.ts';
 import { migrate, schemaState } from '../db/migrate.ts';
 import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { claimPortal } from '../db/portal.ts';
+import { refreshViews } from '../db/refresh-views.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
@@ -62,7 +63,7 @@ export async function openSession(
     await database.close();
   };
   try {
-    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log });
+    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log, zone: config.flowlu.timezone });
     await noteHistorySettings(sql, { timezone: config.flowlu.timezone, keeps: config.history.keeps });
   } catch (error) {
     await close();
@@ -156,6 +157,21 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
       if (attempt > 1) metrics.apiRetries.inc();
     },
   });
+}
+
+/** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */
+export async function refreshCustomFields({ sql, shapes, config, log }: Session): Promise<void> {
+  await shapes.refresh(sql);
+  await refreshViews(sql, { zone: config.flowlu.timezone, log });
+}
+
+/** What a command that reads a lot does at its end; views that are in use just then are left to the next one, or to `serve`. */
+export async function bringViewsUpToDate(session: Session): Promise<void> {
+  try {
+    await refreshCustomFields(session);
+  } catch (err) {
+    session.log.warn({ err }, 'the views could not be brought up to date');
+  }
 }
 
 /** What settling doubts needs. */

@@ -1,13 +1,14 @@
 /** Comments on every schema, table, view and column, so that the database explains itself. */
-import { models } from '../catalog/index.ts';
-import type { Field, Model } from '../catalog/types.ts';
+import { findModel, models } from '../catalog/index.ts';
+import type { Model } from '../catalog/types.ts';
 import type { Transaction } from './connection.ts';
-import { historyViewDocs, stateDocs } from './history/docs.ts';
+import { withReference } from './dictionary.ts';
 import { historyDocs } from './history/table.ts';
-import { syncStatusDocs } from './live.ts';
+import { fieldMeaning, type View } from './live-columns.ts';
 import { identifier, literal } from './quote.ts';
 import { metaColumnDocs } from './schema/columns.ts';
 import { syncTableDocs } from './schema/sync.ts';
+import { type KeptView, viewName } from './views.ts';
 
 /** One thing to comment on: a schema, a relation of it, or a column of that. */
 export interface Comment {
@@ -22,18 +23,10 @@ const schemaTexts = {
   flowlu: 'Mirror of the Flowlu portal: one table per model, deleted records included',
   flowlu_live: 'Mirror of the Flowlu portal: one view per model, live records only',
   flowlu_history: 'Past of the Flowlu portal as the mirror saw it: one view per model with every state of its records',
+  flowlu_reports:
+    'Mirror of the Flowlu portal: ready-made views for the usual questions, with names in place of numbers',
   sync: 'Ledger of flowlu-mirror: deliveries, cursors, runs',
 } as const;
-
-/** What a column's comment says: meaning, labels of codes, target of links. */
-function fieldComment(field: Field): string {
-  const labels = Object.entries(field.labels ?? {}).map(([value, label]) => `${value} ${label}`);
-  return [
-    field.doc,
-    labels.length > 0 ? `: ${labels.join(', ')}` : '',
-    field.references === undefined ? '' : ` → ${field.references}`,
-  ].join('');
-}
 
 function relation(
   schema: string,
@@ -46,39 +39,41 @@ function relation(
   return [own, ...Object.entries(columns).map(([column, doc]): Comment => ({ ...own, column, text: doc }))];
 }
 
-function modelComments(model: Model): readonly Comment[] {
-  const fields = Object.fromEntries(Object.entries(model.fields).map(([name, field]) => [name, fieldComment(field)]));
-  const title = `${model.title} (Flowlu ${model.name})`;
-  return [
-    ...relation('flowlu', model.table, 'table', title, { ...fields, ...metaColumnDocs }),
-    ...relation('flowlu_live', model.table, 'view', `${title}: live records`, fields),
-    ...relation('flowlu_history', model.table, 'view', `${title}: every state that the mirror knows of`, {
-      ...fields,
-      ...stateDocs,
-    }),
-  ];
+/** The text, and for a link the column that it leads to in the schema. */
+function commentOf(text: string, schema: string, references: string | null | undefined): string {
+  const target = findModel(references ?? '');
+  return target === undefined ? text : withReference(text, `${schema}.${target.table}.id`);
 }
 
-/** Every comment this version of the schema should have. Pure. */
-export function expectedComments(): readonly Comment[] {
+function modelComments(model: Model): readonly Comment[] {
+  const fields = Object.entries(model.fields).map(
+    ([name, field]) => [name, commentOf(fieldMeaning(field), 'flowlu', field.references)] as const,
+  );
+  const title = `${model.title} (Flowlu ${model.name})`;
+  return relation('flowlu', model.table, 'table', title, { ...Object.fromEntries(fields), ...metaColumnDocs });
+}
+
+function viewComments({ schema, name, comment, columns }: View): readonly Comment[] {
+  return relation(
+    schema,
+    name,
+    'view',
+    comment,
+    Object.fromEntries(
+      columns.map((column) => [column.name, commentOf(column.comment, 'flowlu_live', column.references)]),
+    ),
+  );
+}
+
+/** Every comment this version of the schema should have, these views included. Pure. */
+export function expectedComments(views: readonly View[]): readonly Comment[] {
   const key = { module: 'Flowlu module', model: 'Flowlu model', id: 'Identifier in Flowlu' };
   const title = 'Records of models that the catalogue does not know';
   return [
     ...Object.entries(schemaTexts).map(([schema, text]): Comment => ({ kind: 'schema', schema, text })),
     ...models.flatMap(modelComments),
     ...relation('flowlu', 'uncatalogued', 'table', title, { ...key, ...metaColumnDocs }),
-    ...relation('flowlu_live', 'uncatalogued', 'view', `${title}: live records`, {
-      ...key,
-      record: metaColumnDocs._record,
-    }),
-    ...relation('flowlu_live', 'sync_status', 'view', 'How fresh the mirror is, per model', syncStatusDocs),
-    ...relation('flowlu_history', 'uncatalogued', 'view', `${title}: every state that the mirror knows of`, {
-      ...key,
-      ...stateDocs,
-    }),
-    ...Object.entries(historyViewDocs).flatMap(([name, { text, columns }]) =>
-      relation('flowlu_history', name, 'view', text, columns),
-    ),
+    ...views.flatMap(viewComments),
     ...relation(
       'sync',
       'history',
@@ -90,15 +85,32 @@ export function expectedComments(): readonly Comment[] {
   ];
 }
 
+/** What is said of columns that stand only because something depends on their view. */
+function keptComments(views: readonly View[], kept: readonly KeptView[]): readonly Comment[] {
+  return views.flatMap(({ schema, name, columns }) => {
+    const surplus = kept.find(({ view }) => view === viewName({ schema, name }))?.columns ?? [];
+    return surplus
+      .filter((column) => columns.every((wanted) => wanted.name !== column))
+      .map((column): Comment => ({ kind: 'view', schema, relation: name, column, text: KEPT }));
+  });
+}
+
+const KEPT = 'No longer a column of this view; stays for what depends on the view, and goes with that';
+
 /**
  * Writes the comments that differ from what they should be: one reading, at most one writing. What does
  * not exist, such as a new column of a view that had to stay as it was, is left out.
  */
-export async function applyComments(tx: Transaction): Promise<void> {
+export async function applyComments(
+  tx: Transaction,
+  views: readonly View[],
+  kept: readonly KeptView[] = [],
+): Promise<void> {
+  const schemas = Object.keys(schemaTexts);
   const rows = await tx<{ schema: string; relation: string | null; column: string | null; text: string | null }[]>`
     with relation as (
       select n.nspname, c.relname, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where n.nspname in ('flowlu', 'flowlu_live', 'flowlu_history', 'sync') and c.relkind in ('r', 'v', 'p')
+      where n.nspname = any(${schemas}::text[]) and c.relkind in ('r', 'v', 'p')
     ), part as (
       select nspname, relname, null as attname, oid, 0 as objsubid from relation
       union all
@@ -109,13 +121,15 @@ export async function applyComments(tx: Transaction): Promise<void> {
     from part left join pg_description d on d.objoid = oid and d.objsubid = part.objsubid and d.classoid = 'pg_class'::regclass
     union all
     select nspname, null, null, obj_description(oid, 'pg_namespace')
-    from pg_namespace where nspname in ('flowlu', 'flowlu_live', 'flowlu_history', 'sync')`;
+    from pg_namespace where nspname = any(${schemas}::text[])`;
   const present = new Map(rows.map(({ schema, relation: name, column, text }) => [nameOf(schema, name, column), text]));
-  const statements = expectedComments().flatMap(({ kind, schema, relation: name, column, text }) => {
-    const object = nameOf(schema, name, column);
-    if (!present.has(object) || present.get(object) === text) return [];
-    return [`comment on ${column === undefined ? kind : 'column'} ${object} is ${literal(text)}`];
-  });
+  const statements = [...expectedComments(views), ...keptComments(views, kept)].flatMap(
+    ({ kind, schema, relation: name, column, text }) => {
+      const object = nameOf(schema, name, column);
+      if (!present.has(object) || present.get(object) === text) return [];
+      return [`comment on ${column === undefined ? kind : 'column'} ${object} is ${literal(text)}`];
+    },
+  );
   if (statements.length > 0) await tx.unsafe(statements.join(';\n'));
 }
 

@@ -1,9 +1,13 @@
 /** Brings a database to this program's schema, comments, views and roles. */
+
+import { allViews } from './all-views.ts';
 import { applyComments } from './comments.ts';
 import { connect, errorCode, type Sql, type Transaction, transaction } from './connection.ts';
 import { createHistory } from './history/create.ts';
+import { settleLiveFacts } from './live-facts.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
+import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyStorage } from './storage.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -27,7 +31,17 @@ export interface MigrationReport {
   readonly keptViews: readonly KeptView[];
   /** SQL that an administrator must run because this role may not; null when nothing is missing. */
   readonly adminSql: string | null;
+  /** The publication for logical replication; null where there is none. */
+  readonly publication: PublicationReport | null;
   readonly duration_ms: number;
+}
+
+export interface MigrateOptions {
+  readonly log?: DatabaseLog;
+  /** Create the publication for logical replication; one that exists is completed in any case. */
+  readonly publication?: boolean;
+  /** IANA name of the portal's zone, for date-times of custom fields; the one said before where it is left out. */
+  readonly zone?: string;
 }
 
 /** Any constant will do, as long as it stays; the lock is per database. */
@@ -47,17 +61,17 @@ const RESHAPES_TABLES = /\b(drop column|set data type|drop table)\b/i;
  * @throws NewerDatabaseError when the database knows migrations that this program does not.
  * @throws MigrationError with the server's error as cause.
  */
-export async function migrate(target: string | Sql, options: { log?: DatabaseLog } = {}): Promise<MigrationReport> {
-  const { log = silent } = options;
+export async function migrate(target: string | Sql, options: MigrateOptions = {}): Promise<MigrationReport> {
+  const { log = silent, zone, publication = false } = options;
   const started = performance.now();
   const sql =
     typeof target === 'string' ? connect(target, { applicationName: 'flowlu-mirror migrate', max: 1 }) : target;
   try {
     const limits = { statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
-    const outcome = await transaction(sql, limits, migrateLocked);
+    const outcome = await transaction(sql, limits, (tx) => migrateLocked(tx, zone, publication));
     const report = { ...outcome, duration_ms: Math.round(performance.now() - started) };
     log.info({ applied: report.applied, duration_ms: report.duration_ms }, 'database schema is current');
-    for (const view of report.keptViews) log.warn(view, 'view kept as it was');
+    for (const view of report.keptViews) log.warn(view, 'view keeps columns that should go or change');
     if (report.adminSql !== null) log.warn({ sql: report.adminSql }, 'an administrator must run this SQL');
     return report;
   } catch (error) {
@@ -67,7 +81,11 @@ export async function migrate(target: string | Sql, options: { log?: DatabaseLog
   }
 }
 
-async function migrateLocked(tx: Transaction): Promise<Omit<MigrationReport, 'duration_ms'>> {
+async function migrateLocked(
+  tx: Transaction,
+  zone: string | undefined,
+  publish: boolean,
+): Promise<Omit<MigrationReport, 'duration_ms'>> {
   // Held by the transaction, not by the session, so a pooler cannot strand it.
   await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY}); set local lock_timeout = ${TABLE_WAIT_MS}`);
   const pending = await pendingMigrations(tx);
@@ -75,10 +93,18 @@ async function migrateLocked(tx: Transaction): Promise<Omit<MigrationReport, 'du
   for (const migration of pending) await applyMigration(tx, migration);
   await applyStorage(tx);
   await createHistory(tx);
-  const keptViews = await applyViews(tx, grants);
-  await applyComments(tx);
+  const views = allViews(await settleLiveFacts(tx, zone));
+  const keptViews = await applyViews(tx, views, grants);
+  await applyComments(tx, views, keptViews);
   const adminSql = await applyRoles(tx);
-  return { applied: pending.map(({ tag }) => tag), keptViews, adminSql };
+  const publication = await applyPublication(tx, publish);
+  return { applied: pending.map(({ tag }) => tag), keptViews, adminSql, publication };
+}
+
+/** As `migrate` takes it, but where another process has it: false. */
+export async function trySchemaLock(tx: Transaction): Promise<boolean> {
+  const [row] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${LOCK_KEY}::bigint) as taken`;
+  return row?.taken === true;
 }
 
 async function pendingMigrations(tx: Transaction): Promise<readonly Migration[]> {

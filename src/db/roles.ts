@@ -1,12 +1,17 @@
 /** The role that analysts are given: reads the mirror, nothing else. */
 import { errorCode, savepoint, type Transaction } from './connection.ts';
 
-const READER = 'flowlu_reader';
+/** Role without a login that may read the mirror, and nothing else. */
+export const READER = 'flowlu_reader';
+
+/** Schemas whose tables and views the role may read, also those to come. */
+const READABLE = ['flowlu', 'flowlu_live', 'flowlu_reports', 'flowlu_history'] as const;
+const READABLE_LIST = READABLE.join(', ');
 
 /** All that the role needs; `owner` is who will own the tables to come. */
-const grants = (owner: string) => `grant usage on schema flowlu, flowlu_live, flowlu_history to ${READER};
-grant select on all tables in schema flowlu, flowlu_live, flowlu_history to ${READER};
-alter default privileges for role ${owner} in schema flowlu, flowlu_live, flowlu_history grant select on tables to ${READER};`;
+const grants = (owner: string) => `grant usage on schema ${READABLE_LIST} to ${READER};
+grant select on all tables in schema ${READABLE_LIST} to ${READER};
+alter default privileges for role ${owner} in schema ${READABLE_LIST} grant select on tables to ${READER};`;
 
 /** Raised by the server when another database of the cluster made the role a moment ago. */
 const ALREADY_THERE = ['42710', '23505'];
@@ -21,17 +26,16 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
     return `create role ${READER} nologin;\n${grants(us?.name ?? 'current_user')}`;
   }
   const [check] = await tx<{ missing: boolean }[]>`
-    select not (
-      has_schema_privilege(${READER}, 'flowlu', 'usage') and has_schema_privilege(${READER}, 'flowlu_live', 'usage')
-      and has_schema_privilege(${READER}, 'flowlu_history', 'usage')
+    select exists (
+      select from unnest(${[...READABLE]}::text[]) as name where not has_schema_privilege(${READER}, name, 'usage')
     ) or exists (
-      select from pg_class
-      where relnamespace in ('flowlu'::regnamespace, 'flowlu_live'::regnamespace, 'flowlu_history'::regnamespace) and relkind in ('r', 'v')
-        and not has_table_privilege(${READER}, oid, 'select')
-    ) or 3 <> (
+      select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = any(${[...READABLE]}::text[]) and c.relkind in ('r', 'v')
+        and not has_table_privilege(${READER}, c.oid, 'select')
+    ) or ${READABLE.length} <> (
       select count(*) from pg_default_acl, aclexplode(defaclacl) as acl
       where defaclrole = (select oid from pg_roles where rolname = current_user)
-        and defaclnamespace in ('flowlu'::regnamespace, 'flowlu_live'::regnamespace, 'flowlu_history'::regnamespace)
+        and defaclnamespace in (select oid from pg_namespace where nspname = any(${[...READABLE]}::text[]))
         and acl.grantee = (select oid from pg_roles where rolname = ${READER}) and acl.privilege_type = 'SELECT'
     ) as missing`;
   if (check?.missing !== false) await tx.unsafe(grants('current_user'));

@@ -132,6 +132,13 @@ export function portrait(name: string, index: number, random: Random, world: Wor
       return { name: pick(random, words.TASKS), ...triple, return_count: 0, rating: 0 };
     case 'st.projects':
       return { name: pick(random, words.PROJECTS) };
+    case 'crm.relation':
+      return {
+        type: chance(random, 0.7) ? 1 : 2,
+        parent_acc_id: someLink(world, random, 'crm.account', 0),
+        child_acc_id: someLink(world, random, 'crm.account', 0),
+        position: pick(random, ['Buyer', 'Director', 'Geschäftsführer', 'Бухгалтер', '']),
+      };
     case 'products.product':
       return { name: pick(random, words.PRODUCTS) };
     case 'fin.transaction':

@@ -42,10 +42,12 @@ export interface MirrorOptions extends SimulatorOptions {
   /** Zone that the mirror believes the portal to be in. */
   readonly believedZone?: string;
   readonly settleGraceMs?: number;
+  /** In place of one of its own. */
+  readonly database?: TestDatabase;
 }
 
 export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> {
-  const [portal, database] = await Promise.all([startSimulator(options), createTestDatabase()]);
+  const [portal, database] = await Promise.all([startSimulator(options), options.database ?? createTestDatabase()]);
   const client = createClient({
     baseUrl: portal.baseUrl,
     apiKey: portal.apiKey,

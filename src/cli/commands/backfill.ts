@@ -5,7 +5,7 @@ import { printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { exitCodeOfRound, modelsAtATime, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
-import { chooseModels, openClient, requireApi } from '../session.ts';
+import { bringViewsUpToDate, chooseModels, openClient, requireApi } from '../session.ts';
 
 export function backfillCommand(): Command {
   return new Command('backfill')
@@ -28,6 +28,7 @@ export function backfillCommand(): Command {
               signal,
             },
           );
+          await bringViewsUpToDate(session);
           progress.close();
           if (json) printJson(report);
           else printRound(report);

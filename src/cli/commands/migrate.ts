@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { migrate } from '../../db/migrate.ts';
 import { openDatabase } from '../../db/open.ts';
+import type { PublicationReport } from '../../db/publication.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
@@ -9,8 +10,9 @@ import { runCommand } from '../run.ts';
 export function migrateCommand(): Command {
   return new Command('migrate')
     .description("bring the database to this version's schema, views and roles")
+    .option('--publication', 'make a publication, so that other servers can follow by logical replication')
     .option('--json', 'print the result as JSON')
-    .action(({ json }: { json?: boolean }) =>
+    .action(({ json, publication = false }: { json?: boolean; publication?: boolean }) =>
       runCommand({ name: 'migrate', logTo: 'stderr' }, async ({ config, log, signal }) => {
         const database = await openDatabase({
           url: config.database.url ?? undefined,
@@ -19,10 +21,11 @@ export function migrateCommand(): Command {
           signal,
         });
         try {
-          const report = await migrate(database.url);
+          const report = await migrate(database.url, { zone: config.flowlu.timezone, publication });
           if (json) printJson(report);
           else printReport(report);
-          return report.adminSql === null && report.keptViews.length === 0 ? EXIT.done : EXIT.finding;
+          const isPublished = report.publication === null || report.publication.wal_level === 'logical';
+          return report.adminSql === null && report.keptViews.length === 0 && isPublished ? EXIT.done : EXIT.finding;
         } finally {
           await database.close();
         }
@@ -35,7 +38,19 @@ function printReport(report: Awaited<ReturnType<typeof migrate>>): void {
   printLine(
     `The schema is current: ${applied}; views, comments and roles are in place (${formatDuration(report.duration_ms)}).`,
   );
-  for (const view of report.keptViews) printLine(`View kept as it was: ${JSON.stringify(view)}`);
+  for (const { view, columns, reason } of report.keptViews)
+    printLine(`View ${view} keeps columns that should go or change (${columns.join(', ')}): ${reason}.`);
   if (report.adminSql !== null)
     printLine(`This role may not do everything. An administrator must run:\n\n${report.adminSql}\n`);
+  if (report.publication !== null) printPublication(report.publication);
+}
+
+function printPublication({ name, added, wal_level }: PublicationReport): void {
+  if (added.length > 0) printLine(`The publication ${name} gained ${added.length} tables; refresh the subscriptions.`);
+  if (wal_level !== 'logical') {
+    printLine(
+      `Nobody can follow the publication ${name} yet: wal_level is ${wal_level}. As the owner of the server, run\n\n` +
+        "alter system set wal_level = 'logical';\n\nand restart it.\n",
+    );
+  }
 }

@@ -10,7 +10,7 @@ import { printJson, printLine } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { exitCodeOfRound, modelsAtATime, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
-import { chooseModels, openClient, requireApi, settleDepsOf } from '../session.ts';
+import { bringViewsUpToDate, chooseModels, openClient, requireApi, settleDepsOf } from '../session.ts';
 
 interface Flags {
   readonly full?: boolean;
@@ -51,6 +51,7 @@ export function reconcileCommand(): Command {
             return runOne(deps, options, flags);
           });
           const settled = await settleDue(settleDepsOf(session, client), MAX_SETTLED, signal);
+          await bringViewsUpToDate(session);
           progress.close();
           if (flags.json) printJson({ ...round, ...settled });
           else {

@@ -2,7 +2,8 @@
 import type { Sql } from '../../db/connection.ts';
 import { type DatabaseFacts, databaseFacts } from '../../db/health.ts';
 import { schemaState } from '../../db/migrate.ts';
-import { type Check, fail, messageOf, ok, type Report, warn } from './check.ts';
+import { unlimitedReaders } from '../../db/reader-logins.ts';
+import { type Check, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 const VERSION_MIN = 140_000;
 const SKEW_MAX_MS = 5_000;
@@ -21,7 +22,9 @@ export async function checkDatabase(sql: Sql, displayUrl: string, report: Report
   report(checkEncoding(facts));
   report(checkClock(facts));
   report(checkRights(facts));
-  return await checkSchema(sql, report);
+  const isCurrent = await checkSchema(sql, report);
+  if (isCurrent) await checkReaders(sql, report);
+  return isCurrent;
 }
 
 function checkVersion({ version, version_number }: DatabaseFacts): Check {
@@ -94,4 +97,20 @@ async function checkSchema(sql: Sql, report: Report): Promise<boolean> {
       report(fail('schema', `cannot be read: ${state}`, 'check the rights of the database role'));
       return false;
   }
+}
+
+/** Analysts' logins without a limit: PostgreSQL takes none from the role flowlu_reader. */
+async function checkReaders(sql: Sql, report: Report): Promise<void> {
+  const logins = await unlimitedReaders(sql);
+  if (logins.length === 0) {
+    report(ok('readers', 'every login with flowlu_reader has a statement time-out'));
+    return;
+  }
+  report(
+    warn(
+      'readers',
+      `no statement time-out: ${namesOf(logins)}`,
+      'run: flowlu-mirror reader <login>, or as an administrator: alter role … set statement_timeout',
+    ),
+  );
 }

@@ -11,7 +11,7 @@ import type { ListingObserver } from '../../reconcile/listing.ts';
 import type { Round } from '../../reconcile/round.ts';
 import { standing } from '../authorization.ts';
 import { modelsAtATime } from '../round.ts';
-import { type Session, settleDepsOf } from '../session.ts';
+import { refreshCustomFields, type Session, settleDepsOf } from '../session.ts';
 import { type Loop, startLoop } from './loop.ts';
 
 /** How often deliveries that were recorded but not applied are looked for; they are rare. */
@@ -22,8 +22,8 @@ const SETTLE_BATCH = 100;
 const PRUNE_INTERVAL_MS = 10 * 60_000;
 /** How often it is looked whether the history needs another month, or no longer needs one. */
 const HISTORY_INTERVAL_MS = 10 * 60_000;
-/** How often new custom fields are looked for. */
-const SHAPES_INTERVAL_MS = 30_000;
+/** How often it is looked whether custom fields came, went or changed: five small statements. */
+const CUSTOM_FIELDS_INTERVAL_MS = 5_000;
 /** How often it is looked whether a sweep is due. */
 const SWEEP_CHECK_MS = 60_000;
 /** Share of the time that models without versions may be read again. */
@@ -44,8 +44,11 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   const drain = loop('applying pending deliveries', DRAIN_INTERVAL_MS, (stop) =>
     drainPending({ sql, context, log }, stop),
   );
-  const loops = [drain, loop('looking for custom fields', SHAPES_INTERVAL_MS, () => session.shapes.refresh(sql))];
-  loops.push(loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)));
+  const loops = [
+    drain,
+    loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
+    loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
+  ];
   const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {
     loops.push(

@@ -42,11 +42,11 @@ export const historyViewDocs = {
   time_in_stage: {
     text: 'How long each deal stayed in each stage of its pipeline, one row a stay',
     columns: {
-      deal_id: 'The deal → crm.lead',
+      deal_id: 'The deal',
       deal: 'Title of the deal, as it is now',
-      pipeline_id: 'Pipeline of the stay → crm.pipeline',
+      pipeline_id: 'Pipeline of the stay',
       pipeline: 'Its name, as it is now',
-      stage_id: 'Stage of the stay → crm.pipeline_stage',
+      stage_id: 'Stage of the stay',
       stage: 'Its name, as it is now',
       status: 'in progress, lost or won, during the stay',
       entered_at: 'When the deal came into the stage',

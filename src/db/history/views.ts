@@ -8,9 +8,10 @@
  */
 import { findModel, models } from '../../catalog/index.ts';
 import type { Model } from '../../catalog/types.ts';
-import type { View, ViewColumn } from '../live.ts';
+import { fieldMeaning, keepEmpty, type View, type ViewColumn } from '../live-columns.ts';
 import { identifier, literal } from '../quote.ts';
 import { sqlTypes } from '../schema/columns.ts';
+import { historyViewDocs, stateDocs } from './docs.ts';
 import { pastValue } from './functions.ts';
 
 const HISTORY = 'flowlu_history';
@@ -67,7 +68,23 @@ const nameParts: Readonly<Record<string, string>> = {
   model: "substr(h.model, strpos(h.model, '.') + 1) as model",
 };
 
-const column = (name: string, type: string, expression: string): ViewColumn => ({ name, type, expression });
+const column = (
+  name: string,
+  type: string,
+  expression: string,
+  comment = '',
+  references: string | null = null,
+): ViewColumn => ({ name, type, expression, comment, origin: 'derived', references });
+
+/** A view with what its columns mean. */
+function documented(
+  view: Pick<View, 'name' | 'columns' | 'from'>,
+  text: string,
+  docs: Readonly<Record<string, string>>,
+): View {
+  const columns = view.columns.map((one) => ({ ...one, comment: docs[one.name] ?? one.comment }));
+  return { schema: HISTORY, model: null, ...view, columns, comment: text, keep: keepEmpty };
+}
 
 /** What is known of a state beside its values. */
 const META: readonly ViewColumn[] = [
@@ -87,74 +104,85 @@ const VALIDITY: readonly ViewColumn[] = [
 function modelHistory(model: Model): View {
   const table = `flowlu.${identifier(model.table)}`;
   const fields = Object.entries(model.fields).filter(([name]) => name !== 'id');
-  return {
-    schema: HISTORY,
+  const view = {
     name: model.table,
     columns: [
-      column('id', 'bigint', 's.id'),
+      column('id', 'bigint', 's.id', model.fields.id?.doc),
       ...VALIDITY,
-      ...fields.map(([name, { kind }]) =>
-        column(name, sqlTypes[kind], pastValue(kind, literal(name), 's.past', `t.${identifier(name)}`)),
-      ),
+      ...fields.map(([name, field]) => {
+        const value = pastValue(field.kind, literal(name), 's.past', `t.${identifier(name)}`);
+        return column(name, sqlTypes[field.kind], value, fieldMeaning(field), field.references ?? null);
+      }),
       ...META,
     ],
     from: `${states(['id'], `h.model = ${literal(model.name)}`, table)}
 join ${table} t on t.id = s.id
 where s.lives and s.began_at is not null`,
   };
+  const text = `${model.title} (Flowlu ${model.name}): every state that the mirror knows of`;
+  return { ...documented(view, text, stateDocs), model: model.name };
 }
 
-const uncatalogued: View = {
-  schema: HISTORY,
-  name: 'uncatalogued',
-  columns: [
-    column('module', 'text', 's.module'),
-    column('model', 'text', 's.model'),
-    column('id', 'bigint', 's.id'),
-    ...VALIDITY,
-    ...META,
-  ],
-  from: `${states(
-    ['module', 'model', 'id'],
-    `h.model <> all (array[${models.map(({ name }) => literal(name)).join(', ')}])`,
-    'flowlu.uncatalogued',
-  )}
+const uncatalogued = documented(
+  {
+    name: 'uncatalogued',
+    columns: [
+      column('module', 'text', 's.module'),
+      column('model', 'text', 's.model'),
+      column('id', 'bigint', 's.id'),
+      ...VALIDITY,
+      ...META,
+    ],
+    from: `${states(
+      ['module', 'model', 'id'],
+      `h.model <> all (array[${models.map(({ name }) => literal(name)).join(', ')}])`,
+      'flowlu.uncatalogued',
+    )}
 join flowlu.uncatalogued t on t.module = s.module and t.model = s.model and t.id = s.id
 where s.lives and s.began_at is not null`,
-};
+  },
+  'Records of models that the catalogue does not know: every state that the mirror knows of',
+  { module: 'Flowlu module', model: 'Flowlu model', id: 'Identifier in Flowlu', ...stateDocs },
+);
 
-const changes: View = {
-  schema: HISTORY,
-  name: 'changes',
-  columns: [
-    column('number', 'bigint', 'h.number'),
-    column('model', 'text', 'h.model'),
-    column('id', 'bigint', 'h.entity_id'),
-    column('change', 'text', 'h.change'),
-    column('changed_at', 'timestamptz', 'h.version'),
-    column('observed_at', 'timestamptz', 'h.observed_at'),
-    column('recorded_at', 'timestamptz', 'h.recorded_at'),
-    column('path', 'text', 'h.path'),
-    column('before', 'jsonb', 'h.before'),
-    column('after', 'jsonb', 'h.after'),
-  ],
-  from: 'sync.history h',
-};
+const changes = documented(
+  {
+    name: 'changes',
+    columns: [
+      column('number', 'bigint', 'h.number'),
+      column('model', 'text', 'h.model'),
+      column('id', 'bigint', 'h.entity_id'),
+      column('change', 'text', 'h.change'),
+      column('changed_at', 'timestamptz', 'h.version'),
+      column('observed_at', 'timestamptz', 'h.observed_at'),
+      column('recorded_at', 'timestamptz', 'h.recorded_at'),
+      column('path', 'text', 'h.path'),
+      column('before', 'jsonb', 'h.before'),
+      column('after', 'jsonb', 'h.after'),
+    ],
+    from: 'sync.history h',
+  },
+  historyViewDocs.changes.text,
+  historyViewDocs.changes.columns,
+);
 
-const fieldChanges: View = {
-  schema: HISTORY,
-  name: 'field_changes',
-  columns: [
-    ...changes.columns.filter(({ type }) => type !== 'jsonb'),
-    column('field', 'text', 'f.key'),
-    column('old_value', 'text', 'h.before ->> f.key'),
-    column('new_value', 'text', "f.value #>> '{}'"),
-  ],
-  from: 'sync.history h cross join lateral jsonb_each(h.after) f',
-};
+const fieldChanges = documented(
+  {
+    name: 'field_changes',
+    columns: [
+      ...changes.columns.filter(({ type }) => type !== 'jsonb'),
+      column('field', 'text', 'f.key'),
+      column('old_value', 'text', 'h.before ->> f.key'),
+      column('new_value', 'text', "f.value #>> '{}'"),
+    ],
+    from: 'sync.history h cross join lateral jsonb_each(h.after) f',
+  },
+  historyViewDocs.field_changes.text,
+  historyViewDocs.field_changes.columns,
+);
 
 /** A view's query, of some of its columns: what stands on it would keep it from being made anew. */
-function queryOf({ columns, from }: View, names: readonly string[]): string {
+function queryOf({ columns, from }: Pick<View, 'columns' | 'from'>, names: readonly string[]): string {
   const chosen = columns.filter(({ name }) => names.includes(name));
   return `(select ${chosen.map(({ name, expression }) => `${expression} as ${identifier(name)}`).join(', ')} from ${from})`;
 }
@@ -172,23 +200,23 @@ function catalogued(name: string): Model {
 }
 
 /** How long deals stayed in a stage: consecutive states of one stage and status are one stay. */
-const timeInStage: View = {
-  schema: HISTORY,
-  name: 'time_in_stage',
-  columns: [
-    column('deal_id', 'bigint', 'y.id'),
-    column('deal', 'text', 'd.name'),
-    column('pipeline_id', 'bigint', 'y.pipeline_id'),
-    column('pipeline', 'text', 'p.name'),
-    column('stage_id', 'bigint', 'y.pipeline_stage_id'),
-    column('stage', 'text', 'g.name'),
-    column('status', 'text', "case y.active when 1 then 'in progress' when 2 then 'lost' when 3 then 'won' end"),
-    column('entered_at', 'timestamptz', 'y.entered_at'),
-    column('left_at', 'timestamptz', 'y.left_at'),
-    column('duration', 'interval', 'coalesce(y.left_at, now()) - y.entered_at'),
-    column('entered_exactly', 'boolean', 'y.entered_exactly'),
-  ],
-  from: `(
+const timeInStage = documented(
+  {
+    name: 'time_in_stage',
+    columns: [
+      column('deal_id', 'bigint', 'y.id', '', 'crm.lead'),
+      column('deal', 'text', 'd.name'),
+      column('pipeline_id', 'bigint', 'y.pipeline_id', '', 'crm.pipeline'),
+      column('pipeline', 'text', 'p.name'),
+      column('stage_id', 'bigint', 'y.pipeline_stage_id', '', 'crm.pipeline_stage'),
+      column('stage', 'text', 'g.name'),
+      column('status', 'text', "case y.active when 1 then 'in progress' when 2 then 'lost' when 3 then 'won' end"),
+      column('entered_at', 'timestamptz', 'y.entered_at'),
+      column('left_at', 'timestamptz', 'y.left_at'),
+      column('duration', 'interval', 'coalesce(y.left_at, now()) - y.entered_at'),
+      column('entered_exactly', 'boolean', 'y.entered_exactly'),
+    ],
+    from: `(
   select x.id, x.pipeline_id, x.pipeline_stage_id, x.active, min(x.valid_from) as entered_at,
          case when bool_and(x.valid_to is not null) then max(x.valid_to) end as left_at,
          coalesce(bool_or(x.begins and x.is_exact), false) as entered_exactly
@@ -210,7 +238,10 @@ const timeInStage: View = {
 join flowlu.crm_lead d on d.id = y.id
 left join flowlu.crm_pipeline p on p.id = y.pipeline_id
 left join flowlu.crm_pipeline_stage g on g.id = y.pipeline_stage_id`,
-};
+  },
+  historyViewDocs.time_in_stage.text,
+  historyViewDocs.time_in_stage.columns,
+);
 
 /** Every view of schema `flowlu_history`. */
 export function historyViews(): readonly View[] {

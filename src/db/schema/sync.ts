@@ -187,6 +187,20 @@ export const oauthRequests = sync.table('oauth_requests', {
   outcome: text('outcome'),
 });
 
+/** Under which names custom fields stand in the live views, now and formerly. */
+export const customColumns = sync.table(
+  'custom_columns',
+  {
+    model: text('model').notNull(),
+    name: text('name').notNull(),
+    field_id: big('field_id').notNull(),
+    base: text('base').notNull(),
+    aliases: jsonb('aliases').$type<readonly string[]>().notNull(),
+    former_since: instant('former_since'),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.name] })],
+);
+
 /** One line on each ledger table, for people who look in with psql. */
 export const syncTableDocs: Readonly<Record<string, string>> = {
   deliveries: 'Every webhook delivery in order of arrival, with its original text and what became of it',
@@ -200,4 +214,5 @@ export const syncTableDocs: Readonly<Record<string, string>> = {
   settings: 'Facts about this mirror, such as the portal it belongs to',
   oauth_grant: 'What the portal has granted by OAuth; the tokens are encrypted with a key that is not in the database',
   oauth_requests: 'Logins under way, by the hash of what the browser has to bring back',
+  custom_columns: 'Under which names custom fields stand in the live views, now and formerly',
 };

@@ -1,0 +1,14 @@
+/**
+ * Columns of the mirror tables with an index for readers: by table, each column alone. Chosen by measuring
+ * (`npx tsx bench/indexes.ts`, decision 50): few, since every one of them makes each write of its table dearer, and
+ * none on what changes with every write, such as `_observed_at`, since that would cost every update its short cut.
+ */
+export const indexedColumns: Readonly<Record<string, readonly string[]>> = {
+  crm_lead: ['customer_id', 'closing_date'],
+  task_tasks: ['responsible_id', 'model_id', 'deadline'],
+  timetracker_timelogs: ['start_timestamp', 'timesheet_id'],
+  timetracker_timesheets: ['model_id'],
+  fin_invoice: ['customer_id', 'invoice_date'],
+  fin_invoice_item: ['invoice_id'],
+  fin_transaction: ['date', 'project_id'],
+};
