@@ -48,6 +48,13 @@ const SETTINGS = {
     secret: true,
     help: 'PostgreSQL (14 or later) that holds the mirror, as postgres://user:password@host:5432/database',
   },
+  MIGRATE_DATABASE_URL: {
+    group: 'Database',
+    schema: parse.databaseUrl.optional(),
+    defaultNote: 'as DATABASE_URL',
+    secret: true,
+    help: 'the same database, as the role that owns the schema; DATABASE_URL then needs no more than the role flowlu_writer',
+  },
   DATABASE_POOL: {
     group: 'Database',
     schema: parse.number({ min: 2, max: 200, whole: true }),
@@ -203,6 +210,12 @@ export function loadConfig(env: Environment = withDotenv(process.env)): Config {
     problems.push({ name: 'FLOWLU_COMPANY', problem: 'is needed with FLOWLU_API_KEY, to know which portal to read' });
   }
   if (parsed.data) problems.push(...appProblems(parsed.data));
+  if (parsed.data?.MIGRATE_DATABASE_URL && !parsed.data.DATABASE_URL) {
+    problems.push({
+      name: 'DATABASE_URL',
+      problem: 'is needed with MIGRATE_DATABASE_URL: the embedded server has one role',
+    });
+  }
   if (problems.length > 0 || !parsed.data) throw new ConfigError(problems);
   return assemble(parsed.data);
 }
@@ -282,6 +295,8 @@ function assemble(values: Values) {
     database: {
       /** Null: the embedded server under `dataDir`. */
       url: values.DATABASE_URL ?? null,
+      /** The same database as the schema's owner; null: `url` is the owner's, or nobody here may migrate. */
+      migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
       /** Most connections per process. */
       pool: values.DATABASE_POOL,
       /** Absolute path. */
@@ -335,17 +350,19 @@ function assemble(values: Values) {
 function secretValues(values: Values): readonly string[] {
   const {
     DATABASE_URL,
+    MIGRATE_DATABASE_URL,
     FLOWLU_API_KEY,
     FLOWLU_CLIENT_SECRET,
     WEBHOOK_SECRET = [],
     STATUS_TOKEN,
     TOKEN_KEY = [],
   } = values;
-  const password = DATABASE_URL?.match(/^\w+:\/\/[^:/?@]*:([^@/?]+)@/)?.[1];
-  const decoded = password && decodeURIComponent(password);
+  const passwords = [DATABASE_URL, MIGRATE_DATABASE_URL].flatMap((url) => {
+    const password = url?.match(/^\w+:\/\/[^:/?@]*:([^@/?]+)@/)?.[1];
+    return password === undefined ? [] : [password, decodeURIComponent(password)];
+  });
   const known = [
-    password,
-    decoded,
+    ...passwords,
     FLOWLU_API_KEY,
     FLOWLU_CLIENT_SECRET,
     STATUS_TOKEN,

@@ -27,7 +27,7 @@ function problemsOf(env: Record<string, string>): readonly string[] {
 
 test('an empty environment gives the documented defaults', () => {
   expect(loadConfig({})).toEqual({
-    database: { url: null, pool: 10, dataDir: join(process.cwd(), '.flowlu-mirror') },
+    database: { url: null, migrateUrl: null, pool: 10, dataDir: join(process.cwd(), '.flowlu-mirror') },
     flowlu: {
       baseUrl: null,
       apiKey: null,
@@ -86,6 +86,11 @@ describe('problems', () => {
     const names = problems.map((problem) => problem.slice(0, problem.indexOf(':')));
     expect(names.toSorted()).toEqual(Object.keys(env).toSorted());
     expect(problems.join()).not.toContain('hunter2');
+  });
+
+  test("include an owner's address without a database", () => {
+    const problem = expect.stringMatching(/^DATABASE_URL: is needed with MIGRATE_DATABASE_URL/);
+    expect(problemsOf({ MIGRATE_DATABASE_URL: 'postgres://u:p@h/d' })).toEqual([problem]);
   });
 
   test('include a key without a portal', () => {
@@ -230,10 +235,11 @@ describe('secrets', () => {
   test('are listed for redaction, the password of the database in both spellings', () => {
     const { secrets } = loadConfig({
       DATABASE_URL: 'postgres://u:p%40ss-word@h/d',
+      MIGRATE_DATABASE_URL: 'postgres://owner:owners-word@h/d',
       WEBHOOK_SECRET: SECRET,
       STATUS_TOKEN: 'status-token',
     });
-    expect(secrets.toSorted()).toEqual([SECRET, 'p%40ss-word', 'p@ss-word', 'status-token']);
+    expect(secrets.toSorted()).toEqual([SECRET, 'owners-word', 'p%40ss-word', 'p@ss-word', 'status-token']);
   });
 
   test('of .env complete the environment, which wins', () => {
@@ -303,6 +309,7 @@ describe('documentation', () => {
 function envExample(): string {
   const examples: Record<string, string> = {
     DATABASE_URL: 'postgres://flowlu:change-me@localhost:5432/flowlu',
+    MIGRATE_DATABASE_URL: 'postgres://flowlu_owner:change-me@localhost:5432/flowlu',
     FLOWLU_COMPANY: 'acme',
     FLOWLU_BASE_URL: 'https://acme.flowlu.com/api/v1/module',
     FLOWLU_API_KEY: 'change-me',

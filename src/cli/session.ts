@@ -12,7 +12,6 @@ import { type Config, matchesModel, parseModelPatterns, unknownModels } from '..
 import { sharedPace } from '../db/budget.ts';
 import { connect, type Sql } from '../db/connection.ts';
 import { noteHistorySettings } from '../db/history/settings.ts';
-import { migrate, schemaState } from '../db/migrate.ts';
 import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { claimPortal } from '../db/portal.ts';
 import { refreshViews } from '../db/refresh-views.ts';
@@ -22,6 +21,7 @@ import { createMetrics, type Metrics } from '../metrics.ts';
 import { thisHolder } from '../reconcile/holder.ts';
 import { authorizationOf, standing } from './authorization.ts';
 import { UsageError } from './errors.ts';
+import { ensureSchema } from './schema.ts';
 import { version } from './version.ts';
 
 export interface Session {
@@ -63,7 +63,7 @@ export async function openSession(
     await database.close();
   };
   try {
-    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log, zone: config.flowlu.timezone });
+    await ensureSchema(sql, { migrateUrl: config.database.migrateUrl, zone: config.flowlu.timezone, log });
     await noteHistorySettings(sql, { timezone: config.flowlu.timezone, keeps: config.history.keeps });
   } catch (error) {
     await close();

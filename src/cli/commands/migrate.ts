@@ -15,7 +15,7 @@ export function migrateCommand(): Command {
     .action(({ json, publication = false }: { json?: boolean; publication?: boolean }) =>
       runCommand({ name: 'migrate', logTo: 'stderr' }, async ({ config, log, signal }) => {
         const database = await openDatabase({
-          url: config.database.url ?? undefined,
+          url: config.database.migrateUrl ?? config.database.url ?? undefined,
           embeddedDirectory: config.database.dataDir,
           log,
           signal,

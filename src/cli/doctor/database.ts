@@ -51,12 +51,13 @@ function checkClock({ clock_skew_ms }: DatabaseFacts): Check {
 }
 
 function checkRights(facts: DatabaseFacts): Check {
-  const { role, may_create_schemas, may_create_roles, has_reader, owns_schema } = facts;
+  const { role, may_create_schemas, may_create_roles, has_reader, has_writer, may_write, owns_schema } = facts;
   if (owns_schema === false) {
+    if (may_write) return ok('rights', `${role} may read and write rows, as flowlu_writer; the owner migrates`);
     return fail(
       'rights',
-      `${role} does not own the schema flowlu`,
-      'use the role that ran migrate, or make this one its member',
+      `${role} neither owns the schema flowlu nor may write into it`,
+      `as the owner or an administrator: grant flowlu_writer to ${role}`,
     );
   }
   if (!may_create_schemas && owns_schema === null) {
@@ -66,10 +67,10 @@ function checkRights(facts: DatabaseFacts): Check {
       `as an administrator: grant create on database … to ${role}`,
     );
   }
-  if (!has_reader && !may_create_roles) {
+  if (!(has_reader && has_writer) && !may_create_roles) {
     return warn(
       'rights',
-      `${role} may not create the role flowlu_reader`,
+      `${role} may not create the roles flowlu_reader and flowlu_writer`,
       'migrate prints what an administrator has to run',
     );
   }

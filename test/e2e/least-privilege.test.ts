@@ -1,0 +1,172 @@
+/** The service with a database login that may write rows and nothing else: every command does its work, and says who must migrate. */
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { connect } from '../../src/db/connection.ts';
+import { pruneDeliveries } from '../../src/intake/retention.ts';
+import { ensureBuilt } from '../chaos/processes.ts';
+import { eventually } from '../intake/service.ts';
+import { type Simulator, startSimulator } from '../simulator/index.ts';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';
+import { createLogin, type Login } from '../support/logins.ts';
+import { never } from '../support/mirror.ts';
+import { run, start } from './command.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const SECRET = 'a-secret-of-enough-length-4711';
+
+let cwd: string;
+let source: Simulator;
+let db: TestDatabase;
+let writer: Login;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  await ensureBuilt();
+  cwd = await mkdtemp(join(tmpdir(), 'flowlu-mirror-writer-'));
+  await chmod(cwd, 0o711);
+  source = await startSimulator({ rowsPerModel: { 'crm.account': 120, 'crm.industry': 5 } });
+  db = await createTestDatabase();
+  writer = await createLogin(db, 'flowlu_writer');
+  env = {
+    DATABASE_URL: writer.url,
+    FLOWLU_BASE_URL: source.baseUrl,
+    FLOWLU_API_KEY: source.apiKey,
+    FLOWLU_REQUESTS_PER_SECOND: '0',
+    FLOWLU_MODELS: 'crm.account,crm.industry,crm.unheard_of,customfields.*',
+    WEBHOOK_SECRET: SECRET,
+    SETTLE_GRACE: '1ms',
+    PORT: '0',
+  };
+}, 180_000);
+afterAll(async () => {
+  await source?.close();
+  await writer?.drop();
+  await db?.close();
+  if (cwd !== undefined) await rm(cwd, { recursive: true, force: true });
+});
+
+const cli = (words: string, more: Record<string, string> = {}) =>
+  run(words.split(' '), { cwd, env: { ...env, ...more } });
+const nameOf = async (id: string | number | bigint) =>
+  (await db.sql`select name from flowlu_live.crm_account where id = ${String(id)}`)[0]?.name as string | undefined;
+
+it('fills, serves, settles, reconciles, verifies, replays, rebuilds and prunes as flowlu_writer only', async () => {
+  expect(await cli('backfill')).toMatchObject({ code: 0 });
+
+  const service = start(['serve'], { cwd, env: { ...env, RECONCILE_INTERVAL: '200ms', SWEEP_INTERVAL: '500ms' } });
+  const url = (await service.says(/"url":"(http[^"]+)"/))[1] as string;
+  const change = source.portal.update('crm.account', 1, { name: 'By webhook' });
+  const hook = (body: string) => fetch(`${url}/webhooks/flowlu/${SECRET}`, { method: 'POST', body });
+  expect((await hook(source.webhooks.body(change))).status).toBe(200);
+  expect((await hook('{"wrong":"shape"}')).status).toBe(422);
+  expect(await nameOf(1)).toBe('By webhook');
+  // A model that nobody knows lands in the common table.
+  const unheard = { meta: { module: 'crm', model: 'unheard_of', action: 'create' }, current: { id: 7, name: 'x' } };
+  expect((await hook(JSON.stringify(unheard))).status).toBe(200);
+  expect(await db.sql`select _record ->> 'name' as name from flowlu.uncatalogued`).toEqual([{ name: 'x' }]);
+  // A doubt is settled, a missed change caught up with, a missed deletion found.
+  await db.sql`insert into sync.doubtful (model, entity_id, reason) values ('crm.account', 2, 'test')`;
+  source.portal.update('crm.account', 3, { name: 'Without a webhook' });
+  source.portal.remove('crm.account', 4);
+  await eventually(
+    () => nameOf(3),
+    (name) => name === 'Without a webhook',
+  );
+  await eventually(
+    () => nameOf(4),
+    (name) => name === undefined,
+  );
+  await eventually(
+    () => db.sql`select 1 from sync.doubtful`,
+    (rows) => rows.length === 0,
+  );
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  expect((await fetch(`${url}/status.json`)).status).toBe(200);
+  service.child.kill('SIGTERM');
+  expect(await service.ended).toBe(0);
+  expect(service.stdout() + service.stderr()).not.toMatch(/permission denied|must be owner|"level":"error"/);
+
+  await db.sql`update flowlu.crm_account set name = 'drifted', _hash = gen_random_uuid() where id = 5`;
+  // The rejected delivery has been seen; a replay would end with exit code 3 for it.
+  await db.sql`delete from sync.deliveries where status = 'rejected'`;
+  for (const words of [
+    'reconcile',
+    'reconcile --full',
+    'verify --repair',
+    'verify',
+    'replay --since 1h',
+    'rebuild',
+    'explain crm.account 1',
+    'status',
+    'models',
+    'doctor --quick',
+  ]) {
+    const result = await cli(words);
+    expect([words, result.code, result.stderr.match(/permission denied.*|must be owner.*/)?.[0]]).toEqual([
+      words,
+      0,
+      undefined,
+    ]);
+  }
+
+  const sql = connect(writer.url, { applicationName: 'flowlu-mirror test', max: 1 });
+  await db.sql`update sync.deliveries set received_at = received_at - interval '2 days'`;
+  expect(await pruneDeliveries(sql, 86_400_000, never)).toBeGreaterThan(1);
+  await sql.end();
+});
+
+it('moves rows out of the common table, the one place it may delete from', async () => {
+  await db.sql`
+    insert into flowlu.uncatalogued (module, model, id, _record, _observed_at, _source, _hash)
+    values ('crm', 'industry', 900, '{"id": 900, "name": "Adopted"}', now(), 'webhook', gen_random_uuid())`;
+  expect(await cli('rebuild crm.industry')).toMatchObject({ code: 0 });
+  expect(await db.sql`select name from flowlu.crm_industry where id = 900`).toEqual([{ name: 'Adopted' }]);
+  expect(await db.sql`select from flowlu.uncatalogued where model = 'industry'`).toHaveLength(0);
+});
+
+it('migrates as the owner and serves as the writer, each with an address of its own', async () => {
+  const fresh = await createEmptyDatabase();
+  const own = await createLogin(fresh, 'flowlu_writer');
+  const stranger = await createLogin(fresh);
+  try {
+    // Behind, and nobody here may change that: exit code 2, and who must run what.
+    const refused = await cli('status', { DATABASE_URL: own.url });
+    expect(refused).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/must run `flowlu-mirror migrate`.*MIGRATE_DATABASE_URL/),
+    });
+    // Another database than the one that the service works with is noticed.
+    const elsewhere = await cli('status', { DATABASE_URL: own.url, MIGRATE_DATABASE_URL: db.url });
+    expect(elsewhere).toMatchObject({ code: 2, stderr: expect.stringContaining('the same database') });
+    const both = { DATABASE_URL: own.url, MIGRATE_DATABASE_URL: fresh.url };
+    expect(await cli('status', both)).toMatchObject({ code: 0 });
+    const [row] = await fresh.sql`select tableowner from pg_tables where tablename = 'deliveries'`;
+    expect(row?.tableowner).toBe(new URL(urlOf(fresh.name)).username);
+    expect(await cli('migrate', both)).toMatchObject({ code: 0 });
+    // Up to date, the owner's address is not needed any more.
+    expect(await cli('status', { DATABASE_URL: own.url })).toMatchObject({ code: 0 });
+    expect(await cli('migrate', { DATABASE_URL: own.url })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/may not do this|owner/),
+    });
+    const unknown = await cli('status', { DATABASE_URL: stranger.url });
+    expect(unknown).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`grant flowlu_writer to ${stranger.user}`),
+    });
+    // A later version finds the schema behind and names the owner.
+    await fresh.sql`delete from drizzle.__drizzle_migrations where id = (select max(id) from drizzle.__drizzle_migrations)`;
+    const behind = await cli('serve', { DATABASE_URL: own.url });
+    expect(behind).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`the role ${row?.tableowner}, which owns it`),
+    });
+  } finally {
+    await own.drop();
+    await stranger.drop();
+    await fresh.close();
+  }
+});
