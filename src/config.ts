@@ -102,6 +102,24 @@ const SETTINGS = {
     defaultNote: 'all',
     help: 'models to mirror, comma-separated: module.model or module.*; a leading ! excludes',
   },
+  FLOWLU_OMIT_FIELDS: {
+    group: 'Personal data',
+    schema: parse.fieldNames.optional(),
+    defaultNote: 'none',
+    help: 'fields that are left out before anything is stored, comma-separated: module.model.field, custom ones as cf_12',
+  },
+  FLOWLU_HASH_FIELDS: {
+    group: 'Personal data',
+    schema: parse.fieldNames.optional(),
+    defaultNote: 'none',
+    help: 'fields of which only a keyed hash is stored: equal values stay equal, and cannot be looked up without the key',
+  },
+  FLOWLU_HASH_SECRET: {
+    group: 'Personal data',
+    schema: parse.hashSecret.optional(),
+    secret: true,
+    help: 'key of these hashes, 32 characters or more; another key makes other hashes',
+  },
   WEBHOOK_SECRET: {
     group: 'Webhooks and HTTP',
     schema: parse.webhookSecrets.optional(),
@@ -210,6 +228,7 @@ export function loadConfig(env: Environment = withDotenv(process.env)): Config {
     problems.push({ name: 'FLOWLU_COMPANY', problem: 'is needed with FLOWLU_API_KEY, to know which portal to read' });
   }
   if (parsed.data) problems.push(...appProblems(parsed.data));
+  if (parsed.data) problems.push(...privacyProblems(parsed.data));
   if (parsed.data?.MIGRATE_DATABASE_URL && !parsed.data.DATABASE_URL) {
     problems.push({
       name: 'DATABASE_URL',
@@ -218,6 +237,20 @@ export function loadConfig(env: Environment = withDotenv(process.env)): Config {
   }
   if (problems.length > 0 || !parsed.data) throw new ConfigError(problems);
   return assemble(parsed.data);
+}
+
+function privacyProblems({ FLOWLU_OMIT_FIELDS = [], FLOWLU_HASH_FIELDS = [], FLOWLU_HASH_SECRET }: Values) {
+  const problems: ConfigProblem[] = [];
+  if (FLOWLU_HASH_FIELDS.length > 0 && FLOWLU_HASH_SECRET === undefined) {
+    const problem = 'is needed with FLOWLU_HASH_FIELDS; make one with: openssl rand -hex 32';
+    problems.push({ name: 'FLOWLU_HASH_SECRET', problem });
+  }
+  const omitted = new Set(FLOWLU_OMIT_FIELDS.map(({ model, field }) => `${model}.${field}`));
+  const twice = FLOWLU_HASH_FIELDS.map(({ model, field }) => `${model}.${field}`).filter((name) => omitted.has(name));
+  if (twice.length > 0) {
+    problems.push({ name: 'FLOWLU_HASH_FIELDS', problem: `also in FLOWLU_OMIT_FIELDS: ${twice.join(', ')}` });
+  }
+  return problems;
 }
 
 /** One setting, for help and documentation. */
@@ -313,6 +346,12 @@ function assemble(values: Values) {
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
     },
+    privacy: {
+      omit: values.FLOWLU_OMIT_FIELDS ?? [],
+      hash: values.FLOWLU_HASH_FIELDS ?? [],
+      /** Null only where nothing is hashed. */
+      hashSecret: values.FLOWLU_HASH_SECRET ?? null,
+    },
     webhook: {
       /** Empty: `serve` has to refuse to start. */
       secrets: values.WEBHOOK_SECRET ?? [],
@@ -353,6 +392,7 @@ function secretValues(values: Values): readonly string[] {
     MIGRATE_DATABASE_URL,
     FLOWLU_API_KEY,
     FLOWLU_CLIENT_SECRET,
+    FLOWLU_HASH_SECRET,
     WEBHOOK_SECRET = [],
     STATUS_TOKEN,
     TOKEN_KEY = [],
@@ -365,6 +405,7 @@ function secretValues(values: Values): readonly string[] {
     ...passwords,
     FLOWLU_API_KEY,
     FLOWLU_CLIENT_SECRET,
+    FLOWLU_HASH_SECRET,
     STATUS_TOKEN,
     ...WEBHOOK_SECRET,
     ...TOKEN_KEY,

@@ -12,6 +12,7 @@ import { modelsCommand } from './commands/models.ts';
 import { readerCommand } from './commands/reader.ts';
 import { rebuildCommand } from './commands/rebuild.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
+import { redactCommand } from './commands/redact.ts';
 import { replayCommand } from './commands/replay.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
@@ -38,6 +39,7 @@ for (const command of [
   replayCommand(),
   explainCommand(),
   rebuildCommand(),
+  redactCommand(),
   statusCommand(),
   modelsCommand(),
   doctorCommand(),

@@ -18,9 +18,11 @@ import { refreshViews } from '../db/refresh-views.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
+import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { thisHolder } from '../reconcile/holder.ts';
 import { authorizationOf, standing } from './authorization.ts';
 import { UsageError } from './errors.ts';
+import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
 import { ensureSchema } from './schema.ts';
 import { version } from './version.ts';
 
@@ -33,6 +35,8 @@ export interface Session {
   readonly context: DeliveryContext;
   /** What `context` compares records by; to be refreshed as custom fields come and go. */
   readonly shapes: Shapes;
+  /** What must not be stored; null where everything may. */
+  readonly privacy: Privacy | null;
   /** Models that the settings mirror. */
   readonly models: readonly Model[];
   /** Names this process in journals and leases. */
@@ -48,6 +52,7 @@ export async function openSession(
   options: { readonly log: Logger; readonly signal: AbortSignal; readonly command: string },
 ): Promise<Session> {
   const { log, signal, command } = options;
+  requirePrivacy(config.privacy, log);
   const unknown = unknownModels(config.flowlu.models, names);
   if (unknown.length > 0)
     log.warn({ patterns: unknown }, 'FLOWLU_MODELS names models that the catalogue does not know');
@@ -72,6 +77,8 @@ export async function openSession(
   const metrics = createMetrics();
   const shapes = createShapes();
   await shapes.refresh(sql);
+  const privacy = createPrivacy(config.privacy, (name) => shapes.of({ name, model: findModel(name) ?? null }).aliases);
+  await warnIfUnkept(sql, privacy, log);
   return {
     config,
     log,
@@ -80,6 +87,7 @@ export async function openSession(
     sql,
     context: contextOf(config, metrics, shapes),
     shapes,
+    privacy,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
     holder: thisHolder(),
     stop: signal,
@@ -147,7 +155,7 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
   await claimPortal(sql, baseUrl);
-  return createClient({
+  const client = createClient({
     baseUrl,
     authorization,
     pace: sharedPace(sql, config.flowlu.requestsPerSecond),
@@ -156,7 +164,10 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
       metrics.apiRequestDuration.observe(duration_ms / 1_000);
       if (attempt > 1) metrics.apiRetries.inc();
     },
+    protect: session.privacy?.protect,
   });
+  if (session.privacy?.needsAliases === true) await learnAliases(session, client);
+  return client;
 }
 
 /** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */

@@ -77,7 +77,7 @@ async function isGranted(tx: Transaction, { role, schema, table, privileges }: R
   const [check] = await tx<{ granted: boolean }[]>`
     select has_schema_privilege(${role}::text, ${schema}::text, 'usage') and not exists (
       select from pg_class c, unnest(${wanted}::text[]) as p(name)
-       where c.relnamespace = ${schema}::text::regnamespace and c.relkind in ('r', 'v')
+       where c.relnamespace = ${schema}::text::regnamespace and c.relkind in ('r', 'v', 'p')
          and c.relname = coalesce(${table ?? null}::text, c.relname)
          and not has_table_privilege(${role}::text, c.oid, p.name)
     ) and (${table !== undefined}::boolean or not exists (

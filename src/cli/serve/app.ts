@@ -75,6 +75,7 @@ export function createApp(
   const intake = createIntake({
     secrets: config.webhook.secrets,
     bodyLimitBytes: config.webhook.bodyLimitBytes,
+    privacy: session.privacy,
     timeoutMs: COMMIT_TIMEOUT_MS,
     record: (accepted) => batcher.add(accepted),
     log,
