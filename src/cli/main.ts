@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { settingsHelp } from '../config.ts';
 import { backfillCommand } from './commands/backfill.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { eraseCommand } from './commands/erase.ts';
 import { explainCommand } from './commands/explain.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
@@ -40,6 +41,7 @@ for (const command of [
   explainCommand(),
   rebuildCommand(),
   redactCommand(),
+  eraseCommand(),
   statusCommand(),
   modelsCommand(),
   doctorCommand(),

@@ -118,6 +118,37 @@ it('fills, serves, settles, reconciles, verifies, replays, rebuilds and prunes a
   await sql.end();
 });
 
+it('erases a record that Flowlu does not have any more, and one that it still has only when forced', async () => {
+  const asked = await cli('erase crm.account 9 --json');
+  expect(asked).toMatchObject({ code: 3 });
+  expect(JSON.parse(asked.stdout)).toMatchObject({ flowlu: { says: 'there' }, erased: null });
+  expect((await cli('erase crm.account 9')).stdout).toMatch(/was not erased.*still has it[\s\S]*--force/);
+  expect(await nameOf(9)).toBeDefined();
+  const unasked = await cli('erase crm.account 9', { FLOWLU_API_KEY: '' });
+  expect(unasked).toMatchObject({ code: 3, stdout: expect.stringContaining('no key of the API') });
+
+  const forced = await cli('erase crm.account 9 --force');
+  expect(forced).toMatchObject({ code: 0, stdout: expect.stringMatching(/is erased[\s\S]*brings it back/) });
+  expect(await nameOf(9)).toBeUndefined();
+  expect((await cli('explain crm.account 9')).stdout).toContain('erased on request');
+  await cli('reconcile --full crm.account');
+  expect(await nameOf(9)).toBeDefined();
+
+  source.portal.remove('crm.account', 9);
+  expect(await cli('erase CRM.Account 009')).toMatchObject({
+    code: 0,
+    stdout: expect.not.stringContaining('brings it back'),
+  });
+  await cli('reconcile --full crm.account');
+  const [row] = await db.sql`select _source, _record, name from flowlu.crm_account where id = 9`;
+  expect(row).toEqual({ _source: 'erased', _record: { id: 9 }, name: null });
+  const [run] = await db.sql`select status, summary from sync.runs where kind = 'erase' order by runs.id desc limit 1`;
+  expect(run).toMatchObject({ status: 'done', summary: { model: 'crm.account', id: '9', had_row: true } });
+  for (const words of ['erase crm 9', 'erase crm.account 9x', 'erase crm.account -1', 'erase crm.account']) {
+    expect([words, (await cli(words)).code]).toEqual([words, 2]);
+  }
+});
+
 it('moves rows out of the common table, the one place it may delete from', async () => {
   await db.sql`
     insert into flowlu.uncatalogued (module, model, id, _record, _observed_at, _source, _hash)

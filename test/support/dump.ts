@@ -15,10 +15,13 @@ export async function dumpDatabase(sql: Sql): Promise<readonly string[]> {
   return rows;
 }
 
-/** The rows that hold one of the words, however they are written: plain, or with JSON's escapes. */
+/** Where one of the words stands, however it is written: plain, or with JSON's escapes. Each hit with some of its surroundings. */
 export async function rowsWith(sql: Sql, words: readonly string[]): Promise<readonly string[]> {
   const rows = await dumpDatabase(sql);
   if (rows.length === 0) throw new Error('the database is empty: nothing was searched');
-  const wanted = words.flatMap((word) => [word, JSON.stringify(word).slice(1, -1)]);
-  return rows.filter((row) => wanted.some((word) => row.toLowerCase().includes(word.toLowerCase())));
+  const wanted = words.flatMap((word) => [word, JSON.stringify(word).slice(1, -1)]).map((word) => word.toLowerCase());
+  return rows.flatMap((row) => {
+    const at = wanted.map((word) => row.toLowerCase().indexOf(word)).find((index) => index >= 0);
+    return at === undefined ? [] : [`${row.slice(0, 40)} … ${row.slice(Math.max(0, at - 60), at + 60)}`];
+  });
 }
