@@ -36,6 +36,7 @@ test('an empty environment gives the documented defaults', () => {
       timezone: 'UTC',
       models: { include: [], exclude: [] },
     },
+    privacy: { omit: [], hash: [], hashSecret: null },
     webhook: { secrets: [], bodyLimitBytes: 1_048_576 },
     http: { host: '127.0.0.1', port: 8787, statusToken: null, shutdownGraceMs: 10_000 },
     reconcile: {
@@ -278,6 +279,40 @@ describe('model patterns', () => {
   test('that match nothing are found', () => {
     const patterns = parseModelPatterns(['crm.*', 'crm.deal', '!loans.*']);
     expect(unknownModels(patterns, NAMES)).toEqual(['crm.deal', 'loans.*']);
+  });
+});
+
+describe('fields that hold personal data', () => {
+  const HASH_SECRET = 'a-key-of-thirty-two-characters-or-more';
+  test('are named as module.model.field, in any case, each once', () => {
+    const { privacy, secrets } = loadConfig({
+      FLOWLU_OMIT_FIELDS: ' CRM.Account.VAT, crm.account.cf_12,crm.account.vat,',
+      FLOWLU_HASH_FIELDS: 'crm.phones.phone',
+      FLOWLU_HASH_SECRET: HASH_SECRET,
+    });
+    expect(privacy).toEqual({
+      omit: [
+        { model: 'crm.account', field: 'vat' },
+        { model: 'crm.account', field: 'cf_12' },
+      ],
+      hash: [{ model: 'crm.phones', field: 'phone' }],
+      hashSecret: HASH_SECRET,
+    });
+    expect(secrets).toContain(HASH_SECRET);
+  });
+
+  test.each([
+    [{ FLOWLU_OMIT_FIELDS: 'crm.account' }, /^FLOWLU_OMIT_FIELDS: .*module\.model\.field/],
+    [{ FLOWLU_OMIT_FIELDS: 'crm.account.id' }, /^FLOWLU_OMIT_FIELDS: .*cannot be told from others/],
+    [{ FLOWLU_OMIT_FIELDS: 'crm.account.cf_colour' }, /^FLOWLU_OMIT_FIELDS: .*by its number/],
+    [{ FLOWLU_HASH_FIELDS: 'crm.account.phone' }, /^FLOWLU_HASH_SECRET: is needed/],
+    [{ FLOWLU_HASH_SECRET: 'short' }, /^FLOWLU_HASH_SECRET: .*32/],
+    [
+      { FLOWLU_OMIT_FIELDS: 'a.b.c', FLOWLU_HASH_FIELDS: 'A.b.c', FLOWLU_HASH_SECRET: HASH_SECRET },
+      /^FLOWLU_HASH_FIELDS: also in FLOWLU_OMIT_FIELDS: a\.b\.c/,
+    ],
+  ])('are refused where they cannot be meant: %j', (env, problem) => {
+    expect(problemsOf(env)).toEqual([expect.stringMatching(problem)]);
   });
 });
 

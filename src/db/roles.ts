@@ -48,7 +48,15 @@ function grants({ role, schema, table, privileges }: Rights, owner: string): rea
   ];
 }
 
-const script = (statements: readonly string[]) => `${statements.join(';\n')};`;
+const script = (statements: readonly string[]) => `${[...new Set(statements)].join(';\n')};`;
+
+/** What an administrator has to run in the mirror's database where its owner may not create these roles. */
+export function rolesScript(owner: string, roles: readonly string[] = [READER, WRITER]): string {
+  return script([
+    ...roles.map((role) => `create role ${role} nologin`),
+    ...RIGHTS.filter(({ role }) => roles.includes(role)).flatMap((rights) => grants(rights, owner)),
+  ]);
+}
 
 /**
  * Makes sure of the roles and of their rights, and writes nothing where they are in place.
@@ -65,11 +73,7 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
   if (due.length > 0) await tx.unsafe(script(due));
   if (missing.length === 0) return null;
   const [us] = await tx<{ name: string }[]>`select quote_ident(current_user) as name`;
-  const owner = us?.name ?? 'current_user';
-  return script([
-    ...missing.map((role) => `create role ${role} nologin`),
-    ...RIGHTS.filter(({ role }) => missing.includes(role)).flatMap((rights) => grants(rights, owner)),
-  ]);
+  return rolesScript(us?.name ?? 'current_user', missing);
 }
 
 async function isGranted(tx: Transaction, { role, schema, table, privileges }: Rights): Promise<boolean> {

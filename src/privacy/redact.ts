@@ -66,7 +66,7 @@ function treated(value: Json, treatment: Treatment, hash: HashValue): Json | und
 }
 
 /** What becomes of a field of this name; null where it may be stored. */
-export function treatmentOf(key: string, { fields, aliases, unknownAlias }: Protection): Treatment | null {
+function treatmentOf(key: string, { fields, aliases, unknownAlias }: Protection): Treatment | null {
   const name = key.toLowerCase();
   const exact = fields.get(name);
   if (exact !== undefined || unknownAlias === null || !name.startsWith('cf_')) return exact ?? null;

@@ -1,7 +1,8 @@
 /** Least privilege: what the owner, the service and the analysts may do in the database, and what they may not. */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type Sql } from '../../src/db/connection.ts';
-import { applyRoles } from '../../src/db/roles.ts';
+import { applyRoles, rolesScript } from '../../src/db/roles.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createLogin, type Login } from '../support/logins.ts';
 
@@ -171,4 +172,9 @@ describe('roles are applied', () => {
     });
     await expect(asked).rejects.toBe(undo);
   });
+});
+
+it('the page for operators shows the script as it is', () => {
+  const page = readFileSync(new URL('../../docs/operators.md', import.meta.url), 'utf8');
+  expect(page).toContain(`\n${rolesScript('flowlu_owner')}\n`);
 });
