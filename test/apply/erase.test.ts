@@ -11,6 +11,7 @@ import { splitName } from '../../src/catalog/name.ts';
 import { readAnnouncement } from '../../src/intake/delivery.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { verify } from '../../src/reconcile/verify.ts';
+import { eventually } from '../intake/service.ts';
 import { rowsWith } from '../support/dump.ts';
 import { type Mirror, never, quietObserver, startMirror } from '../support/mirror.ts';
 
@@ -187,6 +188,25 @@ describe('an erased entity', () => {
     await post(contact({ id: 5, name: WORD }));
     expect(await rowsWith(mirror.sql, [WORD])).toEqual([]);
     expect(await rowsWith(mirror.sql, ['somebody else'])).toHaveLength(2);
+  });
+
+  it('waits for a delivery about it that is just being committed, and takes that one as well', async () => {
+    const { sql } = mirror;
+    let erasing: Promise<unknown> | undefined;
+    await sql.begin(async (tx) => {
+      // What a batch of webhooks does, up to its commit.
+      await tx`select from flowlu.crm_account where id = 7 for update`;
+      await tx`insert into sync.deliveries (status, module, model, action, entity_id, body)
+               values ('applied', 'crm', 'account', 'update', 7, ${JSON.stringify(hook('update', { id: 7, ...person() }))})`;
+      erasing = erase(7);
+      await eventually(
+        () => sql`select from pg_locks l join pg_database d on d.oid = l.database where not l.granted and d.datname = current_database()
+                   union all select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        (waiting) => waiting.length > 0,
+      );
+    });
+    expect(await erasing).toMatchObject({ deliveries: 1 });
+    expect(await rowsWith(sql, [WORD])).toEqual([]);
   });
 
   it('leaves nothing while webhooks about it keep coming in', async () => {
