@@ -9,14 +9,6 @@ export interface ModelPatterns {
   readonly exclude: readonly string[];
 }
 
-/** One field of one model. */
-export interface FieldName {
-  /** `module.model`, in lower case. */
-  readonly model: string;
-  /** As Flowlu spells it, in lower case; a custom field by its number, `cf_12`. */
-  readonly field: string;
-}
-
 /** Characters; shorter secrets work, and `serve` warns that they can be guessed. */
 export const ADVISED_SECRET_LENGTH = 16;
 const MAX_WEBHOOK_SECRETS = 10;
@@ -197,32 +189,6 @@ export function parseModelPatterns(words: readonly string[]): ModelPatterns {
     exclude: Object.freeze(patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1))),
   });
 }
-
-/** Fields in one list at most; a portal has some thousands in all. */
-const MAX_FIELDS = 1_000;
-
-/** Reads `module.model.field`, comma-separated. */
-export const fieldNames = text((value): readonly FieldName[] => {
-  const words = [...new Set(value.split(',').map((word) => word.trim().toLowerCase()))].filter((word) => word !== '');
-  if (words.length > MAX_FIELDS) throw new Error(`lists more than ${MAX_FIELDS} fields`);
-  return words.map((word) => {
-    const [, model, field] = /^([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)$/.exec(word) ?? [];
-    if (model === undefined || field === undefined) throw new Error(`"${word}" is not module.model.field`);
-    if (field === 'id') throw new Error(`"${word}": without its id a record cannot be told from others`);
-    if (field.startsWith('cf_') && !/^cf_\d+$/.test(field)) {
-      throw new Error(`"${word}": name a custom field by its number, as cf_12; its alias may change`);
-    }
-    return { model, field };
-  });
-});
-
-/** Characters of the key that hashes are made with: values such as phone numbers are few enough to be tried out. */
-const MIN_HASH_SECRET_LENGTH = 32;
-
-export const hashSecret = text((value) => {
-  if (value.length >= MIN_HASH_SECRET_LENGTH) return value;
-  throw new Error(`has fewer than ${MIN_HASH_SECRET_LENGTH} characters; make one with: openssl rand -hex 32`);
-});
 
 export const modelPatterns = text((value) => parseModelPatterns(value.split(',')));
 

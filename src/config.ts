@@ -10,6 +10,7 @@ import { resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { z } from 'zod';
 import { appConfig, appProblems, appSettings, oauthConfig } from './config-app.ts';
+import { privacyConfig, privacyProblems, privacySettings } from './config-privacy.ts';
 import * as parse from './config-values.ts';
 import { parseModelPatterns, type Setting } from './config-values.ts';
 
@@ -102,24 +103,7 @@ const SETTINGS = {
     defaultNote: 'all',
     help: 'models to mirror, comma-separated: module.model or module.*; a leading ! excludes',
   },
-  FLOWLU_OMIT_FIELDS: {
-    group: 'Personal data',
-    schema: parse.fieldNames.optional(),
-    defaultNote: 'none',
-    help: 'fields that are left out before anything is stored, comma-separated: module.model.field, custom ones as cf_12',
-  },
-  FLOWLU_HASH_FIELDS: {
-    group: 'Personal data',
-    schema: parse.fieldNames.optional(),
-    defaultNote: 'none',
-    help: 'fields of which only a keyed hash is stored: equal values stay equal, and cannot be looked up without the key',
-  },
-  FLOWLU_HASH_SECRET: {
-    group: 'Personal data',
-    schema: parse.hashSecret.optional(),
-    secret: true,
-    help: 'key of these hashes, 32 characters or more; another key makes other hashes',
-  },
+  ...privacySettings,
   WEBHOOK_SECRET: {
     group: 'Webhooks and HTTP',
     schema: parse.webhookSecrets.optional(),
@@ -239,20 +223,6 @@ export function loadConfig(env: Environment = withDotenv(process.env)): Config {
   return assemble(parsed.data);
 }
 
-function privacyProblems({ FLOWLU_OMIT_FIELDS = [], FLOWLU_HASH_FIELDS = [], FLOWLU_HASH_SECRET }: Values) {
-  const problems: ConfigProblem[] = [];
-  if (FLOWLU_HASH_FIELDS.length > 0 && FLOWLU_HASH_SECRET === undefined) {
-    const problem = 'is needed with FLOWLU_HASH_FIELDS; make one with: openssl rand -hex 32';
-    problems.push({ name: 'FLOWLU_HASH_SECRET', problem });
-  }
-  const omitted = new Set(FLOWLU_OMIT_FIELDS.map(({ model, field }) => `${model}.${field}`));
-  const twice = FLOWLU_HASH_FIELDS.map(({ model, field }) => `${model}.${field}`).filter((name) => omitted.has(name));
-  if (twice.length > 0) {
-    problems.push({ name: 'FLOWLU_HASH_FIELDS', problem: `also in FLOWLU_OMIT_FIELDS: ${twice.join(', ')}` });
-  }
-  return problems;
-}
-
 /** One setting, for help and documentation. */
 export interface SettingHelp {
   readonly name: string;
@@ -346,12 +316,7 @@ function assemble(values: Values) {
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
     },
-    privacy: {
-      omit: values.FLOWLU_OMIT_FIELDS ?? [],
-      hash: values.FLOWLU_HASH_FIELDS ?? [],
-      /** Null only where nothing is hashed. */
-      hashSecret: values.FLOWLU_HASH_SECRET ?? null,
-    },
+    privacy: privacyConfig(values),
     webhook: {
       /** Empty: `serve` has to refuse to start. */
       secrets: values.WEBHOOK_SECRET ?? [],

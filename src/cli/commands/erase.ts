@@ -9,7 +9,7 @@ import { requireId, requireModelName } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
-import { openClient, type Session, settleDepsOf } from '../session.ts';
+import { openClientIfAny, type Session, settleDepsOf } from '../session.ts';
 
 interface Flags {
   readonly force?: boolean;
@@ -53,11 +53,11 @@ async function erase(
 }
 
 async function askFlowlu(session: Session, name: string, id: string, signal: AbortSignal): Promise<Standing> {
-  const { apiKey, baseUrl } = session.config.flowlu;
-  if (apiKey === null || baseUrl === null) return { says: 'nothing', reason: 'no key of the API is set' };
   const shelf = { name, model: findModel(name) ?? null };
   try {
-    const deps = settleDepsOf(session, await openClient(session));
+    const client = await openClientIfAny(session);
+    if (client === null) return { says: 'nothing', reason: 'the settings name no key of the API' };
+    const deps = settleDepsOf(session, client);
     return { says: (await read(deps, shelf, id, signal)).says === 'absent' ? 'gone' : 'there' };
   } catch (error) {
     if (error instanceof FlowluError) return { says: 'nothing', reason: error.message };
