@@ -1,9 +1,10 @@
 /**
- * The privacy settings, kept to by what was stored before they were made: rows and deliveries are written anew without
+ * The privacy settings, kept to by what was stored before they were made: rows, their history and deliveries are written anew without
  * what must not be stored, their fingerprints included. What keeps to them already is neither locked nor written.
  */
 import { findModel } from '../catalog/index.ts';
 import type { Sql, Transaction } from '../db/connection.ts';
+import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../db/history/rewrite.ts';
 import { readRowsAfter } from '../db/mirror-reads.ts';
 import { lockRows, type Shelf, type StoredRow, updateRows } from '../db/mirror-rows.ts';
 import { countDeliveries, type RewrittenDelivery, rewriteDeliveries, takeDeliveries } from '../db/stored-deliveries.ts';
@@ -63,6 +64,37 @@ async function rewriteRows(tx: Transaction, shelf: Shelf, ids: readonly string[]
 function redactedRow(row: StoredRow, shelf: Shelf, { privacy }: RedactDeps): StoredRow | null {
   const record = privacy.protect(shelf.name, row.record);
   return record === row.record ? null : { ...row, record };
+}
+
+/**
+ * Goes over the history of a model.
+ * @throws the signal's reason between two batches; what was written stays.
+ */
+export async function redactHistory(deps: RedactDeps, model: string, signal: AbortSignal): Promise<RedactCounts> {
+  let read = 0;
+  let rewritten = 0;
+  let position: ChangePosition = null;
+  // Ends with the history: each turn moves on, by record and in the order of changes.
+  for (;;) {
+    signal.throwIfAborted();
+    const from: ChangePosition = position;
+    const batch = await transact(deps.sql, async (tx) => {
+      const taken = await takeChanges(tx, model, from, BATCH_SIZE);
+      const changed = taken.flatMap((change) => redactedChange(model, change, deps) ?? []);
+      await rewriteChanges(tx, model, changed);
+      return { taken: taken.length, last: taken.at(-1), changed: changed.length };
+    });
+    if (batch.last === undefined) return { read, rewritten };
+    position = batch.last;
+    read += batch.taken;
+    rewritten += batch.changed;
+  }
+}
+
+function redactedChange(model: string, change: KeptChange, { privacy }: RedactDeps): KeptChange | null {
+  const without = (values: KeptChange['before']) => (values === null ? null : privacy.protect(model, values));
+  const [before, after] = [without(change.before), without(change.after)];
+  return before === change.before && after === change.after ? null : { ...change, before, after };
 }
 
 /**

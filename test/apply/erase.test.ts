@@ -90,7 +90,7 @@ describe('an erased entity', () => {
         ?.all;
     const before = await others();
 
-    expect(await erase(1)).toMatchObject({ had_row: true, deliveries: 7, lines: 3 });
+    expect(await erase(1)).toMatchObject({ had_row: true, deliveries: 7, lines: 5 });
 
     expect(await rowsWith(sql, [WORD])).toEqual([]);
     expect(await rowOf(1)).toEqual({ source: 'erased', deleted: true, record: { id: 1 }, name: null });

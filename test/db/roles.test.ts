@@ -52,6 +52,8 @@ describe('the role flowlu_writer', () => {
     expect(await rightsOf('flowlu_writer')).toEqual({
       flowlu: ['INSERT', 'SELECT', 'UPDATE'],
       'flowlu.uncatalogued': ['DELETE', 'INSERT', 'SELECT', 'UPDATE'],
+      flowlu_history: ['SELECT'],
+      'flowlu_history.uncatalogued': ['SELECT'],
       flowlu_live: ['SELECT'],
       'flowlu_live.uncatalogued': ['SELECT'],
       sync: ['DELETE', 'INSERT', 'SELECT', 'UPDATE'],
@@ -109,6 +111,8 @@ describe('the role flowlu_reader', () => {
     expect(await rightsOf('flowlu_reader')).toEqual({
       flowlu: ['SELECT'],
       'flowlu.uncatalogued': ['SELECT'],
+      flowlu_history: ['SELECT'],
+      'flowlu_history.uncatalogued': ['SELECT'],
       flowlu_live: ['SELECT'],
       'flowlu_live.uncatalogued': ['SELECT'],
     });
@@ -145,13 +149,13 @@ describe('roles are applied', () => {
       await tx.unsafe(`alter role flowlu_reader rename to reader_elsewhere; alter role flowlu_writer rename to writer_elsewhere;
         alter database ${database.name} owner to ${owner.user};
         do $$ declare name text; begin
-          foreach name in array array['flowlu', 'flowlu_live', 'sync', 'drizzle'] loop
+          foreach name in array array['flowlu', 'flowlu_live', 'flowlu_history', 'sync', 'drizzle'] loop
             execute format('alter schema %I owner to ${owner.user}', name);
           end loop;
           for name in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('flowlu', 'sync', 'drizzle') loop
             execute format('alter table %s owner to ${owner.user}', name);
           end loop;
-          for name in select format('%I.%I', schemaname, viewname) from pg_views where schemaname = 'flowlu_live' loop
+          for name in select format('%I.%I', schemaname, viewname) from pg_views where schemaname in ('flowlu_live', 'flowlu_history') loop
             execute format('alter view %s owner to ${owner.user}', name);
           end loop;
         end $$;

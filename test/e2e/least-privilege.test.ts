@@ -2,6 +2,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { connect } from '../../src/db/connection.ts';
 import { pruneDeliveries } from '../../src/intake/retention.ts';
@@ -200,4 +201,31 @@ it('migrates as the owner and serves as the writer, each with an address of its 
     await stranger.drop();
     await fresh.close();
   }
+});
+
+it('makes the months of the history as the owner where it may, and otherwise leaves them to migrate', async () => {
+  const months = async () =>
+    (
+      await db.sql`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'sync.history'::regclass
+                   and inhrelid::regclass::text <> 'sync.history_default' order by 1`
+    ).map(({ name }) => name as string);
+  const all = await months();
+  const last = all.at(-1) as string;
+  const serveUntil = async (more: Record<string, string>, done: () => Promise<unknown>) => {
+    const service = start(['serve'], { cwd, env: { ...env, RECONCILE_INTERVAL: '0', SWEEP_INTERVAL: '0', ...more } });
+    await service.says(/"msg":"listening"/);
+    await done();
+    service.child.kill('SIGTERM');
+    expect(await service.ended).toBe(0);
+    return service.stdout();
+  };
+  await db.sql.unsafe(`drop table ${last}`);
+  const log = await serveUntil({ LOG_LEVEL: 'debug' }, () => sleep(500));
+  expect(log).toContain('left to the owner');
+  expect(log).not.toContain('permission denied');
+  expect(await months()).not.toContain(last);
+  await serveUntil({ MIGRATE_DATABASE_URL: db.url }, () => eventually(months, (now) => now.includes(last)));
+  await db.sql.unsafe(`drop table ${last}`);
+  expect(await cli('migrate', { MIGRATE_DATABASE_URL: db.url })).toMatchObject({ code: 0 });
+  expect(await months()).toEqual(all);
 });

@@ -59,7 +59,7 @@ const cli = (words: string, env: Record<string, string>) => run(words.split(' ')
 it('warns until it has run, leaves nothing of the values, and changes nothing when it runs again', async () => {
   expect((await cli('backfill', plain)).code).toBe(0);
   const service = await startService(database.url);
-  const change = portal.portal.update('crm.account', 2, { name: 'Changed' });
+  const change = portal.portal.update('crm.account', 2, { name: 'Changed', phone: `${WORD} changed` });
   expect((await service.post(portal.webhooks.body(change))).status).toBe(200);
   expect((await service.post(webhook('crm.account', 'delete', null, { id: 3, phone: WORD }))).status).toBe(200);
   expect((await service.post(webhook('crm.contact', 'create', { id: 1, phone: WORD, vat: WORD }))).status).toBe(200);
@@ -78,7 +78,11 @@ it('warns until it has run, leaves nothing of the values, and changes nothing wh
 
   const first = await cli('redact --json', settings);
   expect(first).toMatchObject({ code: 0 });
-  expect(JSON.parse(first.stdout)).toMatchObject({ rows: { rewritten: 21 }, deliveries: { read: 5, rewritten: 5 } });
+  expect(JSON.parse(first.stdout)).toMatchObject({
+    rows: { rewritten: 21 },
+    changes: { rewritten: 2 },
+    deliveries: { read: 5, rewritten: 5 },
+  });
   expect(await rowsWith(database.sql, [WORD])).toEqual([]);
   expect((await cli('status', settings)).stderr).not.toContain('redact');
   const again = await cli('redact --json', settings);

@@ -1,7 +1,14 @@
 /** `redact`: brings what was stored before under the privacy settings that hold now. */
 import { Command } from 'commander';
-import { type RedactCounts, type RedactDeps, redactDeliveries, redactRows } from '../../apply/redact-stored.ts';
+import {
+  type RedactCounts,
+  type RedactDeps,
+  redactDeliveries,
+  redactHistory,
+  redactRows,
+} from '../../apply/redact-stored.ts';
 import { models } from '../../catalog/index.ts';
+import { modelsWithHistory } from '../../db/history/rewrite.ts';
 import { markKept } from '../../db/privacy-mark.ts';
 import { beginRun, finishRun } from '../../db/runs.ts';
 import { uncataloguedModels } from '../../db/uncatalogued.ts';
@@ -13,6 +20,7 @@ import type { Session } from '../session.ts';
 
 interface RedactReport {
   readonly rows: RedactCounts;
+  readonly changes: RedactCounts;
   readonly deliveries: RedactCounts;
 }
 
@@ -25,8 +33,11 @@ export function redactCommand(): Command {
         const report = await redactAll(session, signal);
         if (json) printJson(report);
         else {
-          const { rows, deliveries } = report;
+          const { rows, changes, deliveries } = report;
           printLine(`${formatCount(rows.rewritten)} of ${formatCount(rows.read)} rows rewritten.`);
+          printLine(
+            `${formatCount(changes.rewritten)} of ${formatCount(changes.read)} changes of the history rewritten.`,
+          );
           printLine(`${formatCount(deliveries.rewritten)} of ${formatCount(deliveries.read)} deliveries rewritten.`);
         }
         return EXIT.done;
@@ -45,19 +56,24 @@ async function redactAll(session: Session, signal: AbortSignal): Promise<RedactR
     // Deliveries first: what a replay or a tie takes from them is then clean before the rows are.
     const deliveries = await redactDeliveries(deps, signal);
     const rows = { read: 0, rewritten: 0 };
+    const changes = { read: 0, rewritten: 0 };
+    const add = (sum: { read: number; rewritten: number }, counts: RedactCounts) => {
+      sum.read += counts.read;
+      sum.rewritten += counts.rewritten;
+    };
     const shelves = [
       ...models.map((model) => ({ name: model.name, model })),
       // Rows of a model that the catalogue has come to know stay in the common table until a rebuild moves them.
       ...(await uncataloguedModels(sql)).map((name) => ({ name, model: null })),
     ];
     for (const shelf of shelves.filter(({ name }) => privacy.concerns(name))) {
-      const counts = await redactRows(deps, shelf, signal);
-      rows.read += counts.read;
-      rows.rewritten += counts.rewritten;
+      add(rows, await redactRows(deps, shelf, signal));
     }
+    const past = (await modelsWithHistory(sql)).filter((name) => privacy.concerns(name));
+    for (const name of past) add(changes, await redactHistory(deps, name, signal));
     await markKept(sql, privacy.fingerprint);
-    const report = { rows, deliveries };
-    await finishRun(sql, runId, 'done', { rows: { ...rows }, deliveries: { ...deliveries } });
+    const report = { rows, changes, deliveries };
+    await finishRun(sql, runId, 'done', { rows, changes, deliveries: { ...deliveries } });
     return report;
   } catch (error) {
     await finishRun(sql, runId, signal.aborted ? 'interrupted' : 'failed', null).catch(() => {});
