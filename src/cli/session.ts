@@ -173,7 +173,7 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
 /** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */
 export async function refreshCustomFields({ sql, shapes, config, log }: Session): Promise<void> {
   await shapes.refresh(sql);
-  await refreshViews(sql, { zone: config.flowlu.timezone, log });
+  await refreshViews(sql, { zone: config.flowlu.timezone, migrateUrl: config.database.migrateUrl, log });
 }
 
 /** What a command that reads a lot does at its end; views that are in use just then are left to the next one, or to `serve`. */

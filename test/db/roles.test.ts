@@ -56,6 +56,7 @@ describe('the role flowlu_writer', () => {
       'flowlu_history.uncatalogued': ['SELECT'],
       flowlu_live: ['SELECT'],
       'flowlu_live.uncatalogued': ['SELECT'],
+      flowlu_reports: ['SELECT'],
       sync: ['DELETE', 'INSERT', 'SELECT', 'UPDATE'],
       'drizzle.__drizzle_migrations': ['SELECT'],
     });
@@ -115,6 +116,7 @@ describe('the role flowlu_reader', () => {
       'flowlu_history.uncatalogued': ['SELECT'],
       flowlu_live: ['SELECT'],
       'flowlu_live.uncatalogued': ['SELECT'],
+      flowlu_reports: ['SELECT'],
     });
   });
 
@@ -149,13 +151,13 @@ describe('roles are applied', () => {
       await tx.unsafe(`alter role flowlu_reader rename to reader_elsewhere; alter role flowlu_writer rename to writer_elsewhere;
         alter database ${database.name} owner to ${owner.user};
         do $$ declare name text; begin
-          foreach name in array array['flowlu', 'flowlu_live', 'flowlu_history', 'sync', 'drizzle'] loop
+          foreach name in array array['flowlu', 'flowlu_live', 'flowlu_reports', 'flowlu_history', 'sync', 'drizzle'] loop
             execute format('alter schema %I owner to ${owner.user}', name);
           end loop;
           for name in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('flowlu', 'sync', 'drizzle') loop
             execute format('alter table %s owner to ${owner.user}', name);
           end loop;
-          for name in select format('%I.%I', schemaname, viewname) from pg_views where schemaname in ('flowlu_live', 'flowlu_history') loop
+          for name in select format('%I.%I', schemaname, viewname) from pg_views where schemaname in ('flowlu_live', 'flowlu_reports', 'flowlu_history') loop
             execute format('alter view %s owner to ${owner.user}', name);
           end loop;
         end $$;

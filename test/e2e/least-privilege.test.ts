@@ -1,4 +1,5 @@
 /** The service with a database login that may write rows and nothing else: every command does its work, and says who must migrate. */
+import { randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -228,4 +229,29 @@ it('makes the months of the history as the owner where it may, and otherwise lea
   await db.sql.unsafe(`drop table ${last}`);
   expect(await cli('migrate', { MIGRATE_DATABASE_URL: db.url })).toMatchObject({ code: 0 });
   expect(await months()).toEqual(all);
+});
+
+it('brings views to new custom fields as the owner where it may, and otherwise says that migrate has to', async () => {
+  const columns = async () =>
+    (
+      await db.sql`select column_name as name from information_schema.columns
+                   where table_schema = 'flowlu_live' and table_name = 'crm_account' and column_name like 'cf%'`
+    ).length;
+  const before = await columns();
+  const field = { module: 'crm', model: 'account', type: 'smalltext', api_use_alias: 0, webhook_use_alias: 0 };
+  source.portal.create('customfields.fields', { ...field, alias: 'colour', name: 'Colour' });
+  const read = await cli('reconcile --full customfields.fields');
+  expect([read.code, read.stderr.match(/permission denied|must be owner/)?.[0]]).toEqual([0, undefined]);
+  expect(await columns()).toBe(before);
+  expect((await cli('doctor --quick --json')).stdout).toContain('custom fields have changed since the views were made');
+  expect(await cli('reconcile --full customfields.fields', { MIGRATE_DATABASE_URL: db.url })).toMatchObject({
+    code: 0,
+  });
+  expect(await columns()).toBe(before + 1);
+  expect((await cli('doctor --quick --json')).stdout).not.toContain('custom fields have changed');
+  // A login for an analyst is made by the owner as well.
+  const login = `analyst_${randomUUID().slice(0, 8)}`;
+  expect(await cli(`reader ${login}`)).toMatchObject({ code: 3, stdout: expect.stringContaining('create role') });
+  expect(await cli(`reader ${login}`, { MIGRATE_DATABASE_URL: db.url })).toMatchObject({ code: 0 });
+  await db.sql.unsafe(`drop owned by ${login}; drop role ${login}`);
 });

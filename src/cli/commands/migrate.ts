@@ -25,7 +25,9 @@ export function migrateCommand(): Command {
         try {
           const sql = connect(database.url, { applicationName: 'flowlu-mirror migrate', max: 1 });
           const options = { zone: config.flowlu.timezone, publication };
-          const report = await migrateAll(sql, options, config.history.retentionMs).finally(() => sql.end({ timeout: 5 }));
+          const report = await migrateAll(sql, options, config.history.retentionMs).finally(() =>
+            sql.end({ timeout: 5 }),
+          );
           if (json) printJson(report);
           else printReport(report);
           const isPublished = report.publication === null || report.publication.wal_level === 'logical';

@@ -1,8 +1,12 @@
 /** Whether the database can hold the mirror. */
+
+import type { Config } from '../../config.ts';
 import type { Sql } from '../../db/connection.ts';
 import { type DatabaseFacts, databaseFacts } from '../../db/health.ts';
 import { schemaState } from '../../db/migrate.ts';
+import { ownership } from '../../db/owner.ts';
 import { unlimitedReaders } from '../../db/reader-logins.ts';
+import { areViewsCurrent } from '../../db/refresh-views.ts';
 import { type Check, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 const VERSION_MIN = 140_000;
@@ -98,6 +102,14 @@ async function checkSchema(sql: Sql, report: Report): Promise<boolean> {
       report(fail('schema', `cannot be read: ${state}`, 'check the rights of the database role'));
       return false;
   }
+}
+
+/** Whether views follow the custom fields; where nobody here may change views, only `migrate` makes them do so. */
+export async function checkViews(sql: Sql, { database, flowlu }: Config, report: Report): Promise<void> {
+  const isLeft = database.migrateUrl === null && !(await ownership(sql)).may_define;
+  if (!isLeft || (await areViewsCurrent(sql, flowlu.timezone))) return;
+  const found = 'custom fields have changed since the views were made, and this role may not change views';
+  report(warn('views', found, 'as the owner run: flowlu-mirror migrate; or set MIGRATE_DATABASE_URL'));
 }
 
 /** Analysts' logins without a limit: PostgreSQL takes none from the role flowlu_reader. */
