@@ -30,7 +30,10 @@ const ERASE = 'test/apply/erase.test.ts';
 const CONVERGENCE = 'test/convergence/convergence.property.test.ts';
 
 /** Copied into the temporary checkout. */
-const COPIED = ['src', 'test', 'drizzle', 'docs', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
+const COPIED = [
+  ...['src', 'test', 'drizzle', 'docs', 'bin', 'package.json', 'tsconfig.json', 'tsconfig.build.json'],
+  ...['vitest.config.ts', 'Dockerfile', 'docker-compose.yml'],
+];
 /** Histories are enough for a mutant that deserves to be found, and shrinking would only cost time. */
 const ENVIRONMENT = {
   FLOWLU_MIRROR_TEST_RUNS: '1200',
@@ -364,6 +367,118 @@ const MUTANTS: readonly Mutant[] = [
     from: "{ role: WRITER, schema: 'flowlu', privileges: ['select', 'insert', 'update'] },",
     to: "{ role: WRITER, schema: 'flowlu', privileges: ['select', 'insert', 'update', 'truncate'] },",
     tests: ['test/db/roles.test.ts'],
+  },
+  {
+    name: 'exposure: X-Forwarded-For is believed from anybody',
+    file: 'src/intake/sources.ts',
+    from: 'forwardedFor === undefined || !isTrusted(source)',
+    to: 'forwardedFor === undefined',
+    tests: ['test/intake/sources.test.ts', 'test/intake/gate.test.ts'],
+  },
+  {
+    name: 'exposure: X-Forwarded-For is read from the left',
+    file: 'src/intake/sources.ts',
+    from: 'let end = forwardedFor.length;',
+    to: "let end = forwardedFor.includes(',') ? forwardedFor.indexOf(',') : forwardedFor.length;",
+    tests: ['test/intake/sources.test.ts'],
+  },
+  {
+    name: 'exposure: the allow-list is not asked',
+    file: 'src/intake/gate.ts',
+    from: 'if (source === null || !isAllowed(source))',
+    to: 'if (source === null)',
+    tests: ['test/intake/gate.test.ts'],
+  },
+  {
+    name: 'exposure: wrong secrets are never too many',
+    file: 'src/intake/attempts.ts',
+    from: 'isTooMany: count.wrong > limits.allowed',
+    to: 'isTooMany: false',
+    tests: ['test/intake/sources.test.ts', 'test/intake/gate.test.ts'],
+  },
+  {
+    name: 'exposure: counted sources are never forgotten',
+    file: 'src/intake/attempts.ts',
+    from: 'if (counts.size > limits.maxSources)',
+    to: 'if (counts.size < 0)',
+    tests: ['test/intake/sources.test.ts'],
+  },
+  {
+    name: 'exposure: any secret is right',
+    file: 'src/intake/secret.ts',
+    from: 'return position < 0 ? null : position;',
+    to: 'return Math.max(0, position);',
+    tests: ['test/intake/route.test.ts'],
+  },
+  {
+    name: 'exposure: verify mode believes bodies',
+    file: 'src/apply/deliveries.ts',
+    from: "return context.trust === 'verify' || arrival?.isHint === true;",
+    to: 'return arrival?.isHint === true;',
+    tests: ['test/e2e/verify-mode.test.ts'],
+  },
+  {
+    name: 'exposure: a replay believes what was a hint',
+    file: 'src/apply/deliveries.ts',
+    from: "return context.trust === 'verify' || arrival?.isHint === true;",
+    to: "return context.trust === 'verify';",
+    tests: ['test/e2e/verify-mode.test.ts'],
+  },
+  {
+    name: 'exposure: a hint hides the reason of a doubt',
+    file: 'src/db/doubtful.ts',
+    from: 'then d.reason else excluded.reason end',
+    to: 'then excluded.reason else excluded.reason end',
+    tests: ['test/e2e/verify-mode.test.ts'],
+  },
+  {
+    name: 'exposure: hints that are refused stay',
+    file: 'src/apply/settle.ts',
+    from: '!error.retryable && doubt.reason === HINT',
+    to: 'error.retryable && doubt.reason === HINT',
+    tests: ['test/e2e/verify-mode.test.ts'],
+  },
+  {
+    name: 'exposure: hints wait without a bound',
+    file: 'src/apply/deliveries.ts',
+    from: '>= MAX_OPEN_HINTS;',
+    to: '> 2 * MAX_OPEN_HINTS;',
+    tests: ['test/e2e/verify-mode.test.ts'],
+  },
+  {
+    name: 'exposure: nobody gives way',
+    file: 'src/cli/serve/crowd.ts',
+    from: 'if (open.size + negotiating.size <= maxOpen) return;',
+    to: 'if (maxOpen > 0) return;',
+    tests: ['test/abuse/wire.test.ts', 'test/cli/https.test.ts'],
+  },
+  {
+    name: 'exposure: a certificate is used without its key',
+    file: 'src/cli/serve/tls.ts',
+    from: 'if (!certificate.checkPrivateKey(privateKey)) {',
+    to: 'if (certificate === null) {',
+    tests: ['test/cli/https.test.ts'],
+  },
+  {
+    name: 'exposure: plain HTTP everywhere',
+    file: 'src/cli/serve/exposure.ts',
+    from: "|| reach !== 'public') return reach;",
+    to: "|| reach !== '') return reach;",
+    tests: ['test/cli/https.test.ts'],
+  },
+  {
+    name: 'exposure: bodies come in without a bound',
+    file: 'src/intake/listener.ts',
+    from: 'if (receiving > 0 && receiving + bytes > MAX_RECEIVING_BYTES) return BUSY;',
+    to: '',
+    tests: ['test/intake/receiving.test.ts'],
+  },
+  {
+    name: 'exposure: the room of a body is never given back',
+    file: 'src/intake/listener.ts',
+    from: 'receiving -= bytes;',
+    to: '',
+    tests: ['test/intake/receiving.test.ts'],
   },
 ];
 

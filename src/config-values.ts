@@ -1,4 +1,5 @@
 /** Parsers of the settings: one variable's text → its value, or a message that says what is wrong and what to do. */
+import { resolve } from 'node:path';
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
@@ -175,6 +176,9 @@ export const host = text((value) => {
   if (!/^[\w.:[\]-]+$/.test(value)) throw new Error(`"${value}" is not a host name or address`);
   return value.replace(/^\[(.*)\]$/, '$1');
 });
+
+/** The path of a file, made absolute. */
+export const path = text((value) => resolve(value));
 
 /**
  * Reads patterns, as `FLOWLU_MODELS` and the commands' model arguments spell them.

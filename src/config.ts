@@ -6,15 +6,16 @@
  * mistakes in five runs.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { z } from 'zod';
 import { appConfig, appProblems, appSettings, oauthConfig } from './config-app.ts';
+import { exposureProblems, exposureSettings, tlsFiles } from './config-exposure.ts';
 import { privacyConfig, privacyProblems, privacySettings } from './config-privacy.ts';
 import * as parse from './config-values.ts';
 import { parseModelPatterns, type Setting } from './config-values.ts';
 
 export { decodeTokenKey, type OAuthConfig } from './config-app.ts';
+export { networks } from './config-exposure.ts';
 export { ADVISED_SECRET_LENGTH, isLoopback, matchesModel, parseModelPatterns, unknownModels } from './config-values.ts';
 
 /** Environment variables by name. */
@@ -64,7 +65,7 @@ const SETTINGS = {
   },
   DATA_DIR: {
     group: 'Database',
-    schema: parse.text((path) => resolve(path)),
+    schema: parse.path,
     default: '.flowlu-mirror',
     help: 'directory of the embedded PostgreSQL',
   },
@@ -135,6 +136,7 @@ const SETTINGS = {
     default: '10s',
     help: 'how long a stopping process may finish what it has begun',
   },
+  ...exposureSettings,
   RECONCILE_INTERVAL: {
     group: 'Reconciliation',
     schema: parse.duration({ min: '100ms', max: '7d', zero: true }),
@@ -211,8 +213,9 @@ export function loadConfig(env: Environment = withDotenv(process.env)): Config {
   if (parsed.data?.FLOWLU_API_KEY && !parsed.data.FLOWLU_COMPANY && !parsed.data.FLOWLU_BASE_URL) {
     problems.push({ name: 'FLOWLU_COMPANY', problem: 'is needed with FLOWLU_API_KEY, to know which portal to read' });
   }
-  if (parsed.data) problems.push(...appProblems(parsed.data));
-  if (parsed.data) problems.push(...privacyProblems(parsed.data));
+  if (parsed.data) {
+    problems.push(...appProblems(parsed.data), ...exposureProblems(parsed.data), ...privacyProblems(parsed.data));
+  }
   if (parsed.data?.MIGRATE_DATABASE_URL && !parsed.data.DATABASE_URL) {
     problems.push({
       name: 'DATABASE_URL',
@@ -320,12 +323,19 @@ function assemble(values: Values) {
     webhook: {
       /** Empty: `serve` has to refuse to start. */
       secrets: values.WEBHOOK_SECRET ?? [],
+      trust: values.WEBHOOK_TRUST,
+      /** Null: from everywhere. */
+      allowFrom: values.WEBHOOK_ALLOW_FROM ?? null,
       bodyLimitBytes: values.WEBHOOK_BODY_LIMIT,
     },
     http: {
       host: values.HOST,
       /** 0: any free port. */
       port: values.PORT,
+      /** Null: plain HTTP. */
+      tls: tlsFiles(values),
+      plainHttp: values.PLAIN_HTTP,
+      trustedProxies: values.TRUSTED_PROXIES ?? [],
       /** Null: the status routes are open. */
       statusToken: values.STATUS_TOKEN ?? null,
       shutdownGraceMs: values.SHUTDOWN_GRACE,

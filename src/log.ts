@@ -48,7 +48,8 @@ const SECRET_SHAPES: readonly RegExp[] = [
   /(\b(?:Bearer|Basic)\s)[\w.~+/=-]+/gi,
   /(\/webhooks\/flowlu\/)[^\s/?"'#]+/g,
   // Drizzle appends the values of a statement to the message of its error; they are the portal's data.
-  /(Failed query: .*?\nparams: ).+/gs,
+  // (Looks no further than the next such message, so that a text full of them takes no longer than another.)
+  /(Failed query: (?:(?!Failed query: ).)*?\nparams: ).+/gs,
 ];
 
 /** Creates the process's logger; levels are words, times ISO 8601 in UTC. */

@@ -54,6 +54,11 @@ export function createMetrics() {
     ),
     sweepRows: counter('sweep_rows_total', 'Rows compared by sweeps, by outcome', 'outcome'),
 
+    tlsCertificateExpiry: gauge(
+      'tls_certificate_expiry_timestamp_seconds',
+      'When the certificate in use expires, as Unix time; 0 without HTTPS',
+    ),
+
     httpRequestDuration: histogram(
       'http_request_duration_seconds',
       'Time to answer an HTTP request, by route pattern and status',

@@ -5,8 +5,9 @@ import { expect, test } from 'vitest';
 
 /** Room → what it may import: a room, or one file of it. Every room may import itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  config: ['config-app', 'config-privacy', 'config-values'],
+  config: ['config-app', 'config-exposure', 'config-privacy', 'config-values'],
   'config-app': ['config-values'],
+  'config-exposure': ['config-values'],
   'config-privacy': ['config-values'],
   'config-values': [],
   log: [],

@@ -37,8 +37,16 @@ test('an empty environment gives the documented defaults', () => {
       models: { include: [], exclude: [] },
     },
     privacy: { omit: [], hash: [], hashSecret: null },
-    webhook: { secrets: [], bodyLimitBytes: 1_048_576 },
-    http: { host: '127.0.0.1', port: 8787, statusToken: null, shutdownGraceMs: 10_000 },
+    webhook: { secrets: [], trust: 'body', allowFrom: null, bodyLimitBytes: 1_048_576 },
+    http: {
+      host: '127.0.0.1',
+      port: 8787,
+      tls: null,
+      plainHttp: 'private',
+      trustedProxies: [],
+      statusToken: null,
+      shutdownGraceMs: 10_000,
+    },
     reconcile: {
       intervalMs: 300_000,
       sweepIntervalMs: 86_400_000,
@@ -96,6 +104,34 @@ describe('problems', () => {
 
   test('include a key without a portal', () => {
     expect(problemsOf({ FLOWLU_API_KEY: 'k3y' })).toEqual([expect.stringMatching(/^FLOWLU_COMPANY: is needed/)]);
+  });
+});
+
+describe('exposure', () => {
+  test('takes a certificate and its key together only', () => {
+    const [cert, key] = ['/etc/cert.pem', '/etc/key.pem'];
+    expect(problemsOf({ TLS_CERT_FILE: cert })).toEqual(['TLS_KEY_FILE: is needed with TLS_CERT_FILE']);
+    expect(problemsOf({ TLS_KEY_FILE: key })).toEqual(['TLS_CERT_FILE: is needed with TLS_KEY_FILE']);
+    expect(loadConfig({ TLS_CERT_FILE: cert, TLS_KEY_FILE: key }).http.tls).toEqual({ certFile: cert, keyFile: key });
+  });
+
+  test('verifies webhooks only where there is an API to ask', () => {
+    expect(problemsOf({ WEBHOOK_TRUST: 'verify' })).toEqual([expect.stringMatching(/^FLOWLU_API_KEY: .* is needed/)]);
+    const env = { WEBHOOK_TRUST: 'verify', FLOWLU_API_KEY: 'k3y', FLOWLU_COMPANY: 'acme' };
+    expect(loadConfig(env).webhook.trust).toBe('verify');
+  });
+
+  test('reads networks, with words for those that everybody has', () => {
+    const { webhook, http } = loadConfig({
+      WEBHOOK_ALLOW_FROM: ' 203.0.113.0/24, 2001:DB8::1 ',
+      TRUSTED_PROXIES: 'loopback',
+    });
+    expect(webhook.allowFrom).toEqual([
+      { address: '203.0.113.0', prefix: 24, family: 'ipv4' },
+      { address: '2001:db8::1', prefix: 128, family: 'ipv6' },
+    ]);
+    expect(http.trustedProxies.map(({ address }) => address)).toEqual(['127.0.0.0', '::1']);
+    expect(problemsOf({ TRUSTED_PROXIES: 'example.com', PLAIN_HTTP: 'yes', WEBHOOK_TRUST: 'no' })).toHaveLength(3);
   });
 });
 
@@ -365,6 +401,10 @@ function envExample(): string {
     FLOWLU_OAUTH_TOKEN_URL: 'https://acme.flowlu.com/see-the-developer-hub',
     FLOWLU_OAUTH_REDIRECT_URL: 'https://mirror.example.com/oauth/callback',
     TOKEN_KEY: '0000000000000000000000000000000000000000000000000000000000000000',
+    TLS_CERT_FILE: '/etc/flowlu-mirror/cert.pem',
+    TLS_KEY_FILE: '/etc/flowlu-mirror/key.pem',
+    WEBHOOK_ALLOW_FROM: '203.0.113.0/24,2001:db8::/32',
+    TRUSTED_PROXIES: 'loopback',
   };
   const settings = settingsList();
   const sections = [...new Set(settings.map(({ group }) => group))].map((group) => {

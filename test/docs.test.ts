@@ -121,7 +121,15 @@ describe('pages', () => {
     const metrics = createMetrics();
     const { sql } = database;
     const apps: readonly Pick<Hono, 'routes'>[] = [
-      statusRoutes({ sql, metrics, log, version: '', token: null, isStopping: () => false }),
+      statusRoutes({
+        sql,
+        metrics,
+        log,
+        version: '',
+        token: null,
+        isStopping: () => false,
+        readSecretUse: async () => [],
+      }),
       appRoutes({ pulse: createPulse(sql), frameAncestors: [] }),
       callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
     ];

@@ -2,6 +2,7 @@
 import type { Micros } from '../catalog/instant.ts';
 import { credible, type Version, versionOf } from '../catalog/version.ts';
 import type { Transaction } from '../db/connection.ts';
+import { countDoubtsUpTo, HINT } from '../db/doubtful.ts';
 import type { Shelf } from '../db/mirror-rows.ts';
 import type { Announcement } from '../intake/delivery.ts';
 import type { DeliveryOutcome } from '../intake/ledger.ts';
@@ -23,7 +24,12 @@ import { linkOf } from './tie.ts';
 export interface DeliveryContext extends DoorContext {
   /** Where a model's rows rest; null for a model that the settings leave out. */
   readonly shelfOf: (module: string, model: string) => Shelf | null;
+  /** `body`: what a webhook says is believed. `verify`: it only makes the row doubtful, and the API is asked. */
+  readonly trust?: 'body' | 'verify';
 }
+
+/** Doubts that may be open before further hints are passed over; catching up finds what they were about. */
+const MAX_OPEN_HINTS = 10_000;
 
 /** A delivery that has been understood, or has not. */
 export interface Arrival {
@@ -31,6 +37,8 @@ export interface Arrival {
   readonly receivedAt: Micros;
   /** Its id, when the ledger has it already. */
   readonly id: string | null;
+  /** True for one that was only a hint when it came: it stays one, whatever the settings say today. */
+  readonly isHint?: boolean;
 }
 
 /** What became of an arrival, as the ledger records it. */
@@ -72,13 +80,21 @@ export async function judgeArrivals(
   arrivals: readonly Arrival[],
   context: DeliveryContext,
 ): Promise<{ readonly outcomes: readonly Outcome[]; readonly judged: Judged }> {
-  const understood = arrivals.map((arrival) => understand(arrival, context));
+  const isFull = context.trust === 'verify' && (await countDoubtsUpTo(tx, MAX_OPEN_HINTS)) >= MAX_OPEN_HINTS;
+  const understood = arrivals.map((arrival) => (isFull ? passOver(arrival) : understand(arrival, context)));
   const sightings = understood.flatMap((one) => ('sighting' in one ? [one.sighting] : []));
   const ids = arrivals.flatMap(({ id }) => (id === null ? [] : [id]));
   const judged = await judge(tx, locked, sightings, ids);
   const verdicts = judged.verdicts.values();
-  const outcomes = understood.map((one) => ('sighting' in one ? recorded(one, verdicts.next().value) : one.outcome));
+  const outcomes = understood.map((one, index) => {
+    const outcome = 'sighting' in one ? recorded(one, verdicts.next().value) : one.outcome;
+    return isHint(arrivals[index], context) ? asHint(outcome) : outcome;
+  });
   return { outcomes, judged };
+}
+
+function isHint(arrival: Arrival | undefined, context: DeliveryContext): boolean {
+  return context.trust === 'verify' || arrival?.isHint === true;
 }
 
 type Understood =
@@ -93,15 +109,22 @@ function subjectOf({ module, model, entityId }: Announcement, context: DeliveryC
   return { shelf, entityId };
 }
 
-function understand({ announcement, receivedAt }: Arrival, context: DeliveryContext): Understood {
+function understand(arrival: Arrival, context: DeliveryContext): Understood {
+  const { announcement, receivedAt } = arrival;
   const subject = subjectOf(announcement, context);
   if (!('shelf' in subject)) return { outcome: subject };
-  const observation = observe(announcement, receivedAt, subject.shelf, context);
+  const observation: Observation = isHint(arrival, context)
+    ? { says: 'unclear', reason: HINT, observedAt: receivedAt }
+    : observe(announcement, receivedAt, subject.shelf, context);
   return {
     sighting: { ...subject, observation },
     version: 'version' in observation ? observation.version : null,
     link: observation.says === 'announced' ? observation.link : null,
   };
+}
+
+function passOver({ announcement }: Arrival): Understood {
+  return { outcome: unapplied('skipped', announcement.entityId, 'too many of them wait already') };
 }
 
 function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, context: DeliveryContext): Observation {
@@ -143,3 +166,13 @@ export function unapplied(
 ): Outcome {
   return { status, entityId, version: null, fromHash: null, toHash: null, decision: null, reason };
 }
+
+/** Marks what became of a delivery that is not believed, so that no later replay takes it for more. */
+export function asHint<T extends Pick<Outcome, 'reason'>>(outcome: T): T {
+  const { reason } = outcome;
+  if (wasHint(reason)) return outcome;
+  return { ...outcome, reason: reason === null ? HINT : `${HINT}: ${reason}` };
+}
+
+/** True for the ledger's reasons of deliveries that were not believed when they came. */
+export const wasHint = (reason: string | null): boolean => reason?.startsWith(HINT) === true;

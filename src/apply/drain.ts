@@ -3,7 +3,7 @@ import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Tr
 import { readAnnouncement } from '../intake/delivery.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
-import { applyArrivals, type DeliveryContext, unapplied } from './deliveries.ts';
+import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { withholdErased } from './erase.ts';
 import { transact } from './transact.ts';
 
@@ -58,7 +58,9 @@ async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<bo
   } catch (error) {
     if (isConnectionError(error) || isRetryable(error) || isPassing(error)) throw error;
     const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
-    await settleDeliveries(tx, [{ ...unapplied('failed', null, reason), id: delivery.id }]);
+    const outcome = unapplied('failed', null, reason);
+    const isHint = context.trust === 'verify' || wasHint(delivery.reason);
+    await settleDeliveries(tx, [{ ...(isHint ? asHint(outcome) : outcome), id: delivery.id }]);
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied and was set aside');
   }
   return true;
@@ -76,7 +78,12 @@ async function applyStored(
   stored: readonly StoredDelivery[],
   context: DeliveryContext,
 ): Promise<void> {
-  const arrivals = stored.map(({ id, body, receivedAt }) => ({ id, receivedAt, announcement: readAnnouncement(body) }));
+  const arrivals = stored.map(({ id, body, receivedAt, reason }) => ({
+    id,
+    receivedAt,
+    announcement: readAnnouncement(body),
+    isHint: wasHint(reason),
+  }));
   const outcomes = await applyArrivals(tx, arrivals, context);
   const ids = stored.map(({ id }) => id).values();
   await settleDeliveries(

@@ -10,7 +10,7 @@ import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction }
 import type { Accepted } from '../intake/delivery.ts';
 import { appendDeliveries, type LedgerEntry } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
-import { type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
+import { asHint, type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
 import { write } from './door.ts';
 import { bareBody } from './erase.ts';
 import { transact } from './transact.ts';
@@ -45,7 +45,7 @@ export async function receive(batch: readonly Accepted[], receiver: Receiver): P
       const receivedAt = await databaseClock(tx);
       return appendDeliveries(
         tx,
-        entriesOf(batch, receivedAt, () => unapplied('pending', null, null)),
+        entriesOf(batch, receivedAt, context, () => unapplied('pending', null, null)),
       );
     });
     receiver.onPending?.();
@@ -63,13 +63,18 @@ async function recordAndApply(tx: Transaction, batch: readonly Accepted[], conte
   const arrivals = announcements.map((announcement) => ({ announcement, receivedAt, id: null }));
   const { outcomes, judged } = await judgeArrivals(tx, locked, arrivals, context);
   const applied = outcomes.values();
-  const entries = entriesOf(batch, receivedAt, () => applied.next().value as Outcome);
+  const entries = entriesOf(batch, receivedAt, context, () => applied.next().value as Outcome);
   const written = allAnswers([appendDeliveries(tx, entries), write(tx, judged, context)]);
   return new LastFlight(written.then(([ids]) => ({ ids, entries })));
 }
 
-function entriesOf(batch: readonly Accepted[], receivedAt: Micros, outcomeOf: () => Outcome): readonly LedgerEntry[] {
-  return batch.map((accepted): LedgerEntry => {
+function entriesOf(
+  batch: readonly Accepted[],
+  receivedAt: Micros,
+  { trust }: DeliveryContext,
+  outcomeOf: () => Outcome,
+): readonly LedgerEntry[] {
+  const entries = batch.map((accepted): LedgerEntry => {
     const { body, announcement } = accepted;
     if (announcement === null) {
       const outcome = unapplied('failed', null, accepted.rejection);
@@ -79,4 +84,5 @@ function entriesOf(batch: readonly Accepted[], receivedAt: Micros, outcomeOf: ()
     const kept = outcome.decision === 'erased' ? bareBody(announcement) : body;
     return { ...outcome, receivedAt, body: kept, subject: announcement };
   });
+  return trust === 'verify' ? entries.map(asHint) : entries;
 }

@@ -19,7 +19,7 @@ import {
 import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/delivery.ts';
 import { settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
-import { applyArrivals, type DeliveryContext, unapplied } from './deliveries.ts';
+import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { shapeOf } from './door.ts';
 import { withholdErased } from './erase.ts';
 import type { Decision } from './observation.ts';
@@ -148,7 +148,8 @@ async function applyAloneAgain(
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied');
     const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
     if (delivery.status !== 'applied') {
-      await settleDeliveries(tx, [{ ...unapplied('failed', null, reason), id: delivery.id }]);
+      const outcome = unapplied('failed', null, reason);
+      await settleDeliveries(tx, [{ ...(wasHint(delivery.reason) ? asHint(outcome) : outcome), id: delivery.id }]);
     }
     return { outcome: 'failed', isDoubtful: false };
   }
@@ -170,7 +171,12 @@ async function applyAgain(
   });
   const passedOver = await findPassedOver(tx, understood, context);
   const news = understood.filter(({ delivery }) => !passedOver.has(delivery.id));
-  const arrivals = news.map(({ delivery: { id, receivedAt }, announcement }) => ({ id, receivedAt, announcement }));
+  const arrivals = news.map(({ delivery: { id, receivedAt, reason }, announcement }) => ({
+    id,
+    receivedAt,
+    announcement,
+    isHint: wasHint(reason),
+  }));
   const outcomes = await applyArrivals(tx, arrivals, context);
   const recorded = outcomes.map((outcome, index) => ({ ...outcome, id: arrivals[index]?.id as string }));
   const wasApplied = new Set(news.flatMap(({ delivery: { id, status } }) => (status === 'applied' ? [id] : [])));

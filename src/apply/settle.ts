@@ -9,7 +9,7 @@ import { MICROS_PER_SECOND, type Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import { credible, versionOf } from '../catalog/version.ts';
 import type { Sql } from '../db/connection.ts';
-import { type ClaimedDoubt, claimDoubts, postponeDoubt } from '../db/doubtful.ts';
+import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../db/doubtful.ts';
 import type { Shelf } from '../db/mirror-rows.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
@@ -74,6 +74,11 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
     if (!(error instanceof FlowluError) || error.kind === 'unauthorized') {
       await postponeDoubt(sql, doubt, 1, null).catch(() => {});
       throw error;
+    }
+    if (!error.retryable && doubt.reason === HINT) {
+      // The API will not tell, and what was announced is not believed: the row is no more doubtful than before.
+      await dropDoubt(sql, doubt);
+      return false;
     }
     const seconds = error.retryable
       ? Math.min(MAX_BACKOFF_SECONDS, 2 ** Math.min(doubt.attempts, 12))

@@ -40,7 +40,7 @@ export async function runCommand(
     const config = loadConfig();
     redact = createRedactor(config.secrets);
     const context = { config, log: loggerFor(config, options.logTo), signal: stop.signal };
-    options.check?.(context);
+    await options.check?.(context);
     process.exitCode = await work(context);
   } catch (error) {
     printError(redact(messageOf(error)));

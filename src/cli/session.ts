@@ -106,6 +106,7 @@ function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryCo
     shapeOf: shapes.of,
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     keepsHistory: config.history.keeps,
+    trust: config.webhook.trust,
     onMisfit: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     shelfOf(module, model) {

@@ -10,7 +10,10 @@ export interface Doubt {
   readonly reason: string;
 }
 
-/** Marks entities as doubtful; a new doubt about the same one starts its waiting anew. */
+/** The reason of a doubt that contradicts nothing: something was announced, and nothing announced is believed as such. */
+export const HINT = 'a webhook hints at a change; the API is asked before it is believed';
+
+/** Marks entities as doubtful; a new doubt about the same one starts its waiting anew. A hint hides no other reason. */
 export async function raiseDoubts(tx: Transaction, doubts: readonly Doubt[]): Promise<void> {
   if (doubts.length === 0) return;
   const document = JSON.stringify(
@@ -22,7 +25,7 @@ export async function raiseDoubts(tx: Transaction, doubts: readonly Doubt[]): Pr
       from jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, reason text)
      order by n.model, n.entity_id
         on conflict (model, entity_id) do update
-       set reason = excluded.reason, since = clock_timestamp(), attempts = 0, next_attempt_at = clock_timestamp(),
+       set reason = case when excluded.reason = ${HINT} then d.reason else excluded.reason end, since = clock_timestamp(), attempts = 0, next_attempt_at = clock_timestamp(),
            last_error = null`;
 }
 
@@ -79,6 +82,7 @@ export interface ClaimedDoubt {
   /** `module.model`. */
   readonly model: string;
   readonly entityId: string;
+  readonly reason: string;
   /** Attempts so far, this one included. */
   readonly attempts: number;
 }
@@ -96,10 +100,11 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number): Pro
        set attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second'
       from due
      where d.model = due.model and d.entity_id = due.entity_id
-    returning d.model, d.entity_id::text as entity_id, d.attempts`;
+    returning d.model, d.entity_id::text as entity_id, d.reason, d.attempts`;
   return rows.map((row) => ({
     model: row.model as string,
     entityId: row.entity_id as string,
+    reason: row.reason as string,
     attempts: row.attempts as number,
   }));
 }
@@ -115,6 +120,20 @@ export async function postponeDoubt(
     update sync.doubtful
        set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error}
      where model = ${doubt.model} and entity_id = ${doubt.entityId}`;
+}
+
+/** Lets a doubt go that nobody can settle and that harms no row; one that was raised anew meanwhile stays. */
+export async function dropDoubt(sql: Sql, doubt: ClaimedDoubt): Promise<void> {
+  await sql`
+    delete from sync.doubtful
+     where model = ${doubt.model} and entity_id = ${doubt.entityId} and attempts = ${doubt.attempts}
+       and reason = ${doubt.reason}`;
+}
+
+/** How many doubts are open, counted no further than `limit`. */
+export async function countDoubtsUpTo(tx: Transaction, limit: number): Promise<number> {
+  const [row] = await tx`select count(*)::int as open from (select from sync.doubtful limit ${limit}) as counted`;
+  return row?.open as number;
 }
 
 /** Doubts that are still open. */

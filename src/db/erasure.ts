@@ -1,5 +1,6 @@
 /** Taking one entity's values out of the ledger; what stays is that there was something about this id. */
 import type { Transaction } from './connection.ts';
+import { HINT } from './doubtful.ts';
 import { identifier } from './quote.ts';
 
 /** One entity. */
@@ -43,13 +44,17 @@ export async function* candidateDeliveries(
   }
 }
 
-/** Puts bodies without values in the place of those that came, and takes away whatever else was derived from them. */
+/**
+ * Puts bodies without values in the place of those that came, and takes away whatever else was derived from them. One
+ * that was not believed when it came keeps its mark: a replay must not believe it now.
+ */
 export async function withholdDeliveries(tx: Transaction, withheld: readonly CandidateDelivery[]): Promise<void> {
   if (withheld.length === 0) return;
   await tx`
     update sync.deliveries d
        set body = n.body, from_hash = null, to_hash = null, version = null,
-           reason = case when d.status in ('failed', 'rejected') then ${REASON} end
+           reason = case when starts_with(d.reason, ${HINT}) then ${HINT}
+                         when d.status in ('failed', 'rejected') then ${REASON} end
       from jsonb_to_recordset(${JSON.stringify(withheld)}::text::jsonb) as n(id bigint, body text)
      where d.id = n.id`;
 }

@@ -16,6 +16,7 @@ export interface ReplayedDelivery {
   readonly id: string;
   readonly receivedAt: Micros;
   readonly status: string;
+  readonly reason: string | null;
   readonly body: string;
 }
 
@@ -47,7 +48,7 @@ export async function takeDeliveries(
   limit: number,
 ): Promise<ReplayedDelivery[]> {
   const rows = await tx`
-    select d.id::text as id, (extract(epoch from d.received_at) * 1000000)::bigint::text as received_at, d.status, d.body
+    select d.id::text as id, (extract(epoch from d.received_at) * 1000000)::bigint::text as received_at, d.status, d.reason, d.body
       from sync.deliveries d
      where d.id > ${range.after} and d.id <= ${range.last}${conditions(tx, filter)}
      order by d.id
@@ -57,6 +58,7 @@ export async function takeDeliveries(
     id: row.id as string,
     receivedAt: Number(row.received_at),
     status: row.status as string,
+    reason: row.reason as string | null,
     body: row.body as string,
   }));
 }

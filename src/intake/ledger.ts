@@ -126,13 +126,15 @@ export interface StoredDelivery {
   readonly id: string;
   readonly receivedAt: Micros;
   readonly body: string;
+  /** What was noted when it was stored. */
+  readonly reason: string | null;
   readonly attempts: number;
 }
 
 /** Takes pending deliveries, oldest first, that no other replica is working on; they stay locked for the transaction. */
 export async function claimPending(tx: Transaction, limit: number): Promise<StoredDelivery[]> {
   const rows = await tx`
-    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, attempts
+    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, reason, attempts
       from sync.deliveries
      where status = 'pending'
      order by deliveries.id
@@ -142,6 +144,7 @@ export async function claimPending(tx: Transaction, limit: number): Promise<Stor
     id: row.id as string,
     receivedAt: Number(row.received_at),
     body: row.body as string,
+    reason: row.reason as string | null,
     attempts: row.attempts as number,
   }));
 }

@@ -9,8 +9,8 @@ import type { Logger } from '../log.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
 import { type Accepted, readAnnouncement, WrongShapeError } from './delivery.ts';
+import { createGate, type GateOptions } from './gate.ts';
 import { protectDelivery } from './protect.ts';
-import { createSecretCheck } from './secret.ts';
 
 /** The routes, as docs and metrics name them. */
 export const WEBHOOK_ROUTES = { header: '/webhooks/flowlu', path: '/webhooks/flowlu/:secret' } as const;
@@ -20,13 +20,15 @@ export type IntakeOutcome =
   | 'accepted'
   | 'rejected'
   | 'unauthorized'
+  | 'guessing'
+  | 'foreign'
   | 'too_large'
   | 'not_json'
   | 'unavailable'
   | 'wrong_method';
 
 export interface IntakeOptions {
-  readonly secrets: readonly string[];
+  readonly gate: GateOptions;
   readonly bodyLimitBytes: number;
   /** What must not be stored is taken out before anybody else sees it. */
   readonly privacy?: Privacy | null;
@@ -62,19 +64,42 @@ const refuse = (outcome: IntakeOutcome, status: number, error: string, headers =
 });
 
 const WRONG_METHOD = refuse('wrong_method', 405, 'webhooks come by POST', { Allow: 'POST' });
-const UNAUTHORIZED = refuse('unauthorized', 401, 'wrong or missing secret');
 const NOT_TEXT = refuse('not_json', 400, 'the body is not text in UTF-8');
 const NOT_JSON = refuse('not_json', 400, 'the body is not JSON');
 const UNAVAILABLE = refuse('unavailable', 503, 'the database is away; send it again', { 'Retry-After': '5' });
 
+const BUSY = refuse('unavailable', 503, 'too much is on its way in; send it again', { 'Retry-After': '5' });
+
+/** Bytes of bodies that may be on their way in at the same time, in one process. One body always may. */
+const MAX_RECEIVING_BYTES = 64 * 2 ** 20;
+
 /** Makes the intake. */
 export function createIntake(options: IntakeOptions): Intake {
-  const isAccepted = createSecretCheck(options.secrets);
+  const judge = createGate(options.gate);
+  let receiving = 0;
+
+  /** Reads a body if there is room for it: as much as it announces, or the most there may be. */
+  async function receive(request: IncomingMessage): Promise<Accepted | Answer> {
+    const announced = Number(request.headers['content-length'] ?? options.bodyLimitBytes);
+    const bytes = Math.min(announced, options.bodyLimitBytes);
+    if (receiving > 0 && receiving + bytes > MAX_RECEIVING_BYTES) return BUSY;
+    receiving += bytes;
+    try {
+      return await read(request, options.bodyLimitBytes);
+    } finally {
+      receiving -= bytes;
+    }
+  }
 
   async function answerTo(request: IncomingMessage, secret: string | undefined): Promise<Answer> {
     if (request.method !== 'POST') return WRONG_METHOD;
-    if (!isAccepted(secret)) return UNAUTHORIZED;
-    const reading = await read(request, options.bodyLimitBytes);
+    const refusal = judge({
+      peer: request.socket.remoteAddress,
+      forwardedFor: request.headers['x-forwarded-for'] as string | undefined,
+      secret,
+    });
+    if (refusal !== null) return refuse(refusal.outcome, refusal.status, refusal.error, refusal.headers);
+    const reading = await receive(request);
     if ('status' in reading) return reading;
     try {
       const accepted = options.privacy ? protectDelivery(reading, options.privacy) : reading;

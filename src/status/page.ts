@@ -1,11 +1,13 @@
 /** The status page: one self-contained document, no script, nothing from elsewhere. */
 import { html, raw } from 'hono/html';
+import type { SecretUse } from '../db/secret-use.ts';
 import type { StatusReport } from './report.ts';
 import { grantWords } from './words.ts';
 
 interface PageData extends StatusReport {
   readonly version: string;
   readonly generated_at: string;
+  readonly webhook_secrets: readonly SecretUse[];
 }
 
 const STYLE = `
@@ -42,6 +44,10 @@ export function renderPage(data: PageData) {
     <dt>Turned away</dt><dd>${deliveries.rejected}</dd>
     <dt>Doubtful rows</dt><dd>${doubtful_rows}</dd>
     ${data.oauth === null ? '' : html`<dt>Login at Flowlu</dt><dd class="${data.oauth.state === 'refused' ? 'bad' : ''}">${grantWords(data.oauth)}</dd>`}
+    ${data.webhook_secrets.map(
+      ({ position, last_used_at }) =>
+        html`<dt>Webhook secret ${position}</dt><dd>last used ${last_used_at === null ? 'never' : moment(last_used_at)}</dd>`,
+    )}
   </dl>
   <h2>Models</h2>
   <table>

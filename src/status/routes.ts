@@ -4,6 +4,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Sql } from '../db/connection.ts';
 import { schemaState } from '../db/migrate.ts';
 import type { SchemaState } from '../db/migrations.ts';
+import type { SecretUse } from '../db/secret-use.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { renderPage } from './page.ts';
@@ -16,6 +17,8 @@ export interface StatusOptions {
   readonly version: string;
   /** Asked for on `/status`, `/status.json` and `/metrics` when set. */
   readonly token: string | null;
+  /** When each webhook secret was last handed in. */
+  readonly readSecretUse: () => Promise<readonly SecretUse[]>;
   /** True once the process has begun to stop: no new work should be sent to it. */
   readonly isStopping: () => boolean;
 }
@@ -29,16 +32,12 @@ const SCHEMA_PROBLEMS: Readonly<Record<SchemaState, string | null>> = {
   behind: 'the database schema is behind; run flowlu-mirror migrate',
   newer: 'the database schema is newer than this program; run the newer version of flowlu-mirror',
 };
-const SECURITY_HEADERS = {
-  'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-  'Cache-Control': 'no-store',
-};
+/** The page's style stands in the page itself; all else is left out by the policy of every answer. */
+const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 /** The routes; to be mounted at the root. */
 export function statusRoutes(options: StatusOptions): Hono {
-  const { sql, metrics, log, version, token } = options;
+  const { sql, metrics, log, token } = options;
   const app = new Hono();
   const guard = requireToken(token);
 
@@ -52,16 +51,19 @@ export function statusRoutes(options: StatusOptions): Hono {
     return context.text(await metrics.registry.metrics(), 200, { 'Content-Type': metrics.registry.contentType });
   });
   app.get('/status.json', guard, (context) =>
-    answer(context, log, async () => context.json(await statusData(sql, version))),
+    answer(context, log, async () => context.json(await statusData(options))),
   );
   app.get('/status', guard, (context) =>
-    answer(context, log, async () => context.html(renderPage(await statusData(sql, version)), 200, SECURITY_HEADERS)),
+    answer(context, log, async () =>
+      context.html(renderPage(await statusData(options)), 200, { 'Content-Security-Policy': PAGE_POLICY }),
+    ),
   );
   return app;
 }
 
-async function statusData(sql: Sql, version: string) {
-  return { version, generated_at: new Date().toISOString(), ...(await readStatus(sql)) };
+async function statusData({ sql, version, readSecretUse }: StatusOptions) {
+  const [report, webhook_secrets] = await Promise.all([readStatus(sql), readSecretUse()]);
+  return { version, generated_at: new Date().toISOString(), ...report, webhook_secrets };
 }
 
 async function answer(context: Context, log: Logger, work: () => Promise<Response>): Promise<Response> {

@@ -16,7 +16,7 @@ const DECISIONS: Readonly<Record<string, string>> = {
 
 const STATUSES: Readonly<Record<string, string>> = {
   pending: 'stored, waiting to be applied',
-  skipped: 'not applied: the settings leave the model out',
+  skipped: 'not applied',
   failed: 'could not be applied and was set aside',
   rejected: 'not understood as a webhook',
 };

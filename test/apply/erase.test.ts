@@ -146,6 +146,24 @@ describe('an erased entity', () => {
     expect(await sql`select from sync.doubtful where entity_id = 1`).toHaveLength(0);
   });
 
+  it('is not brought back by a webhook that is only a hint, which stays one', async () => {
+    const { sql, context, log } = mirror;
+    const text = JSON.stringify(hook('update', { id: 1, ...person() }));
+    const [id = ''] = await receive([{ body: text, announcement: readAnnouncement(text) }], {
+      sql,
+      context: { ...context, trust: 'verify' },
+      log,
+    });
+    const told = await deliveryOf(id);
+    expect(told).toMatchObject({ decision: 'erased', reason: expect.stringContaining('hints') });
+    const [pending] = await sql`insert into sync.deliveries (status, module, model, action, body, reason)
+      values ('failed', 'crm', 'account', 'delete', ${JSON.stringify(hook('delete', null, { id: 1, ...person() }))}, ${told?.reason})
+      returning id::text as id`;
+    await erase(1);
+    expect(await deliveryOf(pending?.id)).toMatchObject({ reason: told?.reason });
+    expect(await rowsWith(sql, [WORD])).toEqual([]);
+  });
+
   it('stays away in every reading of a portal that does not have it, and causes no difference', async () => {
     await sweepAll(deps(), { ...round(), allowDeletes: 0, resume: false });
     await catchUpAll(deps(), { ...round(), rereadShare: 1, retryRefusedAfter_s: 0 });

@@ -100,7 +100,7 @@ describe('a database that is away', () => {
 
 describe('a database that is slow', () => {
   it('bounds what waits: beyond the bound deliveries get 503 at once, and all of the others are stored', async () => {
-    const small = await listen(smallIntake(service.session), '127.0.0.1', 0);
+    const small = await listen(smallIntake(service.session), { host: '127.0.0.1', port: 0 });
     const release = await holdTable(db, 'crm_account');
     try {
       let refused = 0;
@@ -175,7 +175,7 @@ const QUEUE_BOUND = 30;
 const BATCH_BOUND = 10;
 
 /** The intake with bounds that a test reaches without thousands of connections. */
-function smallIntake({ sql, context, log }: Session): ServiceApp {
+function smallIntake({ sql, context, log }: Session): Pick<ServiceApp, 'listener'> {
   const batcher = createBatcher<Accepted>({
     maxQueued: QUEUE_BOUND,
     sourceOf: () => '',
@@ -189,13 +189,13 @@ function smallIntake({ sql, context, log }: Session): ServiceApp {
     flush: (batch) => receive(batch, { sql, context, log }),
   });
   const intake = createIntake({
-    secrets: [SECRET],
+    gate: { secrets: [SECRET] },
     bodyLimitBytes: 10_000,
     timeoutMs: 9_000,
     record: (accepted) => batcher.add(accepted),
     log,
   });
-  return { listener: (request, response) => void intake(request, response), idle: () => batcher.idle() };
+  return { listener: (request, response) => void intake(request, response) };
 }
 
 /** Locks a table as a long migration would, until it is released. */

@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { drainPending } from '../../src/apply/drain.ts';
 import { createApp } from '../../src/cli/serve/app.ts';
 import { startLoop } from '../../src/cli/serve/loop.ts';
-import { listen } from '../../src/cli/serve/server.ts';
+import { type ListenOptions, listen } from '../../src/cli/serve/server.ts';
 import { openSession, type Session } from '../../src/cli/session.ts';
 import { loadConfig } from '../../src/config.ts';
-import { createLogger } from '../../src/log.ts';
+import { createLogger, type Logger } from '../../src/log.ts';
 
 export const SECRET = 'correct-horse-battery-staple-4711';
 
@@ -16,29 +16,38 @@ export interface Service {
   readonly session: Session;
   /** Posts a body with the right secret in the path. */
   post(body: unknown, init?: RequestInit): Promise<Response>;
+  /** Notes in the database which secrets came in, as `serve` does from time to time. */
+  noteSecretUse(): Promise<void>;
   close(): Promise<void>;
 }
 
 const quiet = createLogger({ level: 'silent', version: 'test', secrets: [] });
 
-export async function startService(databaseUrl: string, env: Record<string, string> = {}): Promise<Service> {
+/** @param options a logger of the test's own, and bounds of the listener that a test reaches sooner */
+export async function startService(
+  databaseUrl: string,
+  env: Record<string, string> = {},
+  options: { readonly log?: Logger } & Pick<ListenOptions, 'limits'> = {},
+): Promise<Service> {
+  const { log = quiet, limits = {} } = options;
   const config = loadConfig({ DATABASE_URL: databaseUrl, WEBHOOK_SECRET: SECRET, ...env });
   const stop = new AbortController();
-  const session = await openSession(config, { log: quiet, signal: stop.signal, command: 'test' });
+  const session = await openSession(config, { log, signal: stop.signal, command: 'test' });
   const { sql, context } = session;
   const drain = startLoop({
     name: 'drain',
     intervalMs: 1_000,
-    log: quiet,
+    log,
     signal: stop.signal,
-    work: (signal) => drainPending({ sql, context, log: quiet }, signal),
+    work: (signal) => drainPending({ sql, context, log }, signal),
   });
   const app = createApp(session, { onPending: drain.wake, isStopping: () => stop.signal.aborted });
-  const listener = await listen(app, '127.0.0.1', 0);
+  const listener = await listen(app, { host: '127.0.0.1', port: 0, limits });
   return {
     url: listener.url,
     session,
     post: (body, init) => post(`${listener.url}/webhooks/flowlu/${SECRET}`, body, init),
+    noteSecretUse: app.noteSecretUse,
     async close() {
       stop.abort();
       await listener.stop(500);

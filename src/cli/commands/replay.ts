@@ -29,7 +29,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   stale: 'the row is newer',
   kept: 'the row stays; only the API can tell',
   ignored: 'no effect',
-  skipped: 'the settings leave the model out',
+  skipped: 'the settings leave the model out, or too many hints wait',
   rejected: 'no webhook of Flowlu',
   failed: 'could not be applied; `status` says why',
 };

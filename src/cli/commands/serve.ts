@@ -10,25 +10,58 @@ import { write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';
 import { createApp } from '../serve/app.ts';
 import { startBackground } from '../serve/background.ts';
-import { listen } from '../serve/server.ts';
+import { checkExposure } from '../serve/exposure.ts';
+import { startLoop } from '../serve/loop.ts';
+import { type Listener, listen } from '../serve/server.ts';
 import { openClientIfAny, type Session } from '../session.ts';
 
 export function serveCommand(): Command {
   return new Command('serve')
     .description('receive webhooks, apply them, and serve health, metrics and the status page')
     .action(() =>
-      runWithSession({ name: 'serve', logTo: 'stdout', check: checkSecrets }, (session, context) =>
+      runWithSession({ name: 'serve', logTo: 'stdout', check: checkSettings }, (session, context) =>
         serve(session, context),
       ),
     );
 }
 
-function checkSecrets({ config }: CommandContext): void {
-  if (config.webhook.secrets.length > 0) return;
-  throw new UsageError(
-    'serve needs WEBHOOK_SECRET: anyone who knows the address could write into the mirror without it. ' +
-      'Make one with: openssl rand -hex 24',
-  );
+async function checkSettings({ config, log }: CommandContext): Promise<void> {
+  if (config.webhook.secrets.length === 0) {
+    throw new UsageError(
+      'serve needs WEBHOOK_SECRET: anyone who knows the address could write into the mirror without it. ' +
+        'Make one with: openssl rand -hex 24',
+    );
+  }
+  const reach = await checkExposure(config.http);
+  if (reach === 'private' && config.http.tls === null) {
+    log.warn('plain HTTP on a private address: whoever can listen in that network learns the webhook secret');
+  }
+}
+
+const SECRET_USE_INTERVAL_MS = 15_000;
+/** How often the certificate's files are looked at. */
+const CERTIFICATE_INTERVAL_MS = 10_000;
+const CERTIFICATE_WARNING_MS = 7 * 24 * 3_600_000;
+
+/** Puts a renewed certificate to use, and says so when nobody has renewed it in time. */
+function keepCertificate(listener: Listener, { log, metrics }: Session, signal: AbortSignal) {
+  let warned: Date | null = null;
+  return startLoop({
+    name: 'reading the certificate',
+    intervalMs: CERTIFICATE_INTERVAL_MS,
+    log,
+    signal,
+    async work() {
+      const isNew = await listener.renewCertificate();
+      const expiresAt = listener.certificateExpiresAt;
+      if (expiresAt === null) return;
+      metrics.tlsCertificateExpiry.set(expiresAt.getTime() / 1_000);
+      if (isNew) log.info({ expires_at: expiresAt }, 'the new certificate is in use');
+      if (warned === expiresAt || expiresAt.getTime() > Date.now() + CERTIFICATE_WARNING_MS) return;
+      warned = expiresAt;
+      log.warn({ expires_at: expiresAt }, 'the certificate expires within a week, or has expired');
+    },
+  });
 }
 
 async function serve(session: Session, { signal }: CommandContext): Promise<ExitCode> {
@@ -39,9 +72,25 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
   const now = await standing(config, session.sql);
   if (now.kind === 'login') log.warn({ why: now.why }, 'the API is not read before somebody runs flowlu-mirror login');
   // Listening comes first: a port that is taken ends the command before anything runs by itself.
-  const app = createApp(session, { onPending: () => background.drain.wake(), isStopping: () => signal.aborted });
-  const listener = await listen(app, config.http.host, config.http.port);
+  const app = createApp(session, {
+    onPending: () => background.drain.wake(),
+    onHint: () => background.settle?.wake(),
+    isStopping: () => signal.aborted,
+  });
+  const listener = await listen(app, config.http);
   const background = startBackground(session, client, signal);
+  const notes = startLoop({
+    name: 'noting which webhook secrets are used',
+    intervalMs: SECRET_USE_INTERVAL_MS,
+    log,
+    signal,
+    work: app.noteSecretUse,
+  });
+  const loops = [
+    ...background.all,
+    notes,
+    ...(config.http.tls === null ? [] : [keepCertificate(listener, session, signal)]),
+  ];
   if (config.webhook.secrets.some((secret) => secret.length < ADVISED_SECRET_LENGTH)) {
     log.warn(`a secret of WEBHOOK_SECRET is shorter than ${ADVISED_SECRET_LENGTH} characters and can be guessed`);
   }
@@ -53,7 +102,8 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
   log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');
   const graceEnds = sleep(config.http.shutdownGraceMs, undefined, { ref: false });
   await listener.stop(config.http.shutdownGraceMs);
-  await Promise.race([Promise.all([app.idle(), ...background.all.map(({ ended }) => ended)]), graceEnds]);
+  await Promise.race([Promise.all([app.idle(), ...loops.map(({ ended }) => ended)]), graceEnds]);
+  await app.noteSecretUse().catch(() => {});
   log.info('stopped');
   return EXIT.done;
 }

@@ -1,5 +1,7 @@
 /** `status`: freshness, backlog, failed deliveries, last runs. */
 import { Command } from 'commander';
+import type { SecretUse } from '../../db/secret-use.ts';
+import { createSecretUse } from '../../intake/secret-use.ts';
 import { readStatus, type StatusReport } from '../../status/report.ts';
 import { grantWords } from '../../status/words.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -12,7 +14,12 @@ export function statusCommand(): Command {
     .option('--json', 'print everything as JSON')
     .action(({ json }: { json?: boolean }) =>
       runWithSession({ name: 'status', logTo: 'stderr' }, async (session) => {
-        const report = await readStatus(session.sql);
+        const { secrets } = session.config.webhook;
+        const [status, webhook_secrets] = await Promise.all([
+          readStatus(session.sql),
+          createSecretUse(secrets).read(session.sql),
+        ]);
+        const report = { ...status, webhook_secrets };
         if (json) printJson(report);
         else printStatus(report);
         return report.deliveries.failed > 0 || report.oauth?.state === 'refused' ? EXIT.finding : EXIT.done;
@@ -20,13 +27,26 @@ export function statusCommand(): Command {
     );
 }
 
-function printStatus({ deliveries, doubtful_rows, oauth, failed_deliveries, runs, models }: StatusReport): void {
+type Report = StatusReport & { readonly webhook_secrets: readonly SecretUse[] };
+
+function printStatus({
+  deliveries,
+  doubtful_rows,
+  oauth,
+  failed_deliveries,
+  runs,
+  models,
+  webhook_secrets,
+}: Report): void {
   printLine(
     `Deliveries: ${formatCount(deliveries.total)} received, ${deliveries.pending} pending, ${deliveries.failed} failed, ` +
       `${deliveries.rejected} rejected; last at ${deliveries.last_received_at ?? 'never'}`,
   );
   printLine(`Doubtful rows: ${formatCount(doubtful_rows)}`);
   if (oauth !== null) printLine(`Login at Flowlu: ${grantWords(oauth)}`);
+  for (const { position, last_used_at } of webhook_secrets) {
+    printLine(`Webhook secret ${position} of ${webhook_secrets.length}: last used ${last_used_at ?? 'never'}`);
+  }
   const filled = models.filter(({ rows, deleted_rows }) => rows + deleted_rows > 0);
   printLine(`Models with rows: ${filled.length} of ${models.length}\n`);
   printTable(filled, [

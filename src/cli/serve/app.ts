@@ -7,6 +7,7 @@ import { receive } from '../../apply/receive.ts';
 import { createBatcher } from '../../intake/batcher.ts';
 import type { Accepted } from '../../intake/delivery.ts';
 import { createIntake } from '../../intake/listener.ts';
+import { createSecretUse, type SecretUseNotes } from '../../intake/secret-use.ts';
 import { completeLogin, type LoginAnswer } from '../../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../../oauth/route.ts';
 import { appRoutes } from '../../status/app-routes.ts';
@@ -15,6 +16,7 @@ import { statusRoutes } from '../../status/routes.ts';
 import { loginDepsOf } from '../authorization.ts';
 import type { Session } from '../session.ts';
 import { version } from '../version.ts';
+import { securityHeaders } from './headers.ts';
 
 /** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
  * than the connections that the listener takes, so that they can be told. */
@@ -33,12 +35,14 @@ export interface ServiceApp {
   readonly listener: RequestListener;
   /** Resolves when every accepted delivery has been answered. */
   idle(): Promise<void>;
+  /** Notes in the database which webhook secrets were handed in since the last time. */
+  noteSecretUse(): Promise<void>;
 }
 
 /** Puts the routes together. */
 export function createApp(
   session: Session,
-  events: { readonly onPending: () => void; readonly isStopping: () => boolean },
+  events: { readonly onPending: () => void; readonly onHint?: () => void; readonly isStopping: () => boolean },
 ): ServiceApp {
   const { config, log, metrics, sql, context } = session;
   const batcher = createBatcher<Accepted>({
@@ -63,7 +67,10 @@ export function createApp(
           sql,
           context,
           log,
-          onRecorded: ({ decision, status }) => metrics.deliveriesApplied.inc({ decision: decision ?? status }),
+          onRecorded: ({ decision, status }) => {
+            metrics.deliveriesApplied.inc({ decision: decision ?? status });
+            if (context.trust === 'verify') events.onHint?.();
+          },
           onPending: events.onPending,
         });
       } finally {
@@ -72,8 +79,20 @@ export function createApp(
     },
   });
 
+  const secretUse = createSecretUse(config.webhook.secrets);
   const intake = createIntake({
-    secrets: config.webhook.secrets,
+    gate: {
+      secrets: config.webhook.secrets,
+      allowFrom: config.webhook.allowFrom,
+      trustedProxies: config.http.trustedProxies,
+      onForeign: ({ source, isForwarded }) =>
+        log.warn(
+          { source, forwarded: isForwarded },
+          'a webhook was refused by WEBHOOK_ALLOW_FROM; if a proxy is in front, TRUSTED_PROXIES has to name it',
+        ),
+      onGuessing: (source) => log.warn({ source }, 'too many wrong webhook secrets from one source'),
+      onRight: secretUse.mark,
+    },
     bodyLimitBytes: config.webhook.bodyLimitBytes,
     privacy: session.privacy,
     timeoutMs: COMMIT_TIMEOUT_MS,
@@ -84,17 +103,21 @@ export function createApp(
       metrics.httpRequestDuration.observe({ route, status: String(status) }, seconds);
     },
   });
-  const pages = getRequestListener(createPages(session, events.isStopping).fetch, { overrideGlobalObjects: false });
+  const pages = getRequestListener(createPages(session, secretUse, events.isStopping).fetch, {
+    overrideGlobalObjects: false,
+  });
   return {
     listener: (request, response) => {
       if (!intake(request, response)) void pages(request, response);
     },
     idle: () => batcher.idle(),
+    noteSecretUse: () => secretUse.note(sql),
   };
 }
 
 /** Everything but the intake. */
-function createPages({ config, log, metrics, sql }: Session, isStopping: () => boolean): Hono {
+function createPages(session: Session, secretUse: SecretUseNotes, isStopping: () => boolean): Hono {
+  const { config, log, metrics, sql } = session;
   const app = new Hono();
   app.use(async (context, next) => {
     const started = performance.now();
@@ -102,7 +125,10 @@ function createPages({ config, log, metrics, sql }: Session, isStopping: () => b
     const labels = { route: routePath(context, -1), status: String(context.res.status) };
     metrics.httpRequestDuration.observe(labels, (performance.now() - started) / 1_000);
   });
-  app.route('/', statusRoutes({ sql, metrics, log, version, token: config.http.statusToken, isStopping }));
+  app.use(securityHeaders(config.http.tls !== null));
+  const readSecretUse = () => secretUse.read(sql);
+  const token = config.http.statusToken;
+  app.route('/', statusRoutes({ sql, metrics, log, version, token, readSecretUse, isStopping }));
   app.route('/', appRoutes({ pulse: createPulse(sql), frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {

@@ -34,6 +34,8 @@ const RETRY_REFUSED_SECONDS = 24 * 3_600;
 
 export interface Background {
   readonly drain: Loop;
+  /** Null without an API to ask. */
+  readonly settle: Loop | null;
   readonly all: readonly Loop[];
 }
 
@@ -58,7 +60,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
       ),
     );
   }
-  if (client === null) return { drain, all: loops };
+  if (client === null) return { drain, settle: null, all: loops };
 
   /** Work that asks the portal rests while nobody is logged in: it could only fail, again and again. */
   const asking = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
@@ -73,11 +75,10 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     observer: logging(session),
     signal: stop,
   });
-  loops.push(
-    asking('settling doubtful rows', SETTLE_INTERVAL_MS, (stop) =>
-      settleDue(settleDepsOf(session, client), SETTLE_BATCH, stop),
-    ),
+  const settle = asking('settling doubtful rows', SETTLE_INTERVAL_MS, (stop) =>
+    settleDue(settleDepsOf(session, client), SETTLE_BATCH, stop),
   );
+  loops.push(settle);
   if (intervalMs > 0) {
     loops.push(
       asking('catching up', intervalMs, (stop) =>
@@ -103,7 +104,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
       }),
     );
   }
-  return { drain, all: loops };
+  return { drain, settle, all: loops };
 }
 
 /** Tables are made and dropped by their owner; where nobody here may be it, that is left to `migrate`. */
