@@ -25,6 +25,8 @@ const SCENES = [
   'test/convergence/sweep.test.ts',
   'test/convergence/daylight-saving.test.ts',
 ];
+const PRIVACY = 'test/privacy/whole-database.test.ts';
+const ERASE = 'test/apply/erase.test.ts';
 const CONVERGENCE = 'test/convergence/convergence.property.test.ts';
 
 /** Copied into the temporary checkout. */
@@ -267,6 +269,104 @@ const MUTANTS: readonly Mutant[] = [
     from: 'keep: (name, type) => keepCustom(custom, name, type, zone),',
     to: 'keep: keepEmpty,',
     tests: ['test/db/live-custom-fields.test.ts'],
+  },
+  {
+    name: 'privacy: webhook bodies are stored as they came',
+    file: 'src/intake/listener.ts',
+    from: 'options.privacy ? protectDelivery(reading, options.privacy) : reading;',
+    to: 'reading;',
+    tests: [PRIVACY],
+  },
+  {
+    name: 'privacy: bodies that nobody understands are stored',
+    file: 'src/intake/protect.ts',
+    from: 'if (announcement === null) return { ...accepted, body: withheldBody(accepted.body.length) };',
+    to: 'if (announcement === null) return accepted;',
+    tests: [PRIVACY],
+  },
+  {
+    name: 'privacy: what stood before the change is not protected',
+    file: 'src/intake/protect.ts',
+    from: 'previous: without(announcement.previous)',
+    to: 'previous: announcement.previous',
+    tests: [PRIVACY],
+  },
+  {
+    name: 'privacy: pages of the API are stored as they came',
+    file: 'src/flowlu/client.ts',
+    from: 'protect ? value.items.map((item) => protect(model.name, item)) : value.items;',
+    to: 'value.items;',
+    tests: [PRIVACY],
+  },
+  {
+    name: 'privacy: single reads are stored as they came',
+    file: 'src/flowlu/client.ts',
+    from: 'record: protect ? protect(model.name, value) : value,',
+    to: 'record: value,',
+    tests: [PRIVACY],
+  },
+  {
+    name: 'privacy: an alias that nobody knows is let through',
+    file: 'src/privacy/redact.ts',
+    from: 'return isExplained ? null : unknownAlias;',
+    to: 'return null;',
+    tests: [PRIVACY],
+  },
+  {
+    name: 'privacy: a model that nobody knows is let through',
+    file: 'src/privacy/policy.ts',
+    from: 'findModel(model) === undefined ? everything : undefined',
+    to: 'undefined',
+    tests: [PRIVACY],
+  },
+  {
+    name: 'erase: webhooks bring it back',
+    file: 'src/apply/decide.ts',
+    from: "if (row?.source === 'erased' && isHearsay(seen)) return keep('erased');",
+    to: '',
+    tests: [ERASE],
+  },
+  {
+    name: 'erase: the body of a late webhook is stored',
+    file: 'src/apply/receive.ts',
+    from: "outcome.decision === 'erased' ? bareBody(announcement) : body;",
+    to: 'body;',
+    tests: [ERASE],
+  },
+  {
+    name: 'erase: the body of a late pending delivery stays',
+    file: 'src/apply/drain.ts',
+    from: '  await withholdErased(tx, arrivals, outcomes);\n',
+    to: '',
+    tests: [ERASE],
+  },
+  {
+    name: 'erase: deliveries that were never taken apart are passed over',
+    file: 'src/db/erasure.ts',
+    from: ' or d.entity_id is null',
+    to: '',
+    tests: [ERASE],
+  },
+  {
+    name: 'erase: the other tables of the ledger are forgotten',
+    file: 'src/db/erasure.ts',
+    from: '  for (const { name } of tables) {',
+    to: '  for (const { name } of tables.slice(0, 1)) {',
+    tests: [ERASE],
+  },
+  {
+    name: 'erase: the ledger is cleared before the row is locked',
+    file: 'src/apply/erase.ts',
+    from: '    const had_row = await eraseRow(tx, shelf, id, context);\n    const deliveries = await eraseDeliveries(tx, entity);\n',
+    to: '    const deliveries = await eraseDeliveries(tx, entity);\n    const had_row = await eraseRow(tx, shelf, id, context);\n',
+    tests: [ERASE],
+  },
+  {
+    name: 'roles: the writer may truncate',
+    file: 'src/db/roles.ts',
+    from: "{ role: WRITER, schema: 'flowlu', privileges: ['select', 'insert', 'update'] },",
+    to: "{ role: WRITER, schema: 'flowlu', privileges: ['select', 'insert', 'update', 'truncate'] },",
+    tests: ['test/db/roles.test.ts'],
   },
   {
     name: 'exposure: X-Forwarded-For is believed from anybody',

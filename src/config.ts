@@ -10,6 +10,7 @@ import { parse as parseDotenv } from 'dotenv';
 import { z } from 'zod';
 import { appConfig, appProblems, appSettings, oauthConfig } from './config-app.ts';
 import { exposureProblems, exposureSettings, tlsFiles } from './config-exposure.ts';
+import { privacyConfig, privacyProblems, privacySettings } from './config-privacy.ts';
 import * as parse from './config-values.ts';
 import { parseModelPatterns, type Setting } from './config-values.ts';
 
@@ -48,6 +49,13 @@ const SETTINGS = {
     defaultNote: 'embedded PostgreSQL under DATA_DIR',
     secret: true,
     help: 'PostgreSQL (14 or later) that holds the mirror, as postgres://user:password@host:5432/database',
+  },
+  MIGRATE_DATABASE_URL: {
+    group: 'Database',
+    schema: parse.databaseUrl.optional(),
+    defaultNote: 'as DATABASE_URL',
+    secret: true,
+    help: 'the same database, as the role that owns the schema; DATABASE_URL then needs no more than the role flowlu_writer',
   },
   DATABASE_POOL: {
     group: 'Database',
@@ -96,6 +104,7 @@ const SETTINGS = {
     defaultNote: 'all',
     help: 'models to mirror, comma-separated: module.model or module.*; a leading ! excludes',
   },
+  ...privacySettings,
   WEBHOOK_SECRET: {
     group: 'Webhooks and HTTP',
     schema: parse.webhookSecrets.optional(),
@@ -204,7 +213,15 @@ export function loadConfig(env: Environment = withDotenv(process.env)): Config {
   if (parsed.data?.FLOWLU_API_KEY && !parsed.data.FLOWLU_COMPANY && !parsed.data.FLOWLU_BASE_URL) {
     problems.push({ name: 'FLOWLU_COMPANY', problem: 'is needed with FLOWLU_API_KEY, to know which portal to read' });
   }
-  if (parsed.data) problems.push(...appProblems(parsed.data), ...exposureProblems(parsed.data));
+  if (parsed.data) {
+    problems.push(...appProblems(parsed.data), ...exposureProblems(parsed.data), ...privacyProblems(parsed.data));
+  }
+  if (parsed.data?.MIGRATE_DATABASE_URL && !parsed.data.DATABASE_URL) {
+    problems.push({
+      name: 'DATABASE_URL',
+      problem: 'is needed with MIGRATE_DATABASE_URL: the embedded server has one role',
+    });
+  }
   if (problems.length > 0 || !parsed.data) throw new ConfigError(problems);
   return assemble(parsed.data);
 }
@@ -284,6 +301,8 @@ function assemble(values: Values) {
     database: {
       /** Null: the embedded server under `dataDir`. */
       url: values.DATABASE_URL ?? null,
+      /** The same database as the schema's owner; null: `url` is the owner's, or nobody here may migrate. */
+      migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
       /** Most connections per process. */
       pool: values.DATABASE_POOL,
       /** Absolute path. */
@@ -300,6 +319,7 @@ function assemble(values: Values) {
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
     },
+    privacy: privacyConfig(values),
     webhook: {
       /** Empty: `serve` has to refuse to start. */
       secrets: values.WEBHOOK_SECRET ?? [],
@@ -344,19 +364,23 @@ function assemble(values: Values) {
 function secretValues(values: Values): readonly string[] {
   const {
     DATABASE_URL,
+    MIGRATE_DATABASE_URL,
     FLOWLU_API_KEY,
     FLOWLU_CLIENT_SECRET,
+    FLOWLU_HASH_SECRET,
     WEBHOOK_SECRET = [],
     STATUS_TOKEN,
     TOKEN_KEY = [],
   } = values;
-  const password = DATABASE_URL?.match(/^\w+:\/\/[^:/?@]*:([^@/?]+)@/)?.[1];
-  const decoded = password && decodeURIComponent(password);
+  const passwords = [DATABASE_URL, MIGRATE_DATABASE_URL].flatMap((url) => {
+    const password = url?.match(/^\w+:\/\/[^:/?@]*:([^@/?]+)@/)?.[1];
+    return password === undefined ? [] : [password, decodeURIComponent(password)];
+  });
   const known = [
-    password,
-    decoded,
+    ...passwords,
     FLOWLU_API_KEY,
     FLOWLU_CLIENT_SECRET,
+    FLOWLU_HASH_SECRET,
     STATUS_TOKEN,
     ...WEBHOOK_SECRET,
     ...TOKEN_KEY,

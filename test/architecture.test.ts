@@ -5,30 +5,35 @@ import { expect, test } from 'vitest';
 
 /** Room → what it may import: a room, or one file of it. Every room may import itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  config: ['config-app', 'config-exposure', 'config-values'],
+  config: ['config-app', 'config-exposure', 'config-privacy', 'config-values'],
   'config-app': ['config-values'],
   'config-exposure': ['config-values'],
+  'config-privacy': ['config-values'],
   'config-values': [],
   log: [],
   metrics: [],
   json: [],
   catalog: ['json'],
-  flowlu: ['catalog', 'json', 'log', 'metrics'],
+  privacy: ['catalog', 'json'],
+  flowlu: ['catalog', 'json', 'log', 'metrics', 'privacy'],
   db: ['catalog', 'json', 'log'],
   // By what right the portal is asked: how a login ends, and how its tokens are kept. The client only knows a source of credentials.
   oauth: ['db', 'flowlu', 'log'],
   // What an installation asks of the portal; pure.
   manifest: ['catalog'],
-  intake: ['catalog', 'db', 'json', 'log', 'metrics'],
-  // Of intake only the ledger, and what an entry of it is.
-  apply: ['catalog', 'db', 'flowlu', 'intake/delivery.ts', 'intake/ledger.ts', 'json', 'log', 'metrics'],
+  intake: ['catalog', 'db', 'json', 'log', 'metrics', 'privacy'],
+  // Of intake only the ledger, what an entry of it is, and how one is written anew.
+  apply: [
+    ...['catalog', 'db', 'flowlu', 'intake/delivery.ts', 'intake/ledger.ts', 'intake/protect.ts'],
+    ...['json', 'log', 'metrics', 'privacy'],
+  ],
   reconcile: ['apply', 'catalog', 'db', 'flowlu', 'json', 'log', 'metrics'],
   status: ['catalog', 'db', 'json', 'log', 'metrics'],
   // Pages and files for other tools, made from the catalogue and from what the data dictionary says. Pure: of db only a type.
   describe: ['catalog', 'db/dictionary.ts'],
   cli: [
     ...['apply', 'catalog', 'config', 'db', 'describe', 'flowlu', 'intake', 'json', 'log', 'manifest', 'metrics'],
-    ...['oauth', 'reconcile', 'status'],
+    ...['oauth', 'privacy', 'reconcile', 'status'],
   ],
 };
 

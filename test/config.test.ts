@@ -27,7 +27,7 @@ function problemsOf(env: Record<string, string>): readonly string[] {
 
 test('an empty environment gives the documented defaults', () => {
   expect(loadConfig({})).toEqual({
-    database: { url: null, pool: 10, dataDir: join(process.cwd(), '.flowlu-mirror') },
+    database: { url: null, migrateUrl: null, pool: 10, dataDir: join(process.cwd(), '.flowlu-mirror') },
     flowlu: {
       baseUrl: null,
       apiKey: null,
@@ -36,6 +36,7 @@ test('an empty environment gives the documented defaults', () => {
       timezone: 'UTC',
       models: { include: [], exclude: [] },
     },
+    privacy: { omit: [], hash: [], hashSecret: null },
     webhook: { secrets: [], trust: 'body', allowFrom: null, bodyLimitBytes: 1_048_576 },
     http: {
       host: '127.0.0.1',
@@ -94,6 +95,11 @@ describe('problems', () => {
     const names = problems.map((problem) => problem.slice(0, problem.indexOf(':')));
     expect(names.toSorted()).toEqual(Object.keys(env).toSorted());
     expect(problems.join()).not.toContain('hunter2');
+  });
+
+  test("include an owner's address without a database", () => {
+    const problem = expect.stringMatching(/^DATABASE_URL: is needed with MIGRATE_DATABASE_URL/);
+    expect(problemsOf({ MIGRATE_DATABASE_URL: 'postgres://u:p@h/d' })).toEqual([problem]);
   });
 
   test('include a key without a portal', () => {
@@ -266,10 +272,11 @@ describe('secrets', () => {
   test('are listed for redaction, the password of the database in both spellings', () => {
     const { secrets } = loadConfig({
       DATABASE_URL: 'postgres://u:p%40ss-word@h/d',
+      MIGRATE_DATABASE_URL: 'postgres://owner:owners-word@h/d',
       WEBHOOK_SECRET: SECRET,
       STATUS_TOKEN: 'status-token',
     });
-    expect(secrets.toSorted()).toEqual([SECRET, 'p%40ss-word', 'p@ss-word', 'status-token']);
+    expect(secrets.toSorted()).toEqual([SECRET, 'owners-word', 'p%40ss-word', 'p@ss-word', 'status-token']);
   });
 
   test('of .env complete the environment, which wins', () => {
@@ -311,6 +318,40 @@ describe('model patterns', () => {
   });
 });
 
+describe('fields that hold personal data', () => {
+  const HASH_SECRET = 'a-key-of-thirty-two-characters-or-more';
+  test('are named as module.model.field, in any case, each once', () => {
+    const { privacy, secrets } = loadConfig({
+      FLOWLU_OMIT_FIELDS: ' CRM.Account.VAT, crm.account.cf_12,crm.account.vat,',
+      FLOWLU_HASH_FIELDS: 'crm.phones.phone',
+      FLOWLU_HASH_SECRET: HASH_SECRET,
+    });
+    expect(privacy).toEqual({
+      omit: [
+        { model: 'crm.account', field: 'vat' },
+        { model: 'crm.account', field: 'cf_12' },
+      ],
+      hash: [{ model: 'crm.phones', field: 'phone' }],
+      hashSecret: HASH_SECRET,
+    });
+    expect(secrets).toContain(HASH_SECRET);
+  });
+
+  test.each([
+    [{ FLOWLU_OMIT_FIELDS: 'crm.account' }, /^FLOWLU_OMIT_FIELDS: .*module\.model\.field/],
+    [{ FLOWLU_OMIT_FIELDS: 'crm.account.id' }, /^FLOWLU_OMIT_FIELDS: .*cannot be told from others/],
+    [{ FLOWLU_OMIT_FIELDS: 'crm.account.cf_colour' }, /^FLOWLU_OMIT_FIELDS: .*by its number/],
+    [{ FLOWLU_HASH_FIELDS: 'crm.account.phone' }, /^FLOWLU_HASH_SECRET: is needed/],
+    [{ FLOWLU_HASH_SECRET: 'short' }, /^FLOWLU_HASH_SECRET: .*32/],
+    [
+      { FLOWLU_OMIT_FIELDS: 'a.b.c', FLOWLU_HASH_FIELDS: 'A.b.c', FLOWLU_HASH_SECRET: HASH_SECRET },
+      /^FLOWLU_HASH_FIELDS: also in FLOWLU_OMIT_FIELDS: a\.b\.c/,
+    ],
+  ])('are refused where they cannot be meant: %j', (env, problem) => {
+    expect(problemsOf(env)).toEqual([expect.stringMatching(problem)]);
+  });
+});
+
 describe('documentation', () => {
   test('help names every setting with its default', () => {
     const help = settingsHelp();
@@ -339,10 +380,14 @@ describe('documentation', () => {
 function envExample(): string {
   const examples: Record<string, string> = {
     DATABASE_URL: 'postgres://flowlu:change-me@localhost:5432/flowlu',
+    MIGRATE_DATABASE_URL: 'postgres://flowlu_owner:change-me@localhost:5432/flowlu',
     FLOWLU_COMPANY: 'acme',
     FLOWLU_BASE_URL: 'https://acme.flowlu.com/api/v1/module',
     FLOWLU_API_KEY: 'change-me',
     FLOWLU_MODELS: 'crm.*,task.tasks,!crm.lead_followers',
+    FLOWLU_OMIT_FIELDS: 'crm.account.vat,crm.account.cf_12',
+    FLOWLU_HASH_FIELDS: 'crm.account.phone,crm.phones.phone',
+    FLOWLU_HASH_SECRET: 'change-me-to-32-random-characters-or-more',
     WEBHOOK_SECRET: 'change-me-to-something-random',
     STATUS_TOKEN: 'change-me',
     PUBLIC_URL: 'https://mirror.example.com',

@@ -22,6 +22,7 @@ import { announcedRow, keep, write } from './verdict.ts';
 
 /** Decides what becomes of `row` (null: never heard of) now that `seen` was observed. */
 export function decide(row: Row | null, seen: Observation, around: Surroundings): Verdict {
+  if (row?.source === 'erased' && isHearsay(seen)) return keep('erased');
   switch (seen.says) {
     case 'announced':
       return decideAnnounced(row, seen, around);
@@ -36,6 +37,11 @@ export function decide(row: Row | null, seen: Observation, around: Surroundings)
     default:
       return seen satisfies never;
   }
+}
+
+/** What a webhook says; the API alone knows whether an entity that was erased is there again. */
+function isHearsay({ says }: Observation): boolean {
+  return says === 'announced' || says === 'deleted' || says === 'unclear';
 }
 
 function decideAnnounced(row: Row | null, seen: Announced, around: Surroundings): Verdict {

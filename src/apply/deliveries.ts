@@ -144,6 +144,9 @@ function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, c
 }
 
 function recorded(one: { sighting: Sighting; version: Version; link: Link | null }, verdict?: Verdict): Outcome {
+  // Hashes of what was erased would let a guess at its values be checked.
+  if (verdict?.decision === 'erased')
+    return { ...unapplied('applied', one.sighting.entityId, null), decision: 'erased' };
   return {
     status: 'applied',
     entityId: one.sighting.entityId,
@@ -157,7 +160,7 @@ function recorded(one: { sighting: Sighting; version: Version; link: Link | null
 
 /** The outcome of a delivery that has no effect on the mirror. */
 export function unapplied(
-  status: 'skipped' | 'failed' | 'pending',
+  status: 'applied' | 'skipped' | 'failed' | 'pending',
   entityId: string | null,
   reason: string | null,
 ): Outcome {

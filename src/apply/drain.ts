@@ -4,6 +4,7 @@ import { readAnnouncement } from '../intake/delivery.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
+import { withholdErased } from './erase.ts';
 import { transact } from './transact.ts';
 
 export interface Drain {
@@ -89,4 +90,5 @@ async function applyStored(
     tx,
     outcomes.map((outcome) => ({ ...outcome, id: ids.next().value as string })),
   );
+  await withholdErased(tx, arrivals, outcomes);
 }

@@ -16,7 +16,8 @@ export interface Row {
   readonly hash: string;
 }
 
-export type Source = 'webhook' | 'api';
+/** `erased`: nothing is held but the id, on a privacy request; only the API can bring such an entity back. */
+export type Source = 'webhook' | 'api' | 'erased';
 
 /** A webhook says how the entity stands after a change. */
 export interface Announced {
@@ -90,7 +91,9 @@ export type Decision =
   | 'duplicate'
   | 'stale'
   | 'kept'
-  | 'ignored';
+  | 'ignored'
+  /** About an entity that was erased: not applied, and nothing of it stored. */
+  | 'erased';
 
 export interface Verdict {
   readonly decision: Decision;

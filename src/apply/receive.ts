@@ -12,6 +12,7 @@ import { appendDeliveries, type LedgerEntry } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
 import { asHint, type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
 import { write } from './door.ts';
+import { bareBody } from './erase.ts';
 import { transact } from './transact.ts';
 
 export interface Receiver {
@@ -79,7 +80,9 @@ function entriesOf(
       const outcome = unapplied('failed', null, accepted.rejection);
       return { ...outcome, receivedAt, body, status: 'rejected', subject: null };
     }
-    return { ...outcomeOf(), receivedAt, body, subject: announcement };
+    const outcome = outcomeOf();
+    const kept = outcome.decision === 'erased' ? bareBody(announcement) : body;
+    return { ...outcome, receivedAt, body: kept, subject: announcement };
   });
   return trust === 'verify' ? entries.map(asHint) : entries;
 }

@@ -21,6 +21,7 @@ import { settleDeliveries } from '../intake/ledger.ts';
 import type { Logger } from '../log.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { shapeOf } from './door.ts';
+import { withholdErased } from './erase.ts';
 import type { Decision } from './observation.ts';
 import { transact } from './transact.ts';
 
@@ -184,6 +185,7 @@ async function applyAgain(
     tx,
     recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision ?? '')),
   );
+  await withholdErased(tx, arrivals, outcomes);
   await nameDeliveries(
     tx,
     news.flatMap(({ delivery: { id, status }, announcement: { module, model, action } }) =>

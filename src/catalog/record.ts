@@ -190,7 +190,7 @@ function sameMeaning(a: Json, b: Json): boolean {
 }
 
 /** Nested objects with their keys in order, since jsonb does not keep the order they came in. */
-function sortedDeep(value: Json): Json {
+export function sortedDeep(value: Json): Json {
   if (Array.isArray(value)) return value.map(sortedDeep);
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { settingsHelp } from '../config.ts';
 import { backfillCommand } from './commands/backfill.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { eraseCommand } from './commands/erase.ts';
 import { explainCommand } from './commands/explain.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
@@ -12,6 +13,7 @@ import { modelsCommand } from './commands/models.ts';
 import { readerCommand } from './commands/reader.ts';
 import { rebuildCommand } from './commands/rebuild.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
+import { redactCommand } from './commands/redact.ts';
 import { replayCommand } from './commands/replay.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
@@ -38,6 +40,8 @@ for (const command of [
   replayCommand(),
   explainCommand(),
   rebuildCommand(),
+  redactCommand(),
+  eraseCommand(),
   statusCommand(),
   modelsCommand(),
   doctorCommand(),

@@ -12,16 +12,18 @@ import { type Config, matchesModel, parseModelPatterns, unknownModels } from '..
 import { sharedPace } from '../db/budget.ts';
 import { connect, type Sql } from '../db/connection.ts';
 import { noteHistorySettings } from '../db/history/settings.ts';
-import { migrate, schemaState } from '../db/migrate.ts';
 import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { claimPortal } from '../db/portal.ts';
 import { refreshViews } from '../db/refresh-views.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
+import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { thisHolder } from '../reconcile/holder.ts';
 import { authorizationOf, standing } from './authorization.ts';
 import { UsageError } from './errors.ts';
+import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
+import { ensureSchema } from './schema.ts';
 import { version } from './version.ts';
 
 export interface Session {
@@ -33,6 +35,8 @@ export interface Session {
   readonly context: DeliveryContext;
   /** What `context` compares records by; to be refreshed as custom fields come and go. */
   readonly shapes: Shapes;
+  /** What must not be stored; null where everything may. */
+  readonly privacy: Privacy | null;
   /** Models that the settings mirror. */
   readonly models: readonly Model[];
   /** Names this process in journals and leases. */
@@ -48,6 +52,7 @@ export async function openSession(
   options: { readonly log: Logger; readonly signal: AbortSignal; readonly command: string },
 ): Promise<Session> {
   const { log, signal, command } = options;
+  requirePrivacy(config.privacy, log);
   const unknown = unknownModels(config.flowlu.models, names);
   if (unknown.length > 0)
     log.warn({ patterns: unknown }, 'FLOWLU_MODELS names models that the catalogue does not know');
@@ -63,7 +68,7 @@ export async function openSession(
     await database.close();
   };
   try {
-    if ((await schemaState(sql)) !== 'current') await migrate(sql, { log, zone: config.flowlu.timezone });
+    await ensureSchema(sql, { migrateUrl: config.database.migrateUrl, zone: config.flowlu.timezone, log });
     await noteHistorySettings(sql, { timezone: config.flowlu.timezone, keeps: config.history.keeps });
   } catch (error) {
     await close();
@@ -72,6 +77,8 @@ export async function openSession(
   const metrics = createMetrics();
   const shapes = createShapes();
   await shapes.refresh(sql);
+  const privacy = createPrivacy(config.privacy, (name) => shapes.of({ name, model: findModel(name) ?? null }).aliases);
+  await warnIfUnkept(sql, privacy, log);
   return {
     config,
     log,
@@ -80,6 +87,7 @@ export async function openSession(
     sql,
     context: contextOf(config, metrics, shapes),
     shapes,
+    privacy,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
     holder: thisHolder(),
     stop: signal,
@@ -148,7 +156,7 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
   await claimPortal(sql, baseUrl);
-  return createClient({
+  const client = createClient({
     baseUrl,
     authorization,
     pace: sharedPace(sql, config.flowlu.requestsPerSecond),
@@ -157,13 +165,16 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
       metrics.apiRequestDuration.observe(duration_ms / 1_000);
       if (attempt > 1) metrics.apiRetries.inc();
     },
+    protect: session.privacy?.protect,
   });
+  if (session.privacy?.needsAliases === true) await learnAliases(session, client);
+  return client;
 }
 
 /** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */
 export async function refreshCustomFields({ sql, shapes, config, log }: Session): Promise<void> {
   await shapes.refresh(sql);
-  await refreshViews(sql, { zone: config.flowlu.timezone, log });
+  await refreshViews(sql, { zone: config.flowlu.timezone, migrateUrl: config.database.migrateUrl, log });
 }
 
 /** What a command that reads a lot does at its end; views that are in use just then are left to the next one, or to `serve`. */

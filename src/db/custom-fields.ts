@@ -18,6 +18,13 @@ export interface CustomField {
 /** Definitions looked at; a portal has some dozens. */
 const MAX_DEFINITIONS = 20_000;
 
+/** Whether the definitions have been read through the API once from beginning to end. */
+export async function areDefinitionsComplete(sql: Queryable): Promise<boolean> {
+  const [row] = await sql`
+    select exists (select from sync.listings where model = 'customfields.fields' and outcome = 'complete') as complete`;
+  return row?.complete === true;
+}
+
 /** The custom fields that are defined now, in order of id. What a definition leaves open, its set may tell. */
 export async function findCustomFields(sql: Queryable): Promise<readonly CustomField[]> {
   const rows = await sql<{ id: string; module: string; model: string; alias: string; title: string; type: string }[]>`
@@ -33,6 +40,6 @@ export async function findCustomFields(sql: Queryable): Promise<readonly CustomF
 }
 
 /** Definitions name some models in the singular, `st.project` for `st.projects`. */
-function ownerOf(name: string): string {
+export function ownerOf(name: string): string {
   return findModel(name) === undefined && findModel(`${name}s`) !== undefined ? `${name}s` : name;
 }

@@ -15,6 +15,9 @@ export interface DatabaseFacts {
   readonly may_create_schemas: boolean;
   readonly may_create_roles: boolean;
   readonly has_reader: boolean;
+  readonly has_writer: boolean;
+  /** Whether our role is one of the service's group, which may write rows but change no table. */
+  readonly may_write: boolean;
   /** Whether our role owns the mirror's schema; null where there is none yet. */
   readonly owns_schema: boolean | null;
   /** The server's clock less ours, in milliseconds, give or take half the round trip. */
@@ -36,6 +39,9 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
              coalesce((select rolcreaterole or rolsuper from pg_roles where rolname = current_user), false)
                as may_create_roles,
              exists (select from pg_roles where rolname = 'flowlu_reader') as has_reader,
+             exists (select from pg_roles where rolname = 'flowlu_writer') as has_writer,
+             exists (select from pg_roles where rolname = 'flowlu_writer' and pg_has_role(current_user, oid, 'usage'))
+               as may_write,
              (select pg_has_role(current_user, nspowner, 'usage') from pg_namespace where nspname = 'flowlu')
                as owns_schema`,
     ANSWER_MAX_MS,

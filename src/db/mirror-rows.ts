@@ -29,7 +29,7 @@ export interface StoredRow {
   readonly id: string;
   readonly record: JsonObject;
   readonly observedAt: Micros;
-  readonly source: 'webhook' | 'api';
+  readonly source: 'webhook' | 'api' | 'erased';
   readonly deletedAt: Micros | null;
   readonly hash: string;
 }

@@ -7,6 +7,7 @@ import type { LiveFacts } from './live-columns.ts';
 import { readLiveFacts, settleLiveFacts } from './live-facts.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { schemaState, trySchemaLock } from './migrate.ts';
+import { asOwner } from './owner.ts';
 import { applyViews, type KeptView } from './views.ts';
 
 /** Key in `sync.settings`: fingerprint of the facts that the views were last made from. */
@@ -19,6 +20,8 @@ const RETRY_KEPT_SECONDS = 60;
 export interface RefreshOptions {
   /** IANA name of the portal's zone. */
   readonly zone: string;
+  /** The owner's address; null or left out where we are the owner ourselves, or nobody is. */
+  readonly migrateUrl?: string | null;
   readonly log?: DatabaseLog;
 }
 
@@ -28,11 +31,26 @@ export interface RefreshOptions {
  * @returns true when views were looked through.
  * @throws the driver's error when a view is in use for too long; nothing has changed then, and the next call tries again.
  */
-export async function refreshViews(sql: Sql, { zone, log = silent }: RefreshOptions): Promise<boolean> {
-  if ((await stateOf(sql, await readLiveFacts(sql, zone), zone)) === 'current') return false;
-  const kept = await transaction(sql, { lockTimeoutMs: VIEW_WAIT_MS }, (tx) => refreshLocked(tx, zone));
+export async function refreshViews(
+  sql: Sql,
+  { zone, migrateUrl = null, log = silent }: RefreshOptions,
+): Promise<boolean> {
+  if (await areViewsCurrent(sql, zone)) return false;
+  const refreshed = await asOwner(sql, migrateUrl, (owner) =>
+    transaction(owner, { lockTimeoutMs: VIEW_WAIT_MS }, (tx) => refreshLocked(tx, zone)),
+  );
+  if (refreshed === null) {
+    log.debug({}, 'custom fields have changed, and the views are left to `migrate`: this role may not change them');
+    return false;
+  }
+  const kept = refreshed.done;
   for (const view of kept ?? []) log.info(view, 'view keeps columns that should go or change');
   return kept !== null;
+}
+
+/** False where custom fields have changed since the views were made. */
+export async function areViewsCurrent(sql: Sql, zone: string): Promise<boolean> {
+  return (await stateOf(sql, await readLiveFacts(sql, zone), zone)) === 'current';
 }
 
 /** Facts only: replicas of two versions must agree on whether there is something to do. */

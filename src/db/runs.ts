@@ -3,7 +3,16 @@ import type { Json } from '../json.ts';
 import { stringifyJson } from '../json.ts';
 import type { Queryable } from './connection.ts';
 
-export type RunKind = 'backfill' | 'reconcile' | 'sweep' | 'verify' | 'settle' | 'rebuild' | 'replay';
+export type RunKind =
+  | 'backfill'
+  | 'reconcile'
+  | 'sweep'
+  | 'verify'
+  | 'settle'
+  | 'rebuild'
+  | 'replay'
+  | 'redact'
+  | 'erase';
 export type RunStatus = 'done' | 'failed' | 'interrupted' | 'differences';
 
 /** Notes that a run has begun; returns its id. */

@@ -81,6 +81,28 @@ export async function nameDeliveries(tx: Transaction, named: readonly NamedDeliv
      where d.id = n.id`;
 }
 
+/** A delivery with another body, and the hashes of what that one tells. */
+export interface RewrittenDelivery {
+  readonly id: string;
+  readonly body: string;
+  readonly fromHash: string | null;
+  readonly toHash: string | null;
+}
+
+/** Puts other bodies in the place of those that came; a delivery without hashes gets none. */
+export async function rewriteDeliveries(tx: Transaction, rewritten: readonly RewrittenDelivery[]): Promise<void> {
+  if (rewritten.length === 0) return;
+  const document = JSON.stringify(
+    rewritten.map(({ id, body, fromHash, toHash }) => ({ id, body, from_hash: fromHash, to_hash: toHash })),
+  );
+  await tx`
+    update sync.deliveries d
+       set body = n.body, from_hash = case when d.to_hash is not null then n.from_hash end,
+           to_hash = case when d.to_hash is not null then n.to_hash end
+      from jsonb_to_recordset(${document}::text::jsonb) as n(id bigint, body text, from_hash uuid, to_hash uuid)
+     where d.id = n.id`;
+}
+
 /** A delivery with what became of it. */
 export interface DeliveryStory {
   readonly id: string;

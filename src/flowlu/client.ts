@@ -1,6 +1,7 @@
 /** The Flowlu API, read-only: paced, bounded, retried where that can help, and silent about its key. */
 import pRetry from 'p-retry';
 import type { Json, JsonObject } from '../json.ts';
+import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { recordOf, responseOf, rowsOf } from './envelope.ts';
 import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
@@ -96,6 +97,8 @@ export type ClientOptions = Right & {
   readonly retry?: RetryOptions;
   /** Called after each attempt; must not throw. */
   readonly onRequest?: (event: RequestEvent) => void;
+  /** Takes out of each record what must not be stored, before anybody else sees it. */
+  readonly protect?: Protect | undefined;
   readonly fetch?: typeof fetch;
 };
 
@@ -122,7 +125,7 @@ interface Outcome<T> {
  * @throws TypeError for a base URL or key that cannot work.
  */
 export function createClient(options: ClientOptions): FlowluClient {
-  const { pace, onRequest } = options;
+  const { pace, onRequest, protect } = options;
   const authorization = options.authorization ?? apiKeyAuthorization(options.apiKey);
   const baseUrl = checkedBaseUrl(options.baseUrl);
   const http = {
@@ -227,7 +230,8 @@ export function createClient(options: ClientOptions): FlowluClient {
         },
         signal,
       );
-      return { ...value, observedAt, requests };
+      const items = protect ? value.items.map((item) => protect(model.name, item)) : value.items;
+      return { ...value, items, observedAt, requests };
     },
     async get(model, id, signal) {
       const { value, observedAt, requests } = await send(
@@ -241,7 +245,7 @@ export function createClient(options: ClientOptions): FlowluClient {
         },
         signal,
       );
-      return { record: value, observedAt, requests };
+      return { record: protect ? protect(model.name, value) : value, observedAt, requests };
     },
   };
 }

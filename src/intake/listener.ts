@@ -6,9 +6,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../log.ts';
+import type { Privacy } from '../privacy/policy.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
 import { type Accepted, readAnnouncement, WrongShapeError } from './delivery.ts';
 import { createGate, type GateOptions } from './gate.ts';
+import { protectDelivery } from './protect.ts';
 
 /** The routes, as docs and metrics name them. */
 export const WEBHOOK_ROUTES = { header: '/webhooks/flowlu', path: '/webhooks/flowlu/:secret' } as const;
@@ -28,6 +30,8 @@ export type IntakeOutcome =
 export interface IntakeOptions {
   readonly gate: GateOptions;
   readonly bodyLimitBytes: number;
+  /** What must not be stored is taken out before anybody else sees it. */
+  readonly privacy?: Privacy | null;
   /** Longest wait for the commit before the sender is told to come again. */
   readonly timeoutMs: number;
   /** Resolves with the delivery's id once it is committed. */
@@ -98,7 +102,8 @@ export function createIntake(options: IntakeOptions): Intake {
     const reading = await receive(request);
     if ('status' in reading) return reading;
     try {
-      const delivery = await within(options.record(reading), options.timeoutMs);
+      const accepted = options.privacy ? protectDelivery(reading, options.privacy) : reading;
+      const delivery = await within(options.record(accepted), options.timeoutMs);
       if (reading.announcement !== null)
         return { outcome: 'accepted', status: 200, body: { accepted: true, delivery } };
       const body = { accepted: false, error: reading.rejection, delivery };

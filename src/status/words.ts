@@ -10,6 +10,7 @@ const DECISIONS: Readonly<Record<string, string>> = {
   duplicate: 'the row said the same already: a repetition, or news that had come another way',
   stale: 'the row was newer already: left alone',
   kept: 'it could not be told whether it is newer: the row was kept',
+  erased: 'the record was erased on request: not applied, and none of its values stored',
   ignored: 'it tells less than what the mirror knew',
 };
 

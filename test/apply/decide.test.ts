@@ -216,3 +216,28 @@ describe('the API that says absent', () => {
     }
   });
 });
+
+describe('a row that was erased', () => {
+  const erased: Row = { ...row({ id: 7 }, 5, 5), source: 'erased' };
+
+  it('is left alone by everything that a webhook can say, without a doubt', () => {
+    const unclear: Observation = { says: 'unclear', reason: 'no new state', observedAt: at(10) };
+    for (const seen of [
+      announced(state('B', 9)),
+      announced(state('B', 9), state('A', 8)),
+      deleted(state('A', 5)),
+      unclear,
+    ]) {
+      expect(rule(erased, seen)).toEqual({ decision: 'erased', row: null, doubt: null });
+    }
+  });
+
+  it('is live again where the API, asked later, has it, and not by an answer from before', () => {
+    expect(rule(erased, present(state('A', 5), 6))).toMatchObject({
+      decision: 'revived',
+      row: { source: 'api', deletedAt: null },
+    });
+    expect(rule(erased, present(state('A', 5), 5))).toEqual({ decision: 'ignored', row: null, doubt: null });
+    expect(rule(erased, absent(6))).toEqual({ decision: 'unchanged', row: null, doubt: null });
+  });
+});

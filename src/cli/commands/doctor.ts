@@ -15,9 +15,10 @@ import { localPace } from '../../flowlu/pace.ts';
 import { createRedactor } from '../../log.ts';
 import { authorizationOf } from '../authorization.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
-import { checkDatabase } from '../doctor/database.ts';
+import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';
 import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
+import { checkPersonalData } from '../doctor/privacy.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from '../doctor/probe.ts';
 import { checkSettings } from '../doctor/settings.ts';
 import { checkZone } from '../doctor/zone.ts';
@@ -87,6 +88,8 @@ async function examine(context: CommandContext, flags: Flags, report: Report): P
   const sql = connect(database.url, { applicationName: 'flowlu-mirror doctor', max: 2 });
   try {
     const isUsable = await checkDatabase(sql, database.displayUrl, report);
+    if (isUsable) await checkViews(sql, config, report);
+    for (const check of await checkPersonalData(config, isUsable ? sql : null)) report(check);
     await examinePortal(context, flags, isUsable ? sql : null, report);
   } finally {
     await sql.end({ timeout: 5 });

@@ -7,6 +7,7 @@ import { splitName } from '../../catalog/name.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
 import { type Json, type JsonObject, stringifyJson } from '../../json.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
+import { requireId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printLine, printTable } from '../output.ts';
@@ -56,10 +57,6 @@ export function explainCommand(): Command {
     );
 }
 
-function requireId(id: string): void {
-  if (!/^\d{1,19}$/.test(id)) throw new UsageError('the id of a record is a whole number');
-}
-
 /** Null where no key is configured. */
 async function askApi(
   session: Session,
@@ -103,6 +100,10 @@ function printRow({ model, id, table, row }: Explanation): void {
   }
   const ended = row.deleted_at === null ? '' : ` since ${row.deleted_at}`;
   printLine(`${model} ${id}: ${row.state}${ended}, in ${table}`);
+  if (row.source === 'erased') {
+    printLine('It was erased on request; the mirror holds its id and nothing else.\n');
+    return;
+  }
   const source = row.source === 'api' ? 'the API' : 'a webhook';
   printLine(
     `Last changed in the portal ${row.version ?? 'at an unknown time'}; learnt from ${source}, ${row.observed_at}`,

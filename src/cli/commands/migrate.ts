@@ -1,6 +1,8 @@
 /** `migrate`: brings the database to this version's schema, views and roles. */
 import { Command } from 'commander';
-import { migrate } from '../../db/migrate.ts';
+import { connect, type Sql } from '../../db/connection.ts';
+import { maintainHistory } from '../../db/history/partitions.ts';
+import { type MigrateOptions, migrate } from '../../db/migrate.ts';
 import { openDatabase } from '../../db/open.ts';
 import type { PublicationReport } from '../../db/publication.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -15,13 +17,17 @@ export function migrateCommand(): Command {
     .action(({ json, publication = false }: { json?: boolean; publication?: boolean }) =>
       runCommand({ name: 'migrate', logTo: 'stderr' }, async ({ config, log, signal }) => {
         const database = await openDatabase({
-          url: config.database.url ?? undefined,
+          url: config.database.migrateUrl ?? config.database.url ?? undefined,
           embeddedDirectory: config.database.dataDir,
           log,
           signal,
         });
         try {
-          const report = await migrate(database.url, { zone: config.flowlu.timezone, publication });
+          const sql = connect(database.url, { applicationName: 'flowlu-mirror migrate', max: 1 });
+          const options = { zone: config.flowlu.timezone, publication };
+          const report = await migrateAll(sql, options, config.history.retentionMs).finally(() =>
+            sql.end({ timeout: 5 }),
+          );
           if (json) printJson(report);
           else printReport(report);
           const isPublished = report.publication === null || report.publication.wal_level === 'logical';
@@ -31,6 +37,13 @@ export function migrateCommand(): Command {
         }
       }),
     );
+}
+
+/** With the months of the history, which `serve` cannot make where it works as another role. */
+async function migrateAll(sql: Sql, options: MigrateOptions, retentionMs: number) {
+  const report = await migrate(sql, options);
+  await maintainHistory(sql, retentionMs);
+  return report;
 }
 
 function printReport(report: Awaited<ReturnType<typeof migrate>>): void {

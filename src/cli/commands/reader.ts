@@ -1,7 +1,9 @@
 /** `reader`: a login for an analyst or a tool, which may read the mirror and nothing else. */
 import { Command } from 'commander';
 import ms, { type StringValue } from 'ms';
-import { grantReader, ReaderLoginError } from '../../db/reader-logins.ts';
+import type { Sql } from '../../db/connection.ts';
+import { asOwner } from '../../db/owner.ts';
+import { type GrantedReader, grantReader, ReaderLoginError, type ReaderRequest } from '../../db/reader-logins.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine } from '../output.ts';
@@ -24,14 +26,11 @@ export function readerCommand(): Command {
     .option('--new-password', 'give a login that is there already another password')
     .option('--json', 'print the result as JSON')
     .action((login: string, flags: Flags) =>
-      runWithSession({ name: 'reader', logTo: 'stderr' }, async ({ sql, database }) => {
+      runWithSession({ name: 'reader', logTo: 'stderr' }, async ({ sql, database, config }) => {
         const statementTimeout_ms = readTimeout(flags.statementTimeout);
         try {
-          const granted = await grantReader(sql, {
-            login,
-            statementTimeout_ms,
-            renewPassword: flags.newPassword === true,
-          });
+          const request = { login, statementTimeout_ms, renewPassword: flags.newPassword === true };
+          const granted = await grant(sql, config.database.migrateUrl, request);
           const url = connectionOf(database.url, login, granted.password);
           if (flags.json) printJson({ login, ...granted, statement_timeout_ms: statementTimeout_ms, url });
           else {
@@ -50,6 +49,12 @@ export function readerCommand(): Command {
         }
       }),
     );
+}
+
+/** As the owner of the schema, where we can be; who may only write rows is told what an administrator has to run. */
+async function grant(sql: Sql, migrateUrl: string | null, request: ReaderRequest): Promise<GrantedReader> {
+  const asked = await asOwner(sql, migrateUrl, (owner) => grantReader(owner, request));
+  return asked?.done ?? (await grantReader(sql, request));
 }
 
 function readTimeout(text: string): number {

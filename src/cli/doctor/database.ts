@@ -1,8 +1,12 @@
 /** Whether the database can hold the mirror. */
+
+import type { Config } from '../../config.ts';
 import type { Sql } from '../../db/connection.ts';
 import { type DatabaseFacts, databaseFacts } from '../../db/health.ts';
 import { schemaState } from '../../db/migrate.ts';
+import { ownership } from '../../db/owner.ts';
 import { unlimitedReaders } from '../../db/reader-logins.ts';
+import { areViewsCurrent } from '../../db/refresh-views.ts';
 import { type Check, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 const VERSION_MIN = 140_000;
@@ -51,12 +55,13 @@ function checkClock({ clock_skew_ms }: DatabaseFacts): Check {
 }
 
 function checkRights(facts: DatabaseFacts): Check {
-  const { role, may_create_schemas, may_create_roles, has_reader, owns_schema } = facts;
+  const { role, may_create_schemas, may_create_roles, has_reader, has_writer, may_write, owns_schema } = facts;
   if (owns_schema === false) {
+    if (may_write) return ok('rights', `${role} may read and write rows, as flowlu_writer; the owner migrates`);
     return fail(
       'rights',
-      `${role} does not own the schema flowlu`,
-      'use the role that ran migrate, or make this one its member',
+      `${role} neither owns the schema flowlu nor may write into it`,
+      `as the owner or an administrator: grant flowlu_writer to ${role}`,
     );
   }
   if (!may_create_schemas && owns_schema === null) {
@@ -66,10 +71,10 @@ function checkRights(facts: DatabaseFacts): Check {
       `as an administrator: grant create on database … to ${role}`,
     );
   }
-  if (!has_reader && !may_create_roles) {
+  if (!(has_reader && has_writer) && !may_create_roles) {
     return warn(
       'rights',
-      `${role} may not create the role flowlu_reader`,
+      `${role} may not create the roles flowlu_reader and flowlu_writer`,
       'migrate prints what an administrator has to run',
     );
   }
@@ -97,6 +102,14 @@ async function checkSchema(sql: Sql, report: Report): Promise<boolean> {
       report(fail('schema', `cannot be read: ${state}`, 'check the rights of the database role'));
       return false;
   }
+}
+
+/** Whether views follow the custom fields; where nobody here may change views, only `migrate` makes them do so. */
+export async function checkViews(sql: Sql, { database, flowlu }: Config, report: Report): Promise<void> {
+  const isLeft = database.migrateUrl === null && !(await ownership(sql)).may_define;
+  if (!isLeft || (await areViewsCurrent(sql, flowlu.timezone))) return;
+  const found = 'custom fields have changed since the views were made, and this role may not change views';
+  report(warn('views', found, 'as the owner run: flowlu-mirror migrate; or set MIGRATE_DATABASE_URL'));
 }
 
 /** Analysts' logins without a limit: PostgreSQL takes none from the role flowlu_reader. */

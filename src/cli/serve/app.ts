@@ -94,6 +94,7 @@ export function createApp(
       onRight: secretUse.mark,
     },
     bodyLimitBytes: config.webhook.bodyLimitBytes,
+    privacy: session.privacy,
     timeoutMs: COMMIT_TIMEOUT_MS,
     record: (accepted) => batcher.add(accepted),
     log,

@@ -3,6 +3,7 @@ import { drainPending } from '../../apply/drain.ts';
 import { settleDue } from '../../apply/settle.ts';
 import type { Sql } from '../../db/connection.ts';
 import { maintainHistory } from '../../db/history/partitions.ts';
+import { asOwner } from '../../db/owner.ts';
 import type { FlowluClient } from '../../flowlu/client.ts';
 import { pruneDeliveries } from '../../intake/retention.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
@@ -106,8 +107,16 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   return { drain, settle, all: loops };
 }
 
+/** Tables are made and dropped by their owner; where nobody here may be it, that is left to `migrate`. */
 async function keepMonths({ sql, config, log }: Session): Promise<void> {
-  const { made, dropped } = await maintainHistory(sql, config.history.retentionMs);
+  const kept = await asOwner(sql, config.database.migrateUrl, (owner) =>
+    maintainHistory(owner, config.history.retentionMs),
+  );
+  if (kept === null) {
+    log.debug('months of the history are left to the owner of the schema');
+    return;
+  }
+  const { made, dropped } = kept.done;
   if (made.length + dropped.length > 0) log.info({ made, dropped }, 'months of the history');
 }
 

@@ -49,7 +49,7 @@ export const metaColumns = () => ({
   _record: jsonb('_record').$type<JsonObject>().notNull(),
   _version: instantColumn('_version'),
   _observed_at: instantColumn('_observed_at').notNull(),
-  _source: text('_source').$type<'webhook' | 'api'>().notNull(),
+  _source: text('_source').$type<'webhook' | 'api' | 'erased'>().notNull(),
   _deleted_at: instantColumn('_deleted_at'),
   _hash: uuid('_hash').notNull(),
 });
@@ -59,7 +59,7 @@ export const metaColumnDocs: Readonly<Record<keyof ReturnType<typeof metaColumns
   _record: 'All fields as last known, unknown and custom ones included, as Flowlu sent them',
   _version: "Flowlu's own time of the last change; null where the model has none",
   _observed_at: 'When the mirror learnt it: arrival of the webhook, or the moment before the API request was sent',
-  _source: 'What the mirror learnt it from: webhook or api',
+  _source: 'What the mirror learnt it from: webhook or api; erased where, on a privacy request, only the id is held',
   _deleted_at: 'When the mirror learnt that the record was deleted; null while it is live',
   _hash: 'Fingerprint of the content of _record',
 };

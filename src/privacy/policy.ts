@@ -1,0 +1,106 @@
+/** The privacy settings at work: which fields of which model are protected, custom fields' second names included. */
+import { createHmac } from 'node:crypto';
+import { findModel } from '../catalog/index.ts';
+import type { Json, JsonObject } from '../json.ts';
+import { keyedHash, type Protection, redact, type Treatment } from './redact.ts';
+
+/** Takes out of a record what must not be stored; the same object where there is nothing to take out. */
+export type Protect = (model: string, record: JsonObject) => JsonObject;
+
+export interface Privacy {
+  readonly protect: Protect;
+  /** True for models whose records may hold something protected. */
+  concerns(model: string): boolean;
+  /** True when a custom field is protected, so that its second names have to be known. */
+  readonly needsAliases: boolean;
+  /** Tells these settings, the key included, from others; says nothing about the key. */
+  readonly fingerprint: string;
+}
+
+export interface PrivacyRules {
+  readonly omit: readonly ProtectedField[];
+  readonly hash: readonly ProtectedField[];
+  /** Null only where `hash` is empty. */
+  readonly hashSecret: string | null;
+}
+
+export interface ProtectedField {
+  /** `module.model`. */
+  readonly model: string;
+  /** In lower case; a custom field as `cf_{id}`. */
+  readonly field: string;
+}
+
+/** Second names of a model's custom fields, `cf_{alias}` → `cf_{id}`, as far as they are known now. */
+export type AliasesOf = (model: string) => ReadonlyMap<string, string> | undefined;
+
+/** The settings at work; null where nothing is protected, so that nobody has to look. */
+export function createPrivacy(rules: PrivacyRules, aliasesOf: AliasesOf): Privacy | null {
+  const byModel = treatmentsByModel(rules);
+  if (byModel.size === 0) return null;
+  // A record of a model that nobody knows may be any of them, under another name.
+  const everything = new Map([...byModel.values()].flatMap((fields) => [...fields]).sort(omissionLast));
+  const hash = rules.hashSecret === null ? (value: Json) => value : keyedHash(rules.hashSecret);
+  const fieldsOf = (model: string) => byModel.get(model) ?? (findModel(model) === undefined ? everything : undefined);
+  const protectionOf = remembering((model) => fieldsOf(model) ?? new Map(), aliasesOf);
+  return {
+    protect: (model, record) => (fieldsOf(model) === undefined ? record : redact(record, protectionOf(model), hash)),
+    concerns: (model) => fieldsOf(model) !== undefined,
+    needsAliases: [...everything.keys()].some((field) => field.startsWith('cf_')),
+    fingerprint: fingerprintOf(rules),
+  };
+}
+
+type Fields = ReadonlyMap<string, Treatment>;
+
+function treatmentsByModel({ omit, hash }: PrivacyRules): ReadonlyMap<string, Fields> {
+  const models = new Map<string, Map<string, Treatment>>();
+  const add = (fields: readonly ProtectedField[], treatment: Treatment) => {
+    for (const { model, field } of fields) models.set(model, (models.get(model) ?? new Map()).set(field, treatment));
+  };
+  add(hash, 'hash');
+  add(omit, 'omit');
+  return models;
+}
+
+/** Of two treatments under one name the stronger one counts; in a map that is the last. */
+const omissionLast = ([, a]: [string, Treatment], [, b]: [string, Treatment]) =>
+  Number(a === 'omit') - Number(b === 'omit');
+
+/** Works a model's protection out once, and again when its aliases have changed. */
+function remembering(fieldsOf: (model: string) => Fields, aliasesOf: AliasesOf): (model: string) => Protection {
+  const known = new Map<string, { readonly aliases: ReturnType<AliasesOf>; readonly protection: Protection }>();
+  return (model) => {
+    const aliases = aliasesOf(model);
+    const before = known.get(model);
+    if (before !== undefined && before.aliases === aliases) return before.protection;
+    const protection = protectionFor(fieldsOf(model), aliases ?? new Map());
+    if (known.size < MAX_REMEMBERED_MODELS) known.set(model, { aliases, protection });
+    return protection;
+  };
+}
+
+/** Names of unknown models come from webhooks. */
+const MAX_REMEMBERED_MODELS = 1_000;
+
+function protectionFor(fields: Fields, aliases: ReadonlyMap<string, string>): Protection {
+  const treatments = new Map<string, Treatment | null>();
+  for (const [alias, name] of aliases) {
+    const treatment = fields.get(name) ?? null;
+    // Two aliases may differ by case alone; then both are protected where one is.
+    const key = alias.toLowerCase();
+    treatments.set(key, treatment ?? treatments.get(key) ?? null);
+  }
+  const custom = [...fields].filter(([field]) => field.startsWith('cf_')).map(([, treatment]) => treatment);
+  const unknownAlias = custom.includes('omit') ? 'omit' : (custom[0] ?? null);
+  return { fields, aliases: treatments, unknownAlias };
+}
+
+function fingerprintOf({ omit, hash, hashSecret }: PrivacyRules): string {
+  const names = (fields: readonly ProtectedField[]) => fields.map(({ model, field }) => `${model}.${field}`).sort();
+  const text = JSON.stringify(['flowlu-mirror privacy settings', names(omit), names(hash)]);
+  return createHmac('sha256', hashSecret ?? '')
+    .update(text)
+    .digest('hex')
+    .slice(0, 32);
+}

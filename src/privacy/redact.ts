@@ -1,0 +1,112 @@
+/**
+ * A record without what must not be stored: chosen fields left out, or replaced by a keyed hash. Pure.
+ *
+ * Names are looked through: upper and lower case, a custom field's number and alias, the label beside it (`cf_12_value`),
+ * the array that describes custom fields, and objects within the record. Where a name may be that of a protected field
+ * and nobody knows, it counts as one.
+ */
+import { createHmac } from 'node:crypto';
+import { LosslessNumber } from 'lossless-json';
+import { idOf } from '../catalog/id.ts';
+import { sortedDeep } from '../catalog/record.ts';
+import { isJsonObject, type Json, type JsonObject, stringifyJson } from '../json.ts';
+
+/** What becomes of a field's value. */
+export type Treatment = 'omit' | 'hash';
+
+/** Which fields of a record are protected. */
+export interface Protection {
+  /** Name in lower case, custom fields as `cf_{id}` → treatment. */
+  readonly fields: ReadonlyMap<string, Treatment>;
+  /** For custom fields under an alias that no definition explains; null where no custom field is protected. */
+  readonly unknownAlias: Treatment | null;
+  /** Second names of custom fields, in lower case → treatment of the field, null where it has none. */
+  readonly aliases: ReadonlyMap<string, Treatment | null>;
+}
+
+/** Replaces a value. */
+export type HashValue = (value: Json) => Json;
+
+const MARK = 'hmac:';
+const HASHED = /^hmac:[0-9a-f]{64}$/;
+
+/**
+ * Makes the hash: HMAC-SHA256 over the value as text, in hexadecimal after `hmac:`. Numbers and their texts are equal,
+ * since Flowlu writes both; nothing at all stays nothing; what is hashed already stays as it is.
+ */
+export function keyedHash(secret: string): HashValue {
+  return (value) => {
+    const text = textOf(value);
+    if (text === '' || HASHED.test(text)) return value;
+    return MARK + createHmac('sha256', secret).update(text).digest('hex');
+  };
+}
+
+function textOf(value: Json): string {
+  if (value === null) return '';
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  if (value instanceof LosslessNumber) return value.value;
+  return typeof value === 'object' ? stringifyJson(sortedDeep(value)) : String(value);
+}
+
+/** The record as it may be stored; the same object where nothing had to change. */
+export function redact(record: JsonObject, protection: Protection, hash: HashValue): JsonObject {
+  let changed = false;
+  const entries = Object.entries(record).flatMap(([key, value]): [string, Json][] => {
+    const treatment = treatmentOf(key, protection);
+    const next = treatment === null ? redactWithin(key, value, protection, hash) : treated(value, treatment, hash);
+    changed ||= next !== value;
+    return next === undefined ? [] : [[key, next]];
+  });
+  return changed ? Object.fromEntries(entries) : record;
+}
+
+function treated(value: Json, treatment: Treatment, hash: HashValue): Json | undefined {
+  return treatment === 'omit' ? undefined : hash(value);
+}
+
+/** What becomes of a field of this name; null where it may be stored. */
+function treatmentOf(key: string, { fields, aliases, unknownAlias }: Protection): Treatment | null {
+  const name = key.toLowerCase();
+  const exact = fields.get(name);
+  if (exact !== undefined || unknownAlias === null || !name.startsWith('cf_')) return exact ?? null;
+  const plain = name.replace(/_value$/, '');
+  const own = fields.get(plain) ?? aliases.get(name) ?? aliases.get(plain);
+  if (own !== undefined && own !== null) return own;
+  const isExplained = own === null || /^cf_\d+$/.test(plain);
+  return isExplained ? null : unknownAlias;
+}
+
+function redactWithin(key: string, value: Json, protection: Protection, hash: HashValue): Json {
+  if (typeof value !== 'object' || value === null || value instanceof LosslessNumber) return value;
+  if (/^custom_?fields$/i.test(key)) return redactDescribed(value, protection, hash);
+  if (isJsonObject(value)) return redact(value, protection, hash);
+  const items = value as readonly Json[];
+  const next = items.map((item) => redactWithin('', item, protection, hash));
+  return next.some((item, index) => item !== items[index]) ? next : value;
+}
+
+/** What the description of a custom field says beside its value. */
+const DESCRIPTION = /^(id|title|name|alias|type|\w+_use_alias)$/i;
+
+/** The array, or the object by number, in which custom fields are described one by one. */
+function redactDescribed(value: Json, protection: Protection, hash: HashValue): Json {
+  if (Array.isArray(value)) return value.flatMap((item) => redactDescription(item, idIn(item), protection, hash));
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) =>
+      redactDescription(item, /^\d+$/.test(key) ? key : idIn(item), protection, hash).map((next) => [key, next]),
+    ),
+  );
+}
+
+const idIn = (item: Json) => (isJsonObject(item) ? idOf(item) : null);
+
+function redactDescription(item: Json, id: string | null, protection: Protection, hash: HashValue): readonly Json[] {
+  const treatment = id === null ? protection.unknownAlias : (protection.fields.get(`cf_${id}`) ?? null);
+  if (treatment === null) return [item];
+  if (treatment === 'omit') return [];
+  if (!isJsonObject(item)) return [hash(item)];
+  const entries = Object.entries(item).map(([key, value]) => [key, DESCRIPTION.test(key) ? value : hash(value)]);
+  return [Object.fromEntries(entries)];
+}
