@@ -28,6 +28,8 @@ export function openSocket({ host, port, path }: SocketAddress, onLost: () => vo
   });
   watchLoss(socket, onLost);
   gatherWrites(socket);
+  // What goes out at once is one packet anyway; the rest of a long one must not wait for its beginning to be acknowledged.
+  socket.setNoDelay(true);
   return path ? socket.connect(path) : socket.connect(target);
 }
 
