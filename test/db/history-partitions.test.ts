@@ -1,7 +1,7 @@
 /** The months of the history: made ahead, never in the way of a writer, dropped when their time is over. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type Sql, transaction } from '../../src/db/connection.ts';
-import { appendChanges, eraseHistory, type HistoryEntry } from '../../src/db/history/changes.ts';
+import { appendChanges, type HistoryEntry } from '../../src/db/history/changes.ts';
 import { maintainHistory, monthsFrom } from '../../src/db/history/partitions.ts';
 import { installVirtualClock, type VirtualClock } from '../convergence/virtual-clock.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -154,26 +154,5 @@ describe('months', () => {
       expect(performance.now() - started).toBeLessThan(5_000);
     });
     expect((await maintainHistory(sql, 62 * DAY_MS)).dropped).toEqual(['history_2025_10']);
-  });
-});
-
-describe('erasing', () => {
-  it('takes the past of the named records and of no other, in every month', async () => {
-    await append('1', '2');
-    await maintainHistory(sql, FOREVER);
-    await at('2026-02-03T00:00:00Z');
-    await append('1', '3');
-    await transaction(sql, {}, (tx) => appendChanges(tx, [entry('1', 'crm.account')]));
-    expect(await eraseHistory(sql, 'crm.lead', ['1', '9'])).toBe(2);
-    expect(
-      (await sql`select model, entity_id::text as id from sync.history order by number`).map((row) => [
-        row.model,
-        row.id,
-      ]),
-    ).toEqual([
-      ['crm.lead', '2'],
-      ['crm.lead', '3'],
-      ['crm.account', '1'],
-    ]);
   });
 });

@@ -1,8 +1,8 @@
-/** What the history keeps of a change, and the statements that write and forget it. */
+/** What the history keeps of a change, and the statement that writes it. */
 import type { Micros } from '../../catalog/instant.ts';
 import { type JsonObject, stringifyJson } from '../../json.ts';
-import { type ArrayItem, columnLiterals, plainArrayLiteral, unnested } from '../arrays.ts';
-import type { Queryable, Transaction } from '../connection.ts';
+import { type ArrayItem, columnLiterals, unnested } from '../arrays.ts';
+import type { Transaction } from '../connection.ts';
 
 /** Through what the mirror learnt of a change. */
 export type ChangePath = 'webhook' | 'list' | 'get';
@@ -40,13 +40,6 @@ export interface HistoryEntry extends Change {
 export async function appendChanges(tx: Transaction, entries: readonly HistoryEntry[]): Promise<void> {
   if (entries.length === 0) return;
   await tx.unsafe(APPEND, columnLiterals(entries, COLUMNS.length, valuesOf), { prepare: true });
-}
-
-/** Forgets all that is known of the past of these entities; returns how many changes that were. */
-export async function eraseHistory(sql: Queryable, model: string, ids: readonly string[]): Promise<number> {
-  const { count } = await sql`
-    delete from sync.history where model = ${model} and entity_id = any(${plainArrayLiteral(ids)}::text::bigint[])`;
-  return count;
 }
 
 const typed = (type: string) => (name: string) => `n.${name}::${type}`;
