@@ -102,8 +102,8 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
   log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');
   const graceEnds = sleep(config.http.shutdownGraceMs, undefined, { ref: false });
   await listener.stop(config.http.shutdownGraceMs);
-  await Promise.race([Promise.all([app.idle(), ...loops.map(({ ended }) => ended)]), graceEnds]);
-  await app.noteSecretUse().catch(() => {});
+  const drained = app.idle().then(() => app.noteSecretUse().catch(() => {}));
+  await Promise.race([Promise.all([drained, ...loops.map(({ ended }) => ended)]), graceEnds]);
   log.info('stopped');
   return EXIT.done;
 }
