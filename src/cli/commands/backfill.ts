@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { backfill } from '../../reconcile/backfill.ts';
 import { printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, modelsAtATime, observe, printRound } from '../round.ts';
+import { exitCodeOfRound, keepHeapSmall, modelsAtATime, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
 import { bringViewsUpToDate, chooseModels, openClient, requireApi } from '../session.ts';
 
@@ -16,6 +16,7 @@ export function backfillCommand(): Command {
       runWithSession({ name: 'backfill', logTo: 'stderr', check: requireApi }, async (session, { signal }) => {
         const models = chooseModels(session, words);
         const client = await openClient(session);
+        keepHeapSmall();
         const progress = createProgress({ stream: process.stderr, models: models.length });
         try {
           const report = await backfill(

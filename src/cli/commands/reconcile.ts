@@ -8,7 +8,7 @@ import type { Round, RoundOptions } from '../../reconcile/round.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, modelsAtATime, observe, printRound } from '../round.ts';
+import { exitCodeOfRound, keepHeapSmall, modelsAtATime, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
 import { bringViewsUpToDate, chooseModels, openClient, requireApi, settleDepsOf } from '../session.ts';
 
@@ -35,6 +35,7 @@ export function reconcileCommand(): Command {
         const models = chooseModels(session, words);
         const client = await openClient(session);
         const deps: ListingDeps = { sql: session.sql, client, door: session.context };
+        keepHeapSmall();
         const progress = createProgress({ stream: process.stderr, models: models.length });
         const name = flags.full ? 'sweep' : 'reconcile';
         try {

@@ -5,7 +5,7 @@ import { type ModelVerification, type Verification, verify } from '../../reconci
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { modelsAtATime, observe } from '../round.ts';
+import { keepHeapSmall, modelsAtATime, observe } from '../round.ts';
 import { runWithSession } from '../run.ts';
 import { chooseModels, openClient, requireApi } from '../session.ts';
 
@@ -30,6 +30,7 @@ export function verifyCommand(): Command {
       runWithSession({ name: 'verify', logTo: 'stderr', check: requireApi }, async (session, { signal }) => {
         const models = chooseModels(session, words);
         const client = await openClient(session);
+        keepHeapSmall();
         const progress = createProgress({ stream: process.stderr, models: models.length });
         try {
           const result = await verify(
