@@ -15,7 +15,7 @@ const MARGIN = 1.04;
 const MAX_AHEAD_SECONDS = 300;
 
 /** How late a slot may be taken without moving those after it: within the margin, no time of the budget is lost. */
-const MAX_LATENESS_MS = 8;
+const MAX_LATENESS_MS = 15;
 /** How long taking a slot may last. After that a request would be sent too late, and another slot is taken. */
 const MAX_TAKING_MS = 12;
 /** A process so slow that it misses this many slots in a row should say so. */

@@ -84,7 +84,7 @@ function statementsFor(
     `${limit} statement_timeout = ${statementTimeout_ms}`,
     `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
     // So that psql lists the views for analysts, and nobody needs a prefix.
-    `${limit} search_path = flowlu_live, flowlu_reports`,
+    `${limit} search_path = flowlu_live, flowlu_reports, flowlu_history`,
   ];
 }
 

@@ -48,7 +48,7 @@ print(
             "schemas": inspector.get_schema_names(),
             "views": [
                 f"{schema}.{name}"
-                for schema in ("flowlu_live", "flowlu_reports")
+                for schema in ("flowlu_live", "flowlu_reports", "flowlu_history")
                 for name in inspector.get_view_names(schema=schema)
             ],
             "columns": [[c.name, str(c.type), c.comment] for c in reflected.columns],

@@ -53,7 +53,7 @@ beforeAll(async () => {
   expected = answers;
   const found = await reader.sql<{ name: string }[]>`
     select schemaname || '.' || viewname as name from pg_views
-     where schemaname in ('flowlu_live', 'flowlu_reports') order by 1`;
+     where schemaname in ('flowlu_live', 'flowlu_reports', 'flowlu_history') order by 1`;
   views = found.map(({ name }) => name);
   filled = 0;
   for (const look of looks()) if ((await reader.sql.unsafe(look)).length > 0) filled += 1;
@@ -120,7 +120,7 @@ describe('psql', () => {
     expect(rowsOf(await psql('\\dn'), '\u0001').map(([name]) => name)).toEqual(
       expect.arrayContaining(['flowlu', 'flowlu_live']),
     );
-    const listed = rowsOf(await psql('\\dv'), '\u0001');
+    const listed = rowsOf(await psql('\\dv flowlu_*.*'), '\u0001');
     expect(listed.map(([schema, name]) => `${schema}.${name}`)).toEqual(views);
     const described = rowsOf(await psql('\\d+ crm_lead'), '\u0001').find(([name]) => name === 'customer_id');
     expect(described?.[1]).toBe('bigint');
