@@ -9,7 +9,7 @@ const MAX_PAUSE_MS = 250;
 export async function transact<T>(sql: Sql, work: (tx: Transaction) => Promise<T | LastFlight<T>>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await transaction(sql, {}, work);
+      return await transaction(sql, { byKey: true }, work);
     } catch (error) {
       if (attempt >= MAX_ATTEMPTS || !isRetryable(error)) throw error;
       // Randomly spread, so that two transactions do not meet again at once.

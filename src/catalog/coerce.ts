@@ -2,7 +2,7 @@
 import { LosslessNumber } from 'lossless-json';
 import { type Json, type JsonObject, stringifyJson } from '../json.ts';
 import { formatMicros, MICROS_PER_SECOND } from './instant.ts';
-import { recordFields } from './record.ts';
+import { fieldValues } from './record.ts';
 import type { Field, Fields, Model } from './types.ts';
 import type { Zone } from './zone.ts';
 
@@ -49,24 +49,33 @@ export function coerce(field: Field, value: Json | undefined, zone: Zone): Colum
 }
 
 export interface Coerced {
-  /** Column → value, for every field of the model; null where the record has no fitting value. */
-  readonly columns: Readonly<Record<string, ColumnValue>>;
+  /** A column's value for every field of the model, in their order; null where the record has no fitting value. */
+  readonly columns: readonly ColumnValue[];
   /** Fields whose value did not fit. */
   readonly misfits: readonly string[];
 }
 
 /** All typed columns of a record. The columns are a function of the record alone, so they can be rebuilt from it. */
 export function coerceRecord(model: Pick<Model, 'fields'>, record: JsonObject, zone: Zone): Coerced {
-  const columns: Record<string, ColumnValue> = {};
   const misfits: string[] = [];
-  const values = recordFields(model, record);
-  const fields: Fields = model.fields;
-  for (const name in fields) {
-    const value = coerce(fields[name] as Field, values[name], zone);
-    if (value === MISFIT) misfits.push(name);
-    columns[name] = value === MISFIT ? null : value;
-  }
+  const fields = fieldsOf(model.fields);
+  const columns = fieldValues(model, record).map((given, index): ColumnValue => {
+    const [name, field] = fields[index] as (typeof fields)[number];
+    const value = coerce(field, given, zone);
+    if (value !== MISFIT) return value;
+    misfits.push(name);
+    return null;
+  });
   return { columns, misfits };
+}
+
+const fieldLists = new WeakMap<Fields, readonly (readonly [string, Field])[]>();
+
+/** The fields as a list, made once: it is asked for with every record. */
+function fieldsOf(fields: Fields): readonly (readonly [string, Field])[] {
+  const list = fieldLists.get(fields) ?? Object.entries(fields);
+  fieldLists.set(fields, list);
+  return list;
 }
 
 function toText(value: Json): string {

@@ -28,11 +28,18 @@ export function recordFields(shape: Shape, record: JsonObject): JsonObject {
   return digestOf(shape, record).fields;
 }
 
+/** The values of the shape's fields, in their order; undefined where the record does not tell. */
+export function fieldValues(shape: Shape, record: JsonObject): readonly (Json | undefined)[] {
+  const { fields, order } = digestOf(shape, record);
+  const values = Object.values(fields);
+  return order.fieldsAt.map((at) => values[at]);
+}
+
 /** What is worked out about a record once and asked for several times on its way into a row. */
 interface Digest {
   readonly shape: Shape;
   readonly fields: JsonObject;
-  /** The keys of `fields`, as hashing wants them. */
+  /** What follows from the keys of `fields`. */
   readonly order: KeyOrder;
   hash: string | null;
 }
@@ -60,9 +67,12 @@ interface KeyOrder {
   readonly keys: readonly string[];
   /** True when every key is written as the shape names it. */
   readonly isCanonical: boolean;
-  readonly sorted: readonly { readonly name: string; readonly kind: FieldKind | undefined }[];
+  /** Where the values stand that are hashed, in the order of their sorted names, and what they are. */
+  readonly sorted: readonly { readonly at: number; readonly kind: FieldKind | undefined }[];
   /** The sorted keys as JSON, which the hash begins with. */
   readonly prefix: string;
+  /** Where the value of each of the shape's fields stands; -1 where it is missing. */
+  readonly fieldsAt: readonly number[];
 }
 
 /** Rows of one page have the same keys in the same order, and stored rows another: few orders serve nearly always. */
@@ -77,8 +87,9 @@ function orderOf(shape: Shape, keys: readonly string[]): KeyOrder {
   const order = {
     keys,
     isCanonical: keys.every((key) => canonicalKey(shape, key) === key),
-    sorted: names.map((name) => ({ name, kind: shape.fields[name]?.kind })),
+    sorted: names.map((name) => ({ at: keys.indexOf(name), kind: shape.fields[name]?.kind })),
     prefix: JSON.stringify(names),
+    fieldsAt: Object.keys(shape.fields).map((name) => keys.indexOf(name)),
   };
   recentOrders.set(shape, [order, ...recent.slice(0, MAX_RECENT_ORDERS - 1)]);
   return order;
@@ -145,10 +156,23 @@ export function contentHash(shape: Shape, record: JsonObject): string {
   return digest.hash;
 }
 
+/** Names and meanings, taken apart by NUL, which no record holds: a third of the time that JSON would take. */
 function hashFields({ fields, order }: Digest): string {
-  const meanings = order.sorted.map(({ name, kind }) => meaning(kind, fields[name] as Json));
-  const hex = hash('sha256', order.prefix + stringifyJson(meanings), 'hex');
+  const values = Object.values(fields);
+  let text = order.prefix;
+  for (const { at, kind } of order.sorted) text += `\0${hashable(meaning(kind, values[at] as Json))}`;
+  const hex = hash('sha256', text, 'hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** Begins what is no text, so that no text can look like it. */
+const [NOTHING, NO_TEXT] = ['\u0001', '\u0002'];
+
+/** A different text for every meaning: null, texts, and all else as JSON. */
+function hashable(value: Json): string {
+  if (value === null) return NOTHING;
+  if (typeof value !== 'string') return NO_TEXT + stringifyJson(value);
+  return value.startsWith(NOTHING) || value.startsWith(NO_TEXT) ? NOTHING + value : value;
 }
 
 /** One form for all spellings of a value of this kind. */

@@ -1,44 +1,65 @@
-/**
- * Batches as PostgreSQL takes them fastest: one array per column, unpacked by `unnest`.
- *
- * A statement then has as many parameters as columns however many rows travel, so its text is constant and stays
- * prepared; and each value is read by its type's own input function.
- */
-
-/** A value on its way into a column, as its type's input function reads it. */
-export type ArrayItem = string | boolean | null;
-
-/** The literal of a `text[]`. */
-export function arrayLiteral(items: readonly ArrayItem[]): string {
-  return `{${items.map(quoted).join(',')}}`;
-}
+/** Many values as one parameter, so that a statement's text is constant, and stays prepared, however many travel. */
+import { randomBytes } from 'node:crypto';
 
 /** The literal of an array of ids or hashes, which hold nothing that needs quoting. */
-export function plainArrayLiteral(items: readonly string[]): string {
-  return `{${items.join(',')}}`;
+export function plainArrayLiteral(items: readonly (string | null)[]): string {
+  return `{${items.map((item) => item ?? 'NULL').join(',')}}`;
 }
 
-/** One array literal per column, in the order in which `valuesOf` gives a row's values. */
-export function columnLiterals<T>(
-  rows: readonly T[],
-  columns: number,
-  valuesOf: (row: T) => readonly ArrayItem[],
-): string[] {
-  const table = rows.map(valuesOf);
-  return Array.from({ length: columns }, (_, column) => arrayLiteral(table.map((values) => values[column] ?? null)));
+/** A value on its way into a column, as its type's input function reads it. */
+export type RowItem = string | boolean | null;
+
+/**
+ * The first parameters of a statement over `rowsAs`: all rows as one text, and what it is taken apart by. Nothing is
+ * escaped: what stands between two values is a character that occurs in none of them.
+ * @param rows of at least two values each
+ */
+export function rowsText(rows: readonly (readonly RowItem[])[]): string[] {
+  const { value, row, nothing } = marksFor(rows);
+  const text = rows.map((items) => items.map((item) => textOf(item, nothing)).join(value)).join(row);
+  return [text, row, value, nothing];
 }
 
-/** `unnest($1::text[], …) as alias(names)`, the source that those literals are parameters of. */
-export function unnested(alias: string, names: readonly string[]): string {
-  const parameters = names.map((_, index) => `$${index + 1}::text[]`);
-  return `unnest(${parameters.join(', ')}) as ${alias}(${names.join(', ')})`;
+/** How many parameters those are. */
+export const ROWS_PARAMETERS = 4;
+
+/**
+ * Those rows as a source: a subquery of one array a row, and the expression of each value, by its place. `offset 0`
+ * keeps the planner from taking a row apart anew for each of its values.
+ */
+export const ROWS_SOURCE = `(select string_to_array(line, $3, $4) as v from unnest(string_to_array($1, $2)) as l(line) offset 0)`;
+
+/** The values of a row as these types, as a select list takes them. */
+export const valuesAs = (types: readonly string[]): string =>
+  types.map((type, index) => `n.v[${index + 1}]::${type}`).join(', ');
+
+interface Marks {
+  /** Occur in no value. */
+  readonly value: string;
+  readonly row: string;
+  /** Stands for null, and is no value. */
+  readonly nothing: string;
 }
 
-function quoted(item: ArrayItem): string {
-  if (item === null) return 'NULL';
-  if (typeof item === 'boolean') return item ? 't' : 'f';
-  // Most values are short and hold neither; looking is cheaper than replacing.
-  const escaped =
-    item.includes('"') || item.includes('\\') ? item.replaceAll('\\', '\\\\').replaceAll('"', '\\"') : item;
-  return `"${escaped}"`;
+/** Control characters made for this, which JSON cannot hold and people do not type. */
+const USUAL: Marks = { value: '\u001f', row: '\u001e', nothing: '\u001d' };
+
+function marksFor(rows: readonly (readonly RowItem[])[]): Marks {
+  let marks = USUAL;
+  // Ends at once, or with the first marks that nobody can have guessed.
+  while (rows.some((items) => items.some((item) => isMistakable(item, marks)))) {
+    const secret = randomBytes(8).toString('hex');
+    // They end with another character than they begin with, so that the end of a value never counts as a beginning.
+    marks = { value: `\u001f${secret}\u001c`, row: `\u001e${secret}\u001c`, nothing: `\u001d${secret}` };
+  }
+  return marks;
+}
+
+function isMistakable(item: RowItem, { value, row, nothing }: Marks): boolean {
+  return typeof item === 'string' && (item === nothing || item.includes(value) || item.includes(row));
+}
+
+function textOf(item: RowItem, nothing: string): string {
+  if (typeof item === 'string') return item;
+  return item === null ? nothing : item ? 't' : 'f';
 }

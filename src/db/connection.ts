@@ -127,7 +127,20 @@ export interface TransactionOptions {
   readonly lockTimeoutMs?: number;
   /** Refuses writes. Defaults to false. */
   readonly readOnly?: boolean;
+  /** For statements that reach their rows by key, and are to have plans that hold for tables of any size. */
+  readonly byKey?: boolean;
 }
+
+/**
+ * One plan for each prepared statement, and none that reads all of a table: a plan made while the table is empty would,
+ * since that is the cheapest then, and a connection keeps its plans until the table is next analysed.
+ */
+const BY_KEY = [
+  'plan_cache_mode = force_generic_plan',
+  'enable_seqscan = off',
+  'enable_hashjoin = off',
+  'enable_mergejoin = off',
+];
 
 /** in_failed_sql_transaction: an earlier statement has failed. */
 const FOLLOWS_A_FAILURE = '25P02';
@@ -167,13 +180,16 @@ export async function transaction<T>(
   options: TransactionOptions,
   work: (tx: Transaction) => Promise<T | LastFlight<T>>,
 ): Promise<T> {
-  const { statementTimeoutMs = 30_000, lockTimeoutMs = 10_000, readOnly = false } = options;
+  const { statementTimeoutMs = 30_000, lockTimeoutMs = 10_000, readOnly = false, byKey = false } = options;
+  const settings = [
+    `statement_timeout = ${Math.trunc(statementTimeoutMs)}`,
+    `lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
+    ...(byKey ? BY_KEY : []),
+  ];
   let over = false;
   const begun = sql.begin(readOnly ? 'read only' : 'read write', async (tx) => {
     const limits = tx
-      .unsafe(
-        `set local statement_timeout = ${Math.trunc(statementTimeoutMs)}; set local lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
-      )
+      .unsafe(settings.map((setting) => `set local ${setting}`).join('; '))
       // A statement is sent when it is awaited; this one must be ahead of the first of `work`.
       .execute();
     try {

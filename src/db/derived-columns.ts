@@ -12,7 +12,8 @@ import { sqlTypes } from './schema/columns.ts';
 /** What a row's derived columns should hold. */
 export interface DerivedRow {
   readonly id: string;
-  readonly columns: Readonly<Record<string, ColumnValue>>;
+  /** In the order of the model's fields. */
+  readonly columns: readonly ColumnValue[];
   readonly version: Micros | null;
   readonly hash: string;
 }
@@ -25,7 +26,7 @@ export async function findUnlike(
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   if (rows.length === 0) return new Map();
   const { unlike, key } = statementsOf(shelf);
-  const found = await sql.unsafe(unlike, [documentOf(rows), ...key], { prepare: true });
+  const found = await sql.unsafe(unlike, [documentOf(shelf, rows), ...key], { prepare: true });
   return new Map(found.map((row): [string, readonly string[]] => [row.id, row.names]));
 }
 
@@ -33,7 +34,7 @@ export async function findUnlike(
 export async function rewriteDerived(tx: Transaction, shelf: Shelf, rows: readonly DerivedRow[]): Promise<number> {
   if (rows.length === 0) return 0;
   const { rewrite, key } = statementsOf(shelf);
-  return (await tx.unsafe(rewrite, [documentOf(rows), ...key], { prepare: true })).count;
+  return (await tx.unsafe(rewrite, [documentOf(shelf, rows), ...key], { prepare: true })).count;
 }
 
 interface Statements {
@@ -81,10 +82,11 @@ function build({ name, model }: Shelf): Statements {
   };
 }
 
-function documentOf(rows: readonly DerivedRow[]): string {
+function documentOf({ model }: Shelf, rows: readonly DerivedRow[]): string {
+  const names = Object.keys(model?.fields ?? {});
   return JSON.stringify(
     rows.map(({ id, columns, version, hash }) => ({
-      ...columns,
+      ...Object.fromEntries(names.map((name, index) => [name, columns[index]])),
       id,
       _version: version === null ? null : formatMicros(version),
       _hash: hash,

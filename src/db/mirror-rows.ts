@@ -1,9 +1,8 @@
 /**
  * The hot statements of the mirror tables: hand-written SQL, built once per model from the catalogue.
  *
- * Identifiers come from the catalogue and the constants here, never from outside; values travel as parameters, one
- * array a column (see arrays.ts). Measured per row of 1.8 kB: 44 µs of PostgreSQL's time, where one JSON document a
- * batch takes 74, one parameter a value 42 (but 20 % more of ours), and COPY, which cannot merge, 37.
+ * Identifiers come from the catalogue and the constants here, never from outside; values travel as
+ * parameters (see arrays.ts).
  */
 
 import type { ColumnValue } from '../catalog/coerce.ts';
@@ -11,7 +10,7 @@ import { formatMicros, type Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
-import { type ArrayItem, arrayLiteral, columnLiterals, plainArrayLiteral, unnested } from './arrays.ts';
+import { plainArrayLiteral, ROWS_PARAMETERS, ROWS_SOURCE, type RowItem, rowsText } from './arrays.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import { identifier } from './quote.ts';
 import { sqlTypes } from './schema/columns.ts';
@@ -38,7 +37,8 @@ export interface StoredRow {
 export interface RowToWrite extends StoredRow {
   /** The source's last-change time, for reading. */
   readonly version: Micros | null;
-  readonly columns: Readonly<Record<string, ColumnValue>>;
+  /** In the order of the model's fields. */
+  readonly columns: readonly ColumnValue[];
 }
 
 /** What was read of a row a moment ago, without a lock. */
@@ -59,7 +59,7 @@ export async function lockRows(
 ): Promise<StoredRow[]> {
   const { lock, key } = statementsOf(shelf);
   const hashes = ids.map((id) => known.get(id)?.hash ?? null);
-  const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), arrayLiteral(hashes), ...key], { prepare: true });
+  const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), plainArrayLiteral(hashes), ...key], { prepare: true });
   return rows.map((row) => ({
     id: row.id,
     record: row.record === null ? (known.get(row.id) as KnownRow).record : (parseJson(row.record) as JsonObject),
@@ -77,14 +77,14 @@ export async function lockRows(
 export async function insertRows(tx: Transaction, shelf: Shelf, rows: readonly RowToWrite[]): Promise<void> {
   if (rows.length === 0) return;
   const { insert, key, columns } = statementsOf(shelf);
-  await tx.unsafe(insert, [...literalsOf(rows, columns), ...key], { prepare: true });
+  await tx.unsafe(insert, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
 }
 
 /** Replaces rows that the transaction has locked. */
 export async function updateRows(tx: Transaction, shelf: Shelf, rows: readonly RowToWrite[]): Promise<void> {
   if (rows.length === 0) return;
   const { update, key, columns } = statementsOf(shelf);
-  await tx.unsafe(update, [...literalsOf(rows, columns), ...key], { prepare: true });
+  await tx.unsafe(update, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
 }
 
 /**
@@ -115,8 +115,8 @@ interface Statements {
   readonly changed: string;
   /** Parameters that say which part of a common table is meant. */
   readonly key: readonly string[];
-  /** The typed columns beside the id, in the order of the parameters. */
-  readonly columns: readonly string[];
+  /** Where the typed columns beside the id stand among the model's fields, in the order of the parameters. */
+  readonly columns: readonly number[];
 }
 
 const statements = new Map<string, Statements>();
@@ -134,6 +134,7 @@ function statementsOf(shelf: Shelf): Statements {
   return known;
 }
 
+/** The mirror's own columns, after the typed ones. */
 const META = {
   _record: 'jsonb',
   _version: 'timestamptz',
@@ -142,24 +143,26 @@ const META = {
   _deleted_at: 'timestamptz',
   _hash: 'uuid',
 } as const;
-const META_COLUMNS = Object.keys(META).length;
 
 function buildStatements({ name, model }: Shelf): Statements {
-  const fields = Object.entries(model?.fields ?? {}).filter(([field]) => field !== 'id');
-  const typed = fields.map(([field, { kind }]) => [field, sqlTypes[kind]] as const);
-  const columns = [...typed, ...Object.entries(META)].map(([column, type]) => ({ name: identifier(column), type }));
+  const fields = Object.entries(model?.fields ?? {}).map(([field, { kind }], at) => ({ field, kind, at }));
+  const beside = fields.filter(({ field }) => field !== 'id');
+  const typed = beside.map(({ field, kind }) => [field, sqlTypes[kind]] as const);
+  const columns = [...typed, ...Object.entries(META)].map(([name, type], index) => ({
+    name: identifier(name),
+    // The id is the first.
+    value: `n.v[${index + 2}]::${type}`,
+  }));
   const relation = `flowlu.${identifier(model === null ? 'uncatalogued' : model.table)}`;
   const { module, model: modelName } = splitName(name);
   const key = model === null ? [module, modelName] : [];
   /** The condition that picks this model's part of a common table; its parameters follow the statement's own. */
   const part = (first: number) => (model === null ? ` and t.module = $${first} and t.model = $${first + 1}` : '');
-  const batch = unnested('n', ['id', ...columns.map((column) => column.name)]);
-  const afterBatch = columns.length + 2;
-  const [keyNames, keyValues] = model === null ? ['module, model, ', `$${afterBatch}, $${afterBatch + 1}, `] : ['', ''];
-  const values = columns.map((column) => `n.${column.name}::${column.type}`);
+  const afterRows = ROWS_PARAMETERS + 1;
+  const [keyNames, keyValues] = model === null ? ['module, model, ', `$${afterRows}, $${afterRows + 1}, `] : ['', ''];
   return {
     key,
-    columns: typed.map(([field]) => field),
+    columns: beside.map(({ at }) => at),
     lock: `
       select t.id::text as id, case when t._hash is distinct from k.hash then t._record::text end as record,
              t._source as source, t._hash::text as hash,
@@ -172,13 +175,13 @@ function buildStatements({ name, model }: Shelf): Statements {
          for update of t`,
     insert: `
       insert into ${relation} (${keyNames}id, ${columns.map((column) => column.name).join(', ')})
-      select ${keyValues}n.id::bigint, ${values.join(', ')}
-        from ${batch}`,
+      select ${keyValues}n.v[1]::bigint, ${columns.map(({ value }) => value).join(', ')}
+        from ${ROWS_SOURCE} as n`,
     update: `
       update ${relation} t
-         set ${columns.map((column, index) => `${column.name} = ${values[index]}`).join(', ')}
-        from ${batch}
-       where t.id = n.id::bigint${part(afterBatch)}`,
+         set ${columns.map(({ name, value }) => `${name} = ${value}`).join(', ')}
+        from ${ROWS_SOURCE} as n
+       where t.id = n.v[1]::bigint${part(afterRows)}`,
     changed: `
       select n.id::text as id, t._record::text as record, t._hash::text as hash
         from unnest($1::bigint[], $2::uuid[]) as n(id, hash)
@@ -187,15 +190,16 @@ function buildStatements({ name, model }: Shelf): Statements {
   };
 }
 
-function literalsOf(rows: readonly RowToWrite[], columns: readonly string[]): string[] {
-  return columnLiterals(rows, columns.length + 1 + META_COLUMNS, (row): ArrayItem[] => [
+function valuesOf(row: RowToWrite, columns: readonly number[]): readonly RowItem[] {
+  const typed = columns.map((at) => row.columns[at] ?? null);
+  return [
     row.id,
-    ...columns.map((column) => row.columns[column] ?? null),
+    ...typed,
     stringifyJson(row.record),
     row.version === null ? null : formatMicros(row.version),
     formatMicros(row.observedAt),
     row.source,
     row.deletedAt === null ? null : formatMicros(row.deletedAt),
     row.hash,
-  ]);
+  ];
 }

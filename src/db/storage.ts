@@ -7,14 +7,14 @@ import { identifier } from './quote.ts';
  * most of our rows and webhook bodies are a little longer than that: it would spend 40 µs on each row and 33 µs on each
  * body, a third to a half of what writing them costs in all. A page of eight kilobytes holds two such rows.
  */
-const INLINE_MAX_BYTES = 4_080;
+export const INLINE_MAX_BYTES = 4_080;
 
-/** Sets it for the tables that records and bodies rest in; what an operator has set otherwise stays. */
+/** Sets it for the tables of records, bodies and changes; what an operator has set otherwise stays. */
 export async function applyStorage(tx: Transaction): Promise<void> {
   const tables = await tx`
     select n.nspname as schema, c.relname as name
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where c.relkind = 'r' and (n.nspname = 'flowlu' or (n.nspname = 'sync' and c.relname = 'deliveries'))
+     where c.relkind = 'r' and (n.nspname = 'flowlu' or (n.nspname = 'sync' and c.relname ~ '^(deliveries$|history_)'))
        and not exists (select from unnest(c.reloptions) as o(text) where o.text like 'toast_tuple_target=%')`;
   if (tables.length === 0) return;
   const statements = tables.map(

@@ -1,6 +1,7 @@
 /** Rows that a sweep has not come across. A suspicion is not a deletion: only the API, asked for the row, can say so. */
 import { formatMicros, type Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
+import { plainArrayLiteral } from './arrays.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import { identifier } from './quote.ts';
 
@@ -19,34 +20,34 @@ export interface Stretch {
   readonly observedAt: Micros;
 }
 
-/** Suspects the live rows of a stretch that were not listed. */
+/** Ids that lie at the two ends of what a bigint holds; no record has them. */
+const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
+
+/**
+ * Suspects the live rows of a stretch that were not listed. `except` sorts or hashes both sides; a join with an array,
+ * of whose length the planner knows nothing, would look through all of it for every row.
+ */
 export async function suspectUnlisted(tx: Transaction, model: Model, stretch: Stretch): Promise<void> {
+  const { after, upTo, listed, observedAt } = stretch;
   await tx.unsafe(
     `insert into sync.suspects (model, entity_id)
-     select $1, t.id
-       from flowlu.${identifier(model.table)} t
-      where t._deleted_at is null and t._observed_at < $2::timestamptz
-        and ($3::text is null or t.id > $3::text::bigint) and ($4::text is null or t.id <= $4::text::bigint)
-        and not exists (select from unnest($5::bigint[]) as l(id) where l.id = t.id)
+     select $1, missing.id
+       from (select t.id
+               from flowlu.${identifier(model.table)} t
+              where t.id > $3::bigint and t.id <= $4::bigint
+                and t._deleted_at is null and t._observed_at < $2::timestamptz
+             except
+             select l.id from unnest($5::bigint[]) as l(id)) as missing
          on conflict do nothing`,
-    [model.name, formatMicros(stretch.observedAt), stretch.after, stretch.upTo, `{${stretch.listed.join(',')}}`],
+    [model.name, formatMicros(observedAt), after ?? BELOW_ALL, upTo ?? ABOVE_ALL, plainArrayLiteral(listed)],
+    { prepare: true },
   );
 }
 
-export interface Suspicion {
-  readonly suspects: number;
-  /** Live rows of the model, suspects included. */
-  readonly live: number;
-}
-
-/** How many rows are suspected, of how many. */
-export async function countSuspects(sql: Queryable, model: Model): Promise<Suspicion> {
-  const [row] = await sql.unsafe(
-    `select (select count(*)::int from sync.suspects where model = $1) as suspects,
-            (select count(*)::int from flowlu.${identifier(model.table)} where _deleted_at is null) as live`,
-    [model.name],
-  );
-  return { suspects: row?.suspects as number, live: row?.live as number };
+/** How many rows of the model are suspected. */
+export async function countSuspects(sql: Queryable, model: string): Promise<number> {
+  const [row] = await sql`select count(*)::int as suspects from sync.suspects where model = ${model}`;
+  return row?.suspects as number;
 }
 
 /**

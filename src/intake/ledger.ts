@@ -1,9 +1,9 @@
 /**
  * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
- * Hand-written statements; a batch travels as one array a column (see db/arrays.ts).
+ * Hand-written statements; a batch travels as one text (see db/arrays.ts).
  */
 import { formatMicros, type Micros } from '../catalog/instant.ts';
-import { columnLiterals, unnested } from '../db/arrays.ts';
+import { ROWS_SOURCE, type RowItem, rowsText, valuesAs } from '../db/arrays.ts';
 import type { Queryable, Transaction } from '../db/connection.ts';
 
 export type DeliveryStatus =
@@ -35,34 +35,38 @@ export interface LedgerEntry {
   readonly reason: string | null;
 }
 
-const COLUMNS = [
-  'received_at',
-  'status',
-  'module',
-  'model',
-  'action',
-  'entity_id',
-  'version',
-  'from_hash',
-  'to_hash',
-  'body',
-  'decision',
-  'reason',
-] as const;
+/** In the order of `valuesOf`. */
+const COLUMNS = {
+  received_at: 'timestamptz',
+  status: 'text',
+  module: 'text',
+  model: 'text',
+  action: 'text',
+  entity_id: 'bigint',
+  version: 'timestamptz',
+  from_hash: 'uuid',
+  to_hash: 'uuid',
+  body: 'text',
+  decision: 'text',
+  reason: 'text',
+} as const;
 
-/** `unnest` hands rows over in their order, and an identity counts in the order in which they come. */
+/** Rows come out in the order in which they travel, and an identity counts in that order. */
 const APPEND = `
-  insert into sync.deliveries (${COLUMNS.join(', ')}, applied_at)
-  select n.received_at::timestamptz, n.status, n.module, n.model, n.action, n.entity_id::bigint,
-         n.version::timestamptz, n.from_hash::uuid, n.to_hash::uuid, n.body, n.decision, n.reason,
-         case when n.status = 'applied' then clock_timestamp() end
-    from ${unnested('n', COLUMNS)}
+  insert into sync.deliveries (${Object.keys(COLUMNS).join(', ')}, applied_at)
+  select ${valuesAs(Object.values(COLUMNS))}, case when n.v[2] = 'applied' then clock_timestamp() end
+    from ${ROWS_SOURCE} as n
   returning id::text as id`;
 
 /** Appends entries; returns their ids in the same order. */
 export async function appendDeliveries(tx: Queryable, entries: readonly LedgerEntry[]): Promise<string[]> {
   if (entries.length === 0) return [];
-  const literals = columnLiterals(entries, COLUMNS.length, (entry) => [
+  const rows = await tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true });
+  return rows.map((row) => row.id as string);
+}
+
+function valuesOf(entry: LedgerEntry): readonly RowItem[] {
+  return [
     formatMicros(entry.receivedAt),
     entry.status,
     entry.subject?.module ?? null,
@@ -75,9 +79,7 @@ export async function appendDeliveries(tx: Queryable, entries: readonly LedgerEn
     entry.body,
     entry.decision,
     entry.reason,
-  ]);
-  const rows = await tx.unsafe(APPEND, literals, { prepare: true });
-  return rows.map((row) => row.id as string);
+  ];
 }
 
 /** How a delivery in the ledger connects to others of its entity. */

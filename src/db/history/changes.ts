@@ -1,7 +1,7 @@
 /** What the history keeps of a change, and the statement that writes it. */
 import type { Micros } from '../../catalog/instant.ts';
 import { type JsonObject, stringifyJson } from '../../json.ts';
-import { type ArrayItem, columnLiterals, unnested } from '../arrays.ts';
+import { ROWS_SOURCE, type RowItem, rowsText } from '../arrays.ts';
 import type { Transaction } from '../connection.ts';
 
 /** Through what the mirror learnt of a change. */
@@ -39,12 +39,12 @@ export interface HistoryEntry extends Change {
  */
 export async function appendChanges(tx: Transaction, entries: readonly HistoryEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  await tx.unsafe(APPEND, columnLiterals(entries, COLUMNS.length, valuesOf), { prepare: true });
+  await tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true });
 }
 
-const typed = (type: string) => (name: string) => `n.${name}::${type}`;
+const typed = (type: string) => (value: string) => `${value}::${type}`;
 /** From microseconds since the epoch: for either side less work than a date written out. */
-const instant = (name: string) => `timestamptz 'epoch' + n.${name}::bigint * interval '1 microsecond'`;
+const instant = (value: string) => `timestamptz 'epoch' + ${value}::bigint * interval '1 microsecond'`;
 
 const COLUMNS = Object.entries({
   model: typed('text'),
@@ -58,15 +58,14 @@ const COLUMNS = Object.entries({
   prior_version: instant,
   prior_observed_at: instant,
 });
-const NAMES = COLUMNS.map(([name]) => name);
 
 const APPEND = `
-  insert into sync.history (recorded_at, ${NAMES.join(', ')})
-  select clock_timestamp(), ${COLUMNS.map(([name, read]) => read(name)).join(', ')}
-    from ${unnested('n', NAMES)}`;
+  insert into sync.history (recorded_at, ${COLUMNS.map(([name]) => name).join(', ')})
+  select clock_timestamp(), ${COLUMNS.map(([, read], index) => read(`n.v[${index + 1}]`)).join(', ')}
+    from ${ROWS_SOURCE} as n`;
 
 /** In the order of the columns. */
-function valuesOf(entry: HistoryEntry): readonly ArrayItem[] {
+function valuesOf(entry: HistoryEntry): readonly RowItem[] {
   return [
     entry.model,
     entry.entityId,

@@ -8,6 +8,7 @@
 import { type Sql, type Transaction, transaction } from '../connection.ts';
 import { errorCode } from '../errors.ts';
 import { identifier, literal } from '../quote.ts';
+import { INLINE_MAX_BYTES } from '../storage.ts';
 import { DEFAULT_PARTITION } from './table.ts';
 
 /** Months made ahead, beside the one that is under way. */
@@ -93,7 +94,8 @@ async function lockMonths(tx: Transaction): Promise<Date> {
 function attached({ name, from, to }: Month): string {
   const partition = `sync.${identifier(name)}`;
   return `
-    create table ${partition} (like sync.history including defaults including constraints);
+    create table ${partition} (like sync.history including defaults including constraints)
+      with (toast_tuple_target = ${INLINE_MAX_BYTES});
     alter table sync.history attach partition ${partition} for values from (${literal(from)}) to (${literal(to)});
     comment on table ${partition} is ${literal(`Changes recorded from ${from.slice(0, 10)} on, for a month (UTC)`)}`;
 }

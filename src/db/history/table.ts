@@ -7,6 +7,7 @@
  * entity's history and leaves no hole.
  */
 import type { Transaction } from '../connection.ts';
+import { INLINE_MAX_BYTES } from '../storage.ts';
 
 /** Where changes go that no month's partition takes. */
 export const DEFAULT_PARTITION = 'history_default';
@@ -27,7 +28,8 @@ const TABLE = `
     prior_observed_at timestamptz,
     constraint history_pkey primary key (model, entity_id, number, recorded_at)
   ) partition by range (recorded_at);
-  create table sync.${DEFAULT_PARTITION} partition of sync.history default;
+  create table sync.${DEFAULT_PARTITION} partition of sync.history default
+    with (toast_tuple_target = ${INLINE_MAX_BYTES});
   comment on table sync.${DEFAULT_PARTITION} is 'Changes recorded in a month that has no partition; normally empty'`;
 
 /** What the columns mean, for people who look in. */

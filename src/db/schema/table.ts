@@ -8,7 +8,7 @@ import { indexedColumns } from './indexes.ts';
 export const flowlu = pgSchema('flowlu');
 
 /**
- * The table of one model, with the indexes that its readers need. Its primary key is its only constraint: the order
+ * The table of one model, with the indexes that its readers need, and one that tells how far it is caught up. Its primary key is its only constraint: the order
  * in which records arrive is not the source's, so a foreign key or a second unique column would refuse true rows.
  */
 export function mirrorTable<const T extends string, F extends Fields>(name: T, declaration: ModelDeclaration<F>) {
@@ -17,7 +17,8 @@ export function mirrorTable<const T extends string, F extends Fields>(name: T, d
     id: bigint('id', { mode: 'bigint' }).primaryKey(),
     ...metaColumns(),
   };
+  const indexed = [...(indexedColumns[name] ?? []), ...(declaration.version === null ? [] : ['_version'])];
   return flowlu.table(name, columns, (table) =>
-    (indexedColumns[name] ?? []).map((column) => index(`${name}_${column}`).on(table[column as keyof typeof table])),
+    indexed.map((column) => index(`${name}_${column}`).on(table[column as keyof typeof table])),
   );
 }
