@@ -130,12 +130,13 @@ export const runs = sync.table(
   (t) => [check('runs_status', sql`${t.status} in ('running', 'done', 'failed', 'interrupted', 'differences')`)],
 );
 
-/** One row: when the next API request may be sent, for all replicas together. */
+/** One row: when the next API request may be sent, and when the latest were, for all replicas together. */
 export const apiBudget = sync.table(
   'api_budget',
   {
     id: boolean('id').primaryKey().default(true),
     next_slot_at: instant('next_slot_at').notNull(),
+    taken: instant('taken').array().notNull().default([]),
   },
   (t) => [check('api_budget_single', sql`${t.id}`)],
 );

@@ -1,3 +1,4 @@
+ALTER TABLE "sync"."api_budget" ADD COLUMN "taken" timestamp with time zone[] DEFAULT '{}' NOT NULL;--> statement-breakpoint
 CREATE INDEX "agile_categories__version" ON "flowlu"."agile_categories" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "agile_epics__version" ON "flowlu"."agile_epics" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "agile_followers__version" ON "flowlu"."agile_followers" USING btree ("_version");--> statement-breakpoint
