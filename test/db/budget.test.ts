@@ -53,7 +53,7 @@ describe('the shared budget', () => {
     const pace = sharedPace(database.sql, RATE);
     const taking = pace.take(signal);
     // The answer lies there while this process is busy with something else.
-    await sleep(1);
+    await new Promise(setImmediate);
     const until = performance.now() + 300;
     while (performance.now() < until);
     const granted = await taking;
