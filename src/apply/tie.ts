@@ -76,37 +76,50 @@ function sameLink(a: Link, b: Link): boolean {
 }
 
 function distinct(kin: readonly Kin[]): readonly Kin[] {
-  return kin.filter((one, index) => kin.findIndex((other) => sameLink(one.link, other.link)) === index);
+  const first = new Map<string, Kin>();
+  for (const one of kin) {
+    const link = `${one.link.from} ${one.link.to}`;
+    if (!first.has(link)) first.set(link, one);
+  }
+  return [...first.values()];
 }
 
 /** True unless the states of one version were passed through once each, as far as the deliveries tell. */
 function mayReturnToAState(links: readonly Kin[]): boolean {
   // A state whose "before" is not told may be one that came back; beside others it has no sure place.
   if (links.length > 1 && links.some(({ link }) => link.from === null)) return true;
-  const entered = links.map(({ link }) => link.to);
-  const left = links.map(({ link }) => link.from);
-  if (new Set(entered).size < entered.length || new Set(left).size < left.length) return true;
-  return links.some((start) => {
-    const end = followFrom(start, links);
-    return end === null || end.link.to === start.link.from;
-  });
+  const entered = new Set(links.map(({ link }) => link.to));
+  const left = successors(links);
+  if (entered.size < links.length || left.size < links.length) return true;
+  // What is entered and left once each are paths and circles, and only paths begin somewhere.
+  const onPaths = links.filter(({ link }) => !entered.has(link.from as string)).flatMap((start) => pathFrom(start, left));
+  return onPaths.length < links.length;
 }
 
-/** The last link reachable from `start`; null when the way leads in a circle. States are entered and left once here. */
-function followFrom(start: Kin, links: readonly Kin[]): Kin | null {
-  let here = start;
-  for (let steps = 0; steps <= links.length; steps += 1) {
-    const next = links.find(({ link }) => link.from === here.link.to && link.from !== link.to);
-    if (next === undefined) return here;
-    here = next;
+/** The deliveries that lead on from each state; of states that are left once. */
+function successors(links: readonly Kin[]): ReadonlyMap<string | null, Kin> {
+  return new Map(links.map((one) => [one.link.from, one]));
+}
+
+/** From `start` to the last delivery that follows; states are entered and left once here, and form no circle. */
+function pathFrom(start: Kin, left: ReadonlyMap<string | null, Kin>): readonly Kin[] {
+  const path = [start];
+  for (let next = left.get(start.link.to); next !== undefined && path.length <= left.size; ) {
+    path.push(next);
+    next = left.get(next.link.to);
   }
-  return null;
+  return path;
+}
+
+/** The last link reachable from `start`. */
+function followFrom(start: Kin, links: readonly Kin[]): Kin | null {
+  return pathFrom(start, successors(links)).at(-1) ?? null;
 }
 
 /** The end of the path that all links form together; null where they do not form one. */
 function lastOfPath(links: readonly Kin[]): Kin | null {
-  const starts = links.filter(({ link }) => !links.some((other) => other.link.to === link.from));
+  const entered = new Set(links.map(({ link }) => link.to));
+  const starts = links.filter(({ link }) => !entered.has(link.from as string));
   const first = starts[0];
-  if (first === undefined || starts.length > 1) return null;
-  return followFrom(first, links);
+  return first === undefined || starts.length > 1 ? null : followFrom(first, links);
 }
