@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { measureBulk } from './bulk.ts';
@@ -49,7 +49,11 @@ const machine = await describeMachine();
 say('starting PostgreSQL');
 const database = await openDatabase();
 const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-bench-'));
-const product: Product = { databaseUrl: database.url, directory, profiles: flags.profile ?? null };
+const product: Product = {
+  databaseUrl: database.url,
+  directory,
+  profiles: flags.profile === undefined ? null : resolve(flags.profile),
+};
 const peer: PeerWorker = startWorker(new URL('./serve-peer.ts', import.meta.url));
 let stopped: Promise<void> | null = null;
 process.once('SIGINT', stop).once('SIGTERM', stop);

@@ -92,7 +92,9 @@ function mayReturnToAState(links: readonly Kin[]): boolean {
   const left = successors(links);
   if (entered.size < links.length || left.size < links.length) return true;
   // What is entered and left once each are paths and circles, and only paths begin somewhere.
-  const onPaths = links.filter(({ link }) => !entered.has(link.from as string)).flatMap((start) => pathFrom(start, left));
+  const onPaths = links
+    .filter(({ link }) => !entered.has(link.from as string))
+    .flatMap((start) => pathFrom(start, left));
   return onPaths.length < links.length;
 }
 

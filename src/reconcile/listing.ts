@@ -78,7 +78,7 @@ export interface ListedStretch {
  * Pages that are written together at most, and read ahead meanwhile: what a commit and four round trips cost is little
  * for so many rows, and few enough stay in memory.
  */
-const STRETCH_PAGES = 5;
+const STRETCH_PAGES = 3;
 
 /**
  * Lists one model into the mirror.
