@@ -73,7 +73,9 @@ const fieldLists = new WeakMap<Fields, readonly (readonly [string, Field])[]>();
 
 /** The fields as a list, made once: it is asked for with every record. */
 function fieldsOf(fields: Fields): readonly (readonly [string, Field])[] {
-  const list = fieldLists.get(fields) ?? Object.entries(fields);
+  const known = fieldLists.get(fields);
+  if (known !== undefined) return known;
+  const list = Object.entries(fields);
   fieldLists.set(fields, list);
   return list;
 }

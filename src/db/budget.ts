@@ -11,11 +11,11 @@ import { databaseClock } from './clock.ts';
 import type { Sql } from './connection.ts';
 
 /** What a second's requests keep between them and the next beyond the second: one may travel slower than the other. */
-const WINDOW_MARGIN_MS = 30;
+const WINDOW_MARGIN_MS = 35;
 /** Slots that are remembered. Beyond that rate the same is held for the part of a second that they make up. */
 const MAX_WINDOW_SLOTS = 200;
 /** How much time may be made up for. */
-const MAX_LATENESS_MS = 250;
+const MAX_LATENESS_MS = 50;
 /** How far ahead the next slot may lie; a row damaged by a clock jump heals within this time. */
 const MAX_AHEAD_SECONDS = 300;
 

@@ -20,7 +20,7 @@ export interface Stretch {
   readonly observedAt: Micros;
 }
 
-/** Ids that lie at the two ends of what a bigint holds; no record has them. */
+/** Where a stretch without a bound ends: at the two ends of what a bigint holds. */
 const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
 
 /**

@@ -4,7 +4,7 @@ import { LosslessNumber } from 'lossless-json';
 import { describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import { contains, contentHash, fieldValue, mergeRecords, UNKNOWN_SHAPE } from '../../src/catalog/record.ts';
-import { type JsonObject, parseJson, stringifyJson } from '../../src/json.ts';
+import { type Json, type JsonObject, parseJson, stringifyJson } from '../../src/json.ts';
 
 const account = findModel('crm.account') ?? UNKNOWN_SHAPE;
 const same = (a: JsonObject, b: JsonObject, shape = account) => contentHash(shape, a) === contentHash(shape, b);
@@ -54,6 +54,21 @@ describe('the content hash', () => {
     ['values that changed places', { first_name: 'A', last_name: 'B' }, { first_name: 'B', last_name: 'A' }],
   ])('differs for different %s', (_, a, b) => {
     expect(same({ id: 1, ...a }, { id: 1, ...b })).toBe(false);
+  });
+
+  it('differs for any two contents, be they made of what it is put together with', () => {
+    const piece = fc.constantFrom('\u0001', '\u0002', 'n', '1', 'true', '[]', '"');
+    const odd = fc.oneof(
+      fc.constantFrom<Json>(null, '', 1, true, [], '\u0001', '\u0002', '\u00021', '\u0002true'),
+      fc.array(piece, { maxLength: 3 }).map((pieces) => pieces.join('')),
+    );
+    const record = fc.record({ cf_1: odd, cf_2: odd });
+    fc.assert(
+      fc.property(record, record, (a, b) => {
+        expect(same(a, b, UNKNOWN_SHAPE)).toBe(stringifyJson(a) === stringifyJson(b));
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   it('survives the way through PostgreSQL’s jsonb, which sorts keys', () => {
