@@ -136,6 +136,41 @@ const MUTANTS: readonly Mutant[] = [
     tests: [...RULE, CONVERGENCE],
   },
   {
+    name: 'deliveries that lead in a circle are taken for a path',
+    file: 'src/apply/tie.ts',
+    from: 'return onPaths.length < links.length;',
+    to: 'return false;',
+    tests: [...RULE, CONVERGENCE],
+  },
+  {
+    name: 'the rate is not held by what was granted',
+    file: 'src/db/budget.ts',
+    from: 'coalesce(kept[cardinality(kept) + 1 - slots] not between now - "window" and now + ahead, true)',
+    to: 'true',
+    tests: ['test/db/budget.test.ts'],
+  },
+  {
+    name: 'a slot that came too late is lost',
+    file: 'src/db/budget.ts',
+    from: 'if (slot.taken) unused = slot.now;',
+    to: '',
+    tests: ['test/db/budget.test.ts'],
+  },
+  {
+    name: 'values are taken apart where they hold the separator',
+    file: 'src/db/arrays.ts',
+    from: 'item === nothing || item.includes(value) || item.includes(row)',
+    to: 'item === nothing || item.includes(row)',
+    tests: ['test/db/arrays.test.ts'],
+  },
+  {
+    name: 'plans are made for empty tables',
+    file: 'src/apply/transact.ts',
+    from: '{ byKey: true }',
+    to: '{}',
+    tests: ['test/db/plans.test.ts'],
+  },
+  {
     name: 'states that come back within a version raise no doubt',
     file: 'src/apply/tie.ts',
     from: 'mayReturnToAState(moves) ?',
@@ -224,8 +259,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: 'rows that were learnt of meanwhile are suspected',
     file: 'src/db/suspects.ts',
-    from: 'where t._deleted_at is null and t._observed_at < $2::timestamptz',
-    to: 'where t._deleted_at is null and $2::timestamptz is not null',
+    from: 'and t._deleted_at is null and t._observed_at < $2::timestamptz',
+    to: 'and t._deleted_at is null and $2::timestamptz is not null',
     tests: SCENES,
   },
   {

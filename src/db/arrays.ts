@@ -10,7 +10,7 @@ export function plainArrayLiteral(items: readonly (string | null)[]): string {
 export type RowItem = string | boolean | null;
 
 /**
- * The first parameters of a statement over `rowsAs`: all rows as one text, and what it is taken apart by. Nothing is
+ * The first parameters of a statement over `ROWS_SOURCE`: all rows as one text, and what it is taken apart by. Nothing is
  * escaped: what stands between two values is a character that occurs in none of them.
  * @param rows of at least two values each
  */
@@ -24,12 +24,12 @@ export function rowsText(rows: readonly (readonly RowItem[])[]): string[] {
 export const ROWS_PARAMETERS = 4;
 
 /**
- * Those rows as a source: a subquery of one array a row, and the expression of each value, by its place. `offset 0`
- * keeps the planner from taking a row apart anew for each of its values.
+ * Those rows as a source: one array `v` for each, of its values in their order. `offset 0` keeps the planner from taking a
+ * row apart anew for each of its values.
  */
 export const ROWS_SOURCE = `(select string_to_array(line, $3, $4) as v from unnest(string_to_array($1, $2)) as l(line) offset 0)`;
 
-/** The values of a row as these types, as a select list takes them. */
+/** The values of a row of the source `n` as these types: a select list. */
 export const valuesAs = (types: readonly string[]): string =>
   types.map((type, index) => `n.v[${index + 1}]::${type}`).join(', ');
 
