@@ -156,7 +156,7 @@ export function contentHash(shape: Shape, record: JsonObject): string {
   return digest.hash;
 }
 
-/** Names and meanings, taken apart by NUL, which no record holds: a third of the time that JSON would take. */
+/** Names and meanings, taken apart by NUL, which no record holds: half the time that JSON would take. */
 function hashFields({ fields, order }: Digest): string {
   const values = Object.values(fields);
   let text = order.prefix;

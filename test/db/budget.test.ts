@@ -35,9 +35,9 @@ describe('the shared budget', () => {
     let isOver = false;
     const blocking = (async () => {
       while (!isOver) {
-        await sleep(70);
-        // Longer than a slot may be late: what was being taken meanwhile is given back.
-        const until = performance.now() + 40;
+        await sleep(500);
+        // The slots of this while are taken late, and those of the next second in time.
+        const until = performance.now() + 70;
         while (performance.now() < until);
       }
     })();
