@@ -48,6 +48,19 @@ describe('the shared budget', () => {
     expect(shortest(moments)).toBeGreaterThanOrEqual(SECOND);
   });
 
+  it('refuses a newcomer, who knows nothing of the second before, in the same way', async () => {
+    // As many as the rate were granted within half a second, and the grid has a slot free.
+    await database.sql`
+      insert into sync.api_budget (next_slot_at, taken)
+      select now() - interval '1 millisecond', array_agg(now() - interval '12 milliseconds' * i order by i desc)
+        from generate_series(1, ${RATE}::int) as i`;
+    await expect(sharedPace(database.sql, RATE).take(AbortSignal.timeout(3))).rejects.toThrow();
+    const [row] = await database.sql`
+      select (extract(epoch from taken[1]) * 1000000)::float8 as oldest, cardinality(taken) as remembered from sync.api_budget`;
+    expect(row?.remembered).toBe(RATE);
+    expect((await sharedPace(database.sql, RATE).take(signal)) - Number(row?.oldest)).toBeGreaterThanOrEqual(SECOND);
+  });
+
   it('gives a slot that came too late back', async () => {
     await database.sql`select`;
     const pace = sharedPace(database.sql, RATE);
