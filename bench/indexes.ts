@@ -8,8 +8,8 @@
  * on what else the machine does.
  */
 import { connect, type Sql } from '../src/db/connection.ts';
-import { openEmbedded } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
+import { openEmbedded } from '../src/embedded/server.ts';
 
 const RUNS = 5;
 /** Rows that the cost for writers is measured with. */

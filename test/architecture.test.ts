@@ -17,6 +17,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   privacy: ['catalog', 'json'],
   flowlu: ['catalog', 'json', 'log', 'metrics', 'privacy'],
   db: ['catalog', 'json', 'log'],
+  // A PostgreSQL to run when no address is given. Of db only how to connect.
+  embedded: ['db/connection.ts', 'db/errors.ts', 'db/log.ts', 'db/url.ts'],
   // By what right the portal is asked: how a login ends, and how its tokens are kept. The client only knows a source of credentials.
   oauth: ['db', 'flowlu', 'log'],
   // What an installation asks of the portal; pure.
@@ -32,8 +34,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Pages and files for other tools, made from the catalogue and from what the data dictionary says. Pure: of db only a type.
   describe: ['catalog', 'db/dictionary.ts'],
   cli: [
-    ...['apply', 'catalog', 'config', 'db', 'describe', 'flowlu', 'intake', 'json', 'log', 'manifest', 'metrics'],
-    ...['oauth', 'privacy', 'reconcile', 'status'],
+    ...['apply', 'catalog', 'config', 'db', 'describe', 'embedded', 'flowlu', 'intake', 'json', 'log', 'manifest'],
+    ...['metrics', 'oauth', 'privacy', 'reconcile', 'status'],
   ],
 };
 

@@ -12,9 +12,9 @@ import { type Config, matchesModel, parseModelPatterns, unknownModels } from '..
 import { sharedPace } from '../db/budget.ts';
 import { connect, type Sql } from '../db/connection.ts';
 import { noteHistorySettings } from '../db/history/settings.ts';
-import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { claimPortal } from '../db/portal.ts';
 import { refreshViews } from '../db/refresh-views.ts';
+import { type OpenDatabase, openDatabase } from '../embedded/open.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';

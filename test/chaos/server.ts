@@ -2,11 +2,11 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serverAccount } from '../../src/db/embedded/account.ts';
-import { findBinaries, run } from '../../src/db/embedded/binaries.ts';
-import { type Cluster, initialise, start, stop } from '../../src/db/embedded/cluster.ts';
-import { runnableBy } from '../../src/db/embedded/programs.ts';
 import { silent } from '../../src/db/log.ts';
+import { serverAccount } from '../../src/embedded/account.ts';
+import { findBinaries, run } from '../../src/embedded/binaries.ts';
+import { type Cluster, initialise, start, stop } from '../../src/embedded/cluster.ts';
+import { runnableBy } from '../../src/embedded/programs.ts';
 
 export interface OwnServer {
   readonly url: string;

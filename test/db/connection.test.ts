@@ -14,8 +14,8 @@ import {
   within,
 } from '../../src/db/connection.ts';
 import { migrate } from '../../src/db/migrate.ts';
-import { openDatabase } from '../../src/db/open.ts';
 import { driverUrl } from '../../src/db/url.ts';
+import { openDatabase } from '../../src/embedded/open.ts';
 import { createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 
 const PASSWORD = 'hush-hush/very@secret';

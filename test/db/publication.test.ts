@@ -6,8 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
 import { connect, type Sql } from '../../src/db/connection.ts';
-import { type EmbeddedDatabase, openEmbedded } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
+import { type EmbeddedDatabase, openEmbedded } from '../../src/embedded/server.ts';
 import { compareWithSource } from '../support/compare.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 

@@ -1,5 +1,5 @@
 /** A process of its own that opens the embedded database, says how, and stays until it is ended. */
-import { openEmbedded } from '../../src/db/embedded.ts';
+import { openEmbedded } from '../../src/embedded/server.ts';
 
 const [directory = ''] = process.argv.slice(2);
 const server = await openEmbedded({ directory, settings: { fsync: 'off' } });

@@ -7,7 +7,7 @@ import { matchesModel } from '../../config.ts';
 import { sharedPace } from '../../db/budget.ts';
 import { connect, type Sql } from '../../db/connection.ts';
 import { boundPortal, webhookDelay } from '../../db/health.ts';
-import { type OpenDatabase, openDatabase } from '../../db/open.ts';
+import { type OpenDatabase, openDatabase } from '../../embedded/open.ts';
 import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';

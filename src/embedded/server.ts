@@ -3,9 +3,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, errorCode, isConnectionError, type Sql } from './connection.ts';
-import { isRoot, serverAccount } from './embedded/account.ts';
-import { EmbeddedDatabaseError, findBinaries } from './embedded/binaries.ts';
+import { connect, errorCode, isConnectionError, type Sql } from '../db/connection.ts';
+import { type DatabaseLog, silent } from '../db/log.ts';
+import { isRoot, serverAccount } from './account.ts';
+import { EmbeddedDatabaseError, findBinaries } from './binaries.ts';
 import {
   type Cluster,
   initialise,
@@ -14,13 +15,12 @@ import {
   type ServerSettings,
   start,
   stop,
-} from './embedded/cluster.ts';
-import { dataDirectory } from './embedded/home.ts';
-import { acquireLock } from './embedded/lock.ts';
-import { runnableBy } from './embedded/programs.ts';
-import { type DatabaseLog, silent } from './log.ts';
+} from './cluster.ts';
+import { dataDirectory } from './home.ts';
+import { acquireLock } from './lock.ts';
+import { runnableBy } from './programs.ts';
 
-export { EmbeddedDatabaseError } from './embedded/binaries.ts';
+export { EmbeddedDatabaseError } from './binaries.ts';
 
 export interface EmbeddedOptions {
   /** Where everything lies or is linked from, usually `.flowlu-mirror`. Created where missing. */

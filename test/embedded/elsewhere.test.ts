@@ -25,12 +25,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect } from '../../src/db/connection.ts';
-import { serverAccount } from '../../src/db/embedded/account.ts';
-import { findBinaries } from '../../src/db/embedded/binaries.ts';
-import { isAlive } from '../../src/db/embedded/lock.ts';
-import { runnableBy } from '../../src/db/embedded/programs.ts';
-import { EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts';
 import { silent } from '../../src/db/log.ts';
+import { serverAccount } from '../../src/embedded/account.ts';
+import { findBinaries } from '../../src/embedded/binaries.ts';
+import { isAlive } from '../../src/embedded/lock.ts';
+import { runnableBy } from '../../src/embedded/programs.ts';
+import { EmbeddedDatabaseError, openEmbedded } from '../../src/embedded/server.ts';
 
 const isRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;

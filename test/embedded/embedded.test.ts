@@ -9,10 +9,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, redactUrl } from '../../src/db/connection.ts';
-import { acquireLock, isAlive } from '../../src/db/embedded/lock.ts';
-import { openEmbedded } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
-import { openDatabase } from '../../src/db/open.ts';
+import { acquireLock, isAlive } from '../../src/embedded/lock.ts';
+import { openDatabase } from '../../src/embedded/open.ts';
+import { openEmbedded } from '../../src/embedded/server.ts';
 
 const settings = { fsync: 'off' };
 const OWNER = fileURLToPath(new URL('../support/embedded-owner.ts', import.meta.url));
