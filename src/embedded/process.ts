@@ -44,7 +44,7 @@ export async function run(
 
 const ADVICE: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [
-    /No space left|ENOSPC|quota|EDQUOT/i,
+    /No space left|ENOSPC|wrote only|Check free disk space|quota|EDQUOT/i,
     'there is not enough space on its disk (a new database takes about 60 MB): free some, or set DATA_DIR to a directory on another disk',
   ],
   [

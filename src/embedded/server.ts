@@ -145,11 +145,11 @@ async function enter(
   const deadline = Date.now() + BUSY_MAX_MS;
   let [wanted, started] = [options.port, false];
   for (let attempt = 1; attempt <= ATTEMPTS && Date.now() < deadline; ) {
-    signal?.throwIfAborted();
     const port = await recordedPort(cluster);
     const answer = port === null ? 'absent' : await joinServer(cluster, urlOf(port), onLost);
     if (typeof answer === 'object') return { ...answer, port: Number(port), started };
     if (answer !== 'busy') {
+      signal?.throwIfAborted(); // Not between starting and joining, or nobody would stop the server.
       if (attempt === STALE_AFTER && answer === 'absent')
         await rm(join(cluster.data, 'postmaster.pid'), { force: true });
       const outcome = await start(cluster, wanted);

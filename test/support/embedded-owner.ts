@@ -3,5 +3,5 @@ import { openEmbedded } from '../../src/embedded/server.ts';
 
 const [directory = ''] = process.argv.slice(2);
 const server = await openEmbedded({ directory, settings: { fsync: 'off' } });
-process.stdout.write(`${JSON.stringify({ url: server.url, started: server.started })}\n`);
 process.once('SIGTERM', () => void server.close());
+process.stdout.write(`${JSON.stringify({ url: server.url, started: server.started })}\n`);
