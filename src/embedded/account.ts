@@ -1,9 +1,9 @@
-/** PostgreSQL refuses to run as root: which user runs it instead, and what that user can reach. */
-import { chmod, mkdir, stat } from 'node:fs/promises';
-import { EmbeddedDatabaseError, run } from './process.ts';
-
-/** The user whom the server runs as; null means as ourselves. */
-export type Account = { readonly uid: number; readonly gid: number; readonly name: string } | null;
+/** PostgreSQL refuses to run as root: which user runs it instead, and where that user can reach its files. */
+import { randomUUID } from 'node:crypto';
+import { chmod, lstat, mkdir, readlink, stat, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorCode } from '../db/errors.ts';
+import { type Account, EmbeddedDatabaseError, run } from './process.ts';
 
 const USER = 'postgres';
 const TIMEOUT_MS = 30_000;
@@ -35,6 +35,25 @@ export async function serverAccount(data: string): Promise<Account> {
   throw new EmbeddedDatabaseError(
     `PostgreSQL does not run as root, and the system user "${USER}" could not be created: create it, run as an ordinary user, or set DATABASE_URL`,
   );
+}
+
+/**
+ * Where the data are: `postgres` in our directory. As root, where the account cannot reach that, it is a link to a
+ * place that it can.
+ * @throws EmbeddedDatabaseError when the account cannot reach the database that exists.
+ */
+export async function dataDirectory(directory: string, account: Account): Promise<string> {
+  const data = join(directory, 'postgres');
+  if (account === null) return data;
+  const found = await lstat(data).catch(() => null);
+  // Somebody else's link could lead root anywhere.
+  if (found?.isSymbolicLink() && found.uid === 0) return await readlink(data);
+  if (await canEnter(account, directory)) return data;
+  if (found !== null) throw cannotReach(account, data);
+  await symlink(join(await elsewhere(account, directory), randomUUID()), data).catch((error: unknown) => {
+    if (errorCode(error) !== 'EEXIST') throw error; // Another process was faster.
+  });
+  return await readlink(data);
 }
 
 /** True when the account can enter the directory. */

@@ -1,22 +1,9 @@
 /** One PostgreSQL data directory: create it, start it, stop it. */
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import {
-  chown,
-  lstat,
-  mkdtemp,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+import { randomBytes, randomInt } from 'node:crypto';
+import { chown, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from '../db/errors.ts';
-import { type Account, canEnter, cannotReach, elsewhere } from './account.ts';
-import { EmbeddedDatabaseError, failure, run } from './process.ts';
+import { type Account, EmbeddedDatabaseError, failure, run } from './process.ts';
 
 /** A data directory with what is needed to run it. */
 export interface Cluster {
@@ -53,25 +40,7 @@ const DEFAULTS: ServerSettings = {
   jit: 'off',
 };
 
-/**
- * Where the data are: `postgres` in our directory. As root, where the account cannot reach that, it is a link to a
- * place that it can.
- * @throws EmbeddedDatabaseError when the account cannot reach the database that exists.
- */
-export async function dataDirectory(directory: string, account: Account): Promise<string> {
-  const data = join(directory, 'postgres');
-  if (account === null) return data;
-  const linked = async () => await readlink(data).catch(() => null);
-  const found = await linked();
-  if (found !== null) return found;
-  if (await canEnter(account, directory)) return data;
-  if ((await lstat(data).catch(() => null)) !== null) throw cannotReach(account, data);
-  const target = join(await elsewhere(account, directory), randomUUID());
-  await symlink(target, data).catch((error: unknown) => {
-    if (errorCode(error) !== 'EEXIST') throw error; // Another process was faster.
-  });
-  return (await linked()) ?? target;
-}
+const passwordFile = (data: string) => join(data, 'flowlu-mirror.password');
 
 /**
  * The superuser's password. It is made with the database and kept in its directory, so there is never one without the other.
@@ -82,7 +51,7 @@ export async function passwordOf(cluster: Cluster, settings: ServerSettings): Pr
 }
 
 async function readPassword({ data }: Cluster): Promise<string | null> {
-  return await readFile(join(data, 'flowlu-mirror.password'), 'utf8').catch((cause: unknown) => {
+  return await readFile(passwordFile(data), 'utf8').catch((cause: unknown) => {
     if (errorCode(cause) === 'ENOENT') return null;
     const why = `${data} belongs to another user: run as that user, set DATA_DIR to another directory, or set DATABASE_URL`;
     throw new EmbeddedDatabaseError(why, { cause });
@@ -92,30 +61,30 @@ async function readPassword({ data }: Cluster): Promise<string | null> {
 /** Creates the data directory. It appears complete or not at all; of several processes that try, one succeeds. */
 async function initialise(cluster: Cluster, settings: ServerSettings): Promise<string> {
   const { data } = cluster;
+  const [home, drafts] = [dirname(data), `${basename(data)}.new-`];
   let draft: string | undefined;
   try {
-    draft = await mkdtemp(`${data}.new-`);
-    await fill(draft, cluster, settings);
+    draft = await mkdtemp(join(home, drafts));
+    const password = await fill(draft, cluster, settings);
     await rename(join(draft, 'data'), data);
-    await removeDrafts(data);
+    // Processes that were killed in the middle of this have left theirs.
+    const left = (await readdir(home)).filter((name) => name.startsWith(drafts));
+    await Promise.all(left.map((name) => rm(join(home, name), { recursive: true, force: true })));
+    return password;
   } catch (cause) {
-    if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(cause) ?? '') && (await readPassword(cluster)) === null) {
-      const why = `${data} holds something else than a database of ours: move it away, or set DATA_DIR to another directory`;
-      throw new EmbeddedDatabaseError(why, { cause });
-    }
     // Another process may have been faster, and has then removed this draft.
-    if ((await readPassword(cluster)) === null)
-      throw failure(`no database could be created in ${dirname(data)}`, cause);
+    const password = await readPassword(cluster);
+    if (password !== null) return password;
+    throw failure(`no database could be created in ${home}`, cause);
   } finally {
     if (draft !== undefined) await rm(draft, { recursive: true, force: true });
   }
-  return (await readPassword(cluster)) ?? '';
 }
 
-async function fill(draft: string, { account, programs }: Cluster, settings: ServerSettings): Promise<void> {
-  const password = join(draft, 'password');
-  await writeFile(password, randomBytes(24).toString('base64url'), { mode: 0o600 });
-  if (account !== null) for (const path of [draft, password]) await chown(path, account.uid, account.gid);
+async function fill(draft: string, { account, programs }: Cluster, settings: ServerSettings): Promise<string> {
+  const [password, file] = [randomBytes(24).toString('base64url'), join(draft, 'password')];
+  await writeFile(file, password, { mode: 0o600 });
+  if (account !== null) for (const path of [draft, file]) await chown(path, account.uid, account.gid);
   const args = [
     '--pgdata=data',
     `--username=${USER}`,
@@ -130,15 +99,8 @@ async function fill(draft: string, { account, programs }: Cluster, settings: Ser
   ];
   const { ok, output } = await run(join(programs, 'initdb'), args, { account, cwd: draft, timeoutMs: INIT_MAX_MS });
   if (!ok) throw new Error(output);
-  await rename(password, join(draft, 'data', 'flowlu-mirror.password'));
-}
-
-/** What processes have left that were killed while they created a database. */
-async function removeDrafts(data: string): Promise<void> {
-  for (const name of await readdir(dirname(data))) {
-    if (name.startsWith(`${basename(data)}.new-`))
-      await rm(join(dirname(data), name), { recursive: true, force: true });
-  }
+  await rename(file, passwordFile(join(draft, 'data')));
+  return password;
 }
 
 /** Port of a server that runs, starts, stops or died on the directory, or null when there is none. */

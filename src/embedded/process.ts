@@ -1,12 +1,14 @@
 /** Running PostgreSQL's programs, and what their failures mean to the user. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Account } from './account.ts';
 
 /** The embedded server cannot be prepared, started or stopped; the message says what to do. */
 export class EmbeddedDatabaseError extends Error {
   override readonly name = 'EmbeddedDatabaseError';
 }
+
+/** The user whom the server runs as; null means as ourselves. */
+export type Account = { readonly uid: number; readonly gid: number; readonly name: string } | null;
 
 interface Finished {
   readonly ok: boolean;
@@ -44,13 +46,14 @@ export async function run(
 
 const ADVICE: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [
-    /No space left|ENOSPC|wrote only|Check free disk space|quota|EDQUOT/i,
+    /No space left|ENOSPC|wrote only|Check free disk space|quota exceeded|EDQUOT/i,
     'there is not enough space on its disk (a new database takes about 60 MB): free some, or set DATA_DIR to a directory on another disk',
   ],
   [
     /Read-only file system|EROFS|Permission denied|EACCES|EPERM|Operation not permitted/i,
     'this user may not write there: make it writable, or set DATA_DIR to a directory that is',
   ],
+  [/ENOTEMPTY|EEXIST|ENOTDIR/, 'something else is in its place: move it away, or set DATA_DIR to another directory'],
   [/shared librar/, 'its libraries are missing: run "npm rebuild" to finish the installation'],
 ];
 

@@ -3,8 +3,8 @@ import { cp, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Account, cannotReach, elsewhere } from './account.ts';
-import { EmbeddedDatabaseError, failure, run } from './process.ts';
+import { cannotReach, elsewhere } from './account.ts';
+import { type Account, EmbeddedDatabaseError, failure, run } from './process.ts';
 
 const TIMEOUT_MS = 30_000;
 /** initdb and pg_ctl put the path into double quotes for a shell. */

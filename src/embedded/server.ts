@@ -4,11 +4,10 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, errorCode, isConnectionError, type Sql } from '../db/connection.ts';
 import { type DatabaseLog, silent } from '../db/log.ts';
-import { isRoot, serverAccount } from './account.ts';
+import { dataDirectory, isRoot, serverAccount } from './account.ts';
 import {
   anotherPort,
   type Cluster,
-  dataDirectory,
   passwordOf,
   recordedPort,
   type ServerSettings,
@@ -72,9 +71,9 @@ interface Membership {
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const { log = silent, signal } = options;
-  const directory = await prepare(options.directory);
-  const account = await serverAccount(join(directory, 'postgres'));
+  const account = await serverAccount(join(options.directory, 'postgres'));
   const programs = await findPrograms(account);
+  const directory = await prepare(options.directory);
   const cluster = { data: await dataDirectory(directory, account), account, programs };
   const password = await passwordOf(cluster, options.settings ?? {});
   const urlOf = (port: number, database = 'postgres') => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`;

@@ -306,7 +306,9 @@ describe('where the embedded database cannot be', () => {
     await chmod(taken, 0o711);
     await mkdir(join(taken, 'postgres'));
     await writeFile(join(taken, 'postgres', 'PG_VERSION'), '18');
-    expect(await refusal(taken)).toMatch(/^\S+ holds something else than a database of ours: move it away/);
+    expect(await refusal(taken)).toMatch(
+      /^no database could be created in \S+: something else is in its place: move it away/,
+    );
     await rm(taken, { recursive: true });
   });
 
