@@ -3,7 +3,6 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { silent } from '../../src/db/log.ts';
 import { serverAccount } from '../../src/embedded/account.ts';
 import { anotherPort, passwordOf, recordedPort, start, stop } from '../../src/embedded/cluster.ts';
 import { findPrograms } from '../../src/embedded/programs.ts';
