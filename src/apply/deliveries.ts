@@ -1,6 +1,7 @@
 /** From announcements of webhooks to sightings for the door, and back to what the ledger records of them. */
-import type { Micros } from '../catalog/instant.ts';
+
 import { credible, type Version, versionOf } from '../catalog/version.ts';
+import type { Micros } from '../core/instant.ts';
 import type { Transaction } from '../db/connection.ts';
 import { countDoubtsUpTo, HINT } from '../db/doubtful.ts';
 import type { Shelf } from '../db/mirror-rows.ts';

@@ -8,11 +8,11 @@
 
 import { coerceRecord } from '../catalog/coerce.ts';
 import { compareIds } from '../catalog/id.ts';
-import type { Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
 import { versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
+import type { Micros } from '../core/instant.ts';
 import { allAnswers, type Transaction } from '../db/connection.ts';
 import { clearDoubts, raiseDoubts } from '../db/doubtful.ts';
 import { appendChanges, type HistoryEntry } from '../db/history/changes.ts';

@@ -6,6 +6,7 @@
  */
 
 import { splitName } from '../catalog/name.ts';
+import { type JsonObject, parseJson } from '../core/json.ts';
 import { databaseClock } from '../db/clock.ts';
 import type { Sql, Transaction } from '../db/connection.ts';
 import { candidateDeliveries, type Entity, forgetEntity, withholdDeliveries } from '../db/erasure.ts';
@@ -13,7 +14,6 @@ import { insertRows, lockRows, type RowToWrite, type Shelf, updateRows } from '.
 import { deleteUncatalogued } from '../db/uncatalogued.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/delivery.ts';
 import { bodyOf, isWithheldBody, withheldBody } from '../intake/protect.ts';
-import { type JsonObject, parseJson } from '../json.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 import { transact } from './transact.ts';
 

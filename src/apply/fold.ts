@@ -3,7 +3,7 @@ import { contentHash, type Shape } from '../catalog/record.ts';
 import type { Model } from '../catalog/types.ts';
 import { compareVersions, credible, type Version, versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { decide } from './decide.ts';
 import type { Announced, Kin, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
 

@@ -1,8 +1,9 @@
 /** What the mirror learns (observations), what it holds (rows), and what it concludes (verdicts). */
-import type { Micros } from '../catalog/instant.ts';
+
 import type { Shape } from '../catalog/record.ts';
 import type { Version } from '../catalog/version.ts';
-import type { JsonObject } from '../json.ts';
+import type { Micros } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
 
 /** What the mirror holds of one entity. */
 export interface Row {

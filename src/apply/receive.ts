@@ -4,12 +4,12 @@
  * When applying fails for any reason but the database's absence, the batch is recorded as pending all the same, so
  * that it can be acknowledged; `drain` then finds the one delivery that is to blame.
  */
-import type { Micros } from '../catalog/instant.ts';
+import type { Micros } from '../core/instant.ts';
+import type { Logger } from '../core/log.ts';
 import { databaseClock } from '../db/clock.ts';
 import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction } from '../db/connection.ts';
 import type { Accepted } from '../intake/delivery.ts';
 import { appendDeliveries, type LedgerEntry } from '../intake/ledger.ts';
-import type { Logger } from '../log.ts';
 import { asHint, type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
 import { write } from './door.ts';
 import { bareBody } from './erase.ts';

@@ -6,6 +6,7 @@
  * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
  */
 import { contains, type Shape } from '../catalog/record.ts';
+import type { Logger } from '../core/log.ts';
 import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Transaction } from '../db/connection.ts';
 import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
 import { beginRun, finishRun } from '../db/runs.ts';
@@ -18,7 +19,6 @@ import {
 } from '../db/stored-deliveries.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/delivery.ts';
 import { settleDeliveries } from '../intake/ledger.ts';
-import type { Logger } from '../log.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { shapeOf } from './door.ts';
 import { withholdErased } from './erase.ts';

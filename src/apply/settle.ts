@@ -5,9 +5,9 @@
  * work without asking twice. What cannot be settled, for want of rights or of a `get`, stays visible with its reason.
  */
 
-import { MICROS_PER_SECOND, type Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import { credible, versionOf } from '../catalog/version.ts';
+import { MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
 import type { Sql } from '../db/connection.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../db/doubtful.ts';
 import type { Shelf } from '../db/mirror-rows.ts';

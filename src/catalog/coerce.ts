@@ -1,7 +1,7 @@
 /** Flowlu's loose values → what a typed column holds. Pure; a value that does not fit is named, never guessed. */
 import { LosslessNumber } from 'lossless-json';
-import { type Json, type JsonObject, stringifyJson } from '../json.ts';
-import { formatMicros, MICROS_PER_SECOND } from './instant.ts';
+import { formatMicros, MICROS_PER_SECOND } from '../core/instant.ts';
+import { type Json, type JsonObject, stringifyJson } from '../core/json.ts';
 import { fieldValues } from './record.ts';
 import type { Field, Fields, Model } from './types.ts';
 import type { Zone } from './zone.ts';

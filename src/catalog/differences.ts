@@ -1,5 +1,5 @@
 /** Where two records of one entity differ, by what they mean. */
-import type { Json, JsonObject } from '../json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
 import { contains, recordFields, type Shape, sameValue } from './record.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** Record ids as digits: 64-bit ids do not fit a double, so they are never numbers here. */
 import { LosslessNumber } from 'lossless-json';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../core/json.ts';
 
 const DIGITS = /^\d{1,20}$/;
 const MAX_ID = 2n ** 63n - 1n;

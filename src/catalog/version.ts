@@ -1,6 +1,7 @@
 /** The source's own time of last change: what orders two observations of one record. */
-import type { JsonObject } from '../json.ts';
-import { MICROS_PER_DAY, type Micros } from './instant.ts';
+
+import { MICROS_PER_DAY, type Micros } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
 import { fieldValue } from './record.ts';
 import type { Model } from './types.ts';
 import type { WallInstant, Zone } from './zone.ts';

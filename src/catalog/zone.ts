@@ -6,7 +6,7 @@
  * the repeated stretch as its `order`, so that all of the stretch compares as equal.
  */
 import { Temporal } from 'temporal-polyfill';
-import { MICROS_PER_MS, type Micros } from './instant.ts';
+import { MICROS_PER_MS, type Micros } from '../core/instant.ts';
 
 /** A wall time brought onto the time line. */
 export interface WallInstant {

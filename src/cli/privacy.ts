@@ -2,13 +2,13 @@
 import type { AliasedField, Shapes } from '../apply/shapes.ts';
 import { findModel } from '../catalog/index.ts';
 import type { Config } from '../config.ts';
+import type { Json } from '../core/json.ts';
+import type { Logger } from '../core/log.ts';
 import type { Sql } from '../db/connection.ts';
 import { areDefinitionsComplete, ownerOf } from '../db/custom-fields.ts';
 import { keepsTo, markKept, unmark } from '../db/privacy-mark.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { listPages } from '../flowlu/listing.ts';
-import type { Json } from '../json.ts';
-import type { Logger } from '../log.ts';
 import { checkPrivacy } from '../privacy/check.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { UsageError } from './errors.ts';

@@ -1,6 +1,6 @@
 /** How every command runs: configuration, signals, session, exit code. */
 import { type Config, loadConfig } from '../config.ts';
-import { createRedactor, type Logger } from '../log.ts';
+import { createRedactor, type Logger } from '../core/log.ts';
 import { exitCodeOf, InterruptedError } from './errors.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { printError } from './output.ts';

@@ -6,7 +6,7 @@
  * is there and not ahead of time: what a process holds, it can miss.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Micros } from '../catalog/instant.ts';
+import type { Micros } from '../core/instant.ts';
 import { databaseClock } from './clock.ts';
 import type { Sql } from './connection.ts';
 

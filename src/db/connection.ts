@@ -1,7 +1,7 @@
 /** The one way to reach PostgreSQL. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
-import { type Json, parseJson, stringifyJson } from '../json.ts';
+import { type Json, parseJson, stringifyJson } from '../core/json.ts';
 import { errorCode, isConnectionError } from './errors.ts';
 import { renewablePool } from './renewal.ts';
 import { openSocket, type SocketAddress } from './socket.ts';

@@ -3,7 +3,7 @@
  * that two spellings of one number or moment are no difference; written only where they differ.
  */
 import type { ColumnValue } from '../catalog/coerce.ts';
-import { formatMicros, type Micros } from '../catalog/instant.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import type { Shelf } from './mirror-rows.ts';
 import { identifier, literal } from './quote.ts';

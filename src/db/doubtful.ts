@@ -1,5 +1,5 @@
 /** Doubtful rows: what the merge rules could not decide and a reading of the record will settle. */
-import { formatMicros, type Micros } from '../catalog/instant.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
 import { plainArrayLiteral } from './arrays.ts';
 import type { Sql, Transaction } from './connection.ts';
 

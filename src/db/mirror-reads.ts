@@ -1,9 +1,9 @@
 /** Reading mirror rows without locking them: for comparing, explaining and rebuilding. Every answer is bounded. */
 
-import { formatMicros, type Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
-import { type JsonObject, parseJson } from '../json.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
+import { type JsonObject, parseJson } from '../core/json.ts';
 import type { Queryable } from './connection.ts';
 import type { Shelf, StoredRow } from './mirror-rows.ts';
 import { identifier } from './quote.ts';

@@ -6,10 +6,10 @@
  */
 
 import type { ColumnValue } from '../catalog/coerce.ts';
-import { formatMicros, type Micros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
-import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { plainArrayLiteral, ROWS_PARAMETERS, ROWS_SOURCE, type RowItem, rowsText } from './arrays.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import { identifier } from './quote.ts';

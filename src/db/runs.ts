@@ -1,6 +1,6 @@
 /** The journal of long work: what ran, when, and how it ended. */
-import type { Json } from '../json.ts';
-import { stringifyJson } from '../json.ts';
+import type { Json } from '../core/json.ts';
+import { stringifyJson } from '../core/json.ts';
 import type { Queryable } from './connection.ts';
 
 export type RunKind =

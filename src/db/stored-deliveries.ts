@@ -1,5 +1,5 @@
 /** Deliveries of the ledger, taken up once more: to be applied again, or to be looked at. */
-import { formatMicros, type Micros } from '../catalog/instant.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
 import type { Queryable, Sql, Transaction } from './connection.ts';
 
 /** Which deliveries; all conditions hold together. */

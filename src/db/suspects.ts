@@ -1,6 +1,7 @@
 /** Rows that a sweep has not come across. A suspicion is not a deletion: only the API, asked for the row, can say so. */
-import { formatMicros, type Micros } from '../catalog/instant.ts';
+
 import type { Model } from '../catalog/types.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
 import { plainArrayLiteral } from './arrays.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import { identifier } from './quote.ts';

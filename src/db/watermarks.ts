@@ -1,6 +1,7 @@
 /** How far each model is known to agree with the portal, and by which way it is caught up. */
-import { formatMicros, type Micros } from '../catalog/instant.ts';
+
 import type { Model } from '../catalog/types.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
 import type { Queryable } from './connection.ts';
 import { identifier } from './quote.ts';
 

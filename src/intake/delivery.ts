@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { idOf } from '../catalog/id.ts';
-import { isJsonObject, type Json, type JsonObject, parseJson, TooDeepError } from '../json.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson, TooDeepError } from '../core/json.ts';
 
 /** One announced change of one entity. */
 export interface Announcement {

@@ -2,7 +2,7 @@
  * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
  * Hand-written statements; a batch travels as one text (see db/arrays.ts).
  */
-import { formatMicros, type Micros } from '../catalog/instant.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
 import { ROWS_SOURCE, type RowItem, rowsText, valuesAs } from '../db/arrays.ts';
 import type { Queryable, Transaction } from '../db/connection.ts';
 

@@ -5,7 +5,7 @@
  * that is done for a delivery here (docs/decisions.md). Everything else of the service is Hono's.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../core/log.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
 import { type Accepted, readAnnouncement, WrongShapeError } from './delivery.ts';

@@ -1,5 +1,5 @@
 /** Deliveries as the privacy settings let them be stored: the body is written anew, without what must not be kept. */
-import { stringifyJson } from '../json.ts';
+import { stringifyJson } from '../core/json.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import type { Accepted, Announcement } from './delivery.ts';
 

@@ -7,6 +7,7 @@
  * grace accepts, and otherwise says plainly why logging in is needed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../core/log.ts';
 import { type Queryable, type Sql, transaction } from '../db/connection.ts';
 import {
   lockGrant,
@@ -17,7 +18,6 @@ import {
   rotateGrant,
   type StoredGrant,
 } from '../db/oauth.ts';
-import type { Logger } from '../log.ts';
 import type { Cipher } from './cipher.ts';
 import { EXCHANGE_TIMEOUT_MS, type Exchange, exchange, type OAuthClient } from './endpoint.ts';
 import { openTokens, sealTokens } from './vault.ts';

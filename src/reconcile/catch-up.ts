@@ -1,6 +1,7 @@
 /** One round over models: each is caught up incrementally, backfilled where it never was, or read again. */
-import { MICROS_PER_SECOND } from '../catalog/instant.ts';
+
 import type { Model } from '../catalog/types.ts';
+import { MICROS_PER_SECOND } from '../core/instant.ts';
 import { databaseClock } from '../db/clock.ts';
 import type { Sql } from '../db/connection.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../db/watermarks.ts';

@@ -2,12 +2,12 @@
 
 import { rowVersion } from '../apply/fold.ts';
 import { differingFields } from '../catalog/differences.ts';
-import type { Micros } from '../catalog/instant.ts';
 import { recordFields, type Shape } from '../catalog/record.ts';
 import { compareVersions, credible, versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
+import type { Micros } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { Shelf, StoredRow } from '../db/mirror-rows.ts';
-import type { JsonObject } from '../json.ts';
 
 export const FINDING_KINDS = ['missing', 'extra', 'stale', 'differing'] as const;
 

@@ -2,8 +2,8 @@
 import type { DoorContext } from '../apply/door.ts';
 import { transact } from '../apply/transact.ts';
 import { idOf } from '../catalog/id.ts';
-import type { Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
+import type { Micros } from '../core/instant.ts';
 import { allAnswers, LastFlight, type Sql, type Transaction } from '../db/connection.ts';
 import {
   advanceListing,

@@ -6,8 +6,8 @@
  */
 
 import { transact } from '../apply/transact.ts';
-import type { Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
+import type { Micros } from '../core/instant.ts';
 import type { Transaction } from '../db/connection.ts';
 import { findOpenListing } from '../db/listings.ts';
 import { countRows } from '../db/mirror-reads.ts';

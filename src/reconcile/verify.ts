@@ -6,13 +6,13 @@
  */
 import { shapeOf } from '../apply/door.ts';
 import type { Model } from '../catalog/types.ts';
+import type { Json } from '../core/json.ts';
+import { sleep } from '../core/wait.ts';
 import { databaseClock } from '../db/clock.ts';
 import type { ListingOutcome } from '../db/listings.ts';
 import { countRows } from '../db/mirror-reads.ts';
 import { beginRun, finishRun, type RunStatus } from '../db/runs.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { sleep } from '../flowlu/wait.ts';
-import type { Json } from '../json.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
 import type { ListingDeps, ListingObserver } from './listing.ts';
 import { type Rechecked, recheck } from './recheck.ts';

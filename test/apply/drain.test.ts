@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { DeliveryContext } from '../../src/apply/deliveries.ts';
 import { drainPending } from '../../src/apply/drain.ts';
 import { findModel } from '../../src/catalog/index.ts';
+import { createLogger } from '../../src/core/log.ts';
 import { connect, type Sql } from '../../src/db/connection.ts';
-import { createLogger } from '../../src/log.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { SECOND, zone } from './world.ts';
 

@@ -8,7 +8,7 @@ import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import { versionOf } from '../../src/catalog/version.ts';
 import { createZone } from '../../src/catalog/zone.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 
 const zone = createZone('Europe/Berlin');
 const RUNS = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? 3_000);

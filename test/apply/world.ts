@@ -6,7 +6,7 @@ import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import { credible, versionOf } from '../../src/catalog/version.ts';
 import { createZone } from '../../src/catalog/zone.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 
 export const SECOND = 1_000_000;
 export const GRACE_S = 60;

@@ -6,8 +6,8 @@ import { coerce, coerceRecord, MISFIT } from '../../src/catalog/coerce.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { FieldKind } from '../../src/catalog/types.ts';
 import { createZone } from '../../src/catalog/zone.ts';
+import { type Json, parseJson } from '../../src/core/json.ts';
 import { sqlTypes } from '../../src/db/schema/columns.ts';
-import { type Json, parseJson } from '../../src/json.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const berlin = createZone('Europe/Berlin');

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { coerce, MISFIT } from '../../src/catalog/coerce.ts';
 import type { FieldKind } from '../../src/catalog/types.ts';
 import { createZone } from '../../src/catalog/zone.ts';
+import { parseJson, stringifyJson } from '../../src/core/json.ts';
 import { typedValue } from '../../src/db/history/functions.ts';
 import { noteHistorySettings } from '../../src/db/history/settings.ts';
 import { sqlTypes } from '../../src/db/schema/columns.ts';
-import { parseJson, stringifyJson } from '../../src/json.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

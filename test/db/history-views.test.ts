@@ -8,9 +8,9 @@ import { findModel } from '../../src/catalog/index.ts';
 import { UNKNOWN_SHAPE } from '../../src/catalog/record.ts';
 import { credible, versionOf } from '../../src/catalog/version.ts';
 import { createZone } from '../../src/catalog/zone.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { noteHistorySettings } from '../../src/db/history/settings.ts';
 import type { Shelf } from '../../src/db/mirror-rows.ts';
-import type { JsonObject } from '../../src/json.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const zone = createZone('Europe/Berlin');

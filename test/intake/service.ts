@@ -7,7 +7,7 @@ import { startLoop } from '../../src/cli/serve/loop.ts';
 import { type ListenOptions, listen } from '../../src/cli/serve/server.ts';
 import { openSession, type Session } from '../../src/cli/session.ts';
 import { loadConfig } from '../../src/config.ts';
-import { createLogger, type Logger } from '../../src/log.ts';
+import { createLogger, type Logger } from '../../src/core/log.ts';
 
 export const SECRET = 'correct-horse-battery-staple-4711';
 

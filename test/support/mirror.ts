@@ -2,13 +2,13 @@
 import type { DeliveryContext } from '../../src/apply/deliveries.ts';
 import { receive } from '../../src/apply/receive.ts';
 import { findModel } from '../../src/catalog/index.ts';
-import { MICROS_PER_MS } from '../../src/catalog/instant.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import { createZone } from '../../src/catalog/zone.ts';
+import { MICROS_PER_MS } from '../../src/core/instant.ts';
+import { createLogger, type Logger } from '../../src/core/log.ts';
 import { sharedPace } from '../../src/db/budget.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
 import { readAnnouncement } from '../../src/intake/delivery.ts';
-import { createLogger, type Logger } from '../../src/log.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
 import { type Change, type Simulator, type SimulatorOptions, startSimulator } from '../simulator/index.ts';

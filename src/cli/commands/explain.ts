@@ -2,10 +2,10 @@
 
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
-import { formatMicros } from '../../catalog/instant.ts';
 import { splitName } from '../../catalog/name.ts';
+import { formatMicros } from '../../core/instant.ts';
+import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
-import { type Json, type JsonObject, stringifyJson } from '../../json.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { requireId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';

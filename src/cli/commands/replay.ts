@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import ms from 'ms';
 import { type ReplayReport, replay } from '../../apply/replay.ts';
-import { MICROS_PER_MS, type Micros } from '../../catalog/instant.ts';
+import { MICROS_PER_MS, type Micros } from '../../core/instant.ts';
 import type { DeliveryFilter } from '../../db/stored-deliveries.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';

@@ -3,10 +3,10 @@
 import { compareIds, idOf } from '../../catalog/id.ts';
 import { fieldValue } from '../../catalog/record.ts';
 import type { Model } from '../../catalog/types.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { FlowluClient, ListAnswer } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import type { ListQuery } from '../../flowlu/url.ts';
-import type { JsonObject } from '../../json.ts';
 import { type Check, ok, warn } from './check.ts';
 
 const ROWS = 20;

@@ -4,6 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { routePath } from 'hono/route';
 import { receive } from '../../apply/receive.ts';
+import { version } from '../../core/version.ts';
 import { createBatcher } from '../../intake/batcher.ts';
 import type { Accepted } from '../../intake/delivery.ts';
 import { createIntake } from '../../intake/listener.ts';
@@ -15,7 +16,6 @@ import { createPulse } from '../../status/pulse.ts';
 import { statusRoutes } from '../../status/routes.ts';
 import { loginDepsOf } from '../authorization.ts';
 import type { Session } from '../session.ts';
-import { version } from '../version.ts';
 import { securityHeaders } from './headers.ts';
 
 /** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer

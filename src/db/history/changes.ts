@@ -1,6 +1,6 @@
 /** What the history keeps of a change, and the statement that writes it. */
-import type { Micros } from '../../catalog/instant.ts';
-import { type JsonObject, stringifyJson } from '../../json.ts';
+import type { Micros } from '../../core/instant.ts';
+import { type JsonObject, stringifyJson } from '../../core/json.ts';
 import { ROWS_SOURCE, type RowItem, rowsText } from '../arrays.ts';
 import type { Transaction } from '../connection.ts';
 

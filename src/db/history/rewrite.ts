@@ -1,5 +1,5 @@
 /** Changes of the past, taken up once more to be kept in other words. */
-import { type JsonObject, parseJson, stringifyJson } from '../../json.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../../core/json.ts';
 import type { Queryable, Transaction } from '../connection.ts';
 
 /** The values that a change tells of. */

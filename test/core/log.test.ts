@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createLogger, createRedactor } from '../src/log.ts';
+import { createLogger, createRedactor } from '../../src/core/log.ts';
 
 /** A logger that keeps its lines. */
 function capture(secrets: readonly string[] = []) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createMetrics } from '../src/metrics.ts';
+import { createMetrics } from '../../src/core/metrics.ts';
 
 test('every metric has a help text, and counters and times say so in their names', async () => {
   const metrics = await createMetrics().registry.getMetricsAsJSON();

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { LosslessNumber } from 'lossless-json';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isJsonObject, type Json, parseJson, stringifyJson, TooDeepError } from '../src/json.ts';
-import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { isJsonObject, type Json, parseJson, stringifyJson, TooDeepError } from '../../src/core/json.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 describe('parsing', () => {
   it('keeps the digits of what a double would round, and gives plain numbers otherwise', () => {
