@@ -4,10 +4,11 @@
  * Not every write is a change of the source: a row first met through the API was not made by it, a record spelt anew
  * means what it meant, and a reading that shows other fields of the same version knows more, but nothing happened.
  */
-import { type Patch, patchBetween } from '../catalog/differences.ts';
-import { mergeRecords, type Shape } from '../catalog/record.ts';
-import { compareVersions } from '../catalog/version.ts';
+
 import type { Change, ChangePath, Prior } from '../db/history/changes.ts';
+import { type Patch, patchBetween } from '../record/differences.ts';
+import { mergeRecords, type Shape } from '../record/record.ts';
+import { compareVersions } from '../record/version.ts';
 import { type FoldContext, type Folded, rowVersion } from './fold.ts';
 import type { Observation, Row } from './observation.ts';
 

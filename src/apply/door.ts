@@ -6,18 +6,18 @@
  * locked; the server then refuses the later one, which has to run again.
  */
 
-import { coerceRecord } from '../catalog/coerce.ts';
-import { compareIds } from '../catalog/id.ts';
 import { splitName } from '../catalog/name.ts';
-import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
-import { versionOf } from '../catalog/version.ts';
-import type { Zone } from '../catalog/zone.ts';
 import type { Micros } from '../core/instant.ts';
 import { allAnswers, type Transaction } from '../db/connection.ts';
 import { clearDoubts, raiseDoubts } from '../db/doubtful.ts';
 import { appendChanges, type HistoryEntry } from '../db/history/changes.ts';
 import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
 import { findKin } from '../intake/ledger.ts';
+import { coerceRecord } from '../record/coerce.ts';
+import { compareIds } from '../record/id.ts';
+import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
+import { versionOf } from '../record/version.ts';
+import type { Zone } from '../record/zone.ts';
 import { changesOf } from './changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './fold.ts';
 import { kinOf } from './kin.ts';

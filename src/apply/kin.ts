@@ -1,7 +1,8 @@
 /** Deliveries of the ledger as the rule wants them. */
-import type { Zone } from '../catalog/zone.ts';
+
 import { readAnnouncement } from '../intake/delivery.ts';
 import type { KinEntry } from '../intake/ledger.ts';
+import type { Zone } from '../record/zone.ts';
 import type { Kin } from './observation.ts';
 
 /** A ledger entry as kin. */

@@ -2,13 +2,14 @@
  * What follows from `_record`, derived anew: after a change of the catalogue, of the portal's time zone or of custom
  * fields, without a request to the API. Rows that are right already are neither locked nor written.
  */
-import { coerceRecord } from '../catalog/coerce.ts';
-import { contentHash } from '../catalog/record.ts';
-import { versionOf } from '../catalog/version.ts';
+
 import type { Sql, Transaction } from '../db/connection.ts';
 import { type DerivedRow, findUnlike, rewriteDerived } from '../db/derived-columns.ts';
 import { readRowsAfter } from '../db/mirror-reads.ts';
 import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
+import { coerceRecord } from '../record/coerce.ts';
+import { contentHash } from '../record/record.ts';
+import { versionOf } from '../record/version.ts';
 import { type DoorContext, shapeOf } from './door.ts';
 import { transact } from './transact.ts';
 

@@ -5,7 +5,7 @@
  * or that says the same, it says nothing new: such a row holds its effect, or something that came after it. Judged as if it were news it
  * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
  */
-import { contains, type Shape } from '../catalog/record.ts';
+
 import type { Logger } from '../core/log.ts';
 import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Transaction } from '../db/connection.ts';
 import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
@@ -19,6 +19,7 @@ import {
 } from '../db/stored-deliveries.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/delivery.ts';
 import { settleDeliveries } from '../intake/ledger.ts';
+import { contains, type Shape } from '../record/record.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { shapeOf } from './door.ts';
 import { withholdErased } from './erase.ts';

@@ -1,5 +1,5 @@
 /** Arguments that several commands take, checked. */
-import { isId } from '../catalog/id.ts';
+import { isId } from '../record/id.ts';
 import { UsageError } from './errors.ts';
 
 /**

@@ -2,8 +2,9 @@
  * The columns that follow from `_record`: typed ones, `_version` and `_hash`. Compared in the database, by value, so
  * that two spellings of one number or moment are no difference; written only where they differ.
  */
-import type { ColumnValue } from '../catalog/coerce.ts';
+
 import { formatMicros, type Micros } from '../core/instant.ts';
+import type { ColumnValue } from '../record/coerce.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import type { Shelf } from './mirror-rows.ts';
 import { identifier, literal } from './quote.ts';

@@ -5,11 +5,11 @@
  * parameters (see arrays.ts).
  */
 
-import type { ColumnValue } from '../catalog/coerce.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/instant.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
+import type { ColumnValue } from '../record/coerce.ts';
 import { plainArrayLiteral, ROWS_PARAMETERS, ROWS_SOURCE, type RowItem, rowsText } from './arrays.ts';
 import type { Queryable, Transaction } from './connection.ts';
 import { identifier } from './quote.ts';

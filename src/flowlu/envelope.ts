@@ -1,8 +1,8 @@
 /** From an HTTP answer to what Flowlu said: a response, or an error with its meaning. */
 
-import { idOf } from '../catalog/id.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
 import type { Redact } from '../core/redact.ts';
+import { idOf } from '../record/id.ts';
 import { FlowluError, type FlowluErrorKind } from './errors.ts';
 import type { HttpAnswer } from './http.ts';
 

@@ -1,5 +1,5 @@
 /** Listing by id keyset, each answer checked, since a portal may silently ignore the order or the filter. */
-import { compareIds } from '../catalog/id.ts';
+import { compareIds } from '../record/id.ts';
 import { isRefusedQuery, type PageReader, type ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
 

@@ -1,8 +1,8 @@
 /** What a webhook body says, once it has been understood. */
 
 import { z } from 'zod';
-import { idOf } from '../catalog/id.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson, TooDeepError } from '../core/json.ts';
+import { idOf } from '../record/id.ts';
 
 /** One announced change of one entity. */
 export interface Announcement {

@@ -1,13 +1,13 @@
 /** What a verification finds: where a row of the mirror and a record of the portal disagree. Pure. */
 
 import { rowVersion } from '../apply/fold.ts';
-import { differingFields } from '../catalog/differences.ts';
-import { recordFields, type Shape } from '../catalog/record.ts';
-import { compareVersions, credible, versionOf } from '../catalog/version.ts';
-import type { Zone } from '../catalog/zone.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Shelf, StoredRow } from '../db/mirror-rows.ts';
+import { differingFields } from '../record/differences.ts';
+import { recordFields, type Shape } from '../record/record.ts';
+import { compareVersions, credible, versionOf } from '../record/version.ts';
+import type { Zone } from '../record/zone.ts';
 
 export const FINDING_KINDS = ['missing', 'extra', 'stale', 'differing'] as const;
 

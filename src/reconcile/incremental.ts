@@ -6,9 +6,7 @@
  */
 
 import { transact } from '../apply/transact.ts';
-import { idOf } from '../catalog/id.ts';
 import type { Model } from '../catalog/types.ts';
-import { versionOf } from '../catalog/version.ts';
 import type { Micros } from '../core/instant.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -17,6 +15,8 @@ import { LastFlight } from '../db/connection.ts';
 import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../db/watermarks.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
+import { idOf } from '../record/id.ts';
+import { versionOf } from '../record/version.ts';
 import type { ListingDeps } from './listing.ts';
 import { mergePages, type PageCounts } from './page.ts';
 

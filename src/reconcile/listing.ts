@@ -1,7 +1,6 @@
 /** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
 import type { DoorContext } from '../apply/door.ts';
 import { transact } from '../apply/transact.ts';
-import { idOf } from '../catalog/id.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import { allAnswers, LastFlight, type Sql, type Transaction } from '../db/connection.ts';
@@ -22,6 +21,7 @@ import { confirmListing, findWatermark } from '../db/watermarks.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { idOf } from '../record/id.ts';
 import { mergePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 

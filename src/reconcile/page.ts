@@ -1,13 +1,13 @@
 /** Pages of the API's rows into the mirror: what changed goes through the door, the rest costs no write. */
 
 import { type DoorContext, judge, lockSubjects, type Sighting, shapeOf, write } from '../apply/door.ts';
-import { contains, contentHash, isTwofold } from '../catalog/record.ts';
-import { credible, versionOf } from '../catalog/version.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { allAnswers, type Transaction } from '../db/connection.ts';
 import { clearDoubtsOf } from '../db/doubtful.ts';
 import { findChanged, type Shelf } from '../db/mirror-rows.ts';
+import { contains, contentHash, isTwofold } from '../record/record.ts';
+import { credible, versionOf } from '../record/version.ts';
 
 /** Rows of one answer, not yet compared. */
 export interface Page {

@@ -1,12 +1,12 @@
 /** Where verification finds its candidates: in a complete listing, or in a sample. Bounded memory either way. */
 import { read } from '../apply/settle.ts';
-import { compareIds, idOf } from '../catalog/id.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../db/mirror-reads.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { compareIds, idOf } from '../record/id.ts';
 import { comparePage } from './compare-page.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
 import type { ListingDeps } from './listing.ts';

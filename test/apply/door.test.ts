@@ -122,7 +122,7 @@ describe('one transaction', () => {
   });
 
   it('writes the last and the first moments of the calendar in zones where they lie beyond it', async () => {
-    const { createZone } = await import('../../src/catalog/zone.ts');
+    const { createZone } = await import('../../src/record/zone.ts');
     for (const [name, moment, expected] of [
       ['America/New_York', '9999-12-31 23:59:59', '10000-01-01 04:59:59+00'],
       ['Asia/Tokyo', '0001-01-01 00:00:00', /^0001-12-31 14:4\d:\d\d\+00 BC$/],

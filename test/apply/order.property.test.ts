@@ -6,9 +6,9 @@ import type { Kin, Observation, Row } from '../../src/apply/observation.ts';
 import { linkOf } from '../../src/apply/tie.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
-import { versionOf } from '../../src/catalog/version.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { versionOf } from '../../src/record/version.ts';
+import { createZone } from '../../src/record/zone.ts';
 
 const zone = createZone('Europe/Berlin');
 const RUNS = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? 3_000);

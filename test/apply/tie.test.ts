@@ -88,7 +88,7 @@ describe('deliveries of other versions', () => {
   });
 
   it('count as equal within the hour that a zone repeats', async () => {
-    const { createZone } = await import('../../src/catalog/zone.ts');
+    const { createZone } = await import('../../src/record/zone.ts');
     const berlin = createZone('Europe/Berlin');
     const at = (time: string) => berlin.resolve(`2026-10-25 ${time}`);
     const before = { ...row(state('A')), version: at('02:50:00') };

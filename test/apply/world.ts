@@ -4,9 +4,9 @@ import type { Announced, Kin, Observation, Present, Row, Surroundings } from '..
 import { linkOf } from '../../src/apply/tie.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
-import { credible, versionOf } from '../../src/catalog/version.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { credible, versionOf } from '../../src/record/version.ts';
+import { createZone } from '../../src/record/zone.ts';
 
 export const SECOND = 1_000_000;
 export const GRACE_S = 60;

@@ -1,10 +1,10 @@
 /** The casts of custom fields against the coercion that typed columns go through: one value, one meaning. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { coerce, MISFIT } from '../../src/catalog/coerce.ts';
 import type { FieldKind } from '../../src/catalog/types.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import { castText } from '../../src/db/custom-values.ts';
+import { coerce, MISFIT } from '../../src/record/coerce.ts';
+import { createZone } from '../../src/record/zone.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

@@ -1,13 +1,13 @@
 /** Values of the past are read in SQL, those of the present in TypeScript: both must read alike. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { coerce, MISFIT } from '../../src/catalog/coerce.ts';
 import type { FieldKind } from '../../src/catalog/types.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import { parseJson, stringifyJson } from '../../src/core/json.ts';
 import { typedValue } from '../../src/db/history/functions.ts';
 import { noteHistorySettings } from '../../src/db/history/settings.ts';
 import { sqlTypes } from '../../src/db/schema/columns.ts';
+import { coerce, MISFIT } from '../../src/record/coerce.ts';
+import { createZone } from '../../src/record/zone.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

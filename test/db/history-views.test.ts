@@ -5,12 +5,12 @@ import type { Observation } from '../../src/apply/observation.ts';
 import { linkOf } from '../../src/apply/tie.ts';
 import { transact } from '../../src/apply/transact.ts';
 import { findModel } from '../../src/catalog/index.ts';
-import { UNKNOWN_SHAPE } from '../../src/catalog/record.ts';
-import { credible, versionOf } from '../../src/catalog/version.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { noteHistorySettings } from '../../src/db/history/settings.ts';
 import type { Shelf } from '../../src/db/mirror-rows.ts';
+import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
+import { credible, versionOf } from '../../src/record/version.ts';
+import { createZone } from '../../src/record/zone.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const zone = createZone('Europe/Berlin');

@@ -3,7 +3,6 @@ import type { DeliveryContext } from '../../src/apply/deliveries.ts';
 import { receive } from '../../src/apply/receive.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import { MICROS_PER_MS } from '../../src/core/instant.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
 import { sharedPace } from '../../src/db/budget.ts';
@@ -11,6 +10,7 @@ import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
 import { readAnnouncement } from '../../src/intake/delivery.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
+import { createZone } from '../../src/record/zone.ts';
 import { type Change, type Simulator, type SimulatorOptions, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 

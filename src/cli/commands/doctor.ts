@@ -2,7 +2,6 @@
 import { Command } from 'commander';
 import { models } from '../../catalog/index.ts';
 import type { Model } from '../../catalog/types.ts';
-import { createZone } from '../../catalog/zone.ts';
 import { matchesModel } from '../../config.ts';
 import { createRedactor } from '../../core/log.ts';
 import { sharedPace } from '../../db/budget.ts';
@@ -13,6 +12,7 @@ import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorizat
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { localPace } from '../../flowlu/pace.ts';
+import { createZone } from '../../record/zone.ts';
 import { authorizationOf } from '../authorization.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';

@@ -1,5 +1,5 @@
 /**
- * SQL functions that read values of the past, the way `catalog/coerce.ts` reads those of the present.
+ * SQL functions that read values of the past, the way `record/coerce.ts` reads those of the present.
  *
  * The history keeps values as Flowlu spelt them, so that a corrected time zone or catalogue also corrects the past.
  * Each function is one expression, which the planner puts in the place of the call; a value that does not fit is null.

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { LosslessNumber } from 'lossless-json';
 import { describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
-import { contains, contentHash, fieldValue, mergeRecords, UNKNOWN_SHAPE } from '../../src/catalog/record.ts';
 import { type Json, type JsonObject, parseJson, stringifyJson } from '../../src/core/json.ts';
+import { contains, contentHash, fieldValue, mergeRecords, UNKNOWN_SHAPE } from '../../src/record/record.ts';
 
 const account = findModel('crm.account') ?? UNKNOWN_SHAPE;
 const same = (a: JsonObject, b: JsonObject, shape = account) => contentHash(shape, a) === contentHash(shape, b);

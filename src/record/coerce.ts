@@ -1,9 +1,9 @@
 /** Flowlu's loose values → what a typed column holds. Pure; a value that does not fit is named, never guessed. */
 import { LosslessNumber } from 'lossless-json';
+import type { Field, Fields, Model } from '../catalog/types.ts';
 import { formatMicros, MICROS_PER_SECOND } from '../core/instant.ts';
 import { type Json, type JsonObject, stringifyJson } from '../core/json.ts';
 import { fieldValues } from './record.ts';
-import type { Field, Fields, Model } from './types.ts';
 import type { Zone } from './zone.ts';
 
 /** A column's value in a form that PostgreSQL's input functions read exactly. */

@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { LosslessNumber } from 'lossless-json';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { coerce, coerceRecord, MISFIT } from '../../src/catalog/coerce.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { FieldKind } from '../../src/catalog/types.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import { type Json, parseJson } from '../../src/core/json.ts';
 import { sqlTypes } from '../../src/db/schema/columns.ts';
+import { coerce, coerceRecord, MISFIT } from '../../src/record/coerce.ts';
+import { createZone } from '../../src/record/zone.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const berlin = createZone('Europe/Berlin');

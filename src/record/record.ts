@@ -6,8 +6,8 @@
  */
 import { hash } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
+import type { FieldKind, Model } from '../catalog/types.ts';
 import { isJsonObject, type Json, type JsonObject, stringifyJson } from '../core/json.ts';
-import type { FieldKind, Model } from './types.ts';
 
 /** What a record is compared by: the model's fields, or none of a model that the catalogue does not know. */
 export interface Shape extends Pick<Model, 'fields'> {

@@ -1,9 +1,9 @@
 /** The source's own time of last change: where it is read from, and when it is believed. */
 import { describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
-import { compareVersions, credible, versionOf } from '../../src/catalog/version.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import { MICROS_PER_DAY } from '../../src/core/instant.ts';
+import { compareVersions, credible, versionOf } from '../../src/record/version.ts';
+import { createZone } from '../../src/record/zone.ts';
 
 const zone = createZone('Europe/Berlin');
 const at = (text: string) => Date.parse(text) * 1_000;
