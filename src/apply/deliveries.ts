@@ -4,7 +4,7 @@ import type { Micros } from '../core/instant.ts';
 import type { Transaction } from '../db/connection.ts';
 import { countDoubtsUpTo, HINT } from '../db/doubtful.ts';
 import type { Shelf } from '../db/mirror-rows.ts';
-import type { Announcement } from '../intake/delivery.ts';
+import type { Announcement } from '../delivery/delivery.ts';
 import type { DeliveryOutcome } from '../intake/ledger.ts';
 import { credible, type Version, versionOf } from '../record/version.ts';
 import {

@@ -2,7 +2,7 @@
 
 import type { Logger } from '../core/log.ts';
 import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Transaction } from '../db/connection.ts';
-import { readAnnouncement } from '../intake/delivery.ts';
+import { readAnnouncement } from '../delivery/delivery.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { withholdErased } from './erase.ts';

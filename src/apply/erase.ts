@@ -12,8 +12,8 @@ import type { Sql, Transaction } from '../db/connection.ts';
 import { candidateDeliveries, type Entity, forgetEntity, withholdDeliveries } from '../db/erasure.ts';
 import { insertRows, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
 import { deleteUncatalogued } from '../db/uncatalogued.ts';
-import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/delivery.ts';
-import { bodyOf, isWithheldBody, withheldBody } from '../intake/protect.ts';
+import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { bodyOf, isWithheldBody, withheldBody } from '../delivery/protect.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 import { transact } from './transact.ts';
 

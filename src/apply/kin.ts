@@ -1,6 +1,6 @@
 /** Deliveries of the ledger as the rule wants them. */
 
-import { readAnnouncement } from '../intake/delivery.ts';
+import { readAnnouncement } from '../delivery/delivery.ts';
 import type { KinEntry } from '../intake/ledger.ts';
 import type { Zone } from '../record/zone.ts';
 import type { Kin } from './observation.ts';

@@ -8,8 +8,8 @@ import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } fro
 import { readRowsAfter } from '../db/mirror-reads.ts';
 import { lockRows, type Shelf, type StoredRow, updateRows } from '../db/mirror-rows.ts';
 import { countDeliveries, type RewrittenDelivery, rewriteDeliveries, takeDeliveries } from '../db/stored-deliveries.ts';
-import { readAnnouncement, WrongShapeError } from '../intake/delivery.ts';
-import { isWithheldBody, protectDelivery } from '../intake/protect.ts';
+import { readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { isWithheldBody, protectDelivery } from '../delivery/protect.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { shapeOf } from './door.ts';
 import { type DeriveContext, derive } from './rebuild.ts';

@@ -17,7 +17,7 @@ import {
   type ReplayedDelivery,
   takeDeliveries,
 } from '../db/stored-deliveries.ts';
-import { type Announcement, readAnnouncement, WrongShapeError } from '../intake/delivery.ts';
+import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
 import { settleDeliveries } from '../intake/ledger.ts';
 import { contains, type Shape } from '../record/record.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';

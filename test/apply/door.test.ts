@@ -9,8 +9,8 @@ import type { JsonObject } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { connect, isRetryable, type Sql, transaction } from '../../src/db/connection.ts';
 import { findChanged, type KnownRow, type Shelf } from '../../src/db/mirror-rows.ts';
-import type { Accepted } from '../../src/intake/delivery.ts';
-import { readAnnouncement } from '../../src/intake/delivery.ts';
+import type { Accepted } from '../../src/delivery/delivery.ts';
+import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { at, SECOND, worldOf, zone } from './world.ts';
 

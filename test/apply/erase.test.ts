@@ -8,7 +8,7 @@ import { replay } from '../../src/apply/replay.ts';
 import { settleDue } from '../../src/apply/settle.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import { splitName } from '../../src/catalog/name.ts';
-import { readAnnouncement } from '../../src/intake/delivery.ts';
+import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { verify } from '../../src/reconcile/verify.ts';
 import { eventually } from '../intake/service.ts';

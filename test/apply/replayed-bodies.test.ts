@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { receive } from '../../src/apply/receive.ts';
 import { settleDue } from '../../src/apply/settle.ts';
 import { findModel } from '../../src/catalog/index.ts';
-import { readAnnouncement } from '../../src/intake/delivery.ts';
+import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { randomFrom } from '../simulator/random.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
 

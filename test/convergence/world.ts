@@ -16,7 +16,7 @@ import { createLogger } from '../../src/core/log.ts';
 import { databaseClock } from '../../src/db/clock.ts';
 import type { Sql } from '../../src/db/connection.ts';
 import { countDoubts } from '../../src/db/doubtful.ts';
-import { readAnnouncement } from '../../src/intake/delivery.ts';
+import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { createZone, type Zone } from '../../src/record/zone.ts';
 import { never, quietObserver } from '../support/mirror.ts';
