@@ -1,14 +1,14 @@
 /** Rows of models that the catalogue did not know, moved into the tables that it has for them now. */
 import type { Model } from '../catalog/types.ts';
-import type { Sql, Transaction } from '../db/connection.ts';
 import { raiseDoubts } from '../db/doubtful.ts';
 import { readRowsAfter } from '../db/mirror-reads.ts';
 import { insertRows, lockRows, type RowToWrite, type Shelf, type StoredRow, updateRows } from '../db/mirror-rows.ts';
 import { deleteUncatalogued } from '../db/uncatalogued.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
 import { compareVersions } from '../record/version.ts';
 import { rowVersion } from './fold.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
-import { transact } from './transact.ts';
 
 const BATCH_SIZE = 200;
 

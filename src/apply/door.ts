@@ -8,11 +8,11 @@
 
 import { splitName } from '../catalog/name.ts';
 import type { Micros } from '../core/instant.ts';
-import { allAnswers, type Transaction } from '../db/connection.ts';
 import { clearDoubts, raiseDoubts } from '../db/doubtful.ts';
 import { appendChanges, type HistoryEntry } from '../db/history/changes.ts';
 import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
 import { findKin } from '../intake/ledger.ts';
+import { allAnswers, type Transaction } from '../postgres/connection.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';

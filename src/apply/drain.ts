@@ -1,12 +1,19 @@
 /** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
 
 import type { Logger } from '../core/log.ts';
-import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Transaction } from '../db/connection.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
+import {
+  errorCode,
+  isConnectionError,
+  isRetryable,
+  type Sql,
+  savepoint,
+  type Transaction,
+} from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { withholdErased } from './erase.ts';
-import { transact } from './transact.ts';
 
 export interface Drain {
   readonly sql: Sql;

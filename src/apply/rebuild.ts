@@ -3,15 +3,15 @@
  * fields, without a request to the API. Rows that are right already are neither locked nor written.
  */
 
-import type { Sql, Transaction } from '../db/connection.ts';
 import { type DerivedRow, findUnlike, rewriteDerived } from '../db/derived-columns.ts';
 import { readRowsAfter } from '../db/mirror-reads.ts';
 import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { contentHash } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import { type DoorContext, shapeOf } from './door.ts';
-import { transact } from './transact.ts';
 
 const BATCH_SIZE = 500;
 

@@ -7,7 +7,6 @@
  */
 
 import type { Logger } from '../core/log.ts';
-import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Transaction } from '../db/connection.ts';
 import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
 import { beginRun, finishRun } from '../db/runs.ts';
 import {
@@ -19,12 +18,20 @@ import {
 } from '../db/stored-deliveries.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
 import { settleDeliveries } from '../intake/ledger.ts';
+import {
+  errorCode,
+  isConnectionError,
+  isRetryable,
+  type Sql,
+  savepoint,
+  type Transaction,
+} from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { shapeOf } from './door.ts';
 import { withholdErased } from './erase.ts';
 import type { Decision } from './observation.ts';
-import { transact } from './transact.ts';
 
 const BATCH_SIZE = 200;
 const MAX_REASON_LENGTH = 500;

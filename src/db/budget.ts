@@ -7,8 +7,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Micros } from '../core/instant.ts';
-import { databaseClock } from './clock.ts';
-import type { Sql } from './connection.ts';
+import { databaseClock } from '../postgres/clock.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 /** What a second's requests keep between them and the next beyond the second: one may travel slower than the other. */
 const WINDOW_MARGIN_MS = 35;

@@ -1,11 +1,11 @@
 /** Comments on every schema, table, view and column, so that the database explains itself. */
 import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
-import type { Transaction } from './connection.ts';
+import type { Transaction } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import { withReference } from './dictionary.ts';
 import { historyDocs } from './history/table.ts';
 import { fieldMeaning, type View } from './live-columns.ts';
-import { identifier, literal } from './quote.ts';
 import { metaColumnDocs } from './schema/columns.ts';
 import { syncTableDocs } from './schema/sync.ts';
 import { type KeptView, viewName } from './views.ts';

@@ -1,6 +1,6 @@
 /** Custom field definitions, as the mirror itself has them. */
 import { findModel } from '../catalog/index.ts';
-import type { Queryable } from './connection.ts';
+import type { Queryable } from '../postgres/connection.ts';
 
 /** A custom field as Flowlu defines it now. */
 export interface CustomField {

@@ -4,9 +4,10 @@
  * Values are texts whatever the declared type, and some do not fit it; a cast must then give null, never an error that
  * would take the whole query down. Plain expressions do that without functions, which readers would need a right to.
  */
+
+import { literal } from '../postgres/quote.ts';
 import type { CustomColumn } from './custom-columns.ts';
 import type { CustomField } from './custom-fields.ts';
-import { literal } from './quote.ts';
 
 /** What the columns of a custom field show. */
 interface CustomValue {

@@ -4,10 +4,10 @@
  */
 
 import { formatMicros, type Micros } from '../core/instant.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import type { ColumnValue } from '../record/coerce.ts';
-import type { Queryable, Transaction } from './connection.ts';
 import type { Shelf } from './mirror-rows.ts';
-import { identifier, literal } from './quote.ts';
 import { sqlTypes } from './schema/columns.ts';
 
 /** What a row's derived columns should hold. */

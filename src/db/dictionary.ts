@@ -2,9 +2,9 @@
  * `flowlu_live.data_dictionary`: every column an analyst may read, told from the database's own catalogue and
  * comments, so that it stays right whatever views and custom fields come and go.
  */
-import type { Queryable } from './connection.ts';
+import type { Queryable } from '../postgres/connection.ts';
+import { literal } from '../postgres/quote.ts';
 import { keepEmpty, type View, type ViewColumn } from './live-columns.ts';
-import { literal } from './quote.ts';
 
 /** Stands in a comment between the meaning of a column and what it refers to. */
 const REFERS = ' → ';

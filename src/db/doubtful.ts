@@ -1,7 +1,7 @@
 /** Doubtful rows: what the merge rules could not decide and a reading of the record will settle. */
 import { formatMicros, type Micros } from '../core/instant.ts';
-import { plainArrayLiteral } from './arrays.ts';
-import type { Sql, Transaction } from './connection.ts';
+import { plainArrayLiteral } from '../postgres/arrays.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
 
 export interface Doubt {
   /** `module.model`. */

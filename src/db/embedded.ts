@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, errorCode, isConnectionError, type Sql } from './connection.ts';
+import { connect, errorCode, isConnectionError, type Sql } from '../postgres/connection.ts';
 import { isRoot, serverAccount } from './embedded/account.ts';
 import { EmbeddedDatabaseError, findBinaries } from './embedded/binaries.ts';
 import {

@@ -1,7 +1,7 @@
 /** What a database says about itself and about us: for `doctor`. Every question has a time limit. */
 import type { Model } from '../catalog/types.ts';
-import { errorCode, type Sql, within } from './connection.ts';
-import { identifier } from './quote.ts';
+import { errorCode, type Sql, within } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 
 const ANSWER_MAX_MS = 10_000;
 

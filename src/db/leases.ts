@@ -1,5 +1,5 @@
 /** Leases: who does work that only one replica may do. They run out by themselves when their holder dies. */
-import type { Sql } from './connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 /** Takes or renews a lease; false while another holder has it. */
 export async function takeLease(sql: Sql, name: string, holder: string, seconds: number): Promise<boolean> {

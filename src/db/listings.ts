@@ -1,6 +1,6 @@
 /** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
 import { formatMicros, type Micros } from '../core/instant.ts';
-import type { Queryable } from './connection.ts';
+import type { Queryable } from '../postgres/connection.ts';
 
 export type ListingKind = 'backfill' | 'sweep';
 export type ListingOutcome = 'complete' | 'incomplete' | 'skipped' | 'failed';

@@ -3,9 +3,9 @@
  * Pure: whoever describes the views to people or tools asks here.
  */
 import type { Field, Model } from '../catalog/types.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import { COMPANIONS, type CustomColumn } from './custom-columns.ts';
 import { customValues, lateralOf, valueAs } from './custom-values.ts';
-import { identifier, literal } from './quote.ts';
 import { sqlTypes } from './schema/columns.ts';
 
 /** One column of a view, with all that can be said about it. */

@@ -1,7 +1,7 @@
 /** Every view of schema `flowlu_live`. Pure. */
 import { models } from '../catalog/index.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import { keepEmpty, type LiveFacts, modelView, type View, type ViewColumn } from './live-columns.ts';
-import { identifier, literal } from './quote.ts';
 import { metaColumnDocs } from './schema/columns.ts';
 
 const derived = (

@@ -1,8 +1,8 @@
 /** Brings a database to this program's schema, comments, views and roles. */
 
+import { connect, errorCode, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
 import { allViews } from './all-views.ts';
 import { applyComments } from './comments.ts';
-import { connect, errorCode, type Sql, type Transaction, transaction } from './connection.ts';
 import { createHistory } from './history/create.ts';
 import { settleLiveFacts } from './live-facts.ts';
 import { type DatabaseLog, silent } from './log.ts';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
-import { errorCode, type Queryable, within } from './connection.ts';
+import { errorCode, type Queryable, within } from '../postgres/connection.ts';
 
 /** One step of the schema, as drizzle-kit generated it. */
 export interface Migration {

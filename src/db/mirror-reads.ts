@@ -4,9 +4,9 @@ import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/instant.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
-import type { Queryable } from './connection.ts';
+import type { Queryable } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 import type { Shelf, StoredRow } from './mirror-rows.ts';
-import { identifier } from './quote.ts';
 
 /** Where a shelf's rows are, and the condition that picks them; its parameters begin at `first`. */
 function placeOf({ name, model }: Shelf, first: number) {

@@ -9,10 +9,10 @@ import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/instant.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
+import { plainArrayLiteral, ROWS_PARAMETERS, ROWS_SOURCE, type RowItem, rowsText } from '../postgres/arrays.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 import type { ColumnValue } from '../record/coerce.ts';
-import { plainArrayLiteral, ROWS_PARAMETERS, ROWS_SOURCE, type RowItem, rowsText } from './arrays.ts';
-import type { Queryable, Transaction } from './connection.ts';
-import { identifier } from './quote.ts';
 import { sqlTypes } from './schema/columns.ts';
 
 /** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */

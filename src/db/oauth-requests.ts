@@ -1,5 +1,5 @@
 /** Logins under way, at rest: each is answered once, within its time, by whichever process gets the answer. */
-import type { Sql } from './connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 /** Answered and forgotten ones are kept for a day, so that whoever waits can still be told. */
 const KEPT_HOURS = 24;

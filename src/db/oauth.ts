@@ -4,7 +4,7 @@
  * Tokens come and go as sealed text; nothing here can read them. Every moment is one of the database's clock, so no
  * process needs a right one.
  */
-import type { Queryable, Sql, Transaction } from './connection.ts';
+import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 
 export interface StoredGrant {
   /** The OAuth client that it was granted to. */

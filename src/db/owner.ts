@@ -1,5 +1,5 @@
 /** Who may change the schema: the role that owns it, and nobody else. */
-import { connect, type Sql } from './connection.ts';
+import { connect, type Sql } from '../postgres/connection.ts';
 
 export interface Ownership {
   readonly role: string;

@@ -1,5 +1,5 @@
 /** Which portal a mirror belongs to: rows of two portals in one database could never be told apart again. */
-import type { Sql } from './connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 /** The database mirrors another portal than the settings name. */
 export class OtherPortalError extends Error {

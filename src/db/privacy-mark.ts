@@ -1,5 +1,5 @@
 /** Which privacy settings all that is stored keeps to: a mark that other settings, or none, make void. */
-import type { Sql } from './connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 const KEY = 'privacy';
 

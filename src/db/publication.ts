@@ -1,6 +1,6 @@
 /** The publication through which other servers follow the mirror by logical replication. */
-import type { Transaction } from './connection.ts';
-import { identifier } from './quote.ts';
+import type { Transaction } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 
 /** Name of the publication; where it exists, every migration keeps it complete. */
 const PUBLICATION = 'flowlu_mirror';

@@ -1,7 +1,7 @@
 /** Logins of analysts and their tools: members of `flowlu_reader` with limits of their own. */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
-import { errorCode, type Queryable, type Sql } from './connection.ts';
-import { identifier, literal } from './quote.ts';
+import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import { READER } from './roles.ts';
 
 /** The login cannot be made or limited; the message says why. */

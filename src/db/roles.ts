@@ -3,7 +3,7 @@
  *
  * Both are groups without a login. What each may do stands in one table; nothing else is granted anywhere.
  */
-import { errorCode, savepoint, type Transaction } from './connection.ts';
+import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
 
 /** One line of rights: on every table of a schema, those to come included, or on one table alone. */
 interface Rights {

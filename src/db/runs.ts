@@ -1,7 +1,7 @@
 /** The journal of long work: what ran, when, and how it ended. */
 import type { Json } from '../core/json.ts';
 import { stringifyJson } from '../core/json.ts';
-import type { Queryable } from './connection.ts';
+import type { Queryable } from '../postgres/connection.ts';
 
 export type RunKind =
   | 'backfill'

@@ -6,7 +6,7 @@
  */
 import { scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { Sql } from './connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 /** When a secret was last handed in, by its place in the setting. */
 export interface SecretUse {

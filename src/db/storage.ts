@@ -1,6 +1,6 @@
 /** How rows lie on disk, where PostgreSQL's default costs more than it saves. */
-import type { Transaction } from './connection.ts';
-import { identifier } from './quote.ts';
+import type { Transaction } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 
 /**
  * Rows up to this many bytes stay as they are. By default PostgreSQL compresses what is longer than two kilobytes, and

@@ -1,6 +1,6 @@
 /** Deliveries of the ledger, taken up once more: to be applied again, or to be looked at. */
 import { formatMicros, type Micros } from '../core/instant.ts';
-import type { Queryable, Sql, Transaction } from './connection.ts';
+import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 
 /** Which deliveries; all conditions hold together. */
 export interface DeliveryFilter {

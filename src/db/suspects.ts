@@ -2,9 +2,9 @@
 
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/instant.ts';
-import { plainArrayLiteral } from './arrays.ts';
-import type { Queryable, Transaction } from './connection.ts';
-import { identifier } from './quote.ts';
+import { plainArrayLiteral } from '../postgres/arrays.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 
 /** Forgets what an earlier sweep of the model suspected. */
 export async function clearSuspects(sql: Queryable, model: string): Promise<void> {

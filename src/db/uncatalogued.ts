@@ -1,5 +1,5 @@
 /** The common table of models that the catalogue does not know. */
-import type { Queryable, Transaction } from './connection.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
 
 /** Models looked at; each name comes from a webhook, so there may be nonsense among them. */
 const MAX_MODELS = 10_000;

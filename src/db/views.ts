@@ -1,8 +1,8 @@
 /** Brings the views over the mirror up to date without pulling them from under their users. */
 import { createHash } from 'node:crypto';
-import { errorCode, savepoint, type Transaction } from './connection.ts';
+import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 import type { View } from './live-columns.ts';
-import { identifier } from './quote.ts';
 
 /** A view that could not be made as it should be. */
 export interface KeptView {

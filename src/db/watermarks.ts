@@ -2,8 +2,8 @@
 
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/instant.ts';
-import type { Queryable } from './connection.ts';
-import { identifier } from './quote.ts';
+import type { Queryable } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
 
 /** Ways to find what has changed, best first. */
 export type Strategy =

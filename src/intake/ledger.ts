@@ -1,10 +1,10 @@
 /**
  * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
- * Hand-written statements; a batch travels as one text (see db/arrays.ts).
+ * Hand-written statements; a batch travels as one text (see postgres/arrays.ts).
  */
 import { formatMicros, type Micros } from '../core/instant.ts';
-import { ROWS_SOURCE, type RowItem, rowsText, valuesAs } from '../db/arrays.ts';
-import type { Queryable, Transaction } from '../db/connection.ts';
+import { ROWS_SOURCE, type RowItem, rowsText, valuesAs } from '../postgres/arrays.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
 
 export type DeliveryStatus =
   /** Stored, not applied yet. */

@@ -8,7 +8,6 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../core/log.ts';
-import { type Queryable, type Sql, transaction } from '../db/connection.ts';
 import {
   lockGrant,
   noteRefresh,
@@ -18,6 +17,7 @@ import {
   rotateGrant,
   type StoredGrant,
 } from '../db/oauth.ts';
+import { type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import type { Cipher } from './cipher.ts';
 import { EXCHANGE_TIMEOUT_MS, type Exchange, exchange, type OAuthClient } from './endpoint.ts';
 import { openTokens, sealTokens } from './vault.ts';

@@ -5,16 +5,16 @@
  * none may lie outside what was asked for, and a row that the mirror knows to belong there must be among them.
  */
 
-import { transact } from '../apply/transact.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
-import { databaseClock } from '../db/clock.ts';
-import { LastFlight } from '../db/connection.ts';
 import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../db/watermarks.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
+import { databaseClock } from '../postgres/clock.ts';
+import { LastFlight } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { versionOf } from '../record/version.ts';
 import type { ListingDeps } from './listing.ts';

@@ -3,9 +3,9 @@
 import { type DoorContext, judge, lockSubjects, type Sighting, shapeOf, write } from '../apply/door.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
-import { allAnswers, type Transaction } from '../db/connection.ts';
 import { clearDoubtsOf } from '../db/doubtful.ts';
 import { findChanged, type Shelf } from '../db/mirror-rows.ts';
+import { allAnswers, type Transaction } from '../postgres/connection.ts';
 import { contains, contentHash, isTwofold } from '../record/record.ts';
 import { credible, versionOf } from '../record/version.ts';
 

@@ -5,13 +5,13 @@
  * provably complete, and only within the guard; then they become doubts, and the API is asked for each row.
  */
 
-import { transact } from '../apply/transact.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
-import type { Transaction } from '../db/connection.ts';
 import { findOpenListing } from '../db/listings.ts';
 import { countRows } from '../db/mirror-reads.ts';
 import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../db/suspects.ts';
+import type { Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
 import {
   guardRefusal,
   type ListedStretch,

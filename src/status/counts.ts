@@ -1,5 +1,5 @@
 /** Rows per model, live and deleted. */
-import type { Sql } from '../db/connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 export interface ModelCount {
   readonly rows: number;

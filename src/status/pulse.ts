@@ -1,5 +1,5 @@
 /** How the mirror is, in words coarse enough for anybody to read. */
-import type { Sql } from '../db/connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 /** How long ago the mirror last heard from the portal. */
 export type Freshness = 'minutes' | 'hours' | 'day' | 'older' | 'never';

@@ -3,10 +3,10 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import type { Sql } from '../db/connection.ts';
 import { schemaState } from '../db/migrate.ts';
 import type { SchemaState } from '../db/migrations.ts';
 import type { SecretUse } from '../db/secret-use.ts';
+import type { Sql } from '../postgres/connection.ts';
 import { renderPage } from './page.ts';
 import { readStatus } from './report.ts';
 

@@ -4,7 +4,7 @@ import type { DeliveryContext } from '../../src/apply/deliveries.ts';
 import { drainPending } from '../../src/apply/drain.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import { createLogger } from '../../src/core/log.ts';
-import { connect, type Sql } from '../../src/db/connection.ts';
+import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { SECOND, zone } from './world.ts';
 

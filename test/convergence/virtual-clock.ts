@@ -4,7 +4,7 @@
  * microsecond. Nothing in the product knows of it.
  */
 import type { Micros } from '../../src/core/instant.ts';
-import type { Sql } from '../../src/db/connection.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 
 export interface VirtualClock {
   /** What the clock was last set to, in seconds since the Unix epoch. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
-import type { Sql } from '../../src/db/connection.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openReader } from '../support/reader.ts';
 

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
 import { allViews } from '../../src/db/all-views.ts';
 import { expectedComments } from '../../src/db/comments.ts';
-import { connect } from '../../src/db/connection.ts';
 import { NO_FACTS } from '../../src/db/live-columns.ts';
 import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../src/db/migrate.ts';
 import { compareMigrations, knownMigrations } from '../../src/db/migrations.ts';
 import { indexedColumns } from '../../src/db/schema/indexes.ts';
+import { connect } from '../../src/postgres/connection.ts';
 import { createEmptyDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 
 let database: TestDatabase;

@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
 import { sharedPace } from '../../src/db/budget.ts';
-import type { Sql } from '../../src/db/connection.ts';
 import { createClient } from '../../src/flowlu/client.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
 import { clearFaults, ExactNumber } from '../simulator/index.ts';

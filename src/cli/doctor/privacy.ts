@@ -1,7 +1,7 @@
 /** Whether the privacy settings can be kept to, and are. */
 import type { Config } from '../../config.ts';
-import type { Sql } from '../../db/connection.ts';
 import { keepsTo } from '../../db/privacy-mark.ts';
+import type { Sql } from '../../postgres/connection.ts';
 import { checkPrivacy } from '../../privacy/check.ts';
 import { createPrivacy } from '../../privacy/policy.ts';
 import { type Check, fail, namesOf, ok, warn } from './check.ts';

@@ -1,5 +1,5 @@
 /** What the history needs in the database before its views. */
-import type { Transaction } from '../connection.ts';
+import type { Transaction } from '../../postgres/connection.ts';
 import { createHistoryFunctions } from './functions.ts';
 import { makeFirstMonths } from './partitions.ts';
 import { createHistoryTable } from './table.ts';

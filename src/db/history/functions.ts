@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { FieldKind } from '../../catalog/types.ts';
-import type { Transaction } from '../connection.ts';
+import type { Transaction } from '../../postgres/connection.ts';
 
 const SCHEMA = 'flowlu_history';
 

@@ -1,7 +1,7 @@
 /** Ready-made views about tasks, projects and time. */
 import { catalog } from '../../catalog/index.ts';
+import { literal } from '../../postgres/quote.ts';
 import type { View } from '../live-columns.ts';
-import { literal } from '../quote.ts';
 import { amount, count, day, days, isProject, key, moment, name, report, word, words, yesNo } from './report.ts';
 
 const { tasks } = catalog.task;

@@ -2,6 +2,8 @@ import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { LosslessNumber } from 'lossless-json';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migrate } from '../../src/db/migrate.ts';
+import { openDatabase } from '../../src/db/open.ts';
 import {
   allAnswers,
   connect,
@@ -12,10 +14,8 @@ import {
   redactUrl,
   transaction,
   within,
-} from '../../src/db/connection.ts';
-import { migrate } from '../../src/db/migrate.ts';
-import { openDatabase } from '../../src/db/open.ts';
-import { driverUrl } from '../../src/db/url.ts';
+} from '../../src/postgres/connection.ts';
+import { driverUrl } from '../../src/postgres/url.ts';
 import { createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 
 const PASSWORD = 'hush-hush/very@secret';

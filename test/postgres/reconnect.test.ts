@@ -1,7 +1,7 @@
 /** Connections that break at any moment: every caller gets an answer, the process lives, and the pool recovers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connect, isConnectionError, isRetryable, type Sql, transaction } from '../../src/db/connection.ts';
+import { connect, isConnectionError, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 

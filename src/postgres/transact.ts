@@ -1,6 +1,6 @@
 /** Transactions that lost a race run again, a bounded number of times. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRetryable, type LastFlight, type Sql, type Transaction, transaction } from '../db/connection.ts';
+import { isRetryable, type LastFlight, type Sql, type Transaction, transaction } from './connection.ts';
 
 const MAX_ATTEMPTS = 12;
 const MAX_PAUSE_MS = 250;

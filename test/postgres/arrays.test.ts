@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ROWS_SOURCE, type RowItem, rowsText } from '../../src/db/arrays.ts';
+import { ROWS_SOURCE, type RowItem, rowsText } from '../../src/postgres/arrays.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
