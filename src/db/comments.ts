@@ -3,11 +3,11 @@ import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
+import { metaColumnDocs } from '../tables/columns.ts';
+import { syncTableDocs } from '../tables/sync.ts';
 import { withReference } from './dictionary.ts';
 import { historyDocs } from './history/table.ts';
 import { fieldMeaning, type View } from './live-columns.ts';
-import { metaColumnDocs } from './schema/columns.ts';
-import { syncTableDocs } from './schema/sync.ts';
 import { type KeptView, viewName } from './views.ts';
 
 /** One thing to comment on: a schema, a relation of it, or a column of that. */

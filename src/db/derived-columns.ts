@@ -7,8 +7,8 @@ import { formatMicros, type Micros } from '../core/instant.ts';
 import type { Queryable, Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import type { ColumnValue } from '../record/coerce.ts';
+import { sqlTypes } from '../tables/columns.ts';
 import type { Shelf } from './mirror-rows.ts';
-import { sqlTypes } from './schema/columns.ts';
 
 /** What a row's derived columns should hold. */
 export interface DerivedRow {

@@ -1,8 +1,8 @@
 /** Every view of schema `flowlu_live`. Pure. */
 import { models } from '../catalog/index.ts';
 import { identifier, literal } from '../postgres/quote.ts';
+import { metaColumnDocs } from '../tables/columns.ts';
 import { keepEmpty, type LiveFacts, modelView, type View, type ViewColumn } from './live-columns.ts';
-import { metaColumnDocs } from './schema/columns.ts';
 
 const derived = (
   name: string,

@@ -13,7 +13,7 @@ import { plainArrayLiteral, ROWS_PARAMETERS, ROWS_SOURCE, type RowItem, rowsText
 import type { Queryable, Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 import type { ColumnValue } from '../record/coerce.ts';
-import { sqlTypes } from './schema/columns.ts';
+import { sqlTypes } from '../tables/columns.ts';
 
 /** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */
 export interface Shelf {

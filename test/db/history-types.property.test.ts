@@ -5,9 +5,9 @@ import type { FieldKind } from '../../src/catalog/types.ts';
 import { parseJson, stringifyJson } from '../../src/core/json.ts';
 import { typedValue } from '../../src/db/history/functions.ts';
 import { noteHistorySettings } from '../../src/db/history/settings.ts';
-import { sqlTypes } from '../../src/db/schema/columns.ts';
 import { coerce, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
+import { sqlTypes } from '../../src/tables/columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

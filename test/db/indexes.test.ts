@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
-import { indexedColumns } from '../../src/db/schema/indexes.ts';
+import { indexedColumns } from '../../src/tables/indexes.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openReader, type Reader } from '../support/reader.ts';
 

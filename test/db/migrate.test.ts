@@ -5,8 +5,8 @@ import { expectedComments } from '../../src/db/comments.ts';
 import { NO_FACTS } from '../../src/db/live-columns.ts';
 import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../src/db/migrate.ts';
 import { compareMigrations, knownMigrations } from '../../src/db/migrations.ts';
-import { indexedColumns } from '../../src/db/schema/indexes.ts';
 import { connect } from '../../src/postgres/connection.ts';
+import { indexedColumns } from '../../src/tables/indexes.ts';
 import { createEmptyDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -187,7 +187,7 @@ describe('the schema', () => {
 
   it('is the same when generated anew', async () => {
     const { generateDrizzleJson, generateMigration } = await import('drizzle-kit/api');
-    const tables = await import('../../src/db/schema/index.ts');
+    const tables = await import('../../src/tables/index.ts');
     const { readFile } = await import('node:fs/promises');
     const last = String(knownMigrations().length - 1).padStart(4, '0');
     const snapshot = JSON.parse(

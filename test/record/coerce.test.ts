@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import type { FieldKind } from '../../src/catalog/types.ts';
 import { type Json, parseJson } from '../../src/core/json.ts';
-import { sqlTypes } from '../../src/db/schema/columns.ts';
 import { coerce, coerceRecord, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
+import { sqlTypes } from '../../src/tables/columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const berlin = createZone('Europe/Berlin');

@@ -9,8 +9,8 @@
 import { findModel, models } from '../../catalog/index.ts';
 import type { Model } from '../../catalog/types.ts';
 import { identifier, literal } from '../../postgres/quote.ts';
+import { sqlTypes } from '../../tables/columns.ts';
 import { fieldMeaning, keepEmpty, type View, type ViewColumn } from '../live-columns.ts';
-import { sqlTypes } from '../schema/columns.ts';
 import { historyViewDocs, stateDocs } from './docs.ts';
 import { pastValue } from './functions.ts';
 

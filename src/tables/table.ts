@@ -1,6 +1,6 @@
 /** The shape that all mirror tables share. */
 import { bigint, index, pgSchema } from 'drizzle-orm/pg-core';
-import type { Fields, ModelDeclaration } from '../../catalog/types.ts';
+import type { Fields, ModelDeclaration } from '../catalog/types.ts';
 import { fieldColumns, metaColumns } from './columns.ts';
 import { indexedColumns } from './indexes.ts';
 

@@ -1,6 +1,6 @@
 /** All mirror tables, each exported by the name it has in the database. */
 import { bigint, primaryKey, text } from 'drizzle-orm/pg-core';
-import { catalog } from '../../catalog/index.ts';
+import { catalog } from '../catalog/index.ts';
 import { metaColumns } from './columns.ts';
 import { flowlu, mirrorTable } from './table.ts';
 

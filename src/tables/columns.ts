@@ -1,7 +1,7 @@
 /** From a catalogue field to its typed column. */
 import { bigint, boolean, date, integer, jsonb, numeric, text, timestamp, uuid } from 'drizzle-orm/pg-core';
-import type { FieldKind, Fields } from '../../catalog/types.ts';
-import type { JsonObject } from '../../core/json.ts';
+import type { FieldKind, Fields } from '../catalog/types.ts';
+import type { JsonObject } from '../core/json.ts';
 
 const bigintColumn = (name: string) => bigint(name, { mode: 'bigint' });
 const instantColumn = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
