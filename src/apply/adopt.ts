@@ -1,12 +1,12 @@
 /** Rows of models that the catalogue did not know, moved into the tables that it has for them now. */
 import type { Model } from '../catalog/types.ts';
-import { raiseDoubts } from '../db/doubtful.ts';
-import { readRowsAfter } from '../db/mirror-reads.ts';
-import { insertRows, lockRows, type RowToWrite, type Shelf, type StoredRow, updateRows } from '../db/mirror-rows.ts';
-import { deleteUncatalogued } from '../db/uncatalogued.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareVersions } from '../record/version.ts';
+import { raiseDoubts } from '../store/doubts.ts';
+import { readRowsAfter } from '../store/mirror-reads.ts';
+import { insertRows, lockRows, type RowToWrite, type Shelf, type StoredRow, updateRows } from '../store/mirror-rows.ts';
+import { deleteUncatalogued } from '../store/uncatalogued.ts';
 import { rowVersion } from './fold.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 

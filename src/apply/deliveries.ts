@@ -1,12 +1,12 @@
 /** From announcements of webhooks to sightings for the door, and back to what the ledger records of them. */
 
 import type { Micros } from '../core/instant.ts';
-import { countDoubtsUpTo, HINT } from '../db/doubtful.ts';
-import type { Shelf } from '../db/mirror-rows.ts';
 import type { Announcement } from '../delivery/delivery.ts';
-import type { DeliveryOutcome } from '../intake/ledger.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { credible, type Version, versionOf } from '../record/version.ts';
+import type { DeliveryOutcome } from '../store/deliveries.ts';
+import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
+import type { Shelf } from '../store/mirror-rows.ts';
 import {
   type DoorContext,
   type Judged,

@@ -8,16 +8,16 @@
 
 import { splitName } from '../catalog/name.ts';
 import type { Micros } from '../core/instant.ts';
-import { clearDoubts, raiseDoubts } from '../db/doubtful.ts';
-import { appendChanges, type HistoryEntry } from '../db/history/changes.ts';
-import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
-import { findKin } from '../intake/ledger.ts';
 import { allAnswers, type Transaction } from '../postgres/connection.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
+import { findKin } from '../store/deliveries.ts';
+import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
+import { appendChanges, type HistoryEntry } from '../store/history.ts';
+import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../store/mirror-rows.ts';
 import { changesOf } from './changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './fold.ts';
 import { kinOf } from './kin.ts';

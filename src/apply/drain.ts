@@ -2,7 +2,6 @@
 
 import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
-import { claimPending, type StoredDelivery, settleDeliveries } from '../intake/ledger.ts';
 import {
   errorCode,
   isConnectionError,
@@ -12,6 +11,7 @@ import {
   type Transaction,
 } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
+import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { withholdErased } from './erase.ts';
 

@@ -7,14 +7,14 @@
 
 import { splitName } from '../catalog/name.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
-import { candidateDeliveries, type Entity, forgetEntity, withholdDeliveries } from '../db/erasure.ts';
-import { insertRows, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
-import { deleteUncatalogued } from '../db/uncatalogued.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
 import { bodyOf, isWithheldBody, withheldBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
+import { candidateDeliveries, type Entity, forgetEntity, withholdDeliveries } from '../store/erasure.ts';
+import { insertRows, lockRows, type RowToWrite, type Shelf, updateRows } from '../store/mirror-rows.ts';
+import { deleteUncatalogued } from '../store/uncatalogued.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 export interface Erased {

@@ -1,8 +1,8 @@
 /** Deliveries of the ledger as the rule wants them. */
 
 import { readAnnouncement } from '../delivery/delivery.ts';
-import type { KinEntry } from '../intake/ledger.ts';
 import type { Zone } from '../record/zone.ts';
+import type { KinEntry } from '../store/deliveries.ts';
 import type { Kin } from './observation.ts';
 
 /** A ledger entry as kin. */

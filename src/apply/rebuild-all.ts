@@ -1,11 +1,11 @@
 /** A rebuild of many models: rows find their tables, then their columns are derived anew. */
 import { findModel } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
-import { countRows } from '../db/mirror-reads.ts';
-import type { Shelf } from '../db/mirror-rows.ts';
-import { beginRun, finishRun } from '../db/runs.ts';
-import { uncataloguedModels } from '../db/uncatalogued.ts';
 import type { Sql } from '../postgres/connection.ts';
+import { countRows } from '../store/mirror-reads.ts';
+import type { Shelf } from '../store/mirror-rows.ts';
+import { beginRun, finishRun } from '../store/runs.ts';
+import { uncataloguedModels } from '../store/uncatalogued.ts';
 import { adoptUncatalogued } from './adopt.ts';
 import { type DeriveContext, rebuildShelf } from './rebuild.ts';
 

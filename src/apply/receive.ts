@@ -7,10 +7,10 @@
 import type { Micros } from '../core/instant.ts';
 import type { Logger } from '../core/log.ts';
 import type { Accepted } from '../delivery/delivery.ts';
-import { appendDeliveries, type LedgerEntry } from '../intake/ledger.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
+import { appendDeliveries, type LedgerEntry } from '../store/deliveries.ts';
 import { asHint, type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
 import { write } from './door.ts';
 import { bareBody } from './erase.ts';

@@ -3,15 +3,20 @@
  * what must not be stored, their fingerprints included. What keeps to them already is neither locked nor written.
  */
 import { findModel } from '../catalog/index.ts';
-import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../db/history/rewrite.ts';
-import { readRowsAfter } from '../db/mirror-reads.ts';
-import { lockRows, type Shelf, type StoredRow, updateRows } from '../db/mirror-rows.ts';
-import { countDeliveries, type RewrittenDelivery, rewriteDeliveries, takeDeliveries } from '../db/stored-deliveries.ts';
 import { readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
 import { isWithheldBody, protectDelivery } from '../delivery/protect.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import type { Privacy } from '../privacy/policy.ts';
+import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history-rewrite.ts';
+import { readRowsAfter } from '../store/mirror-reads.ts';
+import { lockRows, type Shelf, type StoredRow, updateRows } from '../store/mirror-rows.ts';
+import {
+  countDeliveries,
+  type RewrittenDelivery,
+  rewriteDeliveries,
+  takeDeliveries,
+} from '../store/stored-deliveries.ts';
 import { shapeOf } from './door.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 import { linkOf } from './tie.ts';

@@ -7,17 +7,7 @@
  */
 
 import type { Logger } from '../core/log.ts';
-import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
-import { beginRun, finishRun } from '../db/runs.ts';
-import {
-  countDeliveries,
-  type DeliveryFilter,
-  nameDeliveries,
-  type ReplayedDelivery,
-  takeDeliveries,
-} from '../db/stored-deliveries.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
-import { settleDeliveries } from '../intake/ledger.ts';
 import {
   errorCode,
   isConnectionError,
@@ -28,6 +18,16 @@ import {
 } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
+import { settleDeliveries } from '../store/deliveries.ts';
+import { lockRows, type Shelf, type StoredRow } from '../store/mirror-rows.ts';
+import { beginRun, finishRun } from '../store/runs.ts';
+import {
+  countDeliveries,
+  type DeliveryFilter,
+  nameDeliveries,
+  type ReplayedDelivery,
+  takeDeliveries,
+} from '../store/stored-deliveries.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
 import { shapeOf } from './door.ts';
 import { withholdErased } from './erase.ts';

@@ -7,13 +7,13 @@
 
 import { splitName } from '../catalog/name.ts';
 import { MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
-import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../db/doubtful.ts';
-import type { Shelf } from '../db/mirror-rows.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
+import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
+import type { Shelf } from '../store/mirror-rows.ts';
 import { admit, type DoorContext } from './door.ts';
 import type { Observation } from './observation.ts';
 

@@ -1,9 +1,9 @@
 /** What records are compared by, custom fields' second names included; these are learnt from the mirror itself. */
 import { findModel } from '../catalog/index.ts';
-import { type CustomField, findCustomFields } from '../db/custom-fields.ts';
-import type { Shelf } from '../db/mirror-rows.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
+import { type CustomField, findCustomFields } from '../store/custom-fields.ts';
+import type { Shelf } from '../store/mirror-rows.ts';
 
 /** A custom field that has a second name. */
 export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;

@@ -2,12 +2,12 @@
 import { type Config, decodeTokenKey, type OAuthConfig } from '../config.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { type GrantStatus, grantStatus } from '../db/oauth.ts';
 import { type Authorization, apiKeyAuthorization } from '../flowlu/authorization.ts';
 import { type Cipher, createCipher } from '../oauth/cipher.ts';
 import type { LoginDeps } from '../oauth/login.ts';
 import { createTokenSource } from '../oauth/tokens.ts';
 import type { Sql } from '../postgres/connection.ts';
+import { type GrantStatus, grantStatus } from '../store/grant.ts';
 
 /** The right that the settings name; null where they name none. */
 export function authorizationOf(

@@ -1,7 +1,7 @@
 /** Errors that commands end with, and the exit code that each deserves. */
 import { ConfigError } from '../config.ts';
-import { OtherPortalError } from '../db/portal.ts';
 import { DatabaseUrlError } from '../postgres/connection.ts';
+import { OtherPortalError } from '../store/portal.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
 /** The command was called in a way that cannot work; the message says how it can. */

@@ -4,13 +4,13 @@ import { findModel } from '../catalog/index.ts';
 import type { Config } from '../config.ts';
 import type { Json } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';
-import { areDefinitionsComplete, ownerOf } from '../db/custom-fields.ts';
-import { keepsTo, markKept, unmark } from '../db/privacy-mark.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { listPages } from '../flowlu/listing.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { checkPrivacy } from '../privacy/check.ts';
 import type { Privacy } from '../privacy/policy.ts';
+import { areDefinitionsComplete, ownerOf } from '../store/custom-fields.ts';
+import { keepsTo, markKept, unmark } from '../store/privacy-mark.ts';
 import { UsageError } from './errors.ts';
 
 /** Longest wait for the definitions before a command goes on without them. */

@@ -6,8 +6,8 @@
  */
 
 import { literal } from '../postgres/quote.ts';
+import type { CustomField } from '../store/custom-fields.ts';
 import type { CustomColumn } from './custom-columns.ts';
-import type { CustomField } from './custom-fields.ts';
 
 /** What the columns of a custom field show. */
 interface CustomValue {

@@ -1,8 +1,8 @@
 /** What the portal decides about the live views, as the mirror knows it: its zone, its custom fields and their names. */
 import { findModel } from '../catalog/index.ts';
 import { errorCode, type Queryable, savepoint, type Transaction } from '../postgres/connection.ts';
+import { type CustomField, findCustomFields } from '../store/custom-fields.ts';
 import { type CustomColumn, type GivenName, nameColumns } from './custom-columns.ts';
-import { type CustomField, findCustomFields } from './custom-fields.ts';
 import { type LiveFacts, ownColumns } from './live-columns.ts';
 
 /** Key in `sync.settings`: the zone that the portal was last said to be in. */

@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../core/log.ts';
+import { type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import {
   lockGrant,
   noteRefresh,
@@ -16,8 +17,7 @@ import {
   refuseGrant,
   rotateGrant,
   type StoredGrant,
-} from '../db/oauth.ts';
-import { type Queryable, type Sql, transaction } from '../postgres/connection.ts';
+} from '../store/grant.ts';
 import type { Cipher } from './cipher.ts';
 import { EXCHANGE_TIMEOUT_MS, type Exchange, exchange, type OAuthClient } from './endpoint.ts';
 import { openTokens, sealTokens } from './vault.ts';

@@ -1,9 +1,9 @@
 /** The access token as a source of credentials: read from the database, refreshed before it ends or when refused. */
 
 import { redactor } from '../core/redact.ts';
-import { readGrant, type StoredGrant } from '../db/oauth.ts';
 import type { Authorization, Credentials } from '../flowlu/authorization.ts';
 import { FlowluError } from '../flowlu/errors.ts';
+import { readGrant, type StoredGrant } from '../store/grant.ts';
 import { SealError } from './cipher.ts';
 import { type RefreshDeps, refreshGrant } from './refresh.ts';
 import { openTokens } from './vault.ts';

@@ -2,10 +2,10 @@
 
 import type { DoorContext } from '../apply/door.ts';
 import { derive } from '../apply/rebuild.ts';
-import { findUnlike } from '../db/derived-columns.ts';
-import { readRows } from '../db/mirror-reads.ts';
-import type { Shelf, StoredRow } from '../db/mirror-rows.ts';
 import type { Sql } from '../postgres/connection.ts';
+import { findUnlike } from '../store/derived-columns.ts';
+import { readRows } from '../store/mirror-reads.ts';
+import type { Shelf, StoredRow } from '../store/mirror-rows.ts';
 import { type CompareContext, compareRow, type Difference, type Finding, type Told } from './findings.ts';
 
 export interface CompareDeps {

@@ -3,11 +3,11 @@
 import { rowVersion } from '../apply/fold.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Shelf, StoredRow } from '../db/mirror-rows.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
 import { compareVersions, credible, versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
+import type { Shelf, StoredRow } from '../store/mirror-rows.ts';
 
 export const FINDING_KINDS = ['missing', 'extra', 'stale', 'differing'] as const;
 

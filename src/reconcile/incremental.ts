@@ -9,7 +9,6 @@ import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
-import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../db/watermarks.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
 import { databaseClock } from '../postgres/clock.ts';
@@ -17,6 +16,7 @@ import { LastFlight } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { versionOf } from '../record/version.ts';
+import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './listing.ts';
 import { mergePages, type PageCounts } from './page.ts';
 

@@ -2,6 +2,12 @@
 import type { DoorContext } from '../apply/door.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
+import type { FlowluClient } from '../flowlu/client.ts';
+import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { allAnswers, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { idOf } from '../record/id.ts';
 import {
   advanceListing,
   beginListing,
@@ -14,14 +20,8 @@ import {
   type ListingOutcome,
   type ListingPosition,
   type OpenListing,
-} from '../db/listings.ts';
-import { confirmListing, findWatermark } from '../db/watermarks.ts';
-import type { FlowluClient } from '../flowlu/client.ts';
-import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { type ListingPage, listPages } from '../flowlu/listing.ts';
-import { allAnswers, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
-import { transact } from '../postgres/transact.ts';
-import { idOf } from '../record/id.ts';
+} from '../store/listings.ts';
+import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import { mergePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 

@@ -3,11 +3,11 @@
 import { type DoorContext, judge, lockSubjects, type Sighting, shapeOf, write } from '../apply/door.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
-import { clearDoubtsOf } from '../db/doubtful.ts';
-import { findChanged, type Shelf } from '../db/mirror-rows.ts';
 import { allAnswers, type Transaction } from '../postgres/connection.ts';
 import { contains, contentHash, isTwofold } from '../record/record.ts';
 import { credible, versionOf } from '../record/version.ts';
+import { clearDoubtsOf } from '../store/doubts.ts';
+import { findChanged, type Shelf } from '../store/mirror-rows.ts';
 
 /** Rows of one answer, not yet compared. */
 export interface Page {

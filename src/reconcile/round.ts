@@ -2,8 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import type { Model } from '../catalog/types.ts';
 import type { Json } from '../core/json.ts';
-import { beginRun, finishRun, type RunKind, type RunStatus } from '../db/runs.ts';
 import type { Sql } from '../postgres/connection.ts';
+import { beginRun, finishRun, type RunKind, type RunStatus } from '../store/runs.ts';
 import type { ListingObserver, ListingReport } from './listing.ts';
 
 export interface RoundOptions {

@@ -7,11 +7,11 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
-import { findOpenListing } from '../db/listings.ts';
-import { countRows } from '../db/mirror-reads.ts';
-import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../db/suspects.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
+import { findOpenListing } from '../store/listings.ts';
+import { countRows } from '../store/mirror-reads.ts';
+import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../store/suspects.ts';
 import {
   guardRefusal,
   type ListedStretch,

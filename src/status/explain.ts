@@ -3,12 +3,12 @@
 import { splitName } from '../catalog/name.ts';
 import { formatMicros } from '../core/instant.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
-import { readColumns, readRows } from '../db/mirror-reads.ts';
-import type { Shelf } from '../db/mirror-rows.ts';
-import { type DeliveryStory, deliveriesAbout } from '../db/stored-deliveries.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
+import { readColumns, readRows } from '../store/mirror-reads.ts';
+import type { Shelf } from '../store/mirror-rows.ts';
+import { type DeliveryStory, deliveriesAbout } from '../store/stored-deliveries.ts';
 import { plainWords } from './words.ts';
 
 /** Newest deliveries told of. */

@@ -5,8 +5,8 @@ import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { schemaState } from '../db/migrate.ts';
 import type { SchemaState } from '../db/migrations.ts';
-import type { SecretUse } from '../db/secret-use.ts';
 import type { Sql } from '../postgres/connection.ts';
+import type { SecretUse } from '../store/secret-use.ts';
 import { renderPage } from './page.ts';
 import { readStatus } from './report.ts';
 

@@ -6,11 +6,11 @@ import { receive } from '../../src/apply/receive.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
-import { findChanged, type KnownRow, type Shelf } from '../../src/db/mirror-rows.ts';
 import type { Accepted } from '../../src/delivery/delivery.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { connect, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
+import { findChanged, type KnownRow, type Shelf } from '../../src/store/mirror-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { at, SECOND, worldOf, zone } from './world.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { receive } from '../../src/apply/receive.ts';
 import { replay } from '../../src/apply/replay.ts';
-import type { DeliveryFilter } from '../../src/db/stored-deliveries.ts';
+import type { DeliveryFilter } from '../../src/store/stored-deliveries.ts';
 import { compareWithSource } from '../support/compare.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
 

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { settleDue } from '../../src/apply/settle.ts';
 import { findModel } from '../../src/catalog/index.ts';
-import { raiseDoubts } from '../../src/db/doubtful.ts';
 import { transaction } from '../../src/postgres/connection.ts';
+import { raiseDoubts } from '../../src/store/doubts.ts';
 import { clearFaults } from '../simulator/index.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
 

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { FieldKind } from '../../src/catalog/types.ts';
 import { parseJson, stringifyJson } from '../../src/core/json.ts';
 import { typedValue } from '../../src/db/history/functions.ts';
-import { noteHistorySettings } from '../../src/db/history/settings.ts';
 import { coerce, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
+import { noteHistorySettings } from '../../src/store/history-settings.ts';
 import { sqlTypes } from '../../src/tables/columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

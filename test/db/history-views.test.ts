@@ -5,12 +5,12 @@ import type { Observation } from '../../src/apply/observation.ts';
 import { linkOf } from '../../src/apply/tie.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import { noteHistorySettings } from '../../src/db/history/settings.ts';
-import type { Shelf } from '../../src/db/mirror-rows.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
+import { noteHistorySettings } from '../../src/store/history-settings.ts';
+import type { Shelf } from '../../src/store/mirror-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const zone = createZone('Europe/Berlin');

@@ -5,12 +5,12 @@ import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import { MICROS_PER_MS } from '../../src/core/instant.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
-import { sharedPace } from '../../src/db/budget.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
 import { createZone } from '../../src/record/zone.ts';
+import { sharedPace } from '../../src/store/budget.ts';
 import { type Change, type Simulator, type SimulatorOptions, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 

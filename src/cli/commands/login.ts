@@ -2,9 +2,9 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { grantStatus } from '../../db/oauth.ts';
-import { requestOutcome } from '../../db/oauth-requests.ts';
 import { beginLogin, completeLogin, hashOf, LOGIN_VALID_S, LoginError, readAnswer } from '../../oauth/login.ts';
+import { grantStatus } from '../../store/grant.ts';
+import { requestOutcome } from '../../store/oauth-requests.ts';
 import { loginDepsOf } from '../authorization.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';

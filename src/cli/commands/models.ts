@@ -7,7 +7,7 @@ import { readDictionary } from '../../db/dictionary.ts';
 import { DATA_MODEL_PAGE, dataModelPage } from '../../describe/data-model.ts';
 import { dbtSources } from '../../describe/dbt.ts';
 import { codeOf } from '../../manifest/scopes.ts';
-import { modelCounts } from '../../status/counts.ts';
+import { modelCounts } from '../../store/counts.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printJson, printLine, printTable, write } from '../output.ts';
 import { runCommand, runWithSession } from '../run.ts';

@@ -8,10 +8,10 @@ import {
   redactRows,
 } from '../../apply/redact-stored.ts';
 import { models } from '../../catalog/index.ts';
-import { modelsWithHistory } from '../../db/history/rewrite.ts';
-import { markKept } from '../../db/privacy-mark.ts';
-import { beginRun, finishRun } from '../../db/runs.ts';
-import { uncataloguedModels } from '../../db/uncatalogued.ts';
+import { modelsWithHistory } from '../../store/history-rewrite.ts';
+import { markKept } from '../../store/privacy-mark.ts';
+import { beginRun, finishRun } from '../../store/runs.ts';
+import { uncataloguedModels } from '../../store/uncatalogued.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine } from '../output.ts';

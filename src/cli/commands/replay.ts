@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import ms from 'ms';
 import { type ReplayReport, replay } from '../../apply/replay.ts';
 import { MICROS_PER_MS, type Micros } from '../../core/instant.ts';
-import type { DeliveryFilter } from '../../db/stored-deliveries.ts';
+import type { DeliveryFilter } from '../../store/stored-deliveries.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';

@@ -1,8 +1,8 @@
 /** Whether somebody is logged in by OAuth, and whether what was granted can be used. */
 import type { Config, OAuthConfig } from '../../config.ts';
-import { readGrant } from '../../db/oauth.ts';
 import { openTokens } from '../../oauth/vault.ts';
 import type { Sql } from '../../postgres/connection.ts';
+import { readGrant } from '../../store/grant.ts';
 import { cipherOf, standing } from '../authorization.ts';
 import { formatDuration } from '../output.ts';
 import { type Check, fail, messageOf, ok, warn } from './check.ts';

@@ -1,8 +1,8 @@
 /** What the history keeps of a change, and the statement that writes it. */
-import type { Micros } from '../../core/instant.ts';
-import { type JsonObject, stringifyJson } from '../../core/json.ts';
-import { ROWS_SOURCE, type RowItem, rowsText } from '../../postgres/arrays.ts';
-import type { Transaction } from '../../postgres/connection.ts';
+import type { Micros } from '../core/instant.ts';
+import { type JsonObject, stringifyJson } from '../core/json.ts';
+import { ROWS_SOURCE, type RowItem, rowsText } from '../postgres/arrays.ts';
+import type { Transaction } from '../postgres/connection.ts';
 
 /** Through what the mirror learnt of a change. */
 export type ChangePath = 'webhook' | 'list' | 'get';

@@ -1,5 +1,5 @@
 /** What the views of the history need to know of the settings; kept in `sync.settings`, where they find it. */
-import type { Sql } from '../../postgres/connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 
 export interface HistorySettings {
   /** IANA zone of the portal, in which past date-times are read. */

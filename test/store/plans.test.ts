@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
-import { findChanged, lockRows } from '../../src/db/mirror-rows.ts';
-import { suspectUnlisted } from '../../src/db/suspects.ts';
-import { newestRow } from '../../src/db/watermarks.ts';
 import { connect, type Sql, type Transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
+import { findChanged, lockRows } from '../../src/store/mirror-rows.ts';
+import { suspectUnlisted } from '../../src/store/suspects.ts';
+import { newestRow } from '../../src/store/watermarks.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const model = findModel('crm.lead') as Model;

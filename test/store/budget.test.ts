@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type SharedPace, sharedPace } from '../../src/db/budget.ts';
+import { type SharedPace, sharedPace } from '../../src/store/budget.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const RATE = 40;

@@ -1,7 +1,7 @@
 /** Taking one entity's values out of the ledger; what stays is that there was something about this id. */
 import type { Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
-import { HINT } from './doubtful.ts';
+import { HINT } from './doubts.ts';
 
 /** One entity. */
 export interface Entity {

@@ -1,6 +1,6 @@
 /** Changes of the past, taken up once more to be kept in other words. */
-import { type JsonObject, parseJson, stringifyJson } from '../../core/json.ts';
-import type { Queryable, Transaction } from '../../postgres/connection.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
 
 /** The values that a change tells of. */
 export interface KeptChange {
