@@ -1,10 +1,10 @@
 /** Brings a database to this program's schema, comments, views and roles. */
 
 import { connect, errorCode, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
-import { allViews } from './all-views.ts';
+import { allViews } from '../views/all.ts';
+import { settleLiveFacts } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
 import { createHistory } from './history/create.ts';
-import { settleLiveFacts } from './live-facts.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';

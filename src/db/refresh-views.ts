@@ -1,10 +1,10 @@
 /** Keeps the live views in step with the portal's custom fields while the service runs. */
 import { createHash } from 'node:crypto';
 import { type Queryable, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
-import { allViews } from './all-views.ts';
+import { allViews } from '../views/all.ts';
+import type { LiveFacts } from '../views/live-columns.ts';
+import { readLiveFacts, settleLiveFacts } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
-import type { LiveFacts } from './live-columns.ts';
-import { readLiveFacts, settleLiveFacts } from './live-facts.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { schemaState, trySchemaLock } from './migrate.ts';
 import { asOwner } from './owner.ts';

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
-import type { View } from './live-columns.ts';
+import type { View } from '../views/live-columns.ts';
 
 /** A view that could not be made as it should be. */
 export interface KeptView {

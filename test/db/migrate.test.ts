@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
-import { allViews } from '../../src/db/all-views.ts';
 import { expectedComments } from '../../src/db/comments.ts';
-import { NO_FACTS } from '../../src/db/live-columns.ts';
 import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../src/db/migrate.ts';
 import { compareMigrations, knownMigrations } from '../../src/db/migrations.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { indexedColumns } from '../../src/tables/indexes.ts';
+import { allViews } from '../../src/views/all.ts';
+import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createEmptyDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 
 let database: TestDatabase;

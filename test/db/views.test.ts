@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { allViews } from '../../src/db/all-views.ts';
-import { NO_FACTS } from '../../src/db/live-columns.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { applyViews, dropViews } from '../../src/db/views.ts';
 import { transaction } from '../../src/postgres/connection.ts';
+import { allViews } from '../../src/views/all.ts';
+import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

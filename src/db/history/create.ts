@@ -1,6 +1,6 @@
 /** What the history needs in the database before its views. */
 import type { Transaction } from '../../postgres/connection.ts';
-import { createHistoryFunctions } from './functions.ts';
+import { createHistoryFunctions } from '../../views/history-functions.ts';
 import { makeFirstMonths } from './partitions.ts';
 import { createHistoryTable } from './table.ts';
 

@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { FieldKind } from '../../src/catalog/types.ts';
 import { parseJson, stringifyJson } from '../../src/core/json.ts';
-import { typedValue } from '../../src/db/history/functions.ts';
 import { coerce, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { noteHistorySettings } from '../../src/store/history-settings.ts';
 import { sqlTypes } from '../../src/tables/columns.ts';
+import { typedValue } from '../../src/views/history-functions.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

@@ -1,6 +1,6 @@
 /** Every view that stands over the mirror. Pure. */
 import { dataDictionary } from './dictionary.ts';
-import { historyViews } from './history/views.ts';
+import { historyViews } from './history.ts';
 import { liveViews } from './live.ts';
 import type { LiveFacts, View } from './live-columns.ts';
 import { money } from './reports/money.ts';

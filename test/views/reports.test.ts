@@ -1,8 +1,8 @@
 /** The ready-made views on records that are few enough to know the answers by heart. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { reportViews } from '../../src/db/all-views.ts';
-import { NO_FACTS } from '../../src/db/live-columns.ts';
 import { migrate } from '../../src/db/migrate.ts';
+import { reportViews } from '../../src/views/all.ts';
+import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 type Row = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
-import { allViews } from '../../src/db/all-views.ts';
-import { NO_FACTS } from '../../src/db/live-columns.ts';
+import { allViews } from '../../src/views/all.ts';
+import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

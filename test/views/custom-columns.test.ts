@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { baseName, type GivenName, nameColumns } from '../../src/db/custom-columns.ts';
 import type { CustomField } from '../../src/store/custom-fields.ts';
+import { baseName, type GivenName, nameColumns } from '../../src/views/custom-columns.ts';
 
 const field = (id: number, title: string, alias = '', type = 'smalltext'): CustomField => ({
   id: String(id),

@@ -6,13 +6,13 @@
  * change has its one state too, and states beyond the retention drop off without harm to the others. All windows are
  * cut by `id`, so that a condition on it reaches the indexes.
  */
-import { findModel, models } from '../../catalog/index.ts';
-import type { Model } from '../../catalog/types.ts';
-import { identifier, literal } from '../../postgres/quote.ts';
-import { sqlTypes } from '../../tables/columns.ts';
-import { fieldMeaning, keepEmpty, type View, type ViewColumn } from '../live-columns.ts';
-import { historyViewDocs, stateDocs } from './docs.ts';
-import { pastValue } from './functions.ts';
+import { findModel, models } from '../catalog/index.ts';
+import type { Model } from '../catalog/types.ts';
+import { identifier, literal } from '../postgres/quote.ts';
+import { sqlTypes } from '../tables/columns.ts';
+import { historyViewDocs, stateDocs } from './history-docs.ts';
+import { pastValue } from './history-functions.ts';
+import { fieldMeaning, keepEmpty, type View, type ViewColumn } from './live-columns.ts';
 
 const HISTORY = 'flowlu_history';
 

@@ -6,8 +6,8 @@
  * They stand in `flowlu_history`, because whoever asks a view also needs the right to find what its functions call.
  */
 import { createHash } from 'node:crypto';
-import type { FieldKind } from '../../catalog/types.ts';
-import type { Transaction } from '../../postgres/connection.ts';
+import type { FieldKind } from '../catalog/types.ts';
+import type { Transaction } from '../postgres/connection.ts';
 
 const SCHEMA = 'flowlu_history';
 
