@@ -9,7 +9,7 @@
  */
 
 import { openEmbedded } from '../src/db/embedded.ts';
-import { migrate } from '../src/db/migrate.ts';
+import { migrate } from '../src/migrate/migrate.ts';
 import { connect, type Sql } from '../src/postgres/connection.ts';
 
 const RUNS = 5;

@@ -1,8 +1,8 @@
 /** Bringing the schema up to date before a command works with it, or saying who has to. */
 
-import type { DatabaseLog } from '../db/log.ts';
-import { migrate, schemaState } from '../db/migrate.ts';
-import { asOwner, ownership } from '../db/owner.ts';
+import type { DatabaseLog } from '../migrate/log.ts';
+import { migrate, schemaState } from '../migrate/migrate.ts';
+import { asOwner, ownership } from '../migrate/owner.ts';
 import { errorCode, type Sql } from '../postgres/connection.ts';
 import { UsageError } from './errors.ts';
 

@@ -1,5 +1,5 @@
 /** What the columns of schema `flowlu_history` mean. */
-import { historyDocs } from '../db/history/table.ts';
+import { historyDocs } from '../tables/history.ts';
 
 /** Of the views that show states: what is known of a state beside its values. */
 export const stateDocs = {

@@ -29,7 +29,7 @@ import { findBinaries } from '../../src/db/embedded/binaries.ts';
 import { isAlive } from '../../src/db/embedded/lock.ts';
 import { runnableBy } from '../../src/db/embedded/programs.ts';
 import { EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts';
-import { silent } from '../../src/db/log.ts';
+import { silent } from '../../src/migrate/log.ts';
 import { connect } from '../../src/postgres/connection.ts';
 
 const isRoot = process.getuid?.() === 0;

@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { acquireLock, isAlive } from '../../src/db/embedded/lock.ts';
 import { openEmbedded } from '../../src/db/embedded.ts';
-import { migrate } from '../../src/db/migrate.ts';
 import { openDatabase } from '../../src/db/open.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, redactUrl } from '../../src/postgres/connection.ts';
 
 const settings = { fsync: 'off' };

@@ -2,8 +2,8 @@ import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { LosslessNumber } from 'lossless-json';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
 import { openDatabase } from '../../src/db/open.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
 import {
   allAnswers,
   connect,

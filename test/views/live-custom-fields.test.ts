@@ -1,7 +1,7 @@
 /** Custom fields of a simulated portal, as the live views show them while definitions come, change and go. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
-import { refreshViews } from '../../src/db/refresh-views.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
+import { refreshViews } from '../../src/migrate/refresh.ts';
 import { readLiveFacts } from '../../src/views/live-facts.ts';
 import type { SimRecord, Value } from '../simulator/index.ts';
 import { canonical, expectedColumn } from '../support/expected-columns.ts';

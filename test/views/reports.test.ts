@@ -1,6 +1,6 @@
 /** The ready-made views on records that are few enough to know the answers by heart. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
 import { reportViews } from '../../src/views/all.ts';
 import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

@@ -1,9 +1,9 @@
 /** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries and history. */
 import { drainPending } from '../../apply/drain.ts';
 import { settleDue } from '../../apply/settle.ts';
-import { maintainHistory } from '../../db/history/partitions.ts';
-import { asOwner } from '../../db/owner.ts';
 import type { FlowluClient } from '../../flowlu/client.ts';
+import { maintainHistory } from '../../migrate/history-partitions.ts';
+import { asOwner } from '../../migrate/owner.ts';
 import type { Sql } from '../../postgres/connection.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
 import { LeaseTakenError, withLease } from '../../reconcile/lease.ts';

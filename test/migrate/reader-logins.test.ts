@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Check } from '../../src/cli/doctor/check.ts';
 import { checkDatabase } from '../../src/cli/doctor/database.ts';
-import { grantReader, ReaderLoginError, unlimitedReaders } from '../../src/db/reader-logins.ts';
+import { grantReader, ReaderLoginError, unlimitedReaders } from '../../src/migrate/reader-logins.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 import { openReader } from '../support/reader.ts';

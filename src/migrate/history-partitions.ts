@@ -5,11 +5,11 @@
  * more, since a writer may be on its way to the default partition: that takes what has no month, so no change is
  * ever refused. All of this is tried again and again, and gives way to whoever holds a lock that it needs.
  */
-import { type Sql, type Transaction, transaction } from '../../postgres/connection.ts';
-import { errorCode } from '../../postgres/errors.ts';
-import { identifier, literal } from '../../postgres/quote.ts';
-import { INLINE_MAX_BYTES } from '../storage.ts';
-import { DEFAULT_PARTITION } from './table.ts';
+import { type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import { errorCode } from '../postgres/errors.ts';
+import { identifier, literal } from '../postgres/quote.ts';
+import { DEFAULT_PARTITION } from '../tables/history.ts';
+import { INLINE_MAX_BYTES } from '../tables/storage.ts';
 
 /** Months made ahead, beside the one that is under way. */
 const MONTHS_AHEAD = 2;

@@ -1,15 +1,15 @@
 /** Brings a database to this program's schema, comments, views and roles. */
 
 import { connect, errorCode, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import { applyStorage } from '../tables/storage.ts';
 import { allViews } from '../views/all.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
-import { createHistory } from './history/create.ts';
+import { createHistory } from './history.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
-import { applyStorage } from './storage.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
 
 export { schemaState } from './migrations.ts';

@@ -22,7 +22,7 @@ export interface Migration {
  */
 export type SchemaState = 'empty' | 'behind' | 'current' | 'newer';
 
-// src/db/migrations.ts and dist/db/migrations.js lie equally deep, so one path serves both.
+// src/migrate/migrations.ts and dist/migrate/migrations.js lie equally deep, so one path serves both.
 const FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url));
 
 /** A probe that gets no answer should say so soon. */

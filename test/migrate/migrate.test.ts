@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
-import { expectedComments } from '../../src/db/comments.ts';
-import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../src/db/migrate.ts';
-import { compareMigrations, knownMigrations } from '../../src/db/migrations.ts';
+import { expectedComments } from '../../src/migrate/comments.ts';
+import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../src/migrate/migrate.ts';
+import { compareMigrations, knownMigrations } from '../../src/migrate/migrations.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { indexedColumns } from '../../src/tables/indexes.ts';
 import { allViews } from '../../src/views/all.ts';

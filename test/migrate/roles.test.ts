@@ -1,7 +1,7 @@
 /** Least privilege: what the owner, the service and the analysts may do in the database, and what they may not. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyRoles, rolesScript } from '../../src/db/roles.ts';
+import { applyRoles, rolesScript } from '../../src/migrate/roles.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createLogin, type Login } from '../support/logins.ts';

@@ -6,8 +6,8 @@
  * later, but what is recorded later was accepted later. So dropping the oldest month takes the beginning of each
  * entity's history and leaves no hole.
  */
-import type { Transaction } from '../../postgres/connection.ts';
-import { INLINE_MAX_BYTES } from '../storage.ts';
+import type { Transaction } from '../postgres/connection.ts';
+import { INLINE_MAX_BYTES } from './storage.ts';
 
 /** Where changes go that no month's partition takes. */
 export const DEFAULT_PARTITION = 'history_default';

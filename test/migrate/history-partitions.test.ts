@@ -1,6 +1,6 @@
 /** The months of the history: made ahead, never in the way of a writer, dropped when their time is over. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { maintainHistory, monthsFrom } from '../../src/db/history/partitions.ts';
+import { maintainHistory, monthsFrom } from '../../src/migrate/history-partitions.ts';
 import { connect, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { appendChanges, type HistoryEntry } from '../../src/store/history.ts';
 import { installVirtualClock, type VirtualClock } from '../convergence/virtual-clock.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
-import { applyViews, dropViews } from '../../src/db/views.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
+import { applyViews, dropViews } from '../../src/migrate/views.ts';
 import { transaction } from '../../src/postgres/connection.ts';
 import { allViews } from '../../src/views/all.ts';
 import { NO_FACTS } from '../../src/views/live-columns.ts';

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
 import { type EmbeddedDatabase, openEmbedded } from '../../src/db/embedded.ts';
-import { migrate } from '../../src/db/migrate.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { compareWithSource } from '../support/compare.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';

@@ -4,10 +4,10 @@ import type { Model } from '../catalog/types.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { metaColumnDocs } from '../tables/columns.ts';
+import { historyDocs } from '../tables/history.ts';
 import { syncTableDocs } from '../tables/sync.ts';
 import { withReference } from '../views/dictionary.ts';
 import { fieldMeaning, type View } from '../views/live-columns.ts';
-import { historyDocs } from './history/table.ts';
 import { type KeptView, viewName } from './views.ts';
 
 /** One thing to comment on: a schema, a relation of it, or a column of that. */
