@@ -1,5 +1,6 @@
 /** Rows of models that the catalogue did not know, moved into the tables that it has for them now. */
 import type { Model } from '../catalog/types.ts';
+import { rowVersion } from '../merge/rule/fold.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareVersions } from '../record/version.ts';
@@ -7,7 +8,6 @@ import { raiseDoubts } from '../store/doubts.ts';
 import { readRowsAfter } from '../store/mirror-reads.ts';
 import { insertRows, lockRows, type RowToWrite, type Shelf, type StoredRow, updateRows } from '../store/mirror-rows.ts';
 import { deleteUncatalogued } from '../store/uncatalogued.ts';
-import { rowVersion } from './fold.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 const BATCH_SIZE = 200;

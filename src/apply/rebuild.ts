@@ -3,6 +3,7 @@
  * fields, without a request to the API. Rows that are right already are neither locked nor written.
  */
 
+import { type DoorContext, shapeOf } from '../merge/writer.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { coerceRecord } from '../record/coerce.ts';
@@ -11,7 +12,6 @@ import { versionOf } from '../record/version.ts';
 import { type DerivedRow, findUnlike, rewriteDerived } from '../store/derived-columns.ts';
 import { readRowsAfter } from '../store/mirror-reads.ts';
 import { lockRows, type Shelf, type StoredRow } from '../store/mirror-rows.ts';
-import { type DoorContext, shapeOf } from './door.ts';
 
 const BATCH_SIZE = 500;
 

@@ -5,6 +5,8 @@
 import { findModel } from '../catalog/index.ts';
 import { readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
 import { isWithheldBody, protectDelivery } from '../delivery/protect.ts';
+import { linkOf } from '../merge/rule/tie.ts';
+import { shapeOf } from '../merge/writer.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import type { Privacy } from '../privacy/policy.ts';
@@ -17,9 +19,7 @@ import {
   rewriteDeliveries,
   takeDeliveries,
 } from '../store/stored-deliveries.ts';
-import { shapeOf } from './door.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
-import { linkOf } from './tie.ts';
 
 const BATCH_SIZE = 500;
 

@@ -8,6 +8,9 @@
 
 import type { Logger } from '../core/log.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from '../merge/deliveries.ts';
+import type { Decision } from '../merge/rule/observation.ts';
+import { shapeOf } from '../merge/writer.ts';
 import {
   errorCode,
   isConnectionError,
@@ -28,10 +31,7 @@ import {
   type ReplayedDelivery,
   takeDeliveries,
 } from '../store/stored-deliveries.ts';
-import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
-import { shapeOf } from './door.ts';
 import { withholdErased } from './erase.ts';
-import type { Decision } from './observation.ts';
 
 const BATCH_SIZE = 200;
 const MAX_REASON_LENGTH = 500;

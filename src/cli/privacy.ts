@@ -1,11 +1,12 @@
 /** The privacy settings on their way into a session: checked, and with the names that they have to see through. */
-import type { AliasedField, Shapes } from '../apply/shapes.ts';
+
 import { findModel } from '../catalog/index.ts';
 import type { Config } from '../config.ts';
 import type { Json } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { listPages } from '../flowlu/listing.ts';
+import type { AliasedField, Shapes } from '../merge/shapes.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { checkPrivacy } from '../privacy/check.ts';
 import type { Privacy } from '../privacy/policy.ts';

@@ -1,8 +1,5 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
 
-import type { DeliveryContext } from '../apply/deliveries.ts';
-import type { SettleDeps } from '../apply/settle.ts';
-import { createShapes, type Shapes } from '../apply/shapes.ts';
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
@@ -13,6 +10,9 @@ import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { version } from '../core/version.ts';
 import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
+import type { DeliveryContext } from '../merge/deliveries.ts';
+import type { SettleDeps } from '../merge/settle.ts';
+import { createShapes, type Shapes } from '../merge/shapes.ts';
 import { refreshViews } from '../migrate/refresh.ts';
 import { connect, type Sql } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';

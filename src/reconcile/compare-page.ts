@@ -1,7 +1,7 @@
 /** Records of one answer against the mirror: content first, then the typed columns of the rows that agree. */
 
-import type { DoorContext } from '../apply/door.ts';
 import { derive } from '../apply/rebuild.ts';
+import type { DoorContext } from '../merge/writer.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { findUnlike } from '../store/derived-columns.ts';
 import { readRows } from '../store/mirror-reads.ts';

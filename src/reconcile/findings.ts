@@ -1,8 +1,8 @@
 /** What a verification finds: where a row of the mirror and a record of the portal disagree. Pure. */
 
-import { rowVersion } from '../apply/fold.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import { rowVersion } from '../merge/rule/fold.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
 import { compareVersions, credible, versionOf } from '../record/version.ts';

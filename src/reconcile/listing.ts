@@ -1,10 +1,11 @@
 /** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
-import type { DoorContext } from '../apply/door.ts';
+
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import type { DoorContext } from '../merge/writer.ts';
 import { allAnswers, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';

@@ -1,8 +1,8 @@
 /** Pages of the API's rows into the mirror: what changed goes through the door, the rest costs no write. */
 
-import { type DoorContext, judge, lockSubjects, type Sighting, shapeOf, write } from '../apply/door.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import { type DoorContext, judge, lockSubjects, type Sighting, shapeOf, write } from '../merge/writer.ts';
 import { allAnswers, type Transaction } from '../postgres/connection.ts';
 import { contains, contentHash, isTwofold } from '../record/record.ts';
 import { credible, versionOf } from '../record/version.ts';

@@ -2,12 +2,13 @@
  * Candidates looked at a second time: the portal is asked for the single record and the row is read anew. What then
  * agrees was a change under way; what still differs is drift, and is mended through the door where that is asked for.
  */
-import { admit } from '../apply/door.ts';
-import type { Observation } from '../apply/observation.ts';
+
 import { rederive } from '../apply/rebuild.ts';
-import { read } from '../apply/settle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { FlowluError } from '../flowlu/errors.ts';
+import type { Observation } from '../merge/rule/observation.ts';
+import { read } from '../merge/settle.ts';
+import { admit } from '../merge/writer.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { credible, versionOf } from '../record/version.ts';

@@ -1,10 +1,11 @@
 /** Where verification finds its candidates: in a complete listing, or in a sample. Bounded memory either way. */
-import { read } from '../apply/settle.ts';
+
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { read } from '../merge/settle.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../store/mirror-reads.ts';
 import { comparePage } from './compare-page.ts';

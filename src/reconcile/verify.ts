@@ -4,11 +4,12 @@
  * Nothing is believed at first sight: whatever the comparison turns up is looked at again (recheck.ts). Only reading
  * the single record can say that it does not exist; a list cannot.
  */
-import { shapeOf } from '../apply/door.ts';
+
 import type { Model } from '../catalog/types.ts';
 import type { Json } from '../core/json.ts';
 import { sleep } from '../core/wait.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { shapeOf } from '../merge/writer.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { ListingOutcome } from '../store/listings.ts';
 import { countRows } from '../store/mirror-reads.ts';

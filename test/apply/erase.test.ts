@@ -1,14 +1,14 @@
 /** Erasing one entity: nothing of it stays in any table, and nothing but the API brings it back. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { drainPending } from '../../src/apply/drain.ts';
 import { eraseEntity } from '../../src/apply/erase.ts';
-import { receive } from '../../src/apply/receive.ts';
 import { replay } from '../../src/apply/replay.ts';
-import { settleDue } from '../../src/apply/settle.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import { splitName } from '../../src/catalog/name.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { drainPending } from '../../src/merge/drain.ts';
+import { receive } from '../../src/merge/receive.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { verify } from '../../src/reconcile/verify.ts';
 import { eventually } from '../intake/service.ts';

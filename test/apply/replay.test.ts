@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { receive } from '../../src/apply/receive.ts';
 import { replay } from '../../src/apply/replay.ts';
+import { receive } from '../../src/merge/receive.ts';
 import type { DeliveryFilter } from '../../src/store/stored-deliveries.ts';
 import { compareWithSource } from '../support/compare.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';

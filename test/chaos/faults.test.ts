@@ -1,9 +1,9 @@
 /** Every oddity of the API, alone and mixed, during each way of reading it: no false tombstone, bounded, honest. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { settleDue } from '../../src/apply/settle.ts';
 import { createClient } from '../../src/flowlu/client.ts';
 import { FlowluError } from '../../src/flowlu/errors.ts';
 import { localPace } from '../../src/flowlu/pace.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { ListingDeps } from '../../src/reconcile/listing.ts';

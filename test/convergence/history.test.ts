@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rebuildShelf } from '../../src/apply/rebuild.ts';
 import { replay } from '../../src/apply/replay.ts';
-import { settleDue } from '../../src/apply/settle.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { sweepAll } from '../../src/reconcile/catch-up.ts';
 import { SECRET, type Service, startService } from '../intake/service.ts';
 import type { Change, SimRecord } from '../simulator/index.ts';

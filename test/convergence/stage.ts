@@ -1,11 +1,12 @@
 /** A small stage for single scenes: one model of a portal in memory, one replica, and a clock that the test sets. */
-import { receive } from '../../src/apply/receive.ts';
-import { type SettleCounts, settleDue } from '../../src/apply/settle.ts';
+
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
+import { receive } from '../../src/merge/receive.ts';
+import { type SettleCounts, settleDue } from '../../src/merge/settle.ts';
 import { databaseClock } from '../../src/postgres/clock.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';

@@ -3,17 +3,17 @@
  * The product's own functions do all the work on a real PostgreSQL; only the clock and the portal are the test's.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { DeliveryContext } from '../../src/apply/deliveries.ts';
-import { drainPending } from '../../src/apply/drain.ts';
-import { receive } from '../../src/apply/receive.ts';
 import { replay } from '../../src/apply/replay.ts';
-import { settleDue } from '../../src/apply/settle.ts';
-import { createShapes, type Shapes } from '../../src/apply/shapes.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import type { Json } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import type { DeliveryContext } from '../../src/merge/deliveries.ts';
+import { drainPending } from '../../src/merge/drain.ts';
+import { receive } from '../../src/merge/receive.ts';
+import { settleDue } from '../../src/merge/settle.ts';
+import { createShapes, type Shapes } from '../../src/merge/shapes.ts';
 import { databaseClock } from '../../src/postgres/clock.ts';
 import type { Sql } from '../../src/postgres/connection.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';

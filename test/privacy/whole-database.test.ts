@@ -1,10 +1,10 @@
 /** The privacy settings, judged by everything that the database holds after a life with them. */
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { drainPending } from '../../src/apply/drain.ts';
-import { settleDue } from '../../src/apply/settle.ts';
 import { openClient, settleDepsOf } from '../../src/cli/session.ts';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
+import { drainPending } from '../../src/merge/drain.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { verify } from '../../src/reconcile/verify.ts';

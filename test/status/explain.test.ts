@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { shapeOf } from '../../src/apply/door.ts';
+import { shapeOf } from '../../src/merge/writer.ts';
 import { changesBetween, explain } from '../../src/status/explain.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 

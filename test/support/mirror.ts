@@ -1,12 +1,13 @@
 /** A simulated portal, a database of its own, and what is needed to work on both within the test's process. */
-import type { DeliveryContext } from '../../src/apply/deliveries.ts';
-import { receive } from '../../src/apply/receive.ts';
+
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import { MICROS_PER_MS } from '../../src/core/instant.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
+import type { DeliveryContext } from '../../src/merge/deliveries.ts';
+import { receive } from '../../src/merge/receive.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
 import { createZone } from '../../src/record/zone.ts';

@@ -1,10 +1,10 @@
 /** The past as analysts see it, on data whose every moment is known. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { admit, type DoorContext } from '../../src/apply/door.ts';
-import type { Observation } from '../../src/apply/observation.ts';
-import { linkOf } from '../../src/apply/tie.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import type { Observation } from '../../src/merge/rule/observation.ts';
+import { linkOf } from '../../src/merge/rule/tie.ts';
+import { admit, type DoorContext } from '../../src/merge/writer.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
 import { credible, versionOf } from '../../src/record/version.ts';

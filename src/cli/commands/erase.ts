@@ -1,9 +1,9 @@
 /** `erase`: takes every value of one record out of the mirror, on a privacy request. */
 import { Command } from 'commander';
 import { type Erased, eraseEntity } from '../../apply/erase.ts';
-import { read } from '../../apply/settle.ts';
 import { findModel } from '../../catalog/index.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
+import { read } from '../../merge/settle.ts';
 import { beginRun, finishRun } from '../../store/runs.ts';
 import { requireId, requireModelName } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';

@@ -1,6 +1,6 @@
 /** `reconcile`: catches up with what was missed; `--full` sweeps everything and finds missed deletes. */
 import { Command, InvalidArgumentError } from 'commander';
-import { settleDue } from '../../apply/settle.ts';
+import { settleDue } from '../../merge/settle.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
 import { withLease } from '../../reconcile/lease.ts';
 import type { ListingDeps } from '../../reconcile/listing.ts';

@@ -1,7 +1,8 @@
 /** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries and history. */
-import { drainPending } from '../../apply/drain.ts';
-import { settleDue } from '../../apply/settle.ts';
+
 import type { FlowluClient } from '../../flowlu/client.ts';
+import { drainPending } from '../../merge/drain.ts';
+import { settleDue } from '../../merge/settle.ts';
 import { maintainHistory } from '../../migrate/history-partitions.ts';
 import { asOwner } from '../../migrate/owner.ts';
 import type { Sql } from '../../postgres/connection.ts';

@@ -18,10 +18,10 @@ import { findKin } from '../store/deliveries.ts';
 import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
 import { appendChanges, type HistoryEntry } from '../store/history.ts';
 import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../store/mirror-rows.ts';
-import { changesOf } from './changes.ts';
-import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './fold.ts';
-import { kinOf } from './kin.ts';
-import type { Kin, Observation, Row, Verdict } from './observation.ts';
+import { kinOf } from './earlier.ts';
+import { changesOf } from './rule/changes.ts';
+import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
+import type { Kin, Observation, Row, Verdict } from './rule/observation.ts';
 
 /** The entity that something was observed of. */
 export interface Subject {

@@ -1,5 +1,6 @@
 /** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
 
+import { withholdErased } from '../apply/erase.ts';
 import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
 import {
@@ -13,7 +14,6 @@ import {
 import { transact } from '../postgres/transact.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
-import { withholdErased } from './erase.ts';
 
 export interface Drain {
   readonly sql: Sql;

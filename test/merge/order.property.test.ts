@@ -1,12 +1,12 @@
 /** Order-free: any permutation and repetition of a history's deliveries ends, once settled, in the source's row. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { completeRow, type FoldContext, fold } from '../../src/apply/fold.ts';
-import type { Kin, Observation, Row } from '../../src/apply/observation.ts';
-import { linkOf } from '../../src/apply/tie.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { completeRow, type FoldContext, fold } from '../../src/merge/rule/fold.ts';
+import type { Kin, Observation, Row } from '../../src/merge/rule/observation.ts';
+import { linkOf } from '../../src/merge/rule/tie.ts';
 import { versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
 

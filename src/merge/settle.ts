@@ -14,8 +14,8 @@ import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
 import type { Shelf } from '../store/mirror-rows.ts';
-import { admit, type DoorContext } from './door.ts';
-import type { Observation } from './observation.ts';
+import type { Observation } from './rule/observation.ts';
+import { admit, type DoorContext } from './writer.ts';
 
 export interface SettleDeps {
   readonly sql: Sql;

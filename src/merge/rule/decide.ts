@@ -4,8 +4,8 @@
  * Pure, and the same for webhooks, lists, single reads, replays and repairs. `docs/invariants.md` says what it
  * guarantees; the shape follows the tables of "Merge rules" there.
  */
-import { contains, contentHash, isTwofold, mergeRecords, type Shape } from '../record/record.ts';
-import { compareVersions } from '../record/version.ts';
+import { contains, contentHash, isTwofold, mergeRecords, type Shape } from '../../record/record.ts';
+import { compareVersions } from '../../record/version.ts';
 import type {
   Absent,
   Announced,

@@ -5,8 +5,8 @@
  * content: each delivery leads `from` one state `to` the next, and the deliveries of one version form a path when
  * nothing is missing or repeated. Where they do not, only the API knows, and the row becomes doubtful.
  */
-import { contains, contentHash } from '../record/record.ts';
-import { compareVersions, type Version } from '../record/version.ts';
+import { contains, contentHash } from '../../record/record.ts';
+import { compareVersions, type Version } from '../../record/version.ts';
 import type { Announced, Kin, Link, Row, Surroundings, Verdict } from './observation.ts';
 import { announcedRow, keep } from './verdict.ts';
 

@@ -1,5 +1,5 @@
 /** How a verdict is put together. */
-import { mergeRecords, type Shape } from '../record/record.ts';
+import { mergeRecords, type Shape } from '../../record/record.ts';
 import type { Announced, Decision, NextRow, Row, Verdict } from './observation.ts';
 
 export function write(decision: Decision, row: NextRow, doubt: string | null = null): Verdict {

@@ -5,10 +5,10 @@
  * means what it meant, and a reading that shows other fields of the same version knows more, but nothing happened.
  */
 
-import { type Patch, patchBetween } from '../record/differences.ts';
-import { mergeRecords, type Shape } from '../record/record.ts';
-import { compareVersions } from '../record/version.ts';
-import type { Change, ChangePath, Prior } from '../store/history.ts';
+import { type Patch, patchBetween } from '../../record/differences.ts';
+import { mergeRecords, type Shape } from '../../record/record.ts';
+import { compareVersions } from '../../record/version.ts';
+import type { Change, ChangePath, Prior } from '../../store/history.ts';
 import { type FoldContext, type Folded, rowVersion } from './fold.ts';
 import type { Observation, Row } from './observation.ts';
 

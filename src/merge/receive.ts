@@ -4,6 +4,8 @@
  * When applying fails for any reason but the database's absence, the batch is recorded as pending all the same, so
  * that it can be acknowledged; `drain` then finds the one delivery that is to blame.
  */
+
+import { bareBody } from '../apply/erase.ts';
 import type { Micros } from '../core/instant.ts';
 import type { Logger } from '../core/log.ts';
 import type { Accepted } from '../delivery/delivery.ts';
@@ -12,8 +14,7 @@ import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction }
 import { transact } from '../postgres/transact.ts';
 import { appendDeliveries, type LedgerEntry } from '../store/deliveries.ts';
 import { asHint, type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
-import { write } from './door.ts';
-import { bareBody } from './erase.ts';
+import { write } from './writer.ts';
 
 export interface Receiver {
   readonly sql: Sql;

@@ -3,7 +3,7 @@
 import { readAnnouncement } from '../delivery/delivery.ts';
 import type { Zone } from '../record/zone.ts';
 import type { KinEntry } from '../store/deliveries.ts';
-import type { Kin } from './observation.ts';
+import type { Kin } from './rule/observation.ts';
 
 /** A ledger entry as kin. */
 export function kinOf(entry: KinEntry, zone: Zone): Kin {

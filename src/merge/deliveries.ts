@@ -7,6 +7,8 @@ import { credible, type Version, versionOf } from '../record/version.ts';
 import type { DeliveryOutcome } from '../store/deliveries.ts';
 import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
 import type { Shelf } from '../store/mirror-rows.ts';
+import type { Link, Observation, Verdict } from './rule/observation.ts';
+import { linkOf } from './rule/tie.ts';
 import {
   type DoorContext,
   type Judged,
@@ -17,9 +19,7 @@ import {
   type Subject,
   shapeOf,
   write,
-} from './door.ts';
-import type { Link, Observation, Verdict } from './observation.ts';
-import { linkOf } from './tie.ts';
+} from './writer.ts';
 
 /** What applying deliveries needs to know. */
 export interface DeliveryContext extends DoorContext {

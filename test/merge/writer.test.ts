@@ -1,13 +1,13 @@
 /** The door on PostgreSQL: what one transaction writes, and what several at once must not lose. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { admit, type DoorContext, type Sighting } from '../../src/apply/door.ts';
-import type { Observation } from '../../src/apply/observation.ts';
-import { receive } from '../../src/apply/receive.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
 import type { Accepted } from '../../src/delivery/delivery.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { receive } from '../../src/merge/receive.ts';
+import type { Observation } from '../../src/merge/rule/observation.ts';
+import { admit, type DoorContext, type Sighting } from '../../src/merge/writer.ts';
 import { connect, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { findChanged, type KnownRow, type Shelf } from '../../src/store/mirror-rows.ts';

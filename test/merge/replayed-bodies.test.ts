@@ -1,9 +1,9 @@
 /** Somebody has recorded webhooks, secret and all, and sends them again: nothing that was true once becomes true again. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { receive } from '../../src/apply/receive.ts';
-import { settleDue } from '../../src/apply/settle.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { receive } from '../../src/merge/receive.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { randomFrom } from '../simulator/random.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
 

@@ -1,9 +1,9 @@
 /** Deliveries that the ledger holds and the mirror does not: applied in order, shared between replicas, poison set aside. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { DeliveryContext } from '../../src/apply/deliveries.ts';
-import { drainPending } from '../../src/apply/drain.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import { createLogger } from '../../src/core/log.ts';
+import type { DeliveryContext } from '../../src/merge/deliveries.ts';
+import { drainPending } from '../../src/merge/drain.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { SECOND, zone } from './world.ts';

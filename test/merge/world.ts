@@ -1,10 +1,11 @@
 /** Words for tests of the rule: rows, observations and deliveries of one entity, with times in seconds. */
-import { completeRow } from '../../src/apply/fold.ts';
-import type { Announced, Kin, Observation, Present, Row, Surroundings } from '../../src/apply/observation.ts';
-import { linkOf } from '../../src/apply/tie.ts';
+
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { completeRow } from '../../src/merge/rule/fold.ts';
+import type { Announced, Kin, Observation, Present, Row, Surroundings } from '../../src/merge/rule/observation.ts';
+import { linkOf } from '../../src/merge/rule/tie.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
 

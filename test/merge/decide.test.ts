@@ -1,7 +1,7 @@
 /** The tables of the merge rules, line by line. Ties have a file of their own. */
 import { describe, expect, it } from 'vitest';
-import { decide } from '../../src/apply/decide.ts';
-import type { Observation, Row } from '../../src/apply/observation.ts';
+import { decide } from '../../src/merge/rule/decide.ts';
+import type { Observation, Row } from '../../src/merge/rule/observation.ts';
 import { at, GRACE_S, worldOf } from './world.ts';
 
 const dated = worldOf('crm.account');

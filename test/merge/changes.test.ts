@@ -1,8 +1,8 @@
 /** From verdicts to what the history keeps. */
 import { describe, expect, it } from 'vitest';
-import { changesOf } from '../../src/apply/changes.ts';
-import { fold } from '../../src/apply/fold.ts';
-import type { Observation, Row } from '../../src/apply/observation.ts';
+import { changesOf } from '../../src/merge/rule/changes.ts';
+import { fold } from '../../src/merge/rule/fold.ts';
+import type { Observation, Row } from '../../src/merge/rule/observation.ts';
 import { at, SECOND, worldOf, zone } from './world.ts';
 
 const HOUR_BEFORE = -3_600;

@@ -1,7 +1,7 @@
 /** Ties: equal versions, or none. Content orders the deliveries where it can; else the row becomes doubtful. */
 import { describe, expect, it } from 'vitest';
-import { decide } from '../../src/apply/decide.ts';
-import type { Announced, Kin, Row } from '../../src/apply/observation.ts';
+import { decide } from '../../src/merge/rule/decide.ts';
+import type { Announced, Kin, Row } from '../../src/merge/rule/observation.ts';
 import { worldOf } from './world.ts';
 
 describe.each(['crm.account', 'crm.loss_reason'] as const)('in %s, deliveries of one version', (name) => {

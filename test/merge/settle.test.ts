@@ -1,7 +1,7 @@
 /** Settling: doubtful rows are read through the API, which has the last word. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { settleDue } from '../../src/apply/settle.ts';
 import { findModel } from '../../src/catalog/index.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { transaction } from '../../src/postgres/connection.ts';
 import { raiseDoubts } from '../../src/store/doubts.ts';
 import { clearFaults } from '../simulator/index.ts';

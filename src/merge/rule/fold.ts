@@ -1,10 +1,10 @@
 /** Observations of one entity, folded through the rule in order of arrival. Pure. */
 
-import type { Model } from '../catalog/types.ts';
-import type { JsonObject } from '../core/json.ts';
-import { contentHash, type Shape } from '../record/record.ts';
-import { compareVersions, credible, type Version, versionOf } from '../record/version.ts';
-import type { Zone } from '../record/zone.ts';
+import type { Model } from '../../catalog/types.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { contentHash, type Shape } from '../../record/record.ts';
+import { compareVersions, credible, type Version, versionOf } from '../../record/version.ts';
+import type { Zone } from '../../record/zone.ts';
 import { decide } from './decide.ts';
 import type { Announced, Kin, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
 
