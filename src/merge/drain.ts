@@ -1,8 +1,8 @@
 /** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
 
-import { withholdErased } from '../apply/erase.ts';
 import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
+import { withholdErased } from '../maintain/erase.ts';
 import {
   errorCode,
   isConnectionError,

@@ -5,10 +5,10 @@
  * that it can be acknowledged; `drain` then finds the one delivery that is to blame.
  */
 
-import { bareBody } from '../apply/erase.ts';
 import type { Micros } from '../core/instant.ts';
 import type { Logger } from '../core/log.ts';
 import type { Accepted } from '../delivery/delivery.ts';
+import { bareBody } from '../maintain/erase.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';

@@ -1,6 +1,6 @@
 /** Records of one answer against the mirror: content first, then the typed columns of the rows that agree. */
 
-import { derive } from '../apply/rebuild.ts';
+import { derive } from '../maintain/rebuild.ts';
 import type { DoorContext } from '../merge/writer.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { findUnlike } from '../store/derived-columns.ts';

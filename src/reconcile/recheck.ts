@@ -3,9 +3,9 @@
  * agrees was a change under way; what still differs is drift, and is mended through the door where that is asked for.
  */
 
-import { rederive } from '../apply/rebuild.ts';
 import type { JsonObject } from '../core/json.ts';
 import { FlowluError } from '../flowlu/errors.ts';
+import { rederive } from '../maintain/rebuild.ts';
 import type { Observation } from '../merge/rule/observation.ts';
 import { read } from '../merge/settle.ts';
 import { admit } from '../merge/writer.ts';

@@ -1,6 +1,6 @@
 /** Both switches of the portal's zone, through webhooks, sweep and incremental catch-up; and another zone in the settings. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rebuildShelf } from '../../src/apply/rebuild.ts';
+import { rebuildShelf } from '../../src/maintain/rebuild.ts';
 import { never } from '../support/mirror.ts';
 import { openStage, type Stage } from './stage.ts';
 import { createReplica } from './world.ts';

@@ -3,8 +3,8 @@
  * mirror accepted must stand in its history once, and each state of the past must be what the portal held then.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rebuildShelf } from '../../src/apply/rebuild.ts';
-import { replay } from '../../src/apply/replay.ts';
+import { rebuildShelf } from '../../src/maintain/rebuild.ts';
+import { replay } from '../../src/maintain/replay.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { sweepAll } from '../../src/reconcile/catch-up.ts';
 import { SECRET, type Service, startService } from '../intake/service.ts';

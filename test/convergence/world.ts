@@ -3,12 +3,12 @@
  * The product's own functions do all the work on a real PostgreSQL; only the clock and the portal are the test's.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { replay } from '../../src/apply/replay.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import type { Json } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { replay } from '../../src/maintain/replay.ts';
 import type { DeliveryContext } from '../../src/merge/deliveries.ts';
 import { drainPending } from '../../src/merge/drain.ts';
 import { receive } from '../../src/merge/receive.ts';

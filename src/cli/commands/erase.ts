@@ -1,8 +1,8 @@
 /** `erase`: takes every value of one record out of the mirror, on a privacy request. */
 import { Command } from 'commander';
-import { type Erased, eraseEntity } from '../../apply/erase.ts';
 import { findModel } from '../../catalog/index.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
+import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
 import { beginRun, finishRun } from '../../store/runs.ts';
 import { requireId, requireModelName } from '../arguments.ts';

@@ -1,6 +1,6 @@
 /** `rebuild`: re-derives the typed columns from `_record`, without the API. */
 import { Command } from 'commander';
-import { type RebuildReport, rebuild } from '../../apply/rebuild-all.ts';
+import { type RebuildReport, rebuild } from '../../maintain/rebuild-all.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';

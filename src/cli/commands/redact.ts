@@ -1,13 +1,13 @@
 /** `redact`: brings what was stored before under the privacy settings that hold now. */
 import { Command } from 'commander';
+import { models } from '../../catalog/index.ts';
 import {
   type RedactCounts,
   type RedactDeps,
   redactDeliveries,
   redactHistory,
   redactRows,
-} from '../../apply/redact-stored.ts';
-import { models } from '../../catalog/index.ts';
+} from '../../maintain/redact.ts';
 import { modelsWithHistory } from '../../store/history-rewrite.ts';
 import { markKept } from '../../store/privacy-mark.ts';
 import { beginRun, finishRun } from '../../store/runs.ts';

@@ -1,11 +1,11 @@
 /** Erasing one entity: nothing of it stays in any table, and nothing but the API brings it back. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eraseEntity } from '../../src/apply/erase.ts';
-import { replay } from '../../src/apply/replay.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import { splitName } from '../../src/catalog/name.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { eraseEntity } from '../../src/maintain/erase.ts';
+import { replay } from '../../src/maintain/replay.ts';
 import { drainPending } from '../../src/merge/drain.ts';
 import { receive } from '../../src/merge/receive.ts';
 import { settleDue } from '../../src/merge/settle.ts';

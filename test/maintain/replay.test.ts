@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { replay } from '../../src/apply/replay.ts';
+import { replay } from '../../src/maintain/replay.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { DeliveryFilter } from '../../src/store/stored-deliveries.ts';
 import { compareWithSource } from '../support/compare.ts';
