@@ -1,6 +1,6 @@
 /** The page that Flowlu shows in a frame: one self-contained document, no script, nothing from elsewhere. */
 import { html, raw } from 'hono/html';
-import type { Freshness, Pulse } from './pulse.ts';
+import type { Freshness, Pulse } from './health.ts';
 
 const COMPARED: Readonly<Record<Freshness, string>> = {
   minutes: 'It was compared with Flowlu within the last minutes.',

@@ -6,7 +6,7 @@
  */
 import { Hono } from 'hono';
 import { ICON, renderAppPage } from './app-page.ts';
-import type { Pulse } from './pulse.ts';
+import type { Pulse } from './health.ts';
 
 export interface AppOptions {
   readonly pulse: () => Promise<Pulse>;

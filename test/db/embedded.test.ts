@@ -10,9 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { acquireLock, isAlive } from '../../src/db/embedded/lock.ts';
 import { openEmbedded } from '../../src/db/embedded.ts';
-import { openDatabase } from '../../src/db/open.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, redactUrl } from '../../src/postgres/connection.ts';
+import { openDatabase } from '../../src/service/database.ts';
 
 const settings = { fsync: 'off' };
 const OWNER = fileURLToPath(new URL('../support/embedded-owner.ts', import.meta.url));

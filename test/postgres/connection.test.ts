@@ -2,7 +2,6 @@ import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { LosslessNumber } from 'lossless-json';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDatabase } from '../../src/db/open.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import {
   allAnswers,
@@ -16,6 +15,7 @@ import {
   within,
 } from '../../src/postgres/connection.ts';
 import { driverUrl } from '../../src/postgres/url.ts';
+import { openDatabase } from '../../src/service/database.ts';
 import { createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 
 const PASSWORD = 'hush-hush/very@secret';

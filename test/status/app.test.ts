@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect } from '../../src/postgres/connection.ts';
 import { appRoutes } from '../../src/status/app-routes.ts';
-import { createPulse } from '../../src/status/pulse.ts';
+import { createPulse } from '../../src/status/health.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

@@ -1,11 +1,11 @@
 /** `backfill`: reads everything through the API into the mirror. */
 import { Command } from 'commander';
 import { backfill } from '../../reconcile/backfill.ts';
+import { bringViewsUpToDate, chooseModels, openClient, requireApi } from '../../service/session.ts';
 import { printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { exitCodeOfRound, keepHeapSmall, modelsAtATime, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
-import { bringViewsUpToDate, chooseModels, openClient, requireApi } from '../session.ts';
 
 export function backfillCommand(): Command {
   return new Command('backfill')

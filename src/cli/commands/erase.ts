@@ -4,12 +4,12 @@ import { findModel } from '../../catalog/index.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
+import { openClientIfAny, type Session, settleDepsOf } from '../../service/session.ts';
 import { beginRun, finishRun } from '../../store/runs.ts';
 import { requireId, requireModelName } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
-import { openClientIfAny, type Session, settleDepsOf } from '../session.ts';
 
 interface Flags {
   readonly force?: boolean;

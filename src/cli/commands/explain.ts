@@ -6,13 +6,13 @@ import { splitName } from '../../catalog/name.ts';
 import { formatMicros } from '../../core/instant.ts';
 import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
+import { openClient, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { requireId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
-import { openClient, type Session } from '../session.ts';
 
 /** What the portal says of the record now. */
 type ApiView =

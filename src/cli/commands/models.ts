@@ -6,12 +6,12 @@ import { models } from '../../catalog/index.ts';
 import { DATA_MODEL_PAGE, dataModelPage } from '../../describe/data-model.ts';
 import { dbtSources } from '../../describe/dbt.ts';
 import { codeOf } from '../../manifest/scopes.ts';
+import type { Session } from '../../service/session.ts';
 import { modelCounts } from '../../store/counts.ts';
 import { readDictionary } from '../../views/dictionary.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printJson, printLine, printTable, write } from '../output.ts';
 import { runCommand, runWithSession } from '../run.ts';
-import type { Session } from '../session.ts';
 
 interface Flags {
   readonly json?: boolean;

@@ -8,6 +8,7 @@ import {
   redactHistory,
   redactRows,
 } from '../../maintain/redact.ts';
+import type { Session } from '../../service/session.ts';
 import { modelsWithHistory } from '../../store/history-rewrite.ts';
 import { markKept } from '../../store/privacy-mark.ts';
 import { beginRun, finishRun } from '../../store/runs.ts';
@@ -16,7 +17,6 @@ import { UsageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
-import type { Session } from '../session.ts';
 
 interface RedactReport {
   readonly rows: RedactCounts;

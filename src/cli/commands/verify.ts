@@ -2,12 +2,12 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { FINDING_KINDS, type Finding } from '../../reconcile/findings.ts';
 import { type ModelVerification, type Verification, verify } from '../../reconcile/verify.ts';
+import { chooseModels, openClient, requireApi } from '../../service/session.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { keepHeapSmall, modelsAtATime, observe } from '../round.ts';
 import { runWithSession } from '../run.ts';
-import { chooseModels, openClient, requireApi } from '../session.ts';
 
 interface Flags {
   readonly repair?: boolean;

@@ -2,8 +2,8 @@
 import type { Config, OAuthConfig } from '../../config.ts';
 import { openTokens } from '../../oauth/vault.ts';
 import type { Sql } from '../../postgres/connection.ts';
+import { cipherOf, standing } from '../../service/authorization.ts';
 import { readGrant } from '../../store/grant.ts';
-import { cipherOf, standing } from '../authorization.ts';
 import { formatDuration } from '../output.ts';
 import { type Check, fail, messageOf, ok, warn } from './check.ts';
 

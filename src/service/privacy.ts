@@ -1,6 +1,7 @@
 /** The privacy settings on their way into a session: checked, and with the names that they have to see through. */
 
 import { findModel } from '../catalog/index.ts';
+import { UsageError } from '../cli/errors.ts';
 import type { Config } from '../config.ts';
 import type { Json } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';
@@ -12,7 +13,6 @@ import { checkPrivacy } from '../privacy/check.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { areDefinitionsComplete, ownerOf } from '../store/custom-fields.ts';
 import { keepsTo, markKept, unmark } from '../store/privacy-mark.ts';
-import { UsageError } from './errors.ts';
 
 /** Longest wait for the definitions before a command goes on without them. */
 const LEARN_MAX_MS = 20_000;

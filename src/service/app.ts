@@ -3,20 +3,20 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { routePath } from 'hono/route';
-import { version } from '../../core/version.ts';
-import type { Accepted } from '../../delivery/delivery.ts';
-import { createBatcher } from '../../intake/batcher.ts';
-import { createIntake } from '../../intake/listener.ts';
-import { createSecretUse, type SecretUseNotes } from '../../intake/secret-use.ts';
-import { receive } from '../../merge/receive.ts';
-import { completeLogin, type LoginAnswer } from '../../oauth/login.ts';
-import { CALLBACK_PATH, callbackRoutes } from '../../oauth/route.ts';
-import { appRoutes } from '../../status/app-routes.ts';
-import { createPulse } from '../../status/pulse.ts';
-import { statusRoutes } from '../../status/routes.ts';
-import { loginDepsOf } from '../authorization.ts';
-import type { Session } from '../session.ts';
+import { version } from '../core/version.ts';
+import type { Accepted } from '../delivery/delivery.ts';
+import { createBatcher } from '../intake/batcher.ts';
+import { createIntake } from '../intake/listener.ts';
+import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import { receive } from '../merge/receive.ts';
+import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
+import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
+import { appRoutes } from '../status/app-routes.ts';
+import { createPulse } from '../status/health.ts';
+import { statusRoutes } from '../status/routes.ts';
+import { loginDepsOf } from './authorization.ts';
 import { securityHeaders } from './headers.ts';
+import type { Session } from './session.ts';
 
 /** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
  * than the connections that the listener takes, so that they can be told. */

@@ -1,8 +1,8 @@
 /** The database of the settings: the one of `DATABASE_URL`, or the embedded one. */
 
+import { openEmbedded } from '../db/embedded.ts';
 import type { DatabaseLog } from '../migrate/log.ts';
 import { driverUrl, redactUrl } from '../postgres/url.ts';
-import { openEmbedded } from './embedded.ts';
 
 export interface OpenDatabase {
   /** Connection string, password included. */

@@ -3,12 +3,12 @@
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
+import { UsageError } from '../cli/errors.ts';
 import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
 import { MICROS_PER_MS } from '../core/instant.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { version } from '../core/version.ts';
-import { type OpenDatabase, openDatabase } from '../db/open.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
@@ -22,7 +22,7 @@ import { sharedPace } from '../store/budget.ts';
 import { noteHistorySettings } from '../store/history-settings.ts';
 import { claimPortal } from '../store/portal.ts';
 import { authorizationOf, standing } from './authorization.ts';
-import { UsageError } from './errors.ts';
+import { type OpenDatabase, openDatabase } from './database.ts';
 import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
 import { ensureSchema } from './schema.ts';
 

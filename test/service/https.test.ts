@@ -10,10 +10,10 @@ import type { TLSSocket } from 'node:tls';
 import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ServiceApp } from '../../src/cli/serve/app.ts';
-import { checkExposure } from '../../src/cli/serve/exposure.ts';
-import { type Listener, listen } from '../../src/cli/serve/server.ts';
 import { loadConfig } from '../../src/config.ts';
+import type { ServiceApp } from '../../src/service/app.ts';
+import { checkExposure } from '../../src/service/exposure.ts';
+import { type Listener, listen } from '../../src/service/server.ts';
 import { type CertificateFiles, writeCertificate } from '../support/certificates.ts';
 
 const CONNECTIONS = 20;

@@ -1,20 +1,20 @@
 /** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries and history. */
 
-import type { FlowluClient } from '../../flowlu/client.ts';
-import { drainPending } from '../../merge/drain.ts';
-import { settleDue } from '../../merge/settle.ts';
-import { maintainHistory } from '../../migrate/history-partitions.ts';
-import { asOwner } from '../../migrate/owner.ts';
-import type { Sql } from '../../postgres/connection.ts';
-import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
-import { LeaseTakenError, withLease } from '../../reconcile/lease.ts';
-import type { ListingObserver } from '../../reconcile/listing.ts';
-import type { Round } from '../../reconcile/round.ts';
-import { pruneDeliveries } from '../../store/retention.ts';
-import { standing } from '../authorization.ts';
-import { modelsAtATime } from '../round.ts';
-import { refreshCustomFields, type Session, settleDepsOf } from '../session.ts';
+import { modelsAtATime } from '../cli/round.ts';
+import type { FlowluClient } from '../flowlu/client.ts';
+import { drainPending } from '../merge/drain.ts';
+import { settleDue } from '../merge/settle.ts';
+import { maintainHistory } from '../migrate/history-partitions.ts';
+import { asOwner } from '../migrate/owner.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { catchUpAll, sweepAll } from '../reconcile/catch-up.ts';
+import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
+import type { ListingObserver } from '../reconcile/listing.ts';
+import type { Round } from '../reconcile/round.ts';
+import { pruneDeliveries } from '../store/retention.ts';
+import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { refreshCustomFields, type Session, settleDepsOf } from './session.ts';
 
 /** How often deliveries that were recorded but not applied are looked for; they are rare. */
 const DRAIN_INTERVAL_MS = 5_000;

@@ -1,10 +1,10 @@
 /** Bringing the schema up to date before a command works with it, or saying who has to. */
 
+import { UsageError } from '../cli/errors.ts';
 import type { DatabaseLog } from '../migrate/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';
 import { asOwner, ownership } from '../migrate/owner.ts';
 import { errorCode, type Sql } from '../postgres/connection.ts';
-import { UsageError } from './errors.ts';
 
 /**
  * Migrates where that is due and we have a role that may.

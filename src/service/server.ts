@@ -2,7 +2,7 @@
 import { createServer, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { ServiceApp } from './app.ts';
-import { keepRoom } from './crowd.ts';
+import { keepRoom } from './connection-limit.ts';
 import { readTlsPair, type TlsFiles, type TlsPair } from './tls.ts';
 
 /** Bounds against clients that are slow, or large, on purpose; times in milliseconds. */

@@ -1,6 +1,6 @@
 /** A piece of background work that repeats until it is told to stop, and backs off while it fails. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../core/log.ts';
+import type { Logger } from '../core/log.ts';
 
 export interface LoopOptions {
   readonly name: string;
