@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/json.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
-import type { Micros } from './pace.ts';
+import type { Micros } from '../core/instant.ts';
 import { DEFAULT_LIMIT, type Filter, type ListedModel, type ListQuery } from './url.ts';
 
 export interface ReadPage {
