@@ -8,7 +8,7 @@
 import { splitName } from '../catalog/name.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
-import { bodyOf, isWithheldBody, withheldBody } from '../delivery/protect.ts';
+import { bareBody, isWithheldBody, withheldBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
@@ -86,24 +86,4 @@ function understood(body: string): Announcement | null {
     if (error instanceof WrongShapeError || error instanceof SyntaxError) return null;
     throw error;
   }
-}
-
-/** A body of Flowlu's form that says of the entity only which one it is. */
-export function bareBody(announcement: Announcement): string {
-  const { current, previous, entityId } = announcement;
-  const bare = entityId === null ? null : (parseJson(`{"id":${entityId}}`) as JsonObject);
-  return bodyOf({ ...announcement, current: current && bare, previous: previous && bare });
-}
-
-/** Takes the bodies of stored deliveries back that turned out to be about an entity that was erased. */
-export async function withholdErased(
-  tx: Transaction,
-  arrivals: readonly { readonly id: string; readonly announcement: Announcement }[],
-  outcomes: readonly { readonly decision: string | null }[],
-): Promise<void> {
-  const erased = arrivals.filter((_, index) => outcomes[index]?.decision === 'erased');
-  await withholdDeliveries(
-    tx,
-    erased.map(({ id, announcement }) => ({ id, body: bareBody(announcement) })),
-  );
 }

@@ -8,7 +8,14 @@
 
 import type { Logger } from '../core/log.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
-import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from '../merge/deliveries.ts';
+import {
+  applyArrivals,
+  asHint,
+  type DeliveryContext,
+  unapplied,
+  wasHint,
+  withholdErased,
+} from '../merge/deliveries.ts';
 import type { Decision } from '../merge/rule/observation.ts';
 import { shapeOf } from '../merge/writer.ts';
 import {
@@ -31,7 +38,6 @@ import {
   type ReplayedDelivery,
   takeDeliveries,
 } from '../store/stored-deliveries.ts';
-import { withholdErased } from './erase.ts';
 
 const BATCH_SIZE = 200;
 const MAX_REASON_LENGTH = 500;

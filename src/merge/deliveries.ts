@@ -2,10 +2,12 @@
 
 import type { Micros } from '../core/instant.ts';
 import type { Announcement } from '../delivery/delivery.ts';
+import { bareBody } from '../delivery/protect.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { credible, type Version, versionOf } from '../record/version.ts';
 import type { DeliveryOutcome } from '../store/deliveries.ts';
 import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
+import { withholdDeliveries } from '../store/erasure.ts';
 import type { Shelf } from '../store/mirror-rows.ts';
 import type { Link, Observation, Verdict } from './rule/observation.ts';
 import { linkOf } from './rule/tie.ts';
@@ -177,3 +179,16 @@ export function asHint<T extends Pick<Outcome, 'reason'>>(outcome: T): T {
 
 /** True for the ledger's reasons of deliveries that were not believed when they came. */
 export const wasHint = (reason: string | null): boolean => reason?.startsWith(HINT) === true;
+
+/** Takes the bodies of stored deliveries back that turned out to be about an entity that was erased. */
+export async function withholdErased(
+  tx: Transaction,
+  arrivals: readonly { readonly id: string; readonly announcement: Announcement }[],
+  outcomes: readonly { readonly decision: string | null }[],
+): Promise<void> {
+  const erased = arrivals.filter((_, index) => outcomes[index]?.decision === 'erased');
+  await withholdDeliveries(
+    tx,
+    erased.map(({ id, announcement }) => ({ id, body: bareBody(announcement) })),
+  );
+}

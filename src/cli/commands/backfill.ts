@@ -1,10 +1,10 @@
 /** `backfill`: reads everything through the API into the mirror. */
 import { Command } from 'commander';
 import { backfill } from '../../reconcile/backfill.ts';
-import { bringViewsUpToDate, chooseModels, openClient, requireApi } from '../../service/session.ts';
+import { bringViewsUpToDate, chooseModels, modelsAtATime, openClient, requireApi } from '../../service/session.ts';
 import { printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, keepHeapSmall, modelsAtATime, observe, printRound } from '../round.ts';
+import { exitCodeOfRound, keepHeapSmall, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
 
 export function backfillCommand(): Command {

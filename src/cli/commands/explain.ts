@@ -3,13 +3,13 @@
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
 import { splitName } from '../../catalog/name.ts';
+import { UsageError } from '../../core/errors.ts';
 import { formatMicros } from '../../core/instant.ts';
 import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
 import { openClient, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { requireId } from '../arguments.ts';
-import { UsageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';

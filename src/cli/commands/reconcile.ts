@@ -5,11 +5,18 @@ import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
 import { withLease } from '../../reconcile/lease.ts';
 import type { ListingDeps } from '../../reconcile/listing.ts';
 import type { Round, RoundOptions } from '../../reconcile/round.ts';
-import { bringViewsUpToDate, chooseModels, openClient, requireApi, settleDepsOf } from '../../service/session.ts';
+import {
+  bringViewsUpToDate,
+  chooseModels,
+  modelsAtATime,
+  openClient,
+  requireApi,
+  settleDepsOf,
+} from '../../service/session.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, keepHeapSmall, modelsAtATime, observe, printRound } from '../round.ts';
+import { exitCodeOfRound, keepHeapSmall, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
 
 interface Flags {

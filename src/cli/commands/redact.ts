@@ -1,6 +1,7 @@
 /** `redact`: brings what was stored before under the privacy settings that hold now. */
 import { Command } from 'commander';
 import { models } from '../../catalog/index.ts';
+import { UsageError } from '../../core/errors.ts';
 import {
   type RedactCounts,
   type RedactDeps,
@@ -13,7 +14,6 @@ import { modelsWithHistory } from '../../store/history-rewrite.ts';
 import { markKept } from '../../store/privacy-mark.ts';
 import { beginRun, finishRun } from '../../store/runs.ts';
 import { uncataloguedModels } from '../../store/uncatalogued.ts';
-import { UsageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
