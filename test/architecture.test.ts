@@ -110,7 +110,7 @@ test.each(RESERVED)('only chosen files use %s', (pattern, allowed) => {
   expect(users.filter((path) => !allowed.test(path))).toEqual([]);
 });
 
-test('the simulator is an independent witness: it imports nothing from src', () => {
+test('the simulator is an independent checkRow: it imports nothing from src', () => {
   const simulator = [...sourcesOf('test/simulator')].flatMap(([path, text]) => importsOf(path, text));
   expect(simulator.filter((target) => target.startsWith('..'))).toEqual([]);
 });

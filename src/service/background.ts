@@ -67,7 +67,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     loop(name, intervalMs, async (stop) => {
       if ((await standing(config, sql)).kind !== 'login') await work(stop);
     });
-  const deps = { sql, client, door: context };
+  const deps = { sql, client, writer: context };
   const options = (stop: AbortSignal) => ({
     models: session.models,
     concurrency: modelsAtATime(session.config),

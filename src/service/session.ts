@@ -107,9 +107,9 @@ function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryCo
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     keepsHistory: config.history.keeps,
     trust: config.webhook.trust,
-    onMisfit: (model) =>
+    onInvalidValue: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
-    shelfOf(module, model) {
+    tableOf(module, model) {
       const name = `${module}.${model}`;
       return matchesModel(config.flowlu.models, name) ? { name, model: findModel(name) ?? null } : null;
     },
@@ -192,10 +192,10 @@ export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps
   return {
     sql,
     client,
-    door: context,
-    shelfOf(name) {
+    writer: context,
+    tableOf(name) {
       const { module, model } = splitName(name);
-      return context.shelfOf(module, model);
+      return context.tableOf(module, model);
     },
   };
 }

@@ -20,7 +20,7 @@ export function backfillCommand(): Command {
         const progress = createProgress({ stream: process.stderr, models: models.length });
         try {
           const report = await backfill(
-            { sql: session.sql, client, door: session.context },
+            { sql: session.sql, client, writer: session.context },
             {
               models,
               concurrency: modelsAtATime(session.config),

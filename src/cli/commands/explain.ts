@@ -40,10 +40,10 @@ export function explainCommand(): Command {
     .action((word: string, id: string, { api, json }: Flags) =>
       runWithSession({ name: 'explain', logTo: 'stderr', check: () => requireId(id) }, async (session, { signal }) => {
         const name = word.trim().toLowerCase();
-        const shelf = { name, model: findModel(name) ?? null };
-        const story = await explain(session.sql, shelf, id, session.shapes.of(shelf));
+        const table = { name, model: findModel(name) ?? null };
+        const story = await explain(session.sql, table, id, session.shapes.of(table));
         const isKnown = story.row !== null || story.deliveries_total > 0;
-        if (!isKnown && shelf.model === null) {
+        if (!isKnown && table.model === null) {
           throw new UsageError(
             `neither the catalogue nor the mirror knows ${word}; \`flowlu-mirror models\` lists the models`,
           );

@@ -41,7 +41,7 @@ export function reconcileCommand(): Command {
       runWithSession({ name: 'reconcile', logTo: 'stderr', check: requireApi }, async (session, { signal }) => {
         const models = chooseModels(session, words);
         const client = await openClient(session);
-        const deps: ListingDeps = { sql: session.sql, client, door: session.context };
+        const deps: ListingDeps = { sql: session.sql, client, writer: session.context };
         keepHeapSmall();
         const progress = createProgress({ stream: process.stderr, models: models.length });
         const name = flags.full ? 'sweep' : 'reconcile';

@@ -34,7 +34,7 @@ export function verifyCommand(): Command {
         const progress = createProgress({ stream: process.stderr, models: models.length });
         try {
           const result = await verify(
-            { sql: session.sql, client, door: session.context },
+            { sql: session.sql, client, writer: session.context },
             {
               models,
               concurrency: modelsAtATime(session.config),
