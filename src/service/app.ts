@@ -12,7 +12,7 @@ import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
-import { createPulse } from '../status/health.ts';
+import { createHealth } from '../status/health.ts';
 import { statusRoutes } from '../status/routes.ts';
 import { loginDepsOf } from './authorization.ts';
 import { securityHeaders } from './headers.ts';
@@ -129,7 +129,7 @@ function createPages(session: Session, secretUse: SecretUseNotes, isStopping: ()
   const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
   app.route('/', statusRoutes({ sql, metrics, log, version, token, readSecretUse, isStopping }));
-  app.route('/', appRoutes({ pulse: createPulse(sql), frameAncestors: frameAncestorsOf(config) }));
+  app.route('/', appRoutes({ health: createHealth(sql), frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {
     const login = loginDepsOf(oauth, sql);

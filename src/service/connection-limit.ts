@@ -21,7 +21,7 @@ export function keepRoom(server: Server, maxOpen: number): void {
   const negotiating = new Map<string, Socket>();
   const isTls = 'setSecureContext' in server;
 
-  function admit(socket: Socket): void {
+  function writeObservations(socket: Socket): void {
     open.set(socket, null);
     socket.once('close', () => open.delete(socket));
     makeRoom();
@@ -44,10 +44,10 @@ export function keepRoom(server: Server, maxOpen: number): void {
     });
     server.on('secureConnection', (socket: Socket) => {
       negotiating.delete(nameOf(socket));
-      admit(socket);
+      writeObservations(socket);
     });
   } else {
-    server.on('connection', admit);
+    server.on('connection', writeObservations);
   }
   server.prependListener('request', (request, response) => open.set(request.socket, { request, response }));
 }
