@@ -57,11 +57,16 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
   if (!(requestsPerSecond >= 0)) throw new RangeError(`requests per second must not be ${requestsPerSecond}`);
   if (requestsPerSecond === 0) return { take: (signal) => orAborted(budget.now(), signal) };
 
-  const slotMs = 1_000 / requestsPerSecond + MARGIN_MS / Math.max(1, Math.floor(requestsPerSecond));
+  /** As many slots as the rate allows in `windowMs`: a second, or one slot where a slot takes longer. */
+  const slots = Math.max(1, Math.floor(requestsPerSecond));
+  const windowMs = (1_000 * slots) / requestsPerSecond;
+  const slotMs = (windowMs + MARGIN_MS) / slots;
   const clock = createClock();
   /** Whoever comes waits behind one of those who reserve, so that no process holds more slots than these. */
   const lanes = new Array<Promise<unknown>>(Math.ceil(AHEAD_MS / slotMs)).fill(Promise.resolve());
   let taken = 0;
+  /** When this process sent its latest requests: it keeps the rate by itself, whatever becomes of the budget's clock. */
+  const sentAtMs: number[] = [];
 
   async function reserve(lengthMs: number) {
     // The way to the budget is unknown at first, and its length decides how far ahead the slot has to lie.
@@ -83,7 +88,10 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
       await sleep(slot.beginsAtMs - performance.now(), signal);
       const nowMs = performance.now();
       lateMs = nowMs - slot.beginsAtMs;
-      if (lateMs <= TOLERANCE_MS + stretchMs) {
+      const isFree = sentAtMs.length < slots || nowMs - (sentAtMs[0] as number) >= windowMs;
+      if (isFree && lateMs <= TOLERANCE_MS + stretchMs) {
+        sentAtMs.push(nowMs);
+        if (sentAtMs.length > slots) sentAtMs.shift();
         return slot.now + Math.floor((nowMs - slot.answeredAtMs) * (1 - MAX_DRIFT) * MICROS_PER_MS);
       }
       onMissed?.(lateMs);
