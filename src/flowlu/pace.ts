@@ -42,9 +42,9 @@ const TOLERANCE_MS = 20;
 const AHEAD_MS = 250;
 /** Answers of the budget that are remembered to tell its clock by. */
 const ANSWERS_KEPT = 16;
-/** How much longer the slot after a missed one is; doubled with each. The tenth would be 12 s longer. */
+/** Who has missed two slots in a row asks for a longer one, in which it may be later; twice as long with each, up to 13 s. */
 const FIRST_STRETCH_MS = 25;
-const MAX_MISSED = 10;
+const MAX_MISSED = 12;
 /** Two clocks differ less in speed, even while one of them is being adjusted. */
 const MAX_DRIFT = 0.001;
 
@@ -68,11 +68,11 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
   /** When this process sent its latest requests: it keeps the rate by itself, whatever becomes of the budget's clock. */
   const sentAtMs: number[] = [];
 
-  async function reserve(lengthMs: number) {
+  async function reserve(lengthMs: number, lateMs: number) {
     // The way to the budget is unknown at first, and its length decides how far ahead the slot has to lie.
     if (clock.tripMs() === null) clock.learn(performance.now(), await budget.now());
     const askedAtMs = performance.now();
-    const { now, waitMs } = await budget.reserve(lengthMs, clock.tripMs() ?? 0);
+    const { now, waitMs } = await budget.reserve(lengthMs, (clock.tripMs() ?? 0) + lateMs);
     clock.learn(askedAtMs, now);
     const answeredAtMs = performance.now();
     // Whatever the clock may have done since the other answers, the budget has said so between the two.
@@ -83,8 +83,8 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
   async function takeSlot(signal: AbortSignal): Promise<Micros> {
     let lateMs = 0;
     for (let missed = 0; missed < MAX_MISSED; missed += 1) {
-      const stretchMs = missed === 0 ? 0 : FIRST_STRETCH_MS * 2 ** (missed - 1);
-      const slot = await orAborted(reserve(slotMs + stretchMs), signal);
+      const stretchMs = missed < 2 ? 0 : FIRST_STRETCH_MS * 2 ** (missed - 2);
+      const slot = await orAborted(reserve(slotMs + stretchMs, lateMs), signal);
       await sleep(slot.beginsAtMs - performance.now(), signal);
       const nowMs = performance.now();
       lateMs = nowMs - slot.beginsAtMs;
