@@ -96,6 +96,7 @@ export async function openSession(
   };
 }
 
+const MISSED_SLOTS_REPORTED = 10;
 const MISSED_SLOTS_EVERY_MS = 60_000;
 
 /** The work has ended by then; only a database that hangs still owes an answer. */
@@ -174,13 +175,13 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
   return client;
 }
 
-/** Says, once a minute at most, that the process was too late for request slots. */
+/** Says, once a minute at most, that the process was too late for request slots; a few happen on any machine. */
 function reportMissedSlots(log: Logger): (lateMs: number) => void {
   let missed = 0;
   let reportedAtMs = Number.NEGATIVE_INFINITY;
   return (lateMs) => {
     missed += 1;
-    if (performance.now() - reportedAtMs < MISSED_SLOTS_EVERY_MS) return;
+    if (missed < MISSED_SLOTS_REPORTED || performance.now() - reportedAtMs < MISSED_SLOTS_EVERY_MS) return;
     log.warn(
       { missed, late_ms: Math.round(lateMs) },
       'request slots passed unused: the process or its database stalls',

@@ -112,13 +112,13 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
     report(fail('portal', found, 'use another database for another portal'));
     return;
   }
-  const trouble = { throttled: 0, missedSlots: 0 };
+  const trouble = { sent: 0, throttled: 0, missedSlots: 0 };
   const client = clientOf(context, sql, { baseUrl, authorization }, trouble);
   const chosen = chooseModels(context, flags.quick ?? false);
   announce(chosen.length, context, flags);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
   if (readable !== null) await examineAnswers(context, client, readable, sql, report);
-  if (trouble.missedSlots > 0) {
+  if (trouble.missedSlots > trouble.sent / 10) {
     const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
     report(
       warn('request slots', `${trouble.missedSlots} passed unused, because the process was too late for them`, advice),
@@ -152,7 +152,7 @@ function clientOf(
   { config }: CommandContext,
   sql: Sql | null,
   portal: { readonly baseUrl: string; readonly authorization: Authorization },
-  trouble: { throttled: number; missedSlots: number },
+  trouble: { sent: number; throttled: number; missedSlots: number },
 ): FlowluClient {
   const { requestsPerSecond } = config.flowlu;
   return createClient({
@@ -163,6 +163,7 @@ function clientOf(
     retry: RETRY,
     timeoutMs: REQUEST_TIMEOUT_MS,
     onRequest: ({ outcome }) => {
+      trouble.sent += 1;
       if (outcome === 'rate_limited') trouble.throttled += 1;
     },
   });
