@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../src/cli/exit-codes.ts';
-import { settingsList } from '../src/config.ts';
+import { settingsList } from '../src/config/index.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
 import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';

@@ -1,5 +1,5 @@
 /** Errors that commands end with, and the exit code that each deserves. */
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config/index.ts';
 import { DatabaseUrlError } from '../postgres/connection.ts';
 import { OtherPortalError } from '../store/portal.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';

@@ -1,6 +1,6 @@
 /** How work over many models shows on the command line: while it runs, at its end, and as an exit code. */
 import { setFlagsFromString } from 'node:v8';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';

@@ -1,5 +1,5 @@
 /** How every command runs: configuration, signals, session, exit code. */
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/index.ts';
 import { createRedactor, type Logger } from '../core/log.ts';
 import { loggerFor, openSession, type Session } from '../service/session.ts';
 import { exitCodeOf, InterruptedError } from './errors.ts';

@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 import { UsageError } from '../cli/errors.ts';
-import { type Config, networks } from '../config.ts';
+import { type Config, networks } from '../config/index.ts';
 import { readTlsPair } from './tls.ts';
 
 /** How far an address can be reached from. An unspecified one, such as 0.0.0.0, is public: it stands for all of them. */

@@ -2,7 +2,7 @@
 
 import { findModel } from '../catalog/index.ts';
 import { UsageError } from '../cli/errors.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import type { Json } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';
 import type { FlowluClient } from '../flowlu/client.ts';

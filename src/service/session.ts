@@ -4,7 +4,7 @@ import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
 import { UsageError } from '../cli/errors.ts';
-import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
+import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config/index.ts';
 import { MICROS_PER_MS } from '../core/instant.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';

@@ -6,7 +6,7 @@ import { checkPortal } from '../../src/cli/doctor/portal.ts';
 import { probeQueries, type VersionedModel } from '../../src/cli/doctor/probe.ts';
 import { checkSettings } from '../../src/cli/doctor/settings.ts';
 import { checkZone } from '../../src/cli/doctor/zone.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/index.ts';
 import { webhookDelay } from '../../src/migrate/health.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { clearFaults } from '../simulator/index.ts';

@@ -1,7 +1,7 @@
 /** Where a request comes from, and how wrong secrets are counted. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { networks } from '../../src/config.ts';
+import { networks } from '../../src/config/index.ts';
 import { createAttemptCounter } from '../../src/intake/attempts.ts';
 import { membershipOf, sourceOf } from '../../src/intake/sources.ts';
 

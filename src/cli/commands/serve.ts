@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { ADVISED_SECRET_LENGTH } from '../../config.ts';
+import { ADVISED_SECRET_LENGTH } from '../../config/index.ts';
 import { createApp } from '../../service/app.ts';
 import { standing } from '../../service/authorization.ts';
 import { startBackground } from '../../service/background.ts';

@@ -1,5 +1,5 @@
 /** What the process and its settings say, without asking anybody. */
-import { ADVISED_SECRET_LENGTH, type Config } from '../../config.ts';
+import { ADVISED_SECRET_LENGTH, type Config } from '../../config/index.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
 /** The oldest Node.js that the service runs on. */

@@ -1,7 +1,7 @@
 /** An environment that holds anything at all, and texts that are made to keep a regular expression busy. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig, settingsList } from '../../src/config.ts';
+import { ConfigError, loadConfig, settingsList } from '../../src/config/index.ts';
 import { createRedactor } from '../../src/core/log.ts';
 
 const MARK = 'hunter2hunter2';

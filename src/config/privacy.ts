@@ -1,6 +1,6 @@
-/** The settings on personal data: a part of the table in `config.ts`, with what holds between these settings. */
+/** The settings on personal data: a part of the table in `index.ts`, with what holds between these settings. */
 import type { z } from 'zod';
-import * as parse from './config-values.ts';
+import * as parse from './values.ts';
 
 /** One field of one model. */
 export interface FieldName {

@@ -8,15 +8,15 @@
 import { readFileSync, statSync } from 'node:fs';
 import { parse as parseDotenv } from 'dotenv';
 import { z } from 'zod';
-import { appConfig, appProblems, appSettings, oauthConfig } from './config-app.ts';
-import { exposureProblems, exposureSettings, tlsFiles } from './config-exposure.ts';
-import { privacyConfig, privacyProblems, privacySettings } from './config-privacy.ts';
-import * as parse from './config-values.ts';
-import { parseModelPatterns, type Setting } from './config-values.ts';
+import { appConfig, appProblems, appSettings, oauthConfig } from './app.ts';
+import { exposureProblems, exposureSettings, tlsFiles } from './exposure.ts';
+import { privacyConfig, privacyProblems, privacySettings } from './privacy.ts';
+import * as parse from './values.ts';
+import { parseModelPatterns, type Setting } from './values.ts';
 
-export { decodeTokenKey, type OAuthConfig } from './config-app.ts';
-export { networks } from './config-exposure.ts';
-export { ADVISED_SECRET_LENGTH, isLoopback, matchesModel, parseModelPatterns, unknownModels } from './config-values.ts';
+export { decodeTokenKey, type OAuthConfig } from './app.ts';
+export { networks } from './exposure.ts';
+export { ADVISED_SECRET_LENGTH, isLoopback, matchesModel, parseModelPatterns, unknownModels } from './values.ts';
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;

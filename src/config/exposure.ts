@@ -1,10 +1,10 @@
 /**
  * The settings that matter once the service can be reached by others: HTTPS, who may send, what is believed.
- * A part of the table in `config.ts`, with what holds between these settings.
+ * A part of the table in `index.ts`, with what holds between these settings.
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import * as parse from './config-values.ts';
+import * as parse from './values.ts';
 
 /** A range of addresses. */
 export interface Network {

@@ -10,7 +10,7 @@ import {
   settingsHelp,
   settingsList,
   unknownModels,
-} from '../src/config.ts';
+} from '../../src/config/index.ts';
 
 const SECRET = 'a-webhook-secret-1234';
 
@@ -362,11 +362,11 @@ describe('documentation', () => {
   });
 
   test('.env.example says what the code does (vitest -u writes it anew)', async () => {
-    await expect(envExample()).toMatchFileSnapshot('../.env.example');
+    await expect(envExample()).toMatchFileSnapshot('../../.env.example');
   });
 
   test('.env.example with every line switched on is a valid configuration', () => {
-    const lines = readFileSync(new URL('../.env.example', import.meta.url), 'utf8').matchAll(/^# ?(\w+)=(.*)$/gm);
+    const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').matchAll(/^# ?(\w+)=(.*)$/gm);
     const env = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
     expect(Object.keys(env)).toEqual(settingsList().map(({ name }) => name));
     // The API key and OAuth are two ways to the same end; one of them is always off.

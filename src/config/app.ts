@@ -1,9 +1,9 @@
 /**
  * The settings of the custom app: where others reach the service, what its manifest says, and OAuth.
- * A part of the table in `config.ts`, with what holds between these settings.
+ * A part of the table in `index.ts`, with what holds between these settings.
  */
 import type { z } from 'zod';
-import * as parse from './config-values.ts';
+import * as parse from './values.ts';
 
 /** A scope code for models whose code the catalogue does not know, or knows wrongly. */
 export interface ScopeRule {
