@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 /** Room → what it may import: a room, or one file of it. Every room may import itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  config: [],
+  config: ['catalog'],
   log: [],
   metrics: [],
   json: [],
@@ -34,10 +34,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 const MAX_LINES = 400;
+/** The table of settings may be longer: it is data, and stays one table. */
+const EXEMPT = 'config/table.ts';
 
 /** Words that only some files may use. */
 const RESERVED: readonly (readonly [pattern: RegExp, allowed: RegExp])[] = [
-  [/\bprocess\.env\b/, /^config\/index\.ts$/],
+  [/\bprocess\.env\b/, /^config\/environment\.ts$/],
   [/\bprocess\.(stdout|stderr)\b/, /^cli\//],
   [/\bconsole\./, /^$/],
 ];
@@ -86,8 +88,8 @@ test('no file imports itself, not even by way of others', () => {
 });
 
 test('every file can be read in one sitting', () => {
-  const long = [...src].filter(([, text]) => text.split('\n').length > MAX_LINES).map(([path]) => path);
-  expect(long).toEqual([]);
+  const files = [...src].map(([path, text]) => ({ path, lines: text.split('\n').length }));
+  expect(files.filter(({ path, lines }) => path !== EXEMPT && lines > MAX_LINES)).toEqual([]);
 });
 
 test.each(RESERVED)('only chosen files use %s', (pattern, allowed) => {

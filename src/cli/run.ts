@@ -1,6 +1,7 @@
 /** How every command runs: configuration, signals, session, exit code. */
 import { type Config, loadConfig } from '../config/index.ts';
-import { createRedactor, type Logger } from '../core/log.ts';
+import type { Logger } from '../core/log.ts';
+import { createRedactor } from '../core/redact.ts';
 import { loggerFor, openSession, type Session } from '../service/session.ts';
 import { exitCodeOf, InterruptedError } from './errors.ts';
 import type { ExitCode } from './exit-codes.ts';

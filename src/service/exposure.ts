@@ -43,7 +43,7 @@ function reachOfAddress(address: string): Reach {
 
 function listOf(word: string): BlockList {
   const list = new BlockList();
-  for (const { address, prefix, family } of networks.parse(word)) list.addSubnet(address, prefix, family);
+  for (const { address, prefix, family } of networks.read(word)) list.addSubnet(address, prefix, family);
   return list;
 }
 

@@ -53,9 +53,6 @@ export async function openSession(
 ): Promise<Session> {
   const { log, signal, command } = options;
   requirePrivacy(config.privacy, log);
-  const unknown = unknownModels(config.flowlu.models, names);
-  if (unknown.length > 0)
-    log.warn({ patterns: unknown }, 'FLOWLU_MODELS names models that the catalogue does not know');
   const database = await openDatabase({
     url: config.database.url ?? undefined,
     embeddedDirectory: config.database.dataDir,
@@ -97,8 +94,6 @@ export async function openSession(
 
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
-
-const names = models.map(({ name }) => name);
 
 function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryContext {
   return {
