@@ -15,7 +15,7 @@ import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
 import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
 import { appRoutes } from '../src/status/app-routes.ts';
-import { createPulse } from '../src/status/health.ts';
+import { createHealth } from '../src/status/health.ts';
 import { statusRoutes } from '../src/status/routes.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 
@@ -132,7 +132,7 @@ describe('pages', () => {
         isStopping: () => false,
         readSecretUse: async () => [],
       }),
-      appRoutes({ pulse: createPulse(sql), frameAncestors: [] }),
+      appRoutes({ health: createHealth(sql), frameAncestors: [] }),
       callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
     ];
     const webhooks = Object.values(WEBHOOK_ROUTES).map((path) => ({ method: 'POST', path }));

@@ -1,5 +1,5 @@
 /** Deliveries as the privacy settings let them be stored: the body is written anew, without what must not be kept. */
-import { stringifyJson } from '../core/json.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import type { Accepted, Announcement } from './delivery.ts';
 
@@ -26,6 +26,13 @@ const nameOf = ({ module, model }: Announcement) => `${module}.${model}`;
 /** A body of Flowlu's form that says what the announcement says. */
 export function bodyOf({ module, model, action, current, previous }: Announcement): string {
   return stringifyJson({ meta: { module, model, action }, current, previous });
+}
+
+/** A body of Flowlu's form that says of the entity only which one it is. */
+export function bareBody(announcement: Announcement): string {
+  const { current, previous, entityId } = announcement;
+  const bare = entityId === null ? null : (parseJson(`{"id":${entityId}}`) as JsonObject);
+  return bodyOf({ ...announcement, current: current && bare, previous: previous && bare });
 }
 
 /** In place of a body that must not be kept. */

@@ -69,7 +69,7 @@ export interface RequestEvent {
   readonly outcome: 'ok' | 'aborted' | FlowluErrorKind;
 }
 
-/** How failures are repeated: waits of 1, 2, 4 … times `baseMs`, each lengthened at random up to twofold. */
+/** How failures are repeated: waits of 1, 2, 4 … times `baseMs`, each lengthened at random up to twice that. */
 export interface RetryOptions {
   /** Requests per call at most, the first included. */
   readonly attempts?: number;

@@ -142,7 +142,7 @@ function oneLess(id: string): string {
 }
 
 /**
- * Whether the request for an empty tail can be saved: only when two witnesses agree, a short page and the total.
+ * Whether the request for an empty tail can be saved: only when two signs agree, a short page and the total.
  * A total alone is never believed, since it may be wrong, or count something else than what was asked for.
  */
 function isEvidentlyLast({ fresh, page, before, seen, wholeTotal }: Progress): boolean {

@@ -6,7 +6,14 @@ import { transact } from '../postgres/transact.ts';
 import { compareVersions } from '../record/version.ts';
 import { raiseDoubts } from '../store/doubts.ts';
 import { readRowsAfter } from '../store/mirror-reads.ts';
-import { insertRows, lockRows, type RowToWrite, type Shelf, type StoredRow, updateRows } from '../store/mirror-rows.ts';
+import {
+  insertRows,
+  lockRows,
+  type MirrorTable,
+  type RowToWrite,
+  type StoredRow,
+  updateRows,
+} from '../store/mirror-rows.ts';
 import { deleteUncatalogued } from '../store/uncatalogued.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
@@ -22,7 +29,7 @@ export async function adoptUncatalogued(
   context: DeriveContext,
   signal: AbortSignal,
 ): Promise<number> {
-  const from: Shelf = { name: model.name, model: null };
+  const from: MirrorTable = { name: model.name, model: null };
   let moved = 0;
   // Ends with the part: each turn takes rows away from it.
   for (;;) {
@@ -34,7 +41,7 @@ export async function adoptUncatalogued(
 }
 
 async function move(tx: Transaction, model: Model, found: readonly StoredRow[], context: DeriveContext) {
-  const [from, to]: readonly [Shelf, Shelf] = [
+  const [from, to]: readonly [MirrorTable, MirrorTable] = [
     { name: model.name, model: null },
     { name: model.name, model },
   ];
@@ -59,9 +66,9 @@ async function move(tx: Transaction, model: Model, found: readonly StoredRow[], 
 }
 
 /** By version where that tells, else by when the mirror learnt it. */
-function isNewer(row: StoredRow, other: StoredRow, shelf: Shelf, context: DeriveContext): boolean {
+function isNewer(row: StoredRow, other: StoredRow, table: MirrorTable, context: DeriveContext): boolean {
   const version = ({ record, observedAt }: StoredRow) =>
-    rowVersion(record, observedAt, { model: shelf.model, zone: context.zone });
+    rowVersion(record, observedAt, { model: table.model, zone: context.zone });
   const order = compareVersions(version(row), version(other)) ?? 0;
   return order === 0 ? row.observedAt > other.observedAt : order > 0;
 }

@@ -8,12 +8,12 @@
 import { splitName } from '../catalog/name.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
-import { bodyOf, isWithheldBody, withheldBody } from '../delivery/protect.ts';
+import { bareBody, isWithheldBody, withheldBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { candidateDeliveries, type Entity, forgetEntity, withholdDeliveries } from '../store/erasure.ts';
-import { insertRows, lockRows, type RowToWrite, type Shelf, updateRows } from '../store/mirror-rows.ts';
+import { insertRows, lockRows, type MirrorTable, type RowToWrite, updateRows } from '../store/mirror-rows.ts';
 import { deleteUncatalogued } from '../store/uncatalogued.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
@@ -27,32 +27,32 @@ export interface Erased {
 }
 
 /** Erases an entity, all in one transaction. */
-export function eraseEntity(sql: Sql, shelf: Shelf, id: string, context: DeriveContext): Promise<Erased> {
-  const entity = { ...splitName(shelf.name), id };
+export function eraseEntity(sql: Sql, table: MirrorTable, id: string, context: DeriveContext): Promise<Erased> {
+  const entity = { ...splitName(table.name), id };
   return transact(sql, async (tx) => {
     // The row comes first: whoever is about to write something about the entity waits for it, or is waited for.
-    const had_row = await eraseRow(tx, shelf, id, context);
+    const had_row = await eraseRow(tx, table, id, context);
     const deliveries = await eraseDeliveries(tx, entity);
     return { had_row, deliveries, lines: await forgetEntity(tx, entity) };
   });
 }
 
-async function eraseRow(tx: Transaction, shelf: Shelf, id: string, context: DeriveContext): Promise<boolean> {
+async function eraseRow(tx: Transaction, table: MirrorTable, id: string, context: DeriveContext): Promise<boolean> {
   const observedAt = await databaseClock(tx);
-  const [row] = await lockRows(tx, shelf, [id]);
+  const [row] = await lockRows(tx, table, [id]);
   const record = parseJson(`{"id":${id}}`) as JsonObject;
   const marker: RowToWrite = {
-    ...derive(shelf, { id, record }, context),
+    ...derive(table, { id, record }, context),
     record,
     observedAt,
     source: 'erased',
     deletedAt: row?.deletedAt ?? observedAt,
   };
-  if (row !== undefined) await updateRows(tx, shelf, [marker]);
-  else await insertRows(tx, shelf, [marker]);
+  if (row !== undefined) await updateRows(tx, table, [marker]);
+  else await insertRows(tx, table, [marker]);
   // A model that the catalogue has come to know may have a second row in the common table, until a rebuild moves it.
-  const hadSecond = shelf.model !== null && (await lockRows(tx, { name: shelf.name, model: null }, [id])).length > 0;
-  if (hadSecond) await deleteUncatalogued(tx, splitName(shelf.name), [id]);
+  const hadSecond = table.model !== null && (await lockRows(tx, { name: table.name, model: null }, [id])).length > 0;
+  if (hadSecond) await deleteUncatalogued(tx, splitName(table.name), [id]);
   return row !== undefined || hadSecond;
 }
 
@@ -86,24 +86,4 @@ function understood(body: string): Announcement | null {
     if (error instanceof WrongShapeError || error instanceof SyntaxError) return null;
     throw error;
   }
-}
-
-/** A body of Flowlu's form that says of the entity only which one it is. */
-export function bareBody(announcement: Announcement): string {
-  const { current, previous, entityId } = announcement;
-  const bare = entityId === null ? null : (parseJson(`{"id":${entityId}}`) as JsonObject);
-  return bodyOf({ ...announcement, current: current && bare, previous: previous && bare });
-}
-
-/** Takes the bodies of stored deliveries back that turned out to be about an entity that was erased. */
-export async function withholdErased(
-  tx: Transaction,
-  arrivals: readonly { readonly id: string; readonly announcement: Announcement }[],
-  outcomes: readonly { readonly decision: string | null }[],
-): Promise<void> {
-  const erased = arrivals.filter((_, index) => outcomes[index]?.decision === 'erased');
-  await withholdDeliveries(
-    tx,
-    erased.map(({ id, announcement }) => ({ id, body: bareBody(announcement) })),
-  );
 }

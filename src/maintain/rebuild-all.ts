@@ -3,11 +3,11 @@ import { findModel } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { countRows } from '../store/mirror-reads.ts';
-import type { Shelf } from '../store/mirror-rows.ts';
+import type { MirrorTable } from '../store/mirror-rows.ts';
 import { beginRun, finishRun } from '../store/runs.ts';
 import { uncataloguedModels } from '../store/uncatalogued.ts';
 import { adoptUncatalogued } from './adopt.ts';
-import { type DeriveContext, rebuildShelf } from './rebuild.ts';
+import { type DeriveContext, rebuildTable } from './rebuild.ts';
 
 export interface RebuildDeps {
   readonly sql: Sql;
@@ -73,21 +73,21 @@ export async function rebuild(deps: RebuildDeps, options: RebuildOptions): Promi
   return { run_id: runId, models: done };
 }
 
-async function rebuildOne({ sql, context }: RebuildDeps, shelf: Shelf, { observer, signal }: RebuildOptions) {
+async function rebuildOne({ sql, context }: RebuildDeps, table: MirrorTable, { observer, signal }: RebuildOptions) {
   let rows = 0;
   let rewritten = 0;
-  observer.modelStarted(shelf.name, await countRows(sql, shelf, 'all'));
-  await rebuildShelf(
+  observer.modelStarted(table.name, await countRows(sql, table, 'all'));
+  await rebuildTable(
     sql,
-    shelf,
+    table,
     context,
     ({ read, written }) => {
       rows += read;
       rewritten += written;
-      observer.modelAdvanced(shelf.name, { read, written, unchanged: read - written, requests: 0 });
+      observer.modelAdvanced(table.name, { read, written, unchanged: read - written, requests: 0 });
     },
     signal,
   );
-  observer.modelFinished(shelf.name, 'done');
-  return { model: shelf.name, rows, rewritten };
+  observer.modelFinished(table.name, 'done');
+  return { model: table.name, rows, rewritten };
 }

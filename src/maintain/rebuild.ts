@@ -3,7 +3,7 @@
  * fields, without a request to the API. Rows that are right already are neither locked nor written.
  */
 
-import { type DoorContext, shapeOf } from '../merge/writer.ts';
+import { shapeOf, type WriterContext } from '../merge/writer.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { coerceRecord } from '../record/coerce.ts';
@@ -11,33 +11,33 @@ import { contentHash } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import { type DerivedRow, findUnlike, rewriteDerived } from '../store/derived-columns.ts';
 import { readRowsAfter } from '../store/mirror-reads.ts';
-import { lockRows, type Shelf, type StoredRow } from '../store/mirror-rows.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows.ts';
 
 const BATCH_SIZE = 500;
 
 /** What derived columns depend on beside the record. */
-export type DeriveContext = Pick<DoorContext, 'zone' | 'shapeOf' | 'onMisfit'>;
+export type DeriveContext = Pick<WriterContext, 'zone' | 'shapeOf' | 'onInvalidValue'>;
 
 /** What a row's derived columns should hold. */
-export function derive(shelf: Shelf, row: Pick<StoredRow, 'id' | 'record'>, context: DeriveContext): DerivedRow {
-  const shape = shapeOf(shelf, context);
+export function derive(table: MirrorTable, row: Pick<StoredRow, 'id' | 'record'>, context: DeriveContext): DerivedRow {
+  const shape = shapeOf(table, context);
   const { columns } = coerceRecord(shape, row.record, context.zone);
-  const version = versionOf(shelf.model, row.record, context.zone);
+  const version = versionOf(table.model, row.record, context.zone);
   return { id: row.id, columns, version: version?.at ?? null, hash: contentHash(shape, row.record) };
 }
 
 /** Derives rows anew within the caller's transaction; returns how many had to be written. */
 export async function rederive(
   tx: Transaction,
-  shelf: Shelf,
+  table: MirrorTable,
   ids: readonly string[],
   context: DeriveContext,
 ): Promise<number> {
-  const rows = await lockRows(tx, shelf, ids);
+  const rows = await lockRows(tx, table, ids);
   return rewriteDerived(
     tx,
-    shelf,
-    rows.map((row) => derive(shelf, row, context)),
+    table,
+    rows.map((row) => derive(table, row, context)),
   );
 }
 
@@ -45,12 +45,12 @@ export async function rederive(
 export type RebuildStep = (step: { readonly read: number; readonly written: number }) => void;
 
 /**
- * Derives all rows of a shelf anew, in order of id.
+ * Derives all rows of a table anew, in order of id.
  * @throws the signal's reason between two batches; what was written stays, and a second call goes over it quickly.
  */
-export async function rebuildShelf(
+export async function rebuildTable(
   sql: Sql,
-  shelf: Shelf,
+  table: MirrorTable,
   context: DeriveContext,
   onStep: RebuildStep,
   signal: AbortSignal,
@@ -59,18 +59,18 @@ export async function rebuildShelf(
   // Ends with the table: each turn moves on to greater ids.
   for (;;) {
     signal.throwIfAborted();
-    const rows: StoredRow[] = await readRowsAfter(sql, shelf, after, BATCH_SIZE);
+    const rows: StoredRow[] = await readRowsAfter(sql, table, after, BATCH_SIZE);
     const last = rows.at(-1);
     if (last === undefined) return;
     after = last.id;
     const unlike = await findUnlike(
       sql,
-      shelf,
-      rows.map((row) => derive(shelf, row, context)),
+      table,
+      rows.map((row) => derive(table, row, context)),
     );
     // A webhook may have changed a row since it was read, so what is written follows from the row as it is locked.
     const written =
-      unlike.size === 0 ? 0 : await transact(sql, (tx) => rederive(tx, shelf, [...unlike.keys()], context));
+      unlike.size === 0 ? 0 : await transact(sql, (tx) => rederive(tx, table, [...unlike.keys()], context));
     onStep({ read: rows.length, written });
     if (rows.length < BATCH_SIZE) return;
   }

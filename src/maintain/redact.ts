@@ -12,7 +12,7 @@ import { transact } from '../postgres/transact.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history-rewrite.ts';
 import { readRowsAfter } from '../store/mirror-reads.ts';
-import { lockRows, type Shelf, type StoredRow, updateRows } from '../store/mirror-rows.ts';
+import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../store/mirror-rows.ts';
 import {
   countDeliveries,
   type RewrittenDelivery,
@@ -35,39 +35,44 @@ export interface RedactCounts {
 }
 
 /**
- * Goes over all rows of a shelf, tombstones included.
+ * Goes over all rows of a table, tombstones included.
  * @throws the signal's reason between two batches; what was written stays.
  */
-export async function redactRows(deps: RedactDeps, shelf: Shelf, signal: AbortSignal): Promise<RedactCounts> {
+export async function redactRows(deps: RedactDeps, table: MirrorTable, signal: AbortSignal): Promise<RedactCounts> {
   let read = 0;
   let rewritten = 0;
   let after: string | null = null;
   // Ends with the table: each turn moves on to greater ids.
   for (;;) {
     signal.throwIfAborted();
-    const rows: StoredRow[] = await readRowsAfter(deps.sql, shelf, after, BATCH_SIZE);
+    const rows: StoredRow[] = await readRowsAfter(deps.sql, table, after, BATCH_SIZE);
     const last = rows.at(-1);
     if (last === undefined) return { read, rewritten };
     after = last.id;
     read += rows.length;
-    const ids = rows.filter((row) => redactedRow(row, shelf, deps) !== null).map(({ id }) => id);
-    if (ids.length > 0) rewritten += await transact(deps.sql, (tx) => rewriteRows(tx, shelf, ids, deps));
+    const ids = rows.filter((row) => redactedRow(row, table, deps) !== null).map(({ id }) => id);
+    if (ids.length > 0) rewritten += await transact(deps.sql, (tx) => rewriteRows(tx, table, ids, deps));
   }
 }
 
 /** A webhook may have changed a row since it was read, so what is written follows from the row as it is locked. */
-async function rewriteRows(tx: Transaction, shelf: Shelf, ids: readonly string[], deps: RedactDeps): Promise<number> {
-  const rows = (await lockRows(tx, shelf, ids)).flatMap((row) => redactedRow(row, shelf, deps) ?? []);
+async function rewriteRows(
+  tx: Transaction,
+  table: MirrorTable,
+  ids: readonly string[],
+  deps: RedactDeps,
+): Promise<number> {
+  const rows = (await lockRows(tx, table, ids)).flatMap((row) => redactedRow(row, table, deps) ?? []);
   await updateRows(
     tx,
-    shelf,
-    rows.map((row) => ({ ...row, ...derive(shelf, row, deps.context) })),
+    table,
+    rows.map((row) => ({ ...row, ...derive(table, row, deps.context) })),
   );
   return rows.length;
 }
 
-function redactedRow(row: StoredRow, shelf: Shelf, { privacy }: RedactDeps): StoredRow | null {
-  const record = privacy.protect(shelf.name, row.record);
+function redactedRow(row: StoredRow, table: MirrorTable, { privacy }: RedactDeps): StoredRow | null {
+  const record = privacy.protect(table.name, row.record);
   return record === row.record ? null : { ...row, record };
 }
 

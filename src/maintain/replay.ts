@@ -8,7 +8,14 @@
 
 import type { Logger } from '../core/log.ts';
 import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
-import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from '../merge/deliveries.ts';
+import {
+  applyArrivals,
+  asHint,
+  type DeliveryContext,
+  unapplied,
+  wasHint,
+  withholdErased,
+} from '../merge/deliveries.ts';
 import type { Decision } from '../merge/rule/observation.ts';
 import { shapeOf } from '../merge/writer.ts';
 import {
@@ -22,7 +29,7 @@ import {
 import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
 import { settleDeliveries } from '../store/deliveries.ts';
-import { lockRows, type Shelf, type StoredRow } from '../store/mirror-rows.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows.ts';
 import { beginRun, finishRun } from '../store/runs.ts';
 import {
   countDeliveries,
@@ -31,7 +38,6 @@ import {
   type ReplayedDelivery,
   takeDeliveries,
 } from '../store/stored-deliveries.ts';
-import { withholdErased } from './erase.ts';
 
 const BATCH_SIZE = 200;
 const MAX_REASON_LENGTH = 500;
@@ -222,27 +228,27 @@ function understand(body: string): Announcement | null {
   }
 }
 
-/** Applied deliveries that their row holds already or has left behind. Locks all rows concerned, as the door will. */
+/** Applied deliveries that their row holds already or has left behind. Locks all rows concerned, as the writer will. */
 async function findPassedOver(
   tx: Transaction,
   understood: readonly Understood[],
   context: DeliveryContext,
 ): Promise<ReadonlySet<string>> {
-  const shelves = new Map<string, { readonly shelf: Shelf; readonly own: Understood[] }>();
+  const tables = new Map<string, { readonly table: MirrorTable; readonly own: Understood[] }>();
   for (const one of understood) {
     const { module, model, entityId } = one.announcement;
-    const shelf = context.shelfOf(module, model);
-    if (shelf === null || entityId === null) continue;
-    const group = shelves.get(shelf.name) ?? { shelf, own: [] };
-    shelves.set(shelf.name, group);
+    const table = context.tableOf(module, model);
+    if (table === null || entityId === null) continue;
+    const group = tables.get(table.name) ?? { table, own: [] };
+    tables.set(table.name, group);
     group.own.push(one);
   }
   const passedOver = new Set<string>();
-  const inOrder = [...shelves.values()].sort((a, b) => (a.shelf.name < b.shelf.name ? -1 : 1));
-  for (const { shelf, own } of inOrder) {
+  const inOrder = [...tables.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
+  for (const { table, own } of inOrder) {
     const ids = new Set(own.map(({ announcement }) => announcement.entityId as string));
-    const rows = new Map((await lockRows(tx, shelf, [...ids])).map((row) => [row.id, row]));
-    const shape = shapeOf(shelf, context);
+    const rows = new Map((await lockRows(tx, table, [...ids])).map((row) => [row.id, row]));
+    const shape = shapeOf(table, context);
     /** Entities whose row an earlier delivery of the batch may change: it will not be as it was read. */
     const moving = new Set<string>();
     for (const { delivery, announcement } of own) {

@@ -1,30 +1,32 @@
-/** From announcements of webhooks to sightings for the door, and back to what the ledger records of them. */
+/** From announcements of webhooks to observations for the writer, and back to what the ledger records of them. */
 
 import type { Micros } from '../core/instant.ts';
 import type { Announcement } from '../delivery/delivery.ts';
+import { bareBody } from '../delivery/protect.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { credible, type Version, versionOf } from '../record/version.ts';
 import type { DeliveryOutcome } from '../store/deliveries.ts';
 import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
-import type { Shelf } from '../store/mirror-rows.ts';
+import { withholdDeliveries } from '../store/erasure.ts';
+import type { MirrorTable } from '../store/mirror-rows.ts';
 import type { Link, Observation, Verdict } from './rule/observation.ts';
 import { linkOf } from './rule/tie.ts';
 import {
-  type DoorContext,
   type Judged,
   judge,
   type Locked,
   lockSubjects,
-  type Sighting,
+  type Observed,
   type Subject,
   shapeOf,
+  type WriterContext,
   write,
 } from './writer.ts';
 
 /** What applying deliveries needs to know. */
-export interface DeliveryContext extends DoorContext {
+export interface DeliveryContext extends WriterContext {
   /** Where a model's rows rest; null for a model that the settings leave out. */
-  readonly shelfOf: (module: string, model: string) => Shelf | null;
+  readonly tableOf: (module: string, model: string) => MirrorTable | null;
   /** `body`: what a webhook says is believed. `verify`: it only makes the row doubtful, and the API is asked. */
   readonly trust?: 'body' | 'verify';
 }
@@ -69,7 +71,7 @@ export function lockAnnounced(
 ): Promise<Locked> {
   const subjects = announcements.flatMap((announcement): Subject[] => {
     const subject = subjectOf(announcement, context);
-    return 'shelf' in subject ? [subject] : [];
+    return 'table' in subject ? [subject] : [];
   });
   return lockSubjects(tx, subjects, context);
 }
@@ -83,12 +85,12 @@ export async function judgeArrivals(
 ): Promise<{ readonly outcomes: readonly Outcome[]; readonly judged: Judged }> {
   const isFull = context.trust === 'verify' && (await countDoubtsUpTo(tx, MAX_OPEN_HINTS)) >= MAX_OPEN_HINTS;
   const understood = arrivals.map((arrival) => (isFull ? passOver(arrival) : understand(arrival, context)));
-  const sightings = understood.flatMap((one) => ('sighting' in one ? [one.sighting] : []));
+  const observed = understood.flatMap((one) => ('observed' in one ? [one.observed] : []));
   const ids = arrivals.flatMap(({ id }) => (id === null ? [] : [id]));
-  const judged = await judge(tx, locked, sightings, ids);
+  const judged = await judge(tx, locked, observed, ids);
   const verdicts = judged.verdicts.values();
   const outcomes = understood.map((one, index) => {
-    const outcome = 'sighting' in one ? recorded(one, verdicts.next().value) : one.outcome;
+    const outcome = 'observed' in one ? recorded(one, verdicts.next().value) : one.outcome;
     return isHint(arrivals[index], context) ? asHint(outcome) : outcome;
   });
   return { outcomes, judged };
@@ -99,26 +101,26 @@ function isHint(arrival: Arrival | undefined, context: DeliveryContext): boolean
 }
 
 type Understood =
-  | { readonly sighting: Sighting; readonly version: Version; readonly link: Link | null }
+  | { readonly observed: Observed; readonly version: Version; readonly link: Link | null }
   | { readonly outcome: Outcome };
 
 /** Whom an announcement is about, or why it has no effect. */
 function subjectOf({ module, model, entityId }: Announcement, context: DeliveryContext): Subject | Outcome {
-  const shelf = context.shelfOf(module, model);
-  if (shelf === null) return unapplied('skipped', entityId, 'the settings leave this model out');
+  const table = context.tableOf(module, model);
+  if (table === null) return unapplied('skipped', entityId, 'the settings leave this model out');
   if (entityId === null) return unapplied('failed', null, 'neither current nor previous names a record id');
-  return { shelf, entityId };
+  return { table, entityId };
 }
 
 function understand(arrival: Arrival, context: DeliveryContext): Understood {
   const { announcement, receivedAt } = arrival;
   const subject = subjectOf(announcement, context);
-  if (!('shelf' in subject)) return { outcome: subject };
+  if (!('table' in subject)) return { outcome: subject };
   const observation: Observation = isHint(arrival, context)
     ? { says: 'unclear', reason: HINT, observedAt: receivedAt }
-    : observe(announcement, receivedAt, subject.shelf, context);
+    : observe(announcement, receivedAt, subject.table, context);
   return {
-    sighting: { ...subject, observation },
+    observed: { ...subject, observation },
     version: 'version' in observation ? observation.version : null,
     link: observation.says === 'announced' ? observation.link : null,
   };
@@ -128,10 +130,15 @@ function passOver({ announcement }: Arrival): Understood {
   return { outcome: unapplied('skipped', announcement.entityId, 'too many of them wait already') };
 }
 
-function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, context: DeliveryContext): Observation {
+function observe(
+  announcement: Announcement,
+  observedAt: Micros,
+  table: MirrorTable,
+  context: DeliveryContext,
+): Observation {
   const { action, current, previous } = announcement;
   const version = (record: Announcement['current']) =>
-    record === null ? null : credible(versionOf(shelf.model, record, context.zone), observedAt);
+    record === null ? null : credible(versionOf(table.model, record, context.zone), observedAt);
   if (action === 'delete') {
     const last = previous ?? current;
     return { says: 'deleted', previous: last, version: version(last), observedAt };
@@ -140,17 +147,17 @@ function observe(announcement: Announcement, observedAt: Micros, shelf: Shelf, c
   if (action !== 'create' && action !== 'update') {
     return { says: 'unclear', reason: 'an action that the mirror does not know', observedAt };
   }
-  const link = linkOf(shapeOf(shelf, context), current, previous, action === 'create');
+  const link = linkOf(shapeOf(table, context), current, previous, action === 'create');
   return { says: 'announced', record: current, previous, version: version(current), observedAt, link };
 }
 
-function recorded(one: { sighting: Sighting; version: Version; link: Link | null }, verdict?: Verdict): Outcome {
+function recorded(one: { observed: Observed; version: Version; link: Link | null }, verdict?: Verdict): Outcome {
   // Hashes of what was erased would let a guess at its values be checked.
   if (verdict?.decision === 'erased')
-    return { ...unapplied('applied', one.sighting.entityId, null), decision: 'erased' };
+    return { ...unapplied('applied', one.observed.entityId, null), decision: 'erased' };
   return {
     status: 'applied',
-    entityId: one.sighting.entityId,
+    entityId: one.observed.entityId,
     version: one.version?.at ?? null,
     fromHash: one.link?.from ?? null,
     toHash: one.link?.to ?? null,
@@ -177,3 +184,16 @@ export function asHint<T extends Pick<Outcome, 'reason'>>(outcome: T): T {
 
 /** True for the ledger's reasons of deliveries that were not believed when they came. */
 export const wasHint = (reason: string | null): boolean => reason?.startsWith(HINT) === true;
+
+/** Takes the bodies of stored deliveries back that turned out to be about an entity that was erased. */
+export async function withholdErased(
+  tx: Transaction,
+  arrivals: readonly { readonly id: string; readonly announcement: Announcement }[],
+  outcomes: readonly { readonly decision: string | null }[],
+): Promise<void> {
+  const erased = arrivals.filter((_, index) => outcomes[index]?.decision === 'erased');
+  await withholdDeliveries(
+    tx,
+    erased.map(({ id, announcement }) => ({ id, body: bareBody(announcement) })),
+  );
+}

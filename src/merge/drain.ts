@@ -2,7 +2,6 @@
 
 import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
-import { withholdErased } from '../maintain/erase.ts';
 import {
   errorCode,
   isConnectionError,
@@ -13,7 +12,7 @@ import {
 } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries.ts';
-import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint } from './deliveries.ts';
+import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint, withholdErased } from './deliveries.ts';
 
 export interface Drain {
   readonly sql: Sql;

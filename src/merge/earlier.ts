@@ -2,11 +2,11 @@
 
 import { readAnnouncement } from '../delivery/delivery.ts';
 import type { Zone } from '../record/zone.ts';
-import type { KinEntry } from '../store/deliveries.ts';
-import type { Kin } from './rule/observation.ts';
+import type { EarlierEntry } from '../store/deliveries.ts';
+import type { Earlier } from './rule/observation.ts';
 
-/** A ledger entry as kin. */
-export function kinOf(entry: KinEntry, zone: Zone): Kin {
+/** An entry of the ledger as an earlier delivery. */
+export function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
   return {
     link: { from: entry.fromHash, to: entry.toHash },
     version: entry.version === null ? null : { at: entry.version, order: zone.orderOf(entry.version) },

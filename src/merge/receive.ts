@@ -8,7 +8,7 @@
 import type { Micros } from '../core/instant.ts';
 import type { Logger } from '../core/log.ts';
 import type { Accepted } from '../delivery/delivery.ts';
-import { bareBody } from '../maintain/erase.ts';
+import { bareBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';

@@ -13,15 +13,15 @@ import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
-import type { Shelf } from '../store/mirror-rows.ts';
+import type { MirrorTable } from '../store/mirror-rows.ts';
 import type { Observation } from './rule/observation.ts';
-import { admit, type DoorContext } from './writer.ts';
+import { type WriterContext, writeObservations } from './writer.ts';
 
 export interface SettleDeps {
   readonly sql: Sql;
   readonly client: FlowluClient;
-  readonly door: DoorContext;
-  readonly shelfOf: (name: string) => Shelf | null;
+  readonly writer: WriterContext;
+  readonly tableOf: (name: string) => MirrorTable | null;
 }
 
 export interface SettleCounts {
@@ -56,19 +56,20 @@ export async function settleDue(deps: SettleDeps, limit: number, signal: AbortSi
 
 async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSignal): Promise<boolean> {
   const { sql } = deps;
-  const shelf = deps.shelfOf(doubt.model);
-  if (shelf === null) {
+  const table = deps.tableOf(doubt.model);
+  if (table === null) {
     await postponeDoubt(sql, doubt, REFUSED_SECONDS, 'the settings leave this model out');
     return false;
   }
   try {
-    const observation = await read(deps, shelf, doubt.entityId, signal);
+    const observation = await read(deps, table, doubt.entityId, signal);
     const verdicts = await transact(sql, (tx) =>
-      admit(tx, [{ shelf, entityId: doubt.entityId, observation }], deps.door),
+      writeObservations(tx, [{ table, entityId: doubt.entityId, observation }], deps.writer),
     );
     const conclusive = verdicts[0]?.doubt === null && verdicts[0].decision !== 'ignored';
     // Otherwise something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace.
-    if (!conclusive) await postponeDoubt(sql, doubt, graceSeconds(deps.door.settleGrace), 'the API still lags behind');
+    if (!conclusive)
+      await postponeDoubt(sql, doubt, graceSeconds(deps.writer.settleGrace), 'the API still lags behind');
     return conclusive;
   } catch (error) {
     if (!(error instanceof FlowluError) || error.kind === 'unauthorized') {
@@ -90,15 +91,15 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
 
 /** What the API says of one record. */
 export async function read(
-  deps: Pick<SettleDeps, 'client' | 'door'>,
-  shelf: Shelf,
+  deps: Pick<SettleDeps, 'client' | 'writer'>,
+  table: MirrorTable,
   id: string,
   signal: AbortSignal,
 ): Promise<Observation> {
-  const { module, model } = splitName(shelf.name);
+  const { module, model } = splitName(table.name);
   try {
-    const { record, observedAt } = await deps.client.get({ module, model, name: shelf.name }, id, signal);
-    const version = credible(versionOf(shelf.model, record, deps.door.zone), observedAt);
+    const { record, observedAt } = await deps.client.get({ module, model, name: table.name }, id, signal);
+    const version = credible(versionOf(table.model, record, deps.writer.zone), observedAt);
     return { says: 'present', record, version, observedAt, whole: true, settling: true };
   } catch (error) {
     if (error instanceof NotFoundError) return { says: 'absent', observedAt: error.observedAt };

@@ -3,14 +3,14 @@ import { findModel } from '../catalog/index.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { type CustomField, findCustomFields } from '../store/custom-fields.ts';
-import type { Shelf } from '../store/mirror-rows.ts';
+import type { MirrorTable } from '../store/mirror-rows.ts';
 
 /** A custom field that has a second name. */
 export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;
 
 export interface Shapes {
-  /** The shape of a shelf's records. */
-  readonly of: (shelf: Shelf) => Shape;
+  /** The shape of a table's records. */
+  readonly of: (table: MirrorTable) => Shape;
   /** Looks which custom fields are defined now. */
   refresh(sql: Sql): Promise<void>;
   /** Takes definitions that the mirror does not hold yet; what it holds counts more. */

@@ -1,5 +1,5 @@
 /**
- * The door: the only writer of mirror rows. Whatever was observed, by webhook or by API, comes through here.
+ * The writer of mirror rows. Whatever was observed, by webhook or by API, comes through here.
  *
  * Within the caller's transaction it locks the rows concerned in one fixed order, folds the observations through the
  * rule and writes what changed, set by set. New rows of two transactions may collide, since only rows that exist can be
@@ -14,106 +14,113 @@ import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
-import { findKin } from '../store/deliveries.ts';
+import { findEarlier } from '../store/deliveries.ts';
 import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
 import { appendChanges, type HistoryEntry } from '../store/history.ts';
-import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../store/mirror-rows.ts';
-import { kinOf } from './earlier.ts';
+import {
+  insertRows,
+  type KnownRow,
+  lockRows,
+  type MirrorTable,
+  type RowToWrite,
+  updateRows,
+} from '../store/mirror-rows.ts';
+import { earlierOf } from './earlier.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
-import type { Kin, Observation, Row, Verdict } from './rule/observation.ts';
+import type { Earlier, Observation, Row, Verdict } from './rule/observation.ts';
 
 /** The entity that something was observed of. */
 export interface Subject {
-  readonly shelf: Shelf;
+  readonly table: MirrorTable;
   readonly entityId: string;
   /** What was read of its row a moment ago, by who has: it need not travel again. */
   readonly known?: KnownRow;
 }
 
 /** One observation of one entity. */
-export interface Sighting extends Subject {
+export interface Observed extends Subject {
   readonly observation: Observation;
 }
 
-export interface DoorContext {
+export interface WriterContext {
   readonly zone: Zone;
-  /** What a shelf's records are compared by; the catalogue's fields alone when left out. */
-  readonly shapeOf?: (shelf: Shelf) => Shape;
+  /** What a table's records are compared by; the catalogue's fields alone when left out. */
+  readonly shapeOf?: (table: MirrorTable) => Shape;
   readonly settleGrace: Micros;
   /** Whether every change is kept in the history; it is when left out. */
   readonly keepsHistory?: boolean;
   /** Called for each field whose value did not fit its column. */
-  readonly onMisfit?: (model: string, field: string) => void;
+  readonly onInvalidValue?: (model: string, field: string) => void;
 }
 
-/** What a shelf's records are compared by. */
-export function shapeOf(shelf: Shelf, context: Pick<DoorContext, 'shapeOf'>): Shape {
-  return context.shapeOf?.(shelf) ?? shelf.model ?? UNKNOWN_SHAPE;
+/** What a table's records are compared by. */
+export function shapeOf(table: MirrorTable, context: Pick<WriterContext, 'shapeOf'>): Shape {
+  return context.shapeOf?.(table) ?? table.model ?? UNKNOWN_SHAPE;
 }
 
 /**
- * Lets sightings in, in their order; returns one verdict for each.
- * @param applying ids of ledger entries that these sightings come from and that the ledger already holds
+ * Writes observations, in their order; returns one verdict for each.
+ * @param applying ids of ledger entries that these observations come from and that the ledger already holds
  * @throws what `isRetryable` knows when another transaction was faster; then it must be run again.
  */
-export async function admit(
+export async function writeObservations(
   tx: Transaction,
-  sightings: readonly Sighting[],
-  context: DoorContext,
+  observed: readonly Observed[],
+  context: WriterContext,
   applying: readonly string[] = [],
 ): Promise<readonly Verdict[]> {
-  const locked = await lockSubjects(tx, sightings, context);
-  const judged = await judge(tx, locked, sightings, applying);
+  const locked = await lockSubjects(tx, observed, context);
+  const judged = await judge(tx, locked, observed, applying);
   await write(tx, judged, context);
   return judged.verdicts;
 }
 
-/** Rows of one shelf, locked. */
+/** Rows of one table, locked. */
 interface LockedGroup {
-  readonly shelf: Shelf;
+  readonly table: MirrorTable;
   readonly fold: FoldContext;
   readonly rows: ReadonlyMap<string, Row>;
 }
 
-/** Rows that stay as they are until the transaction ends, by the name of their shelf. */
+/** Rows that stay as they are until the transaction ends, by the name of their table. */
 export type Locked = ReadonlyMap<string, LockedGroup>;
 
 /**
- * The first step of `admit`, for those who want something else to travel with it: locks what sightings will be about.
- * Shelves by name, and in each shelf rows by id: every transaction takes its locks the same way round.
+ * The first step of `writeObservations`, for those who want something else to travel with it: locks what the observations will be about.
+ * Tables by name, and in each table rows by id: every transaction takes its locks in the same order.
  */
 export async function lockSubjects(
   tx: Transaction,
   subjects: readonly Subject[],
-  context: DoorContext,
+  context: WriterContext,
 ): Promise<Locked> {
-  const shelves = new Map<string, { readonly shelf: Shelf; readonly own: Map<string, KnownRow | undefined> }>();
-  for (const { shelf, entityId, known } of subjects) {
-    const group = shelves.get(shelf.name) ?? { shelf, own: new Map<string, KnownRow | undefined>() };
-    shelves.set(shelf.name, group);
+  const tables = new Map<string, { readonly table: MirrorTable; readonly own: Map<string, KnownRow | undefined> }>();
+  for (const { table, entityId, known } of subjects) {
+    const group = tables.get(table.name) ?? { table, own: new Map<string, KnownRow | undefined>() };
+    tables.set(table.name, group);
     group.own.set(entityId, known);
   }
-  const inOrder = [...shelves.values()].sort((a, b) => (a.shelf.name < b.shelf.name ? -1 : 1));
-  const groups = await Promise.all(inOrder.map(({ shelf, own }) => lockGroup(tx, shelf, own, context)));
-  return new Map(groups.map((group) => [group.shelf.name, group]));
+  const inOrder = [...tables.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
+  const groups = await Promise.all(inOrder.map(({ table, own }) => lockGroup(tx, table, own, context)));
+  return new Map(groups.map((group) => [group.table.name, group]));
 }
 
 async function lockGroup(
   tx: Transaction,
-  shelf: Shelf,
+  table: MirrorTable,
   own: ReadonlyMap<string, KnownRow | undefined>,
-  context: DoorContext,
+  context: WriterContext,
 ): Promise<LockedGroup> {
-  const shape = shapeOf(shelf, context);
-  const foldContext = { model: shelf.model, shape, zone: context.zone, settleGrace: context.settleGrace };
+  const shape = shapeOf(table, context);
+  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace };
   const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
-  const stored = await lockRows(tx, shelf, [...own.keys()], known);
+  const stored = await lockRows(tx, table, [...own.keys()], known);
   const rows = stored.map((row): [string, Row] => [
     row.id,
     { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
   ]);
-  return { shelf, fold: foldContext, rows: new Map(rows) };
+  return { table, fold: foldContext, rows: new Map(rows) };
 }
 
 interface Entity {
@@ -126,38 +133,38 @@ interface FoldedGroup extends LockedGroup {
   readonly results: ReadonlyMap<string, Folded>;
 }
 
-/** What sightings amount to, not written yet. */
+/** What observations amount to, not written yet. */
 export interface Judged {
   readonly groups: readonly FoldedGroup[];
-  /** One for each sighting. */
+  /** One for each observation. */
   readonly verdicts: readonly Verdict[];
 }
 
-/** The second step of `admit`: the rule over what is locked. Asks the ledger only where versions may tie. */
+/** The second step of `writeObservations`: the rule over what is locked. Asks the ledger only where versions may tie. */
 export async function judge(
   tx: Transaction,
   locked: Locked,
-  sightings: readonly Sighting[],
+  observed: readonly Observed[],
   applying: readonly string[],
 ): Promise<Judged> {
-  const seen = entitiesByShelf(sightings);
+  const seen = entitiesByTable(observed);
   const groups = await Promise.all(
-    [...locked.values()].map((group) => foldGroup(tx, group, seen.get(group.shelf.name) ?? [], applying)),
+    [...locked.values()].map((group) => foldGroup(tx, group, seen.get(group.table.name) ?? [], applying)),
   );
   const verdicts = new Map(groups.flatMap(verdictsByPosition));
-  return { groups, verdicts: sightings.map((_, position) => verdicts.get(position) as Verdict) };
+  return { groups, verdicts: observed.map((_, position) => verdicts.get(position) as Verdict) };
 }
 
-function entitiesByShelf(sightings: readonly Sighting[]): ReadonlyMap<string, readonly Entity[]> {
-  const shelves = new Map<string, Map<string, Entity>>();
-  for (const [position, { shelf, entityId, observation }] of sightings.entries()) {
-    const entities = shelves.get(shelf.name) ?? new Map<string, Entity>();
-    shelves.set(shelf.name, entities);
+function entitiesByTable(observed: readonly Observed[]): ReadonlyMap<string, readonly Entity[]> {
+  const tables = new Map<string, Map<string, Entity>>();
+  for (const [position, { table, entityId, observation }] of observed.entries()) {
+    const entities = tables.get(table.name) ?? new Map<string, Entity>();
+    tables.set(table.name, entities);
     const entity = entities.get(entityId) ?? { id: entityId, seen: [] };
     entities.set(entityId, entity);
     entity.seen.push({ position, observation });
   }
-  return new Map([...shelves].map(([name, entities]) => [name, [...entities.values()]]));
+  return new Map([...tables].map(([name, entities]) => [name, [...entities.values()]]));
 }
 
 async function foldGroup(
@@ -168,39 +175,39 @@ async function foldGroup(
 ): Promise<FoldedGroup> {
   const observations = ({ seen }: Entity) => seen.map(({ observation }) => observation);
   const tied = entities.filter((entity) => mayTie(group.rows.get(entity.id) ?? null, observations(entity)));
-  const kin = tied.length === 0 ? new Map<string, Kin[]>() : await loadKin(tx, group, tied, applying);
+  const earlier = tied.length === 0 ? new Map<string, Earlier[]>() : await loadEarlier(tx, group, tied, applying);
   const results = entities.map((entity): [string, Folded] => [
     entity.id,
-    fold(group.rows.get(entity.id) ?? null, observations(entity), kin.get(entity.id) ?? [], group.fold),
+    fold(group.rows.get(entity.id) ?? null, observations(entity), earlier.get(entity.id) ?? [], group.fold),
   ]);
   return { ...group, entities, results: new Map(results) };
 }
 
 /** Asked for after the rows are locked, so that what another replica has just recorded about them is in it. */
-async function loadKin(
+async function loadEarlier(
   tx: Transaction,
   group: LockedGroup,
   entities: readonly Entity[],
   applying: readonly string[],
-): Promise<ReadonlyMap<string, Kin[]>> {
-  const { module, model } = splitName(group.shelf.name);
+): Promise<ReadonlyMap<string, Earlier[]>> {
+  const { module, model } = splitName(group.table.name);
   const ids = entities.map(({ id }) => id);
-  const entries = await findKin(tx, { module, model }, ids, applying);
-  const kin = new Map<string, Kin[]>();
+  const entries = await findEarlier(tx, { module, model }, ids, applying);
+  const earlier = new Map<string, Earlier[]>();
   // The ledger answers newest first; the rule wants the order of arrival.
   for (const entry of entries.reverse()) {
-    const known = kin.get(entry.entityId) ?? [];
-    kin.set(entry.entityId, known);
-    known.push(kinOf(entry, group.fold.zone));
+    const known = earlier.get(entry.entityId) ?? [];
+    earlier.set(entry.entityId, known);
+    known.push(earlierOf(entry, group.fold.zone));
   }
-  return kin;
+  return earlier;
 }
 
 /**
- * The last step of `admit`: writes set by set. All of its statements are sent before it first waits, so that a commit
+ * The last step of `writeObservations`: writes set by set. All of its statements are sent before it first waits, so that a commit
  * may travel behind them (`LastFlight`).
  */
-export async function write(tx: Transaction, { groups }: Judged, context: DoorContext): Promise<void> {
+export async function write(tx: Transaction, { groups }: Judged, context: WriterContext): Promise<void> {
   await allAnswers([
     ...groups.flatMap((group) => writeGroup(tx, group, context)),
     raiseDoubts(tx, groups.flatMap(doubtsOf)),
@@ -209,7 +216,7 @@ export async function write(tx: Transaction, { groups }: Judged, context: DoorCo
   ]);
 }
 
-function writeGroup(tx: Transaction, group: FoldedGroup, context: DoorContext): readonly Promise<void>[] {
+function writeGroup(tx: Transaction, group: FoldedGroup, context: WriterContext): readonly Promise<void>[] {
   const inserts: RowToWrite[] = [];
   const updates: RowToWrite[] = [];
   for (const [id, { row }] of group.results) {
@@ -218,12 +225,12 @@ function writeGroup(tx: Transaction, group: FoldedGroup, context: DoorContext): 
   }
   // Whoever inserts the same new rows waits for the other's first one, never in a circle.
   inserts.sort((a, b) => compareIds(a.id, b.id));
-  return [insertRows(tx, group.shelf, inserts), updateRows(tx, group.shelf, updates)];
+  return [insertRows(tx, group.table, inserts), updateRows(tx, group.table, updates)];
 }
 
-function rowToWrite(id: string, row: Row, group: LockedGroup, context: DoorContext): RowToWrite {
-  const { columns, misfits } = coerceRecord(group.fold.shape, row.record, group.fold.zone);
-  for (const field of misfits) context.onMisfit?.(group.shelf.name, field);
+function rowToWrite(id: string, row: Row, group: LockedGroup, context: WriterContext): RowToWrite {
+  const { columns, invalid } = coerceRecord(group.fold.shape, row.record, group.fold.zone);
+  for (const field of invalid) context.onInvalidValue?.(group.table.name, field);
   const version = versionOf(group.fold.model, row.record, group.fold.zone);
   return { ...row, id, columns, version: version?.at ?? null };
 }
@@ -234,14 +241,14 @@ function historyOf(group: FoldedGroup): HistoryEntry[] {
     if (folded === undefined || folded.row === null) return [];
     const observations = seen.map(({ observation }) => observation);
     const changes = changesOf(group.rows.get(id) ?? null, observations, folded, group.fold);
-    return changes.map((change) => ({ ...change, model: group.shelf.name, entityId: id }));
+    return changes.map((change) => ({ ...change, model: group.table.name, entityId: id }));
   });
 }
 
 function doubtsOf(group: FoldedGroup) {
   return [...group.results].flatMap(([entityId, { verdicts }]) => {
     const reason = verdicts.findLast(({ doubt }) => doubt !== null)?.doubt ?? null;
-    return reason === null ? [] : [{ model: group.shelf.name, entityId, reason }];
+    return reason === null ? [] : [{ model: group.table.name, entityId, reason }];
   });
 }
 
@@ -252,7 +259,7 @@ function settledBy(group: FoldedGroup) {
       const verdict = group.results.get(id)?.verdicts[index];
       // A reading that something newer overtook settles nothing.
       const plain = verdict?.doubt === null && verdict.decision !== 'ignored' && tellsAll(observation);
-      return plain ? [{ model: group.shelf.name, entityId: id, observedAt: observation.observedAt }] : [];
+      return plain ? [{ model: group.table.name, entityId: id, observedAt: observation.observedAt }] : [];
     }),
   );
 }

@@ -11,7 +11,7 @@ import { saveGrant } from '../store/grant.ts';
 import { beginRequest, finishRequest, takeRequest } from '../store/oauth-requests.ts';
 import type { Cipher } from './cipher.ts';
 import { exchange, type OAuthClient } from './endpoint.ts';
-import { sealTokens } from './vault.ts';
+import { sealTokens } from './token-store.ts';
 
 export interface LoginDeps {
   readonly sql: Sql;

@@ -169,7 +169,7 @@ export async function searchSample(search: Search, size: number): Promise<Shortc
 async function compareOne(search: Search, id: string): Promise<Shortcoming> {
   const { deps, context, candidates, signal } = search;
   try {
-    const observation = await read(deps, context.shelf, id, signal);
+    const observation = await read(deps, context.table, id, signal);
     search.onStep({ rows: 1, requests: 1, total: null });
     if (observation.says !== 'present') {
       candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: null, suspected: false });

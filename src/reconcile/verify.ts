@@ -110,8 +110,8 @@ function isInOrder(report: ModelVerification): boolean {
 async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptions): Promise<ModelVerification> {
   const { observer, signal, repair, sample } = options;
   const began = performance.now();
-  const shelf = { name: model.name, model };
-  const context = { shelf, shape: shapeOf(shelf, deps.door), zone: deps.door.zone };
+  const table = { name: model.name, model };
+  const context = { table, shape: shapeOf(table, deps.writer), zone: deps.writer.zone };
   const candidates = createCandidates(MAX_REPAIRS);
   let rows = 0;
   let requests = 0;

@@ -10,7 +10,7 @@ import type { Zone } from './zone.ts';
 export type ColumnValue = string | boolean | null;
 
 /** Says that a value has no place in its column; the record keeps it. */
-export const MISFIT = Symbol('misfit');
+export const MISFIT = Symbol('invalidValue');
 
 const WHOLE = /^[+-]?\d{1,30}(?:\.0*)?$/;
 const DECIMAL = /^[+-]?(?:\d{1,300}(?:\.\d{0,300})?|\.\d{1,300})(?:[eE][+-]?\d{1,3})?$/;
@@ -52,21 +52,21 @@ export interface Coerced {
   /** A column's value for every field of the model, in their order; null where the record has no fitting value. */
   readonly columns: readonly ColumnValue[];
   /** Fields whose value did not fit. */
-  readonly misfits: readonly string[];
+  readonly invalid: readonly string[];
 }
 
 /** All typed columns of a record. The columns are a function of the record alone, so they can be rebuilt from it. */
 export function coerceRecord(model: Pick<Model, 'fields'>, record: JsonObject, zone: Zone): Coerced {
-  const misfits: string[] = [];
+  const invalid: string[] = [];
   const fields = fieldsOf(model.fields);
   const columns = fieldValues(model, record).map((given, index): ColumnValue => {
     const [name, field] = fields[index] as (typeof fields)[number];
     const value = coerce(field, given, zone);
     if (value !== MISFIT) return value;
-    misfits.push(name);
+    invalid.push(name);
     return null;
   });
-  return { columns, misfits };
+  return { columns, invalid };
 }
 
 const fieldLists = new WeakMap<Fields, readonly (readonly [string, Field])[]>();

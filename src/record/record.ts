@@ -141,7 +141,7 @@ export function sameValue(shape: Shape, name: string, a: Json, b: Json): boolean
  * True when a field that `part` tells stands in `whole` under two names, as after a custom field's alias became known
  * only later; merging `part` leaves one of them.
  */
-export function isTwofold(shape: Shape, whole: JsonObject, part: JsonObject): boolean {
+export function hasAlias(shape: Shape, whole: JsonObject, part: JsonObject): boolean {
   const keys = Object.keys(whole);
   if (keys.length === Object.keys(recordFields(shape, whole)).length) return false;
   const told = recordFields(shape, part);

@@ -3,7 +3,7 @@
  *
  * Once a year a zone repeats an hour: two instants share one wall time there, and the order of two wall
  * times of that hour is unknown. Such a time resolves to its first occurrence and carries the beginning of
- * the repeated stretch as its `order`, so that all of the stretch compares as equal.
+ * the repeated hour as its `order`, so that all of that hour compares as equal.
  */
 import { Temporal } from 'temporal-polyfill';
 import { MICROS_PER_MS, type Micros } from '../core/instant.ts';
@@ -12,7 +12,7 @@ import { MICROS_PER_MS, type Micros } from '../core/instant.ts';
 export interface WallInstant {
   /** The instant; of a repeated wall time, the first. */
   readonly at: Micros;
-  /** What to compare by: `at`, or the beginning of the repeated stretch. */
+  /** What to compare by: `at`, or the beginning of the repeated hour. */
   readonly order: Micros;
 }
 

@@ -12,7 +12,7 @@ import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
-import { createPulse } from '../status/health.ts';
+import { createHealth } from '../status/health.ts';
 import { statusRoutes } from '../status/routes.ts';
 import { loginDepsOf } from './authorization.ts';
 import { securityHeaders } from './headers.ts';
@@ -105,6 +105,8 @@ export function createApp(
   });
   const pages = getRequestListener(createPages(session, secretUse, events.isStopping).fetch, {
     overrideGlobalObjects: false,
+    // Health checks of load balancers speak HTTP/1.0 and name no host.
+    hostname: 'localhost',
   });
   return {
     listener: (request, response) => {
@@ -129,13 +131,14 @@ function createPages(session: Session, secretUse: SecretUseNotes, isStopping: ()
   const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
   app.route('/', statusRoutes({ sql, metrics, log, version, token, readSecretUse, isStopping }));
-  app.route('/', appRoutes({ pulse: createPulse(sql), frameAncestors: frameAncestorsOf(config) }));
+  app.route('/', appRoutes({ health: createHealth(sql), frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {
     const login = loginDepsOf(oauth, sql);
     const complete = (answer: LoginAnswer) => completeLogin(login, answer);
     app.route('/', callbackRoutes({ path: CALLBACK_PATH, complete, log }));
   }
+  app.get('/', (context) => context.redirect('/status'));
   app.notFound((context) => context.json({ error: 'nothing here' }, 404));
   app.onError((error, context) => {
     log.error({ err: error }, 'a request failed');

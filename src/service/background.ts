@@ -1,6 +1,5 @@
 /** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries and history. */
 
-import { modelsAtATime } from '../cli/round.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
@@ -14,7 +13,7 @@ import type { Round } from '../reconcile/round.ts';
 import { pruneDeliveries } from '../store/retention.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
-import { refreshCustomFields, type Session, settleDepsOf } from './session.ts';
+import { modelsAtATime, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
 
 /** How often deliveries that were recorded but not applied are looked for; they are rare. */
 const DRAIN_INTERVAL_MS = 5_000;
@@ -68,7 +67,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     loop(name, intervalMs, async (stop) => {
       if ((await standing(config, sql)).kind !== 'login') await work(stop);
     });
-  const deps = { sql, client, door: context };
+  const deps = { sql, client, writer: context };
   const options = (stop: AbortSignal) => ({
     models: session.models,
     concurrency: modelsAtATime(session.config),

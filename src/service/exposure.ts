@@ -1,8 +1,8 @@
 /** Whether an address may be listened on without encryption. */
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
-import { UsageError } from '../cli/errors.ts';
 import { type Config, networks } from '../config/index.ts';
+import { UsageError } from '../core/errors.ts';
 import { readTlsPair } from './tls.ts';
 
 /** How far an address can be reached from. An unspecified one, such as 0.0.0.0, is public: it stands for all of them. */

@@ -1,8 +1,8 @@
 /** The privacy settings on their way into a session: checked, and with the names that they have to see through. */
 
 import { findModel } from '../catalog/index.ts';
-import { UsageError } from '../cli/errors.ts';
 import type { Config } from '../config/index.ts';
+import { UsageError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';
 import type { FlowluClient } from '../flowlu/client.ts';

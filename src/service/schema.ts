@@ -1,6 +1,6 @@
 /** Bringing the schema up to date before a command works with it, or saying who has to. */
 
-import { UsageError } from '../cli/errors.ts';
+import { UsageError } from '../core/errors.ts';
 import type { DatabaseLog } from '../migrate/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';
 import { asOwner, ownership } from '../migrate/owner.ts';

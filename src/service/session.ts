@@ -3,8 +3,8 @@
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
-import { UsageError } from '../cli/errors.ts';
 import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config/index.ts';
+import { UsageError } from '../core/errors.ts';
 import { MICROS_PER_MS } from '../core/instant.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
@@ -102,9 +102,9 @@ function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryCo
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     keepsHistory: config.history.keeps,
     trust: config.webhook.trust,
-    onMisfit: (model) =>
+    onInvalidValue: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
-    shelfOf(module, model) {
+    tableOf(module, model) {
       const name = `${module}.${model}`;
       return matchesModel(config.flowlu.models, name) ? { name, model: findModel(name) ?? null } : null;
     },
@@ -187,10 +187,10 @@ export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps
   return {
     sql,
     client,
-    door: context,
-    shelfOf(name) {
+    writer: context,
+    tableOf(name) {
       const { module, model } = splitName(name);
-      return context.shelfOf(module, model);
+      return context.tableOf(module, model);
     },
   };
 }
@@ -229,4 +229,17 @@ export function loggerFor(config: Config, destination: 'stdout' | 'stderr'): Log
     secrets,
     ...(destination === 'stderr' && { stream: process.stderr }),
   });
+}
+
+/** Models under way at a time where nothing but the machine sets the pace. */
+const UNLIMITED_AT_A_TIME = 4;
+/**
+ * The same within a budget of requests: they take turns, so that small ones finish early, and while the answers of some
+ * travel, the slots go to others.
+ */
+const PACED_AT_A_TIME = 16;
+
+/** How many models to have under way at a time. */
+export function modelsAtATime({ flowlu: { requestsPerSecond } }: Config): number {
+  return requestsPerSecond === 0 ? UNLIMITED_AT_A_TIME : PACED_AT_A_TIME;
 }

@@ -5,7 +5,7 @@ import type { Sql } from '../postgres/connection.ts';
 export type Freshness = 'minutes' | 'hours' | 'day' | 'older' | 'never';
 
 /** Tells nothing of what is mirrored: no name, no number, no time. */
-export interface Pulse {
+export interface Health {
   /** False while the database does not answer; the rest then says nothing. */
   readonly isThere: boolean;
   readonly freshness: Freshness;
@@ -22,32 +22,32 @@ const DAY_S = 36 * 3_600;
 /** Anybody may ask; the database is asked so often at most. */
 const KEPT_MS = 10_000;
 const ANSWER_MAX_MS = 3_000;
-const AWAY: Pulse = { isThere: false, freshness: 'never', isCompared: true, needsLook: true };
+const AWAY: Health = { isThere: false, freshness: 'never', isCompared: true, needsLook: true };
 
-/** A reader of the pulse for all who ask, however many. Never throws. */
-export function createPulse(sql: Sql): () => Promise<Pulse> {
-  let kept: Pulse = AWAY;
+/** One reading of the health for all who ask, however many. Never throws. */
+export function createHealth(sql: Sql): () => Promise<Health> {
+  let kept: Health = AWAY;
   let keptUntilMs = 0;
-  let reading: Promise<Pulse> | null = null;
+  let reading: Promise<Health> | null = null;
   return async () => {
     if (performance.now() < keptUntilMs) return kept;
-    reading ??= readBounded(sql).then((pulse) => {
-      kept = pulse;
+    reading ??= readBounded(sql).then((health) => {
+      kept = health;
       keptUntilMs = performance.now() + KEPT_MS;
       reading = null;
-      return pulse;
+      return health;
     });
     return reading;
   };
 }
 
-async function readBounded(sql: Sql): Promise<Pulse> {
+async function readBounded(sql: Sql): Promise<Health> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Pulse>((resolve) => {
+  const late = new Promise<Health>((resolve) => {
     timer = setTimeout(() => resolve(AWAY), ANSWER_MAX_MS);
   });
   try {
-    return await Promise.race([readPulse(sql).catch(() => AWAY), late]);
+    return await Promise.race([readHealth(sql).catch(() => AWAY), late]);
   } finally {
     clearTimeout(timer);
   }
@@ -57,7 +57,7 @@ async function readBounded(sql: Sql): Promise<Pulse> {
 const RECENT_RUNS = 200;
 
 /** Reads it: the last complete look at the portal, or, without an API, the last webhook. */
-async function readPulse(sql: Sql): Promise<Pulse> {
+async function readHealth(sql: Sql): Promise<Health> {
   const [row] = await sql`
     with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
     select (select extract(epoch from clock_timestamp() - max(finished_at))::float8 from recent

@@ -83,7 +83,7 @@ function valuesOf(entry: LedgerEntry): readonly RowItem[] {
 }
 
 /** How a delivery in the ledger connects to others of its entity. */
-export interface KinEntry {
+export interface EarlierEntry {
   readonly entityId: string;
   readonly fromHash: string | null;
   readonly toHash: string;
@@ -93,15 +93,15 @@ export interface KinEntry {
 }
 
 /** Deliveries remembered per entity when a tie is judged. */
-const MAX_KIN = 64;
+const MAX_EARLIER = 64;
 
 /** The newest deliveries of each entity, but for those that are being applied now. */
-export async function findKin(
+export async function findEarlier(
   tx: Transaction,
   subject: { readonly module: string; readonly model: string },
   entityIds: readonly string[],
   except: readonly string[],
-): Promise<KinEntry[]> {
+): Promise<EarlierEntry[]> {
   const rows = await tx`
     select k.entity_id::text as entity_id, k.from_hash::text as from_hash, k.to_hash::text as to_hash,
            (extract(epoch from k.version) * 1000000)::bigint::text as version,
@@ -113,7 +113,7 @@ export async function findKin(
             where d.module = ${subject.module} and d.model = ${subject.model} and d.entity_id = e.id
               and d.to_hash is not null and d.id <> all(${`{${except.join(',')}}`}::bigint[])
             order by d.id desc
-            limit ${MAX_KIN}) k`;
+            limit ${MAX_EARLIER}) k`;
   return rows.map((row) => ({
     entityId: row.entity_id as string,
     fromHash: row.from_hash as string | null,

@@ -8,7 +8,7 @@ import type { Queryable, Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import type { ColumnValue } from '../record/coerce.ts';
 import { sqlTypes } from '../tables/columns.ts';
-import type { Shelf } from './mirror-rows.ts';
+import type { MirrorTable } from './mirror-rows.ts';
 
 /** What a row's derived columns should hold. */
 export interface DerivedRow {
@@ -22,20 +22,24 @@ export interface DerivedRow {
 /** Of these rows, the ids of those that hold something else, with the names of the columns. */
 export async function findUnlike(
   sql: Queryable,
-  shelf: Shelf,
+  table: MirrorTable,
   rows: readonly DerivedRow[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   if (rows.length === 0) return new Map();
-  const { unlike, key } = statementsOf(shelf);
-  const found = await sql.unsafe(unlike, [documentOf(shelf, rows), ...key], { prepare: true });
+  const { unlike, key } = statementsOf(table);
+  const found = await sql.unsafe(unlike, [documentOf(table, rows), ...key], { prepare: true });
   return new Map(found.map((row): [string, readonly string[]] => [row.id, row.names]));
 }
 
 /** Writes derived columns onto rows that the transaction has locked, and nothing else of them. */
-export async function rewriteDerived(tx: Transaction, shelf: Shelf, rows: readonly DerivedRow[]): Promise<number> {
+export async function rewriteDerived(
+  tx: Transaction,
+  table: MirrorTable,
+  rows: readonly DerivedRow[],
+): Promise<number> {
   if (rows.length === 0) return 0;
-  const { rewrite, key } = statementsOf(shelf);
-  return (await tx.unsafe(rewrite, [documentOf(shelf, rows), ...key], { prepare: true })).count;
+  const { rewrite, key } = statementsOf(table);
+  return (await tx.unsafe(rewrite, [documentOf(table, rows), ...key], { prepare: true })).count;
 }
 
 interface Statements {
@@ -48,14 +52,14 @@ const statements = new Map<string, Statements>();
 /** As many as there are models and some unknown ones. */
 const MAX_REMEMBERED = 1_000;
 
-function statementsOf(shelf: Shelf): Statements {
-  const place = shelf.model === null ? `uncatalogued ${shelf.name}` : shelf.name;
-  const known = statements.get(place) ?? build(shelf);
+function statementsOf(table: MirrorTable): Statements {
+  const place = table.model === null ? `uncatalogued ${table.name}` : table.name;
+  const known = statements.get(place) ?? build(table);
   if (statements.size < MAX_REMEMBERED) statements.set(place, known);
   return known;
 }
 
-function build({ name, model }: Shelf): Statements {
+function build({ name, model }: MirrorTable): Statements {
   const fields = Object.entries(model?.fields ?? {}).filter(([field]) => field !== 'id');
   const typed = fields.map(([field, { kind }]) => [field, sqlTypes[kind]] as const);
   const columns = [...typed, ['_version', 'timestamptz'] as const, ['_hash', 'uuid'] as const];
@@ -83,7 +87,7 @@ function build({ name, model }: Shelf): Statements {
   };
 }
 
-function documentOf({ model }: Shelf, rows: readonly DerivedRow[]): string {
+function documentOf({ model }: MirrorTable, rows: readonly DerivedRow[]): string {
   const names = Object.keys(model?.fields ?? {});
   return JSON.stringify(
     rows.map(({ id, columns, version, hash }) => ({

@@ -6,10 +6,10 @@ import { formatMicros, type Micros } from '../core/instant.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
-import type { Shelf, StoredRow } from './mirror-rows.ts';
+import type { MirrorTable, StoredRow } from './mirror-rows.ts';
 
-/** Where a shelf's rows are, and the condition that picks them; its parameters begin at `first`. */
-function placeOf({ name, model }: Shelf, first: number) {
+/** Where a table's rows are, and the condition that picks them; its parameters begin at `first`. */
+function placeOf({ name, model }: MirrorTable, first: number) {
   if (model !== null) return { relation: `flowlu.${identifier(model.table)}`, part: '', key: [] };
   const { module, model: modelName } = splitName(name);
   const part = ` and t.module = $${first} and t.model = $${first + 1}`;
@@ -32,8 +32,8 @@ function toStored(row: Record<string, unknown>): StoredRow {
 }
 
 /** The rows with these ids, as far as there are any. */
-export async function readRows(sql: Queryable, shelf: Shelf, ids: readonly string[]): Promise<StoredRow[]> {
-  const { relation, part, key } = placeOf(shelf, 2);
+export async function readRows(sql: Queryable, table: MirrorTable, ids: readonly string[]): Promise<StoredRow[]> {
+  const { relation, part, key } = placeOf(table, 2);
   const rows = await sql.unsafe(
     `select ${STORED} from ${relation} t where t.id = any($1::bigint[])${part} order by t.id`,
     [`{${ids.join(',')}}`, ...key],
@@ -44,11 +44,11 @@ export async function readRows(sql: Queryable, shelf: Shelf, ids: readonly strin
 /** Rows in order of id, deleted ones included, after `after`; from the first when it is null. */
 export async function readRowsAfter(
   sql: Queryable,
-  shelf: Shelf,
+  table: MirrorTable,
   after: string | null,
   limit: number,
 ): Promise<StoredRow[]> {
-  const { relation, part, key } = placeOf(shelf, 3);
+  const { relation, part, key } = placeOf(table, 3);
   const rows = await sql.unsafe(
     `select ${STORED} from ${relation} t
       where ($1::text is null or t.id > $1::text::bigint)${part} order by t.id limit $2`,
@@ -60,10 +60,10 @@ export async function readRowsAfter(
 /** One row's typed columns as JSON knows them, and its version; null when there is no such row. */
 export async function readColumns(
   sql: Queryable,
-  shelf: Shelf,
+  table: MirrorTable,
   id: string,
 ): Promise<{ readonly columns: JsonObject; readonly version: string | null } | null> {
-  const { relation, part, key } = placeOf(shelf, 2);
+  const { relation, part, key } = placeOf(table, 2);
   const [row] = await sql.unsafe(
     `select (to_jsonb(t) - array['_record', '_version', '_observed_at', '_source', '_deleted_at', '_hash'])::text as columns,
             to_json(t._version) #>> '{}' as version
@@ -74,8 +74,8 @@ export async function readColumns(
   return { columns: parseJson(row.columns as string) as JsonObject, version: row.version as string | null };
 }
 
-/** A stretch of ids that was listed in full; null for no bound. */
-export interface ListedStretch {
+/** A range of ids that was listed in full; null for no bound. */
+export interface ListedRange {
   readonly after: string | null;
   readonly upTo: string | null;
   readonly listed: readonly string[];
@@ -83,11 +83,11 @@ export interface ListedStretch {
   readonly observedAt: Micros;
 }
 
-/** Live rows of a stretch that were not listed: how many, and the first of them. */
+/** Live rows of a range that were not listed: how many, and the first of them. */
 export async function findUnlisted(
   sql: Queryable,
   model: Model,
-  stretch: ListedStretch,
+  range: ListedRange,
   limit: number,
 ): Promise<{ readonly ids: readonly string[]; readonly count: number }> {
   const rows = await sql.unsafe(
@@ -98,7 +98,7 @@ export async function findUnlisted(
         and t.id <> all($4::bigint[])
       order by t.id
       limit $5`,
-    [formatMicros(stretch.observedAt), stretch.after, stretch.upTo, `{${stretch.listed.join(',')}}`, limit],
+    [formatMicros(range.observedAt), range.after, range.upTo, `{${range.listed.join(',')}}`, limit],
   );
   return { ids: rows.map((row) => row.id as string), count: (rows[0]?.count ?? 0) as number };
 }
@@ -131,9 +131,9 @@ export async function randomLiveIds(sql: Queryable, model: Model, count: number)
   return rows.map((row) => row.id as string);
 }
 
-/** How many rows of a shelf there are. */
-export async function countRows(sql: Queryable, shelf: Shelf, which: 'live' | 'all'): Promise<number> {
-  const { relation, part, key } = placeOf(shelf, 1);
+/** How many rows of a table there are. */
+export async function countRows(sql: Queryable, table: MirrorTable, which: 'live' | 'all'): Promise<number> {
+  const { relation, part, key } = placeOf(table, 1);
   const live = which === 'live' ? ' and t._deleted_at is null' : '';
   const [row] = await sql.unsafe(`select count(*)::float8 as count from ${relation} t where true${live}${part}`, key);
   return row?.count as number;

@@ -16,7 +16,7 @@ import type { ColumnValue } from '../record/coerce.ts';
 import { sqlTypes } from '../tables/columns.ts';
 
 /** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */
-export interface Shelf {
+export interface MirrorTable {
   /** `module.model`. */
   readonly name: string;
   /** The catalogue's model; null for an unknown one. */
@@ -53,11 +53,11 @@ export interface KnownRow {
  */
 export async function lockRows(
   tx: Transaction,
-  shelf: Shelf,
+  table: MirrorTable,
   ids: readonly string[],
   known: ReadonlyMap<string, KnownRow> = new Map(),
 ): Promise<StoredRow[]> {
-  const { lock, key } = statementsOf(shelf);
+  const { lock, key } = statementsOf(table);
   const hashes = ids.map((id) => known.get(id)?.hash ?? null);
   const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), plainArrayLiteral(hashes), ...key], { prepare: true });
   return rows.map((row) => ({
@@ -74,16 +74,16 @@ export async function lockRows(
  * Inserts rows that were not there, in the order given, which must be that of their ids.
  * @throws the server's unique_violation when another transaction was faster; the transaction must then run again.
  */
-export async function insertRows(tx: Transaction, shelf: Shelf, rows: readonly RowToWrite[]): Promise<void> {
+export async function insertRows(tx: Transaction, table: MirrorTable, rows: readonly RowToWrite[]): Promise<void> {
   if (rows.length === 0) return;
-  const { insert, key, columns } = statementsOf(shelf);
+  const { insert, key, columns } = statementsOf(table);
   await tx.unsafe(insert, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
 }
 
 /** Replaces rows that the transaction has locked. */
-export async function updateRows(tx: Transaction, shelf: Shelf, rows: readonly RowToWrite[]): Promise<void> {
+export async function updateRows(tx: Transaction, table: MirrorTable, rows: readonly RowToWrite[]): Promise<void> {
   if (rows.length === 0) return;
-  const { update, key, columns } = statementsOf(shelf);
+  const { update, key, columns } = statementsOf(table);
   await tx.unsafe(update, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
 }
 
@@ -93,10 +93,10 @@ export async function updateRows(tx: Transaction, shelf: Shelf, rows: readonly R
  */
 export async function findChanged(
   sql: Queryable,
-  shelf: Shelf,
+  table: MirrorTable,
   pairs: readonly { readonly id: string; readonly hash: string }[],
 ): Promise<ReadonlyMap<string, KnownRow | null>> {
-  const { changed, key } = statementsOf(shelf);
+  const { changed, key } = statementsOf(table);
   const ids = plainArrayLiteral(pairs.map(({ id }) => id));
   const hashes = plainArrayLiteral(pairs.map(({ hash }) => hash));
   const rows = await sql.unsafe(changed, [ids, hashes, ...key], { prepare: true });
@@ -123,12 +123,12 @@ const statements = new Map<string, Statements>();
 /** Catalogued models are about a hundred; unknown ones may be more, and share one text anyway. */
 const MAX_REMEMBERED_SHELVES = 1_000;
 
-function statementsOf(shelf: Shelf): Statements {
+function statementsOf(table: MirrorTable): Statements {
   // A model that the catalogue has come to know has rows in both places until they are moved.
-  const place = shelf.model === null ? `uncatalogued ${shelf.name}` : shelf.name;
+  const place = table.model === null ? `uncatalogued ${table.name}` : table.name;
   let known = statements.get(place);
   if (known === undefined) {
-    known = buildStatements(shelf);
+    known = buildStatements(table);
     if (statements.size < MAX_REMEMBERED_SHELVES) statements.set(place, known);
   }
   return known;
@@ -144,7 +144,7 @@ const META = {
   _hash: 'uuid',
 } as const;
 
-function buildStatements({ name, model }: Shelf): Statements {
+function buildStatements({ name, model }: MirrorTable): Statements {
   const fields = Object.entries(model?.fields ?? {}).map(([field, { kind }], at) => ({ field, kind, at }));
   const beside = fields.filter(({ field }) => field !== 'id');
   const typed = beside.map(({ field, kind }) => [field, sqlTypes[kind]] as const);

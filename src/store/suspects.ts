@@ -11,8 +11,8 @@ export async function clearSuspects(sql: Queryable, model: string): Promise<void
   await sql`delete from sync.suspects where model = ${model}`;
 }
 
-/** A stretch of ids that was listed in full: after `after`, up to and including `upTo`; null for no bound. */
-export interface Stretch {
+/** A range of ids that was listed in full: after `after`, up to and including `upTo`; null for no bound. */
+export interface IdRange {
   readonly after: string | null;
   readonly upTo: string | null;
   /** The ids listed in it. */
@@ -21,15 +21,15 @@ export interface Stretch {
   readonly observedAt: Micros;
 }
 
-/** Where a stretch without a bound ends: at the two ends of what a bigint holds. */
+/** Where a range without a bound ends: at the two ends of what a bigint holds. */
 const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
 
 /**
- * Suspects the live rows of a stretch that were not listed. `except` sorts or hashes both sides; a join with an array,
+ * Suspects the live rows of a range that were not listed. `except` sorts or hashes both sides; a join with an array,
  * of whose length the planner knows nothing, would look through all of it for every row.
  */
-export async function suspectUnlisted(tx: Transaction, model: Model, stretch: Stretch): Promise<void> {
-  const { after, upTo, listed, observedAt } = stretch;
+export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRange): Promise<void> {
+  const { after, upTo, listed, observedAt } = range;
   await tx.unsafe(
     `insert into sync.suspects (model, entity_id)
      select $1, missing.id
@@ -53,7 +53,7 @@ export async function countSuspects(sql: Queryable, model: string): Promise<numb
 
 /**
  * Turns suspicions into doubts, which are settled by asking the API for each row. Locks the rows themselves first, in
- * the order in which the door does: who touches the doubts of a row holds the row, so nobody waits in a circle.
+ * the order in which the writer does: who touches the doubts of a row holds the row, so nobody waits in a circle.
  */
 export async function doubtSuspects(tx: Transaction, model: Model): Promise<void> {
   await tx.unsafe(

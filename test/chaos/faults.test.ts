@@ -35,7 +35,7 @@ beforeAll(async () => {
     retry: { baseMs: 1, attempts: ATTEMPTS, maxRetryAfterMs: 5 },
     timeoutMs: 150,
   });
-  deps = { sql: mirror.sql, client, door: mirror.context };
+  deps = { sql: mirror.sql, client, writer: mirror.context };
 });
 afterAll(async () => {
   await mirror?.close();
@@ -60,7 +60,7 @@ interface Ending {
 
 async function settle(): Promise<number> {
   await mirror.sql`update sync.doubtful set next_attempt_at = clock_timestamp()`;
-  const { open } = await settleDue({ ...deps, shelfOf: (name) => ({ name, model: mirror.model(name) }) }, 1_000, never);
+  const { open } = await settleDue({ ...deps, tableOf: (name) => ({ name, model: mirror.model(name) }) }, 1_000, never);
   return open;
 }
 

@@ -108,10 +108,10 @@ describe('rows that a complete sweep does not come across', () => {
     await sql`insert into sync.suspects (model, entity_id) values ('crm.account', 1), ('crm.account', 5)`;
     const doubt = (entityId: string) => ({ model: 'crm.account', entityId, reason: 'test' });
     await transaction(sql, {}, (tx) => raiseDoubts(tx, [doubt('1')]));
-    const shelf = { name: stage.model.name, model: stage.model };
+    const table = { name: stage.model.name, model: stage.model };
     let suspecting: Promise<void> = Promise.resolve();
     await transaction(sql, {}, async (tx) => {
-      await lockRows(tx, shelf, ['1', '5']);
+      await lockRows(tx, table, ['1', '5']);
       await raiseDoubts(tx, [doubt('5')]);
       suspecting = transaction(sql, {}, (other) => doubtSuspects(other, stage.model));
       suspecting.catch(() => {});

@@ -42,7 +42,7 @@ const hook = (action: string, current: object | null, previous: object | null = 
   current,
   previous,
 });
-const erase = (id: string | number, shelf = account) => eraseEntity(mirror.sql, shelf, String(id), mirror.context);
+const erase = (id: string | number, table = account) => eraseEntity(mirror.sql, table, String(id), mirror.context);
 const rowOf = async (id: string | number) =>
   (
     await mirror.sql`select _source as source, _deleted_at is not null as deleted, _record as record, name
@@ -59,7 +59,7 @@ const round = () => ({
   observer: quietObserver,
   signal: never,
 });
-const deps = () => ({ sql: mirror.sql, client: mirror.client, door: mirror.context });
+const deps = () => ({ sql: mirror.sql, client: mirror.client, writer: mirror.context });
 
 describe('an erased entity', () => {
   it('has left no value in any table, whatever ways they came', async () => {
@@ -168,7 +168,7 @@ describe('an erased entity', () => {
     await sweepAll(deps(), { ...round(), allowDeletes: 0, resume: false });
     await catchUpAll(deps(), { ...round(), rereadShare: 1, retryRefusedAfter_s: 0 });
     await settleDue(
-      { ...deps(), shelfOf: (name) => mirror.context.shelfOf(splitName(name).module, splitName(name).model) },
+      { ...deps(), tableOf: (name) => mirror.context.tableOf(splitName(name).module, splitName(name).model) },
       100,
       never,
     );

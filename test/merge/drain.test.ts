@@ -12,7 +12,7 @@ const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
 const context: DeliveryContext = {
   zone,
   settleGrace: 60 * SECOND,
-  shelfOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
+  tableOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
 };
 let db: TestDatabase;
 let other: Sql;

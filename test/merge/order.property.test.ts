@@ -5,7 +5,7 @@ import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { completeRow, type FoldContext, fold } from '../../src/merge/rule/fold.ts';
-import type { Kin, Observation, Row } from '../../src/merge/rule/observation.ts';
+import type { Earlier, Observation, Row } from '../../src/merge/rule/observation.ts';
 import { linkOf } from '../../src/merge/rule/tie.ts';
 import { versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
@@ -85,26 +85,26 @@ function rowRead(model: Model, record: JsonObject): Row {
   return completeRow({ record, observedAt: NOW - SECOND, source: 'api', deletedAt: null }, contextOf(model));
 }
 
-/** Delivers in batches as replicas would: what earlier batches brought is kin to the later ones. */
+/** Delivers in batches as replicas would: what earlier batches brought counts as earlier deliveries for the later ones. */
 function deliver(model: Model, first: Row | null, deliveries: readonly Change[], batchSize: number) {
   const context = contextOf(model);
   let row = first;
-  let kin: Kin[] = [];
+  let earlier: Earlier[] = [];
   let doubtful = false;
   for (let start = 0; start < deliveries.length; start += batchSize) {
     const seen = deliveries
       .slice(start, start + batchSize)
       .map((change, index) => observationOf(change, model, NOW + (start + index) * SECOND));
-    const folded = fold(row, seen, kin, context);
+    const folded = fold(row, seen, earlier, context);
     row = folded.row ?? row;
     doubtful ||= folded.verdicts.some(({ doubt }) => doubt !== null);
-    const told = seen.flatMap((one, index): Kin[] => {
+    const told = seen.flatMap((one, index): Earlier[] => {
       const kept = folded.verdicts[index]?.decision === 'kept';
       return one.says === 'announced'
         ? [{ link: one.link, version: one.version, record: kept ? one.record : null }]
         : [];
     });
-    kin = [...kin, ...told].slice(-64);
+    earlier = [...earlier, ...told].slice(-64);
   }
   return { row, doubtful };
 }

@@ -26,8 +26,8 @@ const settle = () =>
     {
       sql: mirror.sql,
       client: mirror.client,
-      door: mirror.context,
-      shelfOf: (name) => ({ name, model: findModel(name) ?? null }),
+      writer: mirror.context,
+      tableOf: (name) => ({ name, model: findModel(name) ?? null }),
     },
     1_000,
     never,

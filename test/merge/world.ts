@@ -4,7 +4,7 @@ import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { completeRow } from '../../src/merge/rule/fold.ts';
-import type { Announced, Kin, Observation, Present, Row, Surroundings } from '../../src/merge/rule/observation.ts';
+import type { Announced, Earlier, Observation, Present, Row, Surroundings } from '../../src/merge/rule/observation.ts';
 import { linkOf } from '../../src/merge/rule/tie.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
@@ -20,7 +20,7 @@ export const at = (seconds: number): number => START + seconds * SECOND;
 /** The rule's words for one model: with a version field (crm.account) or without one (crm.loss_reason). */
 export function worldOf(name: 'crm.account' | 'crm.loss_reason') {
   const model = findModel(name) as Model;
-  const around: Surroundings = { shape: model, kin: [], settleGrace: GRACE_S * SECOND };
+  const around: Surroundings = { shape: model, earlier: [], settleGrace: GRACE_S * SECOND };
   const versionAt = (record: JsonObject, observedAt: number) => credible(versionOf(model, record, zone), observedAt);
 
   /** The entity called `name`, changed `version` seconds after eleven o'clock. */
@@ -59,10 +59,10 @@ export function worldOf(name: 'crm.account' | 'crm.loss_reason') {
   });
   const absent = (observed: number): Observation => ({ says: 'absent', observedAt: at(observed) });
   /** A delivery that the ledger remembers, a creation where it has no state before; `applied` ones have no record at hand. */
-  const kin = (record: JsonObject, previous: JsonObject | null, applied = true): Kin => ({
+  const earlier = (record: JsonObject, previous: JsonObject | null, applied = true): Earlier => ({
     link: linkOf(model, record, previous, previous === null),
     version: versionAt(record, at(0)),
     record: applied ? null : record,
   });
-  return { model, around, state, row, announced, deleted, present, absent, kin };
+  return { model, around, state, row, announced, deleted, present, absent, earlier };
 }

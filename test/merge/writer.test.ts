@@ -1,4 +1,4 @@
-/** The door on PostgreSQL: what one transaction writes, and what several at once must not lose. */
+/** The writer on PostgreSQL: what one transaction writes, and what several at once must not lose. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
@@ -7,20 +7,20 @@ import type { Accepted } from '../../src/delivery/delivery.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { Observation } from '../../src/merge/rule/observation.ts';
-import { admit, type DoorContext, type Sighting } from '../../src/merge/writer.ts';
+import { type Observed, type WriterContext, writeObservations } from '../../src/merge/writer.ts';
 import { connect, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
-import { findChanged, type KnownRow, type Shelf } from '../../src/store/mirror-rows.ts';
+import { findChanged, type KnownRow, type MirrorTable } from '../../src/store/mirror-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { at, SECOND, worldOf, zone } from './world.ts';
 
 const { state, announced, deleted, present, absent } = worldOf('crm.account');
-const shelf: Shelf = { name: 'crm.account', model: findModel('crm.account') ?? null };
-const misfits: string[] = [];
-const context: DoorContext = {
+const table: MirrorTable = { name: 'crm.account', model: findModel('crm.account') ?? null };
+const invalid: string[] = [];
+const context: WriterContext = {
   zone,
   settleGrace: 60 * SECOND,
-  onMisfit: (model, field) => misfits.push(`${model}.${field}`),
+  onInvalidValue: (model, field) => invalid.push(`${model}.${field}`),
 };
 const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
 
@@ -35,15 +35,15 @@ afterAll(async () => {
   await db?.close();
 });
 beforeEach(async () => {
-  misfits.length = 0;
+  invalid.length = 0;
   await db.sql`truncate flowlu.crm_account, flowlu.crm_lead, flowlu.crm_loss_reason, flowlu.uncatalogued, sync.doubtful,
                         sync.deliveries restart identity`;
 });
 
-const sight = (observation: Observation, id = '7', on = shelf): Sighting => ({ shelf: on, entityId: id, observation });
+const sight = (observation: Observation, id = '7', on = table): Observed => ({ table: on, entityId: id, observation });
 const let_in = (...seen: Observation[]) =>
   transact(db.sql, (tx) =>
-    admit(
+    writeObservations(
       tx,
       seen.map((one) => sight(one)),
       context,
@@ -56,12 +56,12 @@ const doubts = async () =>
 describe('one transaction', () => {
   it('never merges into what was read of a row before it was locked', async () => {
     await let_in(announced(state('A', 5, { city: 'Ghent' }), null, 10));
-    const read = await findChanged(db.sql, shelf, [{ id: '7', hash: '00000000-0000-0000-0000-000000000000' }]);
+    const read = await findChanged(db.sql, table, [{ id: '7', hash: '00000000-0000-0000-0000-000000000000' }]);
     const known = read.get('7') as KnownRow;
     expect(known.record).toMatchObject({ name: 'A', city: 'Ghent' });
     await let_in(announced(state('B', 6, { city: 'Bruges' }), null, 20));
     // The list does not show the city: what it keeps of it must be what the row holds by now.
-    await transact(db.sql, (tx) => admit(tx, [{ ...sight(present(state('C', 7), 30)), known }], context));
+    await transact(db.sql, (tx) => writeObservations(tx, [{ ...sight(present(state('C', 7), 30)), known }], context));
     expect((await account())?._record).toMatchObject({ name: 'C', city: 'Bruges' });
   });
 
@@ -116,7 +116,7 @@ describe('one transaction', () => {
     });
     await let_in(present(odd, 1));
     expect(await account()).toMatchObject({ owner_id: null, active: null, organization_revenue: null, _record: odd });
-    expect(misfits.sort()).toEqual(
+    expect(invalid.sort()).toEqual(
       ['active', 'created_date', 'organization_revenue', 'owner_id'].map((field) => `crm.account.${field}`),
     );
   });
@@ -129,7 +129,9 @@ describe('one transaction', () => {
     ] as const) {
       const far = { ...state('A'), created_date: moment, updated_date: moment };
       const observation: Observation = { ...present(far, 1), version: null };
-      await transact(db.sql, (tx) => admit(tx, [sight(observation)], { ...context, zone: createZone(name) }));
+      await transact(db.sql, (tx) =>
+        writeObservations(tx, [sight(observation)], { ...context, zone: createZone(name) }),
+      );
       const [row] = await db.sql`
         select (created_date at time zone 'UTC')::text || '+00' as moment, _version = created_date as same
           from flowlu.crm_account`;
@@ -150,7 +152,7 @@ describe('one transaction', () => {
   it('takes nothing of it back half-way when it fails', async () => {
     await expect(
       transaction(db.sql, {}, async (tx) => {
-        await admit(tx, [sight(present(state('A'), 1))], context);
+        await writeObservations(tx, [sight(present(state('A'), 1))], context);
         throw new Error('too late');
       }),
     ).rejects.toThrow('too late');
@@ -209,7 +211,7 @@ describe('transactions that race', () => {
       const id = String(1_000 + round);
       const make = (sql: Sql, version: number) =>
         transact(sql, (tx) =>
-          admit(tx, [sight(announced({ ...state(`v${version}`, version), id: Number(id) }), id)], context),
+          writeObservations(tx, [sight(announced({ ...state(`v${version}`, version), id: Number(id) }), id)], context),
         );
       const results = await Promise.all([make(db.sql, 5), make(other, 6), make(db.sql, 4), make(other, 6)]);
       const decisions = results.map(([verdict]) => verdict?.decision);
@@ -223,7 +225,7 @@ describe('transactions that race', () => {
     let insertedMeanwhile = false;
     const race = transaction(db.sql, {}, async (tx) => {
       await tx`select 1 from flowlu.crm_account where id = 7`;
-      const snapshotted = admit(
+      const snapshotted = writeObservations(
         new Proxy(tx, {
           get(target, property) {
             const value = Reflect.get(target, property);
@@ -231,7 +233,9 @@ describe('transactions that race', () => {
             return async (...args: Parameters<typeof tx.unsafe>) => {
               if (/insert into/.test(args[0]) && !insertedMeanwhile) {
                 insertedMeanwhile = true;
-                await transact(other, (theirs) => admit(theirs, [sight(present(state('theirs'), 1))], context));
+                await transact(other, (theirs) =>
+                  writeObservations(theirs, [sight(present(state('theirs'), 1))], context),
+                );
               }
               return target.unsafe(...args);
             };
@@ -270,7 +274,7 @@ describe('transactions that race', () => {
         }),
       );
     }
-    const receiver = (sql: Sql) => ({ sql, log, context: { ...context, shelfOf } });
+    const receiver = (sql: Sql) => ({ sql, log, context: { ...context, tableOf } });
     const acknowledged: string[] = [];
     // Four replicas take the batches as they come.
     await Promise.all(
@@ -302,7 +306,7 @@ describe('transactions that race', () => {
     ]);
     await Promise.all(
       batches.map((batch, n) =>
-        receive(batch, { sql: n % 2 === 0 ? db.sql : other, log, context: { ...context, shelfOf } }),
+        receive(batch, { sql: n % 2 === 0 ? db.sql : other, log, context: { ...context, tableOf } }),
       ),
     );
     const rows = await db.sql`
@@ -315,7 +319,7 @@ describe('transactions that race', () => {
   });
 });
 
-const shelfOf = (module: string, model: string): Shelf => ({
+const tableOf = (module: string, model: string): MirrorTable => ({
   name: `${module}.${model}`,
   model: findModel(`${module}.${model}`) ?? null,
 });

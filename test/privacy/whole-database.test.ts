@@ -78,7 +78,7 @@ const round = () => ({
   observer: quietObserver,
   signal: never,
 });
-const deps = () => ({ sql: database.sql, client, door: service.session.context });
+const deps = () => ({ sql: database.sql, client, writer: service.session.context });
 const rowOf = async (id: string | number | bigint) =>
   (
     await database.sql`select phone, vat, _record as record, _hash, _source from flowlu.crm_account where id = ${String(id)}`

@@ -26,7 +26,7 @@ const run = (
   options: { observer?: ListingObserver; signal?: AbortSignal; names?: readonly string[] } = {},
 ) =>
   backfill(
-    { sql: from.sql, client: from.client, door: from.context },
+    { sql: from.sql, client: from.client, writer: from.context },
     {
       models: options.names?.map(from.model) ?? models,
       concurrency: 4,

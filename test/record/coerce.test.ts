@@ -13,7 +13,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 const berlin = createZone('Europe/Berlin');
 const as = (kind: FieldKind, value: Json | undefined, zone = berlin) => {
   const result = coerce({ kind, doc: '' }, value, zone);
-  return result === MISFIT ? 'misfit' : result;
+  return result === MISFIT ? 'invalidValue' : result;
 };
 /** A number that a double cannot hold, as it is read. */
 const exact = (digits: string) => (parseJson(`[${digits}]`) as Json[])[0] as Json;
@@ -33,9 +33,9 @@ const CASES: Readonly<Record<FieldKind, readonly (readonly [Json | undefined, st
     ['42', '42'],
     [' 007 ', '7'],
     [exact('9223372036854775807'), '9223372036854775807'],
-    [exact('9223372036854775808'), 'misfit'],
+    [exact('9223372036854775808'), 'invalidValue'],
     ['-9223372036854775808', '-9223372036854775808'],
-    ['9'.repeat(40), 'misfit'],
+    ['9'.repeat(40), 'invalidValue'],
   ],
   link: [
     [0, null],
@@ -47,26 +47,26 @@ const CASES: Readonly<Record<FieldKind, readonly (readonly [Json | undefined, st
     [-0, null],
     [5, '5'],
     ['12.0', '12'],
-    ['abc', 'misfit'],
+    ['abc', 'invalidValue'],
   ],
   integer: [
     [0, '0'],
     ['', null],
     ['-5', '-5'],
     ['+5', '5'],
-    [1.5, 'misfit'],
-    ['1e3', 'misfit'],
-    [1e20, 'misfit'],
-    [[], 'misfit'],
-    [{}, 'misfit'],
+    [1.5, 'invalidValue'],
+    ['1e3', 'invalidValue'],
+    [1e20, 'invalidValue'],
+    [[], 'invalidValue'],
+    [{}, 'invalidValue'],
   ],
   code: [
     ['10', '10'],
     [0, '0'],
     [2_147_483_647, '2147483647'],
-    [2_147_483_648, 'misfit'],
-    [-2_147_483_649, 'misfit'],
-    ['issued', 'misfit'],
+    [2_147_483_648, 'invalidValue'],
+    [-2_147_483_649, 'invalidValue'],
+    ['issued', 'invalidValue'],
   ],
   decimal: [
     ['1250.50', '1250.50'],
@@ -76,12 +76,12 @@ const CASES: Readonly<Record<FieldKind, readonly (readonly [Json | undefined, st
     ['.5', '.5'],
     ['-0.00', '-0.00'],
     ['', null],
-    ['1,250.50', 'misfit'],
-    ['12,50', 'misfit'],
-    ['NaN', 'misfit'],
-    ['Infinity', 'misfit'],
-    ['0x10', 'misfit'],
-    ['1e9999', 'misfit'],
+    ['1,250.50', 'invalidValue'],
+    ['12,50', 'invalidValue'],
+    ['NaN', 'invalidValue'],
+    ['Infinity', 'invalidValue'],
+    ['0x10', 'invalidValue'],
+    ['1e9999', 'invalidValue'],
   ],
   flag: [
     [1, true],
@@ -93,8 +93,8 @@ const CASES: Readonly<Record<FieldKind, readonly (readonly [Json | undefined, st
     [false, false],
     ['FALSE', false],
     ['', null],
-    [2, 'misfit'],
-    ['yes', 'misfit'],
+    [2, 'invalidValue'],
+    ['yes', 'invalidValue'],
   ],
   date: [
     ['2025-02-28', '2025-02-28'],
@@ -104,10 +104,10 @@ const CASES: Readonly<Record<FieldKind, readonly (readonly [Json | undefined, st
     ['', null],
     [0, null],
     ['0', null],
-    ['2025-02-29', 'misfit'],
-    ['2025-13-01', 'misfit'],
-    ['28.02.2025', 'misfit'],
-    ['tomorrow', 'misfit'],
+    ['2025-02-29', 'invalidValue'],
+    ['2025-13-01', 'invalidValue'],
+    ['28.02.2025', 'invalidValue'],
+    ['tomorrow', 'invalidValue'],
   ],
   datetime: [
     ['2025-01-15 12:00:00', '2025-01-15T11:00:00.000000Z'],
@@ -122,18 +122,18 @@ const CASES: Readonly<Record<FieldKind, readonly (readonly [Json | undefined, st
     ['0000-00-00', null],
     ['', null],
     [null, null],
-    ['2025-07-15 24:00:00', 'misfit'],
-    ['2025-07-15 12:60:00', 'misfit'],
+    ['2025-07-15 24:00:00', 'invalidValue'],
+    ['2025-07-15 12:60:00', 'invalidValue'],
     [true, '1970-01-01T00:00:01.000000Z'],
-    [{}, 'misfit'],
+    [{}, 'invalidValue'],
   ],
   unix: [
     [1_700_000_000, '2023-11-14T22:13:20.000000Z'],
     ['1700000000', '2023-11-14T22:13:20.000000Z'],
     [0, null],
     ['', null],
-    [-1, 'misfit'],
-    [1e15, 'misfit'],
+    [-1, 'invalidValue'],
+    [1e15, 'invalidValue'],
     ['2025-01-15 12:00:00', '2025-01-15T11:00:00.000000Z'],
   ],
 };
@@ -156,7 +156,7 @@ describe.each(Object.entries(CASES) as [FieldKind, (typeof CASES)[FieldKind]][])
 it('reads known fields under any spelling, prefers the exact one unless it is empty, and names what does not fit', () => {
   const account = findModel('crm.account');
   if (account === undefined) throw new Error('no account');
-  const { columns, misfits } = coerceRecord(
+  const { columns, invalid } = coerceRecord(
     account,
     { ID: 7, VAT: 'DE1', vat: '', Name: 'A', owner_id: 'x', cf_1: 'kept' },
     berlin,
@@ -164,7 +164,7 @@ it('reads known fields under any spelling, prefers the exact one unless it is em
   const named = Object.fromEntries(Object.keys(account.fields).map((name, index) => [name, columns[index]]));
   expect(named).toMatchObject({ id: '7', vat: 'DE1', name: 'A', owner_id: null, email: null });
   expect(columns).toHaveLength(Object.keys(account.fields).length);
-  expect(misfits).toEqual(['owner_id']);
+  expect(invalid).toEqual(['owner_id']);
 });
 
 describe('PostgreSQL', () => {
@@ -252,7 +252,7 @@ describe('PostgreSQL', () => {
             return Object.fromEntries(
               kinds.map((kind) => {
                 const column = as(kind, one instanceof LosslessNumber ? one : storable[0], zone);
-                return [kind, column === 'misfit' ? null : column];
+                return [kind, column === 'invalidValue' ? null : column];
               }),
             );
           });

@@ -11,9 +11,9 @@ afterAll(() => mirror.close());
 
 function story(name: string, id: string) {
   const [module = '', model = ''] = name.split('.');
-  const shelf = mirror.context.shelfOf(module, model);
-  if (shelf === null) throw new Error(`no shelf for ${name}`);
-  return explain(mirror.sql, shelf, id, shapeOf(shelf, mirror.context));
+  const table = mirror.context.tableOf(module, model);
+  if (table === null) throw new Error(`no table for ${name}`);
+  return explain(mirror.sql, table, id, shapeOf(table, mirror.context));
 }
 
 describe('explain', () => {

@@ -9,7 +9,7 @@ import { newestRow } from '../../src/store/watermarks.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const model = findModel('crm.lead') as Model;
-const shelf = { name: model.name, model };
+const table = { name: model.name, model };
 const NOW = Date.now() * 1_000;
 const HASH = '00000000-0000-4000-8000-000000000000';
 
@@ -43,8 +43,8 @@ describe('statements by key', () => {
   it('keep to the keys when their table has grown since they were prepared', async () => {
     const ask = () =>
       fullReads(async (tx) => {
-        await lockRows(tx, shelf, ['7', '8']);
-        await findChanged(tx, shelf, [{ id: '7', hash: HASH }]);
+        await lockRows(tx, table, ['7', '8']);
+        await findChanged(tx, table, [{ id: '7', hash: HASH }]);
         await suspectUnlisted(tx, model, { after: '6', upTo: '8', listed: ['7', '8'], observedAt: NOW });
       });
     for (let time = 0; time < 8; time += 1) expect(await ask()).toBe(0);

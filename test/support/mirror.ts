@@ -59,7 +59,7 @@ export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> 
   const context: DeliveryContext = {
     zone: createZone(options.believedZone ?? options.timeZone ?? 'UTC'),
     settleGrace: (options.settleGraceMs ?? 0) * MICROS_PER_MS,
-    shelfOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
+    tableOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
   };
   const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
   const { sql } = database;
@@ -78,7 +78,7 @@ export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> 
     model,
     async fill(...names) {
       await backfill(
-        { sql, client, door: context },
+        { sql, client, writer: context },
         { models: names.map(model), concurrency: 2, holder: 'test', observer: quietObserver, signal: never },
       );
     },

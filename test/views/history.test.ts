@@ -4,17 +4,17 @@ import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Observation } from '../../src/merge/rule/observation.ts';
 import { linkOf } from '../../src/merge/rule/tie.ts';
-import { admit, type DoorContext } from '../../src/merge/writer.ts';
+import { type WriterContext, writeObservations } from '../../src/merge/writer.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { noteHistorySettings } from '../../src/store/history-settings.ts';
-import type { Shelf } from '../../src/store/mirror-rows.ts';
+import type { MirrorTable } from '../../src/store/mirror-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const zone = createZone('Europe/Berlin');
-const context: DoorContext = { zone, settleGrace: 60_000_000 };
+const context: WriterContext = { zone, settleGrace: 60_000_000 };
 const DEALS = 'crm.lead';
 
 let database: TestDatabase;
@@ -29,16 +29,16 @@ beforeEach(async () => {
 afterAll(() => database.close());
 
 const micros = (moment: string) => Date.parse(moment) * 1_000;
-const shelfOf = (name: string): Shelf => ({ name, model: findModel(name) ?? null });
+const tableOf = (name: string): MirrorTable => ({ name, model: findModel(name) ?? null });
 
 function versionIn(name: string, record: JsonObject, observedAt: number) {
-  return credible(versionOf(shelfOf(name).model, record, zone), observedAt);
+  return credible(versionOf(tableOf(name).model, record, zone), observedAt);
 }
 
 /** Lets one observation of a record in; `at` is the moment of it. */
 async function see(name: string, observation: Observation, id: string, withHistory = true) {
-  const sighting = { shelf: shelfOf(name), entityId: id, observation };
-  await transact(database.sql, (tx) => admit(tx, [sighting], { ...context, keepsHistory: withHistory }));
+  const observed = { table: tableOf(name), entityId: id, observation };
+  await transact(database.sql, (tx) => writeObservations(tx, [observed], { ...context, keepsHistory: withHistory }));
 }
 
 const webhook = (name: string, at: string, record: JsonObject, previous: JsonObject | null = null): Observation => ({
@@ -47,7 +47,7 @@ const webhook = (name: string, at: string, record: JsonObject, previous: JsonObj
   previous,
   version: versionIn(name, record, micros(at)),
   observedAt: micros(at),
-  link: linkOf(shelfOf(name).model ?? UNKNOWN_SHAPE, record, previous, previous === null),
+  link: linkOf(tableOf(name).model ?? UNKNOWN_SHAPE, record, previous, previous === null),
 });
 const list = (name: string, at: string, record: JsonObject): Observation => ({
   says: 'present',
@@ -200,7 +200,9 @@ describe('the states of a record', () => {
       values (9, 'colour', 'crm', 'account', '{}', now(), 'api', gen_random_uuid())`;
     for (const [index, record] of [lower, upper, named].entries()) {
       const observation = list(account, `2026-01-0${index + 4}T00:00:00Z`, record);
-      await transact(database.sql, (tx) => admit(tx, [{ shelf: shelfOf(account), entityId: '5', observation }], known));
+      await transact(database.sql, (tx) =>
+        writeObservations(tx, [{ table: tableOf(account), entityId: '5', observation }], known),
+      );
     }
     expect(await states('vat, _record as record', 'crm_account', '5')).toMatchObject([
       { vat: '1', record: { ...lower } },

@@ -53,12 +53,12 @@ async function erase(
 }
 
 async function askFlowlu(session: Session, name: string, id: string, signal: AbortSignal): Promise<Standing> {
-  const shelf = { name, model: findModel(name) ?? null };
+  const table = { name, model: findModel(name) ?? null };
   try {
     const client = await openClientIfAny(session);
     if (client === null) return { says: 'nothing', reason: 'the settings name no key of the API' };
     const deps = settleDepsOf(session, client);
-    return { says: (await read(deps, shelf, id, signal)).says === 'absent' ? 'gone' : 'there' };
+    return { says: (await read(deps, table, id, signal)).says === 'absent' ? 'gone' : 'there' };
   } catch (error) {
     if (error instanceof FlowluError) return { says: 'nothing', reason: error.message };
     throw error;

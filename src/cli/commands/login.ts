@@ -2,12 +2,12 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { UsageError } from '../../core/errors.ts';
 import { beginLogin, completeLogin, hashOf, LOGIN_VALID_S, LoginError, readAnswer } from '../../oauth/login.ts';
 import { loginDepsOf } from '../../service/authorization.ts';
 import type { Session } from '../../service/session.ts';
 import { grantStatus } from '../../store/grant.ts';
 import { requestOutcome } from '../../store/oauth-requests.ts';
-import { UsageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Listener, listenForCallback } from '../login-listener.ts';
 import { printJson, printLine, write } from '../output.ts';

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { UsageError } from '../../core/errors.ts';
 import { createApp } from '../../service/app.ts';
 import { standing } from '../../service/authorization.ts';
 import { startBackground } from '../../service/background.ts';
@@ -9,7 +10,6 @@ import { checkExposure } from '../../service/exposure.ts';
 import { startLoop } from '../../service/loop.ts';
 import { type Listener, listen } from '../../service/server.ts';
 import { openClientIfAny, type Session } from '../../service/session.ts';
-import { UsageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';

@@ -1,5 +1,5 @@
 /**
- * From what the door concluded of one entity to what its history keeps. Pure.
+ * From what the writer concluded of one entity to what its history keeps. Pure.
  *
  * Not every write is a change of the source: a row first met through the API was not made by it, a record spelt anew
  * means what it meant, and a reading that shows other fields of the same version knows more, but nothing happened.

@@ -4,7 +4,7 @@
  * Pure, and the same for webhooks, lists, single reads, replays and repairs. `docs/invariants.md` says what it
  * guarantees; the shape follows the tables of "Merge rules" there.
  */
-import { contains, contentHash, isTwofold, mergeRecords, type Shape } from '../../record/record.ts';
+import { contains, contentHash, hasAlias, mergeRecords, type Shape } from '../../record/record.ts';
 import { compareVersions } from '../../record/version.ts';
 import type {
   Absent,
@@ -22,7 +22,7 @@ import { announcedRow, keep, write } from './verdict.ts';
 
 /** Decides what becomes of `row` (null: never heard of) now that `seen` was observed. */
 export function decide(row: Row | null, seen: Observation, around: Surroundings): Verdict {
-  if (row?.source === 'erased' && isHearsay(seen)) return keep('erased');
+  if (row?.source === 'erased' && isUnconfirmed(seen)) return keep('erased');
   switch (seen.says) {
     case 'announced':
       return decideAnnounced(row, seen, around);
@@ -40,7 +40,7 @@ export function decide(row: Row | null, seen: Observation, around: Surroundings)
 }
 
 /** What a webhook says; the API alone knows whether an entity that was erased is there again. */
-function isHearsay({ says }: Observation): boolean {
+function isUnconfirmed({ says }: Observation): boolean {
   return says === 'announced' || says === 'deleted' || says === 'unclear';
 }
 
@@ -115,7 +115,7 @@ function refresh(row: Row, seen: Present, shape: Shape): Verdict {
 }
 
 function agrees(row: Row, seen: Present, shape: Shape): boolean {
-  if (isTwofold(shape, row.record, seen.record)) return false;
+  if (hasAlias(shape, row.record, seen.record)) return false;
   return seen.whole ? contentHash(shape, seen.record) === row.hash : contains(shape, row.record, seen.record);
 }
 

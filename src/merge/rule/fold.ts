@@ -6,7 +6,7 @@ import { contentHash, type Shape } from '../../record/record.ts';
 import { compareVersions, credible, type Version, versionOf } from '../../record/version.ts';
 import type { Zone } from '../../record/zone.ts';
 import { decide } from './decide.ts';
-import type { Announced, Kin, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
+import type { Announced, Earlier, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
 
 /** What is fixed while one entity's observations are folded. */
 export interface FoldContext {
@@ -25,14 +25,19 @@ export interface Folded {
   readonly rows: readonly (Row | null)[];
 }
 
-/** Folds `seen` into `row`; `kin` are the deliveries that the ledger already knew. */
-export function fold(row: Row | null, seen: readonly Observation[], kin: readonly Kin[], context: FoldContext): Folded {
+/** Folds `seen` into `row`; `earlier` are the deliveries that the ledger already held. */
+export function fold(
+  row: Row | null,
+  seen: readonly Observation[],
+  earlier: readonly Earlier[],
+  context: FoldContext,
+): Folded {
   let current = row;
-  let known = kin;
+  let known = earlier;
   const verdicts: Verdict[] = [];
   const rows: (Row | null)[] = [];
   for (const one of seen) {
-    const verdict = decide(current, one, { shape: context.shape, settleGrace: context.settleGrace, kin: known });
+    const verdict = decide(current, one, { shape: context.shape, settleGrace: context.settleGrace, earlier: known });
     const made = verdict.row === null ? null : completeRow(verdict.row, context);
     verdicts.push(verdict);
     rows.push(made);
@@ -62,7 +67,7 @@ export function rowVersion(
   return credible(versionOf(context.model, record, context.zone), observedAt);
 }
 
-/** True when folding may meet a tie, so that the ledger has to be asked for kin first. */
+/** True when folding may meet a tie, so that the ledger has to be asked for earlier deliveries first. */
 export function mayTie(row: Row | null, seen: readonly Observation[]): boolean {
   const announced = seen.filter((one): one is Announced => one.says === 'announced');
   const versions = [

@@ -75,7 +75,7 @@ export interface Link {
 }
 
 /** A delivery about the same entity that the ledger remembers. */
-export interface Kin {
+export interface Earlier {
   readonly link: Link;
   readonly version: Version;
   /** The announced record, where it may still have to be applied; null where it was. */
@@ -111,7 +111,7 @@ export type NextRow = Omit<Row, 'version' | 'hash'>;
 export interface Surroundings {
   readonly shape: Shape;
   /** Other deliveries about the entity that the ledger remembers; only ties ask for them. */
-  readonly kin: readonly Kin[];
+  readonly earlier: readonly Earlier[];
   /** How long a settled reading must lie after the row's own observation to overrule its version. */
   readonly settleGrace: Micros;
 }

@@ -7,7 +7,7 @@
  */
 import { contains, contentHash } from '../../record/record.ts';
 import { compareVersions, type Version } from '../../record/version.ts';
-import type { Announced, Kin, Link, Row, Surroundings, Verdict } from './observation.ts';
+import type { Announced, Earlier, Link, Row, Surroundings, Verdict } from './observation.ts';
 import { announcedRow, keep } from './verdict.ts';
 
 const REVISITED = 'deliveries of one version return to an earlier state, or may, so their order cannot be told';
@@ -16,9 +16,9 @@ const UNLINKED = 'two states of one version, and nothing tells which came last';
 /** Decides an announced state that ties with a live row. */
 export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdict {
   const { shape } = around;
-  const others = around.kin.filter((kin) => sameVersion(kin.version, seen.version));
-  const seenBefore = others.some((kin) => sameLink(kin.link, seen.link));
-  const self: Kin = { link: seen.link, version: seen.version, record: seen.record };
+  const others = around.earlier.filter((earlier) => sameVersion(earlier.version, seen.version));
+  const seenBefore = others.some((earlier) => sameLink(earlier.link, seen.link));
+  const self: Earlier = { link: seen.link, version: seen.version, record: seen.record };
   const moves = distinct([...others, self]).filter(({ link }) => link.from !== link.to);
   const revisited = mayReturnToAState(moves) ? REVISITED : null;
 
@@ -41,7 +41,7 @@ export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdi
 }
 
 /** Applies the state that the chosen delivery tells; its own, where the chosen one's record is not at hand. */
-function take(row: Row, seen: Announced, chosen: Kin | null, doubt: string | null, around: Surroundings): Verdict {
+function take(row: Row, seen: Announced, chosen: Earlier | null, doubt: string | null, around: Surroundings): Verdict {
   const record = chosen?.record ?? null;
   return {
     decision: 'updated',
@@ -75,9 +75,9 @@ function sameLink(a: Link, b: Link): boolean {
   return a.from === b.from && a.to === b.to;
 }
 
-function distinct(kin: readonly Kin[]): readonly Kin[] {
-  const first = new Map<string, Kin>();
-  for (const one of kin) {
+function distinct(earlier: readonly Earlier[]): readonly Earlier[] {
+  const first = new Map<string, Earlier>();
+  for (const one of earlier) {
     const link = `${one.link.from} ${one.link.to}`;
     if (!first.has(link)) first.set(link, one);
   }
@@ -85,7 +85,7 @@ function distinct(kin: readonly Kin[]): readonly Kin[] {
 }
 
 /** True unless the states of one version were passed through once each, as far as the deliveries tell. */
-function mayReturnToAState(links: readonly Kin[]): boolean {
+function mayReturnToAState(links: readonly Earlier[]): boolean {
   // A state whose "before" is not told may be one that came back; beside others it has no sure place.
   if (links.length > 1 && links.some(({ link }) => link.from === null)) return true;
   const entered = new Set(links.map(({ link }) => link.to));
@@ -99,12 +99,12 @@ function mayReturnToAState(links: readonly Kin[]): boolean {
 }
 
 /** The deliveries that lead on from each state; of states that are left once. */
-function successors(links: readonly Kin[]): ReadonlyMap<string | null, Kin> {
+function successors(links: readonly Earlier[]): ReadonlyMap<string | null, Earlier> {
   return new Map(links.map((one) => [one.link.from, one]));
 }
 
 /** From `start` to the last delivery that follows; states are entered and left once here, and form no circle. */
-function pathFrom(start: Kin, left: ReadonlyMap<string | null, Kin>): readonly Kin[] {
+function pathFrom(start: Earlier, left: ReadonlyMap<string | null, Earlier>): readonly Earlier[] {
   const path = [start];
   for (let next = left.get(start.link.to); next !== undefined && path.length <= left.size; ) {
     path.push(next);
@@ -114,12 +114,12 @@ function pathFrom(start: Kin, left: ReadonlyMap<string | null, Kin>): readonly K
 }
 
 /** The last link reachable from `start`. */
-function followFrom(start: Kin, links: readonly Kin[]): Kin | null {
+function followFrom(start: Earlier, links: readonly Earlier[]): Earlier | null {
   return pathFrom(start, successors(links)).at(-1) ?? null;
 }
 
 /** The end of the path that all links form together; null where they do not form one. */
-function lastOfPath(links: readonly Kin[]): Kin | null {
+function lastOfPath(links: readonly Earlier[]): Earlier | null {
   const entered = new Set(links.map(({ link }) => link.to));
   const starts = links.filter(({ link }) => !entered.has(link.from as string));
   const first = starts[0];
