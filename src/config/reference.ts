@@ -1,5 +1,5 @@
 /** The settings as text: `--help`, `.env.example` and docs/settings.md. `npm run settings` writes the two files. */
-import { type Setting, type SettingName, settings } from './table.ts';
+import { groups, type Setting, settings } from './table.ts';
 
 /** The settings as text for `--help`. */
 export function settingsHelp(): string {
@@ -14,7 +14,7 @@ export function settingsHelp(): string {
 
 /** `.env.example`: one commented line per setting, with its default, an example, or something to be replaced. */
 export function envExample(): string {
-  const sections = groups().map(([group, rows]) => {
+  const sections = groups.map(([group, rows]) => {
     const lines = rows.map(([name, setting]) => {
       const { help, parser, without, placeholder, example } = setting;
       const notes = [help, parser.expects, without && `without it: ${without}`].filter(Boolean);
@@ -32,7 +32,7 @@ export function envExample(): string {
 
 /** The reference page. */
 export function settingsPage(): string {
-  const sections = groups().map(([group, rows]) => {
+  const sections = groups.map(([group, rows]) => {
     const lines = rows.map(([name, setting]) => {
       const cells = [`\`${name}\``, shownDefault(setting), cell(setting.parser.expects) || '–', cell(setting.help)];
       return `| ${cells.join(' | ')} |`;
@@ -55,15 +55,8 @@ ${secretFiles()
   return `${head}\n${sections.join('\n')}`;
 }
 
-function groups(): readonly (readonly [group: string, rows: typeof settings])[] {
-  const names = [...new Set(settings.map(([, { group }]) => group))];
-  return names.map((name) => [name, settings.filter(([, { group }]) => group === name)]);
-}
-
 function secretFiles(): readonly string[] {
-  return settings
-    .filter(([, { secret }]) => secret !== undefined)
-    .map(([name]: readonly [SettingName, Setting]) => `${name}_FILE`);
+  return settings.filter(([, { secret }]) => secret !== undefined).map(([name]) => `${name}_FILE`);
 }
 
 /** What can be typed stands in backquotes. */
