@@ -12,9 +12,10 @@ const MIN_WORD_LENGTH = 8;
 
 /** What looks like a secret wherever it stands; the first group stays. */
 const SHAPES: readonly RegExp[] = [
-  /(api_?key["']?(?:[=:]|%3D|%3A)\s?["']?)[^\s&"'#,;%}<>]+/gi,
+  // After a space only in quotation marks or when long: "FLOWLU_API_KEY: is needed" is a sentence.
+  /(api_?key["']?(?:[=:]|%3D|%3A)(?:\s?["']|\s(?=\S{12}))?)[^\s&"'#,;%}<>]+/gi,
   /([\w\]]:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/g,
-  /((?:access|refresh)_token["']?(?:[=:]|%3D|%3A)\s?["']?|(?:client_secret|code_verifier)["']?[=:]\s?["']?)[^\s&"'#,;%}]+/gi,
+  /((?:(?:access|refresh)_token|client_secret|code_verifier)["']?(?:[=:]|%3D|%3A)(?:\s?["']|\s(?=\S{12}))?)[^\s&"'#,;%}]+/gi,
   /(\/oauth\/callback\?)[^\s"']+/g,
   /(\b(?:Bearer|Basic)\s)[\w.~+/=-]+/gi,
   /(\/webhooks\/flowlu\/)[^\s/?"'#]+/g,

@@ -73,6 +73,8 @@ describe('secrets', () => {
     ['https://acme.flowlu.com/api/v1/module/crm/account/list?api_key=abc123&page=2', '&page=2'],
     ['{"api_key":"abc123","page":2}', '"page":2'],
     ['api_key%3Dabc123%26page', 'api_key%3D'],
+    ["{ api_key: 'abc123', page: 2 }", 'page: 2'],
+    ['api_key: abc123def456 page', ' page'],
     ['postgres://flowlu:abc123@db:5432/flowlu', '@db:5432/flowlu'],
     ['authorization: Bearer abc123', 'Bearer '],
     ['POST /webhooks/flowlu/abc123?x=1', '?x=1'],
@@ -87,6 +89,9 @@ describe('secrets', () => {
     const redact = createRedactor(['longer-than-twelve', 'shortish', 'old']);
     expect(redact('xlonger-than-twelvex')).toBe('x[redacted]x');
     expect(redact('shortish, =shortish& k%3Dshortish%26 \\nshortish\\n')).not.toContain('shortish');
+    for (const sentence of ['FLOWLU_API_KEY: is needed', 'FLOWLU_CLIENT_SECRET: has a space', 'access_token: none']) {
+      expect(redact(sentence)).toBe(sentence);
+    }
     expect(redact('a shortishly told, older, golden tale')).toBe('a shortishly told, older, golden tale');
   });
 
