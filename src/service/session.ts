@@ -3,7 +3,7 @@
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
-import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
+import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import { MICROS_PER_MS } from '../core/instant.ts';
 import { createLogger, type Logger } from '../core/log.ts';
@@ -54,9 +54,6 @@ export async function openSession(
 ): Promise<Session> {
   const { log, signal, command } = options;
   requirePrivacy(config.privacy, log);
-  const unknown = unknownModels(config.flowlu.models, names);
-  if (unknown.length > 0)
-    log.warn({ patterns: unknown }, 'FLOWLU_MODELS names models that the catalogue does not know');
   const database = await openDatabase({
     url: config.database.url ?? undefined,
     embeddedDirectory: config.database.dataDir,
@@ -101,8 +98,6 @@ const MISSED_SLOTS_EVERY_MS = 60_000;
 
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
-
-const names = models.map(({ name }) => name);
 
 function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryContext {
   return {

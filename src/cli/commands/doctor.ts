@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { models } from '../../catalog/index.ts';
 import type { Model } from '../../catalog/types.ts';
-import { matchesModel } from '../../config.ts';
-import { createRedactor } from '../../core/log.ts';
+import { matchesModel } from '../../config/index.ts';
+import { createRedactor } from '../../core/redact.ts';
 import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
