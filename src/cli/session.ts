@@ -62,7 +62,12 @@ export async function openSession(
     log,
     signal,
   });
-  const sql = connect(database.url, { applicationName: `flowlu-mirror ${command}`, max: config.database.pool });
+  const sql = connect(database.url, {
+    applicationName: `flowlu-mirror ${command}`,
+    max: config.database.pool,
+    onPooler: () =>
+      log.warn('a pooler in front of the database forgets prepared statements; going on without them (?prepare=false)'),
+  });
   const close = async () => {
     await sql.end({ timeout: END_MAX_SECONDS });
     await database.close();

@@ -30,10 +30,13 @@ const UNREACHABLE = new Set([
 
 /** With these the same transaction may well succeed when run again. */
 const RETRYABLE = new Set([
+  '40000', // transaction_rollback: a commit was answered by rolling back
   '40001', // serialization_failure
   '40P01', // deadlock_detected
   // unique_violation: only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
   '23505',
+  // A prepared statement that the server has lost was not executed, and is prepared again.
+  'STATEMENT_LOST',
 ]);
 
 /** How deep a chain of causes is followed; ours are two or three long. */
@@ -44,7 +47,7 @@ export function isConnectionError(error: unknown): boolean {
   return someCode(error, (code) => AWAY.has(code) || UNREACHABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code));
 }
 
-/** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) and should simply run again. */
+/** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) or its prepared statements, and should simply run again. */
 export function isRetryable(error: unknown): boolean {
   return someCode(error, (code) => RETRYABLE.has(code));
 }

@@ -6,14 +6,37 @@
  * way, or rejects it when its time is over.
  */
 import type { Sql } from 'postgres';
+import { isQuery, owned } from './repeats.ts';
 
 /** How long statements on the other connections of a replaced pool may go on. */
 const REPLACED_MAX_SECONDS = 5;
 
-/** Makes the pool anew with `open` whenever the `onLost` that was handed to it is called. */
-export function renewablePool(open: (onLost: () => void) => Sql): Sql {
+/** What can be done to a pool from outside. */
+interface Pool {
+  /** Goes on without prepared statements, since the server does not keep them. */
+  readonly forgoStatements: () => void;
+}
+
+const pools = new WeakMap<Sql, Pool>();
+
+/** What belongs to a pool that `renewablePool` has made. */
+export function poolOf(sql: Sql): Pool {
+  const pool = pools.get(sql);
+  if (pool === undefined) throw new TypeError('not a pool of ours');
+  return pool;
+}
+
+/**
+ * Makes the pool again with `open` whenever the `onLost` that was handed to it is called.
+ * @param onPooler called when the server turns out to forget prepared statements
+ */
+export function renewablePool(
+  open: (onLost: () => void, lacksStatements: boolean) => Sql,
+  onPooler: (() => void) | undefined,
+): Sql {
   const leaving = new Set<Promise<unknown>>();
   let ended = false;
+  let lacksStatements = false;
   let current = make();
 
   function make(): Sql {
@@ -22,7 +45,7 @@ export function renewablePool(open: (onLost: () => void) => Sql): Sql {
       current = make();
       const end = pool.end({ timeout: REPLACED_MAX_SECONDS }).finally(() => leaving.delete(end));
       leaving.add(end);
-    });
+    }, lacksStatements);
     return pool;
   }
 
@@ -31,8 +54,24 @@ export function renewablePool(open: (onLost: () => void) => Sql): Sql {
     await Promise.all([current.end(options), ...leaving]);
   }
 
-  return new Proxy(current, {
-    apply: (_target, _this, args) => Reflect.apply(current, undefined, args),
-    get: (_target, property) => (property === 'end' ? end : Reflect.get(current, property)),
+  function forgoStatements(): void {
+    if (lacksStatements) return;
+    lacksStatements = true;
+    // The driver looks at this with each statement; its type says that it does not change.
+    (current.options as { prepare: boolean }).prepare = false;
+    onPooler?.();
+  }
+
+  const owner = { isTransaction: false, onForgotten: forgoStatements };
+  const own = <T>(made: T): T => (isQuery(made) ? owned(made, owner) : made);
+  const proxy: Sql = new Proxy(current, {
+    apply: (_target, _this, args) => own(Reflect.apply(current, undefined, args)),
+    get: (_target, property) => {
+      if (property === 'end') return end;
+      if (property === 'unsafe') return (...args: Parameters<Sql['unsafe']>) => own(current.unsafe(...args));
+      return Reflect.get(current, property);
+    },
   });
+  pools.set(proxy, { forgoStatements });
+  return proxy;
 }
