@@ -25,6 +25,9 @@ export interface Receiver {
   readonly onPending?: () => void;
 }
 
+/** So that one try ends before the sender is told to come again, whatever has become of the connection. */
+const LIMITS = { statementTimeoutMs: 5_000 };
+
 /**
  * Records a batch, in order; returns the ids of its deliveries once they are committed.
  * @throws when nothing is recorded; the sender must then be told to come again.
@@ -32,7 +35,7 @@ export interface Receiver {
 export async function receive(batch: readonly Accepted[], receiver: Receiver): Promise<readonly string[]> {
   const { sql, context, log } = receiver;
   try {
-    const { ids, entries } = await transact(sql, (tx) => recordAndApply(tx, batch, context));
+    const { ids, entries } = await transact(sql, (tx) => recordAndApply(tx, batch, context), LIMITS);
     for (const entry of entries) receiver.onRecorded?.(entry);
     return ids;
   } catch (error) {
@@ -41,13 +44,17 @@ export async function receive(batch: readonly Accepted[], receiver: Receiver): P
       { err: error, deliveries: batch.length },
       'a batch could not be applied; recording it to apply one by one',
     );
-    const ids = await transact(sql, async (tx) => {
-      const receivedAt = await databaseClock(tx);
-      return appendDeliveries(
-        tx,
-        entriesOf(batch, receivedAt, context, () => unapplied('pending', null, null)),
-      );
-    });
+    const ids = await transact(
+      sql,
+      async (tx) => {
+        const receivedAt = await databaseClock(tx);
+        return appendDeliveries(
+          tx,
+          entriesOf(batch, receivedAt, context, () => unapplied('pending', null, null)),
+        );
+      },
+      LIMITS,
+    );
     receiver.onPending?.();
     return ids;
   }

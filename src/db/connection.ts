@@ -1,8 +1,10 @@
 /** The one way to reach PostgreSQL. */
+import type { Socket } from 'node:net';
 import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../json.ts';
+import { withdraw } from './deadline.ts';
 import { renewablePool } from './renewal.ts';
-import { forbidRepeats } from './repeats.ts';
+import { forbidRepeats, ownerOf } from './repeats.ts';
 import { openSocket, type SocketAddress } from './socket.ts';
 import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
 
@@ -22,7 +24,7 @@ export interface ConnectOptions {
   readonly applicationName: string;
   /** Most connections at a time. Defaults to 10. */
   readonly max?: number;
-  /** How long a connection may take to open, in seconds. Defaults to 10. */
+  /** How long a connection may take to open, in seconds. Defaults to 5. */
   readonly connectTimeoutSeconds?: number;
   /** Closes a connection that nobody has used for so long, in seconds. Defaults to never. */
   readonly idleTimeoutSeconds?: number;
@@ -86,7 +88,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
   const target = driverUrl(url);
   const settings: postgres.Options<Record<string, postgres.PostgresType>> = {
     max: options.max ?? 10,
-    connect_timeout: options.connectTimeoutSeconds ?? 10,
+    connect_timeout: options.connectTimeoutSeconds ?? 5,
     connection: { application_name: options.applicationName },
     // The driver would pause for up to 20 s between attempts to connect, and so be away long after the database is back.
     backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, RECONNECT_MAX_SECONDS),
@@ -100,25 +102,32 @@ export function connect(url: string, options: ConnectOptions): Sql {
   if (options.maxLifetimeSeconds !== undefined) settings.max_lifetime = options.maxLifetimeSeconds;
   const { onClose } = options;
   if (onClose !== undefined) settings.onclose = () => onClose();
-  return renewablePool(
-    (onLost, lacksStatements) =>
-      openPool(target, {
-        ...settings,
-        ...(lacksStatements && { prepare: false }),
-        // Between several hosts the driver chooses by itself, which it cannot with sockets of ours.
-        ...(!hasSeveralHosts(target) && { socket: (address: SocketAddress) => openSocket(address, onLost) }),
-      }),
-    options.onPooler,
-  );
+  // Between several hosts the driver chooses by itself, which it cannot with sockets of ours.
+  const opensSockets = !hasSeveralHosts(target);
+  return renewablePool((onLost, lacksStatements) => {
+    const sockets = new Set<Socket>();
+    const socket = (address: SocketAddress) => openSocket(address, onLost, sockets);
+    return openPool(target, sockets, {
+      ...settings,
+      ...(lacksStatements && { prepare: false }),
+      ...(opensSockets && { socket }),
+    });
+  }, options.onPooler);
 }
 
-function openPool(target: string, settings: object): Sql {
+function openPool(target: string, sockets: ReadonlySet<Socket>, settings: object): Sql {
   try {
     const sql = postgres(target, settings) as unknown as Sql;
     forbidRepeats(sql);
     const { end } = sql;
-    // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
-    return Object.assign(sql, { end: (limit?: { timeout?: number }) => end({ timeout: END_MAX_SECONDS, ...limit }) });
+    return Object.assign(sql, {
+      async end(limit?: { timeout?: number }) {
+        // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
+        await end({ timeout: END_MAX_SECONDS, ...limit });
+        // It takes leave of the server politely, and some will not hear it.
+        for (const socket of sockets) socket.destroy();
+      },
+    });
   } catch {
     // The driver's own error may hold the whole URL; it is not passed on.
     throw new DatabaseUrlError('the connection string cannot be used: check its host, port and parameters');
@@ -127,7 +136,8 @@ function openPool(target: string, settings: object): Sql {
 
 /**
  * Awaits one statement outside a transaction, but no longer than `timeoutMs`; then, or when the signal
- * fires, it is cancelled on the server and the promise rejects with the signal's reason.
+ * fires, it is cancelled on the server and the promise rejects with the signal's reason. Where the server does not answer
+ * to that either, the connection is given up.
  */
 export async function within<T extends readonly postgres.MaybeRow[]>(
   query: postgres.PendingQuery<T>,
@@ -140,7 +150,9 @@ export async function within<T extends readonly postgres.MaybeRow[]>(
   let onAbort = () => {};
   const stopped = new Promise<never>((_, reject) => {
     onAbort = () => {
-      cancel(query);
+      const owner = ownerOf(query);
+      const answered = withdraw(query, () => owner?.giveUp());
+      query.then(answered, answered);
       reject(stop.reason);
     };
     stop.addEventListener('abort', onAbort, { once: true });
@@ -150,10 +162,4 @@ export async function within<T extends readonly postgres.MaybeRow[]>(
   } finally {
     stop.removeEventListener('abort', onAbort);
   }
-}
-
-/** As `query.cancel()`, which however lets a failure to reach the server go unhandled, and so end the process. */
-function cancel(query: object): void {
-  const { canceller } = query as { canceller?: (query: object) => Promise<unknown> };
-  canceller?.(query)?.catch(() => {});
 }

@@ -12,8 +12,16 @@ import { errorCode } from './errors.ts';
 /** What the driver's queries are made of, as far as it concerns us (postgres 3.4.9, src/query.js). */
 export interface DriverQuery extends Promise<unknown> {
   handler: (query: DriverQuery) => void;
+  canceller: ((query: DriverQuery) => Promise<unknown> | undefined) | null;
+  strings: readonly string[];
+  args: readonly unknown[];
+  options: { onexecute?: unknown };
+  executed: boolean;
+  /** Set when it is sent. */
+  state: object | null;
   cancelled: unknown;
-  reject(error: unknown): void;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
 }
 
 /** Whom a statement belongs to. */
@@ -22,10 +30,12 @@ export interface Owner {
   readonly isTransaction: boolean;
   /** Called when the server has forgotten a prepared statement. */
   readonly onForgotten: () => void;
+  /** Gives up its connection, and with it the pool. */
+  readonly giveUp: () => void;
 }
 
 /** A prepared statement that the server has forgotten or cannot use any more. It was not executed. */
-export class LostStatementError extends Error {
+class LostStatementError extends Error {
   override readonly name = 'LostStatementError';
   readonly code = 'STATEMENT_LOST';
 }
@@ -46,6 +56,9 @@ export function owned<T extends DriverQuery>(query: T, owner: Owner): T {
   owners.set(query, owner);
   return query;
 }
+
+/** Whom a statement belongs to; undefined where it is none of ours. */
+export const ownerOf = (query: object): Owner | undefined => owners.get(query);
 
 /** Changes how the driver repeats statements, for all of its pools. */
 export function forbidRepeats(sql: postgres.Sql): void {

@@ -1,9 +1,10 @@
 /** Transactions: bounded, and committed only when the server has said so. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
+import { ANSWER_GRACE_MS, noAnswer, startDeadline } from './deadline.ts';
 import { errorCode, isConnectionError } from './errors.ts';
 import { poolOf } from './renewal.ts';
-import { type DriverQuery, isQuery, owned } from './repeats.ts';
+import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
 
 type Sql = postgres.Sql;
 type Transaction = postgres.TransactionSql;
@@ -32,6 +33,8 @@ const BY_KEY = [
 
 /** in_failed_sql_transaction: an earlier statement has failed. */
 const FOLLOWS_A_FAILURE = '25P02';
+/** How long a transaction may be open with nothing to do. */
+const IDLE_MAX_MS = 60_000;
 /** How long the driver may take to notice that a connection is lost; longer, and it was another one. */
 const LOSS_NOTICED_MAX_MS = 2_000;
 
@@ -62,7 +65,7 @@ export class LastFlight<T> {
 }
 
 /** The server has answered a commit by rolling back: nothing of the transaction has happened. */
-export class RolledBackError extends Error {
+class RolledBackError extends Error {
   override readonly name = 'RolledBackError';
   /** transaction_rollback */
   readonly code = '40000';
@@ -79,11 +82,14 @@ export function transaction<T>(
   work: (tx: Transaction) => Promise<T | LastFlight<T>>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const lost = sql
-      .begin(options.readOnly === true ? 'read only' : 'read write', (tx) => {
-        const watched = watch(tx, sql);
+    const { statementTimeoutMs = 30_000 } = options;
+    const answerMs = statementTimeoutMs + ANSWER_GRACE_MS;
+    const pool = poolOf(sql);
+    const lost = pool
+      .begin(options.readOnly === true ? 'read only' : 'read write', answerMs, (tx, giveUp) => {
+        const watched = watch(tx, answerMs, { isTransaction: true, onForgotten: pool.forgoStatements, giveUp });
         void lost.then(watched.close);
-        run(watched, limitsOf(options), work, lost).then(resolve, reject);
+        run(watched, limitsOf(statementTimeoutMs, options), work, lost).then(resolve, reject);
         // The driver would commit by itself and take any answer for a commit. As it is, it takes the connection back
         // when the server says that no transaction is open.
         return new Promise<never>(() => {});
@@ -95,10 +101,12 @@ export function transaction<T>(
   });
 }
 
-function limitsOf({ statementTimeoutMs = 30_000, lockTimeoutMs = 10_000, byKey = false }: TransactionOptions): string {
+function limitsOf(statementTimeoutMs: number, { lockTimeoutMs = 10_000, byKey = false }: TransactionOptions): string {
   const settings = [
     `statement_timeout = ${Math.trunc(statementTimeoutMs)}`,
     `lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
+    // Where this process is gone and the server does not learn of it, the locks must not stay.
+    `idle_in_transaction_session_timeout = ${Math.max(IDLE_MAX_MS, Math.trunc(statementTimeoutMs))}`,
     ...(byKey ? BY_KEY : []),
   ];
   return settings.map((setting) => `set local ${setting}`).join('; ');
@@ -118,8 +126,8 @@ async function run<T>(
     [outcome] = await Promise.all([work(watched.tx), limited]);
   } catch (error) {
     // The driver closes a connection that is lost in a moment; an error like that may also be another connection's.
-    if (watched.isLost()) await Promise.race([lost, sleep(LOSS_NOTICED_MAX_MS, undefined, { ref: false })]);
-    await Promise.race([lost, watched.end('rollback').catch(() => {})]);
+    if (watched.state() === 'lost') await Promise.race([lost, sleep(LOSS_NOTICED_MAX_MS, undefined, { ref: false })]);
+    if (watched.state() !== 'closed') await Promise.race([lost, watched.end('rollback').catch(() => {})]);
     throw error;
   }
   const answers = outcome instanceof LastFlight ? outcome.answers : outcome;
@@ -133,8 +141,8 @@ async function run<T>(
 interface Watched {
   /** Statements that it is given after its end are not sent. */
   readonly tx: Transaction;
-  /** Whether a statement has failed in a way that breaks the connection. */
-  isLost(): boolean;
+  /** `lost` when a statement has failed in a way that breaks the connection; `closed` when it is not to be used any more. */
+  state(): 'open' | 'lost' | 'closed';
   /** The first failure of a statement, if one has failed. */
   failure(): unknown;
   /** Notes that the connection has closed. A statement sent to it would end the process. */
@@ -143,29 +151,55 @@ interface Watched {
   end(statement: 'commit' | 'rollback'): Promise<postgres.RowList<postgres.Row[]>>;
 }
 
-/** Where statements of a transaction are sent after its end, they would run outside of it or inside another one. */
-function watch(tx: Transaction, sql: Sql): Watched {
-  const owner = { isTransaction: true, onForgotten: poolOf(sql).forgoStatements };
+/**
+ * Watches over the statements of a transaction: where none of those under way is answered for so long, its connection is
+ * given up; and none is sent after its end, where it would run outside of it or inside another one.
+ */
+function watch(tx: Transaction, answerMs: number, owner: Owner): Watched {
+  const underWay = new Set<DriverQuery>();
+  let stopWaiting = () => {};
   let refusal: unknown = null;
   let failure: unknown = null;
-  let lost = false;
-  let closed = false;
+  let state: 'open' | 'lost' | 'closed' = 'open';
+
+  function close(reason: unknown): void {
+    state = 'closed';
+    refusal ??= reason;
+  }
+
+  function wait(): void {
+    stopWaiting();
+    if (underWay.size === 0) return;
+    stopWaiting = startDeadline(answerMs, () => {
+      const error = noAnswer(answerMs);
+      close(error);
+      for (const query of underWay) query.reject(error);
+      owner.giveUp();
+    });
+  }
 
   function watched<T>(made: T, beforeSending = () => {}): T {
     if (!isQuery(made)) return made;
     const send = made.handler;
-    made.handler = (query: DriverQuery) => {
+    made.handler = (query) => {
       if (refusal !== null) return query.reject(refusal);
       beforeSending();
+      underWay.add(query);
+      if (underWay.size === 1) wait();
       send(query);
     };
-    // The query's own `then` would send it.
-    Promise.prototype.then.call(made, undefined, (error: unknown) => {
+    const ended = () => {
+      if (underWay.delete(made)) wait();
+    };
+    const failed = (error: unknown) => {
+      ended();
       failure ??= error;
       if (!isLost(error)) return;
-      lost = true;
+      if (state === 'open') state = 'lost';
       refusal ??= error;
-    });
+    };
+    // The query's own `then` would send it.
+    Promise.prototype.then.call(made, ended, failed);
     return owned(made, owner);
   }
 
@@ -177,14 +211,11 @@ function watch(tx: Transaction, sql: Sql): Watched {
           ? (...args: Parameters<Transaction['unsafe']>) => watched(target.unsafe(...args))
           : Reflect.get(target, property),
     }),
-    isLost: () => lost,
+    state: () => state,
     failure: () => failure,
-    close(reason) {
-      closed = true;
-      refusal ??= reason;
-    },
+    close,
     async end(statement) {
-      if (!closed) refusal = null;
+      if (state !== 'closed') refusal = null;
       return await watched(tx.unsafe(statement), () => {
         refusal = new Error('the transaction is over');
       });
