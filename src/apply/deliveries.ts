@@ -6,6 +6,7 @@ import { countDoubtsUpTo, HINT } from '../db/doubtful.ts';
 import type { Shelf } from '../db/mirror-rows.ts';
 import type { Announcement } from '../intake/delivery.ts';
 import type { DeliveryOutcome } from '../intake/ledger.ts';
+import type { BlockedModels } from './blocked.ts';
 import {
   type DoorContext,
   type Judged,
@@ -26,6 +27,8 @@ export interface DeliveryContext extends DoorContext {
   readonly shelfOf: (module: string, model: string) => Shelf | null;
   /** `body`: what a webhook says is believed. `verify`: it only makes the row doubtful, and the API is asked. */
   readonly trust?: 'body' | 'verify';
+  /** Models to leave alone for the moment; shared by all who apply deliveries in this process. */
+  readonly blocked: BlockedModels;
 }
 
 /** Doubts that may be open before further hints are passed over; catching up finds what they were about. */

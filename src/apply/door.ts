@@ -13,11 +13,12 @@ import { splitName } from '../catalog/name.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../catalog/record.ts';
 import { versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
-import { allAnswers, type Transaction } from '../db/connection.ts';
+import { allAnswers, isConnectionError, isPassing, isRetryable, type Transaction } from '../db/connection.ts';
 import { clearDoubts, raiseDoubts } from '../db/doubtful.ts';
 import { appendChanges, type HistoryEntry } from '../db/history/changes.ts';
 import { insertRows, type KnownRow, lockRows, type RowToWrite, type Shelf, updateRows } from '../db/mirror-rows.ts';
 import { findKin } from '../intake/ledger.ts';
+import { BlockedError } from './blocked.ts';
 import { changesOf } from './changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './fold.ts';
 import { kinOf } from './kin.ts';
@@ -99,6 +100,14 @@ export async function lockSubjects(
   return new Map(groups.map((group) => [group.shelf.name, group]));
 }
 
+/** Names the model in an error that lies with the moment: the others need not wait for it. */
+function naming<T>(shelf: Shelf, answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    const isWait = isPassing(error) && !isConnectionError(error) && !isRetryable(error);
+    throw isWait ? new BlockedError(shelf.name, error) : error;
+  });
+}
+
 async function lockGroup(
   tx: Transaction,
   shelf: Shelf,
@@ -108,7 +117,7 @@ async function lockGroup(
   const shape = shapeOf(shelf, context);
   const foldContext = { model: shelf.model, shape, zone: context.zone, settleGrace: context.settleGrace };
   const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
-  const stored = await lockRows(tx, shelf, [...own.keys()], known);
+  const stored = await naming(shelf, lockRows(tx, shelf, [...own.keys()], known));
   const rows = stored.map((row): [string, Row] => [
     row.id,
     { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
@@ -218,7 +227,9 @@ function writeGroup(tx: Transaction, group: FoldedGroup, context: DoorContext): 
   }
   // Whoever inserts the same new rows waits for the other's first one, never in a circle.
   inserts.sort((a, b) => compareIds(a.id, b.id));
-  return [insertRows(tx, group.shelf, inserts), updateRows(tx, group.shelf, updates)];
+  return [insertRows(tx, group.shelf, inserts), updateRows(tx, group.shelf, updates)].map((written) =>
+    naming(group.shelf, written),
+  );
 }
 
 function rowToWrite(id: string, row: Row, group: LockedGroup, context: DoorContext): RowToWrite {

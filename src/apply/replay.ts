@@ -6,7 +6,7 @@
  * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
  */
 import { contains, type Shape } from '../catalog/record.ts';
-import { errorCode, isConnectionError, isRetryable, type Sql, savepoint, type Transaction } from '../db/connection.ts';
+import { isPassing, type Sql, savepoint, type Transaction } from '../db/connection.ts';
 import { lockRows, type Shelf, type StoredRow } from '../db/mirror-rows.ts';
 import { beginRun, finishRun } from '../db/runs.ts';
 import {
@@ -124,13 +124,6 @@ async function replayBatch(
     for (const delivery of taken) endings.push(await applyAloneAgain(tx, delivery, context, log));
     return endings;
   });
-}
-
-/** True for what lies with the moment and not with a delivery. */
-function isPassing(error: unknown): boolean {
-  const code = errorCode(error) ?? '';
-  const isShort = code === '55P03' || code === '57014' || code.startsWith('53');
-  return isConnectionError(error) || isRetryable(error) || isShort;
 }
 
 /** One delivery; where it cannot be applied, it is set aside with the reason, unless it had been applied before. */

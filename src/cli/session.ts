@@ -1,5 +1,6 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
 
+import { createBlockedModels } from '../apply/blocked.ts';
 import type { DeliveryContext } from '../apply/deliveries.ts';
 import type { SettleDeps } from '../apply/settle.ts';
 import { createShapes, type Shapes } from '../apply/shapes.ts';
@@ -112,6 +113,7 @@ function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryCo
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     keepsHistory: config.history.keeps,
     trust: config.webhook.trust,
+    blocked: createBlockedModels(),
     onMisfit: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     shelfOf(module, model) {

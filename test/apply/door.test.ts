@@ -1,5 +1,6 @@
 /** The door on PostgreSQL: what one transaction writes, and what several at once must not lose. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createBlockedModels } from '../../src/apply/blocked.ts';
 import { admit, type DoorContext, type Sighting } from '../../src/apply/door.ts';
 import type { Observation } from '../../src/apply/observation.ts';
 import { receive } from '../../src/apply/receive.ts';
@@ -270,7 +271,7 @@ describe('transactions that race', () => {
         }),
       );
     }
-    const receiver = (sql: Sql) => ({ sql, log, context: { ...context, shelfOf } });
+    const receiver = (sql: Sql) => ({ sql, log, context: { ...context, shelfOf, blocked: createBlockedModels() } });
     const acknowledged: string[] = [];
     // Four replicas take the batches as they come.
     await Promise.all(
@@ -302,7 +303,11 @@ describe('transactions that race', () => {
     ]);
     await Promise.all(
       batches.map((batch, n) =>
-        receive(batch, { sql: n % 2 === 0 ? db.sql : other, log, context: { ...context, shelfOf } }),
+        receive(batch, {
+          sql: n % 2 === 0 ? db.sql : other,
+          log,
+          context: { ...context, shelfOf, blocked: createBlockedModels() },
+        }),
       ),
     );
     const rows = await db.sql`

@@ -3,6 +3,7 @@
  * The product's own functions do all the work on a real PostgreSQL; only the clock and the portal are the test's.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import { createBlockedModels } from '../../src/apply/blocked.ts';
 import type { DeliveryContext } from '../../src/apply/deliveries.ts';
 import { drainPending } from '../../src/apply/drain.ts';
 import { receive } from '../../src/apply/receive.ts';
@@ -67,6 +68,7 @@ export function createReplica(sql: Sql, zone: string = ZONE): Replica {
   const context: DeliveryContext = {
     zone: createZone(zone),
     settleGrace: 60_000_000,
+    blocked: createBlockedModels(),
     shapeOf: shapes.of,
     shelfOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
   };

@@ -183,6 +183,29 @@ describe('a delivery that cannot be applied', () => {
   }, 60_000);
 });
 
+describe('a table that is locked', () => {
+  it('costs the deliveries of other models nothing: they are applied, and its own wait', async () => {
+    const models = ['crm.account', 'crm.lead', 'crm.industry', 'task.tasks', 'st.projects', 'fin.invoice'];
+    const release = await holdTable(db, 'crm_account');
+    try {
+      for (let round = 1; round <= 3; round += 1) {
+        const answers = await Promise.all(models.map((model) => service.post(update(round, 'meanwhile', model))));
+        expect(answers.map(({ status }) => status)).toEqual(models.map(() => 200));
+      }
+      const waiting = await eventually(
+        () => db.sql`select module || '.' || model as model, status from sync.deliveries where status <> 'applied'`,
+        (rows) => rows.length === 3,
+        15_000,
+      );
+      expect([...waiting]).toEqual(Array(3).fill({ model: 'crm.account', status: 'pending' }));
+    } finally {
+      await release();
+    }
+    await eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'), 25_000);
+    expect(await db.sql`select from flowlu.crm_account`).toHaveLength(3);
+  }, 60_000);
+});
+
 const QUEUE_BOUND = 30;
 const BATCH_BOUND = 10;
 

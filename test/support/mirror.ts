@@ -1,4 +1,5 @@
 /** A simulated portal, a database of its own, and what is needed to work on both within the test's process. */
+import { createBlockedModels } from '../../src/apply/blocked.ts';
 import type { DeliveryContext } from '../../src/apply/deliveries.ts';
 import { receive } from '../../src/apply/receive.ts';
 import { findModel } from '../../src/catalog/index.ts';
@@ -58,6 +59,7 @@ export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> 
   const context: DeliveryContext = {
     zone: createZone(options.believedZone ?? options.timeZone ?? 'UTC'),
     settleGrace: (options.settleGraceMs ?? 0) * MICROS_PER_MS,
+    blocked: createBlockedModels(),
     shelfOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
   };
   const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
