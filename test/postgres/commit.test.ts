@@ -120,11 +120,11 @@ describe('a transaction', () => {
   it('that has failed sends nothing more: what its work still asks for is refused', async () => {
     let later = Promise.resolve<unknown>(null);
     const failed = transaction(sql, {}, (tx) => {
-      later = tx`select pg_sleep(0)`.then(() => tx`select 1`).then(() => write(tx, 7));
+      later = failure(tx`select pg_sleep(0)`.then(() => tx`select 1`).then(() => write(tx, 7)));
       return tx.unsafe('select 1 / 0');
     });
     expect(await failure(failed)).toMatchObject({ code: '22012' });
-    expect(await failure(later)).toBeInstanceOf(Error);
+    expect(await later).toBeInstanceOf(Error);
     let kept: Transaction | null = null;
     await transaction(sql, {}, async (tx) => {
       kept = tx;
