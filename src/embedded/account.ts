@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, lstat, mkdir, readlink, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../db/errors.ts';
+import { errorCode } from '../postgres/errors.ts';
 import { type Account, EmbeddedDatabaseError, run } from './process.ts';
 
 const USER = 'postgres';

@@ -2,7 +2,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { chown, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from '../db/errors.ts';
+import { errorCode } from '../postgres/errors.ts';
 import { type Account, EmbeddedDatabaseError, failure, run } from './process.ts';
 
 /** A data directory with what is needed to run it. */

@@ -2,8 +2,8 @@
 import { chmod, mkdir, realpath, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, errorCode, isConnectionError, type Sql } from '../db/connection.ts';
-import { type DatabaseLog, silent } from '../db/log.ts';
+import type { Logger } from '../core/log.ts';
+import { connect, errorCode, isConnectionError, type Sql } from '../postgres/connection.ts';
 import { dataDirectory, isRoot, serverAccount } from './account.ts';
 import {
   anotherPort,
@@ -23,7 +23,7 @@ export { EmbeddedDatabaseError } from './process.ts';
 export interface EmbeddedOptions {
   /** Where the data are, usually `.flowlu-mirror`. Created when missing. */
   readonly directory: string;
-  readonly log?: DatabaseLog;
+  readonly log?: Pick<Logger, 'debug' | 'warn'>;
   /** Settings of PostgreSQL in addition to ours, e.g. `{ fsync: 'off' }` in tests. Used only when this call creates the database. */
   readonly settings?: ServerSettings;
   /** Ends the waiting for a server that is starting or stopping. */
@@ -70,7 +70,7 @@ interface Membership {
  * @throws EmbeddedDatabaseError when it cannot run here; the message says what to do.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
-  const { log = silent, signal } = options;
+  const { log, signal } = options;
   const account = await serverAccount(join(options.directory, 'postgres'));
   const programs = await findPrograms(account);
   const directory = await prepare(options.directory);
@@ -85,7 +85,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
   };
   let member = await enter(cluster, urlOf, { port: null, signal, onLost });
   const { port, started, isShared } = member;
-  log.debug({ port, started, directory }, 'embedded PostgreSQL is running');
+  log?.debug({ port, started, directory }, 'embedded PostgreSQL is running');
 
   /** Starts a server that died, a bounded number of times. Its port is known to others and should stay. */
   async function revive(): Promise<void> {
@@ -94,13 +94,13 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
         await delay(wait_ms, undefined, { ref: false, signal: leaving.signal });
         await member.sql.end();
         member = await enter(cluster, urlOf, { port, signal: leaving.signal, onLost });
-        if (member.started) log.warn({ port }, 'embedded PostgreSQL had stopped and was started again');
+        if (member.started) log?.warn({ port }, 'embedded PostgreSQL had stopped and was started again');
         if (member.port !== port)
-          log.warn({ port: member.port }, 'its port was taken: restart this process to use the new one');
+          log?.warn({ port: member.port }, 'its port was taken: restart this process to use the new one');
         return;
       } catch (err) {
         if (leaving.signal.aborted) return;
-        log.warn({ err }, 'embedded PostgreSQL cannot be started again');
+        log?.warn({ err }, 'embedded PostgreSQL cannot be started again');
       }
     }
   }
@@ -112,7 +112,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
     try {
       if (await isLast(member.sql)) {
         await stop(cluster);
-        log.debug({}, 'embedded PostgreSQL stopped');
+        log?.debug({}, 'embedded PostgreSQL stopped');
       }
     } finally {
       await member.sql.end();

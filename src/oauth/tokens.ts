@@ -1,11 +1,12 @@
 /** The access token as a source of credentials: read from the database, refreshed before it ends or when refused. */
-import { readGrant, type StoredGrant } from '../db/oauth.ts';
+
+import { createRedactor } from '../core/redact.ts';
 import type { Authorization, Credentials } from '../flowlu/authorization.ts';
 import { FlowluError } from '../flowlu/errors.ts';
-import { redactor } from '../flowlu/redact.ts';
+import { readGrant, type StoredGrant } from '../store/grant.ts';
 import { SealError } from './cipher.ts';
 import { type RefreshDeps, refreshGrant } from './refresh.ts';
-import { openTokens } from './vault.ts';
+import { openTokens } from './token-store.ts';
 
 /** How old what is in memory may be: within it a logout, a login or another replica's refresh shows. */
 const RECHECK_MS = 20_000;
@@ -40,7 +41,7 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
     const grant = isDue(stored) ? await refreshed(stored.generation) : stored;
     const usable = requireUsable(grant, client.clientId);
     const { access } = readTokens(usable);
-    const credentials = { header: `Bearer ${access}`, redact: redactor(access) };
+    const credentials = { header: `Bearer ${access}`, redact: createRedactor([access]) };
     generations.set(credentials, usable.generation);
     const freshMs = Math.min(RECHECK_MS, Math.max(0, (usable.left_ms ?? RECHECK_MS) - earlyMs(usable)));
     held = { credentials, recheckAtMs: performance.now() + freshMs };

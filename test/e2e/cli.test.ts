@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { connect, type Sql } from '../../src/db/connection.ts';
+import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { clearFaults, type Simulator, startSimulator } from '../simulator/index.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -88,6 +88,8 @@ describe('usage', () => {
     ['an unknown flag', 'backfill --fast', {}, /unknown option/],
     ['an unknown model', 'backfill crm.nothing', {}, /no mirrored model is called crm.nothing/],
     ['a backfill without a key', 'backfill', { FLOWLU_API_KEY: '' }, /FLOWLU_API_KEY/],
+    ['a model that does not exist', 'status', { FLOWLU_MODELS: 'crm.acount' }, /did you mean crm\.account\?/],
+    ['a short secret', 'serve', { WEBHOOK_SECRET: 'short' }, /fewer than 16 characters .* openssl rand/],
     ['a service without a secret', 'serve', { WEBHOOK_SECRET: '' }, /WEBHOOK_SECRET/],
     [
       'several bad settings, all told at once',

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { connect } from '../../src/db/connection.ts';
-import { pruneDeliveries } from '../../src/intake/retention.ts';
+import { connect } from '../../src/postgres/connection.ts';
+import { pruneDeliveries } from '../../src/store/retention.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { eventually } from '../intake/service.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
@@ -37,7 +37,7 @@ beforeAll(async () => {
     FLOWLU_BASE_URL: source.baseUrl,
     FLOWLU_API_KEY: source.apiKey,
     FLOWLU_REQUESTS_PER_SECOND: '0',
-    FLOWLU_MODELS: 'crm.account,crm.industry,crm.unheard_of,customfields.*',
+    FLOWLU_MODELS: 'crm.*,customfields.*',
     WEBHOOK_SECRET: SECRET,
     SETTLE_GRACE: '1ms',
     PORT: '0',

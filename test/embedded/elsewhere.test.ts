@@ -22,9 +22,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connect } from '../../src/db/connection.ts';
 import { serverAccount } from '../../src/embedded/account.ts';
 import { EmbeddedDatabaseError, openEmbedded } from '../../src/embedded/server.ts';
+import { connect } from '../../src/postgres/connection.ts';
 
 const isRoot = process.getuid?.() === 0;
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));

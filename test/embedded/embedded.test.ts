@@ -9,12 +9,12 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connect, redactUrl } from '../../src/db/connection.ts';
-import { migrate } from '../../src/db/migrate.ts';
 import { canEnter } from '../../src/embedded/account.ts';
-import { openDatabase } from '../../src/embedded/open.ts';
 import { failure } from '../../src/embedded/process.ts';
 import { openEmbedded } from '../../src/embedded/server.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
+import { connect, redactUrl } from '../../src/postgres/connection.ts';
+import { openDatabase } from '../../src/service/database.ts';
 
 const settings = { fsync: 'off' };
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,10 +1,10 @@
 /** `migrate`: brings the database to this version's schema, views and roles. */
 import { Command } from 'commander';
-import { connect, type Sql } from '../../db/connection.ts';
-import { maintainHistory } from '../../db/history/partitions.ts';
-import { type MigrateOptions, migrate } from '../../db/migrate.ts';
-import type { PublicationReport } from '../../db/publication.ts';
-import { openDatabase } from '../../embedded/open.ts';
+import { maintainHistory } from '../../migrate/history-partitions.ts';
+import { type MigrateOptions, migrate } from '../../migrate/migrate.ts';
+import type { PublicationReport } from '../../migrate/publication.ts';
+import { connect, type Sql } from '../../postgres/connection.ts';
+import { openDatabase } from '../../service/database.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine } from '../output.ts';
 import { runCommand } from '../run.ts';

@@ -1,0 +1,113 @@
+/**
+ * The logger: one JSON line per event on stdout, without secrets and of bounded length.
+ *
+ * Whatever is logged passes one gate, the finished line: no caller can forget to redact. JSON escapes
+ * control characters, so a value can never forge a line of its own.
+ */
+import { type DestinationStream, type LevelWithSilent, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
+import { createRedactor, type Redact } from './redact.ts';
+
+/** A logger; `child({ … })` adds fields to all of its lines. Errors go under the key `err`. */
+export type Logger = PinoLogger;
+
+export interface LoggerOptions {
+  readonly level: LevelWithSilent;
+  /** Where lines go; stdout when absent. */
+  readonly stream?: DestinationStream;
+  /** Values that must never appear, in any spelling that URLs and JSON give them. */
+  readonly secrets?: readonly string[];
+  readonly version?: string;
+}
+
+/** What the log keeps of an error. */
+interface DescribedError {
+  readonly type: string;
+  readonly message: string;
+  readonly code?: string | number;
+  readonly stack?: string;
+  /** The chain of causes, nearest first. */
+  readonly causes?: readonly DescribedError[];
+}
+
+const MAX_STRING = 2_000;
+const MAX_CAUSES = 5;
+const MAX_FRAMES = 12;
+const MAX_LINE = 32_768;
+/** Creates the process's logger; levels are words, times ISO 8601 in UTC. */
+export function createLogger({ level, stream, secrets = [], version }: LoggerOptions): Logger {
+  const redact = createRedactor(secrets);
+  const options = {
+    level,
+    base: { service: 'flowlu-mirror', ...(version && { version }) },
+    timestamp: stdTimeFunctions.isoTime,
+    serializers: { err: (described: unknown) => described },
+    formatters: { level: (label: string) => ({ level: label }), log: describeErrors },
+    hooks: { streamWrite: (line: string) => cleanLine(line, redact) },
+  };
+  return stream ? pino(options, stream) : pino(options);
+}
+
+/** What the log keeps of an error: type, message, code, the first frames and a bounded chain of causes. */
+function describeError(error: unknown): DescribedError {
+  const causes = causesOf(error).map((cause) => describeOne(cause));
+  const frames = error instanceof Error ? framesOf(error) : '';
+  return { ...describeOne(error), ...(frames && { stack: frames }), ...(causes.length > 0 && { causes }) };
+}
+
+function describeOne(error: unknown): DescribedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
+  const { code } = error as { code?: unknown };
+  const known = typeof code === 'string' || typeof code === 'number';
+  return { type: error.name, message: error.message, ...(known && { code }) };
+}
+
+function causesOf(error: unknown): readonly unknown[] {
+  const found: unknown[] = [];
+  const queue = nextCauses(error);
+  while (queue.length > 0 && found.length < MAX_CAUSES) {
+    const cause = queue.shift();
+    found.push(cause);
+    queue.push(...nextCauses(cause));
+  }
+  return found;
+}
+
+function nextCauses(error: unknown): unknown[] {
+  if (!(error instanceof Error)) return [];
+  const several = error instanceof AggregateError ? error.errors : [];
+  return [error.cause, ...several].filter((cause) => cause !== undefined).slice(0, MAX_CAUSES);
+}
+
+/** The frames alone: the first lines of a stack repeat the message, parameters included. */
+function framesOf(error: Error): string {
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return frames
+    .slice(0, MAX_FRAMES)
+    .map((line) => line.trim())
+    .join('\n');
+}
+
+function describeErrors(fields: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(fields);
+  if (!entries.some(([, value]) => value instanceof Error)) return fields;
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, value instanceof Error ? describeError(value) : value]),
+  );
+}
+
+/** Redacts, then shortens, every string of a line of JSON; numbers keep all of their digits. */
+function cleanLine(line: string, redact: Redact): string {
+  const clean = line.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, (literal) => {
+    const text = JSON.parse(literal) as string;
+    const short = shorten(redact(text));
+    return short === text ? literal : JSON.stringify(short);
+  });
+  if (clean.length <= MAX_LINE) return clean;
+  const { level, time, service, version, msg } = JSON.parse(clean) as Record<string, unknown>;
+  return `${JSON.stringify({ level, time, service, version, msg, dropped_characters: clean.length })}\n`;
+}
+
+function shorten(text: string): string {
+  if (text.length <= MAX_STRING) return text;
+  return `${text.slice(0, MAX_STRING).toWellFormed()}… (${text.length} characters)`;
+}

@@ -1,0 +1,165 @@
+/** The one way to reach PostgreSQL. */
+import type { Socket } from 'node:net';
+import postgres from 'postgres';
+import { type Json, parseJson, stringifyJson } from '../core/json.ts';
+import { withdraw } from './deadline.ts';
+import { renewablePool } from './renewal.ts';
+import { forbidRepeats, ownerOf } from './repeats.ts';
+import { openSocket, type SocketAddress } from './socket.ts';
+import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
+
+export { errorCode, isConnectionError, isPassing, isRetryable } from './errors.ts';
+export { allAnswers, LastFlight, savepoint, type TransactionOptions, transaction } from './transaction.ts';
+export { DatabaseUrlError, redactUrl } from './url.ts';
+
+/** A pool of connections. */
+export type Sql = postgres.Sql;
+/** A connection inside a transaction. */
+export type Transaction = postgres.TransactionSql;
+/** What both can do: run statements. */
+export type Queryable = Sql | Transaction;
+
+export interface ConnectOptions {
+  /** How the connections show in `pg_stat_activity`; begin it with `flowlu-mirror`. */
+  readonly applicationName: string;
+  /** Most connections at a time. Defaults to 10. */
+  readonly max?: number;
+  /** How long a connection may take to open, in seconds. Defaults to 5. */
+  readonly connectTimeoutSeconds?: number;
+  /** Closes a connection that nobody has used for so long, in seconds. Defaults to never. */
+  readonly idleTimeoutSeconds?: number;
+  /** Closes every connection after so long, in seconds; 0 never does. Defaults to 30 to 60 minutes. */
+  readonly maxLifetimeSeconds?: number;
+  /** Called whenever a connection has closed, for whatever reason. */
+  readonly onClose?: () => void;
+  /** Called when the database forgets prepared statements, as behind a pooler; from then on the pool does without. */
+  readonly onPooler?: () => void;
+}
+
+/**
+ * How values come and go where the driver's habits would lose something:
+ * - `json`, `jsonb`: exact numbers survive (see json.ts); a string parameter is JSON text and passes as it stands.
+ * - `date`: `YYYY-MM-DD` text both ways, since a `Date` would drag a time zone in.
+ * - `timestamp`, `timestamptz`: read as `Date`; a string parameter passes as it stands and keeps its microseconds.
+ * - `text[]`: the one kind of array that is read; the driver would ask the server for the others (see `connect`). As a
+ *   parameter, every kind of array is a literal that passes as it stands (see arrays.ts).
+ * - `int8`, `numeric` stay strings, as the driver has them.
+ */
+const types = {
+  json: {
+    to: 114,
+    from: [114, 3802],
+    serialize: (value: unknown) => (typeof value === 'string' ? value : stringifyJson(value as Json)),
+    parse: (text: string) => parseJson(text),
+  },
+  day: { to: 1082, from: [1082], serialize: String, parse: (text: string) => text },
+  date: {
+    to: 1184,
+    from: [1114, 1184],
+    serialize: (value: unknown) => (value instanceof Date ? value.toISOString() : String(value)),
+    parse: (text: string) => new Date(text),
+  },
+  texts: { to: 1009, from: [1009], serialize: formatTexts, parse: parseTexts },
+};
+
+function formatTexts(values: readonly string[] | string): string {
+  if (typeof values === 'string') return values;
+  return `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+}
+
+/** Reads an array of one dimension and without nulls. */
+function parseTexts(text: string): string[] {
+  const items = text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/gs);
+  return [...items].map(([, quoted, bare]) => quoted?.replace(/\\(.)/gs, '$1') ?? bare ?? '');
+}
+
+/** Longest pause of a connection between two attempts to reach the database. */
+const RECONNECT_MAX_SECONDS = 1;
+/** How long `end` waits for statements under way, unless it is told otherwise. */
+const END_MAX_SECONDS = 5;
+
+/**
+ * Opens a pool; it connects when it is first used. Nothing it does needs a session of its own, so a
+ * transaction pooler may stand in between: limits are set per transaction (see `transaction`), never
+ * with the connection. Do not wrap the pool in drizzle's query builder, which changes its types.
+ * @throws DatabaseUrlError when the URL is none; its message does not repeat it.
+ */
+export function connect(url: string, options: ConnectOptions): Sql {
+  const target = driverUrl(url);
+  const settings: postgres.Options<Record<string, postgres.PostgresType>> = {
+    max: options.max ?? 10,
+    connect_timeout: options.connectTimeoutSeconds ?? 5,
+    connection: { application_name: options.applicationName },
+    // The driver would pause for up to 20 s between attempts to connect, and so be away long after the database is back.
+    backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, RECONNECT_MAX_SECONDS),
+    onnotice: () => {},
+    // With every connection the driver would ask for the types of arrays, and should the connection break right then,
+    // nobody would handle its error: the process would end.
+    fetch_types: false,
+    types,
+  };
+  if (options.idleTimeoutSeconds !== undefined) settings.idle_timeout = options.idleTimeoutSeconds;
+  if (options.maxLifetimeSeconds !== undefined) settings.max_lifetime = options.maxLifetimeSeconds;
+  const { onClose } = options;
+  if (onClose !== undefined) settings.onclose = () => onClose();
+  // Between several hosts the driver chooses by itself, which it cannot with sockets of ours.
+  const opensSockets = !hasSeveralHosts(target);
+  return renewablePool((onLost, lacksStatements) => {
+    const sockets = new Set<Socket>();
+    const socket = (address: SocketAddress) => openSocket(address, onLost, sockets);
+    return openPool(target, sockets, {
+      ...settings,
+      ...(lacksStatements && { prepare: false }),
+      ...(opensSockets && { socket }),
+    });
+  }, options.onPooler);
+}
+
+function openPool(target: string, sockets: ReadonlySet<Socket>, settings: object): Sql {
+  try {
+    const sql = postgres(target, settings) as unknown as Sql;
+    forbidRepeats(sql);
+    const { end } = sql;
+    return Object.assign(sql, {
+      async end(limit?: { timeout?: number }) {
+        // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
+        await end({ timeout: END_MAX_SECONDS, ...limit });
+        // It takes leave of the server politely, and some will not hear it.
+        for (const socket of sockets) socket.destroy();
+      },
+    });
+  } catch {
+    // The driver's own error may hold the whole URL; it is not passed on.
+    throw new DatabaseUrlError('the connection string cannot be used: check its host, port and parameters');
+  }
+}
+
+/**
+ * Awaits one statement outside a transaction, but no longer than `timeoutMs`; then, or when the signal
+ * fires, it is cancelled on the server and the promise rejects with the signal's reason. Where the server does not answer
+ * to that either, the connection is given up.
+ */
+export async function within<T extends readonly postgres.MaybeRow[]>(
+  query: postgres.PendingQuery<T>,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<postgres.RowList<T>> {
+  const limit = AbortSignal.timeout(timeoutMs);
+  const stop = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+  stop.throwIfAborted(); // The statement is sent only when it is awaited.
+  let onAbort = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      const owner = ownerOf(query);
+      const answered = withdraw(query, () => owner?.giveUp());
+      query.then(answered, answered);
+      reject(stop.reason);
+    };
+    stop.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([query, stopped]);
+  } finally {
+    stop.removeEventListener('abort', onAbort);
+  }
+}

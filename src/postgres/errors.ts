@@ -1,0 +1,85 @@
+/** What a failed database call means for the caller: try again later, try again now, or give up. */
+
+/** SQLSTATEs with which a server goes away or cannot take a connection now. */
+const AWAY = new Set([
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now: starting up or in recovery
+  '57P05', // idle_session_timeout
+  '53300', // too_many_connections
+]);
+
+/** Codes of the driver and of the socket below it. */
+const UNREACHABLE = new Set([
+  'CONNECT_TIMEOUT',
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'CONNECTION_ENDED',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EAI_AGAIN',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+
+/** With these the same transaction may well succeed when run again. */
+const RETRYABLE = new Set([
+  '40000', // transaction_rollback: a commit was answered by rolling back
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  // unique_violation: only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
+  '23505',
+  // A prepared statement that the server has lost was not executed, and is prepared again.
+  'STATEMENT_LOST',
+]);
+
+/** With these the statement may well succeed later, as it stands: the moment is to blame, and not what was to be written. */
+const PASSING = new Set([
+  '25006', // read_only_sql_transaction
+  '42501', // insufficient_privilege
+  '55P03', // lock_not_available
+  '57014', // query_canceled, by a time-out or by somebody
+]);
+
+/** How deep a chain of causes is followed; ours are two or three long. */
+const CAUSES_MAX = 8;
+
+/** True when the database is away, restarting or full: the statement may be fine, the moment is not. */
+export function isConnectionError(error: unknown): boolean {
+  return someCode(error, (code) => AWAY.has(code) || UNREACHABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code));
+}
+
+/** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) or its prepared statements, and should simply run again. */
+export function isRetryable(error: unknown): boolean {
+  return someCode(error, (code) => RETRYABLE.has(code));
+}
+
+/** True for what lies with the moment: no connection, a lost race, a lock not granted in time, no disk, no memory, no right. */
+export function isPassing(error: unknown): boolean {
+  return (
+    isConnectionError(error) ||
+    isRetryable(error) ||
+    someCode(error, (code) => PASSING.has(code) || /^53[0-9A-Z]{3}$/.test(code))
+  );
+}
+
+/** The SQLSTATE, driver code or errno of an error, or undefined where it has none. */
+export function errorCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Looks at the error, its causes and, where several hosts were tried, at each host's error. */
+function someCode(error: unknown, matches: (code: string) => boolean, depth = 0): boolean {
+  if (depth > CAUSES_MAX || typeof error !== 'object' || error === null) return false;
+  const code = errorCode(error);
+  if (code !== undefined && matches(code)) return true;
+  if (error instanceof AggregateError && error.errors.some((one) => someCode(one, matches, depth + 1))) return true;
+  return 'cause' in error && someCode(error.cause, matches, depth + 1);
+}

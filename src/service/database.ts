@@ -1,0 +1,35 @@
+/** The database of the settings: the one of `DATABASE_URL`, or the embedded one. */
+
+import type { Logger } from '../core/log.ts';
+import { openEmbedded } from '../embedded/server.ts';
+import { driverUrl, redactUrl } from '../postgres/url.ts';
+
+export interface OpenDatabase {
+  /** Connection string, password included. */
+  readonly url: string;
+  /** The same for logs and pages, without the password. */
+  readonly displayUrl: string;
+  /** True for the embedded server, whose full connection string may be shown to its user on a terminal. */
+  readonly embedded: boolean;
+  /** Lets go of the database; end your pools first. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database that the settings name.
+ * @throws DatabaseUrlError for a URL that is none; EmbeddedDatabaseError when the embedded server cannot run.
+ */
+export async function openDatabase(options: {
+  readonly url?: string | undefined;
+  readonly embeddedDirectory: string;
+  readonly log?: Pick<Logger, 'debug' | 'warn'>;
+  readonly signal?: AbortSignal;
+}): Promise<OpenDatabase> {
+  const { url, embeddedDirectory, ...rest } = options;
+  if (url !== undefined) {
+    driverUrl(url); // A typo should show now, not at the first query.
+    return { url, displayUrl: redactUrl(url), embedded: false, close: async () => {} };
+  }
+  const server = await openEmbedded({ directory: embeddedDirectory, ...rest });
+  return { url: server.url, displayUrl: redactUrl(server.url), embedded: true, close: server.close };
+}

@@ -1,0 +1,45 @@
+/** Bringing the schema up to date before a command works with it, or saying who has to. */
+
+import { UsageError } from '../core/errors.ts';
+import type { DatabaseLog } from '../migrate/log.ts';
+import { migrate, schemaState } from '../migrate/migrate.ts';
+import { asOwner, ownership } from '../migrate/owner.ts';
+import { errorCode, type Sql } from '../postgres/connection.ts';
+
+/**
+ * Migrates where that is due and we have a role that may.
+ * @throws UsageError where we have none, or where the owner's address leads to another database; what the migration throws.
+ */
+export async function ensureSchema(
+  sql: Sql,
+  { migrateUrl, ...options }: { readonly migrateUrl: string | null; readonly zone: string; readonly log: DatabaseLog },
+): Promise<void> {
+  if (await isCurrent(sql)) return;
+  const migrated = await asOwner(sql, migrateUrl, (owner) => migrate(owner, options));
+  if (migrated === null) throw new UsageError(await whoMust(sql));
+  if (migrateUrl !== null && !(await isCurrent(sql))) {
+    throw new UsageError(
+      'the schema is not there although it was migrated: do MIGRATE_DATABASE_URL and DATABASE_URL lead to the same database?',
+    );
+  }
+}
+
+async function isCurrent(sql: Sql): Promise<boolean> {
+  try {
+    return (await schemaState(sql)) === 'current';
+  } catch (error) {
+    if (errorCode(error) !== '42501') throw error;
+    const { role } = await ownership(sql);
+    const advice = `as the owner of the mirror or an administrator: grant flowlu_writer to ${role}`;
+    throw new UsageError(`the database role ${role} may not read the mirror; ${advice}`, { cause: error });
+  }
+}
+
+async function whoMust(sql: Sql): Promise<string> {
+  const { role, owner } = await ownership(sql);
+  const who = owner === null ? 'a role that may create schemas' : `the role ${owner}, which owns it,`;
+  return (
+    `the schema is not up to date, and ${role} may not change it: ${who} must run \`flowlu-mirror migrate\` first. ` +
+    'Or set MIGRATE_DATABASE_URL to its address, and this command does so by itself.'
+  );
+}

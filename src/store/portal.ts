@@ -1,0 +1,29 @@
+/** Which portal a mirror belongs to: rows of two portals in one database could never be told apart again. */
+import type { Sql } from '../postgres/connection.ts';
+
+/** The database mirrors another portal than the settings name. */
+export class OtherPortalError extends Error {
+  override readonly name = 'OtherPortalError';
+}
+
+/**
+ * Binds the mirror to a portal the first time, and checks it ever after.
+ * @throws OtherPortalError
+ */
+export async function claimPortal(sql: Sql, baseUrl: string): Promise<void> {
+  const portal = new URL(baseUrl).host;
+  const [row] = await sql`
+    with bound as (
+      insert into sync.settings (key, value) values ('portal', to_jsonb(${portal}::text))
+          on conflict (key) do nothing
+      returning value)
+    select value #>> '{}' as portal from bound
+     union all
+    select value #>> '{}' from sync.settings where key = 'portal'
+     limit 1`;
+  if (row?.portal === portal) return;
+  throw new OtherPortalError(
+    `this database mirrors ${row?.portal}, but the settings name ${portal}. Use another database for it, ` +
+      `or, if the portal has moved, run: update sync.settings set value = '"${portal}"' where key = 'portal'`,
+  );
+}

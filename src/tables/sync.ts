@@ -1,0 +1,218 @@
+/** The ledger: what was delivered, what is doubtful, how far each reading came. */
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgSchema,
+  primaryKey,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+/** Schema of the ledger; analysts have no business there. */
+export const sync = pgSchema('sync');
+
+const big = (name: string) => bigint(name, { mode: 'bigint' });
+const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+const now = sql`clock_timestamp()`;
+const counter = (name: string) => big(name).notNull().default(sql`0`);
+
+/** Every webhook delivery, in the order of arrival, with its original text. */
+export const deliveries = sync.table(
+  'deliveries',
+  {
+    id: big('id').primaryKey().generatedAlwaysAsIdentity(),
+    received_at: instant('received_at').notNull().default(now),
+    status: text('status').$type<'pending' | 'applied' | 'skipped' | 'failed' | 'rejected'>().notNull(),
+    module: text('module'),
+    model: text('model'),
+    action: text('action'),
+    entity_id: big('entity_id'),
+    version: instant('version'),
+    from_hash: uuid('from_hash'),
+    to_hash: uuid('to_hash'),
+    body: text('body').notNull(),
+    decision: text('decision'),
+    reason: text('reason'),
+    attempts: integer('attempts').notNull().default(0),
+    applied_at: instant('applied_at'),
+  },
+  (t) => [
+    check('deliveries_status', sql`${t.status} in ('pending', 'applied', 'skipped', 'failed', 'rejected')`),
+    index('deliveries_entity').on(t.module, t.model, t.entity_id, t.id),
+    index('deliveries_open').on(t.id).where(sql`${t.status} in ('pending', 'failed')`),
+    // A plain b-tree, not brin: the PostgreSQL-compatible distributed servers lack the latter.
+    index('deliveries_received_at').on(t.received_at),
+  ],
+);
+
+/** Rows that the rules could not decide and that a reading of `get/{id}` will settle. */
+export const doubtful = sync.table(
+  'doubtful',
+  {
+    model: text('model').notNull(),
+    entity_id: big('entity_id').notNull(),
+    reason: text('reason').notNull(),
+    since: instant('since').notNull().default(now),
+    attempts: integer('attempts').notNull().default(0),
+    next_attempt_at: instant('next_attempt_at').notNull().default(now),
+    last_error: text('last_error'),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.entity_id] }), index('doubtful_next_attempt_at').on(t.next_attempt_at)],
+);
+
+/** The newest complete listing of each model, finished or under way: where it stands and what it did. */
+export const listings = sync.table(
+  'listings',
+  {
+    model: text('model').notNull(),
+    kind: text('kind').$type<'backfill' | 'sweep'>().notNull(),
+    run_id: big('run_id'),
+    started_at: instant('started_at').notNull(),
+    fence: instant('fence'),
+    mode: text('mode').$type<'keyset' | 'pages'>(),
+    last_id: big('last_id'),
+    page: integer('page'),
+    total: big('total'),
+    rows_read: counter('rows_read'),
+    rows_written: counter('rows_written'),
+    rows_unchanged: counter('rows_unchanged'),
+    requests: counter('requests'),
+    finished_at: instant('finished_at'),
+    outcome: text('outcome').$type<'complete' | 'incomplete' | 'skipped' | 'failed'>(),
+    reason: text('reason'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.model, t.kind] }),
+    check('listings_kind', sql`${t.kind} in ('backfill', 'sweep')`),
+    check('listings_mode', sql`${t.mode} in ('keyset', 'pages')`),
+    check('listings_outcome', sql`${t.outcome} in ('complete', 'incomplete', 'skipped', 'failed')`),
+  ],
+);
+
+/** Live rows that a sweep under way has not come across: deleted, perhaps. */
+export const suspects = sync.table(
+  'suspects',
+  {
+    model: text('model').notNull(),
+    entity_id: big('entity_id').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.entity_id] })],
+);
+
+/** How far incremental reading came, per model. */
+export const watermarks = sync.table('watermarks', {
+  model: text('model').primaryKey(),
+  watermark: instant('watermark'),
+  strategy: text('strategy'),
+  strategy_checked_at: instant('strategy_checked_at'),
+  last_reconciled_at: instant('last_reconciled_at'),
+  last_error: text('last_error'),
+});
+
+/** Backfills, reconciliations, sweeps and verifications, with their outcome. */
+export const runs = sync.table(
+  'runs',
+  {
+    id: big('id').primaryKey().generatedAlwaysAsIdentity(),
+    kind: text('kind').notNull(),
+    started_at: instant('started_at').notNull().default(now),
+    finished_at: instant('finished_at'),
+    status: text('status').$type<'running' | 'done' | 'failed' | 'interrupted' | 'differences'>().notNull(),
+    summary: jsonb('summary'),
+    holder: text('holder'),
+  },
+  (t) => [check('runs_status', sql`${t.status} in ('running', 'done', 'failed', 'interrupted', 'differences')`)],
+);
+
+/** One row: when the next free slot for an API request begins, for all replicas together. */
+export const apiBudget = sync.table(
+  'api_budget',
+  {
+    id: boolean('id').primaryKey().default(true),
+    next_slot_at: instant('next_slot_at').notNull(),
+  },
+  (t) => [check('api_budget_single', sql`${t.id}`)],
+);
+
+/** Who does the work that only one replica may do, and until when. */
+export const leases = sync.table('leases', {
+  name: text('name').primaryKey(),
+  holder: text('holder').notNull(),
+  expires_at: instant('expires_at').notNull(),
+});
+
+/** Facts about this mirror, such as the portal it belongs to. */
+export const settings = sync.table('settings', {
+  key: text('key').primaryKey(),
+  value: jsonb('value').notNull(),
+});
+
+/** One row: what the portal has granted by OAuth, with the tokens encrypted. */
+export const oauthGrant = sync.table(
+  'oauth_grant',
+  {
+    id: boolean('id').primaryKey().default(true),
+    client_id: text('client_id').notNull(),
+    generation: big('generation').notNull(),
+    state: text('state').$type<'active' | 'refused'>().notNull(),
+    sealed: text('sealed').notNull(),
+    granted_at: instant('granted_at').notNull(),
+    issued_at: instant('issued_at').notNull(),
+    expires_at: instant('expires_at'),
+    refresh_began_at: instant('refresh_began_at'),
+    refresh_failures: integer('refresh_failures').notNull().default(0),
+    next_refresh_at: instant('next_refresh_at'),
+    problem: text('problem'),
+  },
+  (t) => [
+    check('oauth_grant_single', sql`${t.id}`),
+    check('oauth_grant_state', sql`${t.state} in ('active', 'refused')`),
+  ],
+);
+
+/** Logins under way: what has to come back from the browser, each once and within a time. */
+export const oauthRequests = sync.table('oauth_requests', {
+  state_hash: text('state_hash').primaryKey(),
+  client_id: text('client_id').notNull(),
+  redirect_url: text('redirect_url').notNull(),
+  sealed_verifier: text('sealed_verifier').notNull(),
+  expires_at: instant('expires_at').notNull(),
+  answered_at: instant('answered_at'),
+  outcome: text('outcome'),
+});
+
+/** Under which names custom fields stand in the live views, now and formerly. */
+export const customColumns = sync.table(
+  'custom_columns',
+  {
+    model: text('model').notNull(),
+    name: text('name').notNull(),
+    field_id: big('field_id').notNull(),
+    base: text('base').notNull(),
+    aliases: jsonb('aliases').$type<readonly string[]>().notNull(),
+    former_since: instant('former_since'),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.name] })],
+);
+
+/** One line on each ledger table, for people who look in with psql. */
+export const syncTableDocs: Readonly<Record<string, string>> = {
+  deliveries: 'Every webhook delivery in order of arrival, with its original text and what became of it',
+  doubtful: 'Rows that the merge rules could not decide; a reading of the record through the API settles them',
+  listings: 'Newest complete listing of each model, finished or under way, with its position and counts',
+  suspects: 'Live rows that a sweep under way has not come across: deleted, perhaps',
+  watermarks: 'How far incremental reading came, per model',
+  runs: 'Backfills, reconciliations, sweeps and verifications, with their outcome',
+  api_budget: 'When the next free slot for an API request begins, for all replicas together',
+  leases: 'Who does the work that only one replica may do, and until when',
+  settings: 'Facts about this mirror, such as the portal it belongs to',
+  oauth_grant: 'What the portal has granted by OAuth; the tokens are encrypted with a key that is not in the database',
+  oauth_requests: 'Logins under way, by the hash of what the browser has to bring back',
+  custom_columns: 'Under which names custom fields stand in the live views, now and formerly',
+};
