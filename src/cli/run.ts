@@ -4,7 +4,7 @@ import { createRedactor, type Logger } from '../log.ts';
 import { exitCodeOf, InterruptedError } from './errors.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { printError } from './output.ts';
-import { loggerFor, openSession, type Session } from './session.ts';
+import { loggerFor, type OnMirror, openSession, type Session } from './session.ts';
 
 export interface CommandContext {
   readonly config: Config;
@@ -54,11 +54,15 @@ export async function runCommand(
 
 /** Runs a command that needs the database. */
 export function runWithSession(
-  options: CommandOptions,
+  options: CommandOptions & { readonly onMirror: OnMirror },
   work: (session: Session, context: CommandContext) => Promise<ExitCode>,
 ): Promise<void> {
   return runCommand(options, async (context) => {
-    const session = await openSession(context.config, { ...context, command: options.name });
+    const session = await openSession(context.config, {
+      ...context,
+      command: options.name,
+      onMirror: options.onMirror,
+    });
     try {
       return await work(session, context);
     } finally {

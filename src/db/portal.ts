@@ -1,5 +1,6 @@
 /** Which portal a mirror belongs to: rows of two portals in one database could never be told apart again. */
 import type { Sql } from './connection.ts';
+import { boundPortal } from './health.ts';
 
 /** The database mirrors another portal than the settings name. */
 export class OtherPortalError extends Error {
@@ -21,9 +22,22 @@ export async function claimPortal(sql: Sql, baseUrl: string): Promise<void> {
      union all
     select value #>> '{}' from sync.settings where key = 'portal'
      limit 1`;
-  if (row?.portal === portal) return;
+  refuseOther(row?.portal, portal);
+}
+
+/**
+ * Checks the same without binding: for whoever only looks.
+ * @throws OtherPortalError
+ */
+export async function requirePortal(sql: Sql, baseUrl: string): Promise<void> {
+  const portal = new URL(baseUrl).host;
+  refuseOther((await boundPortal(sql)) ?? portal, portal);
+}
+
+function refuseOther(bound: string, portal: string): void {
+  if (bound === portal) return;
   throw new OtherPortalError(
-    `this database mirrors ${row?.portal}, but the settings name ${portal}. Use another database for it, ` +
+    `this database mirrors ${bound}, but the settings name ${portal}. Use another database for it, ` +
       `or, if the portal has moved, run: update sync.settings set value = '"${portal}"' where key = 'portal'`,
   );
 }

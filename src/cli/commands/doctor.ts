@@ -7,7 +7,8 @@ import { matchesModel } from '../../config.ts';
 import { sharedPace } from '../../db/budget.ts';
 import { connect, type Sql } from '../../db/connection.ts';
 import { boundPortal, webhookDelay } from '../../db/health.ts';
-import { type OpenDatabase, openDatabase } from '../../db/open.ts';
+import { storedHistorySettings } from '../../db/history/settings.ts';
+import { hasDatabase, type OpenDatabase, openDatabase } from '../../db/open.ts';
 import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
@@ -21,7 +22,7 @@ import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
 import { checkPersonalData } from '../doctor/privacy.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from '../doctor/probe.ts';
 import { checkSettings } from '../doctor/settings.ts';
-import { checkZone } from '../doctor/zone.ts';
+import { checkStoredZone, checkZone } from '../doctor/zone.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine, write } from '../output.ts';
 import { type CommandContext, runCommand } from '../run.ts';
@@ -71,14 +72,15 @@ function printCheck({ name, status, found, advice }: Check): void {
 /** Everything that needs the database or the portal; what is not there does not keep the rest from being checked. */
 async function examine(context: CommandContext, flags: Flags, report: Report): Promise<void> {
   const { config, log, signal } = context;
+  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
+  if (!hasDatabase(address)) {
+    report(warn('database', `none in ${config.database.dataDir} yet`, 'flowlu-mirror serve or backfill makes one'));
+    await examinePortal(context, flags, null, report);
+    return;
+  }
   let database: OpenDatabase;
   try {
-    database = await openDatabase({
-      url: config.database.url ?? undefined,
-      embeddedDirectory: config.database.dataDir,
-      log,
-      signal,
-    });
+    database = await openDatabase({ ...address, log, signal });
   } catch (error) {
     signal.throwIfAborted();
     report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
@@ -99,7 +101,10 @@ async function examine(context: CommandContext, flags: Flags, report: Report): P
 
 /** `sql`: the database, where it holds a mirror. */
 async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | null, report: Report): Promise<void> {
-  const { baseUrl, apiKey, oauth } = context.config.flowlu;
+  const { baseUrl, apiKey, oauth, timezone } = context.config.flowlu;
+  const stored = sql === null ? {} : await storedHistorySettings(sql);
+  const contradiction = checkStoredZone(timezone, stored.timezone);
+  if (contradiction !== null) report(contradiction);
   if (baseUrl === null || (apiKey ?? oauth) === null) {
     report(warn('portal', 'no key: the mirror lives on webhooks alone', 'set FLOWLU_COMPANY and FLOWLU_API_KEY'));
     return;
@@ -117,7 +122,8 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
   const chosen = chooseModels(context, flags.quick ?? false);
   announce(chosen.length, context, flags);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
-  if (readable !== null) await examineAnswers(context, client, readable, sql, report);
+  if (readable !== null)
+    await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
   if (throttled.times > 0) {
     const advice = 'another integration shares the limit, or FLOWLU_REQUESTS_PER_SECOND is above that of the tariff';
     report(warn('rate limit', `the portal turned ${throttled.times} requests away for coming too fast`, advice));
@@ -183,7 +189,7 @@ async function examineAnswers(
   { config, signal }: CommandContext,
   client: FlowluClient,
   readable: readonly ReadableModel[],
-  sql: Sql | null,
+  { sql, isZoneRefuted }: { readonly sql: Sql | null; readonly isZoneRefuted: boolean },
   report: Report,
 ): Promise<void> {
   const fitting = readable
@@ -200,6 +206,7 @@ async function examineAnswers(
   try {
     const { checks, versions } = await probeQueries(client, chosen, signal);
     for (const check of checks) report(check);
+    if (isZoneRefuted) return;
     const delay = sql === null ? null : await webhookDelay(sql, chosen);
     report(checkZone(createZone(config.flowlu.timezone), versions, delay, Date.now()));
   } catch (error) {

@@ -8,6 +8,7 @@ import type { PublicationReport } from '../../db/publication.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
+import { configuredSettings, settingsInForce } from '../settings-in-force.ts';
 
 export function migrateCommand(): Command {
   return new Command('migrate')
@@ -25,9 +26,12 @@ export function migrateCommand(): Command {
         try {
           const sql = connect(database.url, { applicationName: 'flowlu-mirror migrate', max: 1 });
           const options = { zone: config.flowlu.timezone, publication };
-          const report = await migrateAll(sql, options, config.history.retentionMs).finally(() =>
-            sql.end({ timeout: 5 }),
-          );
+          const report = await migrateAll(sql, options, config.history.retentionMs)
+            .then(async (done) => {
+              await settingsInForce(sql, configuredSettings(config), log);
+              return done;
+            })
+            .finally(() => sql.end({ timeout: 5 }));
           if (json) printJson(report);
           else printReport(report);
           const isPublished = report.publication === null || report.publication.wal_level === 'logical';
