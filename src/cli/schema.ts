@@ -12,25 +12,28 @@ export const NOTHING_SET_UP =
 
 /**
  * Migrates where that is due and we have a role that may.
- * @throws UsageError where we have none, where there is no mirror and none shall be made, or where the owner's address leads to another database; what the migration throws.
+ * @throws UsageError where we have none, where it is due and must not be done, or where the owner's address leads to another database; what the migration throws.
  */
 export async function ensureSchema(
   sql: Sql,
   {
     migrateUrl,
-    creates,
+    mayMigrate,
     ...options
   }: {
     readonly migrateUrl: string | null;
     readonly zone: string;
-    /** Whether a database without a mirror gets one. */
-    readonly creates: boolean;
+    /** False for a command that only looks. */
+    readonly mayMigrate: boolean;
     readonly log: DatabaseLog;
   },
 ): Promise<void> {
   const state = await stateOf(sql);
   if (state === 'current') return;
-  if (state === 'empty' && !creates) throw new UsageError(NOTHING_SET_UP);
+  if (state === 'empty' && !mayMigrate) throw new UsageError(NOTHING_SET_UP);
+  if (state === 'behind' && !mayMigrate) {
+    throw new UsageError('the schema is of an earlier version; run: flowlu-mirror migrate (`serve` does it by itself)');
+  }
   const migrated = await asOwner(sql, migrateUrl, (owner) => migrate(owner, options));
   if (migrated === null) throw new UsageError(await whoMust(sql));
   if (migrateUrl !== null && (await stateOf(sql)) !== 'current') {

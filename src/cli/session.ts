@@ -81,7 +81,7 @@ export async function openSession(
   let settings = configured;
   try {
     const { migrateUrl } = config.database;
-    await ensureSchema(sql, { migrateUrl, zone: configured.timezone, creates: onMirror !== 'look', log });
+    await ensureSchema(sql, { migrateUrl, zone: configured.timezone, mayMigrate: onMirror !== 'look', log });
     if (onMirror === 'define') await noteHistorySettings(sql, configured);
     else settings = await settingsInForce(sql, configured, log);
   } catch (error) {
