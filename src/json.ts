@@ -18,6 +18,11 @@ export interface JsonObject {
 /** A number of sixteen digits or more, or with an exponent: what may not fit a double. */
 const MAY_LOSE_DIGITS = /[:[,]\s*-?\d(?:[\d.]{15}|[\d.]*[eE][+-]?\d)|^\s*-?\d/;
 const LONG_NUMBER = 16;
+/**
+ * Longest number, date or word that is read as one, here and in SQL. What is longer stays as it came, as text, and a
+ * column of any other type is null: reading it costs more than its bytes do, and no portal writes it.
+ */
+export const MAX_SCALAR_LENGTH = 100;
 /** What looks like the exponent of a number, be it within a text. */
 const EXPONENT = /\d[eE][+-]?\d/;
 /** Escapes of NUL and of surrogates; whole pairs match too and come out unharmed. */
@@ -91,6 +96,7 @@ function parseDigits(text: string, plain: Json): Json {
 }
 
 function parseNumber(digits: string): number | string | LosslessNumber {
+  if (digits.length > MAX_SCALAR_LENGTH) return digits;
   const exponent = /[eE]([+-]?\d+)$/.exec(digits)?.[1];
   if (exponent !== undefined && Math.abs(Number(exponent)) > MAX_EXPONENT) return digits;
   if (isSafeNumber(digits)) return Number(digits);

@@ -1,7 +1,7 @@
 /** Observations of one entity, folded through the rule in order of arrival. Pure. */
 import { contentHash, type Shape } from '../catalog/record.ts';
 import type { Model } from '../catalog/types.ts';
-import { compareVersions, credible, type Version, versionOf } from '../catalog/version.ts';
+import { credible, type Version, versionOf } from '../catalog/version.ts';
 import type { Zone } from '../catalog/zone.ts';
 import type { JsonObject } from '../json.ts';
 import { decide } from './decide.ts';
@@ -68,10 +68,8 @@ export function mayTie(row: Row | null, seen: readonly Observation[]): boolean {
     ...(row === null || row.deletedAt !== null ? [] : [row.version]),
     ...announced.map((a) => a.version),
   ];
-  const unordered = (a: Version, b: Version) => (compareVersions(a, b) ?? 0) === 0;
-  // Revived rows and rows made in between get an announced version, so pairs of versions cover every state.
-  return (
-    announced.length > 0 &&
-    versions.some((version, index) => versions.slice(index + 1).some((other) => unordered(version, other)))
-  );
+  // Revived rows and rows made in between get an announced version, so these versions cover every state.
+  if (announced.length === 0 || versions.length < 2) return false;
+  const orders = new Set(versions.map((version) => version?.order));
+  return orders.size < versions.length || orders.has(undefined);
 }

@@ -1,8 +1,8 @@
 /** What the portal decides about the live views, as the mirror knows it: its zone, its custom fields and their names. */
 import { findModel } from '../catalog/index.ts';
 import { errorCode, type Queryable, savepoint, type Transaction } from './connection.ts';
-import { type CustomColumn, type GivenName, nameColumns } from './custom-columns.ts';
-import { type CustomField, findCustomFields } from './custom-fields.ts';
+import { type CustomColumn, type GivenName, groupedBy, nameColumns } from './custom-columns.ts';
+import { findCustomFields } from './custom-fields.ts';
 import { storedHistorySettings } from './history/settings.ts';
 import { type LiveFacts, ownColumns } from './live-columns.ts';
 
@@ -40,17 +40,17 @@ async function collect(sql: Queryable, zone: string | null): Promise<Collected> 
   const models = new Set([...fields, ...before].map(({ model }) => model));
   const customColumns = new Map<string, readonly CustomColumn[]>();
   const names: GivenName[] = [];
-  const ofModel = <T extends CustomField | GivenName>(rows: readonly T[], name: string) =>
-    rows.filter(({ model }) => model === name);
+  const fieldsOf = groupedBy(fields, ({ model }) => model);
+  const namesOf = groupedBy(before, ({ model }) => model);
   for (const name of models) {
     const model = findModel(name);
-    const given = ofModel(before, name);
+    const given = namesOf.get(name) ?? [];
     if (model === undefined) {
       names.push(...given);
       continue;
     }
     const own = new Set(ownColumns(model).map((column) => column.name));
-    const named = nameColumns(ofModel(fields, name), given, own, nowMs);
+    const named = nameColumns(fieldsOf.get(name) ?? [], given, own, nowMs);
     customColumns.set(name, named.columns);
     names.push(...named.names);
   }
