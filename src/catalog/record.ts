@@ -184,7 +184,8 @@ function hashable(value: Json): string {
 function meaning(kind: FieldKind | undefined, value: Json): Json {
   if (kind === 'text' && typeof value === 'string') return value;
   if (value instanceof LosslessNumber) {
-    return kind === undefined || kind === 'text' ? value.value : meaningOfWord(kind, value.value);
+    const isRead = kind !== undefined && kind !== 'text' && value.value.length <= MAX_SCALAR_LENGTH;
+    return isRead ? meaningOfWord(kind, value.value) : value.value;
   }
   if (kind === undefined || typeof value === 'object') return sortedDeep(value);
   if (kind === 'text') return typeof value === 'number' ? String(value) : value;
