@@ -2,7 +2,7 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: './src/db/schema/index.ts',
+  schema: './src/tables/index.ts',
   out: './drizzle',
   schemaFilter: ['flowlu', 'sync'],
 });

@@ -2,8 +2,8 @@
 import { mkdtemp, readFile, realpath, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, type Sql } from '../src/db/connection.ts';
 import { openEmbedded } from '../src/db/embedded.ts';
+import { connect, type Sql } from '../src/postgres/connection.ts';
 
 export interface BenchDatabase {
   readonly directory: string;

@@ -7,9 +7,10 @@
  * tables' own indexes and without them. Pages are 8 kB blocks that a query touched: unlike times, they do not depend
  * on what else the machine does.
  */
-import { connect, type Sql } from '../src/db/connection.ts';
+
 import { openEmbedded } from '../src/db/embedded.ts';
-import { migrate } from '../src/db/migrate.ts';
+import { migrate } from '../src/migrate/migrate.ts';
+import { connect, type Sql } from '../src/postgres/connection.ts';
 
 const RUNS = 5;
 /** Rows that the cost for writers is measured with. */

@@ -1,8 +1,8 @@
 /** What PostgreSQL itself can do with the same rows: single upserts, COPY, and COPY with a merge behind it. */
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
-import type { Queryable, Sql } from '../src/db/connection.ts';
-import { sqlTypes } from '../src/db/schema/columns.ts';
+import type { Queryable, Sql } from '../src/postgres/connection.ts';
+import { sqlTypes } from '../src/tables/columns.ts';
 import { BODY_BYTES } from './events.ts';
 import { ROW_BYTES } from './portal.ts';
 import { flowluTime, type RecordMaker, recordMaker, versionSeconds, WEBHOOK_MODEL } from './rows.ts';

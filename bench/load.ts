@@ -1,6 +1,6 @@
 /** The load generator, a process of its own: a fixed number of clients, each sending its next event after an answer. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, type Sql } from '../src/db/connection.ts';
+import { connect, type Sql } from '../src/postgres/connection.ts';
 import { type Event, type EventOptions, eventSource } from './events.ts';
 import { type Connection, openConnection } from './http-connection.ts';
 import { WEBHOOK_MODEL } from './rows.ts';

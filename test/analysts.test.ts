@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { migrate } from '../src/db/migrate.ts';
-import { refreshViews } from '../src/db/refresh-views.ts';
+import { migrate } from '../src/migrate/migrate.ts';
+import { refreshViews } from '../src/migrate/refresh.ts';
 import { models } from './simulator/catalog.ts';
 import { type Mirror, startMirror } from './support/mirror.ts';
 import { printTable } from './support/psql.ts';

@@ -8,13 +8,13 @@ import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../src/cli/exit-codes.ts';
 import { settingsList } from '../src/config.ts';
-import { refreshViews } from '../src/db/refresh-views.ts';
+import { createLogger } from '../src/core/log.ts';
+import { createMetrics } from '../src/core/metrics.ts';
 import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
-import { createLogger } from '../src/log.ts';
-import { createMetrics } from '../src/metrics.ts';
+import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
 import { appRoutes } from '../src/status/app-routes.ts';
-import { createPulse } from '../src/status/pulse.ts';
+import { createHealth } from '../src/status/health.ts';
 import { statusRoutes } from '../src/status/routes.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 
@@ -130,7 +130,7 @@ describe('pages', () => {
         isStopping: () => false,
         readSecretUse: async () => [],
       }),
-      appRoutes({ pulse: createPulse(sql), frameAncestors: [] }),
+      appRoutes({ health: createHealth(sql), frameAncestors: [] }),
       callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
     ];
     const webhooks = Object.values(WEBHOOK_ROUTES).map((path) => ({ method: 'POST', path }));

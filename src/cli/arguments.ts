@@ -1,6 +1,7 @@
 /** Arguments that several commands take, checked. */
-import { isId } from '../catalog/id.ts';
-import { UsageError } from './errors.ts';
+
+import { UsageError } from '../core/errors.ts';
+import { isId } from '../record/id.ts';
 
 /**
  * The id of a record, without leading zeros.

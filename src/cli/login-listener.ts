@@ -2,7 +2,7 @@
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { isLoopback } from '../config.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../core/log.ts';
 import type { LoginAnswer } from '../oauth/login.ts';
 import { callbackRoutes } from '../oauth/route.ts';
 

@@ -1,6 +1,7 @@
 /** The command line: names, flags and help of every command. What they do stands in `commands/`. */
 import { Command, CommanderError } from 'commander';
 import { settingsHelp } from '../config.ts';
+import { version } from '../core/version.ts';
 import { backfillCommand } from './commands/backfill.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eraseCommand } from './commands/erase.ts';
@@ -19,7 +20,6 @@ import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT } from './exit-codes.ts';
-import { version } from './version.ts';
 
 const program = new Command('flowlu-mirror')
   .description('Keeps a true copy of a Flowlu portal in PostgreSQL.')

@@ -1,24 +1,10 @@
 /** How work over many models shows on the command line: while it runs, at its end, and as an exit code. */
 import { setFlagsFromString } from 'node:v8';
-import type { Config } from '../config.ts';
 import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { formatCount, printLine, printTable } from './output.ts';
 import type { Progress } from './progress.ts';
-
-/** Models under way at a time where nothing but the machine sets the pace. */
-const UNLIMITED_AT_A_TIME = 4;
-/**
- * The same within a budget of requests: they take turns, so that small ones finish early, and while the answers of some
- * travel, the slots go to others.
- */
-const PACED_AT_A_TIME = 16;
-
-/** How many models to have under way at a time. */
-export function modelsAtATime({ flowlu: { requestsPerSecond } }: Config): number {
-  return requestsPerSecond === 0 ? UNLIMITED_AT_A_TIME : PACED_AT_A_TIME;
-}
 
 /**
  * Lets the heap grow by three quarters of what is in use between two collections, where V8 would more than double it:

@@ -1,10 +1,11 @@
 /** How every command runs: configuration, signals, session, exit code. */
 import { type Config, loadConfig } from '../config.ts';
-import { createRedactor, type Logger } from '../log.ts';
-import { exitCodeOf, InterruptedError } from './errors.ts';
+import { InterruptedError } from '../core/errors.ts';
+import { createRedactor, type Logger } from '../core/log.ts';
+import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
+import { exitCodeOf } from './errors.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { printError } from './output.ts';
-import { loggerFor, type OnMirror, openSession, type Session } from './session.ts';
 
 export interface CommandContext {
   readonly config: Config;

@@ -3,7 +3,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, errorCode, isConnectionError, type Sql } from './connection.ts';
+import { type DatabaseLog, silent } from '../migrate/log.ts';
+import { connect, errorCode, isConnectionError, type Sql } from '../postgres/connection.ts';
 import { isRoot, serverAccount } from './embedded/account.ts';
 import { EmbeddedDatabaseError, findBinaries } from './embedded/binaries.ts';
 import {
@@ -18,7 +19,6 @@ import {
 import { dataDirectory } from './embedded/home.ts';
 import { acquireLock } from './embedded/lock.ts';
 import { runnableBy } from './embedded/programs.ts';
-import { type DatabaseLog, silent } from './log.ts';
 
 export { EmbeddedDatabaseError } from './embedded/binaries.ts';
 

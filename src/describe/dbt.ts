@@ -1,5 +1,5 @@
 /** The mirror as sources of a dbt project (1.10 or later). Pure. */
-import type { DictionaryEntry } from '../db/dictionary.ts';
+import type { DictionaryEntry } from '../views/dictionary.ts';
 import { toYaml, type Yaml } from './yaml.ts';
 
 const HEADER = `# Written by \`flowlu-mirror models --dbt\`: write it again after an upgrade, or when custom fields have changed.

@@ -1,5 +1,5 @@
 /** By what right a request is sent: the API key, or whatever else a source of credentials comes up with. */
-import { type Redact, redactor } from './redact.ts';
+import { type Redact, redactor } from '../core/redact.ts';
 
 /** What one request carries to be let in. */
 export interface Credentials {

@@ -1,6 +1,7 @@
 /** The Flowlu API, read-only: paced, bounded, retried where that can help, and silent about its key. */
 import pRetry from 'p-retry';
-import type { Json, JsonObject } from '../json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
+import { sleep } from '../core/wait.ts';
 import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { recordOf, responseOf, rowsOf } from './envelope.ts';
@@ -17,7 +18,6 @@ import {
   listPath,
   type ModelPath,
 } from './url.ts';
-import { sleep } from './wait.ts';
 
 /** One page of a list. */
 export interface ListAnswer {
@@ -69,7 +69,7 @@ export interface RequestEvent {
   readonly outcome: 'ok' | 'aborted' | FlowluErrorKind;
 }
 
-/** How failures are repeated: waits of 1, 2, 4 … times `baseMs`, each lengthened at random up to twofold. */
+/** How failures are repeated: waits of 1, 2, 4 … times `baseMs`, each lengthened at random up to twice that. */
 export interface RetryOptions {
   /** Requests per call at most, the first included. */
   readonly attempts?: number;

@@ -1,10 +1,10 @@
 /** From an HTTP answer to what Flowlu said: a response, or an error with its meaning. */
 
-import { idOf } from '../catalog/id.ts';
-import { isJsonObject, type Json, type JsonObject, parseJson } from '../json.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
+import type { Redact } from '../core/redact.ts';
+import { idOf } from '../record/id.ts';
 import { FlowluError, type FlowluErrorKind } from './errors.ts';
 import type { HttpAnswer } from './http.ts';
-import type { Redact } from './redact.ts';
 
 /** The rows of one list answer. */
 export interface ListedRows {

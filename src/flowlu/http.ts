@@ -1,6 +1,7 @@
 /** One exchange over HTTP: bounded in time and bytes, never redirected, its failures stripped of the key. */
+
+import { type Redact, safeCause } from '../core/redact.ts';
 import { FlowluError } from './errors.ts';
-import { type Redact, safeCause } from './redact.ts';
 
 /** What came back, not judged yet. */
 export interface HttpAnswer {

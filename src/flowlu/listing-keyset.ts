@@ -1,5 +1,5 @@
 /** Listing by id keyset, each answer checked, since a portal may silently ignore the order or the filter. */
-import { compareIds } from '../catalog/id.ts';
+import { compareIds } from '../record/id.ts';
 import { isRefusedQuery, type PageReader, type ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
 
@@ -142,7 +142,7 @@ function oneLess(id: string): string {
 }
 
 /**
- * Whether the request for an empty tail can be saved: only when two witnesses agree, a short page and the total.
+ * Whether the request for an empty tail can be saved: only when two signs agree, a short page and the total.
  * A total alone is never believed, since it may be wrong, or count something else than what was asked for.
  */
 function isEvidentlyLast({ fresh, page, before, seen, wholeTotal }: Progress): boolean {

@@ -1,6 +1,6 @@
 /** Listing by page numbers, for portals without a keyset: drift is noticed, repeats and endlessness fail. */
 
-import { compareIds } from '../catalog/id.ts';
+import { compareIds } from '../record/id.ts';
 import { ListingError } from './errors.ts';
 import type { PageAlreadyRead } from './listing-keyset.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';

@@ -1,7 +1,7 @@
 /** One request of a listing, its answer measured: ids, order, and whether the page can be the last. */
 
-import { compareIds, idOf } from '../catalog/id.ts';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../core/json.ts';
+import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
 import type { Micros } from './pace.ts';

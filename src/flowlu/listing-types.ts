@@ -1,5 +1,5 @@
 /** What a listing hands out, and where it can be taken up again. */
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { Micros } from './pace.ts';
 
 /** Where to resume. `page` is the next one to read. */

@@ -1,5 +1,5 @@
 /** The account's budget of requests per second, as something to wait for. */
-import { orAborted, sleep } from './wait.ts';
+import { orAborted, sleep } from '../core/wait.ts';
 
 /** Microseconds since the Unix epoch, on the database's clock. */
 export type Micros = number;

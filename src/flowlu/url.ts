@@ -1,7 +1,7 @@
 /** Addresses of read requests. Nothing else can be built here, since deleting is a GET at Flowlu too. */
 
-import { isId } from '../catalog/id.ts';
 import type { Model } from '../catalog/types.ts';
+import { isId } from '../record/id.ts';
 
 /** What of a model a request needs. */
 export type ModelPath = Pick<Model, 'module' | 'model' | 'name'>;

@@ -5,12 +5,12 @@
  * that is done for a delivery here (docs/decisions.md). Everything else of the service is Hono's.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../core/log.ts';
+import { type Accepted, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { protectDelivery } from '../delivery/protect.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
-import { type Accepted, readAnnouncement, WrongShapeError } from './delivery.ts';
 import { createGate, type GateOptions } from './gate.ts';
-import { protectDelivery } from './protect.ts';
 
 /** The routes, as docs and metrics name them. */
 export const WEBHOOK_ROUTES = { header: '/webhooks/flowlu', path: '/webhooks/flowlu/:secret' } as const;

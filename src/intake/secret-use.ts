@@ -1,6 +1,7 @@
 /** Which webhook secrets come in: remembered at once, and noted in the database from time to time. */
-import type { Sql } from '../db/connection.ts';
-import { fingerprintsOf, noteSecretUse, readSecretUse, type SecretUse } from '../db/secret-use.ts';
+
+import type { Sql } from '../postgres/connection.ts';
+import { fingerprintsOf, noteSecretUse, readSecretUse, type SecretUse } from '../store/secret-use.ts';
 
 export interface SecretUseNotes {
   /** Remembers that a secret was handed in. @param position its place in the setting, from 0 */

@@ -1,8 +1,8 @@
 /** The portal's token endpoint: a code or a refresh token goes in, tokens or a refusal come out. */
 import { z } from 'zod';
+import { redactor } from '../core/redact.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { httpPostForm } from '../flowlu/http.ts';
-import { redactor } from '../flowlu/redact.ts';
 
 /** Who asks, and where. */
 export interface OAuthClient {

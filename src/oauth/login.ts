@@ -6,12 +6,12 @@
  * verifier that only this login has (PKCE; a portal that does not know it ignores it).
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Sql } from '../db/connection.ts';
-import { saveGrant } from '../db/oauth.ts';
-import { beginRequest, finishRequest, takeRequest } from '../db/oauth-requests.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { saveGrant } from '../store/grant.ts';
+import { beginRequest, finishRequest, takeRequest } from '../store/oauth-requests.ts';
 import type { Cipher } from './cipher.ts';
 import { exchange, type OAuthClient } from './endpoint.ts';
-import { sealTokens } from './vault.ts';
+import { sealTokens } from './token-store.ts';
 
 export interface LoginDeps {
   readonly sql: Sql;

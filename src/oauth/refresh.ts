@@ -7,7 +7,8 @@
  * grace accepts, and otherwise says plainly why logging in is needed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Queryable, type Sql, transaction } from '../db/connection.ts';
+import type { Logger } from '../core/log.ts';
+import { type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import {
   lockGrant,
   noteRefresh,
@@ -16,11 +17,10 @@ import {
   refuseGrant,
   rotateGrant,
   type StoredGrant,
-} from '../db/oauth.ts';
-import type { Logger } from '../log.ts';
+} from '../store/grant.ts';
 import type { Cipher } from './cipher.ts';
 import { EXCHANGE_TIMEOUT_MS, type Exchange, exchange, type OAuthClient } from './endpoint.ts';
-import { openTokens, sealTokens } from './vault.ts';
+import { openTokens, sealTokens } from './token-store.ts';
 
 export interface RefreshDeps {
   readonly sql: Sql;

@@ -1,7 +1,7 @@
 /** `GET /oauth/callback`: where the portal sends the browser back to after a login. */
 import { Hono } from 'hono';
 import { html } from 'hono/html';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../core/log.ts';
 import { type LoginAnswer, LoginError } from './login.ts';
 
 export interface CallbackOptions {

@@ -1,11 +1,12 @@
 /** The access token as a source of credentials: read from the database, refreshed before it ends or when refused. */
-import { readGrant, type StoredGrant } from '../db/oauth.ts';
+
+import { redactor } from '../core/redact.ts';
 import type { Authorization, Credentials } from '../flowlu/authorization.ts';
 import { FlowluError } from '../flowlu/errors.ts';
-import { redactor } from '../flowlu/redact.ts';
+import { readGrant, type StoredGrant } from '../store/grant.ts';
 import { SealError } from './cipher.ts';
 import { type RefreshDeps, refreshGrant } from './refresh.ts';
-import { openTokens } from './vault.ts';
+import { openTokens } from './token-store.ts';
 
 /** How old what is in memory may be: within it a logout, a login or another replica's refresh shows. */
 const RECHECK_MS = 20_000;

@@ -1,7 +1,7 @@
 /** The privacy settings at work: which fields of which model are protected, custom fields' second names included. */
 import { createHmac } from 'node:crypto';
 import { findModel } from '../catalog/index.ts';
-import type { Json, JsonObject } from '../json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
 import { keyedHash, type Protection, redact, type Treatment } from './redact.ts';
 
 /** Takes out of a record what must not be stored; the same object where there is nothing to take out. */

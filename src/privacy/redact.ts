@@ -7,9 +7,9 @@
  */
 import { createHmac } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
-import { idOf } from '../catalog/id.ts';
-import { sortedDeep } from '../catalog/record.ts';
-import { isJsonObject, type Json, type JsonObject, stringifyJson } from '../json.ts';
+import { isJsonObject, type Json, type JsonObject, stringifyJson } from '../core/json.ts';
+import { idOf } from '../record/id.ts';
+import { sortedDeep } from '../record/record.ts';
 
 /** What becomes of a field's value. */
 export type Treatment = 'omit' | 'hash';

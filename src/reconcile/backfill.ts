@@ -1,6 +1,6 @@
 /** Reads whole models through the API into the mirror, several side by side within the one request budget. */
 import type { Model } from '../catalog/types.ts';
-import { inheritListing } from '../db/listings.ts';
+import { inheritListing } from '../store/listings.ts';
 import { guardRefusal, type ListingDeps, listModel } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 

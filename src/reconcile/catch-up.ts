@@ -1,10 +1,11 @@
 /** One round over models: each is caught up incrementally, backfilled where it never was, or read again. */
-import { MICROS_PER_SECOND } from '../catalog/instant.ts';
+
 import type { Model } from '../catalog/types.ts';
-import { databaseClock } from '../db/clock.ts';
-import type { Sql } from '../db/connection.ts';
-import { confirmIncrement, findWatermark, noteFailure } from '../db/watermarks.ts';
+import { MICROS_PER_SECOND } from '../core/instant.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { databaseClock } from '../postgres/clock.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
 import { catchUp } from './incremental.ts';
 import { guardRefusal, isRefusal, type ListingDeps, listModel } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';

@@ -1,13 +1,13 @@
 /** What a verification finds: where a row of the mirror and a record of the portal disagree. Pure. */
 
-import { rowVersion } from '../apply/fold.ts';
-import { differingFields } from '../catalog/differences.ts';
-import type { Micros } from '../catalog/instant.ts';
-import { recordFields, type Shape } from '../catalog/record.ts';
-import { compareVersions, credible, versionOf } from '../catalog/version.ts';
-import type { Zone } from '../catalog/zone.ts';
-import type { Shelf, StoredRow } from '../db/mirror-rows.ts';
-import type { JsonObject } from '../json.ts';
+import type { Micros } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
+import { rowVersion } from '../merge/rule/fold.ts';
+import { differingFields } from '../record/differences.ts';
+import { recordFields, type Shape } from '../record/record.ts';
+import { compareVersions, credible, versionOf } from '../record/version.ts';
+import type { Zone } from '../record/zone.ts';
+import type { MirrorTable, StoredRow } from '../store/mirror-rows.ts';
 
 export const FINDING_KINDS = ['missing', 'extra', 'stale', 'differing'] as const;
 
@@ -49,7 +49,7 @@ export interface Told {
 }
 
 export interface CompareContext {
-  readonly shelf: Shelf;
+  readonly table: MirrorTable;
   readonly shape: Shape;
   readonly zone: Zone;
 }
@@ -62,9 +62,9 @@ export function namesOf(shape: Shape, record: JsonObject): readonly string[] {
 /** How the mirror's row disagrees with what the portal told, or null. */
 export function compareRow(row: StoredRow | null, told: Told, context: CompareContext): Difference | null {
   if (row === null || row.deletedAt !== null) return { kind: 'missing', fields: [], columns: [] };
-  const { shelf, shape, zone } = context;
-  const theirs = credible(versionOf(shelf.model, told.record, zone), told.observedAt);
-  const ours = rowVersion(row.record, row.observedAt, { model: shelf.model, zone });
+  const { table, shape, zone } = context;
+  const theirs = credible(versionOf(table.model, told.record, zone), told.observedAt);
+  const ours = rowVersion(row.record, row.observedAt, { model: table.model, zone });
   const fields = differingFields(shape, row.record, told.record, told.compared);
   if ((compareVersions(theirs, ours) ?? 0) > 0) return { kind: 'stale', fields, columns: [] };
   return fields.length === 0 ? null : { kind: 'differing', fields, columns: [] };

@@ -5,18 +5,18 @@
  * none may lie outside what was asked for, and a row that the mirror knows to belong there must be among them.
  */
 
-import { transact } from '../apply/transact.ts';
-import { idOf } from '../catalog/id.ts';
-import type { Micros } from '../catalog/instant.ts';
-import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
-import { versionOf } from '../catalog/version.ts';
-import { databaseClock } from '../db/clock.ts';
-import { LastFlight } from '../db/connection.ts';
-import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../db/watermarks.ts';
+import type { Micros } from '../core/instant.ts';
+import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
-import type { JsonObject } from '../json.ts';
+import { databaseClock } from '../postgres/clock.ts';
+import { LastFlight } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { idOf } from '../record/id.ts';
+import { versionOf } from '../record/version.ts';
+import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './listing.ts';
 import { mergePages, type PageCounts } from './page.ts';
 
@@ -48,12 +48,12 @@ export async function catchUp(deps: ListingDeps, model: Model, signal: AbortSign
   const fence = await databaseClock(deps.sql);
   // A watermark within the hour that the portal's zone repeats stands for all of that hour: what changes in its second
   // course is dated before what changed in its first.
-  const since = deps.door.zone.orderOf(watermark.version) - OVERLAP;
+  const since = deps.writer.zone.orderOf(watermark.version) - OVERLAP;
   for (const strategy of strategiesToTry(watermark, fence)) {
     try {
       const read = strategy === 'interval' ? readInterval : readNewest;
       const { counts, ids } = await read(deps, { model, field: model.version, since }, signal);
-      await requireWitness(deps, model, since, fence, ids, signal);
+      await requireCheckRow(deps, model, since, fence, ids, signal);
       await confirmIncrement(deps.sql, model, fence, strategy, strategy !== watermark.strategy);
       return { strategy, counts };
     } catch (error) {
@@ -94,7 +94,7 @@ async function readInterval(deps: ListingDeps, { model, field, since }: Question
       return found.result(next.value.requests);
     }
     const tooOld = next.value.items.some((record) => {
-      const version = versionOf(model, record, deps.door.zone);
+      const version = versionOf(model, record, deps.writer.zone);
       return version !== null && version.at < since - 3 * MICROS_PER_DAY;
     });
     if (tooOld) throw new NotHonouredError('rows outside of the interval came back');
@@ -112,7 +112,7 @@ async function readNewest(deps: ListingDeps, { model, field, since }: Question, 
     const answer = await deps.client.list(model, { limit: PAGE_SIZE, page, orderBy }, signal);
     requests += answer.requests;
     const orders = answer.items.map(
-      (record) => versionOf(model, record, deps.door.zone)?.order ?? Number.NEGATIVE_INFINITY,
+      (record) => versionOf(model, record, deps.writer.zone)?.order ?? Number.NEGATIVE_INFINITY,
     );
     // Rows that change while pages are read come to the front and push others back: repeats, never holes.
     if (!answer.ordered || orders.some((order, index) => order > (orders[index - 1] ?? before))) {
@@ -145,9 +145,9 @@ function collect(deps: ListingDeps, model: Model) {
         return id === null ? [] : [{ id, record }];
       });
       for (const { id } of items) ids.add(id);
-      const shelf = { name: model.name, model };
+      const table = { name: model.name, model };
       const added = await transact(deps.sql, async (tx) => {
-        const merge = await mergePages(tx, shelf, [{ items, observedAt }], deps.door);
+        const merge = await mergePages(tx, table, [{ items, observedAt }], deps.writer);
         return new LastFlight(merge.write().then(() => merge.counts));
       });
       counts = {
@@ -161,7 +161,7 @@ function collect(deps: ListingDeps, model: Model) {
 }
 
 /** The newest row that the mirror knows must have come back, unless it has been deleted meanwhile. */
-async function requireWitness(
+async function requireCheckRow(
   deps: ListingDeps,
   model: Model,
   since: Micros,
@@ -169,11 +169,11 @@ async function requireWitness(
   ids: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<void> {
-  const witness = await newestRow(deps.sql, model, fence);
-  if (witness === null || witness.version < since || ids.has(witness.id)) return;
+  const checkRow = await newestRow(deps.sql, model, fence);
+  if (checkRow === null || checkRow.version < since || ids.has(checkRow.id)) return;
   try {
-    const { record } = await deps.client.get(model, witness.id, signal);
-    const version = versionOf(model, record, deps.door.zone);
+    const { record } = await deps.client.get(model, checkRow.id, signal);
+    const version = versionOf(model, record, deps.writer.zone);
     if (version === null || version.at < since) return;
   } catch (error) {
     if (error instanceof NotFoundError) return;

@@ -1,10 +1,14 @@
 /** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
-import type { DoorContext } from '../apply/door.ts';
-import { transact } from '../apply/transact.ts';
-import { idOf } from '../catalog/id.ts';
-import type { Micros } from '../catalog/instant.ts';
+
 import type { Model } from '../catalog/types.ts';
-import { allAnswers, LastFlight, type Sql, type Transaction } from '../db/connection.ts';
+import type { Micros } from '../core/instant.ts';
+import type { FlowluClient } from '../flowlu/client.ts';
+import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import type { WriterContext } from '../merge/writer.ts';
+import { allAnswers, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { idOf } from '../record/id.ts';
 import {
   advanceListing,
   beginListing,
@@ -17,11 +21,8 @@ import {
   type ListingOutcome,
   type ListingPosition,
   type OpenListing,
-} from '../db/listings.ts';
-import { confirmListing, findWatermark } from '../db/watermarks.ts';
-import type { FlowluClient } from '../flowlu/client.ts';
-import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { type ListingPage, listPages } from '../flowlu/listing.ts';
+} from '../store/listings.ts';
+import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import { mergePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 
@@ -29,7 +30,7 @@ import { readAhead } from './prefetch.ts';
 export interface ListingDeps {
   readonly sql: Sql;
   readonly client: FlowluClient;
-  readonly door: DoorContext;
+  readonly writer: WriterContext;
 }
 
 /** Told as a listing goes on. */
@@ -60,12 +61,12 @@ export interface ListingTask {
   readonly runId: string;
   /** Starts from the beginning even where an earlier run left a position. */
   readonly afresh?: boolean;
-  /** More to do in the transaction of each stretch: one statement, sent before it first waits. */
-  readonly onStretch?: (tx: Transaction, stretch: ListedStretch) => Promise<void>;
+  /** More to do in the transaction of each range: one statement, sent before it first waits. */
+  readonly onRange?: (tx: Transaction, range: ListedRange) => Promise<void>;
 }
 
 /** Pages that are written together. */
-export interface ListedStretch {
+export interface ListedRange {
   readonly ids: readonly string[];
   /** The position before them, and after them. */
   readonly after: ListingPosition | null;
@@ -134,14 +135,14 @@ async function listPagesInto(
 ): Promise<Ending> {
   const { model, open } = target;
   if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
-  const stretches = readAhead(
+  const ranges = readAhead(
     listPages(deps.client, model, { cursor: open?.position ?? undefined, seenBefore: open?.counts.read, signal }),
     STRETCH_PAGES,
   );
   let state = open;
   let requests = 0;
   for (;;) {
-    const next = await stretches.next();
+    const next = await ranges.next();
     if (next.done) {
       const { complete, reason } = next.value;
       // Beside one request a page there are probes and repeated attempts.
@@ -152,33 +153,33 @@ async function listPagesInto(
     }
     if (requests === 0) observer.modelStarted(model.name, next.value[0]?.total ?? null);
     requests += next.value.length;
-    const written = await writeStretch(deps, target, state, next.value);
+    const written = await writeRange(deps, target, state, next.value);
     state = written.state;
     step(written.added);
   }
 }
 
 /** Writes the rows of pages and the position after them in one transaction. */
-async function writeStretch(
+async function writeRange(
   deps: ListingDeps,
   target: Target,
   before: OpenListing | null,
   listed: readonly ListingPage[],
 ) {
-  const { model, open, fence, onStretch } = target;
+  const { model, open, fence, onRange } = target;
   const [first, last] = [listed[0] as ListingPage, listed.at(-1) as ListingPage];
   const pages = listed.map(({ items, observedAt }) => ({
     observedAt,
     items: items.map((record) => ({ id: idOf(record) as string, record })),
   }));
-  const stretch: ListedStretch = {
+  const range: ListedRange = {
     ids: pages.flatMap(({ items }) => items.map(({ id }) => id)),
     after: before?.position ?? null,
     upTo: last.cursor,
     observedAt: first.observedAt,
   };
   return transact(deps.sql, async (tx) => {
-    const merge = await mergePages(tx, { name: model.name, model }, pages, deps.door);
+    const merge = await mergePages(tx, { name: model.name, model }, pages, deps.writer);
     const added = { ...merge.counts, requests: pages.length };
     const state = {
       position: last.cursor,
@@ -187,7 +188,7 @@ async function writeStretch(
       total: before?.total ?? (open?.position ? null : first.total),
       fence,
     };
-    const written = [merge.write(), onStretch?.(tx, stretch), advanceListing(tx, keyOf(target), state)];
+    const written = [merge.write(), onRange?.(tx, range), advanceListing(tx, keyOf(target), state)];
     return new LastFlight(allAnswers(written).then(() => ({ state, added })));
   });
 }

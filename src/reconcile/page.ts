@@ -1,13 +1,13 @@
-/** Pages of the API's rows into the mirror: what changed goes through the door, the rest costs no write. */
+/** Pages of the API's rows into the mirror: what changed goes through the writer, the rest costs no write. */
 
-import { type DoorContext, judge, lockSubjects, type Sighting, shapeOf, write } from '../apply/door.ts';
-import type { Micros } from '../catalog/instant.ts';
-import { contains, contentHash, isTwofold } from '../catalog/record.ts';
-import { credible, versionOf } from '../catalog/version.ts';
-import { allAnswers, type Transaction } from '../db/connection.ts';
-import { clearDoubtsOf } from '../db/doubtful.ts';
-import { findChanged, type Shelf } from '../db/mirror-rows.ts';
-import type { JsonObject } from '../json.ts';
+import type { Micros } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
+import { judge, lockSubjects, type Observed, shapeOf, type WriterContext, write } from '../merge/writer.ts';
+import { allAnswers, type Transaction } from '../postgres/connection.ts';
+import { contains, contentHash, hasAlias } from '../record/record.ts';
+import { credible, versionOf } from '../record/version.ts';
+import { clearDoubtsOf } from '../store/doubts.ts';
+import { findChanged, type MirrorTable } from '../store/mirror-rows.ts';
 
 /** Rows of one answer, not yet compared. */
 export interface Page {
@@ -32,39 +32,39 @@ export interface Merge {
 /** Compares pages with the mirror and judges what differs, within the caller's transaction, which is then to `write`. */
 export async function mergePages(
   tx: Transaction,
-  shelf: Shelf,
+  table: MirrorTable,
   pages: readonly Page[],
-  context: DoorContext,
+  context: WriterContext,
 ): Promise<Merge> {
-  const shape = shapeOf(shelf, context);
+  const shape = shapeOf(table, context);
   // Where a row comes twice, the later answer counts.
   const rows = new Map(
     pages.flatMap(({ items, observedAt }) =>
       items.map(({ id, record }) => [id, { id, record, observedAt, hash: contentHash(shape, record) }]),
     ),
   );
-  const changed = await findChanged(tx, shelf, [...rows.values()]);
+  const changed = await findChanged(tx, table, [...rows.values()]);
   // A row may hold more than a list tells, or have been hashed before a custom field was known: told all the same, it
   // is not even locked, since a lock is a write too.
-  const sightings: Sighting[] = [];
+  const observed: Observed[] = [];
   for (const [id, held] of changed) {
     const row = rows.get(id);
     if (row === undefined) continue;
     const { record, observedAt } = row;
-    if (held !== null && contains(shape, held.record, record) && !isTwofold(shape, held.record, record)) continue;
-    const version = credible(versionOf(shelf.model, record, context.zone), observedAt);
+    if (held !== null && contains(shape, held.record, record) && !hasAlias(shape, held.record, record)) continue;
+    const version = credible(versionOf(table.model, record, context.zone), observedAt);
     const observation = { says: 'present', record, version, observedAt, whole: false, settling: false } as const;
-    sightings.push({ shelf, entityId: id, observation, ...(held !== null && { known: held }) });
+    observed.push({ table, entityId: id, observation, ...(held !== null && { known: held }) });
   }
   // Only the very same content settles a doubt: it may be about what this list leaves out.
   const agreed = [...rows.keys()].filter((id) => !changed.has(id));
   const since = Math.min(...pages.map(({ observedAt }) => observedAt));
   const judged =
-    sightings.length === 0 ? null : await judge(tx, await lockSubjects(tx, sightings, context), sightings, []);
+    observed.length === 0 ? null : await judge(tx, await lockSubjects(tx, observed, context), observed, []);
   const written = judged?.verdicts.filter(({ row }) => row !== null).length ?? 0;
   return {
     counts: { read: rows.size, written, unchanged: rows.size - written },
     write: () =>
-      allAnswers([judged === null ? null : write(tx, judged, context), clearDoubtsOf(tx, shelf.name, agreed, since)]),
+      allAnswers([judged === null ? null : write(tx, judged, context), clearDoubtsOf(tx, table.name, agreed, since)]),
   };
 }

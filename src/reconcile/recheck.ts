@@ -1,18 +1,19 @@
 /**
  * Candidates looked at a second time: the portal is asked for the single record and the row is read anew. What then
- * agrees was a change under way; what still differs is drift, and is mended through the door where that is asked for.
+ * agrees was a change under way; what still differs is drift, and is mended through the writer where that is asked for.
  */
-import { admit } from '../apply/door.ts';
-import type { Observation } from '../apply/observation.ts';
-import { rederive } from '../apply/rebuild.ts';
-import { read } from '../apply/settle.ts';
-import { transact } from '../apply/transact.ts';
-import { compareIds, idOf } from '../catalog/id.ts';
-import { credible, versionOf } from '../catalog/version.ts';
-import { countRows, readRows } from '../db/mirror-reads.ts';
-import type { StoredRow } from '../db/mirror-rows.ts';
+
+import type { JsonObject } from '../core/json.ts';
 import { FlowluError } from '../flowlu/errors.ts';
-import type { JsonObject } from '../json.ts';
+import { rederive } from '../maintain/rebuild.ts';
+import type { Observation } from '../merge/rule/observation.ts';
+import { read } from '../merge/settle.ts';
+import { writeObservations } from '../merge/writer.ts';
+import { transact } from '../postgres/transact.ts';
+import { compareIds, idOf } from '../record/id.ts';
+import { credible, versionOf } from '../record/version.ts';
+import { countRows, readRows } from '../store/mirror-reads.ts';
+import type { StoredRow } from '../store/mirror-rows.ts';
 import { wrongColumns } from './compare-page.ts';
 import { type Candidate, type CompareContext, compareRow, type Difference, type Finding, namesOf } from './findings.ts';
 import type { ListingDeps } from './listing.ts';
@@ -99,22 +100,22 @@ export async function recheck(
 /** Rows that contradict themselves: the portal agrees with their records, so the database can tell by itself. */
 async function recheckColumns(
   deps: ListingDeps,
-  { shelf }: CompareContext,
+  { table }: CompareContext,
   candidates: readonly Candidate[],
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (let start = 0; start < candidates.length; start += ROWS_AT_A_TIME) {
     const ids = candidates.slice(start, start + ROWS_AT_A_TIME).map(({ id }) => id);
-    const wrong = await wrongColumns(deps, shelf, await readRows(deps.sql, shelf, ids));
+    const wrong = await wrongColumns(deps, table, await readRows(deps.sql, table, ids));
     for (const [id, difference] of wrong) findings.push({ id, ...difference });
   }
   return findings.sort((a, b) => compareIds(a.id, b.id));
 }
 
-async function mendColumns({ sql, door }: ListingDeps, { shelf }: CompareContext, wrong: readonly Finding[]) {
+async function mendColumns({ sql, writer }: ListingDeps, { table }: CompareContext, wrong: readonly Finding[]) {
   for (let start = 0; start < wrong.length; start += ROWS_AT_A_TIME) {
     const ids = wrong.slice(start, start + ROWS_AT_A_TIME).map(({ id }) => id);
-    await transact(sql, (tx) => rederive(tx, shelf, ids, door));
+    await transact(sql, (tx) => rederive(tx, table, ids, writer));
   }
   return wrong.length;
 }
@@ -163,22 +164,22 @@ async function look(
  */
 async function readAgain(
   deps: ListingDeps,
-  { shelf, zone }: CompareContext,
+  { table, zone }: CompareContext,
   id: string,
   signal: AbortSignal,
 ): Promise<Observation | null> {
   try {
-    return await read(deps, shelf, id, signal);
+    return await read(deps, table, id, signal);
   } catch (error) {
     // "Unknown method" is also seen worded as "access denied".
     const isUnknown = error instanceof FlowluError && (error.kind === 'unknown_method' || error.code === 30);
-    if (!isUnknown || shelf.model === null) throw error;
+    if (!isUnknown || table.model === null) throw error;
   }
   const filters = { id: { type: 'exact_value', value: id } } as const;
-  const { items, observedAt } = await deps.client.list(shelf.model, { limit: 1, page: 1, filters }, signal);
+  const { items, observedAt } = await deps.client.list(table.model, { limit: 1, page: 1, filters }, signal);
   const record = items.find((item) => idOf(item) === id);
   if (record === undefined) return null;
-  const version = credible(versionOf(shelf.model, record, zone), observedAt);
+  const version = credible(versionOf(table.model, record, zone), observedAt);
   return { says: 'present', record, version, observedAt, whole: false, settling: true };
 }
 
@@ -189,9 +190,9 @@ async function judge(
   { id, compared, suspected }: Candidate,
   observation: Observation,
 ): Promise<Difference | null> {
-  const row = (await readRows(deps.sql, context.shelf, [id]))[0] ?? null;
+  const row = (await readRows(deps.sql, context.table, [id]))[0] ?? null;
   const isLive = row !== null && row.deletedAt === null;
-  const wrong = isLive ? ((await wrongColumns(deps, context.shelf, [row])).get(id) ?? null) : null;
+  const wrong = isLive ? ((await wrongColumns(deps, context.table, [row])).get(id) ?? null) : null;
   if (row !== null && row.observedAt >= observation.observedAt) return wrong;
   if (observation.says !== 'present') return isLive ? { kind: 'extra', fields: [], columns: [] } : null;
   const { record, observedAt } = observation;
@@ -205,12 +206,12 @@ function sharedNames({ shape }: CompareContext, row: StoredRow | null, record: J
   return namesOf(shape, record).filter((name) => held.has(name));
 }
 
-/** Lets the observation in through the door; false when the row is not as the portal has it even then. */
-async function mend({ sql, door }: ListingDeps, { shelf }: CompareContext, { finding, observation }: Confirmed) {
+/** Writes the observation; false when the row is not as the portal has it even then. */
+async function mend({ sql, writer }: ListingDeps, { table }: CompareContext, { finding, observation }: Confirmed) {
   return transact(sql, async (tx) => {
-    // First the row has to say what its own record says, or the door compares with a hash of something else.
-    await rederive(tx, shelf, [finding.id], door);
-    const [verdict] = await admit(tx, [{ shelf, entityId: finding.id, observation }], door);
+    // First the row has to say what its own record says, or the writer compares with a hash of something else.
+    await rederive(tx, table, [finding.id], writer);
+    const [verdict] = await writeObservations(tx, [{ table, entityId: finding.id, observation }], writer);
     if (verdict === undefined || verdict.doubt !== null) return false;
     return verdict.decision !== 'ignored' || isOfColumnsAlone(finding);
   });
@@ -221,12 +222,12 @@ function isOfColumnsAlone({ kind, fields, columns }: Difference): boolean {
 }
 
 /** Why so many rows are not tombstoned, or null when they may be. */
-async function guard({ sql }: ListingDeps, { shelf }: CompareContext, extra: number): Promise<string | null> {
+async function guard({ sql }: ListingDeps, { table }: CompareContext, extra: number): Promise<string | null> {
   if (extra === 0) return null;
-  const live = await countRows(sql, shelf, 'live');
+  const live = await countRows(sql, table, 'live');
   if (!isBeyondGuard(extra, live)) return null;
   return (
     `the portal says of ${extra} of ${live} rows that they do not exist, more than is believed without a person; ` +
-    `if they are really gone, run: flowlu-mirror reconcile ${shelf.name} --full --allow-deletes ${extra}`
+    `if they are really gone, run: flowlu-mirror reconcile ${table.name} --full --allow-deletes ${extra}`
   );
 }

@@ -1,9 +1,9 @@
 /** Work over many models, several side by side, journaled as one run. */
 import { setMaxListeners } from 'node:events';
 import type { Model } from '../catalog/types.ts';
-import type { Sql } from '../db/connection.ts';
-import { beginRun, finishRun, type RunKind, type RunStatus } from '../db/runs.ts';
-import type { Json } from '../json.ts';
+import type { Json } from '../core/json.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { beginRun, finishRun, type RunKind, type RunStatus } from '../store/runs.ts';
 import type { ListingObserver, ListingReport } from './listing.ts';
 
 export interface RoundOptions {

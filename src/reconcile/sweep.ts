@@ -5,16 +5,16 @@
  * provably complete, and only within the guard; then they become doubts, and the API is asked for each row.
  */
 
-import { transact } from '../apply/transact.ts';
-import type { Micros } from '../catalog/instant.ts';
 import type { Model } from '../catalog/types.ts';
-import type { Transaction } from '../db/connection.ts';
-import { findOpenListing } from '../db/listings.ts';
-import { countRows } from '../db/mirror-reads.ts';
-import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../db/suspects.ts';
+import type { Micros } from '../core/instant.ts';
+import type { Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { findOpenListing } from '../store/listings.ts';
+import { countRows } from '../store/mirror-reads.ts';
+import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../store/suspects.ts';
 import {
   guardRefusal,
-  type ListedStretch,
+  type ListedRange,
   type ListingDeps,
   type ListingObserver,
   type ListingReport,
@@ -62,23 +62,23 @@ export async function sweepModel(
   signal: AbortSignal,
 ): Promise<SweepReport> {
   const open = options.resume ? await findOpenListing(deps.sql, 'sweep', model.name) : null;
-  // Suspicions of finished stretches are durable, so a keyset goes on; plain pages would have to be remembered.
+  // Suspicions of finished ranges are durable, so a keyset goes on; plain pages would have to be remembered.
   const afresh = open?.position?.mode !== 'keyset';
   if (afresh) await clearSuspects(deps.sql, model.name);
   const seen = createMemory();
-  let last: Pick<ListedStretch, 'upTo' | 'observedAt'> | null = null;
-  const onStretch = async (tx: Transaction, stretch: ListedStretch) => {
-    const { ids, after, upTo, observedAt } = stretch;
-    last = stretch;
+  let last: Pick<ListedRange, 'upTo' | 'observedAt'> | null = null;
+  const onRange = async (tx: Transaction, range: ListedRange) => {
+    const { ids, after, upTo, observedAt } = range;
+    last = range;
     // A listing that turns out to need page numbers begins anew, but does not hand out its first page again.
-    if (upTo.mode !== 'keyset' || after === null) seen.add(stretch);
+    if (upTo.mode !== 'keyset' || after === null) seen.add(range);
     if (upTo.mode !== 'keyset') return;
     const lower = after?.mode === 'keyset' ? after.lastId : null;
     await suspectUnlisted(tx, model, { after: lower, upTo: upTo.lastId, listed: ids, observedAt });
   };
   const report = await listModel(
     deps,
-    { kind: 'sweep', model, runId: options.runId, afresh, onStretch },
+    { kind: 'sweep', model, runId: options.runId, afresh, onRange },
     observer,
     signal,
   );
@@ -91,11 +91,11 @@ export async function sweepModel(
   return { ...report, ...(await concludeSuspicions(deps, model, options.allowDeletes)) };
 }
 
-/** The last page's stretch has no end; and without any order, everything is one stretch. */
+/** The last page's range has no end; and without any order, everything is one range. */
 async function suspectTheRest(
   deps: ListingDeps,
   model: Model,
-  last: Pick<ListedStretch, 'upTo' | 'observedAt'> | null,
+  last: Pick<ListedRange, 'upTo' | 'observedAt'> | null,
   seen: ReturnType<typeof createMemory>,
 ): Promise<string | null> {
   if (last === null) return null;
@@ -116,7 +116,7 @@ async function suspectTheRest(
 }
 
 /** A listing without a single page: the model is empty, or was resumed at its very end. */
-async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedStretch, 'upTo' | 'observedAt'> | null> {
+async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedRange, 'upTo' | 'observedAt'> | null> {
   const [row] = await deps.sql`
     select last_id::text as last_id, (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
       from sync.listings where kind = 'sweep' and model = ${model.name}`;
@@ -150,7 +150,7 @@ function createMemory() {
   let overflown = false;
   let first: Micros | null = null;
   return {
-    add({ ids: more, observedAt }: ListedStretch) {
+    add({ ids: more, observedAt }: ListedRange) {
       first ??= observedAt;
       for (const id of more) if (ids.size < MAX_REMEMBERED_IDS) ids.add(id);
       overflown ||= ids.size >= MAX_REMEMBERED_IDS;

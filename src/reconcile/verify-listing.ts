@@ -1,12 +1,13 @@
 /** Where verification finds its candidates: in a complete listing, or in a sample. Bounded memory either way. */
-import { read } from '../apply/settle.ts';
-import { compareIds, idOf } from '../catalog/id.ts';
-import type { Micros } from '../catalog/instant.ts';
+
 import type { Model } from '../catalog/types.ts';
-import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../db/mirror-reads.ts';
+import type { Micros } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
-import type { JsonObject } from '../json.ts';
+import { read } from '../merge/settle.ts';
+import { compareIds, idOf } from '../record/id.ts';
+import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../store/mirror-reads.ts';
 import { comparePage } from './compare-page.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
 import type { ListingDeps } from './listing.ts';
@@ -168,7 +169,7 @@ export async function searchSample(search: Search, size: number): Promise<Shortc
 async function compareOne(search: Search, id: string): Promise<Shortcoming> {
   const { deps, context, candidates, signal } = search;
   try {
-    const observation = await read(deps, context.shelf, id, signal);
+    const observation = await read(deps, context.table, id, signal);
     search.onStep({ rows: 1, requests: 1, total: null });
     if (observation.says !== 'present') {
       candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: null, suspected: false });

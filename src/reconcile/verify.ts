@@ -4,15 +4,16 @@
  * Nothing is believed at first sight: whatever the comparison turns up is looked at again (recheck.ts). Only reading
  * the single record can say that it does not exist; a list cannot.
  */
-import { shapeOf } from '../apply/door.ts';
+
 import type { Model } from '../catalog/types.ts';
-import { databaseClock } from '../db/clock.ts';
-import type { ListingOutcome } from '../db/listings.ts';
-import { countRows } from '../db/mirror-reads.ts';
-import { beginRun, finishRun, type RunStatus } from '../db/runs.ts';
+import type { Json } from '../core/json.ts';
+import { sleep } from '../core/wait.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { sleep } from '../flowlu/wait.ts';
-import type { Json } from '../json.ts';
+import { shapeOf } from '../merge/writer.ts';
+import { databaseClock } from '../postgres/clock.ts';
+import type { ListingOutcome } from '../store/listings.ts';
+import { countRows } from '../store/mirror-reads.ts';
+import { beginRun, finishRun, type RunStatus } from '../store/runs.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
 import type { ListingDeps, ListingObserver } from './listing.ts';
 import { type Rechecked, recheck } from './recheck.ts';
@@ -109,8 +110,8 @@ function isInOrder(report: ModelVerification): boolean {
 async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptions): Promise<ModelVerification> {
   const { observer, signal, repair, sample } = options;
   const began = performance.now();
-  const shelf = { name: model.name, model };
-  const context = { shelf, shape: shapeOf(shelf, deps.door), zone: deps.door.zone };
+  const table = { name: model.name, model };
+  const context = { table, shape: shapeOf(table, deps.writer), zone: deps.writer.zone };
   const candidates = createCandidates(MAX_REPAIRS);
   let rows = 0;
   let requests = 0;

@@ -1,6 +1,6 @@
 /** The page that Flowlu shows in a frame: one self-contained document, no script, nothing from elsewhere. */
 import { html, raw } from 'hono/html';
-import type { Freshness, Pulse } from './pulse.ts';
+import type { Freshness, Health } from './health.ts';
 
 const COMPARED: Readonly<Record<Freshness, string>> = {
   minutes: 'It was compared with Flowlu within the last minutes.',
@@ -40,8 +40,8 @@ const STYLE = `
   footer { margin-top: 1.25rem; padding-top: 1rem; border-top: 1px solid var(--line); font-size: .875rem; opacity: .8; }`;
 
 /** Renders the page. */
-export function renderAppPage(pulse: Pulse) {
-  const mood = moodOf(pulse);
+export function renderAppPage(health: Health) {
+  const mood = moodOf(health);
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -55,8 +55,8 @@ export function renderAppPage(pulse: Pulse) {
   <main>
     <h1>flowlu-mirror</h1>
     <h2 class="${mood}">${HEADLINES[mood]}</h2>
-    <p>${sentence(pulse)}</p>
-    ${pulse.needsLook && pulse.isThere ? html`<p>Something needs a look by whoever runs it.</p>` : ''}
+    <p>${sentence(health)}</p>
+    ${health.needsLook && health.isThere ? html`<p>Something needs a look by whoever runs it.</p>` : ''}
     <footer>
       The mirror keeps a copy of this portal in a database of your own and never changes anything in Flowlu. What it holds is
       not shown here. Whoever runs it finds more with <code>flowlu-mirror status</code>.
@@ -72,13 +72,13 @@ const HEADLINES: Readonly<Record<Mood, string>> = {
   bad: 'The mirror is out of order',
 };
 
-function moodOf({ isThere, freshness, isCompared, needsLook }: Pulse): Mood {
+function moodOf({ isThere, freshness, isCompared, needsLook }: Health): Mood {
   if (!isThere) return 'bad';
   // Without the API nobody knows what was missed.
   return needsLook || !isCompared || freshness !== 'minutes' ? 'care' : 'good';
 }
 
-function sentence({ isThere, freshness, isCompared }: Pulse): string {
+function sentence({ isThere, freshness, isCompared }: Health): string {
   if (!isThere) return AWAY;
   return (isCompared ? COMPARED : RECEIVED)[freshness];
 }

@@ -6,16 +6,16 @@
  */
 import { Hono } from 'hono';
 import { ICON, renderAppPage } from './app-page.ts';
-import type { Pulse } from './pulse.ts';
+import type { Health } from './health.ts';
 
 export interface AppOptions {
-  readonly pulse: () => Promise<Pulse>;
+  readonly health: () => Promise<Health>;
   /** Origins whose pages may show it; none may where the list is empty. */
   readonly frameAncestors: readonly string[];
 }
 
 /** The routes; to be mounted at the root. */
-export function appRoutes({ pulse, frameAncestors }: AppOptions): Hono {
+export function appRoutes({ health, frameAncestors }: AppOptions): Hono {
   const ancestors = frameAncestors.length === 0 ? "'none'" : frameAncestors.join(' ');
   const headers = {
     // No X-Frame-Options: it can only forbid frames, or allow those of the page's own origin.
@@ -26,7 +26,7 @@ export function appRoutes({ pulse, frameAncestors }: AppOptions): Hono {
   };
   const app = new Hono();
   app.on(['GET', 'POST'], '/app', async (context) => {
-    const now = await pulse();
+    const now = await health();
     return context.html(renderAppPage(now), now.isThere ? 200 : 503, headers);
   });
   app.get('/app/icon.svg', (context) =>

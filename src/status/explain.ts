@@ -1,14 +1,14 @@
 /** One entity's story: its row, its doubts, its deliveries and what was decided on each. Reads only. */
 
-import { differingFields } from '../catalog/differences.ts';
-import { formatMicros } from '../catalog/instant.ts';
 import { splitName } from '../catalog/name.ts';
-import { recordFields, type Shape } from '../catalog/record.ts';
-import type { Sql } from '../db/connection.ts';
-import { readColumns, readRows } from '../db/mirror-reads.ts';
-import type { Shelf } from '../db/mirror-rows.ts';
-import { type DeliveryStory, deliveriesAbout } from '../db/stored-deliveries.ts';
-import { isJsonObject, type Json, type JsonObject, parseJson } from '../json.ts';
+import { formatMicros } from '../core/instant.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { differingFields } from '../record/differences.ts';
+import { recordFields, type Shape } from '../record/record.ts';
+import { readColumns, readRows } from '../store/mirror-reads.ts';
+import type { MirrorTable } from '../store/mirror-rows.ts';
+import { type DeliveryStory, deliveriesAbout } from '../store/stored-deliveries.ts';
 import { plainWords } from './words.ts';
 
 /** Newest deliveries told of. */
@@ -60,19 +60,19 @@ export interface Explanation {
 }
 
 /** Tells the story of an entity, as far as the database knows it. */
-export async function explain(sql: Sql, shelf: Shelf, id: string, shape: Shape): Promise<Explanation> {
-  const { module, model } = splitName(shelf.name);
+export async function explain(sql: Sql, table: MirrorTable, id: string, shape: Shape): Promise<Explanation> {
+  const { module, model } = splitName(table.name);
   const [row, [doubt], story] = await Promise.all([
-    explainRow(sql, shelf, id),
+    explainRow(sql, table, id),
     sql`select reason, to_json(since) #>> '{}' as since, attempts,
                to_json(next_attempt_at) #>> '{}' as next_attempt_at, last_error
-          from sync.doubtful where model = ${shelf.name} and entity_id = ${id}`,
+          from sync.doubtful where model = ${table.name} and entity_id = ${id}`,
     deliveriesAbout(sql, { module, model, id }, MAX_DELIVERIES),
   ]);
   return {
-    model: shelf.name,
+    model: table.name,
     id,
-    table: `flowlu.${shelf.model?.table ?? 'uncatalogued'}`,
+    table: `flowlu.${table.model?.table ?? 'uncatalogued'}`,
     row,
     doubt: (doubt ?? null) as Explanation['doubt'],
     deliveries_total: story.total,
@@ -80,8 +80,8 @@ export async function explain(sql: Sql, shelf: Shelf, id: string, shape: Shape):
   };
 }
 
-async function explainRow(sql: Sql, shelf: Shelf, id: string): Promise<ExplainedRow | null> {
-  const [[row], read] = await Promise.all([readRows(sql, shelf, [id]), readColumns(sql, shelf, id)]);
+async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<ExplainedRow | null> {
+  const [[row], read] = await Promise.all([readRows(sql, table, [id]), readColumns(sql, table, id)]);
   if (row === undefined || read === null) return null;
   const { record, source, observedAt, deletedAt } = row;
   return {

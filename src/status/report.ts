@@ -1,6 +1,7 @@
 /** What the mirror can say about itself: freshness, backlog, failures, last runs. Reads only. */
-import type { Sql } from '../db/connection.ts';
-import { type GrantStatus, grantStatus } from '../db/oauth.ts';
+
+import type { Sql } from '../postgres/connection.ts';
+import { type GrantStatus, grantStatus } from '../store/grant.ts';
 
 export interface ModelStatus {
   readonly model: string;

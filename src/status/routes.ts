@@ -1,12 +1,12 @@
 /** Health, metrics and the status page: what others may ask of a running service. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import type { Sql } from '../db/connection.ts';
-import { schemaState } from '../db/migrate.ts';
-import type { SchemaState } from '../db/migrations.ts';
-import type { SecretUse } from '../db/secret-use.ts';
-import type { Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Logger } from '../core/log.ts';
+import type { Metrics } from '../core/metrics.ts';
+import { schemaState } from '../migrate/migrate.ts';
+import type { SchemaState } from '../migrate/migrations.ts';
+import type { Sql } from '../postgres/connection.ts';
+import type { SecretUse } from '../store/secret-use.ts';
 import { renderPage } from './page.ts';
 import { readStatus } from './report.ts';
 

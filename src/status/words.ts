@@ -1,5 +1,5 @@
 /** What the ledger records of a delivery, in words for people. */
-import type { GrantStatus } from '../db/oauth.ts';
+import type { GrantStatus } from '../store/grant.ts';
 
 const DECISIONS: Readonly<Record<string, string>> = {
   inserted: 'the mirror did not know the record: a new row',

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig, settingsList } from '../../src/config.ts';
-import { createRedactor } from '../../src/log.ts';
+import { createRedactor } from '../../src/core/log.ts';
 
 const MARK = 'hunter2hunter2';
 const settings = settingsList();

@@ -1,7 +1,7 @@
 /** Twelve thousand bodies that nobody should send, through the real route into a real database. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createLogger } from '../../src/log.ts';
+import { createLogger } from '../../src/core/log.ts';
 import { SECRET, type Service, startService, webhook } from '../intake/service.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { anyBody } from './bodies.ts';

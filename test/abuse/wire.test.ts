@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createLogger } from '../../src/log.ts';
+import { createLogger } from '../../src/core/log.ts';
 import { post, SECRET, type Service, startService, webhook } from '../intake/service.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { open, send } from './wire.ts';

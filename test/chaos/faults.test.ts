@@ -1,9 +1,9 @@
 /** Every oddity of the API, alone and mixed, during each way of reading it: no false tombstone, bounded, honest. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { settleDue } from '../../src/apply/settle.ts';
 import { createClient } from '../../src/flowlu/client.ts';
 import { FlowluError } from '../../src/flowlu/errors.ts';
 import { localPace } from '../../src/flowlu/pace.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { ListingDeps } from '../../src/reconcile/listing.ts';
@@ -35,7 +35,7 @@ beforeAll(async () => {
     retry: { baseMs: 1, attempts: ATTEMPTS, maxRetryAfterMs: 5 },
     timeoutMs: 150,
   });
-  deps = { sql: mirror.sql, client, door: mirror.context };
+  deps = { sql: mirror.sql, client, writer: mirror.context };
 });
 afterAll(async () => {
   await mirror?.close();
@@ -60,7 +60,7 @@ interface Ending {
 
 async function settle(): Promise<number> {
   await mirror.sql`update sync.doubtful set next_attempt_at = clock_timestamp()`;
-  const { open } = await settleDue({ ...deps, shelfOf: (name) => ({ name, model: mirror.model(name) }) }, 1_000, never);
+  const { open } = await settleDue({ ...deps, tableOf: (name) => ({ name, model: mirror.model(name) }) }, 1_000, never);
   return open;
 }
 

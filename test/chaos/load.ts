@@ -1,7 +1,7 @@
 /** Senders of webhooks over many connections, and a record of what was acknowledged. */
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Sql } from '../../src/db/connection.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 import { SECRET } from './processes.ts';
 
 /** An answer: its status (0 for none), the delivery's id on 200, and how long it took. */

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { connect, type Sql } from '../../src/db/connection.ts';
+import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { compareWithSource } from '../support/compare.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';

@@ -6,7 +6,7 @@ import { serverAccount } from '../../src/db/embedded/account.ts';
 import { findBinaries, run } from '../../src/db/embedded/binaries.ts';
 import { type Cluster, initialise, start, stop } from '../../src/db/embedded/cluster.ts';
 import { runnableBy } from '../../src/db/embedded/programs.ts';
-import { silent } from '../../src/db/log.ts';
+import { silent } from '../../src/migrate/log.ts';
 
 export interface OwnServer {
   readonly url: string;

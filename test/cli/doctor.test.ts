@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
-import { createZone } from '../../src/catalog/zone.ts';
 import type { Check } from '../../src/cli/doctor/check.ts';
 import { checkDatabase } from '../../src/cli/doctor/database.ts';
 import { checkPortal } from '../../src/cli/doctor/portal.ts';
@@ -8,7 +7,8 @@ import { probeQueries, type VersionedModel } from '../../src/cli/doctor/probe.ts
 import { checkSettings } from '../../src/cli/doctor/settings.ts';
 import { checkZone } from '../../src/cli/doctor/zone.ts';
 import { loadConfig } from '../../src/config.ts';
-import { webhookDelay } from '../../src/db/health.ts';
+import { webhookDelay } from '../../src/migrate/health.ts';
+import { createZone } from '../../src/record/zone.ts';
 import { clearFaults } from '../simulator/index.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';

@@ -1,7 +1,7 @@
 /** What must be true of the mirror after a history; each check answers with one line for every breach. */
 import { findModel } from '../../src/catalog/index.ts';
-import type { Sql } from '../../src/db/connection.ts';
-import { type JsonObject, parseJson } from '../../src/json.ts';
+import { type JsonObject, parseJson } from '../../src/core/json.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 import type { Being } from './source.ts';
 import { type Aspect, aspectsOf, differences, SPECIES, type Species } from './species.ts';
 import { type World, wallOf } from './world.ts';

@@ -1,6 +1,6 @@
 /** Both switches of the portal's zone, through webhooks, sweep and incremental catch-up; and another zone in the settings. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rebuildShelf } from '../../src/apply/rebuild.ts';
+import { rebuildTable } from '../../src/maintain/rebuild.ts';
 import { never } from '../support/mirror.ts';
 import { openStage, type Stage } from './stage.ts';
 import { createReplica } from './world.ts';
@@ -130,7 +130,7 @@ describe('when the settings name another zone', () => {
       column: stage.clock.seconds() + 6 * 3_600,
       version: stage.clock.seconds() + 6 * 3_600,
     });
-    await rebuildShelf(
+    await rebuildTable(
       stage.replica.sql,
       { name: stage.model.name, model: stage.model },
       stage.replica.context,

@@ -3,9 +3,9 @@
  * mirror accepted must stand in its history once, and each state of the past must be what the portal held then.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rebuildShelf } from '../../src/apply/rebuild.ts';
-import { replay } from '../../src/apply/replay.ts';
-import { settleDue } from '../../src/apply/settle.ts';
+import { rebuildTable } from '../../src/maintain/rebuild.ts';
+import { replay } from '../../src/maintain/replay.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { sweepAll } from '../../src/reconcile/catch-up.ts';
 import { SECRET, type Service, startService } from '../intake/service.ts';
 import type { Change, SimRecord } from '../simulator/index.ts';
@@ -216,7 +216,7 @@ describe(`the history (seed ${SEED})`, () => {
       disorder: { maxDelayMs: 5, window: 6 },
     });
     const log = await change(CHANGES);
-    const deps = { sql: mirror.sql, client: mirror.client, door: mirror.context };
+    const deps = { sql: mirror.sql, client: mirror.client, writer: mirror.context };
     const options = {
       models: MODELS.map(mirror.model),
       concurrency: 2,
@@ -224,10 +224,10 @@ describe(`the history (seed ${SEED})`, () => {
       observer: quietObserver,
       signal: never,
     };
-    const shelfOf = (name: string) => ({ name, model: mirror.model(name) });
-    await settleDue({ ...deps, shelfOf }, 1_000, never);
+    const tableOf = (name: string) => ({ name, model: mirror.model(name) });
+    await settleDue({ ...deps, tableOf }, 1_000, never);
     await sweepAll(deps, { ...options, allowDeletes: 1_000 });
-    await settleDue({ ...deps, shelfOf }, 1_000, never);
+    await settleDue({ ...deps, tableOf }, 1_000, never);
 
     const changes = await recorded();
     const accepted = await mirror.sql`
@@ -248,8 +248,8 @@ describe(`the history (seed ${SEED})`, () => {
     const [before] = await mirror.sql`select max(number)::text as last from sync.history`;
     await sweepAll(deps, { ...options, allowDeletes: 0 });
     await replay({ sql: mirror.sql, context: mirror.context, log: mirror.log, holder: 'test' }, {}, () => {}, never);
-    await settleDue({ ...deps, shelfOf }, 1_000, never);
-    for (const model of MODELS) await rebuildShelf(mirror.sql, shelfOf(model), mirror.context, () => {}, never);
+    await settleDue({ ...deps, tableOf }, 1_000, never);
+    for (const model of MODELS) await rebuildTable(mirror.sql, tableOf(model), mirror.context, () => {}, never);
     expect(await mirror.sql`select max(number)::text as last from sync.history`).toEqual([before]);
   });
 });

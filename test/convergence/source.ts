@@ -2,11 +2,11 @@
  * The source of truth of the convergence tests: a portal in memory, read through the client's interface. Answers
  * show the portal as it stood when the request was sent, and may arrive long after that.
  */
-import type { Micros } from '../../src/catalog/instant.ts';
+import type { Micros } from '../../src/core/instant.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import type { FlowluClient, ListAnswer } from '../../src/flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../../src/flowlu/errors.ts';
 import type { ListedModel, ListQuery } from '../../src/flowlu/url.ts';
-import type { JsonObject } from '../../src/json.ts';
 import type { Fault } from './histories.ts';
 import { CUSTOM_FIELDS, SPECIES, type Species, type State, spell } from './species.ts';
 

@@ -2,7 +2,7 @@
  * The models that histories play in: a state's meaning, the ways in which Flowlu spells it, and what the mirror must
  * hold of it. An oracle of its own: nothing here asks the product how values are read.
  */
-import type { Json, JsonObject } from '../../src/json.ts';
+import type { Json, JsonObject } from '../../src/core/json.ts';
 
 /** What a record means, whatever the spelling. */
 export interface State {

@@ -1,13 +1,14 @@
 /** A small stage for single scenes: one model of a portal in memory, one replica, and a clock that the test sets. */
-import { receive } from '../../src/apply/receive.ts';
-import { type SettleCounts, settleDue } from '../../src/apply/settle.ts';
+
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
-import { databaseClock } from '../../src/db/clock.ts';
-import { connect } from '../../src/db/connection.ts';
+import { createLogger } from '../../src/core/log.ts';
+import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
-import { readAnnouncement } from '../../src/intake/delivery.ts';
-import { createLogger } from '../../src/log.ts';
+import { receive } from '../../src/merge/receive.ts';
+import { type SettleCounts, settleDue } from '../../src/merge/settle.ts';
+import { databaseClock } from '../../src/postgres/clock.ts';
+import { connect } from '../../src/postgres/connection.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { Round } from '../../src/reconcile/round.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -16,7 +17,7 @@ import { clear, installWatch } from './checks.ts';
 import { type Being, createSource, type Source } from './source.ts';
 import { SPECIES, type Species, type State, spell } from './species.ts';
 import { installVirtualClock, type VirtualClock } from './virtual-clock.ts';
-import { createReplica, type Replica, shelfOf, wallOf } from './world.ts';
+import { createReplica, type Replica, tableOf, wallOf } from './world.ts';
 
 interface SweepScene {
   readonly by?: Replica;
@@ -63,7 +64,7 @@ export async function openStage(name: string): Promise<Stage> {
   const open = () => createSource(() => databaseClock(sql));
   let source = open();
   const now = () => wallOf(clock.seconds() * 1_000);
-  const deps = (by: Replica = replica) => ({ sql: by.sql, client: source.client([0]), door: by.context });
+  const deps = (by: Replica = replica) => ({ sql: by.sql, client: source.client([0]), writer: by.context });
   const round = { models: [model], concurrency: 1, holder: 'test', observer: quietObserver, signal: never };
   return {
     database,
@@ -108,7 +109,7 @@ export async function openStage(name: string): Promise<Stage> {
       return sweepAll({ ...rest, client: { ...client, list } }, { ...round, allowDeletes });
     },
     catchUp: () => catchUpAll(deps(), { ...round, rereadShare: 1, retryRefusedAfter_s: 0 }),
-    settle: () => settleDue({ ...deps(), shelfOf }, 1_000, never),
+    settle: () => settleDue({ ...deps(), tableOf }, 1_000, never),
     async close() {
       await sql.end({ timeout: 5 });
       await database.close();

@@ -1,9 +1,9 @@
 /** Single scenes of sweeps: what they may suspect, what buries a row, and what they leave untouched. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { transaction } from '../../src/db/connection.ts';
-import { clearDoubts, raiseDoubts } from '../../src/db/doubtful.ts';
-import { lockRows } from '../../src/db/mirror-rows.ts';
-import { doubtSuspects } from '../../src/db/suspects.ts';
+import { transaction } from '../../src/postgres/connection.ts';
+import { clearDoubts, raiseDoubts } from '../../src/store/doubts.ts';
+import { lockRows } from '../../src/store/mirror-rows.ts';
+import { doubtSuspects } from '../../src/store/suspects.ts';
 import { CUSTOM_FIELDS } from './species.ts';
 import { openStage, type Stage } from './stage.ts';
 
@@ -108,10 +108,10 @@ describe('rows that a complete sweep does not come across', () => {
     await sql`insert into sync.suspects (model, entity_id) values ('crm.account', 1), ('crm.account', 5)`;
     const doubt = (entityId: string) => ({ model: 'crm.account', entityId, reason: 'test' });
     await transaction(sql, {}, (tx) => raiseDoubts(tx, [doubt('1')]));
-    const shelf = { name: stage.model.name, model: stage.model };
+    const table = { name: stage.model.name, model: stage.model };
     let suspecting: Promise<void> = Promise.resolve();
     await transaction(sql, {}, async (tx) => {
-      await lockRows(tx, shelf, ['1', '5']);
+      await lockRows(tx, table, ['1', '5']);
       await raiseDoubts(tx, [doubt('5')]);
       suspecting = transaction(sql, {}, (other) => doubtSuspects(other, stage.model));
       suspecting.catch(() => {});

@@ -3,8 +3,8 @@
  * function of that name in a schema that comes first in the search path takes its place; each look moves it on by a
  * microsecond. Nothing in the product knows of it.
  */
-import type { Micros } from '../../src/catalog/instant.ts';
-import type { Sql } from '../../src/db/connection.ts';
+import type { Micros } from '../../src/core/instant.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 
 export interface VirtualClock {
   /** What the clock was last set to, in seconds since the Unix epoch. */

@@ -3,22 +3,22 @@
  * The product's own functions do all the work on a real PostgreSQL; only the clock and the portal are the test's.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { DeliveryContext } from '../../src/apply/deliveries.ts';
-import { drainPending } from '../../src/apply/drain.ts';
-import { receive } from '../../src/apply/receive.ts';
-import { replay } from '../../src/apply/replay.ts';
-import { settleDue } from '../../src/apply/settle.ts';
-import { createShapes, type Shapes } from '../../src/apply/shapes.ts';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
-import { createZone, type Zone } from '../../src/catalog/zone.ts';
-import { databaseClock } from '../../src/db/clock.ts';
-import type { Sql } from '../../src/db/connection.ts';
-import { countDoubts } from '../../src/db/doubtful.ts';
-import { readAnnouncement } from '../../src/intake/delivery.ts';
-import type { Json } from '../../src/json.ts';
-import { createLogger } from '../../src/log.ts';
+import type { Json } from '../../src/core/json.ts';
+import { createLogger } from '../../src/core/log.ts';
+import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { replay } from '../../src/maintain/replay.ts';
+import type { DeliveryContext } from '../../src/merge/deliveries.ts';
+import { drainPending } from '../../src/merge/drain.ts';
+import { receive } from '../../src/merge/receive.ts';
+import { settleDue } from '../../src/merge/settle.ts';
+import { createShapes, type Shapes } from '../../src/merge/shapes.ts';
+import { databaseClock } from '../../src/postgres/clock.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
+import { createZone, type Zone } from '../../src/record/zone.ts';
+import { countDoubts } from '../../src/store/doubts.ts';
 import { never, quietObserver } from '../support/mirror.ts';
 import type { Activity, Fate, History, Life, Round, Step } from './histories.ts';
 import { ROUNDS, STARTS } from './histories.ts';
@@ -68,7 +68,7 @@ export function createReplica(sql: Sql, zone: string = ZONE): Replica {
     zone: createZone(zone),
     settleGrace: 60_000_000,
     shapeOf: shapes.of,
-    shelfOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
+    tableOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
   };
   return { sql, shapes, context };
 }
@@ -283,7 +283,7 @@ async function act(world: World, { kind, replica: which, lateness }: Activity): 
   const replica = world.replicas[which];
   const { sql, context } = replica;
   const client = world.source.client(lateness);
-  const deps = { sql, client, door: context };
+  const deps = { sql, client, writer: context };
   const options = { models: MODELS, concurrency: 2, holder, observer: quietObserver, signal: never };
   switch (kind) {
     case 'sweep':
@@ -293,7 +293,7 @@ async function act(world: World, { kind, replica: which, lateness }: Activity): 
       await catchUpAll(deps, { ...options, rereadShare: 1, retryRefusedAfter_s: 0 });
       return;
     case 'settle':
-      await settleDue({ sql, client, door: context, shelfOf }, 100, never);
+      await settleDue({ sql, client, writer: context, tableOf }, 100, never);
       return;
     case 'replay':
       // By the command's own way, and as deliveries that were recorded without being applied.
@@ -308,7 +308,7 @@ async function act(world: World, { kind, replica: which, lateness }: Activity): 
 }
 
 /** Where a model's rows rest. */
-export const shelfOf = (name: string) => ({ name, model: findModel(name) ?? null });
+export const tableOf = (name: string) => ({ name, model: findModel(name) ?? null });
 
 async function take({ acknowledged }: World, { sql, context }: Replica, batch: readonly Parcel[]): Promise<void> {
   const accepted = batch.map(({ body }) => ({ body, announcement: readAnnouncement(body) }));
@@ -325,7 +325,7 @@ export async function settleAll(world: World): Promise<void> {
     for (const { sql, context } of world.replicas) await drainPending({ sql, context, log }, never);
     if ((await countDoubts(world.replicas[0].sql)).open === 0) return;
     await Promise.all(
-      world.replicas.map(({ sql, context }) => settleDue({ sql, client, door: context, shelfOf }, 1_000, never)),
+      world.replicas.map(({ sql, context }) => settleDue({ sql, client, writer: context, tableOf }, 1_000, never)),
     );
   }
   throw new Error('doubts stay open although the portal answers');

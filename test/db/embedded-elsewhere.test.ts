@@ -24,13 +24,13 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connect } from '../../src/db/connection.ts';
 import { serverAccount } from '../../src/db/embedded/account.ts';
 import { findBinaries } from '../../src/db/embedded/binaries.ts';
 import { isAlive } from '../../src/db/embedded/lock.ts';
 import { runnableBy } from '../../src/db/embedded/programs.ts';
 import { EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts';
-import { silent } from '../../src/db/log.ts';
+import { silent } from '../../src/migrate/log.ts';
+import { connect } from '../../src/postgres/connection.ts';
 
 const isRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;

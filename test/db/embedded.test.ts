@@ -8,11 +8,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connect, redactUrl } from '../../src/db/connection.ts';
 import { acquireLock, isAlive } from '../../src/db/embedded/lock.ts';
 import { openEmbedded } from '../../src/db/embedded.ts';
-import { migrate } from '../../src/db/migrate.ts';
-import { openDatabase } from '../../src/db/open.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
+import { connect, redactUrl } from '../../src/postgres/connection.ts';
+import { openDatabase } from '../../src/service/database.ts';
 
 const settings = { fsync: 'off' };
 const OWNER = fileURLToPath(new URL('../support/embedded-owner.ts', import.meta.url));

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { findModel, models } from '../../src/catalog/index.ts';
-import { readDictionary } from '../../src/db/dictionary.ts';
 import { dbtSources } from '../../src/describe/dbt.ts';
 import { toYaml } from '../../src/describe/yaml.ts';
+import { readDictionary } from '../../src/views/dictionary.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 interface Relationships {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
-import { connect } from '../../src/db/connection.ts';
+import { connect } from '../../src/postgres/connection.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { run } from './command.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { compareIds, idOf } from '../../src/catalog/id.ts';
+import { type JsonObject, parseJson } from '../../src/core/json.ts';
 import { parseRetryAfter } from '../../src/flowlu/http.ts';
 import { localPace } from '../../src/flowlu/pace.ts';
-import { type JsonObject, parseJson } from '../../src/json.ts';
+import { compareIds, idOf } from '../../src/record/id.ts';
 import { never } from './portal.ts';
 
 /** The most moments that lie within any one second. */

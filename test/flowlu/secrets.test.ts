@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { redactor, safeCause } from '../../src/flowlu/redact.ts';
+import { redactor, safeCause } from '../../src/core/redact.ts';
 import { ACCOUNT, answer, failure, KEY, never, rows, startPortal } from './portal.ts';
 
 const SPELLINGS = [KEY, encodeURIComponent(KEY), new URLSearchParams({ k: KEY }).toString().slice(2)];

@@ -1,8 +1,8 @@
 /** Who may hand in a webhook, over HTTP: networks, wrong secrets, and which secret is still in use. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readSecretUse } from '../../src/db/secret-use.ts';
 import { createSecretUse } from '../../src/intake/secret-use.ts';
+import { readSecretUse } from '../../src/store/secret-use.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { post, SECRET, type Service, startService, webhook } from './service.ts';
 

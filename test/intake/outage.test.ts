@@ -1,13 +1,13 @@
 /** The intake while its database is away, slow, or refuses a delivery: bounded answers, nothing lost, healthy afterwards. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { receive } from '../../src/apply/receive.ts';
-import type { ServiceApp } from '../../src/cli/serve/app.ts';
-import { listen } from '../../src/cli/serve/server.ts';
-import type { Session } from '../../src/cli/session.ts';
+import type { Accepted } from '../../src/delivery/delivery.ts';
 import { createBatcher } from '../../src/intake/batcher.ts';
-import type { Accepted } from '../../src/intake/delivery.ts';
 import { createIntake } from '../../src/intake/listener.ts';
+import { receive } from '../../src/merge/receive.ts';
+import type { ServiceApp } from '../../src/service/app.ts';
+import { listen } from '../../src/service/server.ts';
+import type { Session } from '../../src/service/session.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually, post, SECRET, type Service, startService, webhook } from './service.ts';

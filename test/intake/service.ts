@@ -1,13 +1,13 @@
 /** The intake of `serve` on a loopback port, put together from the same parts, for tests over HTTP. */
 import { connect as connectSocket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { drainPending } from '../../src/apply/drain.ts';
-import { createApp } from '../../src/cli/serve/app.ts';
-import { startLoop } from '../../src/cli/serve/loop.ts';
-import { type ListenOptions, listen } from '../../src/cli/serve/server.ts';
-import { openSession, type Session } from '../../src/cli/session.ts';
 import { loadConfig } from '../../src/config.ts';
-import { createLogger, type Logger } from '../../src/log.ts';
+import { createLogger, type Logger } from '../../src/core/log.ts';
+import { drainPending } from '../../src/merge/drain.ts';
+import { createApp } from '../../src/service/app.ts';
+import { startLoop } from '../../src/service/loop.ts';
+import { type ListenOptions, listen } from '../../src/service/server.ts';
+import { openSession, type Session } from '../../src/service/session.ts';
 
 export const SECRET = 'correct-horse-battery-staple-4711';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deleteGrant } from '../../src/db/oauth.ts';
 import { FlowluError } from '../../src/flowlu/errors.ts';
+import { deleteGrant } from '../../src/store/grant.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { expectNoSecretTold, failing, grantOf, startWorld, type World } from './world.ts';
 

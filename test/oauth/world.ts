@@ -1,13 +1,13 @@
 /** A portal with a strict authorisation server, a database, and whatever logs in and asks there. */
 import { createHash } from 'node:crypto';
-import { connect, type Sql } from '../../src/db/connection.ts';
-import { readGrant } from '../../src/db/oauth.ts';
+import { createLogger, type Logger } from '../../src/core/log.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
 import { localPace } from '../../src/flowlu/pace.ts';
-import { createLogger, type Logger } from '../../src/log.ts';
 import { createCipher } from '../../src/oauth/cipher.ts';
 import { beginLogin, completeLogin, type LoginAnswer, type LoginDeps, readAnswer } from '../../src/oauth/login.ts';
 import { createTokenSource } from '../../src/oauth/tokens.ts';
+import { connect, type Sql } from '../../src/postgres/connection.ts';
+import { readGrant } from '../../src/store/grant.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import type { OAuthServer } from '../simulator/oauth.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { LosslessNumber } from 'lossless-json';
 import { describe, expect, it } from 'vitest';
-import { type JsonObject, parseJson, stringifyJson } from '../../src/json.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../../src/core/json.ts';
 import { checkPrivacy } from '../../src/privacy/check.ts';
 import { createPrivacy, type PrivacyRules } from '../../src/privacy/policy.ts';
 

@@ -1,13 +1,13 @@
 /** The privacy settings, judged by everything that the database holds after a life with them. */
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { drainPending } from '../../src/apply/drain.ts';
-import { settleDue } from '../../src/apply/settle.ts';
-import { openClient, settleDepsOf } from '../../src/cli/session.ts';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
+import { drainPending } from '../../src/merge/drain.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { verify } from '../../src/reconcile/verify.ts';
+import { openClient, settleDepsOf } from '../../src/service/session.ts';
 import { eventually, type Service, startService, webhook } from '../intake/service.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -78,7 +78,7 @@ const round = () => ({
   observer: quietObserver,
   signal: never,
 });
-const deps = () => ({ sql: database.sql, client, door: service.session.context });
+const deps = () => ({ sql: database.sql, client, writer: service.session.context });
 const rowOf = async (id: string | number | bigint) =>
   (
     await database.sql`select phone, vat, _record as record, _hash, _source from flowlu.crm_account where id = ${String(id)}`

@@ -1,11 +1,11 @@
 /** The backfill of a whole portal: what each column reads, what it costs, and what it does when it is cut off or refused. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
-import { sharedPace } from '../../src/db/budget.ts';
-import type { Sql } from '../../src/db/connection.ts';
 import { createClient } from '../../src/flowlu/client.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
+import { sharedPace } from '../../src/store/budget.ts';
 import { clearFaults, ExactNumber } from '../simulator/index.ts';
 import { type ColumnTypes, canonical, expectedColumn } from '../support/expected-columns.ts';
 import { type Mirror, type MirrorOptions, quietObserver, startMirror } from '../support/mirror.ts';
@@ -26,7 +26,7 @@ const run = (
   options: { observer?: ListingObserver; signal?: AbortSignal; names?: readonly string[] } = {},
 ) =>
   backfill(
-    { sql: from.sql, client: from.client, door: from.context },
+    { sql: from.sql, client: from.client, writer: from.context },
     {
       models: options.names?.map(from.model) ?? models,
       concurrency: 4,

@@ -18,7 +18,7 @@ afterEach(async () => {
   await mirror.sql`update sync.watermarks set strategy = null, strategy_checked_at = null`;
 });
 
-const deps = () => ({ sql: mirror.sql, client: mirror.client, door: mirror.context });
+const deps = () => ({ sql: mirror.sql, client: mirror.client, writer: mirror.context });
 const catchUpAccounts = () => catchUp(deps(), mirror.model('crm.account'), never);
 const differences = async (...names: string[]) =>
   (await compareWithSource(mirror.database.url, mirror.portal.portal, names)).differences;

@@ -18,7 +18,7 @@ type Chosen = Partial<Pick<VerifyOptions, 'repair' | 'sample' | 'pauseMs' | 'max
 async function verifyModel(name: string, chosen: Chosen = {}) {
   const { sql, client, context } = mirror;
   const result = await verify(
-    { sql, client, door: context },
+    { sql, client, writer: context },
     {
       models: [mirror.model(name)],
       concurrency: 1,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connect } from '../../src/db/connection.ts';
+import { connect } from '../../src/postgres/connection.ts';
 import { appRoutes } from '../../src/status/app-routes.ts';
-import { createPulse } from '../../src/status/pulse.ts';
+import { createHealth } from '../../src/status/health.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -15,7 +15,7 @@ afterAll(() => database.close());
 const PORTAL = 'https://acme.flowlu.com';
 /** A fresh one each time, since what it has read is kept for some seconds. */
 const app = (frameAncestors: readonly string[] = [PORTAL]) =>
-  appRoutes({ pulse: createPulse(database.sql), frameAncestors });
+  appRoutes({ health: createHealth(database.sql), frameAncestors });
 const text = async () => (await app().request('/app')).text();
 
 const run = (kind: string, status: string, minutesAgo: number) => database.sql`
@@ -123,14 +123,14 @@ describe('the app page', () => {
       statements.push(String(given[0]));
       return database.sql(...given);
     }) as unknown as typeof database.sql;
-    const crowded = appRoutes({ pulse: createPulse(counting), frameAncestors: [] });
+    const crowded = appRoutes({ health: createHealth(counting), frameAncestors: [] });
     await Promise.all(Array.from({ length: 500 }, () => crowded.request('/app')));
     expect(statements).toHaveLength(1);
   });
 
   it('says so, with 503, when the database does not answer', async () => {
     const nobody = connect('postgres://nobody@127.0.0.1:1/nothing', { applicationName: 'flowlu-mirror test' });
-    const response = await appRoutes({ pulse: createPulse(nobody), frameAncestors: [PORTAL] }).request('/app');
+    const response = await appRoutes({ health: createHealth(nobody), frameAncestors: [PORTAL] }).request('/app');
     await nobody.end({ timeout: 1 });
     expect(response.status).toBe(503);
     expect(await response.text()).toContain('database does not answer');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { shapeOf } from '../../src/apply/door.ts';
+import { shapeOf } from '../../src/merge/writer.ts';
 import { changesBetween, explain } from '../../src/status/explain.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 
@@ -11,9 +11,9 @@ afterAll(() => mirror.close());
 
 function story(name: string, id: string) {
   const [module = '', model = ''] = name.split('.');
-  const shelf = mirror.context.shelfOf(module, model);
-  if (shelf === null) throw new Error(`no shelf for ${name}`);
-  return explain(mirror.sql, shelf, id, shapeOf(shelf, mirror.context));
+  const table = mirror.context.tableOf(module, model);
+  if (table === null) throw new Error(`no table for ${name}`);
+  return explain(mirror.sql, table, id, shapeOf(table, mirror.context));
 }
 
 describe('explain', () => {

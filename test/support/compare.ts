@@ -1,5 +1,5 @@
 /** Source and mirror, row by row: the last word of tests and of the demonstration. */
-import { connect, type Sql } from '../../src/db/connection.ts';
+import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { type Portal, type SimRecord, toJson } from '../simulator/index.ts';
 
 export interface Comparison {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
-import { connect, errorCode, type Sql } from '../../src/db/connection.ts';
+import { connect, errorCode, type Sql } from '../../src/postgres/connection.ts';
 
 export interface TestDatabase {
   readonly url: string;

@@ -1,5 +1,5 @@
 /** Everything that a database holds, as text: to search for what must not be in it. */
-import type { Sql } from '../../src/db/connection.ts';
+import type { Sql } from '../../src/postgres/connection.ts';
 
 /** Every row of every table of every schema but PostgreSQL's own, each with the table's name before it. */
 export async function dumpDatabase(sql: Sql): Promise<readonly string[]> {

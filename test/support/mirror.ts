@@ -1,16 +1,17 @@
 /** A simulated portal, a database of its own, and what is needed to work on both within the test's process. */
-import type { DeliveryContext } from '../../src/apply/deliveries.ts';
-import { receive } from '../../src/apply/receive.ts';
+
 import { findModel } from '../../src/catalog/index.ts';
-import { MICROS_PER_MS } from '../../src/catalog/instant.ts';
 import type { Model } from '../../src/catalog/types.ts';
-import { createZone } from '../../src/catalog/zone.ts';
-import { sharedPace } from '../../src/db/budget.ts';
+import { MICROS_PER_MS } from '../../src/core/instant.ts';
+import { createLogger, type Logger } from '../../src/core/log.ts';
+import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
-import { readAnnouncement } from '../../src/intake/delivery.ts';
-import { createLogger, type Logger } from '../../src/log.ts';
+import type { DeliveryContext } from '../../src/merge/deliveries.ts';
+import { receive } from '../../src/merge/receive.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
+import { createZone } from '../../src/record/zone.ts';
+import { sharedPace } from '../../src/store/budget.ts';
 import { type Change, type Simulator, type SimulatorOptions, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 
@@ -58,7 +59,7 @@ export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> 
   const context: DeliveryContext = {
     zone: createZone(options.believedZone ?? options.timeZone ?? 'UTC'),
     settleGrace: (options.settleGraceMs ?? 0) * MICROS_PER_MS,
-    shelfOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
+    tableOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
   };
   const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
   const { sql } = database;
@@ -77,7 +78,7 @@ export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> 
     model,
     async fill(...names) {
       await backfill(
-        { sql, client, door: context },
+        { sql, client, writer: context },
         { models: names.map(model), concurrency: 2, holder: 'test', observer: quietObserver, signal: never },
       );
     },

@@ -1,7 +1,7 @@
 /** An analyst: a login made by the product, connected to a test database. */
 import { randomUUID } from 'node:crypto';
-import { connect, type Sql } from '../../src/db/connection.ts';
-import { grantReader } from '../../src/db/reader-logins.ts';
+import { grantReader } from '../../src/migrate/reader-logins.ts';
+import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { type TestDatabase, urlOf } from './database.ts';
 
 export interface Reader {

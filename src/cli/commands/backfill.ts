@@ -1,11 +1,11 @@
 /** `backfill`: reads everything through the API into the mirror. */
 import { Command } from 'commander';
 import { backfill } from '../../reconcile/backfill.ts';
+import { bringViewsUpToDate, chooseModels, modelsAtATime, openClient, requireApi } from '../../service/session.ts';
 import { printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, keepHeapSmall, modelsAtATime, observe, printRound } from '../round.ts';
+import { exitCodeOfRound, keepHeapSmall, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
-import { bringViewsUpToDate, chooseModels, openClient, requireApi } from '../session.ts';
 
 export function backfillCommand(): Command {
   return new Command('backfill')
@@ -22,7 +22,7 @@ export function backfillCommand(): Command {
           const progress = createProgress({ stream: process.stderr, models: models.length });
           try {
             const report = await backfill(
-              { sql: session.sql, client, door: session.context },
+              { sql: session.sql, client, writer: session.context },
               {
                 models,
                 concurrency: modelsAtATime(session.config),

@@ -1,15 +1,15 @@
 /** `erase`: takes every value of one record out of the mirror, on a privacy request. */
 import { Command } from 'commander';
-import { type Erased, eraseEntity } from '../../apply/erase.ts';
-import { read } from '../../apply/settle.ts';
 import { findModel } from '../../catalog/index.ts';
-import { beginRun, finishRun } from '../../db/runs.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
+import { type Erased, eraseEntity } from '../../maintain/erase.ts';
+import { read } from '../../merge/settle.ts';
+import { openClientIfAny, type Session, settleDepsOf } from '../../service/session.ts';
+import { beginRun, finishRun } from '../../store/runs.ts';
 import { requireId, requireModelName } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
-import { openClientIfAny, type Session, settleDepsOf } from '../session.ts';
 
 interface Flags {
   readonly force?: boolean;
@@ -53,12 +53,12 @@ async function erase(
 }
 
 async function askFlowlu(session: Session, name: string, id: string, signal: AbortSignal): Promise<Standing> {
-  const shelf = { name, model: findModel(name) ?? null };
+  const table = { name, model: findModel(name) ?? null };
   try {
     const client = await openClientIfAny(session);
     if (client === null) return { says: 'nothing', reason: 'the settings name no key of the API' };
     const deps = settleDepsOf(session, client);
-    return { says: (await read(deps, shelf, id, signal)).says === 'absent' ? 'gone' : 'there' };
+    return { says: (await read(deps, table, id, signal)).says === 'absent' ? 'gone' : 'there' };
   } catch (error) {
     if (error instanceof FlowluError) return { says: 'nothing', reason: error.message };
     throw error;

@@ -2,17 +2,17 @@
 
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
-import { formatMicros } from '../../catalog/instant.ts';
 import { splitName } from '../../catalog/name.ts';
+import { UsageError } from '../../core/errors.ts';
+import { formatMicros } from '../../core/instant.ts';
+import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
-import { type Json, type JsonObject, stringifyJson } from '../../json.ts';
+import { openClient, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { requireId } from '../arguments.ts';
-import { UsageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
-import { openClient, type Session } from '../session.ts';
 
 /** What the portal says of the record now. */
 type ApiView =
@@ -42,10 +42,10 @@ export function explainCommand(): Command {
         { name: 'explain', logTo: 'stderr', onMirror: 'look', check: () => requireId(id) },
         async (session, { signal }) => {
           const name = word.trim().toLowerCase();
-          const shelf = { name, model: findModel(name) ?? null };
-          const story = await explain(session.sql, shelf, id, session.shapes.of(shelf));
+          const table = { name, model: findModel(name) ?? null };
+          const story = await explain(session.sql, table, id, session.shapes.of(table));
           const isKnown = story.row !== null || story.deliveries_total > 0;
-          if (!isKnown && shelf.model === null) {
+          if (!isKnown && table.model === null) {
             throw new UsageError(
               `neither the catalogue nor the mirror knows ${word}; \`flowlu-mirror models\` lists the models`,
             );

@@ -2,16 +2,16 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { grantStatus } from '../../db/oauth.ts';
-import { requestOutcome } from '../../db/oauth-requests.ts';
+import { UsageError } from '../../core/errors.ts';
 import { beginLogin, completeLogin, hashOf, LOGIN_VALID_S, LoginError, readAnswer } from '../../oauth/login.ts';
-import { loginDepsOf } from '../authorization.ts';
-import { UsageError } from '../errors.ts';
+import { loginDepsOf } from '../../service/authorization.ts';
+import type { Session } from '../../service/session.ts';
+import { grantStatus } from '../../store/grant.ts';
+import { requestOutcome } from '../../store/oauth-requests.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Listener, listenForCallback } from '../login-listener.ts';
 import { printJson, printLine, write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';
-import type { Session } from '../session.ts';
 
 interface Flags {
   readonly answer?: string;

@@ -1,6 +1,6 @@
 /** `logout`: forgets the tokens. */
 import { Command } from 'commander';
-import { deleteGrant } from '../../db/oauth.ts';
+import { deleteGrant } from '../../store/grant.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';

@@ -4,15 +4,15 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { models as catalogue } from '../../catalog/index.ts';
 import { type Config, matchesModel } from '../../config.ts';
+import { UsageError } from '../../core/errors.ts';
+import { version } from '../../core/version.ts';
 import { buildManifest } from '../../manifest/build.ts';
 import { diffManifests, isSame, type ManifestDiff, type Trigger, triggersOf } from '../../manifest/diff.ts';
 import { type Manifest, manifestSchema } from '../../manifest/schema.ts';
 import { type NeededScope, neededScopes } from '../../manifest/scopes.ts';
-import { UsageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine, printTable, write } from '../output.ts';
 import { runCommand } from '../run.ts';
-import { version } from '../version.ts';
 
 interface Flags {
   readonly diff?: string;

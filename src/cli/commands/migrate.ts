@@ -1,14 +1,14 @@
 /** `migrate`: brings the database to this version's schema, views and roles. */
 import { Command } from 'commander';
-import { connect, type Sql } from '../../db/connection.ts';
-import { maintainHistory } from '../../db/history/partitions.ts';
-import { type MigrateOptions, migrate } from '../../db/migrate.ts';
-import { openDatabase } from '../../db/open.ts';
-import type { PublicationReport } from '../../db/publication.ts';
+import { maintainHistory } from '../../migrate/history-partitions.ts';
+import { type MigrateOptions, migrate } from '../../migrate/migrate.ts';
+import type { PublicationReport } from '../../migrate/publication.ts';
+import { connect, type Sql } from '../../postgres/connection.ts';
+import { openDatabase } from '../../service/database.ts';
+import { configuredSettings, settingsInForce } from '../../service/settings-in-force.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
-import { configuredSettings, settingsInForce } from '../settings-in-force.ts';
 
 export function migrateCommand(): Command {
   return new Command('migrate')

@@ -3,15 +3,15 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { models } from '../../catalog/index.ts';
-import { readDictionary } from '../../db/dictionary.ts';
 import { DATA_MODEL_PAGE, dataModelPage } from '../../describe/data-model.ts';
 import { dbtSources } from '../../describe/dbt.ts';
 import { codeOf } from '../../manifest/scopes.ts';
-import { modelCounts } from '../../status/counts.ts';
+import type { Session } from '../../service/session.ts';
+import { modelCounts } from '../../store/counts.ts';
+import { readDictionary } from '../../views/dictionary.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printJson, printLine, printTable, write } from '../output.ts';
 import { runCommand, runWithSession } from '../run.ts';
-import type { Session } from '../session.ts';
 
 interface Flags {
   readonly json?: boolean;

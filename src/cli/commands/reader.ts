@@ -1,10 +1,10 @@
 /** `reader`: a login for an analyst or a tool, which may read the mirror and nothing else. */
 import { Command } from 'commander';
 import ms, { type StringValue } from 'ms';
-import type { Sql } from '../../db/connection.ts';
-import { asOwner } from '../../db/owner.ts';
-import { type GrantedReader, grantReader, ReaderLoginError, type ReaderRequest } from '../../db/reader-logins.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../../core/errors.ts';
+import { asOwner } from '../../migrate/owner.ts';
+import { type GrantedReader, grantReader, ReaderLoginError, type ReaderRequest } from '../../migrate/reader-logins.ts';
+import type { Sql } from '../../postgres/connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';

@@ -1,11 +1,11 @@
 /** `rebuild`: re-derives the typed columns from `_record`, without the API. */
 import { Command } from 'commander';
-import { type RebuildReport, rebuild } from '../../apply/rebuild-all.ts';
+import { type RebuildReport, rebuild } from '../../maintain/rebuild-all.ts';
+import { bringViewsUpToDate, chooseModels } from '../../service/session.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { runWithSession } from '../run.ts';
-import { bringViewsUpToDate, chooseModels } from '../session.ts';
 
 export function rebuildCommand(): Command {
   return new Command('rebuild')

@@ -1,16 +1,23 @@
 /** `reconcile`: catches up with what was missed; `--full` sweeps everything and finds missed deletes. */
 import { Command, InvalidArgumentError } from 'commander';
-import { settleDue } from '../../apply/settle.ts';
+import { settleDue } from '../../merge/settle.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
 import { withLease } from '../../reconcile/lease.ts';
 import type { ListingDeps } from '../../reconcile/listing.ts';
 import type { Round, RoundOptions } from '../../reconcile/round.ts';
+import {
+  bringViewsUpToDate,
+  chooseModels,
+  modelsAtATime,
+  openClient,
+  requireApi,
+  settleDepsOf,
+} from '../../service/session.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, keepHeapSmall, modelsAtATime, observe, printRound } from '../round.ts';
+import { exitCodeOfRound, keepHeapSmall, observe, printRound } from '../round.ts';
 import { runWithSession } from '../run.ts';
-import { bringViewsUpToDate, chooseModels, openClient, requireApi, settleDepsOf } from '../session.ts';
 
 interface Flags {
   readonly full?: boolean;
@@ -36,7 +43,7 @@ export function reconcileCommand(): Command {
         async (session, { signal }) => {
           const models = chooseModels(session, words);
           const client = await openClient(session);
-          const deps: ListingDeps = { sql: session.sql, client, door: session.context };
+          const deps: ListingDeps = { sql: session.sql, client, writer: session.context };
           keepHeapSmall();
           const progress = createProgress({ stream: process.stderr, models: models.length });
           const name = flags.full ? 'sweep' : 'reconcile';

@@ -1,22 +1,22 @@
 /** `redact`: brings what was stored before under the privacy settings that hold now. */
 import { Command } from 'commander';
+import { models } from '../../catalog/index.ts';
+import { UsageError } from '../../core/errors.ts';
 import {
   type RedactCounts,
   type RedactDeps,
   redactDeliveries,
   redactHistory,
   redactRows,
-} from '../../apply/redact-stored.ts';
-import { models } from '../../catalog/index.ts';
-import { modelsWithHistory } from '../../db/history/rewrite.ts';
-import { markKept } from '../../db/privacy-mark.ts';
-import { beginRun, finishRun } from '../../db/runs.ts';
-import { uncataloguedModels } from '../../db/uncatalogued.ts';
-import { UsageError } from '../errors.ts';
+} from '../../maintain/redact.ts';
+import type { Session } from '../../service/session.ts';
+import { modelsWithHistory } from '../../store/history-rewrite.ts';
+import { markKept } from '../../store/privacy-mark.ts';
+import { beginRun, finishRun } from '../../store/runs.ts';
+import { uncataloguedModels } from '../../store/uncatalogued.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
-import type { Session } from '../session.ts';
 
 interface RedactReport {
   readonly rows: RedactCounts;
@@ -61,13 +61,13 @@ async function redactAll(session: Session, signal: AbortSignal): Promise<RedactR
       sum.read += counts.read;
       sum.rewritten += counts.rewritten;
     };
-    const shelves = [
+    const tables = [
       ...models.map((model) => ({ name: model.name, model })),
       // Rows of a model that the catalogue has come to know stay in the common table until a rebuild moves them.
       ...(await uncataloguedModels(sql)).map((name) => ({ name, model: null })),
     ];
-    for (const shelf of shelves.filter(({ name }) => privacy.concerns(name))) {
-      add(rows, await redactRows(deps, shelf, signal));
+    for (const table of tables.filter(({ name }) => privacy.concerns(name))) {
+      add(rows, await redactRows(deps, table, signal));
     }
     const past = (await modelsWithHistory(sql)).filter((name) => privacy.concerns(name));
     for (const name of past) add(changes, await redactHistory(deps, name, signal));

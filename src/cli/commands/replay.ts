@@ -1,10 +1,10 @@
 /** `replay`: puts stored deliveries through the apply step again. */
 import { Command, InvalidArgumentError } from 'commander';
 import ms from 'ms';
-import { type ReplayReport, replay } from '../../apply/replay.ts';
-import { MICROS_PER_MS, type Micros } from '../../catalog/instant.ts';
-import type { DeliveryFilter } from '../../db/stored-deliveries.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../../core/errors.ts';
+import { MICROS_PER_MS, type Micros } from '../../core/instant.ts';
+import { type ReplayReport, replay } from '../../maintain/replay.ts';
+import type { DeliveryFilter } from '../../store/stored-deliveries.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';

@@ -3,17 +3,17 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { ADVISED_SECRET_LENGTH } from '../../config.ts';
-import { standing } from '../authorization.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../../core/errors.ts';
+import { createApp } from '../../service/app.ts';
+import { standing } from '../../service/authorization.ts';
+import { startBackground } from '../../service/background.ts';
+import { checkExposure } from '../../service/exposure.ts';
+import { startLoop } from '../../service/loop.ts';
+import { type Listener, listen } from '../../service/server.ts';
+import { openClientIfAny, type Session } from '../../service/session.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';
-import { createApp } from '../serve/app.ts';
-import { startBackground } from '../serve/background.ts';
-import { checkExposure } from '../serve/exposure.ts';
-import { startLoop } from '../serve/loop.ts';
-import { type Listener, listen } from '../serve/server.ts';
-import { openClientIfAny, type Session } from '../session.ts';
 
 export function serveCommand(): Command {
   return new Command('serve')

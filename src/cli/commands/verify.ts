@@ -2,12 +2,12 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { FINDING_KINDS, type Finding } from '../../reconcile/findings.ts';
 import { type ModelVerification, type Verification, verify } from '../../reconcile/verify.ts';
+import { chooseModels, modelsAtATime, openClient, requireApi } from '../../service/session.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { keepHeapSmall, modelsAtATime, observe } from '../round.ts';
+import { keepHeapSmall, observe } from '../round.ts';
 import { runWithSession } from '../run.ts';
-import { chooseModels, openClient, requireApi } from '../session.ts';
 
 interface Flags {
   readonly repair?: boolean;
@@ -36,7 +36,7 @@ export function verifyCommand(): Command {
           const progress = createProgress({ stream: process.stderr, models: models.length });
           try {
             const result = await verify(
-              { sql: session.sql, client, door: session.context },
+              { sql: session.sql, client, writer: session.context },
               {
                 models,
                 concurrency: modelsAtATime(session.config),

@@ -1,12 +1,12 @@
 /** Whether the database can hold the mirror. */
 
 import type { Config } from '../../config.ts';
-import type { Sql } from '../../db/connection.ts';
-import { type DatabaseFacts, databaseFacts } from '../../db/health.ts';
-import { schemaState } from '../../db/migrate.ts';
-import { ownership } from '../../db/owner.ts';
-import { unlimitedReaders } from '../../db/reader-logins.ts';
-import { areViewsCurrent } from '../../db/refresh-views.ts';
+import { type DatabaseFacts, databaseFacts } from '../../migrate/health.ts';
+import { schemaState } from '../../migrate/migrate.ts';
+import { ownership } from '../../migrate/owner.ts';
+import { unlimitedReaders } from '../../migrate/reader-logins.ts';
+import { areViewsCurrent } from '../../migrate/refresh.ts';
+import type { Sql } from '../../postgres/connection.ts';
 import { type Check, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 const VERSION_MIN = 140_000;

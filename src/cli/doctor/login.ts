@@ -1,9 +1,9 @@
 /** Whether somebody is logged in by OAuth, and whether what was granted can be used. */
 import type { Config, OAuthConfig } from '../../config.ts';
-import type { Sql } from '../../db/connection.ts';
-import { readGrant } from '../../db/oauth.ts';
-import { openTokens } from '../../oauth/vault.ts';
-import { cipherOf, standing } from '../authorization.ts';
+import { openTokens } from '../../oauth/token-store.ts';
+import type { Sql } from '../../postgres/connection.ts';
+import { cipherOf, standing } from '../../service/authorization.ts';
+import { readGrant } from '../../store/grant.ts';
 import { formatDuration } from '../output.ts';
 import { type Check, fail, messageOf, ok, warn } from './check.ts';
 

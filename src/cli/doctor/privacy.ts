@@ -1,9 +1,9 @@
 /** Whether the privacy settings can be kept to, and are. */
 import type { Config } from '../../config.ts';
-import type { Sql } from '../../db/connection.ts';
-import { keepsTo } from '../../db/privacy-mark.ts';
+import type { Sql } from '../../postgres/connection.ts';
 import { checkPrivacy } from '../../privacy/check.ts';
 import { createPrivacy } from '../../privacy/policy.ts';
+import { keepsTo } from '../../store/privacy-mark.ts';
 import { type Check, fail, namesOf, ok, warn } from './check.ts';
 
 const NAME = 'personal data';

@@ -1,7 +1,8 @@
-/** Whether the configured time zone can be the portal's: it is the mirror's, and changes neither lie ahead nor all a while back. */
-import { MICROS_PER_MS } from '../../catalog/instant.ts';
-import type { Zone } from '../../catalog/zone.ts';
-import type { WebhookDelay } from '../../db/health.ts';
+/** Whether the configured time zone can be the portal's: changes neither lie ahead nor all a while back. */
+
+import { MICROS_PER_MS } from '../../core/instant.ts';
+import type { WebhookDelay } from '../../migrate/health.ts';
+import type { Zone } from '../../record/zone.ts';
 import { formatDuration } from '../output.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 

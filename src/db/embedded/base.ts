@@ -1,7 +1,7 @@
 /** Directories of root's own, for what lies where the server's user cannot get at it. */
 import { access, chmod, constants, lstat, mkdir, realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorCode } from '../errors.ts';
+import { errorCode } from '../../postgres/errors.ts';
 import { closedDirectory } from './account.ts';
 import type { Account } from './binaries.ts';
 

@@ -3,7 +3,7 @@ import { chown, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorCode } from '../errors.ts';
+import { errorCode } from '../../postgres/errors.ts';
 import { type Account, type Binaries, EmbeddedDatabaseError, installationHint, run } from './binaries.ts';
 import { isAlive } from './lock.ts';
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { DatabaseLog } from '../log.ts';
+import type { DatabaseLog } from '../../migrate/log.ts';
 import { cannotReach, closedDirectory } from './account.ts';
 import { createPassage, STATE_BASES, usableBases } from './base.ts';
 import { type Cluster, recordedServer, stop } from './cluster.ts';

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorCode } from '../errors.ts';
+import { errorCode } from '../../postgres/errors.ts';
 import { EmbeddedDatabaseError } from './binaries.ts';
 
 const POLL_MS = 100;

@@ -1,8 +1,8 @@
 /** Programs that the server's user can run: those of the package, or a copy where it can reach them. */
 import { chmod, copyFile, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from '../errors.ts';
-import type { DatabaseLog } from '../log.ts';
+import type { DatabaseLog } from '../../migrate/log.ts';
+import { errorCode } from '../../postgres/errors.ts';
 import { cannotReach, closedDirectory } from './account.ts';
 import { CACHE_BASES, isRootsOwn, usableBases } from './base.ts';
 import { type Account, type Binaries, EmbeddedDatabaseError, installationHint, run } from './binaries.ts';

@@ -1,0 +1,74 @@
+/** Rows of models that the catalogue did not know, moved into the tables that it has for them now. */
+import type { Model } from '../catalog/types.ts';
+import { rowVersion } from '../merge/rule/fold.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { compareVersions } from '../record/version.ts';
+import { raiseDoubts } from '../store/doubts.ts';
+import { readRowsAfter } from '../store/mirror-reads.ts';
+import {
+  insertRows,
+  lockRows,
+  type MirrorTable,
+  type RowToWrite,
+  type StoredRow,
+  updateRows,
+} from '../store/mirror-rows.ts';
+import { deleteUncatalogued } from '../store/uncatalogued.ts';
+import { type DeriveContext, derive } from './rebuild.ts';
+
+const BATCH_SIZE = 200;
+
+/**
+ * Moves all rows of a model out of the common table; returns how many.
+ * @throws the signal's reason between two batches.
+ */
+export async function adoptUncatalogued(
+  sql: Sql,
+  model: Model,
+  context: DeriveContext,
+  signal: AbortSignal,
+): Promise<number> {
+  const from: MirrorTable = { name: model.name, model: null };
+  let moved = 0;
+  // Ends with the part: each turn takes rows away from it.
+  for (;;) {
+    signal.throwIfAborted();
+    const rows = await readRowsAfter(sql, from, null, BATCH_SIZE);
+    if (rows.length === 0) return moved;
+    moved += await transact(sql, (tx) => move(tx, model, rows, context));
+  }
+}
+
+async function move(tx: Transaction, model: Model, found: readonly StoredRow[], context: DeriveContext) {
+  const [from, to]: readonly [MirrorTable, MirrorTable] = [
+    { name: model.name, model: null },
+    { name: model.name, model },
+  ];
+  const ids = found.map(({ id }) => id);
+  const rows = await lockRows(tx, from, ids);
+  const held = new Map((await lockRows(tx, to, ids)).map((row) => [row.id, row]));
+  const complete = (row: StoredRow): RowToWrite => ({ ...row, ...derive(to, row, context) });
+  const inserts = rows.filter(({ id }) => !held.has(id)).map(complete);
+  const twice = rows.flatMap((row) => {
+    const other = held.get(row.id);
+    return other === undefined ? [] : [{ row, other }];
+  });
+  await insertRows(tx, to, inserts);
+  const updates = twice.filter(({ row, other }) => isNewer(row, other, to, context)).map(({ row }) => complete(row));
+  await updateRows(tx, to, updates);
+  await raiseDoubts(
+    tx,
+    twice.map(({ row }) => ({ model: to.name, entityId: row.id, reason: 'it was held in two tables at a time' })),
+  );
+  await deleteUncatalogued(tx, model, ids);
+  return rows.length;
+}
+
+/** By version where that tells, else by when the mirror learnt it. */
+function isNewer(row: StoredRow, other: StoredRow, table: MirrorTable, context: DeriveContext): boolean {
+  const version = ({ record, observedAt }: StoredRow) =>
+    rowVersion(record, observedAt, { model: table.model, zone: context.zone });
+  const order = compareVersions(version(row), version(other)) ?? 0;
+  return order === 0 ? row.observedAt > other.observedAt : order > 0;
+}

@@ -1,0 +1,89 @@
+/**
+ * Erasing one entity, on a privacy request: no value of it stays in any table.
+ *
+ * What stays is its id, as a row that is deleted and says that it was erased. By it a late webhook is known for what it
+ * is: not applied, and of its body nothing is stored either. Only the API can bring the entity back, by having it.
+ */
+
+import { splitName } from '../catalog/name.ts';
+import { type JsonObject, parseJson } from '../core/json.ts';
+import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { bareBody, isWithheldBody, withheldBody } from '../delivery/protect.ts';
+import { databaseClock } from '../postgres/clock.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { candidateDeliveries, type Entity, forgetEntity, withholdDeliveries } from '../store/erasure.ts';
+import { insertRows, lockRows, type MirrorTable, type RowToWrite, updateRows } from '../store/mirror-rows.ts';
+import { deleteUncatalogued } from '../store/uncatalogued.ts';
+import { type DeriveContext, derive } from './rebuild.ts';
+
+export interface Erased {
+  /** Whether the mirror had a row of it. */
+  readonly had_row: boolean;
+  /** Deliveries whose body was replaced, those included that nobody understood. */
+  readonly deliveries: number;
+  /** Lines of other tables of the ledger: doubts, suspicions, history. */
+  readonly lines: number;
+}
+
+/** Erases an entity, all in one transaction. */
+export function eraseEntity(sql: Sql, table: MirrorTable, id: string, context: DeriveContext): Promise<Erased> {
+  const entity = { ...splitName(table.name), id };
+  return transact(sql, async (tx) => {
+    // The row comes first: whoever is about to write something about the entity waits for it, or is waited for.
+    const had_row = await eraseRow(tx, table, id, context);
+    const deliveries = await eraseDeliveries(tx, entity);
+    return { had_row, deliveries, lines: await forgetEntity(tx, entity) };
+  });
+}
+
+async function eraseRow(tx: Transaction, table: MirrorTable, id: string, context: DeriveContext): Promise<boolean> {
+  const observedAt = await databaseClock(tx);
+  const [row] = await lockRows(tx, table, [id]);
+  const record = parseJson(`{"id":${id}}`) as JsonObject;
+  const marker: RowToWrite = {
+    ...derive(table, { id, record }, context),
+    record,
+    observedAt,
+    source: 'erased',
+    deletedAt: row?.deletedAt ?? observedAt,
+  };
+  if (row !== undefined) await updateRows(tx, table, [marker]);
+  else await insertRows(tx, table, [marker]);
+  // A model that the catalogue has come to know may have a second row in the common table, until a rebuild moves it.
+  const hadSecond = table.model !== null && (await lockRows(tx, { name: table.name, model: null }, [id])).length > 0;
+  if (hadSecond) await deleteUncatalogued(tx, splitName(table.name), [id]);
+  return row !== undefined || hadSecond;
+}
+
+async function eraseDeliveries(tx: Transaction, entity: Entity): Promise<number> {
+  let count = 0;
+  for await (const candidates of candidateDeliveries(tx, entity)) {
+    const withheld = candidates.flatMap(({ id, body }) => {
+      const next = bodyWithout(body, entity);
+      return next === null ? [] : [{ id, body: next }];
+    });
+    await withholdDeliveries(tx, withheld);
+    count += withheld.length;
+  }
+  return count;
+}
+
+/** The body to keep instead; null where it has nothing to do with the entity, or tells nothing already. */
+function bodyWithout(body: string, { id }: Entity): string | null {
+  const announcement = understood(body);
+  // Nobody knows whom it is about, so it may be about this one.
+  if (announcement === null) return isWithheldBody(body) ? null : withheldBody(body.length);
+  if (announcement.entityId !== id && announcement.entityId !== null) return null;
+  const next = bareBody(announcement);
+  return next === body ? null : next;
+}
+
+function understood(body: string): Announcement | null {
+  try {
+    return readAnnouncement(body);
+  } catch (error) {
+    if (error instanceof WrongShapeError || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * What follows from `_record`, derived anew: after a change of the catalogue, of the portal's time zone or of custom
+ * fields, without a request to the API. Rows that are right already are neither locked nor written.
+ */
+
+import { shapeOf, type WriterContext } from '../merge/writer.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { coerceRecord } from '../record/coerce.ts';
+import { contentHash } from '../record/record.ts';
+import { versionOf } from '../record/version.ts';
+import { type DerivedRow, findUnlike, rewriteDerived } from '../store/derived-columns.ts';
+import { readRowsAfter } from '../store/mirror-reads.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows.ts';
+
+const BATCH_SIZE = 500;
+
+/** What derived columns depend on beside the record. */
+export type DeriveContext = Pick<WriterContext, 'zone' | 'shapeOf' | 'onInvalidValue'>;
+
+/** What a row's derived columns should hold. */
+export function derive(table: MirrorTable, row: Pick<StoredRow, 'id' | 'record'>, context: DeriveContext): DerivedRow {
+  const shape = shapeOf(table, context);
+  const { columns } = coerceRecord(shape, row.record, context.zone);
+  const version = versionOf(table.model, row.record, context.zone);
+  return { id: row.id, columns, version: version?.at ?? null, hash: contentHash(shape, row.record) };
+}
+
+/** Derives rows anew within the caller's transaction; returns how many had to be written. */
+export async function rederive(
+  tx: Transaction,
+  table: MirrorTable,
+  ids: readonly string[],
+  context: DeriveContext,
+): Promise<number> {
+  const rows = await lockRows(tx, table, ids);
+  return rewriteDerived(
+    tx,
+    table,
+    rows.map((row) => derive(table, row, context)),
+  );
+}
+
+/** Told after each batch. */
+export type RebuildStep = (step: { readonly read: number; readonly written: number }) => void;
+
+/**
+ * Derives all rows of a table anew, in order of id.
+ * @throws the signal's reason between two batches; what was written stays, and a second call goes over it quickly.
+ */
+export async function rebuildTable(
+  sql: Sql,
+  table: MirrorTable,
+  context: DeriveContext,
+  onStep: RebuildStep,
+  signal: AbortSignal,
+): Promise<void> {
+  let after: string | null = null;
+  // Ends with the table: each turn moves on to greater ids.
+  for (;;) {
+    signal.throwIfAborted();
+    const rows: StoredRow[] = await readRowsAfter(sql, table, after, BATCH_SIZE);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.id;
+    const unlike = await findUnlike(
+      sql,
+      table,
+      rows.map((row) => derive(table, row, context)),
+    );
+    // A webhook may have changed a row since it was read, so what is written follows from the row as it is locked.
+    const written =
+      unlike.size === 0 ? 0 : await transact(sql, (tx) => rederive(tx, table, [...unlike.keys()], context));
+    onStep({ read: rows.length, written });
+    if (rows.length < BATCH_SIZE) return;
+  }
+}

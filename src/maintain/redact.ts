@@ -1,0 +1,154 @@
+/**
+ * The privacy settings, kept to by what was stored before they were made: rows, their history and deliveries are written anew without
+ * what must not be stored, their fingerprints included. What keeps to them already is neither locked nor written.
+ */
+import { findModel } from '../catalog/index.ts';
+import { readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { isWithheldBody, protectDelivery } from '../delivery/protect.ts';
+import { linkOf } from '../merge/rule/tie.ts';
+import { shapeOf } from '../merge/writer.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import type { Privacy } from '../privacy/policy.ts';
+import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history-rewrite.ts';
+import { readRowsAfter } from '../store/mirror-reads.ts';
+import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../store/mirror-rows.ts';
+import {
+  countDeliveries,
+  type RewrittenDelivery,
+  rewriteDeliveries,
+  takeDeliveries,
+} from '../store/stored-deliveries.ts';
+import { type DeriveContext, derive } from './rebuild.ts';
+
+const BATCH_SIZE = 500;
+
+export interface RedactDeps {
+  readonly sql: Sql;
+  readonly context: DeriveContext;
+  readonly privacy: Privacy;
+}
+
+export interface RedactCounts {
+  readonly read: number;
+  readonly rewritten: number;
+}
+
+/**
+ * Goes over all rows of a table, tombstones included.
+ * @throws the signal's reason between two batches; what was written stays.
+ */
+export async function redactRows(deps: RedactDeps, table: MirrorTable, signal: AbortSignal): Promise<RedactCounts> {
+  let read = 0;
+  let rewritten = 0;
+  let after: string | null = null;
+  // Ends with the table: each turn moves on to greater ids.
+  for (;;) {
+    signal.throwIfAborted();
+    const rows: StoredRow[] = await readRowsAfter(deps.sql, table, after, BATCH_SIZE);
+    const last = rows.at(-1);
+    if (last === undefined) return { read, rewritten };
+    after = last.id;
+    read += rows.length;
+    const ids = rows.filter((row) => redactedRow(row, table, deps) !== null).map(({ id }) => id);
+    if (ids.length > 0) rewritten += await transact(deps.sql, (tx) => rewriteRows(tx, table, ids, deps));
+  }
+}
+
+/** A webhook may have changed a row since it was read, so what is written follows from the row as it is locked. */
+async function rewriteRows(
+  tx: Transaction,
+  table: MirrorTable,
+  ids: readonly string[],
+  deps: RedactDeps,
+): Promise<number> {
+  const rows = (await lockRows(tx, table, ids)).flatMap((row) => redactedRow(row, table, deps) ?? []);
+  await updateRows(
+    tx,
+    table,
+    rows.map((row) => ({ ...row, ...derive(table, row, deps.context) })),
+  );
+  return rows.length;
+}
+
+function redactedRow(row: StoredRow, table: MirrorTable, { privacy }: RedactDeps): StoredRow | null {
+  const record = privacy.protect(table.name, row.record);
+  return record === row.record ? null : { ...row, record };
+}
+
+/**
+ * Goes over the history of a model.
+ * @throws the signal's reason between two batches; what was written stays.
+ */
+export async function redactHistory(deps: RedactDeps, model: string, signal: AbortSignal): Promise<RedactCounts> {
+  let read = 0;
+  let rewritten = 0;
+  let position: ChangePosition = null;
+  // Ends with the history: each turn moves on, by record and in the order of changes.
+  for (;;) {
+    signal.throwIfAborted();
+    const from: ChangePosition = position;
+    const batch = await transact(deps.sql, async (tx) => {
+      const taken = await takeChanges(tx, model, from, BATCH_SIZE);
+      const changed = taken.flatMap((change) => redactedChange(model, change, deps) ?? []);
+      await rewriteChanges(tx, model, changed);
+      return { taken: taken.length, last: taken.at(-1), changed: changed.length };
+    });
+    if (batch.last === undefined) return { read, rewritten };
+    position = batch.last;
+    read += batch.taken;
+    rewritten += batch.changed;
+  }
+}
+
+function redactedChange(model: string, change: KeptChange, { privacy }: RedactDeps): KeptChange | null {
+  const without = (values: KeptChange['before']) => (values === null ? null : privacy.protect(model, values));
+  const [before, after] = [without(change.before), without(change.after)];
+  return before === change.before && after === change.after ? null : { ...change, before, after };
+}
+
+/**
+ * Goes over all deliveries that the ledger holds now.
+ * @throws the signal's reason between two batches; what was written stays.
+ */
+export async function redactDeliveries(deps: RedactDeps, signal: AbortSignal): Promise<RedactCounts> {
+  const { last } = await countDeliveries(deps.sql, {});
+  let read = 0;
+  let rewritten = 0;
+  let after = '0';
+  // Ends at `last`: each turn moves on to greater ids.
+  for (;;) {
+    signal.throwIfAborted();
+    const batch = await transact(deps.sql, async (tx) => {
+      const taken = await takeDeliveries(tx, {}, { after, last }, BATCH_SIZE);
+      const changed = taken.flatMap(({ id, body }) => redactedDelivery(id, body, deps) ?? []);
+      await rewriteDeliveries(tx, changed);
+      return { taken: taken.length, last: taken.at(-1)?.id, changed: changed.length };
+    });
+    if (batch.last === undefined) return { read, rewritten };
+    after = batch.last;
+    read += batch.taken;
+    rewritten += batch.changed;
+  }
+}
+
+/** The delivery as it may be stored; null where it is so already. */
+function redactedDelivery(id: string, body: string, { privacy, context }: RedactDeps): RewrittenDelivery | null {
+  const next = protectDelivery(understood(body), privacy);
+  if (next.body === body || isWithheldBody(body)) return null;
+  const { announcement } = next;
+  if (announcement?.current == null) return { id, body: next.body, fromHash: null, toHash: null };
+  const name = `${announcement.module}.${announcement.model}`;
+  const shape = shapeOf({ name, model: findModel(name) ?? null }, context);
+  const { from, to } = linkOf(shape, announcement.current, announcement.previous, announcement.action === 'create');
+  return { id, body: next.body, fromHash: from, toHash: to };
+}
+
+function understood(body: string) {
+  try {
+    return { body, announcement: readAnnouncement(body) };
+  } catch (error) {
+    if (!(error instanceof WrongShapeError || error instanceof SyntaxError)) throw error;
+    return { body, announcement: null, rejection: error.message };
+  }
+}

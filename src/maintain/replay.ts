@@ -1,0 +1,271 @@
+/**
+ * Replay: stored deliveries put through the rule once more, in order of arrival.
+ *
+ * A delivery that was applied has had its say at its time. Against a row that was learnt no earlier than it arrived,
+ * or that says the same, it says nothing new: such a row holds its effect, or something that came after it. Judged as if it were news it
+ * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
+ */
+
+import type { Logger } from '../core/log.ts';
+import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import {
+  applyArrivals,
+  asHint,
+  type DeliveryContext,
+  unapplied,
+  wasHint,
+  withholdErased,
+} from '../merge/deliveries.ts';
+import type { Decision } from '../merge/rule/observation.ts';
+import { shapeOf } from '../merge/writer.ts';
+import {
+  errorCode,
+  isConnectionError,
+  isRetryable,
+  type Sql,
+  savepoint,
+  type Transaction,
+} from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { contains, type Shape } from '../record/record.ts';
+import { settleDeliveries } from '../store/deliveries.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows.ts';
+import { beginRun, finishRun } from '../store/runs.ts';
+import {
+  countDeliveries,
+  type DeliveryFilter,
+  nameDeliveries,
+  type ReplayedDelivery,
+  takeDeliveries,
+} from '../store/stored-deliveries.ts';
+
+const BATCH_SIZE = 200;
+const MAX_REASON_LENGTH = 500;
+
+export interface ReplayDeps {
+  readonly sql: Sql;
+  readonly context: DeliveryContext;
+  readonly log: Logger;
+  /** Names this process in the journal. */
+  readonly holder: string;
+}
+
+/** What became of the deliveries: how many per decision or, where none was taken, per status. */
+export interface ReplayReport {
+  readonly deliveries: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Decisions that left a row for the API to settle. */
+  readonly doubtful: number;
+}
+
+/** A delivery whose effect the mirror has, or something later. */
+const PASSED_OVER = 'already_applied';
+
+/** Decisions that write a row. */
+const WRITES: ReadonlySet<string> = new Set(['inserted', 'updated', 'tombstoned', 'revived'] satisfies Decision[]);
+
+/** One delivery's end. */
+interface Ending {
+  readonly outcome: string;
+  readonly isDoubtful: boolean;
+}
+
+/**
+ * Replays the deliveries that a filter names and that are there when it begins.
+ * @param onStep told how many were taken up of how many
+ * @throws when the database is lost, or the signal's reason between two batches; both leave whole batches behind.
+ */
+export async function replay(
+  deps: ReplayDeps,
+  filter: DeliveryFilter,
+  onStep: (taken: number, total: number) => void,
+  signal: AbortSignal,
+): Promise<ReplayReport> {
+  const { count, last } = await countDeliveries(deps.sql, filter);
+  const runId = await beginRun(deps.sql, 'replay', deps.holder);
+  const outcomes: Record<string, number> = {};
+  let deliveries = 0;
+  let doubtful = 0;
+  let after = '0';
+  try {
+    // Ends at `last`: each turn moves on to greater ids.
+    for (;;) {
+      signal.throwIfAborted();
+      const batch = await replayBatch(deps, filter, { after, last });
+      if (batch.endings.length === 0) break;
+      after = batch.after;
+      deliveries += batch.endings.length;
+      for (const { outcome, isDoubtful } of batch.endings) {
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+        if (isDoubtful) doubtful += 1;
+      }
+      onStep(deliveries, count);
+    }
+  } catch (error) {
+    const status = signal.aborted ? 'interrupted' : 'failed';
+    await finishRun(deps.sql, runId, status, { deliveries, outcomes, doubtful }).catch(() => {});
+    throw error;
+  }
+  const unhappy = (outcomes.failed ?? 0) + (outcomes.rejected ?? 0);
+  await finishRun(deps.sql, runId, unhappy > 0 ? 'differences' : 'done', { deliveries, outcomes, doubtful });
+  return { deliveries, outcomes, doubtful };
+}
+
+interface Batch {
+  readonly endings: readonly Ending[];
+  /** The last delivery of it. */
+  readonly after: string;
+}
+
+async function replayBatch(
+  { sql, context, log }: ReplayDeps,
+  filter: DeliveryFilter,
+  range: { readonly after: string; readonly last: string },
+): Promise<Batch> {
+  const run = (each: (tx: Transaction, taken: readonly ReplayedDelivery[]) => Promise<readonly Ending[]>) =>
+    transact(sql, async (tx): Promise<Batch> => {
+      const taken = await takeDeliveries(tx, filter, range, BATCH_SIZE);
+      return { endings: await each(tx, taken), after: taken.at(-1)?.id ?? range.after };
+    });
+  try {
+    return await run((tx, taken) => applyAgain(tx, taken, context));
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    log.warn({ err: error }, 'a batch cannot be replayed as one; replaying it one by one');
+  }
+  return run(async (tx, taken) => {
+    const endings: Ending[] = [];
+    for (const delivery of taken) endings.push(await applyAloneAgain(tx, delivery, context, log));
+    return endings;
+  });
+}
+
+/** True for what lies with the moment and not with a delivery. */
+function isPassing(error: unknown): boolean {
+  const code = errorCode(error) ?? '';
+  const isShort = code === '55P03' || code === '57014' || code.startsWith('53');
+  return isConnectionError(error) || isRetryable(error) || isShort;
+}
+
+/** One delivery; where it cannot be applied, it is set aside with the reason, unless it had been applied before. */
+async function applyAloneAgain(
+  tx: Transaction,
+  delivery: ReplayedDelivery,
+  context: DeliveryContext,
+  log: Logger,
+): Promise<Ending> {
+  try {
+    const endings = await savepoint(tx, (inner) => applyAgain(inner, [delivery], context));
+    return endings[0] as Ending;
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied');
+    const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
+    if (delivery.status !== 'applied') {
+      const outcome = unapplied('failed', null, reason);
+      await settleDeliveries(tx, [{ ...(wasHint(delivery.reason) ? asHint(outcome) : outcome), id: delivery.id }]);
+    }
+    return { outcome: 'failed', isDoubtful: false };
+  }
+}
+
+interface Understood {
+  readonly delivery: ReplayedDelivery;
+  readonly announcement: Announcement;
+}
+
+async function applyAgain(
+  tx: Transaction,
+  taken: readonly ReplayedDelivery[],
+  context: DeliveryContext,
+): Promise<readonly Ending[]> {
+  const understood = taken.flatMap((delivery): Understood[] => {
+    const announcement = understand(delivery.body);
+    return announcement === null ? [] : [{ delivery, announcement }];
+  });
+  const passedOver = await findPassedOver(tx, understood, context);
+  const news = understood.filter(({ delivery }) => !passedOver.has(delivery.id));
+  const arrivals = news.map(({ delivery: { id, receivedAt, reason }, announcement }) => ({
+    id,
+    receivedAt,
+    announcement,
+    isHint: wasHint(reason),
+  }));
+  const outcomes = await applyArrivals(tx, arrivals, context);
+  const recorded = outcomes.map((outcome, index) => ({ ...outcome, id: arrivals[index]?.id as string }));
+  const wasApplied = new Set(news.flatMap(({ delivery: { id, status } }) => (status === 'applied' ? [id] : [])));
+  // The ledger tells what became of a delivery when it came; a repetition without effect does not rewrite that.
+  await settleDeliveries(
+    tx,
+    recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision ?? '')),
+  );
+  await withholdErased(tx, arrivals, outcomes);
+  await nameDeliveries(
+    tx,
+    news.flatMap(({ delivery: { id, status }, announcement: { module, model, action } }) =>
+      status === 'rejected' ? [{ id, module, model, action }] : [],
+    ),
+  );
+  const endings = new Map(
+    recorded.map(({ id, decision, status, reason }): [string, Ending] => [
+      id,
+      { outcome: decision ?? status, isDoubtful: status === 'applied' && reason !== null },
+    ]),
+  );
+  return taken.map(({ id }) => {
+    if (passedOver.has(id)) return { outcome: PASSED_OVER, isDoubtful: false };
+    return endings.get(id) ?? { outcome: 'rejected', isDoubtful: false };
+  });
+}
+
+/** What a body announces, or null where it still is none of Flowlu's. */
+function understand(body: string): Announcement | null {
+  try {
+    return readAnnouncement(body);
+  } catch (error) {
+    if (error instanceof WrongShapeError || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/** Applied deliveries that their row holds already or has left behind. Locks all rows concerned, as the writer will. */
+async function findPassedOver(
+  tx: Transaction,
+  understood: readonly Understood[],
+  context: DeliveryContext,
+): Promise<ReadonlySet<string>> {
+  const tables = new Map<string, { readonly table: MirrorTable; readonly own: Understood[] }>();
+  for (const one of understood) {
+    const { module, model, entityId } = one.announcement;
+    const table = context.tableOf(module, model);
+    if (table === null || entityId === null) continue;
+    const group = tables.get(table.name) ?? { table, own: [] };
+    tables.set(table.name, group);
+    group.own.push(one);
+  }
+  const passedOver = new Set<string>();
+  const inOrder = [...tables.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
+  for (const { table, own } of inOrder) {
+    const ids = new Set(own.map(({ announcement }) => announcement.entityId as string));
+    const rows = new Map((await lockRows(tx, table, [...ids])).map((row) => [row.id, row]));
+    const shape = shapeOf(table, context);
+    /** Entities whose row an earlier delivery of the batch may change: it will not be as it was read. */
+    const moving = new Set<string>();
+    for (const { delivery, announcement } of own) {
+      const id = announcement.entityId as string;
+      const row = rows.get(id);
+      const isHeld =
+        row !== undefined &&
+        (row.observedAt >= delivery.receivedAt || (!moving.has(id) && tellsTheSame(row, announcement, shape)));
+      if (delivery.status === 'applied' && isHeld) passedOver.add(delivery.id);
+      else moving.add(id);
+    }
+  }
+  return passedOver;
+}
+
+/** True when the row says what the delivery says: judged anew it would change nothing, but might raise an old doubt. */
+function tellsTheSame(row: StoredRow, { action, current }: Announcement, shape: Shape): boolean {
+  if (row.deletedAt !== null || action === 'delete') return row.deletedAt !== null && action === 'delete';
+  return current !== null && contains(shape, row.record, current);
+}

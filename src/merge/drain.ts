@@ -1,0 +1,101 @@
+/** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
+
+import type { Logger } from '../core/log.ts';
+import { readAnnouncement } from '../delivery/delivery.ts';
+import {
+  errorCode,
+  isConnectionError,
+  isRetryable,
+  type Sql,
+  savepoint,
+  type Transaction,
+} from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries.ts';
+import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint, withholdErased } from './deliveries.ts';
+
+export interface Drain {
+  readonly sql: Sql;
+  readonly context: DeliveryContext;
+  readonly log: Logger;
+}
+
+const BATCH_SIZE = 200;
+/** Batches per call, so that one call ends even when deliveries keep coming. */
+const MAX_BATCHES = 1_000;
+const MAX_REASON_LENGTH = 500;
+
+/** Applies everything pending; returns how many deliveries it took up. */
+export async function drainPending(drain: Drain, signal: AbortSignal): Promise<number> {
+  let total = 0;
+  for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
+    const taken = await drainBatch(drain, signal);
+    total += taken;
+    if (taken < BATCH_SIZE) break;
+  }
+  return total;
+}
+
+async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number> {
+  const { sql, context, log } = drain;
+  try {
+    return await transact(sql, async (tx) => {
+      const stored = await claimPending(tx, BATCH_SIZE);
+      await applyStored(tx, stored, context);
+      return stored.length;
+    });
+  } catch (error) {
+    if (isConnectionError(error)) throw error;
+    log.warn({ err: error }, 'a batch of pending deliveries cannot be applied as one; applying them one by one');
+  }
+  for (let taken = 0; taken < BATCH_SIZE && !signal.aborted; taken += 1) {
+    const found = await transact(sql, (tx) => applyOldest(tx, drain));
+    if (!found) return taken;
+  }
+  return BATCH_SIZE;
+}
+
+/** Applies the oldest pending delivery, or sets it aside with the reason why it cannot be applied. */
+async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<boolean> {
+  const stored = await claimPending(tx, 1);
+  const [delivery] = stored;
+  if (delivery === undefined) return false;
+  try {
+    await savepoint(tx, (inner) => applyStored(inner, stored, context));
+  } catch (error) {
+    if (isConnectionError(error) || isRetryable(error) || isPassing(error)) throw error;
+    const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
+    const outcome = unapplied('failed', null, reason);
+    const isHint = context.trust === 'verify' || wasHint(delivery.reason);
+    await settleDeliveries(tx, [{ ...(isHint ? asHint(outcome) : outcome), id: delivery.id }]);
+    log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied and was set aside');
+  }
+  return true;
+}
+
+/** True for what lies with the moment and not with the delivery: a lock not granted in time, no disk, no memory. */
+function isPassing(error: unknown): boolean {
+  const code = errorCode(error) ?? '';
+  return code === '55P03' || code.startsWith('53');
+}
+
+/** Applies deliveries of the ledger again, within the caller's transaction; the rule makes that harmless. */
+async function applyStored(
+  tx: Transaction,
+  stored: readonly StoredDelivery[],
+  context: DeliveryContext,
+): Promise<void> {
+  const arrivals = stored.map(({ id, body, receivedAt, reason }) => ({
+    id,
+    receivedAt,
+    announcement: readAnnouncement(body),
+    isHint: wasHint(reason),
+  }));
+  const outcomes = await applyArrivals(tx, arrivals, context);
+  const ids = stored.map(({ id }) => id).values();
+  await settleDeliveries(
+    tx,
+    outcomes.map((outcome) => ({ ...outcome, id: ids.next().value as string })),
+  );
+  await withholdErased(tx, arrivals, outcomes);
+}

@@ -1,0 +1,81 @@
+/** Observations of one entity, folded through the rule in order of arrival. Pure. */
+
+import type { Model } from '../../catalog/types.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { contentHash, type Shape } from '../../record/record.ts';
+import { credible, type Version, versionOf } from '../../record/version.ts';
+import type { Zone } from '../../record/zone.ts';
+import { decide } from './decide.ts';
+import type { Announced, Earlier, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
+
+/** What is fixed while one entity's observations are folded. */
+export interface FoldContext {
+  readonly model: Model | null;
+  readonly shape: Shape;
+  readonly zone: Zone;
+  readonly settleGrace: Surroundings['settleGrace'];
+}
+
+export interface Folded {
+  /** The row to write, or null when it stays as it is. */
+  readonly row: Row | null;
+  /** One verdict per observation, in their order. */
+  readonly verdicts: readonly Verdict[];
+  /** The row that each verdict made, or null where it left the row as it was. */
+  readonly rows: readonly (Row | null)[];
+}
+
+/** Folds `seen` into `row`; `earlier` are the deliveries that the ledger already held. */
+export function fold(
+  row: Row | null,
+  seen: readonly Observation[],
+  earlier: readonly Earlier[],
+  context: FoldContext,
+): Folded {
+  let current = row;
+  let known = earlier;
+  const verdicts: Verdict[] = [];
+  const rows: (Row | null)[] = [];
+  for (const one of seen) {
+    const verdict = decide(current, one, { shape: context.shape, settleGrace: context.settleGrace, earlier: known });
+    const made = verdict.row === null ? null : completeRow(verdict.row, context);
+    verdicts.push(verdict);
+    rows.push(made);
+    current = made ?? current;
+    if (one.says === 'announced') {
+      known = [...known, { link: one.link, version: one.version, record: one.record }];
+    }
+  }
+  return { row: current === row ? null : current, verdicts, rows };
+}
+
+/** A row with what follows from its record. */
+export function completeRow(row: NextRow, context: Pick<FoldContext, 'model' | 'shape' | 'zone'>): Row {
+  return {
+    ...row,
+    version: rowVersion(row.record, row.observedAt, context),
+    hash: contentHash(context.shape, row.record),
+  };
+}
+
+/** The version by which a stored record is compared. */
+export function rowVersion(
+  record: JsonObject,
+  observedAt: number,
+  context: Pick<FoldContext, 'model' | 'zone'>,
+): Version {
+  return credible(versionOf(context.model, record, context.zone), observedAt);
+}
+
+/** True when folding may meet a tie, so that the ledger has to be asked for earlier deliveries first. */
+export function mayTie(row: Row | null, seen: readonly Observation[]): boolean {
+  const announced = seen.filter((one): one is Announced => one.says === 'announced');
+  const versions = [
+    ...(row === null || row.deletedAt !== null ? [] : [row.version]),
+    ...announced.map((a) => a.version),
+  ];
+  // Revived rows and rows made in between get an announced version, so these versions cover every state.
+  if (announced.length === 0 || versions.length < 2) return false;
+  const orders = new Set(versions.map((version) => version?.order));
+  return orders.size < versions.length || orders.has(undefined);
+}

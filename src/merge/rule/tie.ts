@@ -1,0 +1,127 @@
+/**
+ * Ties: an announced state whose version does not tell whether the row is older.
+ *
+ * Flowlu's versions have one-second resolution and many models have none, so ties are everyday. What orders them is
+ * content: each delivery leads `from` one state `to` the next, and the deliveries of one version form a path when
+ * nothing is missing or repeated. Where they do not, only the API knows, and the row becomes doubtful.
+ */
+import { contains, contentHash } from '../../record/record.ts';
+import { compareVersions, type Version } from '../../record/version.ts';
+import type { Announced, Earlier, Link, Row, Surroundings, Verdict } from './observation.ts';
+import { announcedRow, keep } from './verdict.ts';
+
+const REVISITED = 'deliveries of one version return to an earlier state, or may, so their order cannot be told';
+const UNLINKED = 'two states of one version, and nothing tells which came last';
+
+/** Decides an announced state that ties with a live row. */
+export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdict {
+  const { shape } = around;
+  const others = around.earlier.filter((earlier) => sameVersion(earlier.version, seen.version));
+  const seenBefore = others.some((earlier) => sameLink(earlier.link, seen.link));
+  const self: Earlier = { link: seen.link, version: seen.version, record: seen.record };
+  const moves = distinct([...others, self]).filter(({ link }) => link.from !== link.to);
+  const revisited = mayReturnToAState(moves) ? REVISITED : null;
+
+  if (contains(shape, row.record, seen.record)) return keep('duplicate', revisited);
+  // Applied late, from the ledger: the API was read after the announcement, so it knew of the change.
+  if (row.source === 'api' && row.observedAt > seen.observedAt) return keep('stale');
+  if (seenBefore) return keep('stale', 'a delivery seen before, while the row has moved on');
+  if (seen.previous !== null && contains(shape, row.record, seen.previous)) {
+    return take(row, seen, revisited === null ? followFrom(self, moves) : self, revisited, around);
+  }
+  if (revisited === null && moves.some(({ link }) => link.to === row.hash)) {
+    const last = lastOfPath(moves);
+    if (last?.link.to === row.hash) return keep('stale');
+    if (last !== null) return take(row, seen, last, null, around);
+  }
+  // Without versions the newest arrival is the best guess; with equal ones what stands is as good.
+  const doubt = revisited ?? UNLINKED;
+  const isNewest = row.version === null && seen.observedAt >= row.observedAt;
+  return isNewest ? take(row, seen, self, doubt, around) : keep('kept', doubt);
+}
+
+/** Applies the state that the chosen delivery tells; its own, where the chosen one's record is not at hand. */
+function take(row: Row, seen: Announced, chosen: Earlier | null, doubt: string | null, around: Surroundings): Verdict {
+  const record = chosen?.record ?? null;
+  return {
+    decision: 'updated',
+    row: announcedRow(row, record === null ? seen : { ...seen, record }, around.shape),
+    doubt: doubt ?? (record === null ? UNLINKED : null),
+  };
+}
+
+/** Where a creation leads from: no state at all, which is known, other than a state that is not told. */
+const BIRTH = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * What a tie asks of the ledger: how a payload connects to the deliveries before and after it.
+ * @param isBirth true for a creation, before which there was nothing
+ */
+export function linkOf(
+  shape: Surroundings['shape'],
+  record: Announced['record'],
+  previous: Announced['previous'],
+  isBirth: boolean,
+): Link {
+  const from = previous === null ? (isBirth ? BIRTH : null) : contentHash(shape, previous);
+  return { from, to: contentHash(shape, record) };
+}
+
+function sameVersion(a: Version, b: Version): boolean {
+  return a === null || b === null ? a === b : compareVersions(a, b) === 0;
+}
+
+function sameLink(a: Link, b: Link): boolean {
+  return a.from === b.from && a.to === b.to;
+}
+
+function distinct(earlier: readonly Earlier[]): readonly Earlier[] {
+  const first = new Map<string, Earlier>();
+  for (const one of earlier) {
+    const link = `${one.link.from} ${one.link.to}`;
+    if (!first.has(link)) first.set(link, one);
+  }
+  return [...first.values()];
+}
+
+/** True unless the states of one version were passed through once each, as far as the deliveries tell. */
+function mayReturnToAState(links: readonly Earlier[]): boolean {
+  // A state whose "before" is not told may be one that came back; beside others it has no sure place.
+  if (links.length > 1 && links.some(({ link }) => link.from === null)) return true;
+  const entered = new Set(links.map(({ link }) => link.to));
+  const left = successors(links);
+  if (entered.size < links.length || left.size < links.length) return true;
+  // What is entered and left once each are paths and circles, and only paths begin somewhere.
+  const onPaths = links
+    .filter(({ link }) => !entered.has(link.from as string))
+    .flatMap((start) => pathFrom(start, left));
+  return onPaths.length < links.length;
+}
+
+/** The deliveries that lead on from each state; of states that are left once. */
+function successors(links: readonly Earlier[]): ReadonlyMap<string | null, Earlier> {
+  return new Map(links.map((one) => [one.link.from, one]));
+}
+
+/** From `start` to the last delivery that follows; states are entered and left once here, and form no circle. */
+function pathFrom(start: Earlier, left: ReadonlyMap<string | null, Earlier>): readonly Earlier[] {
+  const path = [start];
+  for (let next = left.get(start.link.to); next !== undefined && path.length <= left.size; ) {
+    path.push(next);
+    next = left.get(next.link.to);
+  }
+  return path;
+}
+
+/** The last link reachable from `start`. */
+function followFrom(start: Earlier, links: readonly Earlier[]): Earlier | null {
+  return pathFrom(start, successors(links)).at(-1) ?? null;
+}
+
+/** The end of the path that all links form together; null where they do not form one. */
+function lastOfPath(links: readonly Earlier[]): Earlier | null {
+  const entered = new Set(links.map(({ link }) => link.to));
+  const starts = links.filter(({ link }) => !entered.has(link.from as string));
+  const first = starts[0];
+  return first === undefined || starts.length > 1 ? null : followFrom(first, links);
+}

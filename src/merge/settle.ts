@@ -1,0 +1,112 @@
+/**
+ * Settling: doubtful rows are read one by one through the API, which has the last word.
+ *
+ * Each doubt is claimed by pushing its next attempt into the future before the request is sent, so replicas share the
+ * work without asking twice. What cannot be settled, for want of rights or of a `get`, stays visible with its reason.
+ */
+
+import { splitName } from '../catalog/name.ts';
+import { MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
+import type { FlowluClient } from '../flowlu/client.ts';
+import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { credible, versionOf } from '../record/version.ts';
+import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
+import type { MirrorTable } from '../store/mirror-rows.ts';
+import type { Observation } from './rule/observation.ts';
+import { type WriterContext, writeObservations } from './writer.ts';
+
+export interface SettleDeps {
+  readonly sql: Sql;
+  readonly client: FlowluClient;
+  readonly writer: WriterContext;
+  readonly tableOf: (name: string) => MirrorTable | null;
+}
+
+export interface SettleCounts {
+  readonly settled: number;
+  readonly open: number;
+}
+
+const BATCH_SIZE = 20;
+/** A claim of a replica that died comes up again after it; one that merely took longer is asked for twice, which is harmless. */
+const CLAIM_SECONDS = 120;
+const MAX_BACKOFF_SECONDS = 3_600;
+/** A right that is missing does not come back within seconds. */
+const REFUSED_SECONDS = 3_600;
+
+/**
+ * Settles doubts that are due, oldest first, up to `limit`.
+ * @throws when the database or the key is lost, or the signal's reason.
+ */
+export async function settleDue(deps: SettleDeps, limit: number, signal: AbortSignal): Promise<SettleCounts> {
+  let settled = 0;
+  let open = 0;
+  while (settled + open < limit) {
+    signal.throwIfAborted();
+    const claimed = await claimDoubts(deps.sql, Math.min(BATCH_SIZE, limit - settled - open), CLAIM_SECONDS);
+    if (claimed.length === 0) break;
+    const results = await Promise.all(claimed.map((doubt) => settleOne(deps, doubt, signal)));
+    settled += results.filter(Boolean).length;
+    open += results.filter((result) => !result).length;
+  }
+  return { settled, open };
+}
+
+async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSignal): Promise<boolean> {
+  const { sql } = deps;
+  const table = deps.tableOf(doubt.model);
+  if (table === null) {
+    await postponeDoubt(sql, doubt, REFUSED_SECONDS, 'the settings leave this model out');
+    return false;
+  }
+  try {
+    const observation = await read(deps, table, doubt.entityId, signal);
+    const verdicts = await transact(sql, (tx) =>
+      writeObservations(tx, [{ table, entityId: doubt.entityId, observation }], deps.writer),
+    );
+    const conclusive = verdicts[0]?.doubt === null && verdicts[0].decision !== 'ignored';
+    // Otherwise something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace.
+    if (!conclusive)
+      await postponeDoubt(sql, doubt, graceSeconds(deps.writer.settleGrace), 'the API still lags behind');
+    return conclusive;
+  } catch (error) {
+    if (!(error instanceof FlowluError) || error.kind === 'unauthorized') {
+      await postponeDoubt(sql, doubt, 1, null).catch(() => {});
+      throw error;
+    }
+    if (!error.retryable && doubt.reason === HINT) {
+      // The API will not tell, and what was announced is not believed: the row is no more doubtful than before.
+      await dropDoubt(sql, doubt);
+      return false;
+    }
+    const seconds = error.retryable
+      ? Math.min(MAX_BACKOFF_SECONDS, 2 ** Math.min(doubt.attempts, 12))
+      : REFUSED_SECONDS;
+    await postponeDoubt(sql, doubt, seconds, error.message);
+    return false;
+  }
+}
+
+/** What the API says of one record. */
+export async function read(
+  deps: Pick<SettleDeps, 'client' | 'writer'>,
+  table: MirrorTable,
+  id: string,
+  signal: AbortSignal,
+): Promise<Observation> {
+  const { module, model } = splitName(table.name);
+  try {
+    const { record, observedAt } = await deps.client.get({ module, model, name: table.name }, id, signal);
+    const version = credible(versionOf(table.model, record, deps.writer.zone), observedAt);
+    return { says: 'present', record, version, observedAt, whole: true, settling: true };
+  } catch (error) {
+    if (error instanceof NotFoundError) return { says: 'absent', observedAt: error.observedAt };
+    throw error;
+  }
+}
+
+function graceSeconds(grace: Micros): number {
+  return Math.max(1, grace / MICROS_PER_SECOND);
+}

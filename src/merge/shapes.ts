@@ -1,0 +1,53 @@
+/** What records are compared by, custom fields' second names included; these are learnt from the mirror itself. */
+import { findModel } from '../catalog/index.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
+import { type CustomField, findCustomFields } from '../store/custom-fields.ts';
+import type { MirrorTable } from '../store/mirror-rows.ts';
+
+/** A custom field that has a second name. */
+export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;
+
+export interface Shapes {
+  /** The shape of a table's records. */
+  readonly of: (table: MirrorTable) => Shape;
+  /** Looks which custom fields are defined now. */
+  refresh(sql: Sql): Promise<void>;
+  /** Takes definitions that the mirror does not hold yet; what it holds counts more. */
+  learn(aliases: readonly AliasedField[]): void;
+}
+
+/** Makes the shapes; until the first refresh they know no custom fields. */
+export function createShapes(): Shapes {
+  let known = '';
+  let shapes = new Map<string, Shape>();
+  let held: readonly AliasedField[] = [];
+  let learnt: readonly AliasedField[] = [];
+
+  function update(): void {
+    const aliased = [...learnt, ...held];
+    const now = JSON.stringify(aliased.map(({ id, model, alias }) => [id, model, alias]));
+    // Shapes are what keys are remembered by, so they change only with what they say.
+    if (now === known) return;
+    const byModel = new Map<string, Map<string, string>>();
+    for (const { id, model, alias } of aliased) {
+      byModel.set(model, (byModel.get(model) ?? new Map()).set(`cf_${alias}`, `cf_${id}`));
+    }
+    shapes = new Map(
+      [...byModel].map(([name, own]) => [name, { fields: findModel(name)?.fields ?? {}, aliases: own }]),
+    );
+    known = now;
+  }
+
+  return {
+    of: ({ name, model }) => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
+    async refresh(sql) {
+      held = (await findCustomFields(sql)).filter(({ alias }) => alias !== '');
+      update();
+    },
+    learn(aliases) {
+      learnt = aliases;
+      update();
+    },
+  };
+}

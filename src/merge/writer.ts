@@ -1,0 +1,279 @@
+/**
+ * The writer of mirror rows. Whatever was observed, by webhook or by API, comes through here.
+ *
+ * Within the caller's transaction it locks the rows concerned in one fixed order, folds the observations through the
+ * rule and writes what changed, set by set. New rows of two transactions may collide, since only rows that exist can be
+ * locked; the server then refuses the later one, which has to run again.
+ */
+
+import { splitName } from '../catalog/name.ts';
+import type { Micros } from '../core/instant.ts';
+import { allAnswers, type Transaction } from '../postgres/connection.ts';
+import { coerceRecord } from '../record/coerce.ts';
+import { compareIds } from '../record/id.ts';
+import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
+import { versionOf } from '../record/version.ts';
+import type { Zone } from '../record/zone.ts';
+import { findEarlier } from '../store/deliveries.ts';
+import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
+import { appendChanges, type HistoryEntry } from '../store/history.ts';
+import {
+  insertRows,
+  type KnownRow,
+  lockRows,
+  type MirrorTable,
+  type RowToWrite,
+  updateRows,
+} from '../store/mirror-rows.ts';
+import { earlierOf } from './earlier.ts';
+import { changesOf } from './rule/changes.ts';
+import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
+import type { Earlier, Observation, Row, Verdict } from './rule/observation.ts';
+
+/** The entity that something was observed of. */
+export interface Subject {
+  readonly table: MirrorTable;
+  readonly entityId: string;
+  /** What was read of its row a moment ago, by who has: it need not travel again. */
+  readonly known?: KnownRow;
+}
+
+/** One observation of one entity. */
+export interface Observed extends Subject {
+  readonly observation: Observation;
+}
+
+export interface WriterContext {
+  readonly zone: Zone;
+  /** What a table's records are compared by; the catalogue's fields alone when left out. */
+  readonly shapeOf?: (table: MirrorTable) => Shape;
+  readonly settleGrace: Micros;
+  /** Whether every change is kept in the history; it is when left out. */
+  readonly keepsHistory?: boolean;
+  /** Called for each field whose value did not fit its column. */
+  readonly onInvalidValue?: (model: string, field: string) => void;
+}
+
+/** What a table's records are compared by. */
+export function shapeOf(table: MirrorTable, context: Pick<WriterContext, 'shapeOf'>): Shape {
+  return context.shapeOf?.(table) ?? table.model ?? UNKNOWN_SHAPE;
+}
+
+/**
+ * Writes observations, in their order; returns one verdict for each.
+ * @param applying ids of ledger entries that these observations come from and that the ledger already holds
+ * @throws what `isRetryable` knows when another transaction was faster; then it must be run again.
+ */
+export async function writeObservations(
+  tx: Transaction,
+  observed: readonly Observed[],
+  context: WriterContext,
+  applying: readonly string[] = [],
+): Promise<readonly Verdict[]> {
+  const locked = await lockSubjects(tx, observed, context);
+  const judged = await judge(tx, locked, observed, applying);
+  await write(tx, judged, context);
+  return judged.verdicts;
+}
+
+/** Rows of one table, locked. */
+interface LockedGroup {
+  readonly table: MirrorTable;
+  readonly fold: FoldContext;
+  readonly rows: ReadonlyMap<string, Row>;
+}
+
+/** Rows that stay as they are until the transaction ends, by the name of their table. */
+export type Locked = ReadonlyMap<string, LockedGroup>;
+
+/**
+ * The first step of `writeObservations`, for those who want something else to travel with it: locks what the observations will be about.
+ * Tables by name, and in each table rows by id: every transaction takes its locks in the same order.
+ */
+export async function lockSubjects(
+  tx: Transaction,
+  subjects: readonly Subject[],
+  context: WriterContext,
+): Promise<Locked> {
+  const tables = new Map<string, { readonly table: MirrorTable; readonly own: Map<string, KnownRow | undefined> }>();
+  for (const { table, entityId, known } of subjects) {
+    const group = tables.get(table.name) ?? { table, own: new Map<string, KnownRow | undefined>() };
+    tables.set(table.name, group);
+    group.own.set(entityId, known);
+  }
+  const inOrder = [...tables.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
+  const groups = await Promise.all(inOrder.map(({ table, own }) => lockGroup(tx, table, own, context)));
+  return new Map(groups.map((group) => [group.table.name, group]));
+}
+
+async function lockGroup(
+  tx: Transaction,
+  table: MirrorTable,
+  own: ReadonlyMap<string, KnownRow | undefined>,
+  context: WriterContext,
+): Promise<LockedGroup> {
+  const shape = shapeOf(table, context);
+  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace };
+  const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
+  const stored = await lockRows(tx, table, [...own.keys()], known);
+  const rows = stored.map((row): [string, Row] => [
+    row.id,
+    { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
+  ]);
+  return { table, fold: foldContext, rows: new Map(rows) };
+}
+
+interface Entity {
+  readonly id: string;
+  readonly seen: { readonly position: number; readonly observation: Observation }[];
+}
+
+interface FoldedGroup extends LockedGroup {
+  readonly entities: readonly Entity[];
+  readonly results: ReadonlyMap<string, Folded>;
+}
+
+/** What observations amount to, not written yet. */
+export interface Judged {
+  readonly groups: readonly FoldedGroup[];
+  /** One for each observation. */
+  readonly verdicts: readonly Verdict[];
+}
+
+/** The second step of `writeObservations`: the rule over what is locked. Asks the ledger only where versions may tie. */
+export async function judge(
+  tx: Transaction,
+  locked: Locked,
+  observed: readonly Observed[],
+  applying: readonly string[],
+): Promise<Judged> {
+  const seen = entitiesByTable(observed);
+  const groups = await Promise.all(
+    [...locked.values()].map((group) => foldGroup(tx, group, seen.get(group.table.name) ?? [], applying)),
+  );
+  const verdicts = new Map(groups.flatMap(verdictsByPosition));
+  return { groups, verdicts: observed.map((_, position) => verdicts.get(position) as Verdict) };
+}
+
+function entitiesByTable(observed: readonly Observed[]): ReadonlyMap<string, readonly Entity[]> {
+  const tables = new Map<string, Map<string, Entity>>();
+  for (const [position, { table, entityId, observation }] of observed.entries()) {
+    const entities = tables.get(table.name) ?? new Map<string, Entity>();
+    tables.set(table.name, entities);
+    const entity = entities.get(entityId) ?? { id: entityId, seen: [] };
+    entities.set(entityId, entity);
+    entity.seen.push({ position, observation });
+  }
+  return new Map([...tables].map(([name, entities]) => [name, [...entities.values()]]));
+}
+
+async function foldGroup(
+  tx: Transaction,
+  group: LockedGroup,
+  entities: readonly Entity[],
+  applying: readonly string[],
+): Promise<FoldedGroup> {
+  const observations = ({ seen }: Entity) => seen.map(({ observation }) => observation);
+  const tied = entities.filter((entity) => mayTie(group.rows.get(entity.id) ?? null, observations(entity)));
+  const earlier = tied.length === 0 ? new Map<string, Earlier[]>() : await loadEarlier(tx, group, tied, applying);
+  const results = entities.map((entity): [string, Folded] => [
+    entity.id,
+    fold(group.rows.get(entity.id) ?? null, observations(entity), earlier.get(entity.id) ?? [], group.fold),
+  ]);
+  return { ...group, entities, results: new Map(results) };
+}
+
+/** Asked for after the rows are locked, so that what another replica has just recorded about them is in it. */
+async function loadEarlier(
+  tx: Transaction,
+  group: LockedGroup,
+  entities: readonly Entity[],
+  applying: readonly string[],
+): Promise<ReadonlyMap<string, Earlier[]>> {
+  const { module, model } = splitName(group.table.name);
+  const ids = entities.map(({ id }) => id);
+  const entries = await findEarlier(tx, { module, model }, ids, applying);
+  const earlier = new Map<string, Earlier[]>();
+  // The ledger answers newest first; the rule wants the order of arrival.
+  for (const entry of entries.reverse()) {
+    const known = earlier.get(entry.entityId) ?? [];
+    earlier.set(entry.entityId, known);
+    known.push(earlierOf(entry, group.fold.zone));
+  }
+  return earlier;
+}
+
+/**
+ * The last step of `writeObservations`: writes set by set. All of its statements are sent before it first waits, so that a commit
+ * may travel behind them (`LastFlight`).
+ */
+export async function write(tx: Transaction, { groups }: Judged, context: WriterContext): Promise<void> {
+  await allAnswers([
+    ...groups.flatMap((group) => writeGroup(tx, group, context)),
+    raiseDoubts(tx, groups.flatMap(doubtsOf)),
+    clearDoubts(tx, groups.flatMap(settledBy)),
+    appendChanges(tx, context.keepsHistory === false ? [] : groups.flatMap(historyOf)),
+  ]);
+}
+
+function writeGroup(tx: Transaction, group: FoldedGroup, context: WriterContext): readonly Promise<void>[] {
+  const inserts: RowToWrite[] = [];
+  const updates: RowToWrite[] = [];
+  for (const [id, { row }] of group.results) {
+    if (row === null) continue;
+    (group.rows.has(id) ? updates : inserts).push(rowToWrite(id, row, group, context));
+  }
+  // Whoever inserts the same new rows waits for the other's first one, never in a circle.
+  inserts.sort((a, b) => compareIds(a.id, b.id));
+  return [insertRows(tx, group.table, inserts), updateRows(tx, group.table, updates)];
+}
+
+function rowToWrite(id: string, row: Row, group: LockedGroup, context: WriterContext): RowToWrite {
+  const { columns, invalid } = coerceRecord(group.fold.shape, row.record, group.fold.zone);
+  for (const field of invalid) context.onInvalidValue?.(group.table.name, field);
+  const version = versionOf(group.fold.model, row.record, group.fold.zone);
+  return { ...row, id, columns, version: version?.at ?? null };
+}
+
+function historyOf(group: FoldedGroup): HistoryEntry[] {
+  return group.entities.flatMap(({ id, seen }) => {
+    const folded = group.results.get(id);
+    if (folded === undefined || folded.row === null) return [];
+    const observations = seen.map(({ observation }) => observation);
+    const changes = changesOf(group.rows.get(id) ?? null, observations, folded, group.fold);
+    return changes.map((change) => ({ ...change, model: group.table.name, entityId: id }));
+  });
+}
+
+function doubtsOf(group: FoldedGroup) {
+  return [...group.results].flatMap(([entityId, { verdicts }]) => {
+    const reason = verdicts.findLast(({ doubt }) => doubt !== null)?.doubt ?? null;
+    return reason === null ? [] : [{ model: group.table.name, entityId, reason }];
+  });
+}
+
+/** Entities of which the API has said, without contradiction, how they stand. */
+function settledBy(group: FoldedGroup) {
+  return group.entities.flatMap(({ id, seen }) =>
+    seen.flatMap(({ observation }, index) => {
+      const verdict = group.results.get(id)?.verdicts[index];
+      // A reading that something newer overtook settles nothing.
+      const plain = verdict?.doubt === null && verdict.decision !== 'ignored' && tellsAll(observation);
+      return plain ? [{ model: group.table.name, entityId: id, observedAt: observation.observedAt }] : [];
+    }),
+  );
+}
+
+/** A `get` speaks of the whole record; a list may leave out the very field that is in doubt. */
+function tellsAll(observation: Observation): boolean {
+  return observation.says === 'absent' || (observation.says === 'present' && observation.whole);
+}
+
+function verdictsByPosition(group: FoldedGroup): [number, Verdict][] {
+  return group.entities.flatMap(({ id, seen }) =>
+    (group.results.get(id)?.verdicts ?? []).map((verdict, index): [number, Verdict] => [
+      seen[index]?.position ?? -1,
+      verdict,
+    ]),
+  );
+}

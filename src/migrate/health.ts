@@ -1,0 +1,75 @@
+/** What a database says about itself and about us: for `doctor`. Every question has a time limit. */
+import type { Model } from '../catalog/types.ts';
+import { type Sql, within } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
+
+const ANSWER_MAX_MS = 10_000;
+
+export interface DatabaseFacts {
+  /** As the server spells it, e.g. `18.1`. */
+  readonly version: string;
+  /** E.g. 180001. */
+  readonly version_number: number;
+  readonly encoding: string;
+  readonly role: string;
+  readonly may_create_schemas: boolean;
+  readonly may_create_roles: boolean;
+  readonly has_reader: boolean;
+  readonly has_writer: boolean;
+  /** Whether our role is one of the service's group, which may write rows but change no table. */
+  readonly may_write: boolean;
+  /** Whether our role owns the mirror's schema; null where there is none yet. */
+  readonly owns_schema: boolean | null;
+  /** The server's clock less ours, in milliseconds, give or take half the round trip. */
+  readonly clock_skew_ms: number;
+  readonly round_trip_ms: number;
+}
+
+/** Asks the server about itself. */
+export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
+  await within(sql`select 1`, ANSWER_MAX_MS); // The connection is to be open when the clocks are compared.
+  const sentAt = Date.now();
+  const [clock] = await within(sql`select extract(epoch from clock_timestamp())::float8 * 1000 as now`, ANSWER_MAX_MS);
+  const round_trip_ms = Date.now() - sentAt;
+  const [row] = await within(
+    sql`
+      select current_setting('server_version') as version, current_setting('server_version_num')::int as version_number,
+             current_setting('server_encoding') as encoding, current_user as role,
+             has_database_privilege(current_database(), 'create') as may_create_schemas,
+             coalesce((select rolcreaterole or rolsuper from pg_roles where rolname = current_user), false)
+               as may_create_roles,
+             exists (select from pg_roles where rolname = 'flowlu_reader') as has_reader,
+             exists (select from pg_roles where rolname = 'flowlu_writer') as has_writer,
+             exists (select from pg_roles where rolname = 'flowlu_writer' and pg_has_role(current_user, oid, 'usage'))
+               as may_write,
+             (select pg_has_role(current_user, nspowner, 'usage') from pg_namespace where nspname = 'flowlu')
+               as owns_schema`,
+    ANSWER_MAX_MS,
+  );
+  const facts = row as unknown as Omit<DatabaseFacts, 'clock_skew_ms' | 'round_trip_ms'>;
+  return { ...facts, clock_skew_ms: (clock?.now as number) - (sentAt + round_trip_ms / 2), round_trip_ms };
+}
+
+/** How long after the portal's own time of change webhooks have arrived lately. */
+export interface WebhookDelay {
+  readonly rows: number;
+  /** In seconds; null without rows. */
+  readonly median_s: number | null;
+}
+
+const LATELY = 200;
+
+/** The delay of the model's rows that were last learnt by webhook. */
+export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay> {
+  const [row] = await within(
+    sql.unsafe(
+      `select count(*)::int as rows,
+              (percentile_cont(0.5) within group (order by extract(epoch from t._observed_at - t._version)))::float8 as median_s
+         from (select _observed_at, _version from flowlu.${identifier(model.table)}
+                where _source = 'webhook' and _version is not null and _deleted_at is null
+                order by _observed_at desc limit ${LATELY}) t`,
+    ),
+    ANSWER_MAX_MS,
+  );
+  return row as unknown as WebhookDelay;
+}

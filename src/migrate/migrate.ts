@@ -1,0 +1,163 @@
+/** Brings a database to this program's schema, comments, views and roles. */
+
+import { connect, errorCode, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import { applyStorage } from '../tables/storage.ts';
+import { allViews } from '../views/all.ts';
+import { settleLiveFacts } from '../views/live-facts.ts';
+import { applyComments } from './comments.ts';
+import { createHistory } from './history.ts';
+import { type DatabaseLog, silent } from './log.ts';
+import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
+import { applyPublication, type PublicationReport } from './publication.ts';
+import { applyRoles } from './roles.ts';
+import { applyViews, dropViews, type KeptView } from './views.ts';
+
+export { schemaState } from './migrations.ts';
+
+/** The database was migrated by a later version of this program. */
+export class NewerDatabaseError extends Error {
+  override readonly name = 'NewerDatabaseError';
+}
+
+/** The migration could not be done; the database is as it was. */
+export class MigrationError extends Error {
+  override readonly name = 'MigrationError';
+}
+
+export interface MigrationReport {
+  /** Tags of the migrations that were applied now, oldest first. */
+  readonly applied: readonly string[];
+  /** Views that could not be brought up to date because somebody's own view stands on them. */
+  readonly keptViews: readonly KeptView[];
+  /** SQL that an administrator must run because this role may not; null when nothing is missing. */
+  readonly adminSql: string | null;
+  /** The publication for logical replication; null where there is none. */
+  readonly publication: PublicationReport | null;
+  readonly duration_ms: number;
+}
+
+export interface MigrateOptions {
+  readonly log?: DatabaseLog;
+  /** Create the publication for logical replication; one that exists is completed in any case. */
+  readonly publication?: boolean;
+  /** IANA name of the portal's zone, for date-times of custom fields in a database that has not been told it. */
+  readonly zone?: string;
+}
+
+/** Any constant will do, as long as it stays; the lock is per database. */
+const LOCK_KEY = '7310575178423296';
+/** How long to wait for another process that is migrating. */
+const LOCK_WAIT_MS = 120_000;
+/** How long a statement may wait for a table that others use: longer would stall them behind us. */
+const TABLE_WAIT_MS = 15_000;
+const STATEMENT_MAX_MS = 600_000;
+
+/** Migrations that PostgreSQL refuses while a view stands on the table. */
+const RESHAPES_TABLES = /\b(drop column|set data type|drop table)\b/i;
+
+/**
+ * Migrates, all in one transaction: it is done or the database is as it was. Several processes may
+ * call it together, also through a transaction pooler: they queue, and the later ones find nothing to do.
+ * @throws NewerDatabaseError when the database knows migrations that this program does not.
+ * @throws MigrationError with the server's error as cause.
+ */
+export async function migrate(target: string | Sql, options: MigrateOptions = {}): Promise<MigrationReport> {
+  const { log = silent, zone, publication = false } = options;
+  const started = performance.now();
+  const sql =
+    typeof target === 'string' ? connect(target, { applicationName: 'flowlu-mirror migrate', max: 1 }) : target;
+  try {
+    const limits = { statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
+    const outcome = await transaction(sql, limits, (tx) => migrateLocked(tx, zone, publication));
+    const report = { ...outcome, duration_ms: Math.round(performance.now() - started) };
+    log.info({ applied: report.applied, duration_ms: report.duration_ms }, 'database schema is current');
+    for (const view of report.keptViews) log.warn(view, 'view keeps columns that should go or change');
+    if (report.adminSql !== null) log.warn({ sql: report.adminSql }, 'an administrator must run this SQL');
+    return report;
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    if (typeof target === 'string') await sql.end({ timeout: 5 });
+  }
+}
+
+async function migrateLocked(
+  tx: Transaction,
+  zone: string | undefined,
+  publish: boolean,
+): Promise<Omit<MigrationReport, 'duration_ms'>> {
+  // Held by the transaction, not by the session, so a pooler cannot strand it.
+  await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY}); set local lock_timeout = ${TABLE_WAIT_MS}`);
+  const pending = await pendingMigrations(tx);
+  const grants = pending.some(({ sql }) => RESHAPES_TABLES.test(sql)) ? await dropViews(tx) : undefined;
+  for (const migration of pending) await applyMigration(tx, migration);
+  await applyStorage(tx);
+  await createHistory(tx);
+  const views = allViews(await settleLiveFacts(tx, zone));
+  const keptViews = await applyViews(tx, views, grants);
+  await applyComments(tx, views, keptViews);
+  const adminSql = await applyRoles(tx);
+  const publication = await applyPublication(tx, publish);
+  return { applied: pending.map(({ tag }) => tag), keptViews, adminSql, publication };
+}
+
+/** As `migrate` takes it, but where another process has it: false. */
+export async function trySchemaLock(tx: Transaction): Promise<boolean> {
+  const [row] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${LOCK_KEY}::bigint) as taken`;
+  return row?.taken === true;
+}
+
+async function pendingMigrations(tx: Transaction): Promise<readonly Migration[]> {
+  const [found] = await tx<{ present: boolean }[]>`
+    select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
+  if (found?.present !== true) {
+    // The table that drizzle's own tools use, so that they agree with us about what was applied.
+    await tx.unsafe(`
+      create schema if not exists drizzle;
+      create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
+  }
+  const ours = knownMigrations();
+  const applied = await appliedMigrations(tx);
+  if (compareMigrations(applied, ours) === 'newer') throw new NewerDatabaseError(newerMessage(applied ?? [], ours));
+  const had = new Set(applied);
+  return ours.filter(({ made_ms }) => !had.has(made_ms));
+}
+
+async function applyMigration(tx: Transaction, migration: Migration): Promise<void> {
+  await tx.unsafe(migration.sql);
+  await tx`
+    insert into drizzle.__drizzle_migrations (hash, created_at) values (${migration.hash}, ${migration.made_ms})`;
+}
+
+function newerMessage(applied: readonly number[], ours: readonly Migration[]): string {
+  const day = (made: number | undefined) => new Date(made ?? 0).toISOString().slice(0, 10);
+  const last = ours.at(-1);
+  return (
+    `the database is newer than this program: its schema has ${applied.length} migrations, the last of ${day(applied.at(-1))}; ` +
+    `this program knows ${ours.length}, the last ${last?.tag} of ${day(last?.made_ms)}. Run the newer version of flowlu-mirror.`
+  );
+}
+
+function explain(error: unknown): Error {
+  if (error instanceof NewerDatabaseError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  switch (errorCode(error)) {
+    case '42501': // insufficient_privilege
+      return new MigrationError(
+        `the database role may not do this: ${reason}. It must own the database or have CREATE on it (grant create on database … to …).`,
+        { cause: error },
+      );
+    case '55P03': // lock_not_available
+      return new MigrationError('another session held a lock for too long; nothing was changed, run migrate again', {
+        cause: error,
+      });
+    case '2BP01': // dependent_objects_still_exist
+    case '0A000': // feature_not_supported: "cannot alter type of a column used by a view or rule"
+      return new MigrationError(
+        `somebody's own view stands on a column that this version changes: ${reason}. Drop that view, run migrate, create it again.`,
+        { cause: error },
+      );
+    default:
+      return error instanceof Error ? error : new MigrationError(reason, { cause: error });
+  }
+}

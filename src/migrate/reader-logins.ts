@@ -1,0 +1,119 @@
+/** Logins of analysts and their tools: members of `flowlu_reader` with limits of their own. */
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
+import { READER } from './roles.ts';
+
+/** The login cannot be made or limited; the message says why. */
+export class ReaderLoginError extends Error {
+  override readonly name = 'ReaderLoginError';
+  /** SQL that an administrator can run instead, where that is all that is missing. */
+  readonly adminSql: string | null;
+
+  constructor(message: string, adminSql: string | null = null, options?: ErrorOptions) {
+    super(message, options);
+    this.adminSql = adminSql;
+  }
+}
+
+export interface ReaderRequest {
+  /** Lower-case name, so that nobody has to quote it. */
+  readonly login: string;
+  /** Longest statement of the login in this database. */
+  readonly statementTimeout_ms: number;
+  /** Give a login that is there already another password. */
+  readonly renewPassword?: boolean;
+}
+
+export interface GrantedReader {
+  readonly created: boolean;
+  /** The new password, told this once; null where the login keeps the one it has. */
+  readonly password: string | null;
+}
+
+const LOGIN = /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/;
+/** An open transaction keeps vacuum from its work, and migrations waiting. */
+const IDLE_IN_TRANSACTION_MAX_MS = 600_000;
+
+/**
+ * Makes sure of a login that may read the mirror and nothing else, within limits.
+ *
+ * The limits stand on the login, in this database: PostgreSQL takes settings from the role that logs in, never from
+ * a role it is a member of, so they would do nothing on `flowlu_reader`.
+ * @throws ReaderLoginError when the name is unfit, is that of an administrator, or our role may not do this.
+ */
+export async function grantReader(sql: Sql, request: ReaderRequest): Promise<GrantedReader> {
+  const { login, renewPassword = false } = request;
+  if (!LOGIN.test(login)) {
+    throw new ReaderLoginError(
+      `${JSON.stringify(login)} is no name for a login: lower-case letters, digits and _, beginning with a letter, not with pg_`,
+    );
+  }
+  const [found] = await sql<{ database: string; us: string; superuser: boolean | null }[]>`
+    select current_database() as database, current_user as us,
+           (select rolsuper from pg_roles where rolname = ${login}) as superuser`;
+  const { database = '', us = '', superuser = null } = found ?? {};
+  if (login === us || login === READER || superuser === true) {
+    throw new ReaderLoginError(`${login} is the mirror's own role or an administrator: choose another name`);
+  }
+  const created = superuser === null;
+  const password = created || renewPassword ? randomBytes(18).toString('base64url') : null;
+  const verifier = password === null ? null : scramVerifier(password);
+  try {
+    await sql.begin((tx) => tx.unsafe(statementsFor(request, database, created, verifier).join(';\n')));
+  } catch (error) {
+    if (errorCode(error) !== '42501') throw error; // insufficient_privilege
+    const adminSql = `${statementsFor(request, database, created, null).join(';\n')};\n\\password ${login}`;
+    throw new ReaderLoginError(`the role ${us} may not do this: an administrator must`, adminSql, { cause: error });
+  }
+  return { created, password };
+}
+
+function statementsFor(
+  { login, statementTimeout_ms }: ReaderRequest,
+  database: string,
+  create: boolean,
+  verifier: string | null,
+): readonly string[] {
+  const role = identifier(login);
+  const password = verifier === null ? '' : ` password ${literal(verifier)}`;
+  const limit = `alter role ${role} in database ${identifier(database)} set`;
+  return [
+    ...(create || password !== '' ? [`${create ? 'create' : 'alter'} role ${role} login${password}`] : []),
+    `grant ${READER} to ${role}`,
+    `${limit} statement_timeout = ${statementTimeout_ms}`,
+    `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
+    // So that psql lists the views for analysts, and nobody needs a prefix.
+    `${limit} search_path = flowlu_live, flowlu_reports, flowlu_history`,
+  ];
+}
+
+/** Logins that may read the mirror by membership and have no time-out for their statements in this database. */
+export async function unlimitedReaders(sql: Queryable): Promise<readonly string[]> {
+  const rows = await sql<{ login: string }[]>`
+    select r.rolname as login
+      from pg_roles r join pg_roles reader on reader.rolname = ${READER}
+     where r.rolcanlogin and not r.rolsuper and r.rolname <> current_user and pg_has_role(r.oid, reader.oid, 'usage')
+       and not exists (
+         select from pg_db_role_setting s, unnest(s.setconfig) as setting
+          where s.setrole in (0, r.oid)
+            and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+            and setting ~ '^statement_timeout=' and setting !~ '^statement_timeout=0$'
+       )
+     order by 1`;
+  return rows.map(({ login }) => login);
+}
+
+const SCRAM_ITERATIONS = 4_096;
+
+/** What PostgreSQL stores of a password (RFC 5803), made here so that the password is in no statement and no log. */
+function scramVerifier(password: string): string {
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, SCRAM_ITERATIONS, 32, 'sha256');
+  const keyOf = (label: string) => createHmac('sha256', salted).update(label).digest();
+  const stored = createHash('sha256').update(keyOf('Client Key')).digest();
+  const [saltText, storedText, serverText] = [salt, stored, keyOf('Server Key')].map((bytes) =>
+    bytes.toString('base64'),
+  );
+  return `SCRAM-SHA-256$${SCRAM_ITERATIONS}:${saltText}$${storedText}:${serverText}`;
+}

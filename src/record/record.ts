@@ -1,0 +1,271 @@
+/**
+ * Records as Flowlu sends them, compared by what they mean.
+ *
+ * Flowlu spells one value in several ways (`1`, `"1"`, `true`; `VAT`, `vat`; null, `""`, `0000-00-00`), and which
+ * one comes depends on the path. Stored records keep the spelling; comparing, merging and hashing look through it.
+ */
+import { hash } from 'node:crypto';
+import { LosslessNumber } from 'lossless-json';
+import type { FieldKind, Model } from '../catalog/types.ts';
+import { isJsonObject, type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson } from '../core/json.ts';
+
+/** What a record is compared by: the model's fields, or none of a model that the catalogue does not know. */
+export interface Shape extends Pick<Model, 'fields'> {
+  /** Second names of custom fields, `cf_{alias}` → `cf_{id}`: webhooks and API may each use their own. */
+  readonly aliases?: ReadonlyMap<string, string>;
+}
+
+/** A model without known fields. */
+export const UNKNOWN_SHAPE: Shape = { fields: {} };
+
+/** The value of a known field, however its name is spelt. */
+export function fieldValue(shape: Shape, record: JsonObject, name: string): Json | undefined {
+  return record[name] ?? recordFields(shape, record)[name];
+}
+
+/** The record under canonical keys: a known field in lower case, anything else as it came. */
+export function recordFields(shape: Shape, record: JsonObject): JsonObject {
+  return digestOf(shape, record).fields;
+}
+
+/** The values of the shape's fields, in their order; undefined where the record does not tell. */
+export function fieldValues(shape: Shape, record: JsonObject): readonly (Json | undefined)[] {
+  const { fields, order } = digestOf(shape, record);
+  const values = Object.values(fields);
+  return order.fieldsAt.map((at) => values[at]);
+}
+
+/** What is worked out about a record once and asked for several times on its way into a row. */
+interface Digest {
+  readonly shape: Shape;
+  readonly fields: JsonObject;
+  /** What follows from the keys of `fields`. */
+  readonly order: KeyOrder;
+  hash: string | null;
+}
+
+/** Records never change, so what follows from one can be kept beside it. */
+const digests = new WeakMap<JsonObject, Digest>();
+
+function digestOf(shape: Shape, record: JsonObject): Digest {
+  const known = digests.get(record);
+  if (known?.shape === shape) return known;
+  const order = orderOf(shape, Object.keys(record));
+  const fields = order.isCanonical ? record : renamed(shape, record);
+  const digest = {
+    shape,
+    fields,
+    order: order.isCanonical ? order : orderOf(shape, Object.keys(fields)),
+    hash: null,
+  };
+  digests.set(record, digest);
+  return digest;
+}
+
+/** What follows from the keys that a record has, whatever its values are. */
+interface KeyOrder {
+  readonly keys: readonly string[];
+  /** True when every key is written as the shape names it. */
+  readonly isCanonical: boolean;
+  /** Where the values stand that are hashed, in the order of their sorted names, and what they are. */
+  readonly sorted: readonly { readonly at: number; readonly kind: FieldKind | undefined }[];
+  /** The sorted keys as JSON, which the hash begins with. */
+  readonly prefix: string;
+  /** Where the value of each of the shape's fields stands; -1 where it is missing. */
+  readonly fieldsAt: readonly number[];
+}
+
+/** Rows of one page have the same keys in the same order, and stored rows another: few orders serve nearly always. */
+const recentOrders = new WeakMap<Shape, readonly KeyOrder[]>();
+const MAX_RECENT_ORDERS = 8;
+/** Records of more keys, or of longer ones, are nothing that comes again. */
+const MAX_REMEMBERED_LENGTH = 100_000;
+
+function orderOf(shape: Shape, keys: readonly string[]): KeyOrder {
+  const recent = recentOrders.get(shape) ?? [];
+  const known = recent.find((order) => sameKeys(order.keys, keys));
+  if (known !== undefined) return known;
+  const names = [...keys].sort();
+  const places = new Map(keys.map((key, at) => [key, at]));
+  const placeOf = (name: string) => places.get(name) ?? -1;
+  const order = {
+    keys,
+    isCanonical: keys.every((key) => canonicalKey(shape, key) === key),
+    sorted: names.map((name) => ({ at: placeOf(name), kind: shape.fields[name]?.kind })),
+    prefix: JSON.stringify(names),
+    fieldsAt: Object.keys(shape.fields).map(placeOf),
+  };
+  if (order.prefix.length > MAX_REMEMBERED_LENGTH) return order;
+  recentOrders.set(shape, [order, ...recent.slice(0, MAX_RECENT_ORDERS - 1)]);
+  return order;
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((key, index) => key === b[index]);
+}
+
+function renamed(shape: Shape, record: JsonObject): JsonObject {
+  // A map, because a key may be any word, `__proto__` included.
+  const canonical = new Map<string, Json>();
+  for (const [key, value] of Object.entries(record)) {
+    const name = canonicalKey(shape, key);
+    // Both spellings at once: the exact one counts, unless it is empty.
+    if (canonical.has(name) && (name !== key || isEmpty(value))) continue;
+    canonical.set(name, value);
+  }
+  return Object.fromEntries(canonical);
+}
+
+/** The stored record with everything that the patch knows; a key absent from the patch keeps its value. */
+export function mergeRecords(shape: Shape, base: JsonObject, patch: JsonObject): JsonObject {
+  const patched = new Set(Object.keys(patch).map((key) => canonicalKey(shape, key)));
+  const kept = Object.entries(base).filter(([key]) => !patched.has(canonicalKey(shape, key)));
+  // The same record, so that what is known of it need not be worked out again.
+  if (kept.length === 0) return patch;
+  return { ...Object.fromEntries(kept), ...patch };
+}
+
+/** True when everything in `part` stands in `whole` with the same meaning. An empty part tells nothing: false. */
+export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boolean {
+  const values = recordFields(shape, whole);
+  const entries = Object.entries(recordFields(shape, part));
+  return (
+    entries.length > 0 &&
+    entries.every(([name, value]) => Object.hasOwn(values, name) && sameValue(shape, name, values[name] as Json, value))
+  );
+}
+
+/** True when two values of one field mean the same, however they are spelt. */
+export function sameValue(shape: Shape, name: string, a: Json, b: Json): boolean {
+  if (a === b) return true;
+  const kind = shape.fields[name]?.kind;
+  return sameMeaning(meaning(kind, a), meaning(kind, b));
+}
+
+/**
+ * True when a field that `part` tells stands in `whole` under two names, as after a custom field's alias became known
+ * only later; merging `part` leaves one of them.
+ */
+export function hasAlias(shape: Shape, whole: JsonObject, part: JsonObject): boolean {
+  const keys = Object.keys(whole);
+  if (keys.length === Object.keys(recordFields(shape, whole)).length) return false;
+  const told = recordFields(shape, part);
+  const names = keys.map((key) => canonicalKey(shape, key)).filter((name) => Object.hasOwn(told, name));
+  return new Set(names).size < names.length;
+}
+
+/** A 128-bit hash of what the record means, as a UUID: equal for two spellings of one content. */
+export function contentHash(shape: Shape, record: JsonObject): string {
+  const digest = digestOf(shape, record);
+  digest.hash ??= hashFields(digest);
+  return digest.hash;
+}
+
+/** Names and meanings, taken apart by NUL, which no record holds: half the time that JSON would take. */
+function hashFields({ fields, order }: Digest): string {
+  const values = Object.values(fields);
+  let text = order.prefix;
+  for (const { at, kind } of order.sorted) text += `\0${hashable(meaning(kind, values[at] as Json))}`;
+  const hex = hash('sha256', text, 'hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** Begins what is no text, so that no text can look like it. */
+const [NOTHING, NO_TEXT] = ['\u0001', '\u0002'];
+
+/** A different text for every meaning: null, texts, and all else as JSON. */
+function hashable(value: Json): string {
+  if (value === null) return NOTHING;
+  if (typeof value !== 'string') return NO_TEXT + stringifyJson(value);
+  return value.startsWith(NOTHING) || value.startsWith(NO_TEXT) ? NOTHING + value : value;
+}
+
+/** One form for all spellings of a value of this kind. */
+function meaning(kind: FieldKind | undefined, value: Json): Json {
+  if (kind === 'text' && typeof value === 'string') return value;
+  if (value instanceof LosslessNumber) {
+    const isRead = kind !== undefined && kind !== 'text' && value.value.length <= MAX_SCALAR_LENGTH;
+    return isRead ? meaningOfWord(kind, value.value) : value.value;
+  }
+  if (kind === undefined || typeof value === 'object') return sortedDeep(value);
+  if (kind === 'text') return typeof value === 'number' ? String(value) : value;
+  // Not read by the columns either.
+  if (typeof value === 'string' && value.length > MAX_SCALAR_LENGTH) return value;
+  const word = scalarWord(value);
+  return word === '' ? null : meaningOfWord(kind, word);
+}
+
+function scalarWord(value: boolean | number | string): string {
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  return typeof value === 'number' ? String(value) : value.trim();
+}
+
+function meaningOfWord(kind: FieldKind, word: string): string | null {
+  switch (kind) {
+    case 'link':
+      return word === '0' ? null : word;
+    case 'flag':
+      return word === 'true' ? '1' : word === 'false' ? '0' : word;
+    case 'decimal':
+      return word.includes('.') && !/e/i.test(word) ? withoutTrailingZeros(word) : word;
+    case 'date':
+    case 'datetime':
+    case 'unix':
+      return word === '0' || word.startsWith('0000-00-00') ? null : word;
+    default:
+      return word;
+  }
+}
+
+function withoutTrailingZeros(decimal: string): string {
+  let end = decimal.length;
+  while (decimal[end - 1] === '0') end -= 1;
+  return decimal.slice(0, decimal[end - 1] === '.' ? end - 1 : end);
+}
+
+function sameMeaning(a: Json, b: Json): boolean {
+  return a === b || (typeof a === 'object' && typeof b === 'object' && stringifyJson(a) === stringifyJson(b));
+}
+
+/** Nested objects with their keys in order, since jsonb does not keep the order they came in. */
+export function sortedDeep(value: Json): Json {
+  if (Array.isArray(value)) return value.map(sortedDeep);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sortedDeep(value[key] as Json)]),
+  );
+}
+
+function isEmpty(value: Json): boolean {
+  return value === null || value === '';
+}
+
+const canonicalKeys = new WeakMap<Shape, Map<string, string>>();
+/** Distinct keys remembered per model; custom fields make it more than the catalogue's. */
+const MAX_REMEMBERED_KEYS = 5_000;
+
+function canonicalKey(shape: Shape, key: string): string {
+  let known = canonicalKeys.get(shape);
+  if (known === undefined) {
+    known = new Map();
+    canonicalKeys.set(shape, known);
+  }
+  let name = known.get(key);
+  if (name === undefined) {
+    name = findCanonicalKey(shape, key);
+    if (known.size < MAX_REMEMBERED_KEYS && key.length <= MAX_SCALAR_LENGTH) known.set(key, name);
+  }
+  return name;
+}
+
+function findCanonicalKey({ fields, aliases }: Shape, key: string): string {
+  const lower = key.toLowerCase();
+  if (Object.hasOwn(fields, lower)) return lower;
+  const alias = aliases?.get(key);
+  if (alias !== undefined) return alias;
+  // The label of a reference stands beside it, as `cf_{id}_value`.
+  const labelled = key.endsWith('_value') ? aliases?.get(key.slice(0, -'_value'.length)) : undefined;
+  return labelled === undefined ? key : `${labelled}_value`;
+}

@@ -1,0 +1,153 @@
+/** What `serve` answers over HTTP: intake, health, metrics and status under one roof. */
+import type { RequestListener } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
+import { routePath } from 'hono/route';
+import { version } from '../core/version.ts';
+import type { Accepted } from '../delivery/delivery.ts';
+import { createBatcher } from '../intake/batcher.ts';
+import { createIntake } from '../intake/listener.ts';
+import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import { receive } from '../merge/receive.ts';
+import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
+import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
+import { appRoutes } from '../status/app-routes.ts';
+import { createHealth } from '../status/health.ts';
+import { statusRoutes } from '../status/routes.ts';
+import { loginDepsOf } from './authorization.ts';
+import { securityHeaders } from './headers.ts';
+import type { Session } from './session.ts';
+
+/** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
+ * than the connections that the listener takes, so that they can be told. */
+const MAX_QUEUED = 1_000;
+/** Of these, deliveries about one model: a flood of one leaves room for the others. */
+const MAX_QUEUED_OF_MODEL = 800;
+const MAX_BATCH = 200;
+/** Characters of bodies, for the same two bounds: a body may have a megabyte, most have two kilobytes. */
+const MAX_QUEUED_CHARACTERS = 64 * 2 ** 20;
+const MAX_BATCH_CHARACTERS = 8 * 2 ** 20;
+const LANES = 2;
+/** Shorter than what senders are known to wait. */
+const COMMIT_TIMEOUT_MS = 8_000;
+
+export interface ServiceApp {
+  readonly listener: RequestListener;
+  /** Resolves when every accepted delivery has been answered. */
+  idle(): Promise<void>;
+  /** Notes in the database which webhook secrets were handed in since the last time. */
+  noteSecretUse(): Promise<void>;
+}
+
+/** Puts the routes together. */
+export function createApp(
+  session: Session,
+  events: { readonly onPending: () => void; readonly onHint?: () => void; readonly isStopping: () => boolean },
+): ServiceApp {
+  const { config, log, metrics, sql, context } = session;
+  const batcher = createBatcher<Accepted>({
+    maxQueued: MAX_QUEUED,
+    sourceOf: ({ announcement }) => (announcement === null ? '' : `${announcement.module}.${announcement.model}`),
+    maxQueuedOfSource: MAX_QUEUED_OF_MODEL,
+    maxBatch: MAX_BATCH,
+    weightOf: ({ body }) => body.length,
+    maxQueuedWeight: MAX_QUEUED_CHARACTERS,
+    maxBatchWeight: MAX_BATCH_CHARACTERS,
+    lanes: LANES,
+    keyOf: ({ announcement }) =>
+      announcement === null ? '' : `${announcement.module}.${announcement.model}:${announcement.entityId}`,
+    onBatch: (size, queued) => {
+      metrics.intakeBatchSize.observe(size);
+      metrics.intakeQueueLength.set(queued);
+    },
+    flush: async (batch) => {
+      const done = metrics.applyDuration.startTimer();
+      try {
+        return await receive(batch, {
+          sql,
+          context,
+          log,
+          onRecorded: ({ decision, status }) => {
+            metrics.deliveriesApplied.inc({ decision: decision ?? status });
+            if (context.trust === 'verify') events.onHint?.();
+          },
+          onPending: events.onPending,
+        });
+      } finally {
+        done();
+      }
+    },
+  });
+
+  const secretUse = createSecretUse(config.webhook.secrets);
+  const intake = createIntake({
+    gate: {
+      secrets: config.webhook.secrets,
+      allowFrom: config.webhook.allowFrom,
+      trustedProxies: config.http.trustedProxies,
+      onForeign: ({ source, isForwarded }) =>
+        log.warn(
+          { source, forwarded: isForwarded },
+          'a webhook was refused by WEBHOOK_ALLOW_FROM; if a proxy is in front, TRUSTED_PROXIES has to name it',
+        ),
+      onGuessing: (source) => log.warn({ source }, 'too many wrong webhook secrets from one source'),
+      onRight: secretUse.mark,
+    },
+    bodyLimitBytes: config.webhook.bodyLimitBytes,
+    privacy: session.privacy,
+    timeoutMs: COMMIT_TIMEOUT_MS,
+    record: (accepted) => batcher.add(accepted),
+    log,
+    onAnswer: ({ outcome, route, status, seconds }) => {
+      metrics.deliveriesReceived.inc({ status: outcome });
+      metrics.httpRequestDuration.observe({ route, status: String(status) }, seconds);
+    },
+  });
+  const pages = getRequestListener(createPages(session, secretUse, events.isStopping).fetch, {
+    overrideGlobalObjects: false,
+    // Health checks of load balancers speak HTTP/1.0 and name no host.
+    hostname: 'localhost',
+  });
+  return {
+    listener: (request, response) => {
+      if (!intake(request, response)) void pages(request, response);
+    },
+    idle: () => batcher.idle(),
+    noteSecretUse: () => secretUse.note(sql),
+  };
+}
+
+/** Everything but the intake. */
+function createPages(session: Session, secretUse: SecretUseNotes, isStopping: () => boolean): Hono {
+  const { config, log, metrics, sql } = session;
+  const app = new Hono();
+  app.use(async (context, next) => {
+    const started = performance.now();
+    await next();
+    const labels = { route: routePath(context, -1), status: String(context.res.status) };
+    metrics.httpRequestDuration.observe(labels, (performance.now() - started) / 1_000);
+  });
+  app.use(securityHeaders(config.http.tls !== null));
+  const readSecretUse = () => secretUse.read(sql);
+  const token = config.http.statusToken;
+  app.route('/', statusRoutes({ sql, metrics, log, version, token, readSecretUse, isStopping }));
+  app.route('/', appRoutes({ health: createHealth(sql), frameAncestors: frameAncestorsOf(config) }));
+  const { oauth } = config.flowlu;
+  if (oauth !== null) {
+    const login = loginDepsOf(oauth, sql);
+    const complete = (answer: LoginAnswer) => completeLogin(login, answer);
+    app.route('/', callbackRoutes({ path: CALLBACK_PATH, complete, log }));
+  }
+  app.get('/', (context) => context.redirect('/status'));
+  app.notFound((context) => context.json({ error: 'nothing here' }, 404));
+  app.onError((error, context) => {
+    log.error({ err: error }, 'a request failed');
+    return context.json({ error: 'internal error' }, 500);
+  });
+  return app;
+}
+
+/** Who may show the app's page in a frame: the portal, unless the settings name others. */
+function frameAncestorsOf({ app, flowlu: { baseUrl } }: Session['config']): readonly string[] {
+  return app.frameAncestors ?? (baseUrl === null ? [] : [new URL(baseUrl).origin]);
+}

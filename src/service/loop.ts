@@ -1,0 +1,50 @@
+/** A piece of background work that repeats until it is told to stop, and backs off while it fails. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../core/log.ts';
+
+export interface LoopOptions {
+  readonly name: string;
+  readonly intervalMs: number;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly work: (signal: AbortSignal) => Promise<unknown>;
+}
+
+export interface Loop {
+  /** Does the work soon instead of at the end of the interval. */
+  wake(): void;
+  /** Resolves when the loop has ended after its signal. */
+  readonly ended: Promise<void>;
+}
+
+const MAX_BACKOFF_MS = 60_000;
+const FIRST_BACKOFF_MS = 500;
+
+/** Starts a loop. */
+export function startLoop({ name, intervalMs, log, signal, work }: LoopOptions): Loop {
+  let woken = new AbortController();
+
+  async function pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {});
+    if (woken.signal.aborted) woken = new AbortController();
+  }
+
+  async function run(): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        await work(signal);
+        failures = 0;
+        await pause(intervalMs);
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        // A hiccup is normal; what goes on for a while deserves attention.
+        log[failures > 3 ? 'error' : 'warn']({ err: error, failures }, `${name} failed; trying again`);
+        await sleep(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** failures), undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  return { wake: () => woken.abort(), ended: run() };
+}

@@ -1,0 +1,116 @@
+/** The listener: started when it really listens, stopped within a bound. */
+import { createServer, type Server, type ServerOptions } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { ServiceApp } from './app.ts';
+import { keepRoom } from './connection-limit.ts';
+import { readTlsPair, type TlsFiles, type TlsPair } from './tls.ts';
+
+/** Bounds against clients that are slow, or large, on purpose; times in milliseconds. */
+const LIMITS = {
+  headersMs: 10_000,
+  requestMs: 30_000,
+  /** How often the two above are looked at. */
+  checkMs: 1_000,
+  /** Longer than proxies keep idle connections by default (Caddy 2 min, nginx 1 min): they should close first. */
+  keepAliveMs: 150_000,
+  /** Silence in the middle of a request or an answer. */
+  silenceMs: 60_000,
+  handshakeMs: 5_000,
+  headerBytes: 16_384,
+  connections: 2_000,
+} as const;
+
+/** The hard limit, as a multiple of `connections`: some are still about to give way to others. */
+const SPARE_FACTOR = 1.25;
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Speaks HTTPS when given. */
+  readonly tls?: TlsFiles | null;
+  readonly limits?: Partial<Record<keyof typeof LIMITS, number>>;
+}
+
+export interface Listener {
+  /** `http://host:port` */
+  readonly url: string;
+  /** When the certificate expires; null without HTTPS. */
+  readonly certificateExpiresAt: Date | null;
+  /**
+   * Puts the certificate to use if its files have changed; open connections keep the one that they began with.
+   * @returns true when there was a new one.
+   * @throws Error when the files cannot be used; the old certificate stays.
+   */
+  renewCertificate(): Promise<boolean>;
+  /**
+   * Takes no new connections, closes the idle ones, and ends each of the others with its next answer, which says so.
+   * What is still open after the bound is cut.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/**
+ * Starts listening.
+ * @throws Error when the address cannot be listened on, or the certificate not be used.
+ */
+export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenOptions): Promise<Listener> {
+  const { host, port, tls = null } = options;
+  const limits = { ...LIMITS, ...options.limits };
+  let pair = tls === null ? null : await readTlsPair(tls);
+  const server = createServerFor(app, pair, limits);
+  const connections = keepRoom(server, limits.connections);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const hint = error.code === 'EADDRINUSE' ? `port ${port} is taken; set PORT to another one` : error.message;
+      reject(new Error(`cannot listen on ${host}:${port}: ${hint}`, { cause: error }));
+    });
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  const actualPort = typeof address === 'object' && address !== null ? address.port : port;
+  return {
+    url: `${pair === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${actualPort}`,
+    get certificateExpiresAt() {
+      return pair?.expiresAt ?? null;
+    },
+    async renewCertificate() {
+      if (tls === null) return false;
+      const next = await readTlsPair(tls);
+      if (next.cert === pair?.cert && next.key === pair.key) return false;
+      (server as TlsServer).setSecureContext(secureContextOf(next));
+      pair = next;
+      return true;
+    },
+    async stop(graceMs) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      connections.leave();
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearTimeout(cut);
+    },
+  };
+}
+
+type Limits = Record<keyof typeof LIMITS, number>;
+
+function createServerFor(app: Pick<ServiceApp, 'listener'>, pair: TlsPair | null, limits: Limits): Server {
+  const options: ServerOptions = {
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    connectionsCheckingInterval: limits.checkMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    maxHeaderSize: limits.headerBytes,
+  };
+  const server: Server =
+    pair === null
+      ? createServer(options, app.listener)
+      : createTlsServer({ ...options, ...secureContextOf(pair), handshakeTimeout: limits.handshakeMs }, app.listener);
+  server.timeout = limits.silenceMs;
+  server.maxConnections = Math.ceil(limits.connections * SPARE_FACTOR);
+  return server;
+}
+
+function secureContextOf({ cert, key }: TlsPair) {
+  return { cert, key, minVersion: 'TLSv1.2' } as const;
+}

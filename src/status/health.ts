@@ -1,0 +1,82 @@
+/** How the mirror is, in words coarse enough for anybody to read. */
+import type { Sql } from '../postgres/connection.ts';
+
+/** How long ago the mirror last heard from the portal. */
+export type Freshness = 'minutes' | 'hours' | 'day' | 'older' | 'never';
+
+/** Tells nothing of what is mirrored: no name, no number, no time. */
+export interface Health {
+  /** False while the database does not answer; the rest then says nothing. */
+  readonly isThere: boolean;
+  readonly freshness: Freshness;
+  /** Whether freshness counts from a comparison with the portal; otherwise there is no API, and it counts from a webhook. */
+  readonly isCompared: boolean;
+  /** Whether somebody who runs the mirror should look. */
+  readonly needsLook: boolean;
+}
+
+/** Ages in seconds up to which a freshness holds. */
+const MINUTES_S = 20 * 60;
+const HOURS_S = 6 * 3_600;
+const DAY_S = 36 * 3_600;
+/** Anybody may ask; the database is asked so often at most. */
+const KEPT_MS = 10_000;
+const ANSWER_MAX_MS = 3_000;
+const AWAY: Health = { isThere: false, freshness: 'never', isCompared: true, needsLook: true };
+
+/** One reading of the health for all who ask, however many. Never throws. */
+export function createHealth(sql: Sql): () => Promise<Health> {
+  let kept: Health = AWAY;
+  let keptUntilMs = 0;
+  let reading: Promise<Health> | null = null;
+  return async () => {
+    if (performance.now() < keptUntilMs) return kept;
+    reading ??= readBounded(sql).then((health) => {
+      kept = health;
+      keptUntilMs = performance.now() + KEPT_MS;
+      reading = null;
+      return health;
+    });
+    return reading;
+  };
+}
+
+async function readBounded(sql: Sql): Promise<Health> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Health>((resolve) => {
+    timer = setTimeout(() => resolve(AWAY), ANSWER_MAX_MS);
+  });
+  try {
+    return await Promise.race([readHealth(sql).catch(() => AWAY), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Runs looked at, newest first. */
+const RECENT_RUNS = 200;
+
+/** Reads it: the last complete look at the portal, or, without an API, the last webhook. */
+async function readHealth(sql: Sql): Promise<Health> {
+  const [row] = await sql`
+    with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
+    select (select extract(epoch from clock_timestamp() - max(finished_at))::float8 from recent
+             where kind in ('backfill', 'reconcile', 'sweep') and status in ('done', 'differences')) as agreed_s,
+           (select extract(epoch from clock_timestamp() - received_at)::float8
+              from sync.deliveries order by id desc limit 1) as heard_s,
+           exists (select from recent where kind in ('backfill', 'reconcile', 'sweep')) as is_compared,
+           exists (select from sync.deliveries where status = 'failed') as has_failed,
+           exists (select from sync.oauth_grant where state <> 'active') as is_refused`;
+  const isCompared = row?.is_compared === true;
+  const freshness = freshnessOf((isCompared ? row?.agreed_s : row?.heard_s) as number | null);
+  const isStale = isCompared && (freshness === 'older' || freshness === 'never');
+  const needsLook = isStale || row?.has_failed === true || row?.is_refused === true;
+  return { isThere: true, freshness, isCompared, needsLook };
+}
+
+function freshnessOf(age_s: number | null): Freshness {
+  if (age_s === null) return 'never';
+  if (age_s < MINUTES_S) return 'minutes';
+  if (age_s < HOURS_S) return 'hours';
+  return age_s < DAY_S ? 'day' : 'older';
+}

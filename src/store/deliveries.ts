@@ -1,0 +1,181 @@
+/**
+ * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
+ * Hand-written statements; a batch travels as one text (see postgres/arrays.ts).
+ */
+import { formatMicros, type Micros } from '../core/instant.ts';
+import { ROWS_SOURCE, type RowItem, rowsText, valuesAs } from '../postgres/arrays.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
+
+export type DeliveryStatus =
+  /** Stored, not applied yet. */
+  | 'pending'
+  /** Applied: its effect, if it has one, is in the mirror. */
+  | 'applied'
+  /** About a model that the settings leave out. */
+  | 'skipped'
+  /** Could not be applied; parked with the reason. */
+  | 'failed'
+  /** JSON, but no webhook; answered with 422. */
+  | 'rejected';
+
+/** One line of the ledger. */
+export interface LedgerEntry {
+  readonly receivedAt: Micros;
+  readonly status: DeliveryStatus;
+  /** Whom the delivery is about, as far as it says. */
+  readonly subject: { readonly module: string; readonly model: string; readonly action: string } | null;
+  readonly entityId: string | null;
+  /** The version that it was decided by. */
+  readonly version: Micros | null;
+  /** Hashes of the states before and after, which order the deliveries of one version. */
+  readonly fromHash: string | null;
+  readonly toHash: string | null;
+  readonly body: string;
+  readonly decision: string | null;
+  readonly reason: string | null;
+}
+
+/** In the order of `valuesOf`. */
+const COLUMNS = {
+  received_at: 'timestamptz',
+  status: 'text',
+  module: 'text',
+  model: 'text',
+  action: 'text',
+  entity_id: 'bigint',
+  version: 'timestamptz',
+  from_hash: 'uuid',
+  to_hash: 'uuid',
+  body: 'text',
+  decision: 'text',
+  reason: 'text',
+} as const;
+
+/** Rows come out in the order in which they travel, and an identity counts in that order. */
+const APPEND = `
+  insert into sync.deliveries (${Object.keys(COLUMNS).join(', ')}, applied_at)
+  select ${valuesAs(Object.values(COLUMNS))}, case when n.v[2] = 'applied' then clock_timestamp() end
+    from ${ROWS_SOURCE} as n
+  returning id::text as id`;
+
+/** Appends entries; returns their ids in the same order. */
+export async function appendDeliveries(tx: Queryable, entries: readonly LedgerEntry[]): Promise<string[]> {
+  if (entries.length === 0) return [];
+  const rows = await tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true });
+  return rows.map((row) => row.id as string);
+}
+
+function valuesOf(entry: LedgerEntry): readonly RowItem[] {
+  return [
+    formatMicros(entry.receivedAt),
+    entry.status,
+    entry.subject?.module ?? null,
+    entry.subject?.model ?? null,
+    entry.subject?.action ?? null,
+    entry.entityId,
+    entry.version === null ? null : formatMicros(entry.version),
+    entry.fromHash,
+    entry.toHash,
+    entry.body,
+    entry.decision,
+    entry.reason,
+  ];
+}
+
+/** How a delivery in the ledger connects to others of its entity. */
+export interface EarlierEntry {
+  readonly entityId: string;
+  readonly fromHash: string | null;
+  readonly toHash: string;
+  readonly version: Micros | null;
+  /** The body, only where its state is not known to have reached the row. */
+  readonly body: string | null;
+}
+
+/** Deliveries remembered per entity when a tie is judged. */
+const MAX_EARLIER = 64;
+
+/** The newest deliveries of each entity, but for those that are being applied now. */
+export async function findEarlier(
+  tx: Transaction,
+  subject: { readonly module: string; readonly model: string },
+  entityIds: readonly string[],
+  except: readonly string[],
+): Promise<EarlierEntry[]> {
+  const rows = await tx`
+    select k.entity_id::text as entity_id, k.from_hash::text as from_hash, k.to_hash::text as to_hash,
+           (extract(epoch from k.version) * 1000000)::bigint::text as version,
+           case when k.decision = 'kept' then k.body end as body
+      from unnest(${`{${entityIds.join(',')}}`}::bigint[]) as e(id)
+     cross join lateral (
+           select d.entity_id, d.from_hash, d.to_hash, d.version, d.decision, d.body
+             from sync.deliveries d
+            where d.module = ${subject.module} and d.model = ${subject.model} and d.entity_id = e.id
+              and d.to_hash is not null and d.id <> all(${`{${except.join(',')}}`}::bigint[])
+            order by d.id desc
+            limit ${MAX_EARLIER}) k`;
+  return rows.map((row) => ({
+    entityId: row.entity_id as string,
+    fromHash: row.from_hash as string | null,
+    toHash: row.to_hash as string,
+    version: row.version === null ? null : Number(row.version),
+    body: row.body as string | null,
+  }));
+}
+
+/** A stored delivery that is to be applied. */
+export interface StoredDelivery {
+  readonly id: string;
+  readonly receivedAt: Micros;
+  readonly body: string;
+  /** What was noted when it was stored. */
+  readonly reason: string | null;
+  readonly attempts: number;
+}
+
+/** Takes pending deliveries, oldest first, that no other replica is working on; they stay locked for the transaction. */
+export async function claimPending(tx: Transaction, limit: number): Promise<StoredDelivery[]> {
+  const rows = await tx`
+    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, reason, attempts
+      from sync.deliveries
+     where status = 'pending'
+     order by deliveries.id
+     limit ${limit}
+       for update skip locked`;
+  return rows.map((row) => ({
+    id: row.id as string,
+    receivedAt: Number(row.received_at),
+    body: row.body as string,
+    reason: row.reason as string | null,
+    attempts: row.attempts as number,
+  }));
+}
+
+/** What became of a stored delivery. */
+export type DeliveryOutcome = Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body'> & { readonly id: string };
+
+/** Writes outcomes onto stored deliveries. */
+export async function settleDeliveries(tx: Queryable, outcomes: readonly DeliveryOutcome[]): Promise<void> {
+  if (outcomes.length === 0) return;
+  const document = JSON.stringify(
+    outcomes.map((outcome) => ({
+      id: outcome.id,
+      status: outcome.status,
+      entity_id: outcome.entityId,
+      version: outcome.version === null ? null : formatMicros(outcome.version),
+      from_hash: outcome.fromHash,
+      to_hash: outcome.toHash,
+      decision: outcome.decision,
+      reason: outcome.reason,
+    })),
+  );
+  await tx`
+    update sync.deliveries d
+       set status = n.status, entity_id = n.entity_id, version = n.version, from_hash = n.from_hash,
+           to_hash = n.to_hash, decision = n.decision, reason = n.reason, attempts = d.attempts + 1,
+           applied_at = case when n.status = 'applied' then clock_timestamp() end
+      from jsonb_to_recordset(${document}::text::jsonb)
+           as n(id bigint, status text, entity_id bigint, version timestamptz, from_hash uuid, to_hash uuid,
+                decision text, reason text)
+     where d.id = n.id`;
+}

@@ -1,0 +1,145 @@
+/** Doubtful rows: what the merge rules could not decide and a reading of the record will settle. */
+import { formatMicros, type Micros } from '../core/instant.ts';
+import { plainArrayLiteral } from '../postgres/arrays.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+
+export interface Doubt {
+  /** `module.model`. */
+  readonly model: string;
+  readonly entityId: string;
+  readonly reason: string;
+}
+
+/** The reason of a doubt that contradicts nothing: something was announced, and nothing announced is believed as such. */
+export const HINT = 'a webhook hints at a change; the API is asked before it is believed';
+
+/** Marks entities as doubtful; a new doubt about the same one starts its waiting anew. A hint hides no other reason. */
+export async function raiseDoubts(tx: Transaction, doubts: readonly Doubt[]): Promise<void> {
+  if (doubts.length === 0) return;
+  const document = JSON.stringify(
+    doubts.map(({ model, entityId, reason }) => ({ model, entity_id: entityId, reason })),
+  );
+  await tx`
+    insert into sync.doubtful as d (model, entity_id, reason)
+    select n.model, n.entity_id, n.reason
+      from jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, reason text)
+     order by n.model, n.entity_id
+        on conflict (model, entity_id) do update
+       set reason = case when excluded.reason = ${HINT} then d.reason else excluded.reason end, since = clock_timestamp(), attempts = 0, next_attempt_at = clock_timestamp(),
+           last_error = null`;
+}
+
+/** What the API has made plain. */
+export interface Clarification {
+  readonly model: string;
+  readonly entityId: string;
+  /** The moment before the request was sent: doubts raised later stand. */
+  readonly observedAt: Micros;
+}
+
+/** Takes back doubts that a later reading has settled. */
+export async function clearDoubts(tx: Transaction, settled: readonly Clarification[]): Promise<void> {
+  if (settled.length === 0) return;
+  const document = JSON.stringify(
+    settled.map(({ model, entityId, observedAt }) => ({
+      model,
+      entity_id: entityId,
+      observed_at: formatMicros(observedAt),
+    })),
+  );
+  await tx`
+    with settled as (
+      select d.model, d.entity_id
+        from sync.doubtful d
+        join jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, observed_at timestamptz)
+          on d.model = n.model and d.entity_id = n.entity_id and d.since < n.observed_at
+       order by d.model, d.entity_id
+         for update of d)
+    delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
+}
+
+/** Takes back doubts about entities of one model that a reading at `observedAt` has settled. */
+export async function clearDoubtsOf(
+  tx: Transaction,
+  model: string,
+  entityIds: readonly string[],
+  observedAt: Micros,
+): Promise<void> {
+  if (entityIds.length === 0) return;
+  await tx`
+    with settled as (
+      select d.model, d.entity_id
+        from sync.doubtful d
+       where d.model = ${model} and d.entity_id = any(${plainArrayLiteral(entityIds)}::bigint[])
+         and d.since < ${formatMicros(observedAt)}::timestamptz
+       order by d.entity_id
+         for update of d)
+    delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
+}
+
+/** A doubt that this process is to settle. */
+export interface ClaimedDoubt {
+  /** `module.model`. */
+  readonly model: string;
+  readonly entityId: string;
+  readonly reason: string;
+  /** Attempts so far, this one included. */
+  readonly attempts: number;
+}
+
+/** Claims doubts that are due, oldest first: nobody else takes them up for so many seconds. */
+export async function claimDoubts(sql: Sql, limit: number, seconds: number): Promise<ClaimedDoubt[]> {
+  const rows = await sql`
+    with due as (
+      select model, entity_id from sync.doubtful
+       where next_attempt_at <= clock_timestamp()
+       order by next_attempt_at
+       limit ${limit}
+         for update skip locked)
+    update sync.doubtful d
+       set attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second'
+      from due
+     where d.model = due.model and d.entity_id = due.entity_id
+    returning d.model, d.entity_id::text as entity_id, d.reason, d.attempts`;
+  return rows.map((row) => ({
+    model: row.model as string,
+    entityId: row.entity_id as string,
+    reason: row.reason as string,
+    attempts: row.attempts as number,
+  }));
+}
+
+/** Puts a doubt off, with the reason why it is still open. */
+export async function postponeDoubt(
+  sql: Sql,
+  doubt: ClaimedDoubt,
+  seconds: number,
+  error: string | null,
+): Promise<void> {
+  await sql`
+    update sync.doubtful
+       set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error}
+     where model = ${doubt.model} and entity_id = ${doubt.entityId}`;
+}
+
+/** Lets a doubt go that nobody can settle and that harms no row; one that was raised anew meanwhile stays. */
+export async function dropDoubt(sql: Sql, doubt: ClaimedDoubt): Promise<void> {
+  await sql`
+    delete from sync.doubtful
+     where model = ${doubt.model} and entity_id = ${doubt.entityId} and attempts = ${doubt.attempts}
+       and reason = ${doubt.reason}`;
+}
+
+/** How many doubts are open, counted no further than `limit`. */
+export async function countDoubtsUpTo(tx: Transaction, limit: number): Promise<number> {
+  const [row] = await tx`select count(*)::int as open from (select from sync.doubtful limit ${limit}) as counted`;
+  return row?.open as number;
+}
+
+/** Doubts that are still open. */
+export async function countDoubts(sql: Sql): Promise<{ readonly open: number; readonly due: number }> {
+  const [row] = await sql`
+    select count(*)::int as open, count(*) filter (where next_attempt_at <= clock_timestamp())::int as due
+      from sync.doubtful`;
+  return { open: row?.open as number, due: row?.due as number };
+}

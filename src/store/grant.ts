@@ -1,0 +1,132 @@
+/**
+ * The OAuth grant at rest: one row, whose generation counts the tokens that it has held.
+ *
+ * Tokens come and go as sealed text; nothing here can read them. Every moment is one of the database's clock, so no
+ * process needs a right one.
+ */
+import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
+
+export interface StoredGrant {
+  /** The OAuth client that it was granted to. */
+  readonly clientId: string;
+  /** Grows with every new pair of tokens. */
+  readonly generation: string;
+  /** `refused`: the portal takes the refresh token no more; only logging in anew helps. */
+  readonly state: 'active' | 'refused';
+  readonly sealed: string;
+  /** How long ago the tokens were issued. */
+  readonly age_ms: number;
+  /** How much longer the portal promised to accept the access token; null where it said nothing. */
+  readonly left_ms: number | null;
+  /** For how long no refresh may be tried; 0 or less when it may. */
+  readonly wait_ms: number;
+  readonly failures: number;
+  readonly problem: string | null;
+}
+
+const columns = (q: Queryable) => q`
+  client_id as "clientId", generation::text as generation, state, sealed, refresh_failures as failures, problem,
+  (extract(epoch from clock_timestamp() - issued_at) * 1000)::float8 as age_ms,
+  (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as left_ms,
+  coalesce(extract(epoch from next_refresh_at - clock_timestamp()) * 1000, 0)::float8 as wait_ms`;
+
+/** The grant, or null where nobody has logged in. */
+export async function readGrant(q: Queryable): Promise<StoredGrant | null> {
+  const [row] = await q`select ${columns(q)} from sync.oauth_grant`;
+  return (row ?? null) as StoredGrant | null;
+}
+
+/** The same, and nobody else can have it until the transaction ends. */
+export async function lockGrant(tx: Transaction): Promise<StoredGrant | null> {
+  const [row] = await tx`select ${columns(tx)} from sync.oauth_grant for update`;
+  return (row ?? null) as StoredGrant | null;
+}
+
+/** Stores what a login has brought, in place of whatever was there. */
+export async function saveGrant(
+  q: Queryable,
+  { clientId, sealed, lifetime_s }: { clientId: string; sealed: string; lifetime_s: number | null },
+): Promise<void> {
+  await q`
+    insert into sync.oauth_grant as g (client_id, generation, state, sealed, granted_at, issued_at, expires_at)
+    select ${clientId}, 1, 'active', ${sealed}, now, now, now + ${lifetime_s}::float8 * interval '1 second'
+      from (select clock_timestamp() as now) clock
+        on conflict (id) do update
+       set client_id = excluded.client_id, generation = g.generation + 1, state = 'active', sealed = excluded.sealed,
+           granted_at = excluded.granted_at, issued_at = excluded.issued_at, expires_at = excluded.expires_at,
+           refresh_began_at = null, refresh_failures = 0, next_refresh_at = null, problem = null`;
+}
+
+/**
+ * Notes that a refresh begins; to be committed before anything is asked.
+ * @returns true when one had begun before and was never heard of again: its answer may be lost.
+ */
+export async function noteRefresh(tx: Transaction, generation: string): Promise<boolean> {
+  const [row] = await tx`
+    update sync.oauth_grant g set refresh_began_at = clock_timestamp()
+      from (select id, refresh_began_at from sync.oauth_grant for update) before
+     where g.id = before.id and g.generation = ${generation}
+    returning before.refresh_began_at is not null as is_lost`;
+  return row?.is_lost === true;
+}
+
+/** Puts the next tokens in the place of those of `generation`; false where they are no longer the ones stored. */
+export async function rotateGrant(
+  q: Queryable,
+  { generation, sealed, lifetime_s }: { generation: string; sealed: string; lifetime_s: number | null },
+): Promise<boolean> {
+  const { count } = await q`
+    update sync.oauth_grant
+       set generation = generation + 1, state = 'active', sealed = ${sealed}, issued_at = clock_timestamp(),
+           expires_at = clock_timestamp() + ${lifetime_s}::float8 * interval '1 second',
+           refresh_began_at = null, refresh_failures = 0, next_refresh_at = null, problem = null
+     where generation = ${generation}`;
+  return count > 0;
+}
+
+/** Notes that the portal refuses the refresh token: nothing is asked with it any more. */
+export async function refuseGrant(q: Queryable, generation: string, problem: string): Promise<void> {
+  await q`
+    update sync.oauth_grant
+       set state = 'refused', problem = ${problem}, refresh_began_at = null, next_refresh_at = null
+     where generation = ${generation}`;
+}
+
+/** Notes a refresh that brought nothing, and for how long none is to be tried. */
+export async function postponeRefresh(
+  q: Queryable,
+  generation: string,
+  failure: { readonly problem: string; readonly wait_s: number; readonly answered: boolean },
+): Promise<void> {
+  await q`
+    update sync.oauth_grant
+       set refresh_failures = refresh_failures + 1, problem = ${failure.problem},
+           next_refresh_at = clock_timestamp() + ${failure.wait_s}::float8 * interval '1 second',
+           refresh_began_at = case when ${failure.answered} then null else refresh_began_at end
+     where generation = ${generation}`;
+}
+
+/** Forgets the grant; false where there was none. */
+export async function deleteGrant(sql: Sql): Promise<boolean> {
+  const { count } = await sql`delete from sync.oauth_grant`;
+  return count > 0;
+}
+
+/** The grant as status and doctor tell it, without the tokens. */
+export interface GrantStatus {
+  readonly state: 'active' | 'refused';
+  readonly client_id: string;
+  readonly granted_at: string;
+  readonly issued_at: string;
+  readonly expires_at: string | null;
+  readonly refresh_failures: number;
+  readonly problem: string | null;
+}
+
+export async function grantStatus(q: Queryable): Promise<GrantStatus | null> {
+  const [row] = await q`
+    select state, client_id, to_json(granted_at) #>> '{}' as granted_at, to_json(issued_at) #>> '{}' as issued_at,
+           to_json(expires_at) #>> '{}' as expires_at, refresh_failures, problem
+      from sync.oauth_grant`;
+  return (row ?? null) as GrantStatus | null;
+}

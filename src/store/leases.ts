@@ -1,0 +1,25 @@
+/** Leases: who does work that only one replica may do. They run out by themselves when their holder dies. */
+import type { Sql } from '../postgres/connection.ts';
+
+/** Takes or renews a lease; false while another holder has it. */
+export async function takeLease(sql: Sql, name: string, holder: string, seconds: number): Promise<boolean> {
+  const rows = await sql`
+    insert into sync.leases as l (name, holder, expires_at)
+    values (${name}, ${holder}, clock_timestamp() + ${seconds} * interval '1 second')
+        on conflict (name) do update
+       set holder = excluded.holder, expires_at = excluded.expires_at
+     where l.holder = excluded.holder or l.expires_at < clock_timestamp()
+    returning true`;
+  return rows.length > 0;
+}
+
+/** Gives a lease back. */
+export async function releaseLease(sql: Sql, name: string, holder: string): Promise<void> {
+  await sql`delete from sync.leases where name = ${name} and holder = ${holder}`;
+}
+
+/** Who holds a lease now, or null. */
+export async function leaseHolder(sql: Sql, name: string): Promise<string | null> {
+  const [row] = await sql`select holder from sync.leases where name = ${name} and expires_at >= clock_timestamp()`;
+  return (row?.holder ?? null) as string | null;
+}

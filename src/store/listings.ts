@@ -1,0 +1,131 @@
+/** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
+import { formatMicros, type Micros } from '../core/instant.ts';
+import type { Queryable } from '../postgres/connection.ts';
+
+export type ListingKind = 'backfill' | 'sweep';
+export type ListingOutcome = 'complete' | 'incomplete' | 'skipped' | 'failed';
+
+/** Where a listing stands: after the row with this id, or before this page. */
+export type ListingPosition =
+  | { readonly mode: 'keyset'; readonly lastId: string }
+  | { readonly mode: 'pages'; readonly page: number };
+
+export interface ListingCounts {
+  readonly read: number;
+  readonly written: number;
+  readonly unchanged: number;
+  readonly requests: number;
+}
+
+/** A listing that was begun and not finished. */
+export interface OpenListing {
+  readonly position: ListingPosition | null;
+  readonly counts: ListingCounts;
+  readonly total: number | null;
+  /** A moment before its first request was sent. */
+  readonly fence: Micros;
+}
+
+/** Which listing is meant, and whose it is: where two processes list one model, only the later one's position counts. */
+export interface ListingKey {
+  readonly kind: ListingKind;
+  /** `module.model`. */
+  readonly model: string;
+  readonly runId: string;
+}
+
+/** The unfinished listing of a model, or null when the next one starts anew. */
+export async function findOpenListing(sql: Queryable, kind: ListingKind, model: string): Promise<OpenListing | null> {
+  const [row] = await sql`
+    select mode, last_id::text as last_id, page, total::text as total, rows_read::text as read,
+           rows_written::text as written, rows_unchanged::text as unchanged, requests::text as requests,
+           (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
+      from sync.listings
+     where kind = ${kind} and model = ${model} and finished_at is null`;
+  if (row === undefined) return null;
+  return {
+    position: positionOf(row.mode, row.last_id, row.page),
+    counts: {
+      read: Number(row.read),
+      written: Number(row.written),
+      unchanged: Number(row.unchanged),
+      requests: Number(row.requests),
+    },
+    total: row.total === null ? null : Number(row.total),
+    fence: Number(row.fence),
+  };
+}
+
+/** Takes over an unfinished listing. */
+export async function claimListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<void> {
+  await sql`
+    update sync.listings set run_id = ${runId} where kind = ${kind} and model = ${model} and finished_at is null`;
+}
+
+/** Begins a listing, in place of the model's last one of this kind; returns the moment. */
+export async function beginListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<Micros> {
+  const [row] = await sql`
+    insert into sync.listings (model, kind, run_id, started_at)
+    values (${model}, ${kind}, ${runId}, clock_timestamp())
+        on conflict (model, kind) do update
+       set run_id = excluded.run_id, started_at = excluded.started_at, fence = null, mode = null, last_id = null,
+           page = null, total = null, rows_read = 0, rows_written = 0, rows_unchanged = 0, requests = 0,
+           finished_at = null, outcome = null, reason = null
+    returning (extract(epoch from started_at) * 1000000)::bigint::text as started_at`;
+  return Number(row?.started_at);
+}
+
+/** Moves a listing on; in the transaction of the rows that the position covers. */
+export async function advanceListing(
+  sql: Queryable,
+  { kind, model, runId }: ListingKey,
+  state: OpenListing,
+): Promise<void> {
+  const { position, counts, total, fence } = state;
+  await sql`
+    update sync.listings
+       set fence = coalesce(fence, ${formatMicros(fence)}::timestamptz), mode = ${position?.mode ?? null},
+           last_id = ${position?.mode === 'keyset' ? position.lastId : null},
+           page = ${position?.mode === 'pages' ? position.page : null}, total = ${total},
+           rows_read = ${counts.read}, rows_written = ${counts.written}, rows_unchanged = ${counts.unchanged},
+           requests = ${counts.requests}
+     where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
+}
+
+/** Ends a listing. */
+export async function finishListing(
+  sql: Queryable,
+  { kind, model, runId }: ListingKey,
+  outcome: ListingOutcome,
+  reason: string | null,
+): Promise<void> {
+  await sql`
+    update sync.listings
+       set finished_at = clock_timestamp(), outcome = ${outcome}, reason = ${reason}
+     where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
+}
+
+/**
+ * Makes a listing of a run that did not come to its end count for this run, too; false where there is none of late.
+ * So a run that goes on after a crash need not read again what the one before had finished.
+ */
+export async function inheritListing(
+  sql: Queryable,
+  { kind, model, runId }: ListingKey,
+  maxAgeSeconds: number,
+): Promise<boolean> {
+  const rows = await sql`
+    update sync.listings l
+       set run_id = ${runId}
+      from sync.runs r
+     where l.kind = ${kind} and l.model = ${model} and l.outcome = 'complete' and r.id = l.run_id
+       and r.status in ('running', 'interrupted', 'failed') and r.id <> ${runId} and r.kind = ${kind}
+       and l.started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
+    returning true`;
+  return rows.length > 0;
+}
+
+function positionOf(mode: string | null, lastId: string | null, page: number | null): ListingPosition | null {
+  if (mode === 'keyset' && lastId !== null) return { mode, lastId };
+  return mode === 'pages' && page !== null ? { mode, page } : null;
+}

@@ -1,0 +1,205 @@
+/**
+ * The hot statements of the mirror tables: hand-written SQL, built once per model from the catalogue.
+ *
+ * Identifiers come from the catalogue and the constants here, never from outside; values travel as
+ * parameters (see arrays.ts).
+ */
+
+import { splitName } from '../catalog/name.ts';
+import type { Model } from '../catalog/types.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
+import { plainArrayLiteral, ROWS_PARAMETERS, ROWS_SOURCE, type RowItem, rowsText } from '../postgres/arrays.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
+import type { ColumnValue } from '../record/coerce.ts';
+import { sqlTypes } from '../tables/columns.ts';
+
+/** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */
+export interface MirrorTable {
+  /** `module.model`. */
+  readonly name: string;
+  /** The catalogue's model; null for an unknown one. */
+  readonly model: Model | null;
+}
+
+/** A row as it stands in the table. */
+export interface StoredRow {
+  readonly id: string;
+  readonly record: JsonObject;
+  readonly observedAt: Micros;
+  readonly source: 'webhook' | 'api' | 'erased';
+  readonly deletedAt: Micros | null;
+  readonly hash: string;
+}
+
+/** A row to insert, or to put in the place of the one with its id. */
+export interface RowToWrite extends StoredRow {
+  /** The source's last-change time, for reading. */
+  readonly version: Micros | null;
+  /** In the order of the model's fields. */
+  readonly columns: readonly ColumnValue[];
+}
+
+/** What was read of a row a moment ago, without a lock. */
+export interface KnownRow {
+  readonly record: JsonObject;
+  readonly hash: string;
+}
+
+/**
+ * Reads rows and locks them in order of id until the transaction ends, so that batches never wait in a circle.
+ * @param known rows that were just read: their records travel again only where their content has changed since.
+ */
+export async function lockRows(
+  tx: Transaction,
+  table: MirrorTable,
+  ids: readonly string[],
+  known: ReadonlyMap<string, KnownRow> = new Map(),
+): Promise<StoredRow[]> {
+  const { lock, key } = statementsOf(table);
+  const hashes = ids.map((id) => known.get(id)?.hash ?? null);
+  const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), plainArrayLiteral(hashes), ...key], { prepare: true });
+  return rows.map((row) => ({
+    id: row.id,
+    record: row.record === null ? (known.get(row.id) as KnownRow).record : (parseJson(row.record) as JsonObject),
+    observedAt: Number(row.observed_at),
+    source: row.source,
+    deletedAt: row.deleted_at === null ? null : Number(row.deleted_at),
+    hash: row.hash,
+  }));
+}
+
+/**
+ * Inserts rows that were not there, in the order given, which must be that of their ids.
+ * @throws the server's unique_violation when another transaction was faster; the transaction must then run again.
+ */
+export async function insertRows(tx: Transaction, table: MirrorTable, rows: readonly RowToWrite[]): Promise<void> {
+  if (rows.length === 0) return;
+  const { insert, key, columns } = statementsOf(table);
+  await tx.unsafe(insert, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
+}
+
+/** Replaces rows that the transaction has locked. */
+export async function updateRows(tx: Transaction, table: MirrorTable, rows: readonly RowToWrite[]): Promise<void> {
+  if (rows.length === 0) return;
+  const { update, key, columns } = statementsOf(table);
+  await tx.unsafe(update, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
+}
+
+/**
+ * Of these (id, content hash) pairs, those whose live row does not have exactly that content, with what it has
+ * instead; null where no row is live. Locks nothing.
+ */
+export async function findChanged(
+  sql: Queryable,
+  table: MirrorTable,
+  pairs: readonly { readonly id: string; readonly hash: string }[],
+): Promise<ReadonlyMap<string, KnownRow | null>> {
+  const { changed, key } = statementsOf(table);
+  const ids = plainArrayLiteral(pairs.map(({ id }) => id));
+  const hashes = plainArrayLiteral(pairs.map(({ hash }) => hash));
+  const rows = await sql.unsafe(changed, [ids, hashes, ...key], { prepare: true });
+  return new Map(
+    rows.map(({ id, record, hash }): [string, KnownRow | null] => [
+      id,
+      record === null ? null : { record: parseJson(record) as JsonObject, hash },
+    ]),
+  );
+}
+
+interface Statements {
+  readonly lock: string;
+  readonly insert: string;
+  readonly update: string;
+  readonly changed: string;
+  /** Parameters that say which part of a common table is meant. */
+  readonly key: readonly string[];
+  /** Where the typed columns beside the id stand among the model's fields, in the order of the parameters. */
+  readonly columns: readonly number[];
+}
+
+const statements = new Map<string, Statements>();
+/** Catalogued models are about a hundred; unknown ones may be more, and share one text anyway. */
+const MAX_REMEMBERED_SHELVES = 1_000;
+
+function statementsOf(table: MirrorTable): Statements {
+  // A model that the catalogue has come to know has rows in both places until they are moved.
+  const place = table.model === null ? `uncatalogued ${table.name}` : table.name;
+  let known = statements.get(place);
+  if (known === undefined) {
+    known = buildStatements(table);
+    if (statements.size < MAX_REMEMBERED_SHELVES) statements.set(place, known);
+  }
+  return known;
+}
+
+/** The mirror's own columns, after the typed ones. */
+const META = {
+  _record: 'jsonb',
+  _version: 'timestamptz',
+  _observed_at: 'timestamptz',
+  _source: 'text',
+  _deleted_at: 'timestamptz',
+  _hash: 'uuid',
+} as const;
+
+function buildStatements({ name, model }: MirrorTable): Statements {
+  const fields = Object.entries(model?.fields ?? {}).map(([field, { kind }], at) => ({ field, kind, at }));
+  const beside = fields.filter(({ field }) => field !== 'id');
+  const typed = beside.map(({ field, kind }) => [field, sqlTypes[kind]] as const);
+  const columns = [...typed, ...Object.entries(META)].map(([name, type], index) => ({
+    name: identifier(name),
+    // The id is the first.
+    value: `n.v[${index + 2}]::${type}`,
+  }));
+  const relation = `flowlu.${identifier(model === null ? 'uncatalogued' : model.table)}`;
+  const { module, model: modelName } = splitName(name);
+  const key = model === null ? [module, modelName] : [];
+  /** The condition that picks this model's part of a common table; its parameters follow the statement's own. */
+  const part = (first: number) => (model === null ? ` and t.module = $${first} and t.model = $${first + 1}` : '');
+  const afterRows = ROWS_PARAMETERS + 1;
+  const [keyNames, keyValues] = model === null ? ['module, model, ', `$${afterRows}, $${afterRows + 1}, `] : ['', ''];
+  return {
+    key,
+    columns: beside.map(({ at }) => at),
+    lock: `
+      select t.id::text as id, case when t._hash is distinct from k.hash then t._record::text end as record,
+             t._source as source, t._hash::text as hash,
+             (extract(epoch from t._observed_at) * 1000000)::bigint::text as observed_at,
+             (extract(epoch from t._deleted_at) * 1000000)::bigint::text as deleted_at
+        from ${relation} t
+        join unnest($1::bigint[], $2::uuid[]) as k(id, hash) on k.id = t.id
+       where true${part(3)}
+       order by t.id
+         for update of t`,
+    insert: `
+      insert into ${relation} (${keyNames}id, ${columns.map((column) => column.name).join(', ')})
+      select ${keyValues}n.v[1]::bigint, ${columns.map(({ value }) => value).join(', ')}
+        from ${ROWS_SOURCE} as n`,
+    update: `
+      update ${relation} t
+         set ${columns.map(({ name, value }) => `${name} = ${value}`).join(', ')}
+        from ${ROWS_SOURCE} as n
+       where t.id = n.v[1]::bigint${part(afterRows)}`,
+    changed: `
+      select n.id::text as id, t._record::text as record, t._hash::text as hash
+        from unnest($1::bigint[], $2::uuid[]) as n(id, hash)
+        left join ${relation} t on t.id = n.id and t._deleted_at is null${part(3)}
+       where t._hash is distinct from n.hash`,
+  };
+}
+
+function valuesOf(row: RowToWrite, columns: readonly number[]): readonly RowItem[] {
+  const typed = columns.map((at) => row.columns[at] ?? null);
+  return [
+    row.id,
+    ...typed,
+    stringifyJson(row.record),
+    row.version === null ? null : formatMicros(row.version),
+    formatMicros(row.observedAt),
+    row.source,
+    row.deletedAt === null ? null : formatMicros(row.deletedAt),
+    row.hash,
+  ];
+}

@@ -1,0 +1,115 @@
+/** How far each model is known to agree with the portal, and by which way it is caught up. */
+
+import type { Model } from '../catalog/types.ts';
+import { formatMicros, type Micros } from '../core/instant.ts';
+import type { Queryable } from '../postgres/connection.ts';
+import { identifier } from '../postgres/quote.ts';
+
+/** Ways to find what has changed, best first. */
+export type Strategy =
+  /** A date interval on the version field. */
+  | 'interval'
+  /** Newest first, until rows are older than the watermark. */
+  | 'newest'
+  /** Everything again. */
+  | 'reread';
+
+export interface Watermark {
+  /** Changes up to this source time are in the mirror; null for models without versions. */
+  readonly version: Micros | null;
+  readonly strategy: Strategy | null;
+  /** When the strategy was last found out. */
+  readonly strategyCheckedAt: Micros | null;
+  readonly lastReconciledAt: Micros | null;
+}
+
+/** The watermark of a model, or null before its first complete listing. */
+export async function findWatermark(sql: Queryable, model: string): Promise<Watermark | null> {
+  const [row] = await sql`
+    select (extract(epoch from watermark) * 1000000)::bigint::text as version, strategy,
+           (extract(epoch from strategy_checked_at) * 1000000)::bigint::text as strategy_checked_at,
+           (extract(epoch from last_reconciled_at) * 1000000)::bigint::text as last_reconciled_at
+      from sync.watermarks where model = ${model} and last_reconciled_at is not null`;
+  if (row === undefined) return null;
+  const micros = (text: string | null) => (text === null ? null : Number(text));
+  return {
+    version: micros(row.version),
+    strategy: row.strategy as Strategy | null,
+    strategyCheckedAt: micros(row.strategy_checked_at),
+    lastReconciledAt: micros(row.last_reconciled_at),
+  };
+}
+
+/**
+ * After a complete listing: everything up to its fence is in the mirror.
+ *
+ * The watermark is a source time. It stays below the fence, and below the newest version by as long as the listing
+ * took: a row that was listed early may have changed since, unseen, with a version up to that much older than the
+ * newest one. That holds whatever the portal's clock or zone is set to.
+ */
+export async function confirmListing(sql: Queryable, model: Model, fence: Micros): Promise<void> {
+  const newest = await newestVersion(sql, model);
+  const at = formatMicros(fence);
+  // Without any version there is nothing that an increment could begin at; `least` alone would ignore that.
+  await sql`
+    insert into sync.watermarks as w (model, watermark, last_reconciled_at)
+    values (${model.name},
+            case when ${newest}::timestamptz is not null
+                 then least(${at}::timestamptz, ${newest}::timestamptz - (clock_timestamp() - ${at}::timestamptz)) end,
+            ${at}::timestamptz)
+        on conflict (model) do update
+       set watermark = greatest(w.watermark, excluded.watermark), last_error = null,
+           last_reconciled_at = greatest(w.last_reconciled_at, excluded.last_reconciled_at)`;
+}
+
+/** After a complete incremental reading whose first request was sent at `fence`. */
+export async function confirmIncrement(
+  sql: Queryable,
+  model: Model,
+  fence: Micros,
+  strategy: Strategy,
+  checked: boolean,
+): Promise<void> {
+  const newest = await newestVersion(sql, model);
+  const at = formatMicros(fence);
+  await sql`
+    update sync.watermarks w
+       set watermark = greatest(w.watermark,
+                                least(${at}::timestamptz, ${newest}::timestamptz - (clock_timestamp() - ${at}::timestamptz))),
+           last_reconciled_at = greatest(w.last_reconciled_at, ${at}::timestamptz), strategy = ${strategy},
+           strategy_checked_at = case when ${checked} then clock_timestamp() else strategy_checked_at end,
+           last_error = null
+     where model = ${model.name}`;
+}
+
+/** Notes why a model could not be caught up. */
+export async function noteFailure(sql: Queryable, model: string, error: string): Promise<void> {
+  await sql`update sync.watermarks set last_error = ${error} where model = ${model}`;
+}
+
+/** A live row with the newest version that can be believed, seen before `before`: what a listing of changes must bring. */
+export async function newestRow(
+  sql: Queryable,
+  model: Model,
+  before: Micros,
+): Promise<{ readonly id: string; readonly version: Micros } | null> {
+  const [row] = await sql.unsafe(
+    `select id::text as id, (extract(epoch from _version) * 1000000)::bigint::text as version
+       from flowlu.${identifier(model.table)}
+      where _deleted_at is null and _version is not null and _version <= _observed_at + interval '1 day'
+        and _observed_at < $1::timestamptz
+      order by _version desc
+      limit 1`,
+    [formatMicros(before)],
+  );
+  return row === undefined ? null : { id: row.id as string, version: Number(row.version) };
+}
+
+/** The newest version in the mirror that can be believed, as text that PostgreSQL reads; null when there is none. */
+async function newestVersion(sql: Queryable, model: Model): Promise<string | null> {
+  if (model.version === null) return null;
+  const [row] = await sql.unsafe(
+    `select max(_version)::text as newest from flowlu.${identifier(model.table)} where _version <= _observed_at + interval '1 day'`,
+  );
+  return (row?.newest ?? null) as string | null;
+}

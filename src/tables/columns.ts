@@ -1,0 +1,65 @@
+/** From a catalogue field to its typed column. */
+import { bigint, boolean, date, integer, jsonb, numeric, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import type { FieldKind, Fields } from '../catalog/types.ts';
+import type { JsonObject } from '../core/json.ts';
+
+const bigintColumn = (name: string) => bigint(name, { mode: 'bigint' });
+const instantColumn = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+
+const builders = {
+  id: bigintColumn,
+  link: bigintColumn,
+  text: (name: string) => text(name),
+  integer: bigintColumn,
+  code: (name: string) => integer(name),
+  decimal: (name: string) => numeric(name),
+  flag: (name: string) => boolean(name),
+  date: (name: string) => date(name, { mode: 'string' }),
+  datetime: instantColumn,
+  unix: instantColumn,
+} as const;
+
+/** The name of each kind's PostgreSQL type, as `format_type` spells the short ones. */
+export const sqlTypes: Readonly<Record<FieldKind, string>> = {
+  id: 'bigint',
+  link: 'bigint',
+  text: 'text',
+  integer: 'bigint',
+  code: 'integer',
+  decimal: 'numeric',
+  flag: 'boolean',
+  date: 'date',
+  datetime: 'timestamptz',
+  unix: 'timestamptz',
+};
+
+/** The columns of a model's own fields; every one but `id` may be null. */
+export type FieldColumns<F extends Fields> = {
+  [N in keyof F & string]: ReturnType<(typeof builders)[F[N]['kind']]>;
+};
+
+/** Makes one column per field, in the catalogue's order. */
+export function fieldColumns<F extends Fields>(fields: F): FieldColumns<F> {
+  const entries = Object.entries(fields).map(([name, field]) => [name, builders[field.kind](name)] as const);
+  return Object.fromEntries(entries) as FieldColumns<F>;
+}
+
+/** The columns that every mirror table has beside its fields. */
+export const metaColumns = () => ({
+  _record: jsonb('_record').$type<JsonObject>().notNull(),
+  _version: instantColumn('_version'),
+  _observed_at: instantColumn('_observed_at').notNull(),
+  _source: text('_source').$type<'webhook' | 'api' | 'erased'>().notNull(),
+  _deleted_at: instantColumn('_deleted_at'),
+  _hash: uuid('_hash').notNull(),
+});
+
+/** What the meta columns mean, for people who read the tables. */
+export const metaColumnDocs: Readonly<Record<keyof ReturnType<typeof metaColumns>, string>> = {
+  _record: 'All fields as last known, unknown and custom ones included, as Flowlu sent them',
+  _version: "Flowlu's own time of the last change; null where the model has none",
+  _observed_at: 'When the mirror learnt it: arrival of the webhook, or the moment before the API request was sent',
+  _source: 'What the mirror learnt it from: webhook or api; erased where, on a privacy request, only the id is held',
+  _deleted_at: 'When the mirror learnt that the record was deleted; null while it is live',
+  _hash: 'Fingerprint of the content of _record',
+};

@@ -1,0 +1,25 @@
+/** The shape that all mirror tables share. */
+import { bigint, index, pgSchema } from 'drizzle-orm/pg-core';
+import type { Fields, ModelDeclaration } from '../catalog/types.ts';
+import { fieldColumns, metaColumns } from './columns.ts';
+import { indexedColumns } from './indexes.ts';
+
+/** Schema of the mirror tables. */
+export const flowlu = pgSchema('flowlu');
+
+/**
+ * The table of one model, with the indexes that its readers need, and one that tells how far it is caught up. Its primary
+ * key is its only constraint: the order in which records arrive is not the source's, so a foreign key or a second unique
+ * column would refuse true rows.
+ */
+export function mirrorTable<const T extends string, F extends Fields>(name: T, declaration: ModelDeclaration<F>) {
+  const columns = {
+    ...fieldColumns(declaration.fields),
+    id: bigint('id', { mode: 'bigint' }).primaryKey(),
+    ...metaColumns(),
+  };
+  const indexed = [...(indexedColumns[name] ?? []), ...(declaration.version === null ? [] : ['_version'])];
+  return flowlu.table(name, columns, (table) =>
+    indexed.map((column) => index(`${name}_${column}`).on(table[column as keyof typeof table])),
+  );
+}

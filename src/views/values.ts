@@ -1,0 +1,203 @@
+/**
+ * SQL that reads the value of a custom field from `_record`. Pure.
+ *
+ * Values are texts whatever the declared type, and some do not fit it; a cast must then give null, never an error that
+ * would take the whole query down. Plain expressions do that without functions, which readers would need a right to.
+ */
+import { MAX_SCALAR_LENGTH } from '../core/json.ts';
+import { literal } from '../postgres/quote.ts';
+import type { CustomField } from '../store/custom-fields.ts';
+import type { CustomColumn } from './custom-columns.ts';
+
+/** What the columns of a custom field show. */
+interface CustomValue {
+  /** What is appended to the field's name: '' for the value itself. */
+  readonly suffix: '' | '_raw' | '_label';
+  readonly type: string;
+  readonly expression: string;
+  readonly doc: string;
+  readonly references: string | null;
+}
+
+/** PostgreSQL type by declared type; what is not here is text. References to records begin with `model.`. */
+const TYPES: Readonly<Record<string, string>> = {
+  int: 'bigint',
+  price: 'numeric',
+  decimal: 'numeric',
+  boolean: 'boolean',
+  date: 'date',
+  datetime: 'timestamptz',
+};
+
+/** Models that references of a declared type lead to. */
+const TARGETS: Readonly<Record<string, string>> = { 'model.user': 'core.user', 'model.file': 'system.files' };
+
+const isReference = (type: string) => type.startsWith('model.');
+const isChoice = (type: string) => type.startsWith('select.');
+
+/** Names that `lateralOf` gives to the parts of a field's value. */
+const text = ({ id }: CustomField) => `c.text_${id}`;
+const label = ({ id }: CustomField) => `c.label_${id}`;
+const json = ({ id }: CustomField) => `c.json_${id}`;
+
+/**
+ * What follows `lateral`: the values of all fields as they came, under either spelling of their names; of two the one
+ * that is not empty. A record that knows neither may know the field by an alias it had before.
+ *
+ * Long records are stored compressed, and every look into one unpacks all of it. `|| '{}'` unpacks it once, and `offset 0`
+ * keeps the planner from undoing that: some ten times faster where five fields of such records are read, and hardly
+ * slower for short ones. What nobody asks for is left out.
+ */
+export function lateralOf(columns: readonly CustomColumn[]): string {
+  const parts = columns.flatMap(({ field, oldKeys }) => {
+    const keys = [`cf_${field.id}`, ...(field.alias === '' ? [] : [`cf_${field.alias}`])];
+    return [
+      `${pickText(keys, oldKeys)} as text_${field.id}`,
+      ...(isChoice(field.type) || isReference(field.type)
+        ? [`${pickText(keys.map(labelKey), oldKeys.map(labelKey))} as label_${field.id}`]
+        : []),
+      ...(field.type === 'select.multiple' ? [`${pickJson(keys, oldKeys)} as json_${field.id}`] : []),
+    ];
+  });
+  return `(select ${parts.join(', ')} from (select _record || '{}' as r offset 0) as d offset 0) as c`;
+}
+
+const labelKey = (key: string) => `${key}_value`;
+
+function pickText(keys: readonly string[], oldKeys: readonly string[]): string {
+  return pick(keys, oldKeys, (key) => `nullif(d.r ->> ${literal(key)}, '')`);
+}
+
+function pickJson(keys: readonly string[], oldKeys: readonly string[]): string {
+  return pick(keys, oldKeys, (key) => `nullif(nullif(d.r -> ${literal(key)}, '""'), 'null')`);
+}
+
+function pick(keys: readonly string[], oldKeys: readonly string[], read: (key: string) => string): string {
+  const old = oldKeys.map((key) => `case when not d.r ?| array[${keys.map(literal).join(', ')}] then ${read(key)} end`);
+  const choices = [...keys.map(read), ...old];
+  return choices.length === 1 ? (choices[0] as string) : `coalesce(${choices.join(', ')})`;
+}
+
+/** The columns of one field, over what `lateralOf` yields. */
+export function customValues(field: CustomField, zone: string | null): readonly CustomValue[] {
+  const { type } = field;
+  const raw: CustomValue = {
+    suffix: '_raw',
+    type: 'text',
+    expression: text(field),
+    doc: 'as Flowlu stores it: numbers of options',
+    references: null,
+  };
+  const own = (sqlType: string, expression: string, doc = '', references: string | null = null): CustomValue => ({
+    suffix: '',
+    type: sqlType,
+    expression,
+    doc,
+    references,
+  });
+  if (type === 'select.single') return [own('text', chosenOption(field), 'option chosen, in words'), raw];
+  if (type === 'select.multiple') return [own('text[]', chosenOptions(field), 'options chosen, in words'), raw];
+  if (isReference(type)) {
+    const id = castText('bigint', text(field), zone);
+    // Only users have a name in the mirror; of anything else the record tells it.
+    const name =
+      type === 'model.user'
+        ? `coalesce((select nullif(u.name, '') from flowlu.core_user u where u.id = ${id}), ${label(field)})`
+        : label(field);
+    return [
+      own('bigint', `nullif(${id}, 0)`, '', TARGETS[type] ?? null),
+      { suffix: '_label', type: 'text', expression: name, doc: 'name of the record chosen', references: null },
+    ];
+  }
+  const sqlType = TYPES[type] ?? 'text';
+  return [own(sqlType, castText(sqlType, text(field), zone))];
+}
+
+/** A column that stays although it is no longer what the field asks for: the value, as far as it fits. */
+export function valueAs(field: CustomField, suffix: string, type: string, zone: string | null): string {
+  const present = customValues(field, zone).find((value) => value.suffix === suffix && value.type === type);
+  return present?.expression ?? castText(type, text(field), zone);
+}
+
+/** The wording of an option as Flowlu has it now; else as the record tells it; else what is stored. */
+function chosenOption(field: CustomField): string {
+  const value = text(field);
+  return `case when ${value} <> '0' then coalesce(${optionOf(field, value)}, ${label(field)}, ${value}) end`;
+}
+
+/** As an array in the order of the record, whose value is a list with commas or a JSON array. */
+function chosenOptions(field: CustomField): string {
+  const value = json(field);
+  return `(select array_agg(coalesce(${optionOf(field, 'e.item')}, e.item) order by e.place)
+    from jsonb_array_elements_text(case jsonb_typeof(${value}) when 'array' then ${value}
+      else to_jsonb(regexp_split_to_array(${value} #>> '{}', ${literal('\\s*,\\s*')})) end) with ordinality as e (item, place)
+    where e.item not in ('', '0'))`;
+}
+
+const optionOf = (field: CustomField, value: string) =>
+  `(select nullif(o.value, '') from flowlu.customfields_fieldoptions o where o.field_id = ${field.id} and o.id = ${castText('bigint', value, null)})`;
+
+/** Patterns have no counted digits and no lookahead, which PostgreSQL matches 10 to 50 times slower: the length is compared. */
+const WHOLE = '^[+-]?\\d+(\\.0*)?$';
+const FLAG = '^([01](\\.0*)?|[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$';
+const DECIMAL = '^[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d{1,3})?$';
+/** Days that the calendar has; a cast of any other would fail, as would one of the year 0. */
+const DAY =
+  '(\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))' +
+  '|(\\d\\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)';
+const TIME = '[T ]([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d+)?)?';
+const OFFSET = ' ?(Z|[+-](0\\d|1[0-5])(:?[0-5]\\d)?)';
+/** The last second of the year 9999. */
+const MAX_UNIX_SECONDS = '253402300799';
+
+/** Trimmed as in TypeScript. */
+const trimmed = (value: string) => `btrim(${value}, E' \\t\\n\\r\\f\\v')`;
+const looksLike = (value: string, pattern: string) =>
+  `length(${value}) <= ${MAX_SCALAR_LENGTH} and ${trimmed(value)} ~ ${literal(pattern)}`;
+const looksLikeTime = (value: string, pattern: string) =>
+  `${looksLike(value, pattern)} and left(${trimmed(value)}, 4) <> '0000'`;
+
+/** A text expression as `type`, null where it does not fit. */
+export function castText(type: string, value: string, zone: string | null): string {
+  const v = trimmed(value);
+  switch (type) {
+    case 'text':
+      return value;
+    case 'text[]':
+      return `case when ${value} is not null then array[${value}] end`;
+    case 'bigint':
+      return `case when ${looksLike(value, WHOLE)} then case when ${v}::numeric between -9223372036854775808 and 9223372036854775807 then trunc(${v}::numeric)::bigint end end`;
+    case 'numeric':
+      return `case when ${looksLike(value, DECIMAL)} then ${v}::numeric end`;
+    case 'boolean':
+      return `case when ${looksLike(value, FLAG)} then lower(left(${v}, 1)) in ('1', 't') end`;
+    case 'date':
+      return `case when ${looksLikeTime(value, `^${DAY}(${TIME}(${OFFSET})?)?$`)} then left(${v}, 10)::date end`;
+    case 'timestamptz':
+      return castMoment(value, zone);
+    default:
+      return `null::${type}`;
+  }
+}
+
+/**
+ * A moment: on the portal's wall clock, with an offset, or as Unix seconds. PostgreSQL reads a wall time that the zone
+ * repeats as its second occurrence; typed columns hold the first, so the offset of the day before is tried.
+ */
+function castMoment(value: string, zone: string | null): string {
+  const v = trimmed(value);
+  const branches = [
+    `when ${looksLike(value, WHOLE)} then case when ${v}::numeric > 0 and ${v}::numeric <= ${MAX_UNIX_SECONDS} then to_timestamp(${v}::float8) end`,
+    `when ${looksLikeTime(value, `^${DAY}${TIME}${OFFSET}$`)} then ${v}::timestamptz`,
+  ];
+  if (zone !== null) {
+    const z = literal(zone);
+    const wall = `${v}::timestamp`;
+    const plain = `(${wall} at time zone ${z})`;
+    const first = `((${wall} - interval '1 day') at time zone ${z} + interval '24 hours')`;
+    branches.push(
+      `when ${looksLikeTime(value, `^${DAY}(${TIME})?$`)} then case when ${plain} at time zone ${z} = ${wall} and ${first} at time zone ${z} <> ${wall} then ${plain} else ${first} end`,
+    );
+  }
+  return `case ${branches.join(' ')} end`;
+}

@@ -1,0 +1,180 @@
+/** A second PostgreSQL follows the mirror while webhooks flow. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { models } from '../../src/catalog/index.ts';
+import { type EmbeddedDatabase, openEmbedded } from '../../src/db/embedded.ts';
+import { migrate } from '../../src/migrate/migrate.ts';
+import { connect, type Sql } from '../../src/postgres/connection.ts';
+import { compareWithSource } from '../support/compare.ts';
+import { type Mirror, startMirror } from '../support/mirror.ts';
+
+const MODELS = ['crm.account', 'crm.lead', 'task.tasks', 'fin.invoice'];
+const CARELESS = { fsync: 'off', full_page_writes: 'off' };
+
+interface Server {
+  readonly directory: string;
+  readonly embedded: EmbeddedDatabase;
+  readonly sql: Sql;
+}
+
+async function startServer(settings: Readonly<Record<string, string>>): Promise<Server> {
+  const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-follow-'));
+  const embedded = await openEmbedded({ directory, settings: { ...CARELESS, ...settings } });
+  return { directory, embedded, sql: connect(embedded.url, { applicationName: 'flowlu-mirror test', max: 3 }) };
+}
+
+async function stopServer({ directory, embedded, sql }: Server): Promise<void> {
+  await sql.end();
+  await embedded.close();
+  await rm(directory, { recursive: true, force: true });
+}
+
+let source: Server;
+let follower: Server;
+let mirror: Mirror;
+
+beforeAll(async () => {
+  source = await startServer({ wal_level: 'logical' });
+  follower = await startServer({ wal_retrieve_retry_interval: '200ms' });
+  await migrate(source.sql, { publication: true });
+  await migrate(follower.sql);
+  mirror = await startMirror({
+    rowsPerModel: Object.fromEntries(MODELS.map((name) => [name, 150])),
+    database: { url: source.embedded.url, name: 'flowlu', sql: source.sql, close: async () => {} },
+  });
+  await mirror.fill(...MODELS);
+});
+afterAll(async () => {
+  await mirror?.close();
+  await follower?.sql.unsafe('drop subscription if exists flowlu_mirror');
+  for (const server of [follower, source]) if (server !== undefined) await stopServer(server);
+});
+
+/** Waits until the follower has applied everything that the source has written so far. */
+async function caughtUp(): Promise<void> {
+  const [now] = await source.sql<{ at: string }[]>`select pg_current_wal_insert_lsn()::text as at`;
+  for (let attempt = 0; attempt < 300; attempt += 1) {
+    const [row] = await source.sql<{ done: boolean | null }[]>`
+      select bool_and(replay_lsn >= ${now?.at ?? ''}::pg_lsn) as done from pg_stat_replication`;
+    const [copying] = await follower.sql`select count(*)::int as left from pg_subscription_rel where srsubstate <> 'r'`;
+    if (row?.done === true && copying?.left === 0) return;
+    await delay(100);
+  }
+  throw new Error('the follower does not catch up');
+}
+
+const contentOf = async (sql: Sql, table: string) => {
+  const [row] = await sql.unsafe(
+    `select count(*)::int as rows, md5(string_agg(t::text, '|' order by id)) as hash from flowlu.${table} t`,
+  );
+  return row;
+};
+
+const randomChanges = (count: number) =>
+  Array.from({ length: count }, () => mirror.portal.portal.randomChange(undefined, MODELS));
+
+describe('the publication', () => {
+  it('is made once, on request, and holds every table of the mirror', async () => {
+    const { publication } = await migrate(source.sql, { publication: true });
+    expect(publication).toEqual({ name: 'flowlu_mirror', added: [], wal_level: 'logical' });
+    const rows = await source.sql<{ name: string }[]>`
+      select schemaname || '.' || tablename as name from pg_publication_tables where pubname = 'flowlu_mirror'`;
+    expect(rows.map(({ name }) => name).toSorted()).toEqual(
+      [
+        ...models.map(({ table }) => `flowlu.${table}`),
+        'flowlu.uncatalogued',
+        'sync.doubtful',
+        'sync.watermarks',
+      ].toSorted(),
+    );
+    expect((await migrate(follower.sql)).publication).toBeNull();
+  });
+});
+
+describe('a second server', () => {
+  it('follows the first while webhooks flow, with the rights of a role of its own', async () => {
+    await source.sql.unsafe(`
+      create role follower login replication password 'only-here';
+      grant flowlu_reader to follower;
+      grant usage on schema sync to follower;
+      grant select on sync.watermarks, sync.doubtful to follower`);
+    const { port } = new URL(source.embedded.url);
+    let stopped = false;
+    const traffic = (async () => {
+      while (!stopped) await mirror.deliver(...randomChanges(5));
+    })();
+    await follower.sql.unsafe(`
+      create subscription flowlu_mirror
+      connection 'host=127.0.0.1 port=${port} dbname=flowlu user=follower password=only-here'
+      publication flowlu_mirror`);
+    await delay(1_500);
+    stopped = true;
+    await traffic;
+    await caughtUp();
+    for (const name of MODELS) {
+      const table = name.replace('.', '_');
+      expect(await contentOf(follower.sql, table), name).toEqual(await contentOf(source.sql, table));
+    }
+    const { differences, rows, deleted } = await compareWithSource(follower.embedded.url, mirror.portal.portal, MODELS);
+    expect(differences).toEqual([]);
+    expect(rows).toBeGreaterThan(500);
+    expect(deleted).toBeGreaterThan(0);
+  });
+
+  it('shows analysts its live views, and how fresh the first one is', async () => {
+    await caughtUp();
+    const status = (sql: Sql) => sql`
+      select model, rows, deleted_rows, last_change_at, last_reconciled_at, doubtful_rows
+      from flowlu_live.sync_status where model = any(${MODELS}::text[]) order by 1`;
+    const told = await status(follower.sql);
+    expect(told[0]?.last_reconciled_at).toBeInstanceOf(Date);
+    expect([...told]).toEqual([...(await status(source.sql))]);
+    const [row] =
+      await follower.sql`select has_table_privilege('flowlu_reader', 'flowlu_live.crm_lead', 'select') as may`;
+    expect(row).toEqual({ may: true });
+  });
+});
+
+describe('a migration', () => {
+  const addColumn = (sql: Sql, name: string) => sql.unsafe(`alter table flowlu.crm_lead add column ${name} text`);
+  const change = () => mirror.deliver(...Array.from({ length: 3 }, () => mirror.portal.portal.create('crm.lead')));
+  const isEqual = async () =>
+    (await contentOf(source.sql, 'crm_lead'))?.rows === (await contentOf(follower.sql, 'crm_lead'))?.rows;
+
+  it('that adds a column goes unnoticed where the follower has it first', async () => {
+    await addColumn(follower.sql, 'early');
+    await change();
+    await addColumn(source.sql, 'early');
+    await change();
+    await source.sql`update flowlu.crm_lead set early = 'set' where id = (select max(id) from flowlu.crm_lead)`;
+    await caughtUp();
+    expect(await contentOf(follower.sql, 'crm_lead')).toEqual(await contentOf(source.sql, 'crm_lead'));
+  });
+
+  it('in the wrong order stops the follower, loses nothing, and goes on once the column is there', async () => {
+    await addColumn(source.sql, 'late');
+    await change();
+    await delay(1_000);
+    expect(await isEqual()).toBe(false);
+    await addColumn(follower.sql, 'late');
+    await caughtUp();
+    expect(await contentOf(follower.sql, 'crm_lead')).toEqual(await contentOf(source.sql, 'crm_lead'));
+  });
+
+  it('that adds a table completes the publication; the follower takes it in when it is told to', async () => {
+    for (const { sql } of [follower, source])
+      await sql`create table flowlu.crm_novelty (id bigint primary key, name text)`;
+    await source.sql`insert into flowlu.crm_novelty values (1, 'before')`;
+    expect((await migrate(source.sql)).publication?.added).toEqual(['flowlu.crm_novelty']);
+    await follower.sql.unsafe('alter subscription flowlu_mirror refresh publication');
+    await source.sql`insert into flowlu.crm_novelty values (2, 'after')`;
+    await caughtUp();
+    expect([...(await follower.sql`select * from flowlu.crm_novelty order by id`)]).toEqual([
+      { id: '1', name: 'before' },
+      { id: '2', name: 'after' },
+    ]);
+  });
+});
