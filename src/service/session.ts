@@ -3,13 +3,15 @@
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
-import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
+import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import { MICROS_PER_MS } from '../core/instant.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
+import { createPace } from '../flowlu/pace.ts';
+import { createBlockedModels } from '../merge/blocked.ts';
 import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
 import { createShapes, type Shapes } from '../merge/shapes.ts';
@@ -18,7 +20,7 @@ import { connect, type Sql } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { thisHolder } from '../reconcile/holder.ts';
 import { createZone } from '../record/zone.ts';
-import { sharedPace } from '../store/budget.ts';
+import { sharedBudget } from '../store/budget.ts';
 import { type HistorySettings, noteHistorySettings } from '../store/history-settings.ts';
 import { claimPortal, requirePortal } from '../store/portal.ts';
 import { authorizationOf, standing } from './authorization.ts';
@@ -66,13 +68,15 @@ export async function openSession(
 ): Promise<Session> {
   const { log, signal, command, onMirror } = options;
   requirePrivacy(config.privacy, log);
-  const unknown = unknownModels(config.flowlu.models, names);
-  if (unknown.length > 0)
-    log.warn({ patterns: unknown }, 'FLOWLU_MODELS names models that the catalogue does not know');
   const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
   if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase({ ...address, log, signal });
-  const sql = connect(database.url, { applicationName: `flowlu-mirror ${command}`, max: config.database.pool });
+  const sql = connect(database.url, {
+    applicationName: `flowlu-mirror ${command}`,
+    max: config.database.pool,
+    onPooler: () =>
+      log.warn('a pooler in front of the database forgets prepared statements; going on without them (?prepare=false)'),
+  });
   const close = async () => {
     await sql.end({ timeout: END_MAX_SECONDS });
     await database.close();
@@ -110,10 +114,11 @@ export async function openSession(
   };
 }
 
+const MISSED_SLOTS_REPORTED = 10;
+const MISSED_SLOTS_EVERY_MS = 60_000;
+
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
-
-const names = models.map(({ name }) => name);
 
 function contextOf(
   config: Config,
@@ -127,6 +132,7 @@ function contextOf(
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     keepsHistory: keeps,
     trust: config.webhook.trust,
+    blocked: createBlockedModels(),
     onInvalidValue: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     tableOf(module, model) {
@@ -172,14 +178,14 @@ export async function openClientIfAny(session: Session): Promise<FlowluClient | 
 }
 
 async function connectClient(session: Session, baseUrl: string): Promise<FlowluClient> {
-  const { config, sql, metrics } = session;
+  const { config, sql, metrics, log } = session;
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
   await (session.onMirror === 'look' ? requirePortal : claimPortal)(sql, baseUrl);
   const client = createClient({
     baseUrl,
     authorization,
-    pace: sharedPace(sql, config.flowlu.requestsPerSecond),
+    pace: createPace(config.flowlu.requestsPerSecond, sharedBudget(sql), reportMissedSlots(log)),
     onRequest: ({ method, outcome, duration_ms, attempt }) => {
       metrics.apiRequests.inc({ method, outcome });
       metrics.apiRequestDuration.observe(duration_ms / 1_000);
@@ -189,6 +195,22 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
   });
   if (session.privacy?.needsAliases === true) await learnAliases(session, client);
   return client;
+}
+
+/** Says, once a minute at most, that the process was too late for request slots; a few happen on any machine. */
+function reportMissedSlots(log: Logger): (lateMs: number) => void {
+  let missed = 0;
+  let reportedAtMs = Number.NEGATIVE_INFINITY;
+  return (lateMs) => {
+    missed += 1;
+    if (missed < MISSED_SLOTS_REPORTED || performance.now() - reportedAtMs < MISSED_SLOTS_EVERY_MS) return;
+    log.warn(
+      { missed, late_ms: Math.round(lateMs) },
+      'request slots passed unused: the process or its database stalls',
+    );
+    missed = 0;
+    reportedAtMs = performance.now();
+  };
 }
 
 /** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */

@@ -2,7 +2,7 @@
  * The portal's zone and whether changes are kept: facts of the mirror, which `serve`, `backfill` and `rebuild` write.
  * Every other command goes by what the database says, whatever the shell that it was started from.
  */
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { type HistorySettings, storedHistorySettings } from '../store/history-settings.ts';

@@ -4,8 +4,7 @@ import { expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
 import type { Field, FieldKind, Fields } from '../../src/catalog/types.ts';
 import { type Json, type JsonObject, MAX_SCALAR_LENGTH, parseJson, stringifyJson } from '../../src/core/json.ts';
-import { createRedactor } from '../../src/core/log.ts';
-import { redactor } from '../../src/core/redact.ts';
+import { createRedactor } from '../../src/core/redact.ts';
 import { readAnnouncement, WrongShapeError } from '../../src/delivery/delivery.ts';
 import { protectDelivery } from '../../src/delivery/protect.ts';
 import { recordOf, responseOf, rowsOf } from '../../src/flowlu/envelope.ts';
@@ -72,10 +71,9 @@ const PATHS: Readonly<Record<string, (record: JsonObject, text: string, other: J
   row: (record) => completeRow({ record, observedAt: 0, source: 'api', deletedAt: null }, { model: null, shape, zone }),
   'differing fields': (record, _, other) => differingFields(shape, record, other, null),
   history: (record, _, other) => patchBetween(shape, record, other),
-  log: (_, text) => createRedactor(['a-secret-word'])(text),
-  'messages of the API': (_, text) => redactor('a-secret-word')(text),
+  'log and messages': (_, text) => mask(text),
 };
-const mask = redactor('a-secret-word');
+const mask = createRedactor(['a-secret-word']);
 
 const MODEL = { fields: shape.fields, version: 'a_datetime' };
 
