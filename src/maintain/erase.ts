@@ -12,9 +12,16 @@ import { bareBody, isWithheldBody, withheldBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { candidateDeliveries, type Entity, forgetEntity, withholdDeliveries } from '../store/erasure.ts';
-import { insertRows, lockRows, type MirrorTable, type RowToWrite, updateRows } from '../store/mirror-rows.ts';
-import { deleteUncatalogued } from '../store/uncatalogued.ts';
+import { candidateDeliveries, type Entity, withholdDeliveries } from '../store/deliveries/replay.ts';
+import { forgetEntity } from '../store/erasure.ts';
+import {
+  deleteUncatalogued,
+  insertRows,
+  lockRows,
+  type MirrorTable,
+  type RowToWrite,
+  updateRows,
+} from '../store/mirror-rows/rows.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 export interface Erased {

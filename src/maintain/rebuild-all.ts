@@ -2,10 +2,9 @@
 import { findModel } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { countRows } from '../store/mirror-reads.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
+import { countRows, uncataloguedModels } from '../store/mirror-rows/reads.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import { beginRun, finishRun } from '../store/runs.ts';
-import { uncataloguedModels } from '../store/uncatalogued.ts';
 import { adoptUncatalogued } from './adopt.ts';
 import { type DeriveContext, rebuildTable } from './rebuild.ts';
 

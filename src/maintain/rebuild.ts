@@ -9,9 +9,9 @@ import { transact } from '../postgres/transact.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { contentHash } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
-import { type DerivedRow, findUnlike, rewriteDerived } from '../store/derived-columns.ts';
-import { readRowsAfter } from '../store/mirror-reads.ts';
-import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows.ts';
+import { type DerivedRow, findUnlike, rewriteDerived } from '../store/mirror-rows/derived-columns.ts';
+import { readRowsAfter } from '../store/mirror-rows/reads.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
 
 const BATCH_SIZE = 500;
 

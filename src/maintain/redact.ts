@@ -10,15 +10,15 @@ import { shapeOf } from '../merge/writer.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import type { Privacy } from '../privacy/policy.ts';
-import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history-rewrite.ts';
-import { readRowsAfter } from '../store/mirror-reads.ts';
-import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../store/mirror-rows.ts';
 import {
   countDeliveries,
   type RewrittenDelivery,
   rewriteDeliveries,
   takeDeliveries,
-} from '../store/stored-deliveries.ts';
+} from '../store/deliveries/replay.ts';
+import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history.ts';
+import { readRowsAfter } from '../store/mirror-rows/reads.ts';
+import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../store/mirror-rows/rows.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 const BATCH_SIZE = 500;

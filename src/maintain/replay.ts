@@ -28,16 +28,16 @@ import {
 } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
-import { settleDeliveries } from '../store/deliveries.ts';
-import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows.ts';
-import { beginRun, finishRun } from '../store/runs.ts';
+import { settleDeliveries } from '../store/deliveries/ledger.ts';
 import {
   countDeliveries,
   type DeliveryFilter,
   nameDeliveries,
   type ReplayedDelivery,
   takeDeliveries,
-} from '../store/stored-deliveries.ts';
+} from '../store/deliveries/replay.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
+import { beginRun, finishRun } from '../store/runs.ts';
 
 const BATCH_SIZE = 200;
 const MAX_REASON_LENGTH = 500;

@@ -5,10 +5,10 @@ import type { Announcement } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { credible, type Version, versionOf } from '../record/version.ts';
-import type { DeliveryOutcome } from '../store/deliveries.ts';
+import type { DeliveryOutcome } from '../store/deliveries/ledger.ts';
+import { withholdDeliveries } from '../store/deliveries/replay.ts';
 import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
-import { withholdDeliveries } from '../store/erasure.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import type { Link, Observation, Verdict } from './rule/observation.ts';
 import { linkOf } from './rule/tie.ts';
 import {

@@ -11,7 +11,7 @@ import {
   type Transaction,
 } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries.ts';
+import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries/ledger.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint, withholdErased } from './deliveries.ts';
 
 export interface Drain {

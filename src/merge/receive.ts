@@ -12,7 +12,7 @@ import { bareBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { appendDeliveries, type LedgerEntry } from '../store/deliveries.ts';
+import { appendDeliveries, type LedgerEntry } from '../store/deliveries/ledger.ts';
 import { asHint, type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
 import { write } from './writer.ts';
 

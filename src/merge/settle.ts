@@ -13,7 +13,7 @@ import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import type { Observation } from './rule/observation.ts';
 import { type WriterContext, writeObservations } from './writer.ts';
 

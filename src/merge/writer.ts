@@ -14,7 +14,7 @@ import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
-import { findEarlier } from '../store/deliveries.ts';
+import { findEarlier } from '../store/deliveries/ledger.ts';
 import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
 import { appendChanges, type HistoryEntry } from '../store/history.ts';
 import {
@@ -24,7 +24,7 @@ import {
   type MirrorTable,
   type RowToWrite,
   updateRows,
-} from '../store/mirror-rows.ts';
+} from '../store/mirror-rows/rows.ts';
 import { earlierOf } from './earlier.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';

@@ -6,8 +6,7 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
-import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../core/instant.ts';
+import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
@@ -16,7 +15,8 @@ import { LastFlight } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { versionOf } from '../record/version.ts';
-import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../store/watermarks.ts';
+import { newestRow } from '../store/mirror-rows/reads.ts';
+import { confirmIncrement, findWatermark, type Strategy, type Watermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './listing.ts';
 import { mergePages, type PageCounts } from './page.ts';
 

@@ -7,7 +7,7 @@ import { allAnswers, type Transaction } from '../postgres/connection.ts';
 import { contains, contentHash, hasAlias } from '../record/record.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { clearDoubtsOf } from '../store/doubts.ts';
-import { findChanged, type MirrorTable } from '../store/mirror-rows.ts';
+import { findChanged, type MirrorTable } from '../store/mirror-rows/rows.ts';
 
 /** Rows of one answer, not yet compared. */
 export interface Page {

@@ -9,9 +9,9 @@ import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { findOpenListing } from '../store/listings.ts';
-import { countRows } from '../store/mirror-reads.ts';
-import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../store/suspects.ts';
+import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../store/doubts.ts';
+import { findOpenListing, lastSweep } from '../store/listings.ts';
+import { countRows } from '../store/mirror-rows/reads.ts';
 import {
   guardRefusal,
   type ListedRange,
@@ -117,11 +117,9 @@ async function suspectTheRest(
 
 /** A listing without a single page: the model is empty, or was resumed at its very end. */
 async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedRange, 'upTo' | 'observedAt'> | null> {
-  const [row] = await deps.sql`
-    select last_id::text as last_id, (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
-      from sync.listings where kind = 'sweep' and model = ${model.name}`;
-  if (row === undefined) return null;
-  return { upTo: { mode: 'keyset', lastId: row.last_id ?? '-9223372036854775808' }, observedAt: Number(row.fence) };
+  const stood = await lastSweep(deps.sql, model.name);
+  if (stood === null) return null;
+  return { upTo: { mode: 'keyset', lastId: stood.lastId ?? '-9223372036854775808' }, observedAt: stood.fence };
 }
 
 async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes: number) {

@@ -7,7 +7,7 @@ import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { read } from '../merge/settle.ts';
 import { compareIds, idOf } from '../record/id.ts';
-import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../store/mirror-reads.ts';
+import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../store/mirror-rows/reads.ts';
 import { comparePage } from './compare-page.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
 import type { ListingDeps } from './listing.ts';

@@ -12,7 +12,7 @@ import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { shapeOf } from '../merge/writer.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { ListingOutcome } from '../store/listings.ts';
-import { countRows } from '../store/mirror-reads.ts';
+import { countRows } from '../store/mirror-rows/reads.ts';
 import { beginRun, finishRun, type RunStatus } from '../store/runs.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
 import type { ListingDeps, ListingObserver } from './listing.ts';

@@ -1,5 +1,8 @@
 /** How the mirror is, in words coarse enough for anybody to read. */
 import type { Sql } from '../postgres/connection.ts';
+import { lastArrival } from '../store/deliveries/reports.ts';
+import { grantStatus } from '../store/grant.ts';
+import { lastComparison } from '../store/runs.ts';
 
 /** How long ago the mirror last heard from the portal. */
 export type Freshness = 'minutes' | 'hours' | 'day' | 'older' | 'never';
@@ -53,24 +56,16 @@ async function readBounded(sql: Sql): Promise<Health> {
   }
 }
 
-/** Runs looked at, newest first. */
-const RECENT_RUNS = 200;
-
 /** Reads it: the last complete look at the portal, or, without an API, the last webhook. */
 async function readHealth(sql: Sql): Promise<Health> {
-  const [row] = await sql`
-    with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
-    select (select extract(epoch from clock_timestamp() - max(finished_at))::float8 from recent
-             where kind in ('backfill', 'reconcile', 'sweep') and status in ('done', 'differences')) as agreed_s,
-           (select extract(epoch from clock_timestamp() - received_at)::float8
-              from sync.deliveries order by id desc limit 1) as heard_s,
-           exists (select from recent where kind in ('backfill', 'reconcile', 'sweep')) as is_compared,
-           exists (select from sync.deliveries where status = 'failed') as has_failed,
-           exists (select from sync.oauth_grant where state <> 'active') as is_refused`;
-  const isCompared = row?.is_compared === true;
-  const freshness = freshnessOf((isCompared ? row?.agreed_s : row?.heard_s) as number | null);
+  const [{ isCompared, age_s }, arrival, grant] = await Promise.all([
+    lastComparison(sql),
+    lastArrival(sql),
+    grantStatus(sql),
+  ]);
+  const freshness = freshnessOf(isCompared ? age_s : arrival.age_s);
   const isStale = isCompared && (freshness === 'older' || freshness === 'never');
-  const needsLook = isStale || row?.has_failed === true || row?.is_refused === true;
+  const needsLook = isStale || arrival.hasFailed || grant?.state === 'refused';
   return { isThere: true, freshness, isCompared, needsLook };
 }
 

@@ -6,6 +6,8 @@ import type { Metrics } from '../core/metrics.ts';
 import { schemaState } from '../migrate/migrate.ts';
 import type { SchemaState } from '../migrate/migrations.ts';
 import type { Sql } from '../postgres/connection.ts';
+import { countPending } from '../store/deliveries/reports.ts';
+import { countDoubts } from '../store/doubts.ts';
 import type { SecretUse } from '../store/secret-use.ts';
 import { renderPage } from './page.ts';
 import { readStatus } from './report.ts';
@@ -93,11 +95,9 @@ async function readiness(sql: Sql): Promise<string | null> {
 }
 
 async function refreshGauges(sql: Sql, metrics: Metrics): Promise<void> {
-  const [row] = await sql`
-    select (select count(*)::int from sync.deliveries where status = 'pending') as pending,
-           (select count(*)::int from sync.doubtful) as doubtful`;
-  metrics.ledgerBacklog.set(row?.pending as number);
-  metrics.doubtfulRows.set(row?.doubtful as number);
+  const [pending, doubtful] = await Promise.all([countPending(sql), countDoubts(sql)]);
+  metrics.ledgerBacklog.set(pending);
+  metrics.doubtfulRows.set(doubtful);
 }
 
 function requireToken(token: string | null): MiddlewareHandler {

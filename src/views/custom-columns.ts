@@ -6,7 +6,7 @@
  * the former one stays beside it for a while, since saved queries may use it.
  */
 import anyAscii from 'any-ascii';
-import type { CustomField } from '../store/custom-fields.ts';
+import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 
 /** A name that a field's column was given, as remembered in `sync.custom_columns`. */
 export interface GivenName {

@@ -1,7 +1,7 @@
 /** What the portal decides about the live views, as the mirror knows it: its zone, its custom fields and their names. */
 import { findModel } from '../catalog/index.ts';
 import { errorCode, type Queryable, savepoint, type Transaction } from '../postgres/connection.ts';
-import { type CustomField, findCustomFields } from '../store/custom-fields.ts';
+import { type CustomField, findCustomFields } from '../store/mirror-rows/custom-fields.ts';
 import { type CustomColumn, type GivenName, nameColumns } from './custom-columns.ts';
 import { type LiveFacts, ownColumns } from './live-columns.ts';
 

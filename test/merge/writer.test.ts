@@ -3,14 +3,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
-import type { Accepted } from '../../src/delivery/delivery.ts';
-import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { type Accepted, readAnnouncement } from '../../src/delivery/delivery.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { Observation } from '../../src/merge/rule/observation.ts';
 import { type Observed, type WriterContext, writeObservations } from '../../src/merge/writer.ts';
 import { connect, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
-import { findChanged, type KnownRow, type MirrorTable } from '../../src/store/mirror-rows.ts';
+import { findChanged, type KnownRow, type MirrorTable } from '../../src/store/mirror-rows/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { at, SECOND, worldOf, zone } from './world.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CustomField } from '../../src/store/custom-fields.ts';
+import type { CustomField } from '../../src/store/mirror-rows/custom-fields.ts';
 import { baseName, type GivenName, nameColumns } from '../../src/views/custom-columns.ts';
 
 const field = (id: number, title: string, alias = '', type = 'smalltext'): CustomField => ({

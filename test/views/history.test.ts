@@ -10,7 +10,7 @@ import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { noteHistorySettings } from '../../src/store/history-settings.ts';
-import type { MirrorTable } from '../../src/store/mirror-rows.ts';
+import type { MirrorTable } from '../../src/store/mirror-rows/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const zone = createZone('Europe/Berlin');

@@ -8,12 +8,13 @@ import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorizat
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { localPace } from '../../flowlu/pace.ts';
-import { boundPortal, webhookDelay } from '../../migrate/health.ts';
+import { boundPortal } from '../../migrate/health.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { createZone } from '../../record/zone.ts';
 import { authorizationOf } from '../../service/authorization.ts';
 import { type OpenDatabase, openDatabase } from '../../service/database.ts';
 import { sharedPace } from '../../store/budget.ts';
+import { webhookDelay } from '../../store/mirror-rows/reads.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';

@@ -10,10 +10,10 @@ import {
   redactRows,
 } from '../../maintain/redact.ts';
 import type { Session } from '../../service/session.ts';
-import { modelsWithHistory } from '../../store/history-rewrite.ts';
+import { modelsWithHistory } from '../../store/history.ts';
+import { uncataloguedModels } from '../../store/mirror-rows/reads.ts';
 import { markKept } from '../../store/privacy-mark.ts';
 import { beginRun, finishRun } from '../../store/runs.ts';
-import { uncataloguedModels } from '../../store/uncatalogued.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';

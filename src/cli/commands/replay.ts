@@ -4,7 +4,7 @@ import ms from 'ms';
 import { UsageError } from '../../core/errors.ts';
 import { MICROS_PER_MS, type Micros } from '../../core/instant.ts';
 import { type ReplayReport, replay } from '../../maintain/replay.ts';
-import type { DeliveryFilter } from '../../store/stored-deliveries.ts';
+import type { DeliveryFilter } from '../../store/deliveries/replay.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
