@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../core/log.ts';
-import { type Accepted, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { type Accepted, readDelivery } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
@@ -163,11 +163,7 @@ async function read(request: IncomingMessage, limitBytes: number): Promise<Accep
       return refuse('too_large', 413, `a body may have ${limitBytes} bytes at most`);
     return NOT_TEXT;
   }
-  try {
-    return { body, announcement: readAnnouncement(body) };
-  } catch (error) {
-    return error instanceof WrongShapeError ? { body, announcement: null, rejection: error.message } : NOT_JSON;
-  }
+  return readDelivery(body) ?? NOT_JSON;
 }
 
 function send(response: ServerResponse, status: number, body: Answer['body'], headers: Answer['headers']): void {

@@ -7,7 +7,7 @@
  */
 
 import type { Logger } from '../core/log.ts';
-import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { type Announcement, readDelivery } from '../delivery/delivery.ts';
 import {
   applyArrivals,
   asHint,
@@ -18,14 +18,8 @@ import {
 } from '../merge/deliveries.ts';
 import type { Decision } from '../merge/rule/observation.ts';
 import { shapeOf } from '../merge/writer.ts';
-import {
-  errorCode,
-  isConnectionError,
-  isRetryable,
-  type Sql,
-  savepoint,
-  type Transaction,
-} from '../postgres/connection.ts';
+import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
+import { eachPage, type Page } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
 import { settleDeliveries } from '../store/deliveries/ledger.ts';
@@ -37,7 +31,7 @@ import {
   takeDeliveries,
 } from '../store/deliveries/replay.ts';
 import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
-import { beginRun, finishRun } from '../store/runs.ts';
+import { journaled } from '../store/runs.ts';
 
 const BATCH_SIZE = 200;
 const MAX_REASON_LENGTH = 500;
@@ -82,50 +76,39 @@ export async function replay(
   signal: AbortSignal,
 ): Promise<ReplayReport> {
   const { count, last } = await countDeliveries(deps.sql, filter);
-  const runId = await beginRun(deps.sql, 'replay', deps.holder);
   const outcomes: Record<string, number> = {};
   let deliveries = 0;
   let doubtful = 0;
-  let after = '0';
-  try {
-    // Ends at `last`: each turn moves on to greater ids.
-    for (;;) {
-      signal.throwIfAborted();
-      const batch = await replayBatch(deps, filter, { after, last });
-      if (batch.endings.length === 0) break;
-      after = batch.after;
-      deliveries += batch.endings.length;
-      for (const { outcome, isDoubtful } of batch.endings) {
+  const summary = () => ({ deliveries, outcomes, doubtful });
+  const status = () => ((outcomes.failed ?? 0) + (outcomes.rejected ?? 0) > 0 ? 'differences' : 'done');
+  const run = { kind: 'replay', holder: deps.holder, signal, summary, status } as const;
+  return journaled(deps.sql, run, async () => {
+    const batches = eachPage((after: string | null) => replayBatch(deps, filter, { after, last }), signal);
+    for await (const { endings } of batches) {
+      deliveries += endings.length;
+      for (const { outcome, isDoubtful } of endings) {
         outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
         if (isDoubtful) doubtful += 1;
       }
       onStep(deliveries, count);
     }
-  } catch (error) {
-    const status = signal.aborted ? 'interrupted' : 'failed';
-    await finishRun(deps.sql, runId, status, { deliveries, outcomes, doubtful }).catch(() => {});
-    throw error;
-  }
-  const unhappy = (outcomes.failed ?? 0) + (outcomes.rejected ?? 0);
-  await finishRun(deps.sql, runId, unhappy > 0 ? 'differences' : 'done', { deliveries, outcomes, doubtful });
-  return { deliveries, outcomes, doubtful };
+    return summary();
+  });
 }
 
-interface Batch {
+interface Batch extends Page<string> {
   readonly endings: readonly Ending[];
-  /** The last delivery of it. */
-  readonly after: string;
 }
 
 async function replayBatch(
   { sql, context, log }: ReplayDeps,
   filter: DeliveryFilter,
-  range: { readonly after: string; readonly last: string },
+  range: { readonly after: string | null; readonly last: string },
 ): Promise<Batch> {
   const run = (each: (tx: Transaction, taken: readonly ReplayedDelivery[]) => Promise<readonly Ending[]>) =>
     transact(sql, async (tx): Promise<Batch> => {
       const taken = await takeDeliveries(tx, filter, range, BATCH_SIZE);
-      return { endings: await each(tx, taken), after: taken.at(-1)?.id ?? range.after };
+      return { endings: await each(tx, taken), last: taken.at(-1)?.id };
     });
   try {
     return await run((tx, taken) => applyAgain(tx, taken, context));
@@ -138,13 +121,6 @@ async function replayBatch(
     for (const delivery of taken) endings.push(await applyAloneAgain(tx, delivery, context, log));
     return endings;
   });
-}
-
-/** True for what lies with the moment and not with a delivery. */
-function isPassing(error: unknown): boolean {
-  const code = errorCode(error) ?? '';
-  const isShort = code === '55P03' || code === '57014' || code.startsWith('53');
-  return isConnectionError(error) || isRetryable(error) || isShort;
 }
 
 /** One delivery; where it cannot be applied, it is set aside with the reason, unless it had been applied before. */
@@ -180,7 +156,7 @@ async function applyAgain(
   context: DeliveryContext,
 ): Promise<readonly Ending[]> {
   const understood = taken.flatMap((delivery): Understood[] => {
-    const announcement = understand(delivery.body);
+    const announcement = readDelivery(delivery.body)?.announcement ?? null;
     return announcement === null ? [] : [{ delivery, announcement }];
   });
   const passedOver = await findPassedOver(tx, understood, context);
@@ -216,16 +192,6 @@ async function applyAgain(
     if (passedOver.has(id)) return { outcome: PASSED_OVER, isDoubtful: false };
     return endings.get(id) ?? { outcome: 'rejected', isDoubtful: false };
   });
-}
-
-/** What a body announces, or null where it still is none of Flowlu's. */
-function understand(body: string): Announcement | null {
-  try {
-    return readAnnouncement(body);
-  } catch (error) {
-    if (error instanceof WrongShapeError || error instanceof SyntaxError) return null;
-    throw error;
-  }
 }
 
 /** Applied deliveries that their row holds already or has left behind. Locks all rows concerned, as the writer will. */

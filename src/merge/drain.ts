@@ -2,14 +2,7 @@
 
 import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
-import {
-  errorCode,
-  isConnectionError,
-  isRetryable,
-  type Sql,
-  savepoint,
-  type Transaction,
-} from '../postgres/connection.ts';
+import { isConnectionError, isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries/ledger.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint, withholdErased } from './deliveries.ts';
@@ -63,7 +56,7 @@ async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<bo
   try {
     await savepoint(tx, (inner) => applyStored(inner, stored, context));
   } catch (error) {
-    if (isConnectionError(error) || isRetryable(error) || isPassing(error)) throw error;
+    if (isPassing(error)) throw error;
     const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
     const outcome = unapplied('failed', null, reason);
     const isHint = context.trust === 'verify' || wasHint(delivery.reason);
@@ -71,12 +64,6 @@ async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<bo
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied and was set aside');
   }
   return true;
-}
-
-/** True for what lies with the moment and not with the delivery: a lock not granted in time, no disk, no memory. */
-function isPassing(error: unknown): boolean {
-  const code = errorCode(error) ?? '';
-  return code === '55P03' || code.startsWith('53');
 }
 
 /** Applies deliveries of the ledger again, within the caller's transaction; the rule makes that harmless. */

@@ -1,4 +1,4 @@
-import { errorCode, type Sql, within } from '../postgres/connection.ts';
+import { isMissing, type Sql, within } from '../postgres/connection.ts';
 
 const ANSWER_MAX_MS = 10_000;
 
@@ -56,7 +56,7 @@ export async function boundPortal(sql: Sql): Promise<string | null> {
     );
     return (row?.portal ?? null) as string | null;
   } catch (error) {
-    if (['42P01', '3F000'].includes(errorCode(error) ?? '')) return null;
+    if (isMissing(error)) return null;
     throw error;
   }
 }

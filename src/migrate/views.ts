@@ -1,7 +1,9 @@
 /** Brings the views over the mirror up to date without pulling them from under their users. */
+
 import { createHash } from 'node:crypto';
 import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { View } from '../views/live-columns.ts';
 
 /** A view that could not be made as it should be. */
@@ -150,7 +152,7 @@ async function dropThen(tx: Transaction, name: string, then: readonly string[]):
     });
     return null;
   } catch (error) {
-    if (errorCode(error) !== '2BP01') throw error; // dependent_objects_still_exist
+    if (errorCode(error) !== SQLSTATE.dependentObjectsStillExist) throw error;
     const { detail, message } = error as { detail?: string; message: string };
     return `${detail ?? message}; ${ADVICE}`;
   }

@@ -1,13 +1,15 @@
 /** The one way to reach PostgreSQL. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../core/json.ts';
 import { errorCode, isConnectionError } from './errors.ts';
 import { renewablePool } from './renewal.ts';
 import { openSocket, type SocketAddress } from './socket.ts';
+import { SQLSTATE } from './sqlstates.ts';
 import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
 
-export { errorCode, isConnectionError, isRetryable } from './errors.ts';
+export { errorCode, isConnectionError, isMissing, isPassing, isRetryable } from './errors.ts';
 export { DatabaseUrlError, redactUrl } from './url.ts';
 
 /** A pool of connections. */
@@ -142,9 +144,6 @@ const BY_KEY = [
   'enable_mergejoin = off',
 ];
 
-/** in_failed_sql_transaction: an earlier statement has failed. */
-const FOLLOWS_A_FAILURE = '25P02';
-
 /**
  * The answers of statements that were sent together. When one fails, those behind it fail as well: rejects with what
  * went wrong first, once all have ended.
@@ -154,7 +153,8 @@ export async function allAnswers<const T extends readonly unknown[]>(
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   const ended = await Promise.allSettled(statements);
   const failures = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
-  if (failures.length > 0) throw failures.find((error) => errorCode(error) !== FOLLOWS_A_FAILURE) ?? failures[0];
+  if (failures.length > 0)
+    throw failures.find((error) => errorCode(error) !== SQLSTATE.inFailedTransaction) ?? failures[0];
   return ended.map((one) => (one as PromiseFulfilledResult<unknown>).value) as {
     -readonly [K in keyof T]: Awaited<T[K]>;
   };
@@ -225,7 +225,7 @@ export async function savepoint<T>(tx: Transaction, work: (inner: Transaction) =
 
 /** True for what breaks the connection, not only the statement. */
 function isLost(error: unknown): boolean {
-  return isConnectionError(error) && errorCode(error) !== '53300';
+  return isConnectionError(error) && errorCode(error) !== SQLSTATE.tooManyConnections;
 }
 
 /**

@@ -1,12 +1,14 @@
 /** What a failed database call means for the caller: try again later, try again now, or give up. */
 
+import { SQLSTATE } from './sqlstates.ts';
+
 /** SQLSTATEs with which a server goes away or cannot take a connection now. */
-const AWAY = new Set([
-  '57P01', // admin_shutdown
-  '57P02', // crash_shutdown
-  '57P03', // cannot_connect_now: starting up or in recovery
-  '57P05', // idle_session_timeout
-  '53300', // too_many_connections
+const AWAY: ReadonlySet<string> = new Set([
+  SQLSTATE.adminShutdown,
+  SQLSTATE.crashShutdown,
+  SQLSTATE.cannotConnectNow, // starting up or in recovery
+  SQLSTATE.idleSessionTimeout,
+  SQLSTATE.tooManyConnections,
 ]);
 
 /** Codes of the driver and of the socket below it. */
@@ -29,11 +31,11 @@ const UNREACHABLE = new Set([
 ]);
 
 /** With these the same transaction may well succeed when run again. */
-const RETRYABLE = new Set([
-  '40001', // serialization_failure
-  '40P01', // deadlock_detected
-  // unique_violation: only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
-  '23505',
+const RETRYABLE: ReadonlySet<string> = new Set([
+  SQLSTATE.serializationFailure,
+  SQLSTATE.deadlockDetected,
+  // Only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
+  SQLSTATE.uniqueViolation,
 ]);
 
 /** How deep a chain of causes is followed; ours are two or three long. */
@@ -47,6 +49,22 @@ export function isConnectionError(error: unknown): boolean {
 /** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) and should simply run again. */
 export function isRetryable(error: unknown): boolean {
   return someCode(error, (code) => RETRYABLE.has(code));
+}
+
+/** True when a table or its schema is not there. */
+export function isMissing(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === SQLSTATE.undefinedTable || code === SQLSTATE.invalidSchemaName;
+}
+
+/**
+ * True for what lies with the moment and not with what was asked: the database is away, another transaction was faster, a
+ * lock or an answer did not come in time, no disk or no memory is left.
+ */
+export function isPassing(error: unknown): boolean {
+  const code = errorCode(error) ?? '';
+  const isShort = code === SQLSTATE.lockNotAvailable || code === SQLSTATE.queryCanceled || code.startsWith('53');
+  return isShort || isConnectionError(error) || isRetryable(error);
 }
 
 /** The SQLSTATE, driver code or errno of an error, or undefined where it has none. */

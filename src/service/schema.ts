@@ -5,6 +5,7 @@ import type { DatabaseLog } from '../migrate/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';
 import { asOwner, ownership } from '../migrate/owner.ts';
 import { errorCode, type Sql } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 
 /**
  * Migrates where that is due and we have a role that may.
@@ -28,7 +29,7 @@ async function isCurrent(sql: Sql): Promise<boolean> {
   try {
     return (await schemaState(sql)) === 'current';
   } catch (error) {
-    if (errorCode(error) !== '42501') throw error;
+    if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
     const { role } = await ownership(sql);
     const advice = `as the owner of the mirror or an administrator: grant flowlu_writer to ${role}`;
     throw new UsageError(`the database role ${role} may not read the mirror; ${advice}`, { cause: error });

@@ -2,7 +2,8 @@
 
 import { splitName } from '../catalog/name.ts';
 import { formatMicros } from '../core/instant.ts';
-import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
+import { readDelivery } from '../delivery/delivery.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
@@ -91,7 +92,7 @@ async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<Exp
 function explainDeliveries(stories: readonly DeliveryStory[], shape: Shape): readonly ExplainedDelivery[] {
   let before: JsonObject | null = null;
   return stories.map(({ body, ...story }) => {
-    const { current, previous } = readStates(body);
+    const { current = null, previous = null } = readDelivery(body)?.announcement ?? {};
     const from = previous ?? before;
     const changes = current === null || from === null ? [] : changesBetween(shape, from, current);
     before = current ?? before;
@@ -107,17 +108,4 @@ export function changesBetween(shape: Shape, from: JsonObject, to: JsonObject): 
     ...(Object.hasOwn(held, field) && { from: held[field] as Json }),
     ...(Object.hasOwn(told, field) && { to: told[field] as Json }),
   }));
-}
-
-/** The states that a delivery's body tells; a body that cannot be read tells none. */
-function readStates(body: string): { readonly current: JsonObject | null; readonly previous: JsonObject | null } {
-  const stateOf = (value: Json | undefined) => (isJsonObject(value) && Object.keys(value).length > 0 ? value : null);
-  try {
-    const parsed = parseJson(body);
-    if (!isJsonObject(parsed)) return { current: null, previous: null };
-    return { current: stateOf(parsed.current), previous: stateOf(parsed.previous) };
-  } catch {
-    // Stored deliveries are JSON; what is not was written by somebody else and explains nothing.
-    return { current: null, previous: null };
-  }
 }

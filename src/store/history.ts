@@ -93,8 +93,8 @@ export interface KeptChange {
   readonly after: JsonObject | null;
 }
 
-/** Where to go on; the beginning when null. */
-export type ChangePosition = Pick<KeptChange, 'entityId' | 'number'> | null;
+/** Where to go on. */
+export type ChangePosition = Pick<KeptChange, 'entityId' | 'number'>;
 
 /** Names, as `module.model`, of all models that have a history. */
 export async function modelsWithHistory(sql: Queryable): Promise<string[]> {
@@ -106,10 +106,10 @@ export async function modelsWithHistory(sql: Queryable): Promise<string[]> {
 export async function takeChanges(
   tx: Transaction,
   model: string,
-  position: ChangePosition,
+  after: ChangePosition | null,
   limit: number,
 ): Promise<KeptChange[]> {
-  const { entityId = '-1', number = '0' } = position ?? {};
+  const { entityId = '-1', number = '0' } = after ?? {};
   const rows = await tx`
     select h.entity_id::text as "entityId", h.number::text as number, h.recorded_at::text as "recordedAt",
            h.before::text as before, h.after::text as after

@@ -2,30 +2,39 @@
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { Queryable, Sql } from '../postgres/connection.ts';
 
-export type RunKind =
-  | 'backfill'
-  | 'reconcile'
-  | 'sweep'
-  | 'verify'
-  | 'settle'
-  | 'rebuild'
-  | 'replay'
-  | 'redact'
-  | 'erase';
+export type RunKind = 'backfill' | 'reconcile' | 'sweep' | 'verify' | 'rebuild' | 'replay' | 'redact' | 'erase';
 export type RunStatus = 'done' | 'failed' | 'interrupted' | 'differences';
 
-/** Notes that a run has begun; returns its id. */
-export async function beginRun(sql: Queryable, kind: RunKind, holder: string): Promise<string> {
-  const [row] = await sql`
-    insert into sync.runs (kind, status, holder) values (${kind}, 'running', ${holder}) returning id::text as id`;
-  return row?.id as string;
+/** A run to be journaled. */
+export interface JournaledRun {
+  readonly kind: RunKind;
+  /** Names this process. */
+  readonly holder: string;
+  readonly signal: AbortSignal;
+  /** What the journal says of it, at its end or where it breaks off. */
+  readonly summary: () => Json;
+  /** How it stands at its end; `done` where left out. */
+  readonly status?: () => RunStatus;
 }
 
-/** Notes how a run ended. */
-export async function finishRun(sql: Queryable, id: string, status: RunStatus, summary: Json): Promise<void> {
-  await sql`
-    update sync.runs set finished_at = clock_timestamp(), status = ${status}, summary = ${stringifyJson(summary)}::text::jsonb
+/** Does `work`, and notes in the journal that it began and how it ended. */
+export async function journaled<T>(sql: Sql, run: JournaledRun, work: (runId: string) => Promise<T>): Promise<T> {
+  const [row] = await sql`
+    insert into sync.runs (kind, status, holder) values (${run.kind}, 'running', ${run.holder}) returning id::text as id`;
+  const id = row?.id as string;
+  const finish = (status: RunStatus) => sql`
+    update sync.runs
+       set finished_at = clock_timestamp(), status = ${status}, summary = ${stringifyJson(run.summary())}::text::jsonb
      where id = ${id}`;
+  let result: T;
+  try {
+    result = await work(id);
+  } catch (error) {
+    await finish(run.signal.aborted ? 'interrupted' : 'failed').catch(() => {});
+    throw error;
+  }
+  await finish(run.status?.() ?? 'done');
+  return result;
 }
 
 /** A query for the runs of a kind, other than this one, that did not come to their end. */

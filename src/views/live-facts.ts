@@ -1,6 +1,8 @@
 /** What the portal decides about the live views, as the mirror knows it: its zone, its custom fields and their names. */
+
 import { findModel } from '../catalog/index.ts';
 import { errorCode, type Queryable, savepoint, type Transaction } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { type CustomField, findCustomFields } from '../store/mirror-rows/custom-fields.ts';
 import { type CustomColumn, type GivenName, nameColumns } from './custom-columns.ts';
 import { type LiveFacts, ownColumns } from './live-columns.ts';
@@ -76,7 +78,7 @@ async function knowsZone(tx: Transaction, zone: string): Promise<boolean> {
     await savepoint(tx, async (inner) => inner`select now() at time zone ${zone}`);
     return true;
   } catch (error) {
-    if (errorCode(error) !== '22023') throw error; // invalid_parameter_value
+    if (errorCode(error) !== SQLSTATE.invalidParameterValue) throw error;
     return false;
   }
 }

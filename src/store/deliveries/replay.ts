@@ -2,6 +2,7 @@
 import { formatMicros, type Micros } from '../../core/instant.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import type { Queryable, Sql, Transaction } from '../../postgres/connection.ts';
+import { eachPage } from '../../postgres/pages.ts';
 import { HINT } from '../doubts.ts';
 
 /** Which deliveries; all conditions hold together. */
@@ -46,13 +47,13 @@ export async function countDeliveries(
 export async function takeDeliveries(
   tx: Transaction,
   filter: DeliveryFilter,
-  range: { readonly after: string; readonly last: string },
+  range: { readonly after: string | null; readonly last: string },
   limit: number,
 ): Promise<ReplayedDelivery[]> {
   const rows = await tx`
     select d.id::text as id, (extract(epoch from d.received_at) * 1000000)::bigint::text as received_at, d.status, d.reason, d.body
       from sync.deliveries d
-     where d.id > ${range.after} and d.id <= ${range.last}${conditions(tx, filter)}
+     where d.id > ${range.after ?? '0'} and d.id <= ${range.last}${conditions(tx, filter)}
      order by d.id
      limit ${limit}
        for update`;
@@ -125,25 +126,19 @@ const BATCH_SIZE = 500;
  * Hands out, in batches, every delivery that may tell of the entity, locked: those known to be about it, those about its
  * model that were not taken apart (pending, failed), and those that nobody understood.
  */
-export async function* candidateDeliveries(
-  tx: Transaction,
-  { module, model, id }: Entity,
-): AsyncGenerator<readonly CandidateDelivery[]> {
-  let after = '0';
-  // Ends with the ledger: each turn moves on to greater ids.
-  for (;;) {
+export function candidateDeliveries(tx: Transaction, { module, model, id }: Entity) {
+  return eachPage(async (after: string | null) => {
     const rows = await tx`
       select d.id::text as id, d.body from sync.deliveries d
-       where d.id > ${after} and (
+       where d.id > ${after ?? '0'} and (
              (d.module = ${module} and d.model = ${model} and (d.entity_id = ${id} or d.entity_id is null))
              or d.status = 'rejected')
        order by d.id
        limit ${BATCH_SIZE}
          for update`;
-    if (rows.length === 0) return;
-    yield rows as unknown as readonly CandidateDelivery[];
-    after = rows.at(-1)?.id as string;
-  }
+    const deliveries = rows as unknown as readonly CandidateDelivery[];
+    return { deliveries, last: deliveries.at(-1)?.id };
+  });
 }
 
 /**

@@ -5,6 +5,7 @@ import { formatMicros, type Micros } from '../../core/instant.ts';
 import { type JsonObject, parseJson } from '../../core/json.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import { type Queryable, type Sql, within } from '../../postgres/connection.ts';
+import { eachPage } from '../../postgres/pages.ts';
 import { type MirrorTable, placeOf, type StoredRow, toStored } from './rows.ts';
 
 const STORED = `t.id::text as id, t._record::text as record, t._source as source, t._hash::text as hash,
@@ -35,6 +36,14 @@ export async function readRowsAfter(
     [after, limit, ...key],
   );
   return rows.map((row) => toStored(row));
+}
+
+/** All rows of a table in order of id, deleted ones included, in pages of `limit`. */
+export function rowPages(sql: Queryable, table: MirrorTable, limit: number, signal: AbortSignal) {
+  return eachPage(async (after: string | null) => {
+    const rows = await readRowsAfter(sql, table, after, limit);
+    return { rows, last: rows.at(-1)?.id };
+  }, signal);
 }
 
 /** One row's typed columns as JSON knows them, and its version; null when there is no such row. */
@@ -97,24 +106,6 @@ export async function findUnlisted(
     [...parameters, limit],
   );
   return { ids: rows.map((row) => row.id as string), count: (rows[0]?.count ?? 0) as number };
-}
-
-/** Ids of live rows learnt of before a moment, in order, after `after`. */
-export async function liveIdsAfter(
-  sql: Queryable,
-  model: Model,
-  before: Micros,
-  after: string | null,
-  limit: number,
-): Promise<string[]> {
-  const rows = await sql.unsafe(
-    `select t.id::text as id from ${placeOf({ name: model.name, model }).relation} t
-      where t._deleted_at is null and t._observed_at < $1::timestamptz
-        and ($2::text is null or t.id > $2::text::bigint)
-      order by t.id limit $3`,
-    [formatMicros(before), after, limit],
-  );
-  return rows.map((row) => row.id as string);
 }
 
 /** Ids of live rows, drawn at random. */

@@ -1,0 +1,21 @@
+/** The SQLSTATEs that this program knows, by the names that PostgreSQL gives them. */
+export const SQLSTATE = {
+  featureNotSupported: '0A000',
+  inFailedTransaction: '25P02',
+  invalidParameterValue: '22023',
+  uniqueViolation: '23505',
+  dependentObjectsStillExist: '2BP01',
+  invalidSchemaName: '3F000',
+  serializationFailure: '40001',
+  deadlockDetected: '40P01',
+  insufficientPrivilege: '42501',
+  duplicateObject: '42710',
+  undefinedTable: '42P01',
+  tooManyConnections: '53300',
+  lockNotAvailable: '55P03',
+  queryCanceled: '57014',
+  adminShutdown: '57P01',
+  crashShutdown: '57P02',
+  cannotConnectNow: '57P03',
+  idleSessionTimeout: '57P05',
+} as const;
