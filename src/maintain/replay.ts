@@ -16,13 +16,12 @@ import {
   wasHint,
   withholdErased,
 } from '../merge/deliveries.ts';
-import type { Decision } from '../merge/rule/observation.ts';
 import { shapeOf } from '../merge/writer.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { eachPage, type Page } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
-import { settleDeliveries } from '../store/deliveries/ledger.ts';
+import { type Decision, type DeliveryStatus, settleDeliveries } from '../store/deliveries/ledger.ts';
 import {
   countDeliveries,
   type DeliveryFilter,
@@ -44,10 +43,13 @@ export interface ReplayDeps {
   readonly holder: string;
 }
 
+/** How the replay of one delivery ended: the decision or, where none was taken, the status. */
+export type ReplayOutcome = Decision | DeliveryStatus | typeof PASSED_OVER;
+
 /** What became of the deliveries: how many per decision or, where none was taken, per status. */
 export interface ReplayReport {
   readonly deliveries: number;
-  readonly outcomes: Readonly<Record<string, number>>;
+  readonly outcomes: Readonly<Partial<Record<ReplayOutcome, number>>>;
   /** Decisions that left a row for the API to settle. */
   readonly doubtful: number;
 }
@@ -56,11 +58,11 @@ export interface ReplayReport {
 const PASSED_OVER = 'already_applied';
 
 /** Decisions that write a row. */
-const WRITES: ReadonlySet<string> = new Set(['inserted', 'updated', 'tombstoned', 'revived'] satisfies Decision[]);
+const WRITES: ReadonlySet<Decision | null> = new Set<Decision>(['inserted', 'updated', 'tombstoned', 'revived']);
 
 /** One delivery's end. */
 interface Ending {
-  readonly outcome: string;
+  readonly outcome: ReplayOutcome;
   readonly isDoubtful: boolean;
 }
 
@@ -76,10 +78,10 @@ export async function replay(
   signal: AbortSignal,
 ): Promise<ReplayReport> {
   const { count, last } = await countDeliveries(deps.sql, filter);
-  const outcomes: Record<string, number> = {};
+  const outcomes: Partial<Record<ReplayOutcome, number>> = {};
   let deliveries = 0;
   let doubtful = 0;
-  const summary = () => ({ deliveries, outcomes, doubtful });
+  const summary = () => ({ deliveries, outcomes: { ...outcomes } as Record<string, number>, doubtful });
   const status = () => ((outcomes.failed ?? 0) + (outcomes.rejected ?? 0) > 0 ? 'differences' : 'done');
   const run = { kind: 'replay', holder: deps.holder, signal, summary, status } as const;
   return journaled(deps.sql, run, async () => {
@@ -173,7 +175,7 @@ async function applyAgain(
   // The ledger tells what became of a delivery when it came; a repetition without effect does not rewrite that.
   await settleDeliveries(
     tx,
-    recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision ?? '')),
+    recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision)),
   );
   await withholdErased(tx, arrivals, outcomes);
   await nameDeliveries(

@@ -1,4 +1,5 @@
 /** How the mirror is, in words coarse enough for anybody to read. */
+import { withTimeout } from '../core/wait.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { lastArrival } from '../store/deliveries/reports.ts';
 import { grantStatus } from '../store/grant.ts';
@@ -34,26 +35,16 @@ export function createHealth(sql: Sql): () => Promise<Health> {
   let reading: Promise<Health> | null = null;
   return async () => {
     if (performance.now() < keptUntilMs) return kept;
-    reading ??= readBounded(sql).then((health) => {
-      kept = health;
-      keptUntilMs = performance.now() + KEPT_MS;
-      reading = null;
-      return health;
-    });
+    reading ??= withTimeout(readHealth(sql), ANSWER_MAX_MS)
+      .catch(() => AWAY)
+      .then((health) => {
+        kept = health;
+        keptUntilMs = performance.now() + KEPT_MS;
+        reading = null;
+        return health;
+      });
     return reading;
   };
-}
-
-async function readBounded(sql: Sql): Promise<Health> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Health>((resolve) => {
-    timer = setTimeout(() => resolve(AWAY), ANSWER_MAX_MS);
-  });
-  try {
-    return await Promise.race([readHealth(sql).catch(() => AWAY), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Reads it: the last complete look at the portal, or, without an API, the last webhook. */

@@ -18,6 +18,20 @@ export type DeliveryStatus =
   /** JSON, but no webhook; answered with 422. */
   | 'rejected';
 
+/** Why an observation ended as it did; the words of `explain`, of metrics and of the ledger. */
+export type Decision =
+  | 'inserted'
+  | 'updated'
+  | 'tombstoned'
+  | 'revived'
+  | 'unchanged'
+  | 'duplicate'
+  | 'stale'
+  | 'kept'
+  | 'ignored'
+  /** About an entity that was erased: not applied, and nothing of it stored. */
+  | 'erased';
+
 /** One line of the ledger. */
 export interface LedgerEntry {
   readonly receivedAt: Micros;
@@ -31,7 +45,7 @@ export interface LedgerEntry {
   readonly fromHash: string | null;
   readonly toHash: string | null;
   readonly body: string;
-  readonly decision: string | null;
+  readonly decision: Decision | null;
   readonly reason: string | null;
 }
 

@@ -4,6 +4,7 @@ import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import type { Queryable, Sql, Transaction } from '../../postgres/connection.ts';
 import { eachPage } from '../../postgres/pages.ts';
 import { HINT } from '../doubts.ts';
+import type { DeliveryStatus } from './ledger.ts';
 
 /** Which deliveries; all conditions hold together. */
 export interface DeliveryFilter {
@@ -18,7 +19,7 @@ export interface DeliveryFilter {
 export interface ReplayedDelivery {
   readonly id: string;
   readonly receivedAt: Micros;
-  readonly status: string;
+  readonly status: DeliveryStatus;
   readonly reason: string | null;
   readonly body: string;
 }
@@ -60,7 +61,7 @@ export async function takeDeliveries(
   return rows.map((row) => ({
     id: row.id as string,
     receivedAt: Number(row.received_at),
-    status: row.status as string,
+    status: row.status as DeliveryStatus,
     reason: row.reason as string | null,
     body: row.body as string,
   }));

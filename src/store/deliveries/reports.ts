@@ -1,14 +1,15 @@
 /** What people are shown of the ledger of deliveries. Reads only. */
 import type { Queryable, Sql } from '../../postgres/connection.ts';
+import type { Decision, DeliveryStatus } from './ledger.ts';
 
 /** A delivery with what became of it. */
 export interface DeliveryStory {
   readonly id: string;
   readonly received_at: string;
-  readonly status: string;
+  readonly status: DeliveryStatus;
   readonly action: string | null;
   readonly version: string | null;
-  readonly decision: string | null;
+  readonly decision: Decision | null;
   readonly reason: string | null;
   readonly attempts: number;
   readonly body: string;
