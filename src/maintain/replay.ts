@@ -169,7 +169,7 @@ async function applyAgain(
     announcement,
     isHint: wasHint(reason),
   }));
-  const outcomes = await applyArrivals(tx, arrivals, context);
+  const outcomes = await (await applyArrivals(tx, arrivals, context, (all) => all)).answers;
   const recorded = outcomes.map((outcome, index) => ({ ...outcome, id: arrivals[index]?.id as string }));
   const wasApplied = new Set(news.flatMap(({ delivery: { id, status } }) => (status === 'applied' ? [id] : [])));
   // The ledger tells what became of a delivery when it came; a repetition without effect does not rewrite that.

@@ -78,7 +78,7 @@ async function applyStored(
     announcement: readAnnouncement(body),
     isHint: wasHint(reason),
   }));
-  const outcomes = await applyArrivals(tx, arrivals, context);
+  const outcomes = await (await applyArrivals(tx, arrivals, context, (all) => all)).answers;
   const ids = stored.map(({ id }) => id).values();
   await settleDeliveries(
     tx,

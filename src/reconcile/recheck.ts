@@ -211,9 +211,11 @@ async function mend({ sql, writer }: ListingDeps, { table }: CompareContext, { f
   return transact(sql, async (tx) => {
     // First the row has to say what its own record says, or the writer compares with a hash of something else.
     await rederive(tx, table, [finding.id], writer);
-    const [verdict] = await writeObservations(tx, [{ table, entityId: finding.id, observation }], writer);
-    if (verdict === undefined || verdict.doubt !== null) return false;
-    return verdict.decision !== 'ignored' || isOfColumnsAlone(finding);
+    const observed = [{ table, entityId: finding.id, observation }];
+    return writeObservations(tx, { subjects: observed, observed }, writer, ([verdict]) => {
+      if (verdict === undefined || verdict.doubt !== null) return false;
+      return verdict.decision !== 'ignored' || isOfColumnsAlone(finding);
+    });
   });
 }
 
