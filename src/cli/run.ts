@@ -1,7 +1,8 @@
 /** How every command runs: configuration, signals, session, exit code. */
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/index.ts';
 import { InterruptedError } from '../core/errors.ts';
-import { createRedactor, type Logger } from '../core/log.ts';
+import type { Logger } from '../core/log.ts';
+import { createRedactor } from '../core/redact.ts';
 import { loggerFor, openSession, type Session } from '../service/session.ts';
 import { exitCodeOf } from './errors.ts';
 import type { ExitCode } from './exit-codes.ts';

@@ -1,10 +1,10 @@
 /** One request of a listing, its answer measured: ids, order, and whether the page can be the last. */
 
+import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
-import type { Micros } from './pace.ts';
 import { DEFAULT_LIMIT, type Filter, type ListedModel, type ListQuery } from './url.ts';
 
 export interface ReadPage {

@@ -1,7 +1,7 @@
 /** The privacy settings on their way into a session: checked, and with the names that they have to see through. */
 
 import { findModel } from '../catalog/index.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';

@@ -3,13 +3,14 @@
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
-import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
+import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import { MICROS_PER_MS } from '../core/instant.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
+import { createPace } from '../flowlu/pace.ts';
 import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
 import { createShapes, type Shapes } from '../merge/shapes.ts';
@@ -18,7 +19,7 @@ import { connect, type Sql } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { thisHolder } from '../reconcile/holder.ts';
 import { createZone } from '../record/zone.ts';
-import { sharedPace } from '../store/budget.ts';
+import { sharedBudget } from '../store/budget.ts';
 import { noteHistorySettings } from '../store/history-settings.ts';
 import { claimPortal } from '../store/portal.ts';
 import { authorizationOf, standing } from './authorization.ts';
@@ -53,9 +54,6 @@ export async function openSession(
 ): Promise<Session> {
   const { log, signal, command } = options;
   requirePrivacy(config.privacy, log);
-  const unknown = unknownModels(config.flowlu.models, names);
-  if (unknown.length > 0)
-    log.warn({ patterns: unknown }, 'FLOWLU_MODELS names models that the catalogue does not know');
   const database = await openDatabase({
     url: config.database.url ?? undefined,
     embeddedDirectory: config.database.dataDir,
@@ -95,10 +93,11 @@ export async function openSession(
   };
 }
 
+const MISSED_SLOTS_REPORTED = 10;
+const MISSED_SLOTS_EVERY_MS = 60_000;
+
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
-
-const names = models.map(({ name }) => name);
 
 function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryContext {
   return {
@@ -152,14 +151,14 @@ export async function openClientIfAny(session: Session): Promise<FlowluClient | 
 }
 
 async function connectClient(session: Session, baseUrl: string): Promise<FlowluClient> {
-  const { config, sql, metrics } = session;
+  const { config, sql, metrics, log } = session;
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
   await claimPortal(sql, baseUrl);
   const client = createClient({
     baseUrl,
     authorization,
-    pace: sharedPace(sql, config.flowlu.requestsPerSecond),
+    pace: createPace(config.flowlu.requestsPerSecond, sharedBudget(sql), reportMissedSlots(log)),
     onRequest: ({ method, outcome, duration_ms, attempt }) => {
       metrics.apiRequests.inc({ method, outcome });
       metrics.apiRequestDuration.observe(duration_ms / 1_000);
@@ -169,6 +168,22 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
   });
   if (session.privacy?.needsAliases === true) await learnAliases(session, client);
   return client;
+}
+
+/** Says, once a minute at most, that the process was too late for request slots; a few happen on any machine. */
+function reportMissedSlots(log: Logger): (lateMs: number) => void {
+  let missed = 0;
+  let reportedAtMs = Number.NEGATIVE_INFINITY;
+  return (lateMs) => {
+    missed += 1;
+    if (missed < MISSED_SLOTS_REPORTED || performance.now() - reportedAtMs < MISSED_SLOTS_EVERY_MS) return;
+    log.warn(
+      { missed, late_ms: Math.round(lateMs) },
+      'request slots passed unused: the process or its database stalls',
+    );
+    missed = 0;
+    reportedAtMs = performance.now();
+  };
 }
 
 /** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */

@@ -37,7 +37,7 @@ beforeAll(async () => {
     FLOWLU_BASE_URL: source.baseUrl,
     FLOWLU_API_KEY: source.apiKey,
     FLOWLU_REQUESTS_PER_SECOND: '0',
-    FLOWLU_MODELS: 'crm.account,crm.industry,crm.unheard_of,customfields.*',
+    FLOWLU_MODELS: 'crm.*,customfields.*',
     WEBHOOK_SECRET: SECRET,
     SETTLE_GRACE: '1ms',
     PORT: '0',

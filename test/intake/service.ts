@@ -1,7 +1,7 @@
 /** The intake of `serve` on a loopback port, put together from the same parts, for tests over HTTP. */
 import { connect as connectSocket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/index.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
 import { drainPending } from '../../src/merge/drain.ts';
 import { createApp } from '../../src/service/app.ts';

@@ -13,7 +13,8 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
+/** @param delayMs how long everything travels, in each direction. */
+export async function startTcpProxy(targetUrl: string, delayMs = 0): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
   let state: 'open' | 'cut' | 'stalled' = 'open';
@@ -29,7 +30,10 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       [outgoing, incoming],
     ] as const) {
       sockets.add(from);
-      from.on('data', (chunk: Buffer) => void to.write(chunk));
+      from.on('data', (chunk: Buffer) => {
+        if (delayMs === 0) to.write(chunk);
+        else setTimeout(() => to.write(chunk), delayMs);
+      });
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);

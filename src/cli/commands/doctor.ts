@@ -2,18 +2,18 @@
 import { Command } from 'commander';
 import { models } from '../../catalog/index.ts';
 import type { Model } from '../../catalog/types.ts';
-import { matchesModel } from '../../config.ts';
-import { createRedactor } from '../../core/log.ts';
+import { matchesModel } from '../../config/index.ts';
+import { createRedactor } from '../../core/redact.ts';
 import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
-import { localPace } from '../../flowlu/pace.ts';
+import { createPace, localBudget } from '../../flowlu/pace.ts';
 import { boundPortal } from '../../migrate/health.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { createZone } from '../../record/zone.ts';
 import { authorizationOf } from '../../service/authorization.ts';
 import { type OpenDatabase, openDatabase } from '../../service/database.ts';
-import { sharedPace } from '../../store/budget.ts';
+import { sharedBudget } from '../../store/budget.ts';
 import { webhookDelay } from '../../store/mirror-rows/reads.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
@@ -113,15 +113,21 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
     report(fail('portal', found, 'use another database for another portal'));
     return;
   }
-  const throttled = { times: 0 };
-  const client = clientOf(context, sql, { baseUrl, authorization }, throttled);
+  const trouble = { sent: 0, throttled: 0, missedSlots: 0 };
+  const client = clientOf(context, sql, { baseUrl, authorization }, trouble);
   const chosen = chooseModels(context, flags.quick ?? false);
   announce(chosen.length, context, flags);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
   if (readable !== null) await examineAnswers(context, client, readable, sql, report);
-  if (throttled.times > 0) {
+  if (trouble.missedSlots > trouble.sent / 10) {
+    const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
+    report(
+      warn('request slots', `${trouble.missedSlots} passed unused, because the process was too late for them`, advice),
+    );
+  }
+  if (trouble.throttled > 0) {
     const advice = 'another integration shares the limit, or FLOWLU_REQUESTS_PER_SECOND is above that of the tariff';
-    report(warn('rate limit', `the portal turned ${throttled.times} requests away for coming too fast`, advice));
+    report(warn('rate limit', `the portal turned ${trouble.throttled} requests away for coming too fast`, advice));
   }
 }
 
@@ -147,16 +153,19 @@ function clientOf(
   { config }: CommandContext,
   sql: Sql | null,
   portal: { readonly baseUrl: string; readonly authorization: Authorization },
-  throttled: { times: number },
+  trouble: { sent: number; throttled: number; missedSlots: number },
 ): FlowluClient {
   const { requestsPerSecond } = config.flowlu;
   return createClient({
     ...portal,
-    pace: sql === null ? localPace(requestsPerSecond) : sharedPace(sql, requestsPerSecond),
+    pace: createPace(requestsPerSecond, sql === null ? localBudget() : sharedBudget(sql), () => {
+      trouble.missedSlots += 1;
+    }),
     retry: RETRY,
     timeoutMs: REQUEST_TIMEOUT_MS,
     onRequest: ({ outcome }) => {
-      if (outcome === 'rate_limited') throttled.times += 1;
+      trouble.sent += 1;
+      if (outcome === 'rate_limited') trouble.throttled += 1;
     },
   });
 }

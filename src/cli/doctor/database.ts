@@ -1,6 +1,6 @@
 /** Whether the database can hold the mirror. */
 
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/index.ts';
 import { type DatabaseFacts, databaseFacts } from '../../migrate/health.ts';
 import { schemaState } from '../../migrate/migrate.ts';
 import { ownership } from '../../migrate/owner.ts';
