@@ -15,7 +15,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   postgres: ['core'],
   tables: ['catalog', 'core', 'postgres'],
   store: ['catalog', 'core', 'postgres', 'record', 'tables'],
-  views: ['catalog', 'postgres', 'store', 'tables'],
+  views: ['catalog', 'core', 'postgres', 'store', 'tables'],
   migrate: ['catalog', 'postgres', 'tables', 'views'],
   db: ['migrate', 'postgres'],
   intake: ['core', 'delivery', 'postgres', 'privacy', 'store'],

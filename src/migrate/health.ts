@@ -1,4 +1,5 @@
-import { isMissing, type Sql, within } from '../postgres/connection.ts';
+/** What a database says about itself and about us: for `doctor`. Every question has a time limit. */
+import { type Sql, within } from '../postgres/connection.ts';
 
 const ANSWER_MAX_MS = 10_000;
 
@@ -45,18 +46,4 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
   );
   const facts = row as unknown as Omit<DatabaseFacts, 'clock_skew_ms' | 'round_trip_ms'>;
   return { ...facts, clock_skew_ms: (clock?.now as number) - (sentAt + round_trip_ms / 2), round_trip_ms };
-}
-
-/** The portal that the mirror belongs to; null before its first request. */
-export async function boundPortal(sql: Sql): Promise<string | null> {
-  try {
-    const [row] = await within(
-      sql`select value #>> '{}' as portal from sync.settings where key = 'portal'`,
-      ANSWER_MAX_MS,
-    );
-    return (row?.portal ?? null) as string | null;
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
-  }
 }

@@ -41,7 +41,7 @@ export interface MigrateOptions {
   readonly log?: DatabaseLog;
   /** Create the publication for logical replication; one that exists is completed in any case. */
   readonly publication?: boolean;
-  /** IANA name of the portal's zone, for date-times of custom fields; the one said before where it is left out. */
+  /** IANA name of the portal's zone, for date-times of custom fields in a database that has not been told it. */
   readonly zone?: string;
 }
 

@@ -20,12 +20,13 @@ import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { thisHolder } from '../reconcile/holder.ts';
 import { createZone } from '../record/zone.ts';
 import { sharedBudget } from '../store/budget.ts';
-import { noteHistorySettings } from '../store/history-settings.ts';
-import { claimPortal } from '../store/portal.ts';
+import { claimPortal, requirePortal } from '../store/portal.ts';
+import { type HistorySettings, noteHistorySettings } from '../store/settings.ts';
 import { authorizationOf, standing } from './authorization.ts';
-import { type OpenDatabase, openDatabase } from './database.ts';
+import { hasDatabase, type OpenDatabase, openDatabase } from './database.ts';
 import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
-import { ensureSchema } from './schema.ts';
+import { ensureSchema, NOTHING_SET_UP } from './schema.ts';
+import { configuredSettings, settingsInForce } from './settings-in-force.ts';
 
 export interface Session {
   readonly config: Config;
@@ -40,6 +41,7 @@ export interface Session {
   readonly privacy: Privacy | null;
   /** Models that the settings mirror. */
   readonly models: readonly Model[];
+  readonly onMirror: OnMirror;
   /** Names this process in journals and leases. */
   readonly holder: string;
   /** The end of the process. */
@@ -47,27 +49,39 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/**
+ * What a command may do to the mirror as a whole: `define` its facts, the zone among them; `work` on its rows; or `look`
+ * at a mirror that is there, without making one.
+ */
+export type OnMirror = 'define' | 'work' | 'look';
+
 /** Opens the database, brings its schema up to date and prepares what every command needs. */
 export async function openSession(
   config: Config,
-  options: { readonly log: Logger; readonly signal: AbortSignal; readonly command: string },
+  options: {
+    readonly log: Logger;
+    readonly signal: AbortSignal;
+    readonly command: string;
+    readonly onMirror: OnMirror;
+  },
 ): Promise<Session> {
-  const { log, signal, command } = options;
+  const { log, signal, command, onMirror } = options;
   requirePrivacy(config.privacy, log);
-  const database = await openDatabase({
-    url: config.database.url ?? undefined,
-    embeddedDirectory: config.database.dataDir,
-    log,
-    signal,
-  });
+  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
+  if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
+  const database = await openDatabase({ ...address, log, signal });
   const sql = connect(database.url, { applicationName: `flowlu-mirror ${command}`, max: config.database.pool });
   const close = async () => {
     await sql.end({ timeout: END_MAX_SECONDS });
     await database.close();
   };
+  const configured = configuredSettings(config);
+  let settings = configured;
   try {
-    await ensureSchema(sql, { migrateUrl: config.database.migrateUrl, zone: config.flowlu.timezone, log });
-    await noteHistorySettings(sql, { timezone: config.flowlu.timezone, keeps: config.history.keeps });
+    const { migrateUrl } = config.database;
+    await ensureSchema(sql, { migrateUrl, zone: configured.timezone, mayMigrate: onMirror !== 'look', log });
+    if (onMirror === 'define') await noteHistorySettings(sql, configured);
+    else settings = await settingsInForce(sql, configured, log);
   } catch (error) {
     await close();
     throw error;
@@ -76,17 +90,18 @@ export async function openSession(
   const shapes = createShapes();
   await shapes.refresh(sql);
   const privacy = createPrivacy(config.privacy, (name) => shapes.of({ name, model: findModel(name) ?? null }).aliases);
-  await warnIfUnkept(sql, privacy, log);
+  await warnIfUnkept(sql, privacy, { log, notes: onMirror !== 'look' });
   return {
     config,
     log,
     metrics,
     database,
     sql,
-    context: contextOf(config, metrics, shapes),
+    context: contextOf(config, settings, metrics, shapes),
     shapes,
     privacy,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
+    onMirror,
     holder: thisHolder(),
     stop: signal,
     close,
@@ -99,12 +114,17 @@ const MISSED_SLOTS_EVERY_MS = 60_000;
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
 
-function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryContext {
+function contextOf(
+  config: Config,
+  { timezone, keeps }: HistorySettings,
+  metrics: Metrics,
+  shapes: Shapes,
+): DeliveryContext {
   return {
-    zone: createZone(config.flowlu.timezone),
+    zone: createZone(timezone),
     shapeOf: shapes.of,
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
-    keepsHistory: config.history.keeps,
+    keepsHistory: keeps,
     trust: config.webhook.trust,
     onInvalidValue: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
@@ -154,7 +174,7 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
   const { config, sql, metrics, log } = session;
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
-  await claimPortal(sql, baseUrl);
+  await (session.onMirror === 'look' ? requirePortal : claimPortal)(sql, baseUrl);
   const client = createClient({
     baseUrl,
     authorization,
@@ -187,9 +207,9 @@ function reportMissedSlots(log: Logger): (lateMs: number) => void {
 }
 
 /** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */
-export async function refreshCustomFields({ sql, shapes, config, log }: Session): Promise<void> {
+export async function refreshCustomFields({ sql, shapes, context, config, log }: Session): Promise<void> {
   await shapes.refresh(sql);
-  await refreshViews(sql, { zone: config.flowlu.timezone, migrateUrl: config.database.migrateUrl, log });
+  await refreshViews(sql, { zone: context.zone.name, migrateUrl: config.database.migrateUrl, log });
 }
 
 /** What a command that reads a lot does at its end; views that are in use just then are left to the next one, or to `serve`. */

@@ -1,5 +1,9 @@
 /** Which portal a mirror belongs to: rows of two portals in one database could never be told apart again. */
-import type { Sql } from '../postgres/connection.ts';
+import { withTimeout } from '../core/wait.ts';
+import { isMissing, type Sql } from '../postgres/connection.ts';
+import { claimSetting, readSettings } from './settings.ts';
+
+const ANSWER_MAX_MS = 10_000;
 
 /** The database mirrors another portal than the settings name. */
 export class OtherPortalError extends Error {
@@ -12,18 +16,32 @@ export class OtherPortalError extends Error {
  */
 export async function claimPortal(sql: Sql, baseUrl: string): Promise<void> {
   const portal = new URL(baseUrl).host;
-  const [row] = await sql`
-    with bound as (
-      insert into sync.settings (key, value) values ('portal', to_jsonb(${portal}::text))
-          on conflict (key) do nothing
-      returning value)
-    select value #>> '{}' as portal from bound
-     union all
-    select value #>> '{}' from sync.settings where key = 'portal'
-     limit 1`;
-  if (row?.portal === portal) return;
+  refuseOther(await claimSetting(sql, 'portal', portal), portal);
+}
+
+/** The portal that the mirror belongs to; null before its first request, and where there is no mirror. */
+export async function boundPortal(sql: Sql): Promise<string | null> {
+  try {
+    return (await withTimeout(readSettings(sql, 'portal'), ANSWER_MAX_MS)).portal ?? null;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+/**
+ * Checks the same without binding: for whoever only looks.
+ * @throws OtherPortalError
+ */
+export async function requirePortal(sql: Sql, baseUrl: string): Promise<void> {
+  const portal = new URL(baseUrl).host;
+  refuseOther((await boundPortal(sql)) ?? portal, portal);
+}
+
+function refuseOther(bound: string, portal: string): void {
+  if (bound === portal) return;
   throw new OtherPortalError(
-    `this database mirrors ${row?.portal}, but the settings name ${portal}. Use another database for it, ` +
+    `this database mirrors ${bound}, but the settings name ${portal}. Use another database for it, ` +
       `or, if the portal has moved, run: update sync.settings set value = '"${portal}"' where key = 'portal'`,
   );
 }

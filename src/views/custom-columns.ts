@@ -5,22 +5,10 @@
  * other field's coming or going moves it. When alias or title change, the field gets the name that follows from them;
  * the former one stays beside it for a while, since saved queries may use it.
  */
-import anyAscii from 'any-ascii';
-import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 
-/** A name that a field's column was given, as remembered in `sync.custom_columns`. */
-export interface GivenName {
-  readonly fieldId: string;
-  /** `module.model`; a name belongs to one field of its model. */
-  readonly model: string;
-  readonly name: string;
-  /** What it was made from; while that is the same, the name is. */
-  readonly base: string;
-  /** Aliases that the field had under this name. */
-  readonly aliases: readonly string[];
-  /** Since when another name has its place, in ms; null for the present name. */
-  readonly formerSinceMs: number | null;
-}
+import anyAscii from 'any-ascii';
+import type { GivenName } from '../store/custom-columns.ts';
+import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 
 /** What the views show of one custom field. */
 export interface CustomColumn {
@@ -41,6 +29,8 @@ const FORMER_NAME_MS = FORMER_NAME_DAYS * 86_400_000;
 const MAX_FORMER_NAMES = 20;
 /** Leaves room for a number and a suffix within PostgreSQL's 63 bytes. */
 const MAX_BASE_LENGTH = 40;
+/** Of a longer title the beginning is enough. */
+const MAX_WORDING_LENGTH = 1_000;
 /** Columns that a custom field may have beside its own, by what they append to its name. */
 export const COMPANIONS = ['', '_raw', '_label'] as const;
 
@@ -51,7 +41,7 @@ export function baseName({ id, alias, title }: Pick<CustomField, 'id' | 'alias' 
 }
 
 function toIdentifier(text: string): string {
-  const word = anyAscii(text)
+  const word = anyAscii(text.slice(0, MAX_WORDING_LENGTH))
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '_');
   return word.replace(/^_+/, '').slice(0, MAX_BASE_LENGTH).replace(/_+$/, '');
@@ -81,9 +71,10 @@ export function nameColumns(
   const usable = given.filter((row) => isFree(row.name));
   for (const row of usable) if (alive.has(row.fieldId) && !isExpired(row)) claim(row.name);
 
+  const usableOf = groupedBy(usable, ({ fieldId }) => fieldId);
   const named = fields.map((field) => {
     const base = baseName(field);
-    const rows = usable.filter(({ fieldId }) => fieldId === field.id);
+    const rows = usableOf.get(field.id) ?? [];
     const kept = rows.find((row) => row.base === base && !isExpired(row));
     const name = kept?.name ?? freeName(base, field.id, isFree);
     claim(name);
@@ -115,6 +106,17 @@ export function nameColumns(
   // A field that comes back finds its name again, unless another one has it by then.
   const gone = usable.filter((row) => !alive.has(row.fieldId) && isFree(row.name));
   return { columns, names: [...names, ...gone] };
+}
+
+/** The rows by key; portals define some dozens of custom fields, senders as many as they like. */
+export function groupedBy<T>(rows: readonly T[], keyOf: (row: T) => string): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const row of rows) {
+    const group = groups.get(keyOf(row));
+    if (group === undefined) groups.set(keyOf(row), [row]);
+    else group.push(row);
+  }
+  return groups;
 }
 
 /** The base itself; where it is taken, with the field's number, which no other field has. */

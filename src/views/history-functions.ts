@@ -5,9 +5,12 @@
  * Each function is one expression, which the planner puts in the place of the call; a value that does not fit is null.
  * They stand in `flowlu_history`, because whoever asks a view also needs the right to find what its functions call.
  */
+
 import { createHash } from 'node:crypto';
 import type { FieldKind } from '../catalog/types.ts';
+import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import type { Transaction } from '../postgres/connection.ts';
+import { readSettings, settingAsText, writeSetting } from '../store/settings.ts';
 
 const SCHEMA = 'flowlu_history';
 
@@ -35,10 +38,11 @@ const FUNCTIONS: readonly SqlFunction[] = [
     name: 'digits',
     parameters: 'v jsonb',
     returns: 'text',
-    body: String.raw`case jsonb_typeof(v)
+    // What is longer than any number or date is neither, and some of it would make a cast fail.
+    body: String.raw`case when length(v #>> '{}') <= ${MAX_SCALAR_LENGTH} then case jsonb_typeof(v)
       when 'string' then btrim(v #>> '{}', E' \t\n\r\f\v')
       when 'number' then v #>> '{}'
-      when 'boolean' then case when v::boolean then '1' else '0' end end`,
+      when 'boolean' then case when v::boolean then '1' else '0' end end end`,
   },
   {
     name: 'to_whole',
@@ -116,7 +120,7 @@ export function typedValue(kind: FieldKind, value: string): string {
 }
 
 /** SQL for the portal's time zone; asked for once a query. */
-const ZONE = `(select coalesce((select value #>> '{}' from sync.settings where key = 'timezone'), 'UTC'))`;
+const ZONE = `(select coalesce(${settingAsText('timezone')}, 'UTC'))`;
 
 /** SQL for a field's value in a past state: what the overlay holds of it, else what the row holds now. */
 export function pastValue(kind: FieldKind, name: string, past: string, current: string): string {
@@ -149,16 +153,12 @@ const OVERLAY = `create aggregate ${SCHEMA}.laid_over(jsonb) (sfunc = pg_catalog
 export async function createHistoryFunctions(tx: Transaction): Promise<void> {
   const statements = [...FUNCTIONS, PAST_RECORD].map(definitionOf);
   const hash = createHash('sha256').update(statements.join()).digest('hex').slice(0, 32);
-  const [found] = await tx`
-    select exists (select from sync.settings where key = 'history functions' and value = to_jsonb(${hash}::text)) as current,
-           to_regprocedure('flowlu_history.laid_over(jsonb)') is not null as aggregate`;
-  if (found?.current === true) return;
+  if ((await readSettings(tx, 'history functions'))['history functions'] === hash) return;
+  const [found] = await tx`select to_regprocedure('flowlu_history.laid_over(jsonb)') is not null as aggregate`;
   await tx.unsafe(
     [`create schema if not exists ${SCHEMA}`, ...statements, ...(found?.aggregate === true ? [] : [OVERLAY])].join(
       ';\n',
     ),
   );
-  await tx`
-    insert into sync.settings (key, value) values ('history functions', to_jsonb(${hash}::text))
-    on conflict (key) do update set value = excluded.value`;
+  await writeSetting(tx, 'history functions', hash);
 }

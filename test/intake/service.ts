@@ -32,7 +32,7 @@ export async function startService(
   const { log = quiet, limits = {} } = options;
   const config = loadConfig({ DATABASE_URL: databaseUrl, WEBHOOK_SECRET: SECRET, ...env });
   const stop = new AbortController();
-  const session = await openSession(config, { log, signal: stop.signal, command: 'test' });
+  const session = await openSession(config, { log, signal: stop.signal, command: 'test', onMirror: 'define' });
   const { sql, context } = session;
   const drain = startLoop({
     name: 'drain',

@@ -5,7 +5,7 @@ import type { FieldKind } from '../../src/catalog/types.ts';
 import { parseJson, stringifyJson } from '../../src/core/json.ts';
 import { coerce, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
-import { noteHistorySettings } from '../../src/store/history-settings.ts';
+import { noteHistorySettings } from '../../src/store/settings.ts';
 import { sqlTypes } from '../../src/tables/columns.ts';
 import { typedValue } from '../../src/views/history-functions.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -60,6 +60,8 @@ const number = fc.oneof(
     '.5',
     '1e3',
     '1.50',
+    '9'.repeat(150_000),
+    `1.${'5'.repeat(600)}`,
     '2147483648',
     '9223372036854775808',
     '253402300800',
@@ -75,6 +77,12 @@ const word = fc.oneof(
     '0000-00-00',
     '0000-00-00 00:00:00',
     '1.0',
+    `1.${'0'.repeat(20_000)}`,
+    `2024-02-29 10:00:00.${'3'.repeat(300)}`,
+    `2024-02-29 10:00:00.${'3'.repeat(80)}`,
+    '9'.repeat(90),
+    `${' '.repeat(100)}1`,
+    `.${'0'.repeat(150_000)}1`,
     '12,5',
     'NaN',
     'Infinity',

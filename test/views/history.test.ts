@@ -10,8 +10,8 @@ import { transact } from '../../src/postgres/transact.ts';
 import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
-import { noteHistorySettings } from '../../src/store/history-settings.ts';
 import type { MirrorTable } from '../../src/store/mirror-rows/rows.ts';
+import { noteHistorySettings } from '../../src/store/settings.ts';
 import { writeAlone } from '../merge/world.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

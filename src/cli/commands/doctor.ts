@@ -8,13 +8,14 @@ import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorizat
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { createPace, localBudget } from '../../flowlu/pace.ts';
-import { boundPortal } from '../../migrate/health.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { createZone } from '../../record/zone.ts';
 import { authorizationOf } from '../../service/authorization.ts';
-import { type OpenDatabase, openDatabase } from '../../service/database.ts';
+import { hasDatabase, type OpenDatabase, openDatabase } from '../../service/database.ts';
 import { sharedBudget } from '../../store/budget.ts';
 import { webhookDelay } from '../../store/mirror-rows/reads.ts';
+import { boundPortal } from '../../store/portal.ts';
+import { storedHistorySettings } from '../../store/settings.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';
@@ -22,7 +23,7 @@ import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
 import { checkPersonalData } from '../doctor/privacy.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from '../doctor/probe.ts';
 import { checkSettings } from '../doctor/settings.ts';
-import { checkZone } from '../doctor/zone.ts';
+import { checkStoredZone, checkZone } from '../doctor/zone.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine, write } from '../output.ts';
 import { type CommandContext, runCommand } from '../run.ts';
@@ -72,14 +73,15 @@ function printCheck({ name, status, found, advice }: Check): void {
 /** Everything that needs the database or the portal; what is not there does not keep the rest from being checked. */
 async function examine(context: CommandContext, flags: Flags, report: Report): Promise<void> {
   const { config, log, signal } = context;
+  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
+  if (!hasDatabase(address)) {
+    report(warn('database', `none in ${config.database.dataDir} yet`, 'flowlu-mirror serve or backfill makes one'));
+    await examinePortal(context, flags, null, report);
+    return;
+  }
   let database: OpenDatabase;
   try {
-    database = await openDatabase({
-      url: config.database.url ?? undefined,
-      embeddedDirectory: config.database.dataDir,
-      log,
-      signal,
-    });
+    database = await openDatabase({ ...address, log, signal });
   } catch (error) {
     signal.throwIfAborted();
     report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
@@ -100,7 +102,10 @@ async function examine(context: CommandContext, flags: Flags, report: Report): P
 
 /** `sql`: the database, where it holds a mirror. */
 async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | null, report: Report): Promise<void> {
-  const { baseUrl, apiKey, oauth } = context.config.flowlu;
+  const { baseUrl, apiKey, oauth, timezone } = context.config.flowlu;
+  const stored = sql === null ? {} : await storedHistorySettings(sql);
+  const contradiction = checkStoredZone(timezone, stored.timezone);
+  if (contradiction !== null) report(contradiction);
   if (baseUrl === null || (apiKey ?? oauth) === null) {
     report(warn('portal', 'no key: the mirror lives on webhooks alone', 'set FLOWLU_COMPANY and FLOWLU_API_KEY'));
     return;
@@ -118,7 +123,8 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
   const chosen = chooseModels(context, flags.quick ?? false);
   announce(chosen.length, context, flags);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
-  if (readable !== null) await examineAnswers(context, client, readable, sql, report);
+  if (readable !== null)
+    await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
   if (trouble.missedSlots > trouble.sent / 10) {
     const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
     report(
@@ -193,7 +199,7 @@ async function examineAnswers(
   { config, signal }: CommandContext,
   client: FlowluClient,
   readable: readonly ReadableModel[],
-  sql: Sql | null,
+  { sql, isZoneRefuted }: { readonly sql: Sql | null; readonly isZoneRefuted: boolean },
   report: Report,
 ): Promise<void> {
   const fitting = readable
@@ -210,6 +216,7 @@ async function examineAnswers(
   try {
     const { checks, versions } = await probeQueries(client, chosen, signal);
     for (const check of checks) report(check);
+    if (isZoneRefuted) return;
     const delay = sql === null ? null : await webhookDelay(sql, chosen);
     report(checkZone(createZone(config.flowlu.timezone), versions, delay, Date.now()));
   } catch (error) {

@@ -18,7 +18,7 @@ export function serveCommand(): Command {
   return new Command('serve')
     .description('receive webhooks, apply them, and serve health, metrics and the status page')
     .action(() =>
-      runWithSession({ name: 'serve', logTo: 'stdout', check: checkSettings }, (session, context) =>
+      runWithSession({ name: 'serve', logTo: 'stdout', onMirror: 'define', check: checkSettings }, (session, context) =>
         serve(session, context),
       ),
     );
