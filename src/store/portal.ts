@@ -1,7 +1,7 @@
 /** Which portal a mirror belongs to: rows of two portals in one database could never be told apart again. */
 import { withTimeout } from '../core/wait.ts';
 import { isMissing, type Sql } from '../postgres/connection.ts';
-import { claimSetting, readSettings } from './settings.ts';
+import { claimSetting, correction, readSettings } from './settings.ts';
 
 const ANSWER_MAX_MS = 10_000;
 
@@ -42,6 +42,6 @@ function refuseOther(bound: string, portal: string): void {
   if (bound === portal) return;
   throw new OtherPortalError(
     `this database mirrors ${bound}, but the settings name ${portal}. Use another database for it, ` +
-      `or, if the portal has moved, run: update sync.settings set value = '"${portal}"' where key = 'portal'`,
+      `or, if the portal has moved, run: ${correction('portal', portal)}`,
   );
 }

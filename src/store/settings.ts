@@ -56,6 +56,10 @@ export async function deleteSetting(sql: Queryable, key: Key): Promise<void> {
 /** SQL for a setting as text, for views and functions; asked for once a query. */
 export const settingAsText = (key: Key) => `(select value #>> '{}' from sync.settings where key = ${literal(key)})`;
 
+/** SQL for a person who has to correct a setting by hand. */
+export const correction = <K extends Key>(key: K, value: Settings[K]) =>
+  `update sync.settings set value = ${literal(stringifyJson(value as Json))} where key = ${literal(key)}`;
+
 export interface HistorySettings {
   /** As in `Settings`. */
   readonly timezone: string;
