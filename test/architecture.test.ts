@@ -45,6 +45,8 @@ const RESERVED: readonly (readonly [pattern: RegExp, allowed: RegExp])[] = [
   [/\bprocess\.env\b/, /^config\/environment\.ts$/],
   [/\bprocess\.(stdout|stderr)\b/, /^(cli|service)\//],
   [/\bconsole\./, /^$/],
+  // SQLSTATEs have names.
+  [/'(?:0A|2[1-9B]|3F|4[024]|5[3457])[0-9A-Z]{3}'/, /^(postgres\/sqlstates\.ts|db\/)/],
 ];
 
 const DEFINITIONS = /^tables\//;

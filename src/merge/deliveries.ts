@@ -10,6 +10,7 @@ import type { DeliveryOutcome } from '../store/deliveries/ledger.ts';
 import { withholdDeliveries } from '../store/deliveries/replay.ts';
 import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
 import type { MirrorTable } from '../store/mirror-rows/rows.ts';
+import type { BlockedModels } from './blocked.ts';
 import type { Link, Observation, Verdict } from './rule/observation.ts';
 import { linkOf } from './rule/tie.ts';
 import { type Observed, type Subject, shapeOf, type WriterContext, writeObservations } from './writer.ts';
@@ -20,6 +21,8 @@ export interface DeliveryContext extends WriterContext {
   readonly tableOf: (module: string, model: string) => MirrorTable | null;
   /** `body`: what a webhook says is believed. `verify`: it only makes the row doubtful, and the API is asked. */
   readonly trust?: 'body' | 'verify';
+  /** Models to leave alone for the moment; shared by all who apply deliveries in this process. */
+  readonly blocked: BlockedModels;
 }
 
 /** Doubts that may be open before further hints are passed over; catching up finds what they were about. */

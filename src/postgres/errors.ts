@@ -32,10 +32,21 @@ const UNREACHABLE = new Set([
 
 /** With these the same transaction may well succeed when run again. */
 const RETRYABLE: ReadonlySet<string> = new Set([
+  SQLSTATE.transactionRollback, // a commit was answered by rolling back
   SQLSTATE.serializationFailure,
   SQLSTATE.deadlockDetected,
   // Only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
   SQLSTATE.uniqueViolation,
+  // A prepared statement that the server has lost was not executed, and is prepared again.
+  'STATEMENT_LOST',
+]);
+
+/** With these the statement may well succeed later, as it stands: the moment is to blame, and not what was to be written. */
+const PASSING: ReadonlySet<string> = new Set([
+  SQLSTATE.readOnlyTransaction,
+  SQLSTATE.insufficientPrivilege,
+  SQLSTATE.lockNotAvailable,
+  SQLSTATE.queryCanceled, // by a time-out or by somebody
 ]);
 
 /** How deep a chain of causes is followed; ours are two or three long. */
@@ -46,7 +57,7 @@ export function isConnectionError(error: unknown): boolean {
   return someCode(error, (code) => AWAY.has(code) || UNREACHABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code));
 }
 
-/** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) and should simply run again. */
+/** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) or its prepared statements, and should simply run again. */
 export function isRetryable(error: unknown): boolean {
   return someCode(error, (code) => RETRYABLE.has(code));
 }
@@ -57,14 +68,13 @@ export function isMissing(error: unknown): boolean {
   return code === SQLSTATE.undefinedTable || code === SQLSTATE.invalidSchemaName;
 }
 
-/**
- * True for what lies with the moment and not with what was asked: the database is away, another transaction was faster, a
- * lock or an answer did not come in time, no disk or no memory is left.
- */
+/** True for what lies with the moment: no connection, a lost race, a lock not granted in time, no disk, no memory, no right. */
 export function isPassing(error: unknown): boolean {
-  const code = errorCode(error) ?? '';
-  const isShort = code === SQLSTATE.lockNotAvailable || code === SQLSTATE.queryCanceled || code.startsWith('53');
-  return isShort || isConnectionError(error) || isRetryable(error);
+  return (
+    isConnectionError(error) ||
+    isRetryable(error) ||
+    someCode(error, (code) => PASSING.has(code) || /^53[0-9A-Z]{3}$/.test(code))
+  );
 }
 
 /** The SQLSTATE, driver code or errno of an error, or undefined where it has none. */

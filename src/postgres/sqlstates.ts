@@ -1,11 +1,14 @@
 /** The SQLSTATEs that this program knows, by the names that PostgreSQL gives them. */
 export const SQLSTATE = {
   featureNotSupported: '0A000',
+  readOnlyTransaction: '25006',
   inFailedTransaction: '25P02',
+  invalidSqlStatementName: '26000',
   invalidParameterValue: '22023',
   uniqueViolation: '23505',
   dependentObjectsStillExist: '2BP01',
   invalidSchemaName: '3F000',
+  transactionRollback: '40000',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   insufficientPrivilege: '42501',

@@ -11,6 +11,7 @@ import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { createPace } from '../flowlu/pace.ts';
+import { createBlockedModels } from '../merge/blocked.ts';
 import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
 import { createShapes, type Shapes } from '../merge/shapes.ts';
@@ -70,7 +71,12 @@ export async function openSession(
   const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
   if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase({ ...address, log, signal });
-  const sql = connect(database.url, { applicationName: `flowlu-mirror ${command}`, max: config.database.pool });
+  const sql = connect(database.url, {
+    applicationName: `flowlu-mirror ${command}`,
+    max: config.database.pool,
+    onPooler: () =>
+      log.warn('a pooler in front of the database forgets prepared statements; going on without them (?prepare=false)'),
+  });
   const close = async () => {
     await sql.end({ timeout: END_MAX_SECONDS });
     await database.close();
@@ -126,6 +132,7 @@ function contextOf(
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     keepsHistory: keeps,
     trust: config.webhook.trust,
+    blocked: createBlockedModels(),
     onInvalidValue: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     tableOf(module, model) {

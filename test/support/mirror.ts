@@ -7,6 +7,7 @@ import { createLogger, type Logger } from '../../src/core/log.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
 import { createPace } from '../../src/flowlu/pace.ts';
+import { createBlockedModels } from '../../src/merge/blocked.ts';
 import type { DeliveryContext } from '../../src/merge/deliveries.ts';
 import { receive } from '../../src/merge/receive.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
@@ -60,6 +61,7 @@ export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> 
   const context: DeliveryContext = {
     zone: createZone(options.believedZone ?? options.timeZone ?? 'UTC'),
     settleGrace: (options.settleGraceMs ?? 0) * MICROS_PER_MS,
+    blocked: createBlockedModels(),
     tableOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
   };
   const log = createLogger({ level: 'silent', version: 'test', secrets: [] });

@@ -8,6 +8,10 @@ export interface TcpProxy {
   cut(): void;
   /** Holds back everything in both directions; connections stay open. */
   stall(): void;
+  /** Passes nothing on any more for the connections that are open, and never closes them; new ones work. */
+  forget(): void;
+  /** How many clients are connected, forgotten ones included. */
+  clients(): number;
   /** Lets through again what is stalled, and accepts again what was cut. */
   heal(): void;
   close(): Promise<void>;
@@ -17,6 +21,7 @@ export interface TcpProxy {
 export async function startTcpProxy(targetUrl: string, delayMs = 0): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
   let state: 'open' | 'cut' | 'stalled' = 'open';
 
   const server: Server = createServer((incoming) => {
@@ -24,6 +29,8 @@ export async function startTcpProxy(targetUrl: string, delayMs = 0): Promise<Tcp
       incoming.resetAndDestroy();
       return;
     }
+    clients.add(incoming);
+    incoming.on('close', () => clients.delete(incoming));
     const outgoing = connect(Number(target.port), target.hostname);
     for (const [from, to] of [
       [incoming, outgoing],
@@ -63,6 +70,11 @@ export async function startTcpProxy(targetUrl: string, delayMs = 0): Promise<Tcp
       state = 'stalled';
       for (const socket of sockets) socket.pause();
     },
+    forget() {
+      // What arrives is taken, so that a client that closes is noticed.
+      for (const socket of sockets) socket.removeAllListeners('data').resume();
+    },
+    clients: () => clients.size,
     heal() {
       state = 'open';
       for (const socket of sockets) socket.resume();
