@@ -20,6 +20,17 @@ export type Accepted =
   | { readonly body: string; readonly announcement: Announcement }
   | { readonly body: string; readonly announcement: null; readonly rejection: string };
 
+/** Understands a body, or says why it is none of Flowlu's; null for one that is not JSON, which is never stored. */
+export function readDelivery(body: string): Accepted | null {
+  try {
+    return { body, announcement: readAnnouncement(body) };
+  } catch (error) {
+    if (error instanceof WrongShapeError) return { body, announcement: null, rejection: error.message };
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
 /** A body that is JSON but no webhook of Flowlu; the message says what is wrong with it. */
 export class WrongShapeError extends Error {
   override readonly name = 'WrongShapeError';

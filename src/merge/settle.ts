@@ -13,7 +13,7 @@ import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import type { Observation } from './rule/observation.ts';
 import { type WriterContext, writeObservations } from './writer.ts';
 
@@ -63,10 +63,11 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
   }
   try {
     const observation = await read(deps, table, doubt.entityId, signal);
-    const verdicts = await transact(sql, (tx) =>
-      writeObservations(tx, [{ table, entityId: doubt.entityId, observation }], deps.writer),
+    const observed = [{ table, entityId: doubt.entityId, observation }];
+    const verdict = await transact(sql, (tx) =>
+      writeObservations(tx, { subjects: observed, observed }, deps.writer, ([only]) => only),
     );
-    const conclusive = verdicts[0]?.doubt === null && verdicts[0].decision !== 'ignored';
+    const conclusive = verdict?.doubt === null && verdict.decision !== 'ignored';
     // Otherwise something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace.
     if (!conclusive)
       await postponeDoubt(sql, doubt, graceSeconds(deps.writer.settleGrace), 'the API still lags behind');

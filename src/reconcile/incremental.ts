@@ -6,19 +6,18 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
-import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../core/instant.ts';
+import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
 import { databaseClock } from '../postgres/clock.ts';
-import { LastFlight } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { versionOf } from '../record/version.ts';
-import { confirmIncrement, findWatermark, newestRow, type Strategy, type Watermark } from '../store/watermarks.ts';
+import { newestRow } from '../store/mirror-rows/reads.ts';
+import { confirmIncrement, findWatermark, type Strategy, type Watermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './listing.ts';
-import { mergePages, type PageCounts } from './page.ts';
+import { type PageCounts, writePages } from './page.ts';
 
 /** How far before the watermark reading begins again: changes that became visible late. */
 const OVERLAP = 10 * 60 * MICROS_PER_SECOND;
@@ -146,10 +145,9 @@ function collect(deps: ListingDeps, model: Model) {
       });
       for (const { id } of items) ids.add(id);
       const table = { name: model.name, model };
-      const added = await transact(deps.sql, async (tx) => {
-        const merge = await mergePages(tx, table, [{ items, observedAt }], deps.writer);
-        return new LastFlight(merge.write().then(() => merge.counts));
-      });
+      const added = await transact(deps.sql, (tx) =>
+        writePages(tx, table, [{ items, observedAt }], deps.writer, (counts) => counts),
+      );
       counts = {
         read: counts.read + added.read,
         written: counts.written + added.written,

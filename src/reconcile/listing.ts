@@ -6,7 +6,7 @@ import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import type { WriterContext } from '../merge/writer.ts';
-import { allAnswers, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
+import { allAnswers, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import {
@@ -23,7 +23,7 @@ import {
   type OpenListing,
 } from '../store/listings.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
-import { mergePages } from './page.ts';
+import { type PageCounts, writePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 
 /** What listing models needs. */
@@ -178,9 +178,9 @@ async function writeRange(
     upTo: last.cursor,
     observedAt: first.observedAt,
   };
-  return transact(deps.sql, async (tx) => {
-    const merge = await mergePages(tx, { name: model.name, model }, pages, deps.writer);
-    const added = { ...merge.counts, requests: pages.length };
+  const table = { name: model.name, model };
+  const record = async (tx: Transaction, written: PageCounts) => {
+    const added = { ...written, requests: pages.length };
     const state = {
       position: last.cursor,
       counts: addCounts(before?.counts ?? NOTHING, added),
@@ -188,9 +188,10 @@ async function writeRange(
       total: before?.total ?? (open?.position ? null : first.total),
       fence,
     };
-    const written = [merge.write(), onRange?.(tx, range), advanceListing(tx, keyOf(target), state)];
-    return new LastFlight(allAnswers(written).then(() => ({ state, added })));
-  });
+    await allAnswers([onRange?.(tx, range), advanceListing(tx, keyOf(target), state)]);
+    return { state, added };
+  };
+  return transact(deps.sql, (tx) => writePages(tx, table, pages, deps.writer, (written) => record(tx, written)));
 }
 
 function addCounts(a: ListingCounts, b: ListingCounts): ListingCounts {

@@ -6,12 +6,11 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { findOpenListing } from '../store/listings.ts';
-import { countRows } from '../store/mirror-reads.ts';
-import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../store/suspects.ts';
+import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../store/doubts.ts';
+import { findOpenListing, lastSweep } from '../store/listings.ts';
+import { countRows } from '../store/mirror-rows/reads.ts';
 import {
   guardRefusal,
   type ListedRange,
@@ -20,6 +19,7 @@ import {
   type ListingReport,
   listModel,
 } from './listing.ts';
+import { rememberIds } from './remembered-ids.ts';
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
@@ -28,9 +28,6 @@ const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
 export function isBeyondGuard(vanished: number, live: number): boolean {
   return vanished > SHRINK_GUARD.rows && vanished > live * SHRINK_GUARD.share;
 }
-
-/** Ids remembered where a portal lists in no order; a model with more rows than that is not searched for deletions. */
-const MAX_REMEMBERED_IDS = 200_000;
 
 export interface SweepOptions {
   readonly runId: string;
@@ -65,13 +62,13 @@ export async function sweepModel(
   // Suspicions of finished ranges are durable, so a keyset goes on; plain pages would have to be remembered.
   const afresh = open?.position?.mode !== 'keyset';
   if (afresh) await clearSuspects(deps.sql, model.name);
-  const seen = createMemory();
+  const seen = rememberIds();
   let last: Pick<ListedRange, 'upTo' | 'observedAt'> | null = null;
   const onRange = async (tx: Transaction, range: ListedRange) => {
     const { ids, after, upTo, observedAt } = range;
     last = range;
     // A listing that turns out to need page numbers begins anew, but does not hand out its first page again.
-    if (upTo.mode !== 'keyset' || after === null) seen.add(range);
+    if (upTo.mode !== 'keyset' || after === null) seen.add(ids, observedAt);
     if (upTo.mode !== 'keyset') return;
     const lower = after?.mode === 'keyset' ? after.lastId : null;
     await suspectUnlisted(tx, model, { after: lower, upTo: upTo.lastId, listed: ids, observedAt });
@@ -96,7 +93,7 @@ async function suspectTheRest(
   deps: ListingDeps,
   model: Model,
   last: Pick<ListedRange, 'upTo' | 'observedAt'> | null,
-  seen: ReturnType<typeof createMemory>,
+  seen: ReturnType<typeof rememberIds>,
 ): Promise<string | null> {
   if (last === null) return null;
   const { upTo, observedAt } = last;
@@ -117,11 +114,9 @@ async function suspectTheRest(
 
 /** A listing without a single page: the model is empty, or was resumed at its very end. */
 async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedRange, 'upTo' | 'observedAt'> | null> {
-  const [row] = await deps.sql`
-    select last_id::text as last_id, (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
-      from sync.listings where kind = 'sweep' and model = ${model.name}`;
-  if (row === undefined) return null;
-  return { upTo: { mode: 'keyset', lastId: row.last_id ?? '-9223372036854775808' }, observedAt: Number(row.fence) };
+  const stood = await lastSweep(deps.sql, model.name);
+  if (stood === null) return null;
+  return { upTo: { mode: 'keyset', lastId: stood.lastId ?? '-9223372036854775808' }, observedAt: stood.fence };
 }
 
 async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes: number) {
@@ -142,21 +137,4 @@ function guard(suspects: number, live: number, allowDeletes: number): string | n
     `${suspects} of ${live} rows were not listed, more than the guard lets pass; ` +
     `if they are really gone, confirm with --allow-deletes ${suspects}`
   );
-}
-
-/** Remembers ids up to a bound, for listings without an order. */
-function createMemory() {
-  const ids = new Set<string>();
-  let overflown = false;
-  let first: Micros | null = null;
-  return {
-    add({ ids: more, observedAt }: ListedRange) {
-      first ??= observedAt;
-      for (const id of more) if (ids.size < MAX_REMEMBERED_IDS) ids.add(id);
-      overflown ||= ids.size >= MAX_REMEMBERED_IDS;
-    },
-    /** The first request's moment: rows learnt of later are beyond suspicion. */
-    since: () => first ?? 0,
-    all: () => (overflown ? null : [...ids]),
-  };
 }

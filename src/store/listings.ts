@@ -1,6 +1,7 @@
 /** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
 import { formatMicros, type Micros } from '../core/instant.ts';
 import type { Queryable } from '../postgres/connection.ts';
+import { unfinishedRuns } from './runs.ts';
 
 export type ListingKind = 'backfill' | 'sweep';
 export type ListingOutcome = 'complete' | 'incomplete' | 'skipped' | 'failed';
@@ -115,14 +116,48 @@ export async function inheritListing(
   maxAgeSeconds: number,
 ): Promise<boolean> {
   const rows = await sql`
-    update sync.listings l
+    update sync.listings
        set run_id = ${runId}
-      from sync.runs r
-     where l.kind = ${kind} and l.model = ${model} and l.outcome = 'complete' and r.id = l.run_id
-       and r.status in ('running', 'interrupted', 'failed') and r.id <> ${runId} and r.kind = ${kind}
-       and l.started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
+     where kind = ${kind} and model = ${model} and outcome = 'complete' and run_id in (${unfinishedRuns(sql, kind, runId)})
+       and started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
     returning true`;
   return rows.length > 0;
+}
+
+/** Where a model's last sweep stood and what it was fenced by, finished or not; null before the first. */
+export async function lastSweep(
+  sql: Queryable,
+  model: string,
+): Promise<{ readonly lastId: string | null; readonly fence: Micros } | null> {
+  const [row] = await sql`
+    select last_id::text as last_id, (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
+      from sync.listings where kind = 'sweep' and model = ${model}`;
+  return row === undefined ? null : { lastId: row.last_id as string | null, fence: Number(row.fence) };
+}
+
+/** How the portal last refused to list a model, and how long ago; null where it never did. */
+export async function lastRefusal(
+  sql: Queryable,
+  model: string,
+): Promise<{ readonly age_s: number; readonly reason: string | null } | null> {
+  const [row] = await sql`
+    select extract(epoch from clock_timestamp() - finished_at)::float8 as age_s, reason
+      from sync.listings where model = ${model} and outcome = 'skipped' order by finished_at desc limit 1`;
+  return row === undefined ? null : { age_s: row.age_s as number, reason: row.reason as string | null };
+}
+
+/** How many rows the longest listing of a model had. */
+export async function rowsListed(sql: Queryable, model: string): Promise<number> {
+  const [row] = await sql`
+    select coalesce(max(rows_read), 0)::float8 as rows from sync.listings where model = ${model}`;
+  return row?.rows as number;
+}
+
+/** Whether a model has been listed once from beginning to end. */
+export async function wasListed(sql: Queryable, model: string): Promise<boolean> {
+  const [row] = await sql`
+    select exists (select from sync.listings where model = ${model} and outcome = 'complete') as complete`;
+  return row?.complete === true;
 }
 
 function positionOf(mode: string | null, lastId: string | null, page: number | null): ListingPosition | null {
