@@ -17,7 +17,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['catalog', 'core', 'postgres', 'record', 'tables'],
   views: ['catalog', 'core', 'postgres', 'store', 'tables'],
   migrate: ['catalog', 'core', 'postgres', 'store', 'tables', 'views'],
-  db: ['migrate', 'postgres'],
+  embedded: ['core', 'postgres'],
   intake: ['core', 'delivery', 'postgres', 'privacy', 'store'],
   merge: ['catalog', 'core', 'delivery', 'flowlu', 'postgres', 'record', 'store'],
   maintain: ['catalog', 'core', 'delivery', 'merge', 'postgres', 'privacy', 'record', 'store'],
@@ -27,7 +27,19 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   describe: ['catalog', 'views'],
   status: ['catalog', 'core', 'delivery', 'migrate', 'postgres', 'record', 'store'],
   service: [
-    ...['catalog', 'config', 'core', 'db', 'delivery', 'flowlu', 'intake', 'merge', 'migrate', 'oauth', 'postgres'],
+    ...[
+      'catalog',
+      'config',
+      'core',
+      'delivery',
+      'embedded',
+      'flowlu',
+      'intake',
+      'merge',
+      'migrate',
+      'oauth',
+      'postgres',
+    ],
     ...['privacy', 'reconcile', 'record', 'status', 'store'],
   ],
   cli: [
@@ -46,7 +58,7 @@ const RESERVED: readonly (readonly [pattern: RegExp, allowed: RegExp])[] = [
   [/\bprocess\.(stdout|stderr)\b/, /^(cli|service)\//],
   [/\bconsole\./, /^$/],
   // SQLSTATEs have names.
-  [/'(?:0A|2[1-9B]|3F|4[024]|5[3457])[0-9A-Z]{3}'/, /^(postgres\/sqlstates\.ts|db\/)/],
+  [/'(?:0A|2[1-9B]|3F|4[024]|5[3457])[0-9A-Z]{3}'/, /^postgres\/sqlstates\.ts$/],
 ];
 
 const DEFINITIONS = /^tables\//;
