@@ -13,6 +13,7 @@ export const SQLSTATE = {
   deadlockDetected: '40P01',
   insufficientPrivilege: '42501',
   duplicateObject: '42710',
+  duplicateDatabase: '42P04',
   undefinedTable: '42P01',
   tooManyConnections: '53300',
   lockNotAvailable: '55P03',
