@@ -25,7 +25,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   oauth: ['core', 'flowlu', 'postgres', 'store'],
   manifest: ['catalog'],
   describe: ['catalog', 'views'],
-  status: ['catalog', 'core', 'delivery', 'migrate', 'postgres', 'record', 'store'],
+  status: ['catalog', 'core', 'delivery', 'intake', 'migrate', 'postgres', 'record', 'store'],
   service: [
     ...[
       'catalog',
