@@ -1,5 +1,4 @@
 /** The database that comes along: a real PostgreSQL in a directory of ours, shared by our processes. */
-
 import { chmod, mkdir, realpath, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -214,8 +213,8 @@ async function ensureDatabase(sql: Sql): Promise<void> {
   const found = await sql`select from pg_database where datname = ${DATABASE}`;
   if (found.count > 0) return;
   await sql.unsafe(`create database ${DATABASE}`).catch((error: unknown) => {
-    // Otherwise another process was faster.
-    const code = errorCode(error);
-    if (code !== SQLSTATE.duplicateDatabase && code !== SQLSTATE.uniqueViolation) throw error;
+    // Another process was faster.
+    const isThere = [SQLSTATE.duplicateDatabase, SQLSTATE.uniqueViolation].some((code) => code === errorCode(error));
+    if (!isThere) throw error;
   });
 }
