@@ -1,11 +1,12 @@
 /** How every command runs: configuration, signals, session, exit code. */
-import { type Config, loadConfig } from '../config/index.ts';
-import { InterruptedError } from '../core/errors.ts';
+import { type Config, ConfigError, loadConfig } from '../config/index.ts';
+import { InterruptedError, UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
+import { DatabaseUrlError } from '../postgres/connection.ts';
 import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
-import { exitCodeOf } from './errors.ts';
-import type { ExitCode } from './exit-codes.ts';
+import { OtherPortalError } from '../store/portal.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
 import { printError } from './output.ts';
 
 export interface CommandContext {
@@ -76,4 +77,11 @@ export function runWithSession(
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
+}
+
+/** The exit code for an error that ended a command. */
+function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof InterruptedError) return EXIT.interrupted;
+  const isUsage = [UsageError, ConfigError, DatabaseUrlError, OtherPortalError].some((type) => error instanceof type);
+  return isUsage ? EXIT.usage : EXIT.failed;
 }
