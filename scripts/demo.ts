@@ -3,6 +3,7 @@
  *
  *   npm run demo                    until Ctrl-C
  *   npm run demo -- --seconds 30    ends by itself
+ *   npm run demo -- --portal as-seen   a portal as clients saw live tenants: 25 rows a page, no order, no filters
  *   npm run demo -- --still         nothing changes: the data that docs/analysts.md shows
  *
  * Ends with a comparison of every row of the portal with the mirror; exit 0 only when they are equal.
@@ -25,12 +26,13 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '20000' },
     seed: { type: 'string', default: '1' },
     port: { type: 'string' },
+    portal: { type: 'string', default: 'documented' },
     still: { type: 'boolean', default: false },
   },
 });
 const seconds = values.seconds === undefined ? Number.POSITIVE_INFINITY : Number(values.seconds);
 if (Number.isNaN(seconds) || Number.isNaN(Number(values.rows))) {
-  console.error('usage: npm run demo -- [--seconds N] [--rows N] [--seed N] [--port N] [--still]');
+  console.error('usage: npm run demo -- [--seconds N] [--rows N] [--seed N] [--port N] [--portal as-seen] [--still]');
   process.exit(2);
 }
 
@@ -48,6 +50,7 @@ heading('A simulated Flowlu portal');
 const simulator = await startSimulator({
   seed: Number(values.seed),
   rows: Number(values.rows),
+  profile: values.portal === 'as-seen' ? 'as-seen' : 'documented',
   rowsPerModel: { 'system.comments': 0 },
   timeZone: 'Europe/Berlin',
 });
