@@ -1,163 +1,139 @@
-/** Listing by page numbers, for portals without a keyset: drift is noticed, repeats and endlessness fail. */
+/**
+ * Listing by page numbers, for portals without a keyset.
+ *
+ * Rows keep their order, but rows that are deleted pull those after them onto pages that were read already. The
+ * portal's count gives a deletion away; then the listing goes back until a page begins with a row that it knows, so that
+ * nothing can lie between. A resumed listing begins in the same way. Rows that are created push others back, which only
+ * repeats them.
+ */
 
-import { compareIds } from '../record/id.ts';
 import { ListingError } from './errors.ts';
 import type { PageAlreadyRead } from './listing-keyset.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
+import type { SeenIds } from './seen-ids.ts';
 
 interface PagesOptions {
-  /** Page to begin with. */
-  readonly page: number;
+  /** Position to begin at. */
+  readonly offset: number;
   /** The first pages, if they were read before. */
   readonly read?: readonly PageAlreadyRead[];
-  readonly maxRememberedIds: number;
+  /** What was seen before; of a resumed listing, everything up to `offset`. */
+  readonly seen: SeenIds;
 }
 
-/** How often, and how far at a time, a listing goes back because rows were deleted under it. */
-const MAX_STEPS_BACK = 20;
-const MAX_PAGES_BACK = 3;
+/** How often a listing goes back, beside once for every second page. */
+const MIN_STEPS_BACK = 20;
 
 /**
- * Lists from a page on. Every turn of the loop brings a new row, or is one of a bounded number of re-reads, or ends;
+ * Lists from a position on. Every turn of the loop brings a new row, or is one of a bounded number of re-reads, or ends;
  * the reader's bound on requests stands above that.
  * @returns why rows may be missing, or null.
  * @throws ListingError when the portal repeats a page.
  */
 export async function* listByPages(
   reader: PageReader,
-  { page: from, read = [], maxRememberedIds }: PagesOptions,
+  { offset: from, read = [], seen }: PagesOptions,
 ): AsyncGenerator<ListingPage, string | null> {
-  const rows = countRows(maxRememberedIds);
-  const totals = watchTotal();
+  const isResumed = from > 0;
+  const totals = watchTotal(isResumed);
   const alreadyRead = [...read];
-  const walk = createWalk(from);
-
-  for (;;) {
-    const given = alreadyRead.shift();
-    const page: ReadPage = given ? given.page : await reader.page(walk.page());
-    const deleted = totals.take(page);
-    const added = rows.add(page);
-    const agreed = page.total === rows.seen();
-    if (page.ids.length > 0 && added === 0 && deleted <= 0 && !walk.rereads()) {
-      // Beyond the end some portals repeat the last page: that is the end where the count says so, too.
-      if (agreed) break;
-      throw new ListingError(`page ${walk.page()} brought no new row: the portal repeats its pages`);
-    }
-    if (page.ids.length > 0 && !given?.handedOut) yield toListingPage(page, walk.page());
-    if (walk.back(deleted, rows.perPage())) continue;
-    if (isEnd(page, agreed)) break;
-    walk.on();
-  }
-  if (from > 1) return 'resumed in the middle of a listing by page numbers';
-  return totals.doubt() ?? rows.doubt() ?? totals.differsFrom(rows.seen());
-}
-
-/** Where the listing stands. */
-function createWalk(from: number) {
-  let page = from;
+  let offset = Math.max(0, from - reader.size());
+  /** Positions up to here have been read. */
+  let furthest = from;
+  let unread = 0;
+  let goesBack = isResumed;
   let stepsBack = 0;
-  let rereadUpTo = 0;
-  return {
-    page: () => page,
-    /** True on pages that were read before. */
-    rereads: () => page <= rereadUpTo,
-    /** Goes back after deletions, if it may: the rows that followed moved forward, some onto a page already read. */
-    back(deleted: number, perPage: number): boolean {
-      if (deleted <= 0 || page === 1 || stepsBack === MAX_STEPS_BACK) return false;
+  /** Repeated rows that creations explain; how many there were before a resumed listing goes on is not known. */
+  let mayRepeat = isResumed ? Number.POSITIVE_INFINITY : 0;
+  let doubt: string | null = null;
+  let end = offset;
+
+  for (let turn = 1; ; turn += 1) {
+    const given = alreadyRead.shift();
+    const page = given ? given.page : await reader.at(offset, Math.max(0, (totals.latest() ?? 0) - offset));
+    const isFirstKnown = page.ids[0] !== undefined && seen.has(page.ids[0]);
+    const added = page.ids.filter((id) => seen.add(id)).length;
+    const repeated = offset < furthest ? 0 : page.ids.length - added;
+    if (offset >= furthest) unread += page.rows - page.ids.length;
+    const counted = seen.size() + unread;
+    // Beyond the end some portals repeat the last page: that is the end where the count says so, too.
+    if (repeated > 0 && added === 0 && page.total === counted) break;
+    const moved = totals.take(page, offset);
+    mayRepeat = mayRepeat - repeated + Math.max(0, moved);
+    if (added > 0 && offset >= from && mayRepeat === Number.POSITIVE_INFINITY) mayRepeat = 0;
+    const agrees = page.total === counted || page.total === offset + page.rows;
+    if (repeated > 0 && added === 0 && moved >= 0 && mayRepeat < 0) {
+      throw new ListingError(`page ${offset / reader.size() + 1} brought no new row: the portal repeats its pages`);
+    }
+    if (mayRepeat < 0) doubt ??= 'rows were repeated';
+    if (page.rows > 0) end = offset + page.rows;
+    if (page.rows > 0 && !given?.handedOut) yield toListingPage(page, offset, reader.size());
+    furthest = Math.max(furthest, offset + page.rows);
+    if (moved < 0 && offset > 0) goesBack = true;
+    if (goesBack && (offset === 0 || (isFirstKnown && moved >= 0))) goesBack = false;
+    if (goesBack && stepsBack >= MIN_STEPS_BACK + turn / 2) {
+      doubt ??= 'too many rows were deleted meanwhile';
+      goesBack = false;
+    }
+    if (goesBack) {
       stepsBack += 1;
-      rereadUpTo = Math.max(rereadUpTo, page);
-      page -= Math.min(page - 1, MAX_PAGES_BACK, Math.ceil(deleted / perPage));
-      return true;
-    },
-    on() {
-      page += 1;
-    },
-  };
+      offset = Math.max(0, (Math.ceil(offset / reader.size()) - 1) * reader.size());
+      continue;
+    }
+    if (page.rows === 0 || (page.short && agrees)) break;
+    if (page.short) totals.noteShort();
+    offset += page.rows < reader.size() ? reader.size() : page.rows;
+  }
+  if (seen.isFull()) return 'too many rows to tell repeated ones';
+  return totals.doubt() ?? doubt ?? totals.contradicts(seen.size() + unread, end);
 }
 
-/** An empty page is the end; a short one only where the count agrees, since it may come in the middle, too. */
-function isEnd({ ids, short }: ReadPage, agreed: boolean): boolean {
-  return ids.length === 0 || (short && agreed);
-}
-
-/** Watches what the portal says about the number of rows: a proof by counting needs it known and unmoved. */
-function watchTotal() {
+/** Watches what the portal says about the number of rows: the proof needs it known, and its every move followed. */
+function watchTotal(isResumed: boolean) {
   let first: number | null = null;
   let latest: number | null = null;
+  let fell = 0;
+  let hasMoved = isResumed;
+  let shortPage = false;
   let doubt: string | null = null;
   return {
-    /** Takes an answer in and returns by how much the total fell since the one before. */
-    take({ total, ids }: ReadPage): number {
+    /** Takes an answer in and returns by how much the total has changed since the one before. */
+    take({ total, rows }: ReadPage, offset: number): number {
       // An empty page beyond the end may well say 0 or nothing.
-      if (ids.length === 0 && !total) return 0;
-      if (total === null) {
+      if (rows === 0 && !total) return 0;
+      if (total === null || total < offset + rows) {
         doubt ??= 'the portal does not say how many rows there are';
         return 0;
       }
-      if (first !== null && total !== first) doubt ??= `the total moved from ${first} to ${total}`;
-      const fell = latest === null ? 0 : latest - total;
+      const change = latest === null ? 0 : total - latest;
+      hasMoved ||= change !== 0;
+      fell += Math.max(0, -change);
       first ??= total;
       latest = total;
-      return fell;
+      return change;
+    },
+    latest: () => latest,
+    /** A page in the middle lacked rows. */
+    noteShort: () => {
+      shortPage = true;
     },
     doubt: () => doubt,
-    differsFrom: (seen: number) =>
-      (first ?? 0) === seen ? null : `the portal counts ${first ?? 0} rows but sent ${seen}`,
-  };
-}
-
-/**
- * Counts distinct rows: while ids ascend over the pages, by comparison alone; else by remembering them,
- * up to a bound. An order that breaks later leaves nothing to compare with, so the count is doubtful from there.
- */
-function countRows(maxRememberedIds: number) {
-  let seen = 0;
-  let last: string | null = null;
-  let remembered: Set<string> | null = null;
-  let perPage = 1;
-  let before: ReadPage | null = null;
-  let doubt: string | null = null;
-
-  const remember = (id: string): boolean => {
-    if (remembered?.has(id)) return false;
-    if (remembered && remembered.size < maxRememberedIds) remembered.add(id);
-    else doubt ??= 'too many unsorted rows to tell repeated ones';
-    return true;
-  };
-  const pass = (id: string): boolean => {
-    if (last !== null && compareIds(id, last) <= 0) return false;
-    last = id;
-    return true;
-  };
-
-  return {
-    /** Takes a page in and returns how many of its rows are new, as far as that can be told. */
-    add(page: ReadPage): number {
-      const repeated = isSame(before, page);
-      before = page;
-      perPage = Math.max(perPage, page.ids.length);
-      if (repeated) return 0;
-      if (!page.ascending && remembered === null) {
-        if (last !== null) doubt ??= 'the order by id broke';
-        remembered = new Set();
-      }
-      const added = page.ids.filter(remembered ? remember : pass).length;
-      if (added < page.ids.length) doubt ??= 'rows were repeated';
-      seen += added;
-      return added;
+    /** Why the rows counted, the last of them at position `end`, cannot be all. */
+    contradicts(counted: number, end: number): string | null {
+      const [before, now] = [first ?? 0, latest ?? 0];
+      if (!hasMoved) return before === counted ? null : `the portal counts ${before} rows but sent ${counted}`;
+      if (shortPage) return 'a page came short while rows came and went';
+      if (end !== now) return `the portal counts ${now} rows but sent ${end}`;
+      // What was created before a listing was resumed need not have been seen.
+      return !isResumed && counted < before - fell
+        ? `the portal counts ${before - fell} rows but sent ${counted}`
+        : null;
     },
-    seen: () => seen,
-    /** Rows that the portal really puts on a page. */
-    perPage: () => perPage,
-    doubt: () => doubt,
   };
 }
 
-function toListingPage({ items, observedAt, total }: ReadPage, number: number): ListingPage {
-  return { items, observedAt, cursor: { mode: 'pages', page: number + 1 }, total, mode: 'pages' };
-}
-
-function isSame(a: ReadPage | null, b: ReadPage): boolean {
-  return a !== null && a.ids.length === b.ids.length && a.ids.every((id, index) => id === b.ids[index]);
+function toListingPage({ items, unread, observedAt, total }: ReadPage, offset: number, size: number): ListingPage {
+  const page = Math.floor(offset / size) + 2;
+  return { items, unread, observedAt, cursor: { mode: 'pages', page, size }, total, mode: 'pages' };
 }

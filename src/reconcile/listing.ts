@@ -2,13 +2,16 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { type ListingMeasures, type ListingPage, listPages } from '../flowlu/listing.ts';
+import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';
 import type { WriterContext } from '../merge/writer.ts';
 import { allAnswers, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
+import { appendListedIds, clearListedIds, listedIds } from '../store/listed-ids.ts';
 import {
   advanceListing,
   beginListing,
@@ -19,12 +22,14 @@ import {
   type ListingKey,
   type ListingKind,
   type ListingOutcome,
-  type ListingPosition,
   type OpenListing,
 } from '../store/listings.ts';
+import { type Facts, forget, knownFacts, measure, PORTAL } from '../store/measurements.ts';
+import { suspectUnlisted } from '../store/suspects.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import { mergePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
+import { directionOf, findUnread } from './unread.ts';
 
 /** What listing models needs. */
 export interface ListingDeps {
@@ -46,7 +51,10 @@ export interface ListingObserver {
 export interface ListingReport {
   readonly model: string;
   readonly outcome: ListingOutcome;
+  /** Why it did not end otherwise; of a complete one, which rows could not be read. */
   readonly reason: string | null;
+  /** Rows that no answer of the portal brings. */
+  readonly unreadable?: readonly string[];
   readonly counts: ListingCounts;
   readonly seconds: number;
 }
@@ -61,25 +69,13 @@ export interface ListingTask {
   readonly runId: string;
   /** Starts from the beginning even where an earlier run left a position. */
   readonly afresh?: boolean;
-  /** More to do in the transaction of each range: one statement, sent before it first waits. */
-  readonly onRange?: (tx: Transaction, range: ListedRange) => Promise<void>;
-}
-
-/** Pages that are written together. */
-export interface ListedRange {
-  readonly ids: readonly string[];
-  /** The position before them, and after them. */
-  readonly after: ListingPosition | null;
-  readonly upTo: ListingPosition;
-  /** When the first of them was asked for. */
-  readonly observedAt: Micros;
 }
 
 /**
  * Pages that are written together at most, and read ahead meanwhile: what a commit and four round trips cost is little
  * for so many rows, and few enough stay in memory.
  */
-const STRETCH_PAGES = 3;
+const RANGE_PAGES = 3;
 
 /**
  * Lists one model into the mirror.
@@ -97,6 +93,7 @@ export async function listModel(
   const open = task.afresh === true ? null : await findOpenListing(deps.sql, key.kind, model.name);
   const fence = open === null ? await beginListing(deps.sql, key) : open.fence;
   if (open !== null) await claimListing(deps.sql, key);
+  if (open === null) await clearListedIds(deps.sql, key);
   let counts = NOTHING;
   const step = (added: ListingCounts) => {
     counts = addCounts(counts, added);
@@ -105,6 +102,8 @@ export async function listModel(
   const ending = await listPagesInto(deps, { ...task, open, fence }, observer, step, signal).catch(endingOf);
   await finishListing(deps.sql, key, ending.outcome, ending.reason);
   if (ending.outcome === 'complete') await confirmListing(deps.sql, model, fence);
+  // A sweep has yet to compare them with the mirror.
+  if (task.kind !== 'sweep') await clearListedIds(deps.sql, key);
   const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
   observer.modelFinished(report);
   return report;
@@ -114,10 +113,7 @@ function keyOf({ kind, model, runId }: ListingTask): ListingKey {
   return { kind, model: model.name, runId };
 }
 
-interface Ending {
-  readonly outcome: ListingOutcome;
-  readonly reason: string | null;
-}
+type Ending = Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'>;
 
 interface Target extends ListingTask {
   /** What an earlier run left to go on with. */
@@ -135,28 +131,107 @@ async function listPagesInto(
 ): Promise<Ending> {
   const { model, open } = target;
   if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
-  const ranges = readAhead(
-    listPages(deps.client, model, { cursor: open?.position ?? undefined, seenBefore: open?.counts.read, signal }),
-    STRETCH_PAGES,
-  );
+  const known = knownMeasures(await knownFacts(deps.sql, model.name));
+  const cursor = open?.position ?? undefined;
+  const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
+  const pages = listPages(deps.client, model, { cursor, seen, seenBefore: open?.counts.read, known, signal });
+  const ranges = readAhead(pages, RANGE_PAGES);
+  const unreadable: string[] = [];
+  let lastId: string | null = null;
   let state = open;
   let requests = 0;
   for (;;) {
     const next = await ranges.next();
     if (next.done) {
-      const { complete, reason } = next.value;
+      const { complete, reason, measured } = next.value;
       // Beside one request a page there are probes and repeated attempts.
       step({ ...NOTHING, requests: next.value.requests - requests });
-      return complete
-        ? { outcome: 'complete', reason: null }
-        : { outcome: 'incomplete', reason: reason ?? 'rows may have been missed' };
+      await noteMeasures(deps.sql, model.name, measured);
+      if (!complete) return { outcome: 'incomplete', reason: reason ?? 'rows may have been missed', unreadable };
+      return { outcome: 'complete', reason: sentenceOn(unreadable), unreadable };
     }
     if (requests === 0) observer.modelStarted(model.name, next.value[0]?.total ?? null);
     requests += next.value.length;
+    for (const page of next.value) {
+      if (page.unread.length > 0) {
+        const found = await readUnread(deps, target, page, lastId, signal);
+        unreadable.push(...found.unreadable);
+        step({ ...NOTHING, read: found.count, requests: found.requests });
+      }
+      lastId = page.items.length > 0 ? idOf(page.items.at(-1) as JsonObject) : lastId;
+    }
     const written = await writeRange(deps, target, state, next.value);
     state = written.state;
     step(written.added);
   }
+}
+
+/** Reads what a page lacks singly, where that works, into the mirror. */
+async function readUnread(
+  { sql, client, writer }: ListingDeps,
+  { model }: ListingTask,
+  { items, unread }: ListingPage,
+  lastId: string | null,
+  signal: AbortSignal,
+) {
+  const table = { name: model.name, model };
+  const direction = directionOf([...(lastId === null ? [] : [lastId]), ...items.map((item) => idOf(item) as string)]);
+  const unreadable: string[] = [];
+  let count = 0;
+  let requests = 0;
+  for (const gap of unread) {
+    const whole = { ...gap, previousId: gap.previousId ?? lastId };
+    const found = await findUnread(client, model, whole, direction, signal);
+    unreadable.push(...found.unreadable);
+    requests += found.requests;
+    count += found.read.length;
+    for (const { record, observedAt } of found.read) {
+      const page = { items: [{ id: idOf(record) as string, record }], observedAt };
+      await transact(sql, async (tx) => {
+        const merge = await mergePages(tx, table, [page], writer);
+        return new LastFlight(merge.write());
+      });
+    }
+  }
+  return { unreadable, count, requests };
+}
+
+/** Names kept in a report. */
+const MAX_NAMED = 20;
+
+function sentenceOn(unreadable: readonly string[]): string | null {
+  if (unreadable.length === 0) return null;
+  const more = unreadable.length > MAX_NAMED ? ', …' : '';
+  return `these break every list that contains them and cannot be read: ${unreadable.slice(0, MAX_NAMED).join(', ')}${more}`;
+}
+
+async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
+  const seen = createSeenIds();
+  for await (const ids of listedIds(sql, key)) for (const id of ids) seen.add(id);
+  return seen;
+}
+
+function knownMeasures(facts: Partial<Facts>): Partial<ListingMeasures> {
+  const { bearable_size = null, order_by_id = null, id_filter = null } = facts;
+  return { bearableSize: bearable_size, order: order_by_id, idFilter: id_filter };
+}
+
+/** Keeps what a listing has shown: of the model, and as the portal's way where that is likely. */
+async function noteMeasures(sql: Sql, model: string, measured: ListingMeasures): Promise<void> {
+  const { pageSize, bearableSize, order, idFilter } = measured;
+  await measure(sql, model, {
+    page_size: pageSize,
+    bearable_size: bearableSize,
+    order_by_id: order,
+    id_filter: idFilter,
+  });
+  await measure(sql, PORTAL, {
+    page_size: pageSize,
+    bearable_size: bearableSize,
+    order_by_id: order === 'refused' ? order : null,
+    id_filter: idFilter === 'refused' ? idFilter : null,
+  });
+  if (order === 'honoured') await forget(sql, PORTAL, 'order_by_id');
 }
 
 /** Writes the rows of pages and the position after them in one transaction. */
@@ -166,29 +241,33 @@ async function writeRange(
   before: OpenListing | null,
   listed: readonly ListingPage[],
 ) {
-  const { model, open, fence, onRange } = target;
+  const { kind, model, open, fence } = target;
   const [first, last] = [listed[0] as ListingPage, listed.at(-1) as ListingPage];
   const pages = listed.map(({ items, observedAt }) => ({
     observedAt,
     items: items.map((record) => ({ id: idOf(record) as string, record })),
   }));
-  const range: ListedRange = {
-    ids: pages.flatMap(({ items }) => items.map(({ id }) => id)),
-    after: before?.position ?? null,
-    upTo: last.cursor,
-    observedAt: first.observedAt,
-  };
+  const ids = pages.flatMap(({ items }) => items.map(({ id }) => id));
+  const upTo = last.cursor;
+  const after = before?.position ?? null;
   return transact(deps.sql, async (tx) => {
     const merge = await mergePages(tx, { name: model.name, model }, pages, deps.writer);
     const added = { ...merge.counts, requests: pages.length };
     const state = {
-      position: last.cursor,
+      position: upTo,
       counts: addCounts(before?.counts ?? NOTHING, added),
       // A resumed listing is told what is left; only the first answer of a fresh one tells the whole.
       total: before?.total ?? (open?.position ? null : first.total),
       fence,
     };
-    const written = [merge.write(), onRange?.(tx, range), advanceListing(tx, keyOf(target), state)];
+    const written: (Promise<unknown> | undefined)[] = [merge.write(), advanceListing(tx, keyOf(target), state)];
+    // A listing that turns out to need page numbers begins anew, but does not hand out its first page again.
+    if (upTo.mode === 'pages' || after === null) written.push(appendListedIds(tx, keyOf(target), ids));
+    if (kind === 'sweep' && upTo.mode === 'keyset') {
+      const lower = after?.mode === 'keyset' ? after.lastId : null;
+      const range = { after: lower, upTo: upTo.lastId, listed: ids, observedAt: first.observedAt };
+      written.push(suspectUnlisted(tx, model, range));
+    }
     return new LastFlight(allAnswers(written).then(() => ({ state, added })));
   });
 }

@@ -6,20 +6,12 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
-import type { Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { findOpenListing } from '../store/listings.ts';
+import { clearListedIds } from '../store/listed-ids.ts';
+import { findOpenListing, lastPosition } from '../store/listings.ts';
 import { countRows } from '../store/mirror-reads.ts';
-import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../store/suspects.ts';
-import {
-  guardRefusal,
-  type ListedRange,
-  type ListingDeps,
-  type ListingObserver,
-  type ListingReport,
-  listModel,
-} from './listing.ts';
+import { clearSuspects, countSuspects, doubtSuspects, suspectNotListed, suspectUnlisted } from '../store/suspects.ts';
+import { guardRefusal, type ListingDeps, type ListingObserver, type ListingReport, listModel } from './listing.ts';
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
@@ -28,9 +20,6 @@ const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
 export function isBeyondGuard(vanished: number, live: number): boolean {
   return vanished > SHRINK_GUARD.rows && vanished > live * SHRINK_GUARD.share;
 }
-
-/** Ids remembered where a portal lists in no order; a model with more rows than that is not searched for deletions. */
-const MAX_REMEMBERED_IDS = 200_000;
 
 export interface SweepOptions {
   readonly runId: string;
@@ -62,66 +51,26 @@ export async function sweepModel(
   signal: AbortSignal,
 ): Promise<SweepReport> {
   const open = options.resume ? await findOpenListing(deps.sql, 'sweep', model.name) : null;
-  // Suspicions of finished ranges are durable, so a keyset goes on; plain pages would have to be remembered.
-  const afresh = open?.position?.mode !== 'keyset';
+  const afresh = open === null;
   if (afresh) await clearSuspects(deps.sql, model.name);
-  const seen = createMemory();
-  let last: Pick<ListedRange, 'upTo' | 'observedAt'> | null = null;
-  const onRange = async (tx: Transaction, range: ListedRange) => {
-    const { ids, after, upTo, observedAt } = range;
-    last = range;
-    // A listing that turns out to need page numbers begins anew, but does not hand out its first page again.
-    if (upTo.mode !== 'keyset' || after === null) seen.add(range);
-    if (upTo.mode !== 'keyset') return;
-    const lower = after?.mode === 'keyset' ? after.lastId : null;
-    await suspectUnlisted(tx, model, { after: lower, upTo: upTo.lastId, listed: ids, observedAt });
-  };
-  const report = await listModel(
-    deps,
-    { kind: 'sweep', model, runId: options.runId, afresh, onRange },
-    observer,
-    signal,
-  );
-  if (report.outcome !== 'complete') {
-    await clearSuspects(deps.sql, model.name);
-    return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
-  }
-  const fence = await suspectTheRest(deps, model, last ?? (await resumedAt(deps, model)), seen);
-  if (fence !== null) return { ...report, suspects: 0, guarded: fence };
+  const report = await listModel(deps, { kind: 'sweep', model, runId: options.runId, afresh }, observer, signal);
+  if (report.outcome === 'complete') await suspectTheRest(deps, model);
+  else await clearSuspects(deps.sql, model.name);
+  await clearListedIds(deps.sql, { kind: 'sweep', model: model.name });
+  if (report.outcome !== 'complete') return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
   return { ...report, ...(await concludeSuspicions(deps, model, options.allowDeletes)) };
 }
 
-/** The last page's range has no end; and without any order, everything is one range. */
-async function suspectTheRest(
-  deps: ListingDeps,
-  model: Model,
-  last: Pick<ListedRange, 'upTo' | 'observedAt'> | null,
-  seen: ReturnType<typeof createMemory>,
-): Promise<string | null> {
-  if (last === null) return null;
-  const { upTo, observedAt } = last;
-  if (upTo.mode === 'keyset') {
-    await transact(deps.sql, (tx) =>
-      suspectUnlisted(tx, model, { after: upTo.lastId, upTo: null, listed: [], observedAt }),
-    );
-    return null;
+/** The last page's range has no end; and a listing by page numbers is one range, compared with all that it listed. */
+async function suspectTheRest({ sql }: ListingDeps, model: Model): Promise<void> {
+  const { position, fence } = await lastPosition(sql, 'sweep', model.name);
+  if (position?.mode === 'pages') {
+    await clearSuspects(sql, model.name);
+    await transact(sql, (tx) => suspectNotListed(tx, model, fence));
+    return;
   }
-  const listed = seen.all();
-  if (listed === null) return 'the portal lists in no order and the model has too many rows to remember';
-  await clearSuspects(deps.sql, model.name);
-  await transact(deps.sql, (tx) =>
-    suspectUnlisted(tx, model, { after: null, upTo: null, listed, observedAt: seen.since() }),
-  );
-  return null;
-}
-
-/** A listing without a single page: the model is empty, or was resumed at its very end. */
-async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedRange, 'upTo' | 'observedAt'> | null> {
-  const [row] = await deps.sql`
-    select last_id::text as last_id, (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
-      from sync.listings where kind = 'sweep' and model = ${model.name}`;
-  if (row === undefined) return null;
-  return { upTo: { mode: 'keyset', lastId: row.last_id ?? '-9223372036854775808' }, observedAt: Number(row.fence) };
+  const range = { after: position?.lastId ?? null, upTo: null, listed: [], observedAt: fence };
+  await transact(sql, (tx) => suspectUnlisted(tx, model, range));
 }
 
 async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes: number) {
@@ -142,21 +91,4 @@ function guard(suspects: number, live: number, allowDeletes: number): string | n
     `${suspects} of ${live} rows were not listed, more than the guard lets pass; ` +
     `if they are really gone, confirm with --allow-deletes ${suspects}`
   );
-}
-
-/** Remembers ids up to a bound, for listings without an order. */
-function createMemory() {
-  const ids = new Set<string>();
-  let overflown = false;
-  let first: Micros | null = null;
-  return {
-    add({ ids: more, observedAt }: ListedRange) {
-      first ??= observedAt;
-      for (const id of more) if (ids.size < MAX_REMEMBERED_IDS) ids.add(id);
-      overflown ||= ids.size >= MAX_REMEMBERED_IDS;
-    },
-    /** The first request's moment: rows learnt of later are beyond suspicion. */
-    since: () => first ?? 0,
-    all: () => (overflown ? null : [...ids]),
-  };
 }

@@ -5,6 +5,7 @@ import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';
 import { read } from '../merge/settle.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../store/mirror-reads.ts';
@@ -13,8 +14,6 @@ import { type Candidates, type CompareContext, namesOf, type Told } from './find
 import type { ListingDeps } from './listing.ts';
 import { readAhead } from './prefetch.ts';
 
-/** Ids remembered where a portal lists in no order; beyond that, extra rows cannot be told. */
-const MAX_REMEMBERED_IDS = 200_000;
 const IDS_PER_READ = 5_000;
 /** Rows read singly at a time; the budget paces them. */
 export const READS_AT_A_TIME = 10;
@@ -86,7 +85,7 @@ function createWalk({ deps, model, candidates }: Search) {
   let lastAt: Micros | null = null;
   let isKeyset = true;
   let firstAt: Micros | null = null;
-  const seen = new Set<string>();
+  const seen = createSeenIds();
 
   const suspect = (ids: readonly string[], count: number) => {
     for (const id of ids) {
@@ -105,7 +104,7 @@ function createWalk({ deps, model, candidates }: Search) {
       const ids = items.map((record) => idOf(record) as string);
       // A listing that goes over to page numbers begins anew, or goes on after its first page.
       const mayGoOver = last === null || mode === 'pages';
-      if (mayGoOver) for (const id of ids) if (seen.size <= MAX_REMEMBERED_IDS) seen.add(id);
+      if (mayGoOver) for (const id of ids) seen.add(id);
       firstAt ??= observedAt;
       lastAt = observedAt;
       if (mode === 'pages') {
@@ -122,15 +121,13 @@ function createWalk({ deps, model, candidates }: Search) {
         await unlisted(null, [], lastAt ?? startedAt);
         return null;
       }
-      if (seen.size > MAX_REMEMBERED_IDS) {
-        return 'the portal lists in no order and has too many rows to tell which ones the mirror has in excess';
-      }
+      if (seen.isFull()) return 'too many rows to tell which ones the mirror has in excess';
       await compareIdsWith(seen, firstAt ?? startedAt);
       return null;
     },
   };
 
-  async function compareIdsWith(listed: ReadonlySet<string>, before: Micros): Promise<void> {
+  async function compareIdsWith(listed: SeenIds, before: Micros): Promise<void> {
     let after: string | null = null;
     // Ends with the table: each turn moves on to greater ids.
     for (;;) {

@@ -45,6 +45,21 @@ export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRa
   );
 }
 
+/** Suspects the live rows that a sweep by page numbers, begun at `fence`, has not listed. */
+export async function suspectNotListed(tx: Transaction, model: Model, fence: Micros): Promise<void> {
+  await tx.unsafe(
+    `insert into sync.suspects (model, entity_id)
+     select $1, missing.id
+       from (select t.id
+               from flowlu.${identifier(model.table)} t
+              where t._deleted_at is null and t._observed_at < $2::timestamptz
+             except
+             select unnest(l.ids) from sync.listed_ids l where l.model = $1 and l.kind = 'sweep') as missing
+         on conflict do nothing`,
+    [model.name, formatMicros(fence)],
+  );
+}
+
 /** How many rows of the model are suspected. */
 export async function countSuspects(sql: Queryable, model: string): Promise<number> {
   const [row] = await sql`select count(*)::int as suspects from sync.suspects where model = ${model}`;
