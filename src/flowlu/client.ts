@@ -1,11 +1,11 @@
 /** The Flowlu API, read-only: paced, bounded, retried where that can help, and silent about its key. */
 import pRetry from 'p-retry';
 import type { Json, JsonObject } from '../core/json.ts';
-import { sleep } from '../core/wait.ts';
 import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { recordOf, responseOf, rowsOf } from './envelope.ts';
 import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
+import { createHold } from './hold.ts';
 import { httpGet } from './http.ts';
 import type { Micros, Pace } from './pace.ts';
 import {
@@ -108,9 +108,6 @@ export type ClientOptions = Right & {
 };
 
 const MIB = 2 ** 20;
-/** First wait after a firewall's answer, in base waits; it doubles with each further one. */
-const FIREWALL_WAITS = 5;
-const MAX_DOUBLINGS = 4;
 
 interface Call<T> {
   readonly model: ModelPath;
@@ -149,19 +146,12 @@ export function createClient(options: ClientOptions): FlowluClient {
     maxRetryAfterMs = 60_000,
     totalMs = 300_000,
   } = options.retry ?? {};
-  /** The portal asked to be left alone until then; it means the account, so every call of this client waits. */
-  let holdUntilMs = 0;
-  /** Answers of a firewall in a row. */
-  let blocks = 0;
+  const hold = createHold(baseMs, maxRetryAfterMs);
   /** Whether this portal has ever answered: a path that is not there then means a model that it lacks. */
   let hasAnswered = false;
 
-  function hold(ms: number): void {
-    holdUntilMs = Math.max(holdUntilMs, performance.now() + Math.min(ms, maxRetryAfterMs));
-  }
-
   async function request<T>(call: Call<T>, credentials: Credentials, attempt: number, signal: AbortSignal) {
-    await sleep(holdUntilMs - performance.now(), signal);
+    await hold.wait(signal);
     const observedAt = await pace.take(signal);
     const what = `GET ${call.path}`;
     const { redact, header } = credentials;
@@ -177,7 +167,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       const value = call.decode(responseOf(answer, what, redact), what);
       outcome = 'ok';
       hasAnswered = true;
-      blocks = 0;
+      hold.answered();
       authorization.accepted(credentials);
       return { value, observedAt, requests: call.sent };
     } catch (failure) {
@@ -185,13 +175,9 @@ export function createClient(options: ClientOptions): FlowluClient {
       if (!(error instanceof FlowluError)) throw error;
       outcome = error.kind;
       status ??= error.status;
-      if (error.code !== null) hasAnswered = true;
-      if (error.retryAfterMs !== null) hold(error.retryAfterMs);
-      if (error.kind === 'blocked') {
-        // Knocking on makes some firewalls close for longer.
-        hold(FIREWALL_WAITS * baseMs * 2 ** Math.min(blocks, MAX_DOUBLINGS));
-        blocks += 1;
-      }
+      hasAnswered ||= error.code !== null;
+      if (error.retryAfterMs !== null) hold.askedFor(error.retryAfterMs);
+      if (error.kind === 'blocked') hold.blocked(sentMs);
       if (error.kind === 'not_found' && call.method === 'get') {
         throw new NotFoundError(error.message, observedAt, { status: error.status, code: error.code });
       }

@@ -56,31 +56,18 @@ export async function* listByKeyset(
   let last = resumeAfter === null ? null : oneLess(resumeAfter);
   let progress: Progress = { ...START, fresh: resumeAfter === null, seenBefore };
   const found = (idFilter: Findings['idFilter']): Findings => ({ order: orderOf(reader, progress), idFilter });
-  const works = () => found(progress.filterWorks ? 'honoured' : null);
 
   for (;;) {
-    const accepted = last === null || progress.filterWorks ? undefined : await reader.afterIfAccepted(last);
-    if (accepted === null) {
-      // The filter is refused, or a record after it breaks the answer: then the plain page that follows comes.
-      const second = await reader.at(reader.size(), 0).catch(() => null);
-      const [first] = pagesRead(progress, null);
-      if (second !== null && (second.rows > 0 || progress.answers === 0)) {
-        return { way: 'pages', read: first ? [first] : [], found: found('refused') };
-      }
-    }
-    const page = accepted ?? (await reader.after(last, expectedAfter(progress)));
-    if (!reader.isSorted()) return { way: 'pages', read: pagesRead(progress, page), found: works() };
-    if (!page.ascending) {
-      return { way: 'pages', read: pagesRead(progress, page), found: { order: 'ignored', idFilter: null } };
-    }
-    if (isBefore(page, last)) return { way: 'pages', read: pagesRead(progress, page), found: found('ignored') };
+    const page = await nextPage(reader, last, progress);
     const read = pagesRead(progress, page);
+    const objection = objectionTo(page, last, reader, progress);
+    if (page === null || objection !== null) return { way: 'pages', read, found: objection ?? found('refused') };
     progress = advance(progress, page, last !== null);
     const highest = page.ids.at(-1);
     if (highest === undefined) {
       const unproven = last !== null && !progress.filterWorks;
-      if (!unproven) return { way: 'done', reason: missing(progress), found: works() };
-      return { ...(await corroborate(reader, read, progress)), found: found(null) };
+      if (unproven) return { ...(await corroborate(reader, read, progress)), found: found(null) };
+      return { way: 'done', reason: missing(progress), found: found(filterOf(progress)) };
     }
     last = highest;
     const fresh = page.ids[0] === resumeAfter ? page.items.slice(1) : page.items;
@@ -88,8 +75,38 @@ export async function* listByKeyset(
     if (fresh.length > 0 || unread.length > 0) {
       yield { items: fresh, unread, observedAt, cursor: { mode: 'keyset', lastId: last }, total, mode: 'keyset' };
     }
-    if (isEvidentlyLast(progress)) return { way: 'done', reason: null, found: works() };
+    if (isEvidentlyLast(progress)) return { way: 'done', reason: null, found: found(filterOf(progress)) };
   }
+}
+
+/** What an answer shows of a portal without a keyset, or null where it shows none of that. */
+function objectionTo(
+  page: ReadPage | null,
+  last: string | null,
+  reader: PageReader,
+  progress: Progress,
+): Findings | null {
+  const order = orderOf(reader, progress);
+  if (page === null) return { order, idFilter: 'refused' };
+  if (!reader.isSorted()) return { order, idFilter: filterOf(progress) };
+  if (!page.ascending) return { order: 'ignored', idFilter: null };
+  const [lowest] = page.ids;
+  const isBefore = lowest !== undefined && last !== null && compareIds(lowest, last) <= 0;
+  return isBefore ? { order, idFilter: 'ignored' } : null;
+}
+
+const filterOf = ({ filterWorks }: Progress) => (filterWorks ? 'honoured' : null);
+
+/** The next answer, or null where the portal refuses the filter. */
+async function nextPage(reader: PageReader, last: string | null, progress: Progress): Promise<ReadPage | null> {
+  if (last !== null && !progress.filterWorks) {
+    const page = await reader.afterIfAccepted(last);
+    if (page !== null) return page;
+    // The filter is refused, or a record after it breaks the answer: then the plain page that follows comes.
+    const plain = await reader.at(reader.size(), 0).catch(() => null);
+    if (plain !== null && (plain.rows > 0 || progress.answers === 0)) return null;
+  }
+  return reader.after(last, expectedAfter(progress));
 }
 
 /** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
@@ -111,11 +128,6 @@ async function corroborate(
 function orderOf(reader: PageReader, { seen }: Progress): Findings['order'] {
   if (!reader.isSorted()) return 'refused';
   return seen > 1 ? 'honoured' : null;
-}
-
-/** True when the answer shows that the filter was ignored. */
-function isBefore({ ids: [lowest] }: ReadPage, last: string | null): boolean {
-  return lowest !== undefined && last !== null && compareIds(lowest, last) <= 0;
 }
 
 /** Rows that the portal has announced to lie after those seen. */

@@ -35,58 +35,98 @@ export async function* listByPages(
   reader: PageReader,
   { offset: from, read = [], seen }: PagesOptions,
 ): AsyncGenerator<ListingPage, string | null> {
-  const isResumed = from > 0;
-  const totals = watchTotal(isResumed);
   const alreadyRead = [...read];
-  let offset = Math.max(0, from - reader.size());
-  /** Positions up to here have been read. */
-  let furthest = from;
-  let unread = 0;
-  let goesBack = isResumed;
-  let stepsBack = 0;
-  /** Repeated rows that creations explain; how many there were before a resumed listing goes on is not known. */
-  let mayRepeat = isResumed ? Number.POSITIVE_INFINITY : 0;
-  let doubt: string | null = null;
-  let end = offset;
+  const totals = watchTotal(from > 0);
+  const rows = countRows(from, seen);
+  const route = createRoute(from, reader);
 
-  for (let turn = 1; ; turn += 1) {
+  for (;;) {
     const given = alreadyRead.shift();
-    const page = given ? given.page : await reader.at(offset, Math.max(0, (totals.latest() ?? 0) - offset));
-    const isFirstKnown = page.ids[0] !== undefined && seen.has(page.ids[0]);
-    const added = page.ids.filter((id) => seen.add(id)).length;
-    const repeated = offset < furthest ? 0 : page.ids.length - added;
-    if (offset >= furthest) unread += page.rows - page.ids.length;
-    const counted = seen.size() + unread;
+    const offset = route.offset();
+    const page = given?.page ?? (await reader.at(offset, totals.left(offset)));
+    const isFirstKnown = seen.has(page.ids[0] ?? '');
+    const added = rows.add(page, offset);
+    const counted = rows.counted();
+    const isStale = page.ids.length > 0 && added === 0 && offset >= rows.furthest();
     // Beyond the end some portals repeat the last page: that is the end where the count says so, too.
-    if (repeated > 0 && added === 0 && page.total === counted) break;
-    const moved = totals.take(page, offset);
-    mayRepeat = mayRepeat - repeated + Math.max(0, moved);
-    if (added > 0 && offset >= from && mayRepeat === Number.POSITIVE_INFINITY) mayRepeat = 0;
-    const agrees = page.total === counted || page.total === offset + page.rows;
-    if (repeated > 0 && added === 0 && moved >= 0 && mayRepeat < 0) {
+    if (isStale && page.total === counted) break;
+    const change = totals.take(page, offset);
+    if (rows.excuse(page, offset, added, change) && isStale && change >= 0) {
       throw new ListingError(`page ${offset / reader.size() + 1} brought no new row: the portal repeats its pages`);
     }
-    if (mayRepeat < 0) doubt ??= 'rows were repeated';
-    if (page.rows > 0) end = offset + page.rows;
     if (page.rows > 0 && !given?.handedOut) yield toListingPage(page, offset, reader.size());
-    furthest = Math.max(furthest, offset + page.rows);
-    if (moved < 0 && offset > 0) goesBack = true;
-    if (goesBack && (offset === 0 || (isFirstKnown && moved >= 0))) goesBack = false;
-    if (goesBack && stepsBack >= MIN_STEPS_BACK + turn / 2) {
-      doubt ??= 'too many rows were deleted meanwhile';
-      goesBack = false;
-    }
-    if (goesBack) {
-      stepsBack += 1;
-      offset = Math.max(0, (Math.ceil(offset / reader.size()) - 1) * reader.size());
-      continue;
-    }
-    if (page.rows === 0 || (page.short && agrees)) break;
-    if (page.short) totals.noteShort();
-    offset += page.rows < reader.size() ? reader.size() : page.rows;
+    if (route.goBack(change < 0, isFirstKnown && change >= 0)) continue;
+    totals.passed(page, offset);
+    if (isEnd(page, offset, counted)) break;
+    route.goOn(page);
   }
   if (seen.isFull()) return 'too many rows to tell repeated ones';
-  return totals.doubt() ?? doubt ?? totals.contradicts(seen.size() + unread, end);
+  return totals.doubt() ?? rows.doubt() ?? route.doubt() ?? totals.contradicts(rows.counted());
+}
+
+/** An empty page is the end; a short one only where the count agrees, since it may come in the middle, too. */
+function isEnd({ rows, total, short }: ReadPage, offset: number, counted: number): boolean {
+  return rows === 0 || (short && (total === counted || total === offset + rows));
+}
+
+/** Where the listing stands. */
+function createRoute(from: number, reader: PageReader) {
+  let offset = Math.max(0, from - reader.size());
+  /** Looks for a page that begins with a row that was seen. */
+  let seeks = from > 0;
+  let stepsBack = 0;
+  let turns = 0;
+  let doubt: string | null = null;
+  return {
+    offset: () => offset,
+    /** Goes one page back after deletions until nothing can lie between the page and what was read; false to go on. */
+    goBack(fell: boolean, isKnown: boolean): boolean {
+      turns += 1;
+      if (fell) seeks = true;
+      if (isKnown || offset === 0) seeks = false;
+      if (!seeks) return false;
+      if (stepsBack >= MIN_STEPS_BACK + turns / 2) {
+        doubt ??= 'too many rows were deleted meanwhile';
+        return false;
+      }
+      stepsBack += 1;
+      offset = Math.max(0, (Math.ceil(offset / reader.size()) - 1) * reader.size());
+      return true;
+    },
+    /** A page that came short takes up its place all the same. */
+    goOn({ rows }: ReadPage): void {
+      offset += Math.max(rows, reader.size());
+    },
+    doubt: () => doubt,
+  };
+}
+
+/** Counts rows, and repeated ones, for which rows that were created in front of them are the only excuse. */
+function countRows(from: number, seen: SeenIds) {
+  let furthest = from;
+  let unread = 0;
+  let repeated = 0;
+  /** How many were created before a resumed listing goes on is not known until it brings a new row. */
+  let excused = from > 0 ? Number.POSITIVE_INFINITY : 0;
+  return {
+    /** Takes a page in and returns how many of its rows are new. */
+    add(page: ReadPage, offset: number): number {
+      if (offset >= furthest) unread += page.rows - page.ids.length;
+      return page.ids.filter((id) => seen.add(id)).length;
+    },
+    /** Positions up to here have been read. */
+    furthest: () => furthest,
+    counted: () => seen.size() + unread,
+    /** True when the rows that the page repeats are more than were created. */
+    excuse({ ids, rows }: ReadPage, offset: number, added: number, created: number): boolean {
+      if (offset >= furthest) repeated += ids.length - added;
+      excused += Math.max(0, created);
+      if (added > 0 && offset >= from && excused === Number.POSITIVE_INFINITY) excused = repeated;
+      furthest = Math.max(furthest, offset + rows);
+      return repeated > excused;
+    },
+    doubt: () => (repeated > excused ? 'rows were repeated' : null),
+  };
 }
 
 /** Watches what the portal says about the number of rows: the proof needs it known, and its every move followed. */
@@ -95,7 +135,10 @@ function watchTotal(isResumed: boolean) {
   let latest: number | null = null;
   let fell = 0;
   let hasMoved = isResumed;
-  let shortPage = false;
+  let end = 0;
+  let isShort = false;
+  /** A page in the middle lacked rows. */
+  let hasGap = false;
   let doubt: string | null = null;
   return {
     /** Takes an answer in and returns by how much the total has changed since the one before. */
@@ -113,17 +156,21 @@ function watchTotal(isResumed: boolean) {
       latest = total;
       return change;
     },
-    latest: () => latest,
-    /** A page in the middle lacked rows. */
-    noteShort: () => {
-      shortPage = true;
+    /** Rows that are said to lie from a position on. */
+    left: (offset: number) => Math.max(0, (latest ?? 0) - offset),
+    /** Goes past a page. */
+    passed({ rows, short }: ReadPage, offset: number): void {
+      if (rows === 0) return;
+      hasGap ||= isShort;
+      isShort = short;
+      end = offset + rows;
     },
     doubt: () => doubt,
-    /** Why the rows counted, the last of them at position `end`, cannot be all. */
-    contradicts(counted: number, end: number): string | null {
+    /** Why the rows counted cannot be all. */
+    contradicts(counted: number): string | null {
       const [before, now] = [first ?? 0, latest ?? 0];
       if (!hasMoved) return before === counted ? null : `the portal counts ${before} rows but sent ${counted}`;
-      if (shortPage) return 'a page came short while rows came and went';
+      if (hasGap) return 'a page came short while rows came and went';
       if (end !== now) return `the portal counts ${now} rows but sent ${end}`;
       // What was created before a listing was resumed need not have been seen.
       return !isResumed && counted < before - fell

@@ -47,8 +47,11 @@ export interface ReaderOptions {
   readonly size: number;
   /** Whether that is the portal's size already, as after an earlier reading. */
   readonly isSizeKnown: boolean;
+  /** Rows that the portal granted when it was asked before. */
+  readonly grantedBefore: number | null;
   /** False where the portal is known to refuse any order. */
   readonly sort: boolean;
+  readonly heals: boolean;
   /** Bound on the requests; null for one that follows from what the portal counts. */
   readonly maxRequests: number | null;
 }
@@ -122,7 +125,8 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const after = anchor === null ? {} : { filters: { id: { type: 'more', value: anchor } } as const };
     const ask = (at: number, rows: number, patience: Patience) =>
       request({ limit: rows, page: at / rows + 1, ...after }, patience);
-    return measure(await readBlock(ask, offset, size, expected));
+    if (options.heals) return measure(await readBlock(ask, offset, size, expected));
+    return measure({ ...(await ask(offset, size, 'brief')), gaps: [], readableSize: null });
   }
 
   function measure(block: Block): ReadPage {
@@ -137,7 +141,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
         isSizeKnown = true;
         bearableSize = readableSize;
       }
-    } else if (!isSizeKnown && rows > 0 && !(rows === total && rows < size && !PLAUSIBLE_SIZES.has(rows))) {
+    } else if (!isSizeKnown && rows > 0 && !(rows === total && rows < size && !isPlausibleSize(rows))) {
       // All that there is, by the portal's count, says nothing of its pages, unless the count is that of the page.
       size = Math.min(rows, size);
       isSizeKnown = true;
@@ -145,6 +149,11 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     }
     const ascending = ordered && ids.every((id, i) => i === 0 || compareIds(ids[i - 1] ?? '', id) < 0);
     return { items, ids, unread: unreadOf(ids, gaps), rows, total, observedAt, ascending, short: rows < size };
+  }
+
+  function isPlausibleSize(rows: number): boolean {
+    const { grantedBefore } = options;
+    return grantedBefore === null ? PLAUSIBLE_SIZES.has(rows) : rows === grantedBefore;
   }
 
   return {

@@ -27,6 +27,8 @@ export interface ListingOptions {
   readonly known?: Partial<ListingMeasures> | undefined;
   /** Rows to ask for per request, 1 to 100. */
   readonly pageSize?: number;
+  /** False where the conditions may be what is refused: then a page that fails is not read around. Defaults to true. */
+  readonly heals?: boolean;
   readonly signal: AbortSignal;
   /** Bound on the requests of this listing, failed attempts included; else one that follows from the portal's count. */
   readonly maxRequests?: number;
@@ -51,7 +53,9 @@ export async function* listPages(
   const reader = createPageReader(client, model, {
     size,
     isSizeKnown: cursor?.mode === 'pages' || typeof known.bearableSize === 'number',
+    grantedBefore: known.pageSize ?? null,
     sort: known.order !== 'refused',
+    heals: options.heals ?? true,
     maxRequests,
     filters,
     signal,

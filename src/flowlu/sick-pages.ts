@@ -78,7 +78,7 @@ export async function readBlock(ask: Ask, offset: number, size: number, expected
   /** Whether anything else is answered: smaller pages at the same place, the rows next to it, the block after it. */
   async function isPortalWell(isEmpty: boolean): Promise<boolean> {
     const sizes: number[] = [];
-    for (let rows = size; rows > 1; ) sizes.push((rows = smaller(rows)));
+    for (let rows = smaller(size); rows < (sizes.at(-1) ?? size); rows = smaller(rows)) sizes.push(rows);
     const neighbours = Array.from({ length: Math.min(size, NEIGHBOURS) - 1 }, (_, index) => offset + 1 + index);
     const places: (readonly [number, number])[] = [
       ...sizes.map((rows) => [offset, rows] as const),

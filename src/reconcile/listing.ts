@@ -2,13 +2,12 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
-import type { JsonObject } from '../core/json.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { type ListingMeasures, type ListingPage, listPages } from '../flowlu/listing.ts';
+import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';
 import type { WriterContext } from '../merge/writer.ts';
-import { allAnswers, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
+import { allAnswers, LastFlight, type Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { appendListedIds, clearListedIds, listedIds } from '../store/listed-ids.ts';
@@ -24,12 +23,12 @@ import {
   type ListingOutcome,
   type OpenListing,
 } from '../store/listings.ts';
-import { type Facts, forget, knownFacts, measure, PORTAL } from '../store/measurements.ts';
 import { suspectUnlisted } from '../store/suspects.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
+import { knownMeasures, noteMeasures } from './measures.ts';
 import { mergePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
-import { directionOf, findUnread } from './unread.ts';
+import { createUnreadReader, sentenceOn } from './unread.ts';
 
 /** What listing models needs. */
 export interface ListingDeps {
@@ -131,13 +130,12 @@ async function listPagesInto(
 ): Promise<Ending> {
   const { model, open } = target;
   if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
-  const known = knownMeasures(await knownFacts(deps.sql, model.name));
+  const known = await knownMeasures(deps.sql, model.name);
   const cursor = open?.position ?? undefined;
   const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
   const pages = listPages(deps.client, model, { cursor, seen, seenBefore: open?.counts.read, known, signal });
   const ranges = readAhead(pages, RANGE_PAGES);
-  const unreadable: string[] = [];
-  let lastId: string | null = null;
+  const singly = createUnreadReader(deps, model);
   let state = open;
   let requests = 0;
   for (;;) {
@@ -147,91 +145,23 @@ async function listPagesInto(
       // Beside one request a page there are probes and repeated attempts.
       step({ ...NOTHING, requests: next.value.requests - requests });
       await noteMeasures(deps.sql, model.name, measured);
-      if (!complete) return { outcome: 'incomplete', reason: reason ?? 'rows may have been missed', unreadable };
-      return { outcome: 'complete', reason: sentenceOn(unreadable), unreadable };
+      const unreadable = singly.unreadable();
+      if (complete) return { outcome: 'complete', reason: sentenceOn(unreadable), unreadable };
+      return { outcome: 'incomplete', reason: reason ?? 'rows may have been missed', unreadable };
     }
     if (requests === 0) observer.modelStarted(model.name, next.value[0]?.total ?? null);
     requests += next.value.length;
-    for (const page of next.value) {
-      if (page.unread.length > 0) {
-        const found = await readUnread(deps, target, page, lastId, signal);
-        unreadable.push(...found.unreadable);
-        step({ ...NOTHING, read: found.count, requests: found.requests });
-      }
-      lastId = page.items.length > 0 ? idOf(page.items.at(-1) as JsonObject) : lastId;
-    }
+    for (const page of next.value) step({ ...NOTHING, ...(await singly.read(page, signal)) });
     const written = await writeRange(deps, target, state, next.value);
     state = written.state;
     step(written.added);
   }
 }
 
-/** Reads what a page lacks singly, where that works, into the mirror. */
-async function readUnread(
-  { sql, client, writer }: ListingDeps,
-  { model }: ListingTask,
-  { items, unread }: ListingPage,
-  lastId: string | null,
-  signal: AbortSignal,
-) {
-  const table = { name: model.name, model };
-  const direction = directionOf([...(lastId === null ? [] : [lastId]), ...items.map((item) => idOf(item) as string)]);
-  const unreadable: string[] = [];
-  let count = 0;
-  let requests = 0;
-  for (const gap of unread) {
-    const whole = { ...gap, previousId: gap.previousId ?? lastId };
-    const found = await findUnread(client, model, whole, direction, signal);
-    unreadable.push(...found.unreadable);
-    requests += found.requests;
-    count += found.read.length;
-    for (const { record, observedAt } of found.read) {
-      const page = { items: [{ id: idOf(record) as string, record }], observedAt };
-      await transact(sql, async (tx) => {
-        const merge = await mergePages(tx, table, [page], writer);
-        return new LastFlight(merge.write());
-      });
-    }
-  }
-  return { unreadable, count, requests };
-}
-
-/** Names kept in a report. */
-const MAX_NAMED = 20;
-
-function sentenceOn(unreadable: readonly string[]): string | null {
-  if (unreadable.length === 0) return null;
-  const more = unreadable.length > MAX_NAMED ? ', …' : '';
-  return `these break every list that contains them and cannot be read: ${unreadable.slice(0, MAX_NAMED).join(', ')}${more}`;
-}
-
 async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
   const seen = createSeenIds();
   for await (const ids of listedIds(sql, key)) for (const id of ids) seen.add(id);
   return seen;
-}
-
-function knownMeasures(facts: Partial<Facts>): Partial<ListingMeasures> {
-  const { bearable_size = null, order_by_id = null, id_filter = null } = facts;
-  return { bearableSize: bearable_size, order: order_by_id, idFilter: id_filter };
-}
-
-/** Keeps what a listing has shown: of the model, and as the portal's way where that is likely. */
-async function noteMeasures(sql: Sql, model: string, measured: ListingMeasures): Promise<void> {
-  const { pageSize, bearableSize, order, idFilter } = measured;
-  await measure(sql, model, {
-    page_size: pageSize,
-    bearable_size: bearableSize,
-    order_by_id: order,
-    id_filter: idFilter,
-  });
-  await measure(sql, PORTAL, {
-    page_size: pageSize,
-    bearable_size: bearableSize,
-    order_by_id: order === 'refused' ? order : null,
-    id_filter: idFilter === 'refused' ? idFilter : null,
-  });
-  if (order === 'honoured') await forget(sql, PORTAL, 'order_by_id');
 }
 
 /** Writes the rows of pages and the position after them in one transaction. */

@@ -4,13 +4,61 @@ import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
-import type { UnreadRows } from '../flowlu/listing.ts';
+import type { ListingPage, UnreadRows } from '../flowlu/listing.ts';
 import type { Micros } from '../flowlu/pace.ts';
+import { LastFlight } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { idOf } from '../record/id.ts';
+import type { ListingDeps } from './listing.ts';
+import { mergePages } from './page.ts';
 
+/** Names kept in a report. */
+const MAX_NAMED = 20;
 /** Ids asked for singly to find one row. */
 const MAX_CANDIDATES = 25;
 
-export interface FoundRows {
+/** What a report says of rows that could not be read, or null. */
+export function sentenceOn(unreadable: readonly string[]): string | null {
+  if (unreadable.length === 0) return null;
+  const more = unreadable.length > MAX_NAMED ? ', …' : '';
+  return `these break every list that contains them and cannot be read: ${unreadable.slice(0, MAX_NAMED).join(', ')}${more}`;
+}
+
+/** Follows the pages of a listing and reads what they lack singly, where that works, into the mirror. */
+export function createUnreadReader({ sql, client, writer }: ListingDeps, model: Model) {
+  const table = { name: model.name, model };
+  const unreadable: string[] = [];
+  let lastId: string | null = null;
+
+  async function keep({ record, observedAt }: FoundRows['read'][number]): Promise<void> {
+    const page = { items: [{ id: idOf(record) as string, record }], observedAt };
+    await transact(sql, async (tx) => {
+      const merge = await mergePages(tx, table, [page], writer);
+      return new LastFlight(merge.write());
+    });
+  }
+
+  return {
+    unreadable: (): readonly string[] => unreadable,
+    async read({ items, unread }: ListingPage, signal: AbortSignal): Promise<{ read: number; requests: number }> {
+      let [read, requests] = [0, 0];
+      const ids = items.map((item) => idOf(item) as string);
+      const direction = directionOf(lastId === null ? ids : [lastId, ...ids]);
+      for (const gap of unread) {
+        const known = { ...gap, previousId: gap.previousId ?? lastId };
+        const found = await findUnread(client, model, known, direction, signal);
+        unreadable.push(...found.unreadable);
+        for (const one of found.read) await keep(one);
+        requests += found.requests;
+        read += found.read.length;
+      }
+      lastId = ids.at(-1) ?? lastId;
+      return { read, requests };
+    },
+  };
+}
+
+interface FoundRows {
   /** Rows that could be read singly. */
   readonly read: readonly { readonly record: JsonObject; readonly observedAt: Micros }[];
   /** The others, as a person would name them. */
@@ -19,13 +67,13 @@ export interface FoundRows {
 }
 
 /** Where the ids of a page go: up, down, or neither. */
-export function directionOf(ids: readonly string[]): 1 | -1 | 0 {
+function directionOf(ids: readonly string[]): 1 | -1 | 0 {
   const steps = ids.slice(1).map((id, index) => (BigInt(id) > BigInt(ids[index] as string) ? 1 : -1));
   return steps.length > 0 && steps.every((step) => step === steps[0]) ? (steps[0] as 1 | -1) : 0;
 }
 
 /** Looks for rows in the gap between two listed ones. */
-export async function findUnread(
+async function findUnread(
   client: FlowluClient,
   model: Model,
   gap: UnreadRows,

@@ -70,6 +70,18 @@ export async function lastPosition(
   return { position: positionOf(row.mode, row.last_id, row.page, row.page_size), fence: Number(row.fence) };
 }
 
+/** When and why the portal refused the model, if that is what its latest listing ended with. */
+export async function lastRefusal(
+  sql: Queryable,
+  model: string,
+): Promise<{ readonly age_s: number; readonly reason: string | null } | null> {
+  const [row] = await sql`
+    select outcome, reason, extract(epoch from clock_timestamp() - finished_at)::float8 as age_s
+      from sync.listings where model = ${model} and finished_at is not null
+     order by finished_at desc limit 1`;
+  return row?.outcome === 'skipped' ? { age_s: row.age_s as number, reason: row.reason as string | null } : null;
+}
+
 /** Takes over an unfinished listing. */
 export async function claimListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<void> {
   await sql`
