@@ -105,6 +105,8 @@ export function createApp(
   });
   const pages = getRequestListener(createPages(session, secretUse, events.isStopping).fetch, {
     overrideGlobalObjects: false,
+    // Health checks of load balancers speak HTTP/1.0 and name no host.
+    hostname: 'localhost',
   });
   return {
     listener: (request, response) => {
@@ -136,6 +138,7 @@ function createPages(session: Session, secretUse: SecretUseNotes, isStopping: ()
     const complete = (answer: LoginAnswer) => completeLogin(login, answer);
     app.route('/', callbackRoutes({ path: CALLBACK_PATH, complete, log }));
   }
+  app.get('/', (context) => context.redirect('/status'));
   app.notFound((context) => context.json({ error: 'nothing here' }, 404));
   app.onError((error, context) => {
     log.error({ err: error }, 'a request failed');

@@ -13,15 +13,21 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
+export interface Connections {
+  /** Closes idle connections, and lets every other one end with its next answer, which says so. */
+  leave(): void;
+}
+
 /** Keeps at most `maxOpen` connections; to be called before the server listens. */
-export function keepRoom(server: Server, maxOpen: number): void {
+export function keepRoom(server: Server, maxOpen: number): Connections {
+  let isLeaving = false;
   /** Connections with their latest exchange, oldest first. */
   const open = new Map<Socket, Exchange | null>();
   /** Connections that still negotiate TLS, by the sender's address and port. */
   const negotiating = new Map<string, Socket>();
   const isTls = 'setSecureContext' in server;
 
-  function writeObservations(socket: Socket): void {
+  function add(socket: Socket): void {
     open.set(socket, null);
     socket.once('close', () => open.delete(socket));
     makeRoom();
@@ -44,12 +50,32 @@ export function keepRoom(server: Server, maxOpen: number): void {
     });
     server.on('secureConnection', (socket: Socket) => {
       negotiating.delete(nameOf(socket));
-      writeObservations(socket);
+      add(socket);
     });
   } else {
-    server.on('connection', writeObservations);
+    server.on('connection', add);
   }
-  server.prependListener('request', (request, response) => open.set(request.socket, { request, response }));
+  server.prependListener('request', (request, response) => {
+    open.set(request.socket, { request, response });
+    if (isLeaving) endWith(response);
+  });
+
+  /** An answer that has begun has said that the connection stays; then it is closed once it is idle. */
+  function endWith(response: ServerResponse): void {
+    response.shouldKeepAlive = false;
+    if (response.headersSent) response.once('close', () => setImmediate(() => server.closeIdleConnections()));
+  }
+
+  return {
+    leave() {
+      isLeaving = true;
+      for (const [socket, exchange] of open) {
+        if (exchange === null) socket.destroy();
+        else if (!exchange.response.writableFinished) endWith(exchange.response);
+      }
+      server.closeIdleConnections();
+    },
+  };
 }
 
 const nameOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress}|${remotePort}`;

@@ -11,8 +11,9 @@ const LIMITS = {
   requestMs: 30_000,
   /** How often the two above are looked at. */
   checkMs: 1_000,
-  keepAliveMs: 5_000,
-  /** Silence on a connection, an answer that is not taken off included. */
+  /** Longer than proxies keep idle connections by default (Caddy 2 min, nginx 1 min): they should close first. */
+  keepAliveMs: 150_000,
+  /** Silence in the middle of a request or an answer. */
   silenceMs: 60_000,
   handshakeMs: 5_000,
   headerBytes: 16_384,
@@ -42,7 +43,10 @@ export interface Listener {
    * @throws Error when the files cannot be used; the old certificate stays.
    */
   renewCertificate(): Promise<boolean>;
-  /** Takes no new connections and waits for the open ones, up to the bound; then cuts them. */
+  /**
+   * Takes no new connections, closes the idle ones, and ends each of the others with its next answer, which says so.
+   * What is still open after the bound is cut.
+   */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -55,6 +59,7 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
   const limits = { ...LIMITS, ...options.limits };
   let pair = tls === null ? null : await readTlsPair(tls);
   const server = createServerFor(app, pair, limits);
+  const connections = keepRoom(server, limits.connections);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const hint = error.code === 'EADDRINUSE' ? `port ${port} is taken; set PORT to another one` : error.message;
@@ -79,7 +84,7 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
     },
     async stop(graceMs) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
+      connections.leave();
       const cut = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
       clearTimeout(cut);
@@ -103,7 +108,6 @@ function createServerFor(app: Pick<ServiceApp, 'listener'>, pair: TlsPair | null
       : createTlsServer({ ...options, ...secureContextOf(pair), handshakeTimeout: limits.handshakeMs }, app.listener);
   server.timeout = limits.silenceMs;
   server.maxConnections = Math.ceil(limits.connections * SPARE_FACTOR);
-  keepRoom(server, limits.connections);
   return server;
 }
 
