@@ -14,7 +14,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   catalog: [],
   record: ['catalog', 'core'],
   privacy: ['catalog', 'core', 'record'],
-  delivery: ['core', 'privacy', 'record'],
+  delivery: ['catalog', 'core', 'privacy', 'record'],
   flowlu: ['catalog', 'core', 'privacy', 'record'],
   postgres: ['core'],
   tables: ['catalog', 'core', 'postgres'],

@@ -1,10 +1,11 @@
 /** What a webhook body says, once it has been understood. */
 
 import { z } from 'zod';
+import { readName } from '../catalog/other-names.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson, TooDeepError } from '../core/json.ts';
 import { idOf } from '../record/id.ts';
 
-/** One announced change of one entity. */
+/** One announced change of one entity, under the catalogue's name of its model; the body keeps the name as it came. */
 export interface Announcement {
   readonly module: string;
   readonly model: string;
@@ -33,7 +34,14 @@ const name = z
   .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'must be a name')
   .max(MAX_NAME_LENGTH);
 
-const meta = z.object({ module: name, model: name, action: name });
+/** Some senders put the module before the model, with a slash. */
+const path = z
+  .string()
+  .trim()
+  .regex(/^[A-Za-z][A-Za-z0-9_]*(\/[A-Za-z][A-Za-z0-9_]*)?$/, 'must be a name')
+  .max(2 * MAX_NAME_LENGTH);
+
+const meta = z.object({ module: name, model: path, action: name });
 
 /**
  * Understands a webhook body.
@@ -54,8 +62,7 @@ export function readAnnouncement(text: string): Announcement {
   const current = entityOf(body, 'current');
   const previous = entityOf(body, 'previous');
   return {
-    module: module.toLowerCase(),
-    model: model.toLowerCase(),
+    ...readName(module, model),
     action: action.toLowerCase(),
     entityId: idOf(current) ?? idOf(previous),
     current,

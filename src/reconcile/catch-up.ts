@@ -8,8 +8,9 @@ import type { Sql } from '../postgres/connection.ts';
 import { lastRefusal } from '../store/listings.ts';
 import { knownFacts } from '../store/measurements.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
+import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import { guardRefusal, isRefusal, type ListingDeps, listModel } from './listing.ts';
+import { guardRefusal, isRefusal, listModel } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 

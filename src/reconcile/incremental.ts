@@ -25,7 +25,7 @@ import {
   type Strategy,
   type Watermark,
 } from '../store/watermarks.ts';
-import type { ListingDeps } from './listing.ts';
+import type { ListingDeps } from './deps.ts';
 import { knownMeasures } from './measures.ts';
 import { mergePages, type PageCounts } from './page.ts';
 

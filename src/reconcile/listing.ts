@@ -2,11 +2,9 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
-import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';
-import type { WriterContext } from '../merge/writer.ts';
 import { allAnswers, LastFlight, type Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
@@ -25,17 +23,11 @@ import {
 } from '../store/listings.ts';
 import { suspectUnlisted } from '../store/suspects.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
+import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
 import { mergePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 import { createUnreadReader, sentenceOn } from './unread.ts';
-
-/** What listing models needs. */
-export interface ListingDeps {
-  readonly sql: Sql;
-  readonly client: FlowluClient;
-  readonly writer: WriterContext;
-}
 
 /** Told as a listing goes on. */
 export interface ListingObserver {

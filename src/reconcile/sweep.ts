@@ -11,7 +11,8 @@ import { clearListedIds } from '../store/listed-ids.ts';
 import { findOpenListing, lastPosition } from '../store/listings.ts';
 import { countRows } from '../store/mirror-reads.ts';
 import { clearSuspects, countSuspects, doubtSuspects, suspectNotListed, suspectUnlisted } from '../store/suspects.ts';
-import { guardRefusal, type ListingDeps, type ListingObserver, type ListingReport, listModel } from './listing.ts';
+import type { ListingDeps } from './deps.ts';
+import { guardRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;

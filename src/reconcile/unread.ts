@@ -9,7 +9,7 @@ import type { Micros } from '../flowlu/pace.ts';
 import { LastFlight } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
-import type { ListingDeps } from './listing.ts';
+import type { ListingDeps } from './deps.ts';
 import { mergePages } from './page.ts';
 
 /** Names kept in a report. */

@@ -10,8 +10,8 @@ import { read } from '../merge/settle.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../store/mirror-reads.ts';
 import { comparePage } from './compare-page.ts';
+import type { ListingDeps } from './deps.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
-import type { ListingDeps } from './listing.ts';
 import { readAhead } from './prefetch.ts';
 
 const IDS_PER_READ = 5_000;

@@ -14,8 +14,9 @@ import { databaseClock } from '../postgres/clock.ts';
 import type { ListingOutcome } from '../store/listings.ts';
 import { countRows } from '../store/mirror-reads.ts';
 import { beginRun, finishRun, type RunStatus } from '../store/runs.ts';
+import type { ListingDeps } from './deps.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
-import type { ListingDeps, ListingObserver } from './listing.ts';
+import type { ListingObserver } from './listing.ts';
 import { type Rechecked, recheck } from './recheck.ts';
 import { type Search, type Shortcoming, searchAll, searchSample } from './verify-listing.ts';
 
