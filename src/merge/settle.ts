@@ -15,6 +15,7 @@ import { credible, versionOf } from '../record/version.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
 import type { MirrorTable } from '../store/mirror-rows.ts';
 import type { Observation } from './rule/observation.ts';
+import { SPELLING } from './rule/spelling.ts';
 import { type WriterContext, writeObservations } from './writer.ts';
 
 export interface SettleDeps {
@@ -76,7 +77,7 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
       await postponeDoubt(sql, doubt, 1, null).catch(() => {});
       throw error;
     }
-    if (!error.retryable && doubt.reason === HINT) {
+    if (!error.retryable && (doubt.reason === HINT || doubt.reason === SPELLING)) {
       // The API will not tell, and what was announced is not believed: the row is no more doubtful than before.
       await dropDoubt(sql, doubt);
       return false;

@@ -13,6 +13,7 @@ import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
 import { createShapes, type Shapes } from '../merge/shapes.ts';
+import { createTextSpelling } from '../merge/texts.ts';
 import { refreshViews } from '../migrate/refresh.ts';
 import { connect, type Sql } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
@@ -85,7 +86,10 @@ export async function openSession(
     metrics,
     database,
     sql,
-    context: contextOf(config, metrics, shapes),
+    context: {
+      ...contextOf(config, metrics, shapes),
+      texts: await createTextSpelling(sql, (err) => log.warn({ err }, 'a measurement could not be kept')),
+    },
     shapes,
     privacy,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),

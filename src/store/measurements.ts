@@ -14,6 +14,8 @@ export interface Facts {
   readonly date_filter: 'honoured' | 'ignored' | 'refused';
   readonly newest_first: 'honoured' | 'ignored' | 'refused';
   readonly total: 'filtered' | 'whole' | 'missing';
+  /** How webhooks spell texts that the API spells plainly. */
+  readonly webhook_texts: 'plain' | 'entities';
   /** Whether single records can be read: what the portal says where they cannot. */
   readonly get: string;
   /** Whose rights the requests have. */
