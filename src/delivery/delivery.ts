@@ -1,8 +1,9 @@
 /** What a webhook body says, once it has been understood. */
 
 import { z } from 'zod';
+import { splitName } from '../catalog/name.ts';
 import { readName } from '../catalog/other-names.ts';
-import { isJsonObject, type Json, type JsonObject, parseJson, TooDeepError } from '../core/json.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson, stringifyJson, TooDeepError } from '../core/json.ts';
 import { idOf } from '../record/id.ts';
 
 /** One announced change of one entity, under the catalogue's name of its model; the body keeps the name as it came. */
@@ -25,6 +26,10 @@ export type Accepted =
 export class WrongShapeError extends Error {
   override readonly name = 'WrongShapeError';
 }
+
+/** What a sender of automations has to change. */
+const AUTOMATION_HINT =
+  'if an automation sends it, give it the address /webhooks/flowlu/SECRET/MODULE.MODEL, such as /crm.lead at its end';
 
 /** Longest name of a module, model or action that is believed. */
 const MAX_NAME_LENGTH = 64;
@@ -54,9 +59,10 @@ export function readAnnouncement(text: string): Announcement {
   const parsed = meta.safeParse(body.meta);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new WrongShapeError(
-      `${['meta', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'must be an object'}`,
-    );
+    const what = `${['meta', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'must be an object'}`;
+    // The automation of a pipeline sends the record alone.
+    const hint = body.meta === undefined ? `; ${AUTOMATION_HINT}` : '';
+    throw new WrongShapeError(what + hint);
   }
   const { module, model, action } = parsed.data;
   const current = entityOf(body, 'current');
@@ -68,6 +74,33 @@ export function readAnnouncement(text: string): Announcement {
     current,
     previous,
   };
+}
+
+/** The action that the mirror gives a body of an automation: something has happened to the record. */
+export const AUTOMATION = 'automation';
+
+/**
+ * Understands the body of an automation, which names neither model nor action: the record alone, perhaps within
+ * `current`. It is kept in Flowlu's usual form, so that whoever reads it again knows what it is about.
+ * @param model `module.model`, as the address names it.
+ * @throws SyntaxError when the text is not JSON; WrongShapeError when it names no record.
+ */
+export function readAutomation(text: string, model: string): Accepted & { readonly announcement: Announcement } {
+  const parsed = meta.safeParse({ ...splitName(model), action: AUTOMATION });
+  if (!parsed.success) throw new WrongShapeError(`the address must end in module.model, not in ${model}`);
+  const body = jsonOf(text);
+  const current = isJsonObject(body) ? (entityOf(body, 'current') ?? body) : null;
+  const entityId = idOf(current);
+  if (entityId === null) throw new WrongShapeError('current: names no record id');
+  const announcement = {
+    ...readName(parsed.data.module, parsed.data.model),
+    action: AUTOMATION,
+    entityId,
+    current,
+    previous: null,
+  };
+  const { module, model: name, action } = announcement;
+  return { body: stringifyJson({ meta: { module, model: name, action }, current, previous: null }), announcement };
 }
 
 /** One of the two states; Flowlu writes "nothing" as null, `{}` or `[]`, or leaves it out. */
