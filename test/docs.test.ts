@@ -7,7 +7,8 @@ import type { Command } from 'commander';
 import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../src/cli/exit-codes.ts';
-import { settingsList } from '../src/config.ts';
+import { loadConfig } from '../src/config/index.ts';
+import { envExample, settingsPage } from '../src/config/reference.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
 import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
@@ -48,15 +49,6 @@ function tableRows(text: string): readonly string[] {
 /** The first word in backquotes of each row. */
 const namesOf = (rows: readonly string[]) => rows.map((row) => /^\| `([\w-]+)/.exec(row)?.[1]);
 
-function settingsTable(): string {
-  const rows = settingsList().map(({ name, help, default: fallback }) => {
-    // What can be typed stands in backquotes, what only describes does not.
-    const shown = fallback === '' ? '–' : / |^all$/.test(fallback) ? fallback : `\`${fallback}\``;
-    return `| \`${name}\` | ${shown} | ${help} |`;
-  });
-  return ['| name | default | meaning |', '|---|---|---|', ...rows].join('\n');
-}
-
 /** Every command that a file of `src/cli/commands` makes. */
 async function commandsOfSource(): Promise<readonly Command[]> {
   const files = readdirSync(new URL('src/cli/commands', ROOT), 'utf8').filter((name) => name.endsWith('.ts'));
@@ -71,15 +63,6 @@ async function commandsOfSource(): Promise<readonly Command[]> {
 }
 
 describe('README', () => {
-  test('describes every setting as the program does', () => {
-    expect(section('README.md', '## Settings')).toContain(`\n${settingsTable()}\n`);
-  });
-
-  test('names the file of every secret', () => {
-    const secrets = settingsList().filter(({ secret }) => secret);
-    for (const { name } of secrets) expect(section('README.md', '## Settings')).toContain(`\`${name}_FILE\``);
-  });
-
   test('describes the commands that the help shows, with all of their options', async () => {
     const main = new URL('src/cli/main.ts', ROOT).pathname;
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', main, '--help'], {
@@ -99,6 +82,25 @@ describe('README', () => {
   test('explains every exit code', () => {
     const codes = tableRows(section('README.md', '## Commands')).flatMap((row) => /^\| (\d+) \|/.exec(row)?.[1] ?? []);
     expect(codes.map(Number)).toEqual(Object.values(EXIT));
+  });
+});
+
+describe('settings', () => {
+  test.each([
+    ['.env.example', envExample],
+    ['docs/settings.md', settingsPage],
+  ])('%s is what `npm run settings` writes', (path, make) => {
+    expect(read(path)).toBe(make());
+  });
+
+  const secrets = [...pages, '.env.example'].flatMap((page) =>
+    [...read(page).matchAll(/^#?([A-Z_]*(?:SECRET|API_KEY|TOKEN|TOKEN_KEY|DATABASE_URL))=([^\s$]+)/gm)].map(
+      ([, name = '', value = '']) => [page, name, value] as const,
+    ),
+  );
+
+  test.each(secrets)('the secret that %s shows is refused as it stands: %s=%s', (_, name, value) => {
+    expect(() => loadConfig({ [name]: value })).toThrow(`${name}: `);
   });
 });
 

@@ -1,5 +1,5 @@
 /** The exit code that each error deserves. */
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config/index.ts';
 import { InterruptedError, UsageError } from '../core/errors.ts';
 import { DatabaseUrlError } from '../postgres/connection.ts';
 import { OtherPortalError } from '../store/portal.ts';

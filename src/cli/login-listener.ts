@@ -1,7 +1,7 @@
 /** Takes the answer of a login on a loopback address, where `login` and the browser are on one machine. */
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
-import { isLoopback } from '../config.ts';
+import { isLoopback } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import type { LoginAnswer } from '../oauth/login.ts';
 import { callbackRoutes } from '../oauth/route.ts';

@@ -1,6 +1,6 @@
 /** The command line: names, flags and help of every command. What they do stands in `commands/`. */
 import { Command, CommanderError } from 'commander';
-import { settingsHelp } from '../config.ts';
+import { settingsHelp } from '../config/index.ts';
 import { version } from '../core/version.ts';
 import { backfillCommand } from './commands/backfill.ts';
 import { doctorCommand } from './commands/doctor.ts';

@@ -1,8 +1,9 @@
 /** How every command runs: configuration, signals, session, exit code. */
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/index.ts';
 import { InterruptedError } from '../core/errors.ts';
-import { createRedactor, type Logger } from '../core/log.ts';
-import { loggerFor, openSession, type Session } from '../service/session.ts';
+import type { Logger } from '../core/log.ts';
+import { createRedactor } from '../core/redact.ts';
+import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
 import { exitCodeOf } from './errors.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { printError } from './output.ts';
@@ -55,11 +56,15 @@ export async function runCommand(
 
 /** Runs a command that needs the database. */
 export function runWithSession(
-  options: CommandOptions,
+  options: CommandOptions & { readonly onMirror: OnMirror },
   work: (session: Session, context: CommandContext) => Promise<ExitCode>,
 ): Promise<void> {
   return runCommand(options, async (context) => {
-    const session = await openSession(context.config, { ...context, command: options.name });
+    const session = await openSession(context.config, {
+      ...context,
+      command: options.name,
+      onMirror: options.onMirror,
+    });
     try {
       return await work(session, context);
     } finally {

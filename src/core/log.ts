@@ -5,12 +5,10 @@
  * control characters, so a value can never forge a line of its own.
  */
 import { type DestinationStream, type LevelWithSilent, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
+import { createRedactor, type Redact } from './redact.ts';
 
 /** A logger; `child({ … })` adds fields to all of its lines. Errors go under the key `err`. */
 export type Logger = PinoLogger;
-
-/** Replaces every secret in a text. */
-export type Redactor = (text: string) => string;
 
 export interface LoggerOptions {
   readonly level: LevelWithSilent;
@@ -35,23 +33,6 @@ const MAX_STRING = 2_000;
 const MAX_CAUSES = 5;
 const MAX_FRAMES = 12;
 const MAX_LINE = 32_768;
-/** Shorter "secrets" would black out ordinary words. */
-const MIN_SECRET = 4;
-const REDACTED = '[redacted]';
-
-/** What looks like a secret wherever it stands; the first group stays. */
-const SECRET_SHAPES: readonly RegExp[] = [
-  /(api_?key["']?(?:[=:]|%3D|%3A)\s?["']?)[^\s&"'#,;%}]+/gi,
-  /(\w:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/g,
-  /((?:access|refresh)_token["']?(?:[=:]|%3D|%3A)\s?["']?|(?:client_secret|code_verifier)["']?[=:]\s?["']?)[^\s&"'#,;%}]+/gi,
-  /(\/oauth\/callback\?)[^\s"']+/g,
-  /(\b(?:Bearer|Basic)\s)[\w.~+/=-]+/gi,
-  /(\/webhooks\/flowlu\/)[^\s/?"'#]+/g,
-  // Drizzle appends the values of a statement to the message of its error; they are the portal's data.
-  // (Looks no further than the next such message, so that a text full of them takes no longer than another.)
-  /(Failed query: (?:(?!Failed query: ).)*?\nparams: ).+/gs,
-];
-
 /** Creates the process's logger; levels are words, times ISO 8601 in UTC. */
 export function createLogger({ level, stream, secrets = [], version }: LoggerOptions): Logger {
   const redact = createRedactor(secrets);
@@ -64,17 +45,6 @@ export function createLogger({ level, stream, secrets = [], version }: LoggerOpt
     hooks: { streamWrite: (line: string) => cleanLine(line, redact) },
   };
   return stream ? pino(options, stream) : pino(options);
-}
-
-/** Makes a redactor for the given secrets and for everything that is shaped like one. */
-export function createRedactor(secrets: readonly string[]): Redactor {
-  const spellings = new Set(secrets.filter((secret) => secret.length >= MIN_SECRET).flatMap(spellingsOf));
-  const longestFirst = [...spellings].sort((a, b) => b.length - a.length).map(escapeRegExp);
-  const known = longestFirst.length > 0 ? new RegExp(longestFirst.join('|'), 'g') : undefined;
-  return (text) => {
-    const shaped = SECRET_SHAPES.reduce((rest, shape) => rest.replace(shape, `$1${REDACTED}`), text);
-    return known ? shaped.replace(known, REDACTED) : shaped;
-  };
 }
 
 /** What the log keeps of an error: type, message, code, the first frames and a bounded chain of causes. */
@@ -126,7 +96,7 @@ function describeErrors(fields: Record<string, unknown>): Record<string, unknown
 }
 
 /** Redacts, then shortens, every string of a line of JSON; numbers keep all of their digits. */
-function cleanLine(line: string, redact: Redactor): string {
+function cleanLine(line: string, redact: Redact): string {
   const clean = line.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, (literal) => {
     const text = JSON.parse(literal) as string;
     const short = shorten(redact(text));
@@ -140,14 +110,4 @@ function cleanLine(line: string, redact: Redactor): string {
 function shorten(text: string): string {
   if (text.length <= MAX_STRING) return text;
   return `${text.slice(0, MAX_STRING).toWellFormed()}… (${text.length} characters)`;
-}
-
-function spellingsOf(secret: string): readonly string[] {
-  const encoded = encodeURIComponent(secret.toWellFormed());
-  const lowerHex = encoded.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase());
-  return [secret, encoded, lowerHex, encoded.replaceAll('%20', '+'), JSON.stringify(secret).slice(1, -1)];
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }

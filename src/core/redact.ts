@@ -1,26 +1,63 @@
-/** Keeps the API key and tokens out of everything a person or a log may read. */
+/** Keeps secrets out of everything that a person or a log may read. */
 
-/** Text with the secret taken out. */
+/** Text with the secrets taken out. */
 export type Redact = (text: string) => string;
 
-const MASK = '***';
+const REDACTED = '[redacted]';
 const MAX_CAUSES = 4;
+/** Characters from which a secret is replaced wherever it stands. */
+const MIN_LENGTH = 12;
+/** From here on as a word of its own only, since it may be a part of ordinary words; still shorter ones by their shape alone. */
+const MIN_WORD_LENGTH = 8;
 
-/** A function that masks secrets, as they stand and as URLs spell them, and any `api_key=` parameter. */
-export function redactor(...secrets: readonly string[]): Redact {
-  const spellings = new Set(
-    secrets.flatMap((secret) => [
-      secret,
-      encodeURIComponent(secret),
-      new URLSearchParams({ '': secret }).toString().slice(1),
-      JSON.stringify(secret).slice(1, -1),
-    ]),
-  );
+/** What looks like a secret wherever it stands; the first group stays. */
+const SHAPES: readonly RegExp[] = [
+  // After a space only in quotation marks or when long: "FLOWLU_API_KEY: is needed" is a sentence.
+  /(api_?key["']?(?:[=:]|%3D|%3A)(?:\s?["']|\s(?=\S{12}))?)[^\s&"'#,;%}<>]+/gi,
+  /([\w\]]:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/g,
+  /((?:(?:access|refresh)_token|client_secret|code_verifier)["']?(?:[=:]|%3D|%3A)(?:\s?["']|\s(?=\S{12}))?)[^\s&"'#,;%}]+/gi,
+  /(\/oauth\/callback\?)[^\s"']+/g,
+  /(\b(?:Bearer|Basic)\s)[\w.~+/=-]+/gi,
+  /(\/webhooks\/flowlu\/)[^\s/?"'#]+/g,
+  // Drizzle appends the values of a statement to the message of its error; they are the portal's data.
+  // (Looks no further than the next such message, so that a text full of them takes no longer than another.)
+  /(Failed query: (?:(?!Failed query: ).)*?\nparams: ).+/gs,
+];
+
+/** Makes a redactor for the given secrets, in any spelling that URLs and JSON give them, and for all that is shaped like one. */
+export function createRedactor(secrets: readonly string[]): Redact {
+  const known = secrets.filter((secret) => secret.length >= MIN_WORD_LENGTH).flatMap(patternsOf);
+  const longestFirst = [...new Set(known)].sort((a, b) => b.length - a.length);
+  // Before the shapes, which would leave the rest of a secret that holds one of their delimiters.
+  const all = longestFirst.length > 0 ? new RegExp(longestFirst.join('|'), 'g') : undefined;
   return (text) => {
-    let clean = text.replace(/(api_key(?:=|%3D))[^&\s"'<>]*/gi, `$1${MASK}`);
-    for (const spelling of spellings) clean = clean.replaceAll(spelling, MASK);
-    return clean;
+    const rest = all ? text.replace(all, REDACTED) : text;
+    return SHAPES.reduce((shaped, shape) => shaped.replace(shape, `$1${REDACTED}`), rest);
   };
+}
+
+function patternsOf(secret: string): readonly string[] {
+  const encoded = encodeURIComponent(secret.toWellFormed());
+  const lowerHex = encoded.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase());
+  const form = new URLSearchParams({ '': secret }).toString().slice(1);
+  const spellings = [
+    secret,
+    encoded,
+    lowerHex,
+    encoded.replaceAll('%20', '+'),
+    form,
+    JSON.stringify(secret).slice(1, -1),
+  ];
+  return spellings.map((spelling) => (secret.length < MIN_LENGTH ? asWord(spelling) : escapeRegExp(spelling)));
+}
+
+/** The letters of an escaped character, as `%3D` and `\n`, end a word too. */
+function asWord(text: string): string {
+  return `(?:(?<!\\w)|(?<=%[0-9A-Fa-f]{2}|\\\\[bfnrt]))${escapeRegExp(text)}(?!\\w)`;
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
 /**

@@ -24,7 +24,7 @@ function protectAnnouncement(announcement: Announcement, { protect }: Privacy): 
 const nameOf = ({ module, model }: Announcement) => `${module}.${model}`;
 
 /** A body of Flowlu's form that says what the announcement says. */
-export function bodyOf({ module, model, action, current, previous }: Announcement): string {
+function bodyOf({ module, model, action, current, previous }: Announcement): string {
   return stringifyJson({ meta: { module, model, action }, current, previous });
 }
 

@@ -1,5 +1,5 @@
 /** By what right a request is sent: the API key, or whatever else a source of credentials comes up with. */
-import { type Redact, redactor } from '../core/redact.ts';
+import { createRedactor, type Redact } from '../core/redact.ts';
 
 /** What one request carries to be let in. */
 export interface Credentials {
@@ -34,6 +34,6 @@ export interface Authorization {
  */
 export function apiKeyAuthorization(key: string): Authorization {
   if (key.trim() === '') throw new TypeError('the API key is empty');
-  const credentials: Credentials = { query: { name: 'api_key', value: key }, redact: redactor(key) };
+  const credentials: Credentials = { query: { name: 'api_key', value: key }, redact: createRedactor([key]) };
   return { credentials: async () => credentials, accepted: () => {}, renew: async () => false };
 }

@@ -1,5 +1,6 @@
 /** The Flowlu API, read-only: paced, bounded, retried where that can help, and silent about its key. */
 import pRetry from 'p-retry';
+import type { Micros } from '../core/instant.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
@@ -7,7 +8,7 @@ import { recordOf, responseOf, rowsOf } from './envelope.ts';
 import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
 import { createHold } from './hold.ts';
 import { httpGet } from './http.ts';
-import type { Micros, Pace } from './pace.ts';
+import type { Pace } from './pace.ts';
 import {
   checkedBaseUrl,
   getPath,

@@ -1,11 +1,11 @@
 /** The pages of a listing, measured: ids, order, the size that the portal grants and bears, and what is broken in them. */
 
+import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient, ListAnswer, Patience } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
 import type { ListingMeasures, UnreadRows } from './listing-types.ts';
-import type { Micros } from './pace.ts';
 import { type Answer, type Block, type Gap, readBlock } from './sick-pages.ts';
 import type { Filter, ListedModel, ListQuery } from './url.ts';
 

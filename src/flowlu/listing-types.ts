@@ -1,6 +1,7 @@
 /** What a listing hands out, and where it can be taken up again. */
+
+import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Micros } from './pace.ts';
 
 /** Where to resume. `page` is the next one to read, of `size` rows. */
 export type ListingCursor =

@@ -1,76 +1,154 @@
-/** The account's budget of requests per second, as something to wait for. */
+/**
+ * The account's budget of requests per second, as something to wait for.
+ *
+ * Slots are reserved one after the other in a budget that everybody shares, each for a moment to come on the budget's
+ * clock. Its holder sleeps until that moment and sends; whoever wakes too late lets the slot pass and reserves another.
+ */
+import { MICROS_PER_MS, type Micros } from '../core/instant.ts';
 import { orAborted, sleep } from '../core/wait.ts';
-
-/** Microseconds since the Unix epoch, on the database's clock. */
-export type Micros = number;
 
 export interface Pace {
   /**
    * Waits for a request slot; first come, first served.
-   * @returns a moment, on the database's clock, not later than the sending.
-   * @throws the signal's reason when it aborts first; the slot then stays free.
+   * @returns a moment, on the budget's clock, not later than the sending.
+   * @throws the signal's reason when it aborts first; a slot that is reserved by then is lost.
    */
   take(signal: AbortSignal): Promise<Micros>;
 }
 
-/** Slots lie 3 % further apart than the nominal rate asks, so that jitter on the way never overfills a second. */
-const SLACK = 1.03;
-/** What stays between a full window and the next request even if slots were taken late, ms. */
-const WINDOW_MARGIN_MS = 10;
+/** Where those who share a rate reserve their slots. */
+export interface Budget {
+  /** Reserves the first free slot that begins `leadMs` from now or later; the one after it begins `lengthMs` later. */
+  reserve(lengthMs: number, leadMs: number): Promise<Reservation>;
+  /** What the budget's clock says. */
+  now(): Promise<Micros>;
+}
+
+export interface Reservation {
+  /** What the budget's clock said when it answered. */
+  readonly now: Micros;
+  /** From that moment to the beginning of the slot. */
+  readonly waitMs: number;
+}
 
 /**
- * A pace within this process, on this machine's clock: evenly spaced slots.
- *
- * Two rules hold together. Slots follow a fixed grid, so a late timer does not slow down those that follow;
- * and no slot is given while the last R ones, as really taken, lie within the same second.
- *
- * @param requestsPerSecond R; 0 or Infinity means unlimited.
+ * As many slots as the rate allows in a second take this much longer, so that the rate is kept although requests leave
+ * up to `TOLERANCE_MS` late; what remains is for clocks and ways to the portal that differ. It costs 3.4 % of the rate.
+ */
+const MARGIN_MS = 35;
+/** A slot whose holder wakes later than that has passed. */
+const TOLERANCE_MS = 20;
+/** How far ahead one process may reserve, or one slot where slots are longer; enough for a budget some 100 ms away. */
+const AHEAD_MS = 250;
+/** Answers of the budget that are remembered to tell its clock by. */
+const ANSWERS_KEPT = 16;
+/** Who has missed two slots in a row asks for a longer one, in which it may be later; twice as long with each, up to 13 s. */
+const FIRST_STRETCH_MS = 25;
+const MAX_MISSED = 12;
+/** Two clocks differ less in speed, even while one of them is being adjusted. */
+const MAX_DRIFT = 0.001;
+
+/**
+ * @param requestsPerSecond 0 means no limit.
+ * @param onMissed told of each slot that passed, and how late its holder was; must not throw.
  * @throws RangeError for a negative rate or NaN.
  */
-export function localPace(requestsPerSecond: number): Pace {
+export function createPace(requestsPerSecond: number, budget: Budget, onMissed?: (lateMs: number) => void): Pace {
   if (!(requestsPerSecond >= 0)) throw new RangeError(`requests per second must not be ${requestsPerSecond}`);
-  if (requestsPerSecond === 0 || requestsPerSecond === Number.POSITIVE_INFINITY) {
-    return {
-      async take(signal) {
-        signal.throwIfAborted();
-        return nowMicros();
-      },
-    };
+  if (requestsPerSecond === 0) return { take: (signal) => orAborted(budget.now(), signal) };
+
+  /** As many slots as the rate allows in `windowMs`: a second, or one slot where a slot takes longer. */
+  const slots = Math.max(1, Math.floor(requestsPerSecond));
+  const windowMs = (1_000 * slots) / requestsPerSecond;
+  const slotMs = (windowMs + MARGIN_MS) / slots;
+  const clock = createClock();
+  /** Whoever comes waits behind one of those who reserve, so that no process holds more slots than these. */
+  const lanes = new Array<Promise<unknown>>(Math.ceil(AHEAD_MS / slotMs)).fill(Promise.resolve());
+  let taken = 0;
+  /** When this process sent its latest requests: it keeps the rate by itself, whatever becomes of the budget's clock. */
+  const sentAtMs: number[] = [];
+
+  async function reserve(lengthMs: number, lateMs: number) {
+    // The way to the budget is unknown at first, and its length decides how far ahead the slot has to lie.
+    if (clock.tripMs() === null) clock.learn(performance.now(), await budget.now());
+    const askedAtMs = performance.now();
+    const { now, waitMs } = await budget.reserve(lengthMs, (clock.tripMs() ?? 0) + lateMs);
+    clock.learn(askedAtMs, now);
+    const answeredAtMs = performance.now();
+    // Whatever the clock may have done since the other answers, the budget has said so between the two.
+    const beginsAtMs = clamp(clock.toLocal(now) + waitMs, askedAtMs + waitMs, answeredAtMs + waitMs);
+    return { now, answeredAtMs, beginsAtMs };
   }
 
-  const spacingMs = (SLACK * 1000) / requestsPerSecond;
-  const windowSlots = Math.max(1, Math.floor(requestsPerSecond));
-  const windowMs = (windowSlots * 1000) / requestsPerSecond + WINDOW_MARGIN_MS;
-  /** When the latest slots were really taken, oldest first; at most `windowSlots` of them. */
-  const taken: number[] = [];
-  let nextSlot = 0;
-  let queueEnd: Promise<void> = Promise.resolve();
+  async function takeSlot(signal: AbortSignal): Promise<Micros> {
+    let lateMs = 0;
+    for (let missed = 0; missed < MAX_MISSED; missed += 1) {
+      const stretchMs = missed < 2 ? 0 : FIRST_STRETCH_MS * 2 ** (missed - 2);
+      const slot = await orAborted(reserve(slotMs + stretchMs, lateMs), signal);
+      await sleep(slot.beginsAtMs - performance.now(), signal);
+      const nowMs = performance.now();
+      lateMs = nowMs - slot.beginsAtMs;
+      const isFree = sentAtMs.length < slots || nowMs - (sentAtMs[0] as number) >= windowMs;
+      if (isFree && lateMs <= TOLERANCE_MS + stretchMs) {
+        sentAtMs.push(nowMs);
+        if (sentAtMs.length > slots) sentAtMs.shift();
+        return slot.now + Math.floor((nowMs - slot.answeredAtMs) * (1 - MAX_DRIFT) * MICROS_PER_MS);
+      }
+      onMissed?.(lateMs);
+    }
+    throw new Error(
+      `${MAX_MISSED} request slots in a row passed unused, the last one by ${Math.round(lateMs)} ms: ` +
+        'this process, or the way to its database, stalls',
+    );
+  }
 
   return {
-    async take(signal) {
-      const turn = queueEnd;
-      let leave: () => void = () => {};
-      queueEnd = new Promise((resolve) => {
-        leave = resolve;
+    take(signal) {
+      const lane = taken % lanes.length;
+      taken += 1;
+      const moment = (lanes[lane] as Promise<unknown>).then(() => {
+        signal.throwIfAborted();
+        return takeSlot(signal);
       });
-      try {
-        await orAborted(turn, signal);
-        const slot = Math.max(nextSlot, performance.now());
-        const oldest = taken.length < windowSlots ? undefined : taken[0];
-        const due = oldest === undefined ? slot : Math.max(slot, oldest + windowMs);
-        await sleep(due - performance.now(), signal);
-        nextSlot = slot + spacingMs;
-        taken.push(performance.now());
-        if (taken.length > windowSlots) taken.shift();
-        return nowMicros();
-      } finally {
-        // Whoever gives up in the queue must not let the next one pass those in front.
-        void turn.then(leave);
-      }
+      lanes[lane] = moment.catch(() => {});
+      return orAborted(moment, signal);
     },
   };
 }
 
-function nowMicros(): Micros {
-  return Date.now() * 1000;
+/** A budget that nobody shares, on this machine's clock. */
+export function localBudget(): Budget {
+  let nextAtMs = 0;
+  const now = async () => Date.now() * MICROS_PER_MS;
+  return {
+    now,
+    async reserve(lengthMs, leadMs) {
+      const nowMs = performance.now();
+      const slotAtMs = Math.max(nextAtMs, nowMs + leadMs);
+      nextAtMs = slotAtMs + lengthMs;
+      return { now: await now(), waitMs: slotAtMs - nowMs };
+    },
+  };
 }
+
+/**
+ * The budget's clock on this process's: the answer that took least time tells it best. It was given half way between
+ * question and answer, if both ways are of one length.
+ */
+function createClock() {
+  const answers: { readonly tripMs: number; readonly aheadMs: number }[] = [];
+  const best = () => answers.reduce((a, b) => (b.tripMs < a.tripMs ? b : a));
+  return {
+    learn(askedAtMs: number, now: Micros) {
+      const answeredAtMs = performance.now();
+      const aheadMs = now / MICROS_PER_MS - (askedAtMs + answeredAtMs) / 2;
+      answers.push({ tripMs: answeredAtMs - askedAtMs, aheadMs });
+      if (answers.length > ANSWERS_KEPT) answers.shift();
+    },
+    /** The shortest way there and back of late; null before the first answer. */
+    tripMs: () => (answers.length === 0 ? null : best().tripMs),
+    toLocal: (at: Micros) => at / MICROS_PER_MS - best().aheadMs,
+  };
+}
+
+const clamp = (value: number, min: number, max: number) => Math.min(Math.max(value, min), max);

@@ -5,10 +5,11 @@
  * whether with an error or with no rows at all. Both look like a portal that is down for a moment, so before a page is
  * taken apart something else must have been answered.
  */
+
+import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Patience } from './client.ts';
 import { FlowluError } from './errors.ts';
-import type { Micros } from './pace.ts';
 
 /** One answer, its ids read. */
 export interface Answer {

@@ -18,14 +18,7 @@ import {
 } from '../merge/deliveries.ts';
 import type { Decision } from '../merge/rule/observation.ts';
 import { shapeOf } from '../merge/writer.ts';
-import {
-  errorCode,
-  isConnectionError,
-  isRetryable,
-  type Sql,
-  savepoint,
-  type Transaction,
-} from '../postgres/connection.ts';
+import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
 import { settleDeliveries } from '../store/deliveries.ts';
@@ -138,13 +131,6 @@ async function replayBatch(
     for (const delivery of taken) endings.push(await applyAloneAgain(tx, delivery, context, log));
     return endings;
   });
-}
-
-/** True for what lies with the moment and not with a delivery. */
-function isPassing(error: unknown): boolean {
-  const code = errorCode(error) ?? '';
-  const isShort = code === '55P03' || code === '57014' || code.startsWith('53');
-  return isConnectionError(error) || isRetryable(error) || isShort;
 }
 
 /** One delivery; where it cannot be applied, it is set aside with the reason, unless it had been applied before. */

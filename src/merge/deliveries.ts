@@ -9,6 +9,7 @@ import type { DeliveryOutcome } from '../store/deliveries.ts';
 import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
 import { withholdDeliveries } from '../store/erasure.ts';
 import type { MirrorTable } from '../store/mirror-rows.ts';
+import type { BlockedModels } from './blocked.ts';
 import type { Link, Observation, Verdict } from './rule/observation.ts';
 import { linkOf } from './rule/tie.ts';
 import {
@@ -29,6 +30,8 @@ export interface DeliveryContext extends WriterContext {
   readonly tableOf: (module: string, model: string) => MirrorTable | null;
   /** `body`: what a webhook says is believed. `verify`: it only makes the row doubtful, and the API is asked. */
   readonly trust?: 'body' | 'verify';
+  /** Models to leave alone for the moment; shared by all who apply deliveries in this process. */
+  readonly blocked: BlockedModels;
 }
 
 /** Doubts that may be open before further hints are passed over; catching up finds what they were about. */

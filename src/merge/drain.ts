@@ -2,14 +2,7 @@
 
 import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
-import {
-  errorCode,
-  isConnectionError,
-  isRetryable,
-  type Sql,
-  savepoint,
-  type Transaction,
-} from '../postgres/connection.ts';
+import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint, withholdErased } from './deliveries.ts';
@@ -24,46 +17,59 @@ const BATCH_SIZE = 200;
 /** Batches per call, so that one call ends even when deliveries keep coming. */
 const MAX_BATCHES = 1_000;
 const MAX_REASON_LENGTH = 500;
+/** What is blocked waits in the ledger, and not here. */
+const LIMITS = { lockTimeoutMs: 2_000 };
 
-/** Applies everything pending; returns how many deliveries it took up. */
+/** Applies everything pending but what is blocked; returns how many deliveries it took up. */
 export async function drainPending(drain: Drain, signal: AbortSignal): Promise<number> {
   let total = 0;
   for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
     const taken = await drainBatch(drain, signal);
-    total += taken;
-    if (taken < BATCH_SIZE) break;
+    total += taken ?? 0;
+    if (taken !== null && taken < BATCH_SIZE) break;
   }
   return total;
 }
 
-async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number> {
+/** Returns how many deliveries it took up; null when a model turned out to be blocked: without it the others can be. */
+async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number | null> {
   const { sql, context, log } = drain;
   try {
-    return await transact(sql, async (tx) => {
-      const stored = await claimPending(tx, BATCH_SIZE);
-      await applyStored(tx, stored, context);
-      return stored.length;
-    });
+    return await transact(
+      sql,
+      async (tx) => {
+        const stored = await claimPending(tx, BATCH_SIZE, context.blocked.now());
+        await applyStored(tx, stored, context);
+        return stored.length;
+      },
+      LIMITS,
+    );
   } catch (error) {
-    if (isConnectionError(error)) throw error;
+    if (context.blocked.note(error)) return null;
+    if (isPassing(error)) throw error;
     log.warn({ err: error }, 'a batch of pending deliveries cannot be applied as one; applying them one by one');
   }
   for (let taken = 0; taken < BATCH_SIZE && !signal.aborted; taken += 1) {
-    const found = await transact(sql, (tx) => applyOldest(tx, drain));
-    if (!found) return taken;
+    try {
+      const found = await transact(sql, (tx) => applyOldest(tx, drain), LIMITS);
+      if (!found) return taken;
+    } catch (error) {
+      if (context.blocked.note(error)) return null;
+      throw error;
+    }
   }
   return BATCH_SIZE;
 }
 
 /** Applies the oldest pending delivery, or sets it aside with the reason why it cannot be applied. */
 async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<boolean> {
-  const stored = await claimPending(tx, 1);
+  const stored = await claimPending(tx, 1, context.blocked.now());
   const [delivery] = stored;
   if (delivery === undefined) return false;
   try {
     await savepoint(tx, (inner) => applyStored(inner, stored, context));
   } catch (error) {
-    if (isConnectionError(error) || isRetryable(error) || isPassing(error)) throw error;
+    if (isPassing(error)) throw error;
     const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
     const outcome = unapplied('failed', null, reason);
     const isHint = context.trust === 'verify' || wasHint(delivery.reason);
@@ -71,12 +77,6 @@ async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<bo
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied and was set aside');
   }
   return true;
-}
-
-/** True for what lies with the moment and not with the delivery: a lock not granted in time, no disk, no memory. */
-function isPassing(error: unknown): boolean {
-  const code = errorCode(error) ?? '';
-  return code === '55P03' || code.startsWith('53');
 }
 
 /** Applies deliveries of the ledger again, within the caller's transaction; the rule makes that harmless. */

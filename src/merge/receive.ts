@@ -7,7 +7,7 @@
 
 import type { Micros } from '../core/instant.ts';
 import type { Logger } from '../core/log.ts';
-import type { Accepted } from '../delivery/delivery.ts';
+import type { Accepted, Announcement } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
@@ -26,54 +26,84 @@ export interface Receiver {
   readonly onPending?: () => void;
 }
 
+/** A sender waits 8 s: in that time what is blocked must have been found out, and the rest be written without it. */
+const LIMITS = { statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
+/** Models of one batch that are found to be blocked before all of it is left to `drain`. */
+const MAX_BLOCKED = 2;
+
 /**
  * Records a batch, in order; returns the ids of its deliveries once they are committed.
  * @throws when nothing is recorded; the sender must then be told to come again.
  */
 export async function receive(batch: readonly Accepted[], receiver: Receiver): Promise<readonly string[]> {
   const { sql, context, log } = receiver;
-  try {
-    const { ids, entries } = await transact(sql, (tx) => recordAndApply(tx, batch, context));
-    for (const entry of entries) receiver.onRecorded?.(entry);
-    return ids;
-  } catch (error) {
-    if (isConnectionError(error)) throw error;
-    log.error(
-      { err: error, deliveries: batch.length },
-      'a batch could not be applied; recording it to apply one by one',
-    );
-    const ids = await transact(sql, async (tx) => {
-      const receivedAt = await databaseClock(tx);
-      return appendDeliveries(
-        tx,
-        entriesOf(batch, receivedAt, context, () => unapplied('pending', null, null)),
+  for (let found = 0; ; found += 1) {
+    try {
+      const blocked = context.blocked.now();
+      const { ids, entries } = await transact(sql, (tx) => recordAndApply(tx, batch, blocked, context), LIMITS);
+      const isPending = ({ status }: LedgerEntry) => status === 'pending';
+      for (const entry of entries) if (!isPending(entry)) receiver.onRecorded?.(entry);
+      if (entries.some(isPending)) receiver.onPending?.();
+      return ids;
+    } catch (error) {
+      if (isConnectionError(error)) throw error;
+      if (context.blocked.note(error) && found < MAX_BLOCKED) {
+        log.warn({ err: error }, 'a model is blocked; its deliveries are recorded and wait');
+        continue;
+      }
+      log.error(
+        { err: error, deliveries: batch.length },
+        'a batch could not be applied; recording it to apply one by one',
       );
-    });
-    receiver.onPending?.();
-    return ids;
+      return await record(batch, receiver);
+    }
   }
+}
+
+/** Records a batch without applying it. */
+async function record(batch: readonly Accepted[], { sql, context, onPending }: Receiver): Promise<readonly string[]> {
+  const write = async (tx: Transaction) => {
+    const receivedAt = await databaseClock(tx);
+    return appendDeliveries(tx, entriesOf(batch, receivedAt, context, waiting));
+  };
+  const ids = await transact(sql, write, LIMITS);
+  onPending?.();
+  return ids;
 }
 
 /**
  * Two round trips beside the begin: the clock and the locks, then everything that is written and the commit. A third
  * where versions tie and the ledger has to be asked.
+ * @param blocked models whose deliveries are recorded without being applied
  */
-async function recordAndApply(tx: Transaction, batch: readonly Accepted[], context: DeliveryContext) {
-  const announcements = batch.flatMap(({ announcement }) => (announcement === null ? [] : [announcement]));
+async function recordAndApply(
+  tx: Transaction,
+  batch: readonly Accepted[],
+  blocked: ReadonlySet<string>,
+  context: DeliveryContext,
+) {
+  const waits = ({ module, model }: Announcement) => blocked.has(`${module}.${model}`);
+  const announcements = batch.flatMap(({ announcement }) =>
+    announcement === null || waits(announcement) ? [] : [announcement],
+  );
   const [receivedAt, locked] = await Promise.all([databaseClock(tx), lockAnnounced(tx, announcements, context)]);
   const arrivals = announcements.map((announcement) => ({ announcement, receivedAt, id: null }));
   const { outcomes, judged } = await judgeArrivals(tx, locked, arrivals, context);
   const applied = outcomes.values();
-  const entries = entriesOf(batch, receivedAt, context, () => applied.next().value as Outcome);
+  const entries = entriesOf(batch, receivedAt, context, (announcement) =>
+    waits(announcement) ? waiting() : (applied.next().value as Outcome),
+  );
   const written = allAnswers([appendDeliveries(tx, entries), write(tx, judged, context)]);
   return new LastFlight(written.then(([ids]) => ({ ids, entries })));
 }
+
+const waiting = () => unapplied('pending', null, null);
 
 function entriesOf(
   batch: readonly Accepted[],
   receivedAt: Micros,
   { trust }: DeliveryContext,
-  outcomeOf: () => Outcome,
+  outcomeOf: (announcement: Announcement) => Outcome,
 ): readonly LedgerEntry[] {
   const entries = batch.map((accepted): LedgerEntry => {
     const { body, announcement } = accepted;
@@ -81,7 +111,7 @@ function entriesOf(
       const outcome = unapplied('failed', null, accepted.rejection);
       return { ...outcome, receivedAt, body, status: 'rejected', subject: null };
     }
-    const outcome = outcomeOf();
+    const outcome = outcomeOf(announcement);
     const kept = outcome.decision === 'erased' ? bareBody(announcement) : body;
     return { ...outcome, receivedAt, body: kept, subject: announcement };
   });

@@ -8,7 +8,7 @@
 
 import { splitName } from '../catalog/name.ts';
 import type { Micros } from '../core/instant.ts';
-import { allAnswers, type Transaction } from '../postgres/connection.ts';
+import { allAnswers, isConnectionError, isPassing, isRetryable, type Transaction } from '../postgres/connection.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
@@ -25,6 +25,7 @@ import {
   type RowToWrite,
   updateRows,
 } from '../store/mirror-rows.ts';
+import { BlockedError } from './blocked.ts';
 import { earlierOf } from './earlier.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
@@ -109,6 +110,14 @@ export async function lockSubjects(
   return new Map(groups.map((group) => [group.table.name, group]));
 }
 
+/** Names the model in an error that lies with the moment: the others need not wait for it. */
+function naming<T>(table: MirrorTable, answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    const isWait = isPassing(error) && !isConnectionError(error) && !isRetryable(error);
+    throw isWait ? new BlockedError(table.name, error) : error;
+  });
+}
+
 async function lockGroup(
   tx: Transaction,
   table: MirrorTable,
@@ -119,7 +128,7 @@ async function lockGroup(
   const texts = context.texts?.known() ?? null;
   const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace, texts };
   const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
-  const stored = await lockRows(tx, table, [...own.keys()], known);
+  const stored = await naming(table, lockRows(tx, table, [...own.keys()], known));
   const rows = stored.map((row): [string, Row] => [
     row.id,
     { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
@@ -230,7 +239,9 @@ function writeGroup(tx: Transaction, group: FoldedGroup, context: WriterContext)
   }
   // Whoever inserts the same new rows waits for the other's first one, never in a circle.
   inserts.sort((a, b) => compareIds(a.id, b.id));
-  return [insertRows(tx, group.table, inserts), updateRows(tx, group.table, updates)];
+  return [insertRows(tx, group.table, inserts), updateRows(tx, group.table, updates)].map((written) =>
+    naming(group.table, written),
+  );
 }
 
 function rowToWrite(id: string, row: Row, group: LockedGroup, context: WriterContext): RowToWrite {

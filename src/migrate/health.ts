@@ -1,6 +1,6 @@
 /** What a database says about itself and about us: for `doctor`. Every question has a time limit. */
 import type { Model } from '../catalog/types.ts';
-import { errorCode, type Sql, within } from '../postgres/connection.ts';
+import { type Sql, within } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 
 const ANSWER_MAX_MS = 10_000;
@@ -48,20 +48,6 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
   );
   const facts = row as unknown as Omit<DatabaseFacts, 'clock_skew_ms' | 'round_trip_ms'>;
   return { ...facts, clock_skew_ms: (clock?.now as number) - (sentAt + round_trip_ms / 2), round_trip_ms };
-}
-
-/** The portal that the mirror belongs to; null before its first request. */
-export async function boundPortal(sql: Sql): Promise<string | null> {
-  try {
-    const [row] = await within(
-      sql`select value #>> '{}' as portal from sync.settings where key = 'portal'`,
-      ANSWER_MAX_MS,
-    );
-    return (row?.portal ?? null) as string | null;
-  } catch (error) {
-    if (['42P01', '3F000'].includes(errorCode(error) ?? '')) return null;
-    throw error;
-  }
 }
 
 /** How long after the portal's own time of change webhooks have arrived lately. */

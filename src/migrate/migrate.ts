@@ -40,7 +40,7 @@ export interface MigrateOptions {
   readonly log?: DatabaseLog;
   /** Create the publication for logical replication; one that exists is completed in any case. */
   readonly publication?: boolean;
-  /** IANA name of the portal's zone, for date-times of custom fields; the one said before where it is left out. */
+  /** IANA name of the portal's zone, for date-times of custom fields in a database that has not been told it. */
   readonly zone?: string;
 }
 
@@ -89,7 +89,10 @@ async function migrateLocked(
   // Held by the transaction, not by the session, so a pooler cannot strand it.
   await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY}); set local lock_timeout = ${TABLE_WAIT_MS}`);
   const pending = await pendingMigrations(tx);
-  const grants = pending.some(({ sql }) => RESHAPES_TABLES.test(sql)) ? await dropViews(tx) : undefined;
+  // A database that has had none has no views either, nor the table that lists them.
+  const isEmpty = pending.length === knownMigrations().length;
+  const reshapes = !isEmpty && pending.some(({ sql }) => RESHAPES_TABLES.test(sql));
+  const grants = reshapes ? await dropViews(tx) : undefined;
   for (const migration of pending) await applyMigration(tx, migration);
   await applyStorage(tx);
   await createHistory(tx);

@@ -1,6 +1,6 @@
 /** Logins of analysts and their tools: members of `flowlu_reader` with limits of their own. */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
-import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
+import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { READER } from './roles.ts';
 
@@ -60,7 +60,7 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
   const password = created || renewPassword ? randomBytes(18).toString('base64url') : null;
   const verifier = password === null ? null : scramVerifier(password);
   try {
-    await sql.begin((tx) => tx.unsafe(statementsFor(request, database, created, verifier).join(';\n')));
+    await transaction(sql, {}, (tx) => tx.unsafe(statementsFor(request, database, created, verifier).join(';\n')));
   } catch (error) {
     if (errorCode(error) !== '42501') throw error; // insufficient_privilege
     const adminSql = `${statementsFor(request, database, created, null).join(';\n')};\n\\password ${login}`;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { type Queryable, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
 import { allViews } from '../views/all.ts';
 import type { LiveFacts } from '../views/live-columns.ts';
-import { readLiveFacts, settleLiveFacts } from '../views/live-facts.ts';
+import { readLiveFacts, settleLiveFacts, zoneInForce } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { schemaState, trySchemaLock } from './migrate.ts';
@@ -18,7 +18,7 @@ const VIEW_WAIT_MS = 500;
 const RETRY_KEPT_SECONDS = 60;
 
 export interface RefreshOptions {
-  /** IANA name of the portal's zone. */
+  /** IANA name of the portal's zone, for a database that has not been told it. */
   readonly zone: string;
   /** The owner's address; null or left out where we are the owner ourselves, or nobody is. */
   readonly migrateUrl?: string | null;
@@ -50,7 +50,8 @@ export async function refreshViews(
 
 /** False where custom fields have changed since the views were made. */
 export async function areViewsCurrent(sql: Sql, zone: string): Promise<boolean> {
-  return (await stateOf(sql, await readLiveFacts(sql, zone), zone)) === 'current';
+  const inForce = await zoneInForce(sql, zone);
+  return (await stateOf(sql, await readLiveFacts(sql, zone), inForce)) === 'current';
 }
 
 /** Facts only: replicas of two versions must agree on whether there is something to do. */
@@ -69,11 +70,12 @@ async function stateOf(sql: Queryable, facts: LiveFacts, zone: string): Promise<
   return row.retry ? 'pending' : 'current';
 }
 
-async function refreshLocked(tx: Transaction, zone: string): Promise<readonly KeptView[] | null> {
+async function refreshLocked(tx: Transaction, configured: string): Promise<readonly KeptView[] | null> {
   // Another process is at it, or migrates.
   if (!(await trySchemaLock(tx))) return null;
   // A later version has views of its own; they are not ours to change.
   if ((await schemaState(tx)) !== 'current') return null;
+  const zone = await zoneInForce(tx, configured);
   const facts = await settleLiveFacts(tx, zone);
   const state = await stateOf(tx, facts, zone);
   if (state === 'current') return null;

@@ -1,6 +1,6 @@
 /** The portal's token endpoint: a code or a refresh token goes in, tokens or a refusal come out. */
 import { z } from 'zod';
-import { redactor } from '../core/redact.ts';
+import { createRedactor } from '../core/redact.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { httpPostForm } from '../flowlu/http.ts';
 
@@ -82,7 +82,7 @@ export async function exchange(client: OAuthClient, grant: Grant, fetchIt: typeo
     form.set('refresh_token', grant.refresh);
     secrets.push(grant.refresh);
   }
-  const redact = redactor(...secrets);
+  const redact = createRedactor(secrets);
   const options = { fetch: fetchIt, timeoutMs: EXCHANGE_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, redact };
   try {
     const { status, text } = await httpPostForm(tokenUrl, form, WHAT, options, new AbortController().signal);

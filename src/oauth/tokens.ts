@@ -1,6 +1,6 @@
 /** The access token as a source of credentials: read from the database, refreshed before it ends or when refused. */
 
-import { redactor } from '../core/redact.ts';
+import { createRedactor } from '../core/redact.ts';
 import type { Authorization, Credentials } from '../flowlu/authorization.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { readGrant, type StoredGrant } from '../store/grant.ts';
@@ -41,7 +41,7 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
     const grant = isDue(stored) ? await refreshed(stored.generation) : stored;
     const usable = requireUsable(grant, client.clientId);
     const { access } = readTokens(usable);
-    const credentials = { header: `Bearer ${access}`, redact: redactor(access) };
+    const credentials = { header: `Bearer ${access}`, redact: createRedactor([access]) };
     generations.set(credentials, usable.generation);
     const freshMs = Math.min(RECHECK_MS, Math.max(0, (usable.left_ms ?? RECHECK_MS) - earlyMs(usable)));
     held = { credentials, recheckAtMs: performance.now() + freshMs };

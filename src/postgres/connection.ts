@@ -1,13 +1,15 @@
 /** The one way to reach PostgreSQL. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Socket } from 'node:net';
 import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../core/json.ts';
-import { errorCode, isConnectionError } from './errors.ts';
+import { withdraw } from './deadline.ts';
 import { renewablePool } from './renewal.ts';
+import { forbidRepeats, ownerOf } from './repeats.ts';
 import { openSocket, type SocketAddress } from './socket.ts';
 import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
 
-export { errorCode, isConnectionError, isRetryable } from './errors.ts';
+export { errorCode, isConnectionError, isPassing, isRetryable } from './errors.ts';
+export { allAnswers, LastFlight, savepoint, type TransactionOptions, transaction } from './transaction.ts';
 export { DatabaseUrlError, redactUrl } from './url.ts';
 
 /** A pool of connections. */
@@ -22,7 +24,7 @@ export interface ConnectOptions {
   readonly applicationName: string;
   /** Most connections at a time. Defaults to 10. */
   readonly max?: number;
-  /** How long a connection may take to open, in seconds. Defaults to 10. */
+  /** How long a connection may take to open, in seconds. Defaults to 5. */
   readonly connectTimeoutSeconds?: number;
   /** Closes a connection that nobody has used for so long, in seconds. Defaults to never. */
   readonly idleTimeoutSeconds?: number;
@@ -30,6 +32,8 @@ export interface ConnectOptions {
   readonly maxLifetimeSeconds?: number;
   /** Called whenever a connection has closed, for whatever reason. */
   readonly onClose?: () => void;
+  /** Called when the database forgets prepared statements, as behind a pooler; from then on the pool does without. */
+  readonly onPooler?: () => void;
 }
 
 /**
@@ -71,8 +75,6 @@ function parseTexts(text: string): string[] {
 
 /** Longest pause of a connection between two attempts to reach the database. */
 const RECONNECT_MAX_SECONDS = 1;
-/** How long the driver may take to notice that a connection is lost; longer, and it was another one. */
-const LOSS_NOTICED_MAX_MS = 2_000;
 /** How long `end` waits for statements under way, unless it is told otherwise. */
 const END_MAX_SECONDS = 5;
 
@@ -86,7 +88,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
   const target = driverUrl(url);
   const settings: postgres.Options<Record<string, postgres.PostgresType>> = {
     max: options.max ?? 10,
-    connect_timeout: options.connectTimeoutSeconds ?? 10,
+    connect_timeout: options.connectTimeoutSeconds ?? 5,
     connection: { application_name: options.applicationName },
     // The driver would pause for up to 20 s between attempts to connect, and so be away long after the database is back.
     backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, RECONNECT_MAX_SECONDS),
@@ -101,136 +103,41 @@ export function connect(url: string, options: ConnectOptions): Sql {
   const { onClose } = options;
   if (onClose !== undefined) settings.onclose = () => onClose();
   // Between several hosts the driver chooses by itself, which it cannot with sockets of ours.
-  return hasSeveralHosts(target)
-    ? openPool(target, settings)
-    : renewablePool((onLost) =>
-        openPool(target, { ...settings, socket: (address: SocketAddress) => openSocket(address, onLost) }),
-      );
+  const opensSockets = !hasSeveralHosts(target);
+  return renewablePool((onLost, lacksStatements) => {
+    const sockets = new Set<Socket>();
+    const socket = (address: SocketAddress) => openSocket(address, onLost, sockets);
+    return openPool(target, sockets, {
+      ...settings,
+      ...(lacksStatements && { prepare: false }),
+      ...(opensSockets && { socket }),
+    });
+  }, options.onPooler);
 }
 
-function openPool(target: string, settings: object): Sql {
+function openPool(target: string, sockets: ReadonlySet<Socket>, settings: object): Sql {
   try {
     const sql = postgres(target, settings) as unknown as Sql;
+    forbidRepeats(sql);
     const { end } = sql;
-    // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
-    return Object.assign(sql, { end: (limit?: { timeout?: number }) => end({ timeout: END_MAX_SECONDS, ...limit }) });
+    return Object.assign(sql, {
+      async end(limit?: { timeout?: number }) {
+        // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
+        await end({ timeout: END_MAX_SECONDS, ...limit });
+        // It takes leave of the server politely, and some will not hear it.
+        for (const socket of sockets) socket.destroy();
+      },
+    });
   } catch {
     // The driver's own error may hold the whole URL; it is not passed on.
     throw new DatabaseUrlError('the connection string cannot be used: check its host, port and parameters');
   }
 }
 
-export interface TransactionOptions {
-  /** Longest time for one statement. Defaults to 30 s. */
-  readonly statementTimeoutMs?: number;
-  /** Longest wait for one lock. Defaults to 10 s. */
-  readonly lockTimeoutMs?: number;
-  /** Refuses writes. Defaults to false. */
-  readonly readOnly?: boolean;
-  /** For statements that reach their rows by key, and are to have plans that hold for tables of any size. */
-  readonly byKey?: boolean;
-}
-
-/**
- * One plan for each prepared statement, and none that reads all of a table: a plan made while the table is empty would,
- * since that is the cheapest then, and a connection keeps its plans until the table is next analysed.
- */
-const BY_KEY = [
-  'plan_cache_mode = force_generic_plan',
-  'enable_seqscan = off',
-  'enable_hashjoin = off',
-  'enable_mergejoin = off',
-];
-
-/** in_failed_sql_transaction: an earlier statement has failed. */
-const FOLLOWS_A_FAILURE = '25P02';
-
-/**
- * The answers of statements that were sent together. When one fails, those behind it fail as well: rejects with what
- * went wrong first, once all have ended.
- */
-export async function allAnswers<const T extends readonly unknown[]>(
-  statements: T,
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  const ended = await Promise.allSettled(statements);
-  const failures = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
-  if (failures.length > 0) throw failures.find((error) => errorCode(error) !== FOLLOWS_A_FAILURE) ?? failures[0];
-  return ended.map((one) => (one as PromiseFulfilledResult<unknown>).value) as {
-    -readonly [K in keyof T]: Awaited<T[K]>;
-  };
-}
-
-/**
- * The answers of a transaction's last statements, for which its work does not wait: the commit travels right behind
- * them, which saves a round trip. The server rolls back when one of them fails, and then the transaction rejects.
- */
-export class LastFlight<T> {
-  constructor(readonly answers: Promise<T>) {
-    // They are awaited after the commit; until then a failure must not count as unhandled.
-    answers.catch(() => {});
-  }
-}
-
-/**
- * Runs `work` in a transaction whose statements and lock waits are bounded; both limits end with it.
- * Costs no round trip of its own: the limits travel with the first statement.
- */
-export async function transaction<T>(
-  sql: Sql,
-  options: TransactionOptions,
-  work: (tx: Transaction) => Promise<T | LastFlight<T>>,
-): Promise<T> {
-  const { statementTimeoutMs = 30_000, lockTimeoutMs = 10_000, readOnly = false, byKey = false } = options;
-  const settings = [
-    `statement_timeout = ${Math.trunc(statementTimeoutMs)}`,
-    `lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
-    ...(byKey ? BY_KEY : []),
-  ];
-  let over = false;
-  const begun = sql.begin(readOnly ? 'read only' : 'read write', async (tx) => {
-    const limits = tx
-      .unsafe(settings.map((setting) => `set local ${setting}`).join('; '))
-      // A statement is sent when it is awaited; this one must be ahead of the first of `work`.
-      .execute();
-    try {
-      const [outcome] = await Promise.all([work(tx), limits]);
-      return { outcome };
-    } catch (error) {
-      if (isLost(error)) await sleep(LOSS_NOTICED_MAX_MS, undefined, { ref: false });
-      // When the connection is lost, the driver rejects the transaction by itself. Told the error as well, it would
-      // send a rollback where no connection is, and end the process over it.
-      if (over) return new Promise<never>(() => {});
-      throw error;
-    }
-  });
-  const { outcome } = await begun.finally(() => {
-    over = true;
-  });
-  return outcome instanceof LastFlight ? await outcome.answers : outcome;
-}
-
-/** Runs `work` as a part of the transaction that can fail by itself. */
-export async function savepoint<T>(tx: Transaction, work: (inner: Transaction) => Promise<T>): Promise<T> {
-  const result = await tx.savepoint(async (inner) => {
-    try {
-      return { outcome: await work(inner) };
-    } catch (error) {
-      // As in `transaction`, which ends when the connection is lost, and this with it.
-      if (isLost(error)) return new Promise<never>(() => {});
-      throw error;
-    }
-  });
-  return result.outcome;
-}
-
-/** True for what breaks the connection, not only the statement. */
-function isLost(error: unknown): boolean {
-  return isConnectionError(error) && errorCode(error) !== '53300';
-}
-
 /**
  * Awaits one statement outside a transaction, but no longer than `timeoutMs`; then, or when the signal
- * fires, it is cancelled on the server and the promise rejects with the signal's reason.
+ * fires, it is cancelled on the server and the promise rejects with the signal's reason. Where the server does not answer
+ * to that either, the connection is given up.
  */
 export async function within<T extends readonly postgres.MaybeRow[]>(
   query: postgres.PendingQuery<T>,
@@ -243,7 +150,9 @@ export async function within<T extends readonly postgres.MaybeRow[]>(
   let onAbort = () => {};
   const stopped = new Promise<never>((_, reject) => {
     onAbort = () => {
-      cancel(query);
+      const owner = ownerOf(query);
+      const answered = withdraw(query, () => owner?.giveUp());
+      query.then(answered, answered);
       reject(stop.reason);
     };
     stop.addEventListener('abort', onAbort, { once: true });
@@ -253,10 +162,4 @@ export async function within<T extends readonly postgres.MaybeRow[]>(
   } finally {
     stop.removeEventListener('abort', onAbort);
   }
-}
-
-/** As `query.cancel()`, which however lets a failure to reach the server go unhandled, and so end the process. */
-function cancel(query: object): void {
-  const { canceller } = query as { canceller?: (query: object) => Promise<unknown> };
-  canceller?.(query)?.catch(() => {});
 }

@@ -30,10 +30,21 @@ const UNREACHABLE = new Set([
 
 /** With these the same transaction may well succeed when run again. */
 const RETRYABLE = new Set([
+  '40000', // transaction_rollback: a commit was answered by rolling back
   '40001', // serialization_failure
   '40P01', // deadlock_detected
   // unique_violation: only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
   '23505',
+  // A prepared statement that the server has lost was not executed, and is prepared again.
+  'STATEMENT_LOST',
+]);
+
+/** With these the statement may well succeed later, as it stands: the moment is to blame, and not what was to be written. */
+const PASSING = new Set([
+  '25006', // read_only_sql_transaction
+  '42501', // insufficient_privilege
+  '55P03', // lock_not_available
+  '57014', // query_canceled, by a time-out or by somebody
 ]);
 
 /** How deep a chain of causes is followed; ours are two or three long. */
@@ -44,9 +55,18 @@ export function isConnectionError(error: unknown): boolean {
   return someCode(error, (code) => AWAY.has(code) || UNREACHABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code));
 }
 
-/** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) and should simply run again. */
+/** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) or its prepared statements, and should simply run again. */
 export function isRetryable(error: unknown): boolean {
   return someCode(error, (code) => RETRYABLE.has(code));
+}
+
+/** True for what lies with the moment: no connection, a lost race, a lock not granted in time, no disk, no memory, no right. */
+export function isPassing(error: unknown): boolean {
+  return (
+    isConnectionError(error) ||
+    isRetryable(error) ||
+    someCode(error, (code) => PASSING.has(code) || /^53[0-9A-Z]{3}$/.test(code))
+  );
 }
 
 /** The SQLSTATE, driver code or errno of an error, or undefined where it has none. */

@@ -5,34 +5,104 @@
  * again after it has been reopened. So what is asked from then on goes to a new pool; the old one answers what is under
  * way, or rejects it when its time is over.
  */
-import type { Sql } from 'postgres';
+import type postgres from 'postgres';
+import { limit } from './deadline.ts';
+import { isQuery, owned } from './repeats.ts';
+
+type Sql = postgres.Sql;
 
 /** How long statements on the other connections of a replaced pool may go on. */
 const REPLACED_MAX_SECONDS = 5;
+/** Longest time for a statement outside a transaction that has no limit of its own. */
+const STATEMENT_MAX_MS = 120_000;
 
-/** Makes the pool anew with `open` whenever the `onLost` that was handed to it is called. */
-export function renewablePool(open: (onLost: () => void) => Sql): Sql {
+/** What can be asked of a pool besides statements. */
+interface Pool {
+  /**
+   * As the pool's own `begin`, with a limit for the answer.
+   * @param work told how to give up the pool that its connection belongs to
+   */
+  begin(
+    mode: string,
+    limitMs: number,
+    work: (tx: postgres.TransactionSql, giveUp: () => void) => Promise<never>,
+  ): Promise<unknown>;
+  /** Goes on without prepared statements, since the server does not keep them. */
+  forgoStatements(): void;
+}
+
+const pools = new WeakMap<Sql, Pool>();
+
+/** What belongs to a pool that `renewablePool` has made. */
+export function poolOf(sql: Sql): Pool {
+  const pool = pools.get(sql);
+  if (pool === undefined) throw new TypeError('not a pool of ours');
+  return pool;
+}
+
+/**
+ * Makes the pool again with `open` whenever the `onLost` that was handed to it is called.
+ * @param onPooler called when the server turns out to forget prepared statements
+ */
+export function renewablePool(
+  open: (onLost: () => void, lacksStatements: boolean) => Sql,
+  onPooler: (() => void) | undefined,
+): Sql {
   const leaving = new Set<Promise<unknown>>();
   let ended = false;
+  let lacksStatements = false;
+  let limitMs = STATEMENT_MAX_MS;
   let current = make();
 
-  function make(): Sql {
-    const pool = open(() => {
-      if (ended || pool !== current) return;
+  function make() {
+    const giveUp = () => {
+      if (ended || sql !== current.sql) return;
       current = make();
-      const end = pool.end({ timeout: REPLACED_MAX_SECONDS }).finally(() => leaving.delete(end));
+      const end = sql.end({ timeout: REPLACED_MAX_SECONDS }).finally(() => leaving.delete(end));
       leaving.add(end);
-    });
-    return pool;
+    };
+    const sql = open(giveUp, lacksStatements);
+    const owner = { isTransaction: false, onForgotten: forgoStatements, giveUp };
+    const own = <T>(made: T): T => {
+      if (!isQuery(made)) return made;
+      limit(made, limitMs, giveUp);
+      return owned(made, owner);
+    };
+    const { unsafe } = sql;
+    // The pool's `begin` sends its statement by this, too.
+    sql.unsafe = ((...args: Parameters<Sql['unsafe']>) => own(unsafe(...args))) as Sql['unsafe'];
+    return { sql, own, giveUp };
   }
 
   async function end(options?: { timeout?: number }): Promise<void> {
     ended = true;
-    await Promise.all([current.end(options), ...leaving]);
+    await Promise.all([current.sql.end(options), ...leaving]);
   }
 
-  return new Proxy(current, {
-    apply: (_target, _this, args) => Reflect.apply(current, undefined, args),
-    get: (_target, property) => (property === 'end' ? end : Reflect.get(current, property)),
+  function forgoStatements(): void {
+    if (lacksStatements) return;
+    lacksStatements = true;
+    // The driver looks at this with each statement; its type says that it does not change.
+    (current.sql.options as { prepare: boolean }).prepare = false;
+    onPooler?.();
+  }
+
+  const proxy: Sql = new Proxy(current.sql, {
+    apply: (_target, _this, args) => current.own(Reflect.apply(current.sql, undefined, args)),
+    get: (_target, property) => (property === 'end' ? end : Reflect.get(current.sql, property)),
   });
+  pools.set(proxy, {
+    forgoStatements,
+    begin(mode, withinMs, work) {
+      const { sql, giveUp } = current;
+      limitMs = withinMs;
+      try {
+        // It makes its first statement at once.
+        return sql.begin(mode, (tx) => work(tx, giveUp));
+      } finally {
+        limitMs = STATEMENT_MAX_MS;
+      }
+    },
+  });
+  return proxy;
 }

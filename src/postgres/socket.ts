@@ -16,8 +16,9 @@ const CANCEL_REQUEST_BYTES = 16;
  * once; the driver takes that for a reason to connect again, without pause or end, and its caller waits
  * for ever. Here it becomes an error like a refused connection.
  * @param onLost called when an open connection breaks, before the driver learns of it
+ * @param sockets those that are open, to which this one is added
  */
-export function openSocket({ host, port, path }: SocketAddress, onLost: () => void): Socket {
+export function openSocket({ host, port, path }: SocketAddress, onLost: () => void, sockets: Set<Socket>): Socket {
   const target = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 };
   // The driver reads both: for its messages, and for the name that the server's certificate must bear.
   const socket = Object.assign(new Socket(), target);
@@ -26,7 +27,8 @@ export function openSocket({ host, port, path }: SocketAddress, onLost: () => vo
     const error = new Error(`${target.host}:${target.port} closed the connection without an answer`);
     socket.destroy(Object.assign(error, { code: 'ECONNRESET' }));
   });
-  watchLoss(socket, onLost);
+  sockets.add(socket);
+  watchLoss(socket, onLost, () => sockets.delete(socket));
   gatherWrites(socket);
   // What goes out at once is one packet anyway; the rest of a long one must not wait for its beginning to be acknowledged.
   socket.setNoDelay(true);
@@ -58,7 +60,7 @@ function gatherWrites(socket: Socket): void {
  * Holds an error back until the socket is closed. In between the driver would take the connection for a good one, and
  * forget whatever it sends there: the caller would wait for ever.
  */
-function watchLoss(socket: Socket, onLost: () => void): void {
+function watchLoss(socket: Socket, onLost: () => void, onClosed: () => void): void {
   const emit = socket.emit.bind(socket);
   let error: unknown[] | null = null;
   let leftByServer = false;
@@ -71,6 +73,7 @@ function watchLoss(socket: Socket, onLost: () => void): void {
       return true;
     }
     if (event !== 'close') return emit(event, ...args);
+    onClosed();
     if (socket.bytesRead > 0 && (error !== null || leftByServer)) onLost();
     if (error !== null) emit('error', ...error);
     return emit(event, ...args);

@@ -2,7 +2,7 @@
 import { LosslessNumber } from 'lossless-json';
 import type { Field, Fields, Model } from '../catalog/types.ts';
 import { formatMicros, MICROS_PER_SECOND } from '../core/instant.ts';
-import { type Json, type JsonObject, stringifyJson } from '../core/json.ts';
+import { type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson } from '../core/json.ts';
 import { fieldValues } from './record.ts';
 import type { Zone } from './zone.ts';
 
@@ -13,7 +13,7 @@ export type ColumnValue = string | boolean | null;
 export const MISFIT = Symbol('invalidValue');
 
 const WHOLE = /^[+-]?\d{1,30}(?:\.0*)?$/;
-const DECIMAL = /^[+-]?(?:\d{1,300}(?:\.\d{0,300})?|\.\d{1,300})(?:[eE][+-]?\d{1,3})?$/;
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?$/;
 const EMPTY_DATE = /^(?:0000-00-00.*|0)?$/;
 const INT64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
 const INT32 = { min: -(2n ** 31n), max: 2n ** 31n - 1n };
@@ -86,12 +86,12 @@ function toText(value: Json): string {
   return typeof value === 'object' ? stringifyJson(value) : String(value);
 }
 
-/** The digits of a scalar, '' for an empty one; null for what is no scalar. */
+/** The digits of a scalar, '' for an empty one; null for what is no scalar, or too long to be read as one. */
 function scalarDigits(value: Json): string | null {
-  if (typeof value === 'string') return value.trim();
   if (typeof value === 'number') return String(value);
   if (typeof value === 'boolean') return value ? '1' : '0';
-  return value instanceof LosslessNumber ? value.value : null;
+  const text = value instanceof LosslessNumber ? value.value : value;
+  return typeof text === 'string' && text.length <= MAX_SCALAR_LENGTH ? text.trim() : null;
 }
 
 function toWhole(value: Json, range: { min: bigint; max: bigint }): string | null | typeof MISFIT {

@@ -1,6 +1,6 @@
 /** Where two records of one entity differ, by what they mean. */
 import type { Json, JsonObject } from '../core/json.ts';
-import { contains, recordFields, type Shape, sameValue } from './record.ts';
+import { recordFields, type Shape, sameValue } from './record.ts';
 
 /**
  * The fields, under their canonical names, in which two records do not mean the same.
@@ -18,7 +18,7 @@ export function differingFields(
   return looked.filter((name) => {
     const isTold = Object.hasOwn(told, name);
     if (isTold !== Object.hasOwn(held, name)) return true;
-    return isTold && !contains(shape, held, { [name]: told[name] ?? null });
+    return isTold && !sameValue(shape, name, held[name] as Json, told[name] as Json);
   });
 }
 

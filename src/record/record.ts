@@ -7,7 +7,7 @@
 import { hash } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
 import type { FieldKind, Model } from '../catalog/types.ts';
-import { isJsonObject, type Json, type JsonObject, stringifyJson } from '../core/json.ts';
+import { isJsonObject, type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson } from '../core/json.ts';
 
 /** What a record is compared by: the model's fields, or none of a model that the catalogue does not know. */
 export interface Shape extends Pick<Model, 'fields'> {
@@ -78,19 +78,24 @@ interface KeyOrder {
 /** Rows of one page have the same keys in the same order, and stored rows another: few orders serve nearly always. */
 const recentOrders = new WeakMap<Shape, readonly KeyOrder[]>();
 const MAX_RECENT_ORDERS = 8;
+/** Records of more keys, or of longer ones, are nothing that comes again. */
+const MAX_REMEMBERED_LENGTH = 100_000;
 
 function orderOf(shape: Shape, keys: readonly string[]): KeyOrder {
   const recent = recentOrders.get(shape) ?? [];
   const known = recent.find((order) => sameKeys(order.keys, keys));
   if (known !== undefined) return known;
   const names = [...keys].sort();
+  const places = new Map(keys.map((key, at) => [key, at]));
+  const placeOf = (name: string) => places.get(name) ?? -1;
   const order = {
     keys,
     isCanonical: keys.every((key) => canonicalKey(shape, key) === key),
-    sorted: names.map((name) => ({ at: keys.indexOf(name), kind: shape.fields[name]?.kind })),
+    sorted: names.map((name) => ({ at: placeOf(name), kind: shape.fields[name]?.kind })),
     prefix: JSON.stringify(names),
-    fieldsAt: Object.keys(shape.fields).map((name) => keys.indexOf(name)),
+    fieldsAt: Object.keys(shape.fields).map(placeOf),
   };
+  if (order.prefix.length > MAX_REMEMBERED_LENGTH) return order;
   recentOrders.set(shape, [order, ...recent.slice(0, MAX_RECENT_ORDERS - 1)]);
   return order;
 }
@@ -179,10 +184,13 @@ function hashable(value: Json): string {
 function meaning(kind: FieldKind | undefined, value: Json): Json {
   if (kind === 'text' && typeof value === 'string') return value;
   if (value instanceof LosslessNumber) {
-    return kind === undefined || kind === 'text' ? value.value : meaningOfWord(kind, value.value);
+    const isRead = kind !== undefined && kind !== 'text' && value.value.length <= MAX_SCALAR_LENGTH;
+    return isRead ? meaningOfWord(kind, value.value) : value.value;
   }
   if (kind === undefined || typeof value === 'object') return sortedDeep(value);
   if (kind === 'text') return typeof value === 'number' ? String(value) : value;
+  // Not read by the columns either.
+  if (typeof value === 'string' && value.length > MAX_SCALAR_LENGTH) return value;
   const word = scalarWord(value);
   return word === '' ? null : meaningOfWord(kind, word);
 }
@@ -199,7 +207,7 @@ function meaningOfWord(kind: FieldKind, word: string): string | null {
     case 'flag':
       return word === 'true' ? '1' : word === 'false' ? '0' : word;
     case 'decimal':
-      return word.includes('.') && !/e/i.test(word) ? word.replace(/\.?0+$/, '') : word;
+      return word.includes('.') && !/e/i.test(word) ? withoutTrailingZeros(word) : word;
     case 'date':
     case 'datetime':
     case 'unix':
@@ -207,6 +215,12 @@ function meaningOfWord(kind: FieldKind, word: string): string | null {
     default:
       return word;
   }
+}
+
+function withoutTrailingZeros(decimal: string): string {
+  let end = decimal.length;
+  while (decimal[end - 1] === '0') end -= 1;
+  return decimal.slice(0, decimal[end - 1] === '.' ? end - 1 : end);
 }
 
 function sameMeaning(a: Json, b: Json): boolean {
@@ -241,7 +255,7 @@ function canonicalKey(shape: Shape, key: string): string {
   let name = known.get(key);
   if (name === undefined) {
     name = findCanonicalKey(shape, key);
-    if (known.size < MAX_REMEMBERED_KEYS) known.set(key, name);
+    if (known.size < MAX_REMEMBERED_KEYS && key.length <= MAX_SCALAR_LENGTH) known.set(key, name);
   }
   return name;
 }

@@ -7,6 +7,7 @@
  */
 import { Temporal } from 'temporal-polyfill';
 import { MICROS_PER_MS, type Micros } from '../core/instant.ts';
+import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 
 /** A wall time brought onto the time line. */
 export interface WallInstant {
@@ -116,7 +117,8 @@ interface ParsedWall {
 }
 
 function parseWall(text: string): ParsedWall | null {
-  return parsePlainWall(text) ?? parseAnyWall(text);
+  // Some texts take the expression a time that grows with the square of their length.
+  return parsePlainWall(text) ?? (text.length <= MAX_SCALAR_LENGTH ? parseAnyWall(text) : null);
 }
 
 /** The forms in which nearly all of them come, `YYYY-MM-DD` and `YYYY-MM-DD HH:mm:ss`, read in a third of the time. */

@@ -1,5 +1,5 @@
 /** By what right the portal is read: the settings brought to life. */
-import { type Config, decodeTokenKey, type OAuthConfig } from '../config.ts';
+import { type Config, decodeTokenKey, type OAuthConfig } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { type Authorization, apiKeyAuthorization } from '../flowlu/authorization.ts';

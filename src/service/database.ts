@@ -1,5 +1,6 @@
 /** The database of the settings: the one of `DATABASE_URL`, or the embedded one. */
-
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { openEmbedded } from '../db/embedded.ts';
 import type { DatabaseLog } from '../migrate/log.ts';
 import { driverUrl, redactUrl } from '../postgres/url.ts';
@@ -15,16 +16,23 @@ export interface OpenDatabase {
   close(): Promise<void>;
 }
 
-/**
- * Opens the database that the settings name.
- * @throws DatabaseUrlError for a URL that is none; EmbeddedDatabaseError when the embedded server cannot run.
- */
-export async function openDatabase(options: {
+interface OpenOptions {
   readonly url?: string | undefined;
   readonly embeddedDirectory: string;
   readonly log?: DatabaseLog;
   readonly signal?: AbortSignal;
-}): Promise<OpenDatabase> {
+}
+
+/** False where opening the database of the settings would make an embedded one. */
+export function hasDatabase({ url, embeddedDirectory }: Pick<OpenOptions, 'url' | 'embeddedDirectory'>): boolean {
+  return url !== undefined || existsSync(join(embeddedDirectory, 'postgres'));
+}
+
+/**
+ * Opens the database that the settings name.
+ * @throws DatabaseUrlError for a URL that is none; EmbeddedDatabaseError when the embedded server cannot run.
+ */
+export async function openDatabase(options: OpenOptions): Promise<OpenDatabase> {
   const { url, embeddedDirectory, ...rest } = options;
   if (url !== undefined) {
     driverUrl(url); // A typo should show now, not at the first query.

@@ -1,7 +1,7 @@
 /** Whether an address may be listened on without encryption. */
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
-import { type Config, networks } from '../config.ts';
+import { type Config, networks } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import { readTlsPair } from './tls.ts';
 
@@ -43,7 +43,7 @@ function reachOfAddress(address: string): Reach {
 
 function listOf(word: string): BlockList {
   const list = new BlockList();
-  for (const { address, prefix, family } of networks.parse(word)) list.addSubnet(address, prefix, family);
+  for (const { address, prefix, family } of networks.read(word)) list.addSubnet(address, prefix, family);
   return list;
 }
 

@@ -1,7 +1,7 @@
 /** The privacy settings on their way into a session: checked, and with the names that they have to see through. */
 
 import { findModel } from '../catalog/index.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';
@@ -28,10 +28,14 @@ export function requirePrivacy(privacy: Config['privacy'], log: Logger): void {
     log.warn({ fields: unknown }, 'the privacy settings name fields that the catalogue does not know');
 }
 
-/** Says so where something is stored that the settings would not let in any more. */
-export async function warnIfUnkept(sql: Sql, privacy: Privacy | null, log: Logger): Promise<void> {
-  if (privacy === null) return unmark(sql);
-  if (await keepsTo(sql, privacy.fingerprint)) return markKept(sql, privacy.fingerprint);
+/** Says so where something is stored that the settings would not let in any more. `notes`: whether the mark that says so is kept in step. */
+export async function warnIfUnkept(
+  sql: Sql,
+  privacy: Privacy | null,
+  { log, notes }: { readonly log: Logger; readonly notes: boolean },
+): Promise<void> {
+  if (privacy === null) return notes ? unmark(sql) : undefined;
+  if (await keepsTo(sql, privacy.fingerprint)) return notes ? markKept(sql, privacy.fingerprint) : undefined;
   log.warn(
     'the privacy settings are new or have changed; what was stored before does not keep to them: run `flowlu-mirror redact`',
   );

@@ -3,13 +3,15 @@
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';
-import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config.ts';
+import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import { MICROS_PER_MS } from '../core/instant.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
+import { createPace } from '../flowlu/pace.ts';
+import { createBlockedModels } from '../merge/blocked.ts';
 import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
 import { createShapes, type Shapes } from '../merge/shapes.ts';
@@ -19,13 +21,14 @@ import { connect, type Sql } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { thisHolder } from '../reconcile/holder.ts';
 import { createZone } from '../record/zone.ts';
-import { sharedPace } from '../store/budget.ts';
-import { noteHistorySettings } from '../store/history-settings.ts';
-import { claimPortal } from '../store/portal.ts';
+import { sharedBudget } from '../store/budget.ts';
+import { type HistorySettings, noteHistorySettings } from '../store/history-settings.ts';
+import { claimPortal, requirePortal } from '../store/portal.ts';
 import { authorizationOf, standing } from './authorization.ts';
-import { type OpenDatabase, openDatabase } from './database.ts';
+import { hasDatabase, type OpenDatabase, openDatabase } from './database.ts';
 import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
-import { ensureSchema } from './schema.ts';
+import { ensureSchema, NOTHING_SET_UP } from './schema.ts';
+import { configuredSettings, settingsInForce } from './settings-in-force.ts';
 
 export interface Session {
   readonly config: Config;
@@ -40,6 +43,7 @@ export interface Session {
   readonly privacy: Privacy | null;
   /** Models that the settings mirror. */
   readonly models: readonly Model[];
+  readonly onMirror: OnMirror;
   /** Names this process in journals and leases. */
   readonly holder: string;
   /** The end of the process. */
@@ -47,30 +51,44 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/**
+ * What a command may do to the mirror as a whole: `define` its facts, the zone among them; `work` on its rows; or `look`
+ * at a mirror that is there, without making one.
+ */
+export type OnMirror = 'define' | 'work' | 'look';
+
 /** Opens the database, brings its schema up to date and prepares what every command needs. */
 export async function openSession(
   config: Config,
-  options: { readonly log: Logger; readonly signal: AbortSignal; readonly command: string },
+  options: {
+    readonly log: Logger;
+    readonly signal: AbortSignal;
+    readonly command: string;
+    readonly onMirror: OnMirror;
+  },
 ): Promise<Session> {
-  const { log, signal, command } = options;
+  const { log, signal, command, onMirror } = options;
   requirePrivacy(config.privacy, log);
-  const unknown = unknownModels(config.flowlu.models, names);
-  if (unknown.length > 0)
-    log.warn({ patterns: unknown }, 'FLOWLU_MODELS names models that the catalogue does not know');
-  const database = await openDatabase({
-    url: config.database.url ?? undefined,
-    embeddedDirectory: config.database.dataDir,
-    log,
-    signal,
+  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
+  if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
+  const database = await openDatabase({ ...address, log, signal });
+  const sql = connect(database.url, {
+    applicationName: `flowlu-mirror ${command}`,
+    max: config.database.pool,
+    onPooler: () =>
+      log.warn('a pooler in front of the database forgets prepared statements; going on without them (?prepare=false)'),
   });
-  const sql = connect(database.url, { applicationName: `flowlu-mirror ${command}`, max: config.database.pool });
   const close = async () => {
     await sql.end({ timeout: END_MAX_SECONDS });
     await database.close();
   };
+  const configured = configuredSettings(config);
+  let settings = configured;
   try {
-    await ensureSchema(sql, { migrateUrl: config.database.migrateUrl, zone: config.flowlu.timezone, log });
-    await noteHistorySettings(sql, { timezone: config.flowlu.timezone, keeps: config.history.keeps });
+    const { migrateUrl } = config.database;
+    await ensureSchema(sql, { migrateUrl, zone: configured.timezone, mayMigrate: onMirror !== 'look', log });
+    if (onMirror === 'define') await noteHistorySettings(sql, configured);
+    else settings = await settingsInForce(sql, configured, log);
   } catch (error) {
     await close();
     throw error;
@@ -79,7 +97,7 @@ export async function openSession(
   const shapes = createShapes();
   await shapes.refresh(sql);
   const privacy = createPrivacy(config.privacy, (name) => shapes.of({ name, model: findModel(name) ?? null }).aliases);
-  await warnIfUnkept(sql, privacy, log);
+  await warnIfUnkept(sql, privacy, { log, notes: onMirror !== 'look' });
   return {
     config,
     log,
@@ -87,30 +105,38 @@ export async function openSession(
     database,
     sql,
     context: {
-      ...contextOf(config, metrics, shapes),
+      ...contextOf(config, settings, metrics, shapes),
       texts: await createTextSpelling(sql, (err) => log.warn({ err }, 'a measurement could not be kept')),
     },
     shapes,
     privacy,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
+    onMirror,
     holder: thisHolder(),
     stop: signal,
     close,
   };
 }
 
+const MISSED_SLOTS_REPORTED = 10;
+const MISSED_SLOTS_EVERY_MS = 60_000;
+
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
 
-const names = models.map(({ name }) => name);
-
-function contextOf(config: Config, metrics: Metrics, shapes: Shapes): DeliveryContext {
+function contextOf(
+  config: Config,
+  { timezone, keeps }: HistorySettings,
+  metrics: Metrics,
+  shapes: Shapes,
+): DeliveryContext {
   return {
-    zone: createZone(config.flowlu.timezone),
+    zone: createZone(timezone),
     shapeOf: shapes.of,
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
-    keepsHistory: config.history.keeps,
+    keepsHistory: keeps,
     trust: config.webhook.trust,
+    blocked: createBlockedModels(),
     onInvalidValue: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     tableOf(module, model) {
@@ -156,14 +182,14 @@ export async function openClientIfAny(session: Session): Promise<FlowluClient | 
 }
 
 async function connectClient(session: Session, baseUrl: string): Promise<FlowluClient> {
-  const { config, sql, metrics } = session;
+  const { config, sql, metrics, log } = session;
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
-  await claimPortal(sql, baseUrl);
+  await (session.onMirror === 'look' ? requirePortal : claimPortal)(sql, baseUrl);
   const client = createClient({
     baseUrl,
     authorization,
-    pace: sharedPace(sql, config.flowlu.requestsPerSecond),
+    pace: createPace(config.flowlu.requestsPerSecond, sharedBudget(sql), reportMissedSlots(log)),
     onRequest: ({ method, outcome, duration_ms, attempt }) => {
       metrics.apiRequests.inc({ method, outcome });
       metrics.apiRequestDuration.observe(duration_ms / 1_000);
@@ -175,10 +201,26 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
   return client;
 }
 
+/** Says, once a minute at most, that the process was too late for request slots; a few happen on any machine. */
+function reportMissedSlots(log: Logger): (lateMs: number) => void {
+  let missed = 0;
+  let reportedAtMs = Number.NEGATIVE_INFINITY;
+  return (lateMs) => {
+    missed += 1;
+    if (missed < MISSED_SLOTS_REPORTED || performance.now() - reportedAtMs < MISSED_SLOTS_EVERY_MS) return;
+    log.warn(
+      { missed, late_ms: Math.round(lateMs) },
+      'request slots passed unused: the process or its database stalls',
+    );
+    missed = 0;
+    reportedAtMs = performance.now();
+  };
+}
+
 /** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */
-export async function refreshCustomFields({ sql, shapes, config, log }: Session): Promise<void> {
+export async function refreshCustomFields({ sql, shapes, context, config, log }: Session): Promise<void> {
   await shapes.refresh(sql);
-  await refreshViews(sql, { zone: config.flowlu.timezone, migrateUrl: config.database.migrateUrl, log });
+  await refreshViews(sql, { zone: context.zone.name, migrateUrl: config.database.migrateUrl, log });
 }
 
 /** What a command that reads a lot does at its end; views that are in use just then are left to the next one, or to `serve`. */

@@ -133,12 +133,19 @@ export interface StoredDelivery {
   readonly attempts: number;
 }
 
-/** Takes pending deliveries, oldest first, that no other replica is working on; they stay locked for the transaction. */
-export async function claimPending(tx: Transaction, limit: number): Promise<StoredDelivery[]> {
+/**
+ * Takes pending deliveries, oldest first, that no other replica is working on; they stay locked for the transaction.
+ * @param except models, as `module.model`, whose deliveries are to wait
+ */
+export async function claimPending(
+  tx: Transaction,
+  limit: number,
+  except: ReadonlySet<string> = new Set(),
+): Promise<StoredDelivery[]> {
   const rows = await tx`
     select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, reason, attempts
       from sync.deliveries
-     where status = 'pending'
+     where status = 'pending' and not coalesce(module || '.' || model = any(${[...except]}::text[]), false)
      order by deliveries.id
      limit ${limit}
        for update skip locked`;

@@ -1,11 +1,20 @@
 /** What the views of the history need to know of the settings; kept in `sync.settings`, where they find it. */
-import type { Sql } from '../postgres/connection.ts';
+import type { Queryable, Sql } from '../postgres/connection.ts';
 
 export interface HistorySettings {
   /** IANA zone of the portal, in which past date-times are read. */
   readonly timezone: string;
   /** Whether changes are kept from now on. */
   readonly keeps: boolean;
+}
+
+/** The settings as the database has them; what it has not been told yet is missing. */
+export async function storedHistorySettings(sql: Queryable): Promise<Partial<HistorySettings>> {
+  const rows = await sql<{ key: string; value: string }[]>`
+    select key, value #>> '{}' as value from sync.settings where key in ('timezone', 'history_paused')`;
+  const stored = new Map(rows.map(({ key, value }) => [key, value]));
+  const [timezone, paused] = [stored.get('timezone'), stored.get('history_paused')];
+  return { ...(timezone !== undefined && { timezone }), ...(paused !== undefined && { keeps: paused !== 'true' }) };
 }
 
 /**

@@ -156,13 +156,12 @@ export const runs = sync.table(
   (t) => [check('runs_status', sql`${t.status} in ('running', 'done', 'failed', 'interrupted', 'differences')`)],
 );
 
-/** One row: when the next API request may be sent, and when the latest were, for all replicas together. */
+/** One row: when the next free slot for an API request begins, for all replicas together. */
 export const apiBudget = sync.table(
   'api_budget',
   {
     id: boolean('id').primaryKey().default(true),
     next_slot_at: instant('next_slot_at').notNull(),
-    taken: instant('taken').array().notNull().default([]),
   },
   (t) => [check('api_budget_single', sql`${t.id}`)],
 );
@@ -238,7 +237,7 @@ export const syncTableDocs: Readonly<Record<string, string>> = {
   measurements: 'What the portal has been found to do, and when it was last seen to do so',
   watermarks: 'How far incremental reading came, per model',
   runs: 'Backfills, reconciliations, sweeps and verifications, with their outcome',
-  api_budget: 'When the next API request may be sent, for all replicas together',
+  api_budget: 'When the next free slot for an API request begins, for all replicas together',
   leases: 'Who does the work that only one replica may do, and until when',
   settings: 'Facts about this mirror, such as the portal it belongs to',
   oauth_grant: 'What the portal has granted by OAuth; the tokens are encrypted with a key that is not in the database',

@@ -41,6 +41,8 @@ const FORMER_NAME_MS = FORMER_NAME_DAYS * 86_400_000;
 const MAX_FORMER_NAMES = 20;
 /** Leaves room for a number and a suffix within PostgreSQL's 63 bytes. */
 const MAX_BASE_LENGTH = 40;
+/** Of a longer title the beginning is enough. */
+const MAX_WORDING_LENGTH = 1_000;
 /** Columns that a custom field may have beside its own, by what they append to its name. */
 export const COMPANIONS = ['', '_raw', '_label'] as const;
 
@@ -51,7 +53,7 @@ export function baseName({ id, alias, title }: Pick<CustomField, 'id' | 'alias' 
 }
 
 function toIdentifier(text: string): string {
-  const word = anyAscii(text)
+  const word = anyAscii(text.slice(0, MAX_WORDING_LENGTH))
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '_');
   return word.replace(/^_+/, '').slice(0, MAX_BASE_LENGTH).replace(/_+$/, '');
@@ -81,9 +83,10 @@ export function nameColumns(
   const usable = given.filter((row) => isFree(row.name));
   for (const row of usable) if (alive.has(row.fieldId) && !isExpired(row)) claim(row.name);
 
+  const usableOf = groupedBy(usable, ({ fieldId }) => fieldId);
   const named = fields.map((field) => {
     const base = baseName(field);
-    const rows = usable.filter(({ fieldId }) => fieldId === field.id);
+    const rows = usableOf.get(field.id) ?? [];
     const kept = rows.find((row) => row.base === base && !isExpired(row));
     const name = kept?.name ?? freeName(base, field.id, isFree);
     claim(name);
@@ -115,6 +118,17 @@ export function nameColumns(
   // A field that comes back finds its name again, unless another one has it by then.
   const gone = usable.filter((row) => !alive.has(row.fieldId) && isFree(row.name));
   return { columns, names: [...names, ...gone] };
+}
+
+/** The rows by key; portals define some dozens of custom fields, senders as many as they like. */
+export function groupedBy<T>(rows: readonly T[], keyOf: (row: T) => string): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const row of rows) {
+    const group = groups.get(keyOf(row));
+    if (group === undefined) groups.set(keyOf(row), [row]);
+    else group.push(row);
+  }
+  return groups;
 }
 
 /** The base itself; where it is taken, with the field's number, which no other field has. */

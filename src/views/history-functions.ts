@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { FieldKind } from '../catalog/types.ts';
+import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import type { Transaction } from '../postgres/connection.ts';
 
 const SCHEMA = 'flowlu_history';
@@ -35,10 +36,11 @@ const FUNCTIONS: readonly SqlFunction[] = [
     name: 'digits',
     parameters: 'v jsonb',
     returns: 'text',
-    body: String.raw`case jsonb_typeof(v)
+    // What is longer than any number or date is neither, and some of it would make a cast fail.
+    body: String.raw`case when length(v #>> '{}') <= ${MAX_SCALAR_LENGTH} then case jsonb_typeof(v)
       when 'string' then btrim(v #>> '{}', E' \t\n\r\f\v')
       when 'number' then v #>> '{}'
-      when 'boolean' then case when v::boolean then '1' else '0' end end`,
+      when 'boolean' then case when v::boolean then '1' else '0' end end end`,
   },
   {
     name: 'to_whole',

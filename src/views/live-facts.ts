@@ -1,34 +1,26 @@
 /** What the portal decides about the live views, as the mirror knows it: its zone, its custom fields and their names. */
 import { findModel } from '../catalog/index.ts';
 import { errorCode, type Queryable, savepoint, type Transaction } from '../postgres/connection.ts';
-import { type CustomField, findCustomFields } from '../store/custom-fields.ts';
-import { type CustomColumn, type GivenName, nameColumns } from './custom-columns.ts';
+import { findCustomFields } from '../store/custom-fields.ts';
+import { storedHistorySettings } from '../store/history-settings.ts';
+import { type CustomColumn, type GivenName, groupedBy, nameColumns } from './custom-columns.ts';
 import { type LiveFacts, ownColumns } from './live-columns.ts';
-
-/** Key in `sync.settings`: the zone that the portal was last said to be in. */
-const ZONE = 'timezone';
 
 /**
  * The facts as they stand, without changing anything: for whoever describes the views.
- * @param zone as in `settleLiveFacts`; taken to be known to the server.
+ * @param zone as in `settleLiveFacts`; the one in force is taken to be known to the server.
  */
 export async function readLiveFacts(sql: Queryable, zone?: string): Promise<LiveFacts> {
-  return (await collect(sql, zone ?? (await storedZone(sql)) ?? 'UTC')).facts;
+  return (await collect(sql, await zoneInForce(sql, zone))).facts;
 }
 
 /**
- * The facts, with every custom field given its name and names and zone remembered. Callers hold the lock of `migrate`,
+ * The facts, with every custom field given its name and the names remembered. Callers hold the lock of `migrate`,
  * so that replicas give no two names.
- * @param zone IANA name of the portal's zone; undefined for the one said before.
+ * @param zone IANA name of the portal's zone, for a database that has not been told it; UTC where it is left out.
  */
 export async function settleLiveFacts(tx: Transaction, zone: string | undefined): Promise<LiveFacts> {
-  const stored = await storedZone(tx);
-  if (zone !== undefined && zone !== stored) {
-    await tx`
-      insert into sync.settings (key, value) values (${ZONE}, to_jsonb(${zone}::text))
-      on conflict (key) do update set value = excluded.value`;
-  }
-  const said = zone ?? stored ?? 'UTC';
+  const said = await zoneInForce(tx, zone);
   const { facts, names, before } = await collect(tx, (await knowsZone(tx, said)) ? said : null);
   await storeNames(tx, before, names);
   return facts;
@@ -48,26 +40,26 @@ async function collect(sql: Queryable, zone: string | null): Promise<Collected> 
   const models = new Set([...fields, ...before].map(({ model }) => model));
   const customColumns = new Map<string, readonly CustomColumn[]>();
   const names: GivenName[] = [];
-  const ofModel = <T extends CustomField | GivenName>(rows: readonly T[], name: string) =>
-    rows.filter(({ model }) => model === name);
+  const fieldsOf = groupedBy(fields, ({ model }) => model);
+  const namesOf = groupedBy(before, ({ model }) => model);
   for (const name of models) {
     const model = findModel(name);
-    const given = ofModel(before, name);
+    const given = namesOf.get(name) ?? [];
     if (model === undefined) {
       names.push(...given);
       continue;
     }
     const own = new Set(ownColumns(model).map((column) => column.name));
-    const named = nameColumns(ofModel(fields, name), given, own, nowMs);
+    const named = nameColumns(fieldsOf.get(name) ?? [], given, own, nowMs);
     customColumns.set(name, named.columns);
     names.push(...named.names);
   }
   return { facts: { zone, customColumns }, names, before };
 }
 
-async function storedZone(sql: Queryable): Promise<string | null> {
-  const [row] = await sql<{ zone: string }[]>`select value #>> '{}' as zone from sync.settings where key = ${ZONE}`;
-  return row?.zone ?? null;
+/** The portal's zone as the database has been told it, else the one given. */
+export async function zoneInForce(sql: Queryable, zone = 'UTC'): Promise<string> {
+  return (await storedHistorySettings(sql)).timezone ?? zone;
 }
 
 /** Zones are data of the server's, which may be older than ours. */

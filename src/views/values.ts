@@ -4,7 +4,7 @@
  * Values are texts whatever the declared type, and some do not fit it; a cast must then give null, never an error that
  * would take the whole query down. Plain expressions do that without functions, which readers would need a right to.
  */
-
+import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import { literal } from '../postgres/quote.ts';
 import type { CustomField } from '../store/custom-fields.ts';
 import type { CustomColumn } from './custom-columns.ts';
@@ -137,11 +137,10 @@ function chosenOptions(field: CustomField): string {
 const optionOf = (field: CustomField, value: string) =>
   `(select nullif(o.value, '') from flowlu.customfields_fieldoptions o where o.field_id = ${field.id} and o.id = ${castText('bigint', value, null)})`;
 
-/** Patterns have no counted digits and no lookahead, which PostgreSQL matches 10 to 50 times slower: lengths are compared. */
+/** Patterns have no counted digits and no lookahead, which PostgreSQL matches 10 to 50 times slower: the length is compared. */
 const WHOLE = '^[+-]?\\d+(\\.0*)?$';
-const WHOLE_MAX_LENGTH = 40;
+const FLAG = '^([01](\\.0*)?|[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$';
 const DECIMAL = '^[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d{1,3})?$';
-const DECIMAL_MAX_LENGTH = 600;
 /** Days that the calendar has; a cast of any other would fail, as would one of the year 0. */
 const DAY =
   '(\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))' +
@@ -151,28 +150,31 @@ const OFFSET = ' ?(Z|[+-](0\\d|1[0-5])(:?[0-5]\\d)?)';
 /** The last second of the year 9999. */
 const MAX_UNIX_SECONDS = '253402300799';
 
-const looksLike = (v: string, pattern: string, maxLength: number) =>
-  `${v} ~ ${literal(pattern)} and length(${v}) <= ${maxLength}`;
-const looksLikeTime = (v: string, pattern: string) => `${looksLike(v, pattern, 50)} and left(${v}, 4) <> '0000'`;
+/** Trimmed as in TypeScript. */
+const trimmed = (value: string) => `btrim(${value}, E' \\t\\n\\r\\f\\v')`;
+const looksLike = (value: string, pattern: string) =>
+  `length(${value}) <= ${MAX_SCALAR_LENGTH} and ${trimmed(value)} ~ ${literal(pattern)}`;
+const looksLikeTime = (value: string, pattern: string) =>
+  `${looksLike(value, pattern)} and left(${trimmed(value)}, 4) <> '0000'`;
 
 /** A text expression as `type`, null where it does not fit. */
 export function castText(type: string, value: string, zone: string | null): string {
-  const v = `btrim(${value})`;
+  const v = trimmed(value);
   switch (type) {
     case 'text':
       return value;
     case 'text[]':
       return `case when ${value} is not null then array[${value}] end`;
     case 'bigint':
-      return `case when ${looksLike(v, WHOLE, WHOLE_MAX_LENGTH)} then case when ${v}::numeric between -9223372036854775808 and 9223372036854775807 then trunc(${v}::numeric)::bigint end end`;
+      return `case when ${looksLike(value, WHOLE)} then case when ${v}::numeric between -9223372036854775808 and 9223372036854775807 then trunc(${v}::numeric)::bigint end end`;
     case 'numeric':
-      return `case when ${looksLike(v, DECIMAL, DECIMAL_MAX_LENGTH)} then ${v}::numeric end`;
+      return `case when ${looksLike(value, DECIMAL)} then ${v}::numeric end`;
     case 'boolean':
-      return `case lower(${v}) when '1' then true when 'true' then true when '0' then false when 'false' then false end`;
+      return `case when ${looksLike(value, FLAG)} then lower(left(${v}, 1)) in ('1', 't') end`;
     case 'date':
-      return `case when ${looksLikeTime(v, `^${DAY}(${TIME}(${OFFSET})?)?$`)} then left(${v}, 10)::date end`;
+      return `case when ${looksLikeTime(value, `^${DAY}(${TIME}(${OFFSET})?)?$`)} then left(${v}, 10)::date end`;
     case 'timestamptz':
-      return castMoment(v, zone);
+      return castMoment(value, zone);
     default:
       return `null::${type}`;
   }
@@ -182,10 +184,11 @@ export function castText(type: string, value: string, zone: string | null): stri
  * A moment: on the portal's wall clock, with an offset, or as Unix seconds. PostgreSQL reads a wall time that the zone
  * repeats as its second occurrence; typed columns hold the first, so the offset of the day before is tried.
  */
-function castMoment(v: string, zone: string | null): string {
+function castMoment(value: string, zone: string | null): string {
+  const v = trimmed(value);
   const branches = [
-    `when ${looksLike(v, '^\\d+$', 12)} then case when ${v}::bigint between 1 and ${MAX_UNIX_SECONDS} then to_timestamp(${v}::bigint) end`,
-    `when ${looksLikeTime(v, `^${DAY}${TIME}${OFFSET}$`)} then ${v}::timestamptz`,
+    `when ${looksLike(value, WHOLE)} then case when ${v}::numeric > 0 and ${v}::numeric <= ${MAX_UNIX_SECONDS} then to_timestamp(${v}::float8) end`,
+    `when ${looksLikeTime(value, `^${DAY}${TIME}${OFFSET}$`)} then ${v}::timestamptz`,
   ];
   if (zone !== null) {
     const z = literal(zone);
@@ -193,7 +196,7 @@ function castMoment(v: string, zone: string | null): string {
     const plain = `(${wall} at time zone ${z})`;
     const first = `((${wall} - interval '1 day') at time zone ${z} + interval '24 hours')`;
     branches.push(
-      `when ${looksLikeTime(v, `^${DAY}(${TIME})?$`)} then case when ${plain} at time zone ${z} = ${wall} and ${first} at time zone ${z} <> ${wall} then ${plain} else ${first} end`,
+      `when ${looksLikeTime(value, `^${DAY}(${TIME})?$`)} then case when ${plain} at time zone ${z} = ${wall} and ${first} at time zone ${z} <> ${wall} then ${plain} else ${first} end`,
     );
   }
   return `case ${branches.join(' ')} end`;

@@ -3,14 +3,14 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
-import { redactor } from '../../src/core/redact.ts';
+import { createRedactor } from '../../src/core/redact.ts';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
 import { recordOf, responseOf, rowsOf } from '../../src/flowlu/envelope.ts';
 import { FlowluError, ListingError, NotFoundError } from '../../src/flowlu/errors.ts';
 import { listPages } from '../../src/flowlu/listing.ts';
 import { ACCOUNT, failure, KEY, never, startPortal } from '../flowlu/portal.ts';
 
-const redact = redactor(KEY);
+const redact = createRedactor([KEY]);
 
 /** JSON in the words of the envelope, each in the wrong place as often as in the right one. */
 const { envelope } = fc.letrec<{ envelope: unknown; leaf: unknown; object: unknown }>((tie) => ({

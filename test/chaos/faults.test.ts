@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createClient } from '../../src/flowlu/client.ts';
 import { FlowluError } from '../../src/flowlu/errors.ts';
-import { localPace } from '../../src/flowlu/pace.ts';
+import { createPace, localBudget } from '../../src/flowlu/pace.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
@@ -31,7 +31,7 @@ beforeAll(async () => {
   const client = createClient({
     baseUrl: mirror.portal.baseUrl,
     apiKey: API_KEY,
-    pace: localPace(0),
+    pace: createPace(0, localBudget()),
     retry: { baseMs: 1, attempts: ATTEMPTS, maxRetryAfterMs: 5 },
     timeoutMs: 150,
   });

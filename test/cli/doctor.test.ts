@@ -6,7 +6,7 @@ import { checkPortal } from '../../src/cli/doctor/portal.ts';
 import { probeQueries, type VersionedModel } from '../../src/cli/doctor/probe.ts';
 import { checkSettings } from '../../src/cli/doctor/settings.ts';
 import { checkZone } from '../../src/cli/doctor/zone.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/index.ts';
 import { webhookDelay } from '../../src/migrate/health.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { clearFaults } from '../simulator/index.ts';
@@ -31,11 +31,10 @@ async function collect<T>(work: (report: (check: Check) => void) => Promise<T>) 
 describe('doctor: settings', () => {
   const check = (env: Record<string, string>, node = '20.19.0') => brief(checkSettings(loadConfig(env), node));
 
-  it('wants a Node.js that is new enough, a long secret and a limit for a real portal', () => {
+  it('expects a Node.js that is new enough, a secret and a limit for a real portal', () => {
     const good = { WEBHOOK_SECRET: 'x'.repeat(48), FLOWLU_COMPANY: 'acme', FLOWLU_API_KEY: 'k' };
     expect(check(good)).toEqual({ 'Node.js': 'ok', 'webhook secret': 'ok', 'request rate': 'ok' });
     expect(check(good, '20.18.9')['Node.js']).toBe('fail');
-    expect(check({ ...good, WEBHOOK_SECRET: 'short' })['webhook secret']).toBe('warn');
     expect(check({})['webhook secret']).toBe('warn');
     expect(check({ ...good, FLOWLU_REQUESTS_PER_SECOND: '0' })['request rate']).toBe('warn');
   });

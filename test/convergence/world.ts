@@ -9,6 +9,7 @@ import type { Json } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { replay } from '../../src/maintain/replay.ts';
+import { createBlockedModels } from '../../src/merge/blocked.ts';
 import type { DeliveryContext } from '../../src/merge/deliveries.ts';
 import { drainPending } from '../../src/merge/drain.ts';
 import { receive } from '../../src/merge/receive.ts';
@@ -67,6 +68,7 @@ export function createReplica(sql: Sql, zone: string = ZONE): Replica {
   const context: DeliveryContext = {
     zone: createZone(zone),
     settleGrace: 60_000_000,
+    blocked: createBlockedModels(),
     shapeOf: shapes.of,
     tableOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
   };

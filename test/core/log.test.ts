@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createLogger, createRedactor } from '../../src/core/log.ts';
+import { createLogger } from '../../src/core/log.ts';
+import { createRedactor } from '../../src/core/redact.ts';
 
 /** A logger that keeps its lines. */
 function capture(secrets: readonly string[] = []) {
@@ -72,6 +73,8 @@ describe('secrets', () => {
     ['https://acme.flowlu.com/api/v1/module/crm/account/list?api_key=abc123&page=2', '&page=2'],
     ['{"api_key":"abc123","page":2}', '"page":2'],
     ['api_key%3Dabc123%26page', 'api_key%3D'],
+    ["{ api_key: 'abc123', page: 2 }", 'page: 2'],
+    ['api_key: abc123def456 page', ' page'],
     ['postgres://flowlu:abc123@db:5432/flowlu', '@db:5432/flowlu'],
     ['authorization: Bearer abc123', 'Bearer '],
     ['POST /webhooks/flowlu/abc123?x=1', '?x=1'],
@@ -80,6 +83,20 @@ describe('secrets', () => {
     const redacted = createRedactor([])(text);
     expect(redacted).not.toContain('abc123');
     expect(redacted).toContain(kept);
+  });
+
+  test('of some length are removed inside of a word too, shorter ones only as words of their own', () => {
+    const redact = createRedactor(['longer-than-twelve', 'shortish', 'old']);
+    expect(redact('xlonger-than-twelvex')).toBe('x[redacted]x');
+    expect(redact('shortish, =shortish& k%3Dshortish%26 \\nshortish\\n')).not.toContain('shortish');
+    for (const sentence of ['FLOWLU_API_KEY: is needed', 'FLOWLU_CLIENT_SECRET: has a space', 'access_token: none']) {
+      expect(redact(sentence)).toBe(sentence);
+    }
+    expect(redact('a shortishly told, older, golden tale')).toBe('a shortishly told, older, golden tale');
+  });
+
+  test('are removed whole where they hold what ends a parameter', () => {
+    expect(createRedactor(['k3y&with#more'])('?api_key=k3y&with#more k3y%26with%23more')).not.toMatch(/with|more/);
   });
 
   test('are never cut in half before they are recognised', () => {

@@ -88,6 +88,8 @@ describe('usage', () => {
     ['an unknown flag', 'backfill --fast', {}, /unknown option/],
     ['an unknown model', 'backfill crm.nothing', {}, /no mirrored model is called crm.nothing/],
     ['a backfill without a key', 'backfill', { FLOWLU_API_KEY: '' }, /FLOWLU_API_KEY/],
+    ['a model that does not exist', 'status', { FLOWLU_MODELS: 'crm.acount' }, /did you mean crm\.account\?/],
+    ['a short secret', 'serve', { WEBHOOK_SECRET: 'short' }, /fewer than 16 characters .* openssl rand/],
     ['a service without a secret', 'serve', { WEBHOOK_SECRET: '' }, /WEBHOOK_SECRET/],
     [
       'several bad settings, all told at once',

@@ -1,77 +1,222 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Micros } from '../../src/core/instant.ts';
 import { type JsonObject, parseJson } from '../../src/core/json.ts';
+import { sleep } from '../../src/core/wait.ts';
 import { parseRetryAfter } from '../../src/flowlu/http.ts';
-import { localPace } from '../../src/flowlu/pace.ts';
+import { type Budget, createPace, localBudget, type Pace } from '../../src/flowlu/pace.ts';
 import { compareIds, idOf } from '../../src/record/id.ts';
 import { never } from './portal.ts';
 
+/** How long the question and the answer travel, each time. */
+type Way = () => readonly [thereMs: number, backMs: number];
+
+const symmetric =
+  (ms: number): Way =>
+  () => [ms, ms];
+
+/** A budget in memory, on a clock that is hours ahead of this process's, at several distances at once. */
+function farBudget() {
+  let aheadMs = 7_200_000;
+  let nextAtMs = 0;
+  const clockMs = () => performance.now() + aheadMs;
+  const now = (): Micros => Math.floor(clockMs() * 1_000);
+  return {
+    now,
+    setClockBy(ms: number) {
+      aheadMs += ms;
+      // As the database heals: a slot that lies far ahead is no longer believed.
+      if (ms < 0) nextAtMs = 0;
+    },
+    at(way: Way): Budget {
+      const travelling = async <T>(answer: () => T): Promise<T> => {
+        const [thereMs, backMs] = way();
+        await sleep(thereMs, never());
+        const given = answer();
+        await sleep(backMs, never());
+        return given;
+      };
+      return {
+        now: () => travelling(now),
+        reserve: (lengthMs, leadMs) =>
+          travelling(() => {
+            const slotAtMs = Math.max(nextAtMs, clockMs() + leadMs);
+            nextAtMs = slotAtMs + lengthMs;
+            return { now: now(), waitMs: slotAtMs - clockMs() };
+          }),
+      };
+    },
+  };
+}
+
+/** Whoever takes slots one after the other, several at a time; returns when each was taken, in milliseconds. */
+function takeAll(paces: readonly Pace[], takersEach: number, durationMs: number): number[] {
+  const at: number[] = [];
+  const untilMs = performance.now() + durationMs;
+  const work = async (pace: Pace) => {
+    while (performance.now() < untilMs) {
+      await pace.take(never());
+      at.push(performance.now());
+    }
+  };
+  for (const pace of paces) for (let taker = 0; taker < takersEach; taker += 1) void work(pace);
+  return at;
+}
+
 /** The most moments that lie within any one second. */
 function busiest(moments: readonly number[]): number {
-  return Math.max(...moments.map((from) => moments.filter((at) => at >= from && at < from + 1000).length));
+  return Math.max(...moments.map((from) => moments.filter((at) => at >= from && at < from + 1_000).length));
 }
 
-function block(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
-}
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
-describe('the local pace', () => {
-  it('never gives more than R slots in any second, even when the process stalls, and wastes few', async () => {
-    const rate = 20;
-    const pace = localPace(rate);
-    const taken: number[] = [];
-    const stalls = setInterval(() => block(70), 230);
-    const begun = performance.now();
-    const worker = async () => {
-      while (performance.now() - begun < 2500) {
-        await pace.take(never());
-        taken.push(performance.now());
-      }
-    };
-    await Promise.all([worker(), worker(), worker()]);
-    clearInterval(stalls);
-    expect(busiest(taken)).toBeLessThanOrEqual(rate);
-    expect(taken.length).toBeGreaterThanOrEqual(2.5 * rate * 0.85);
+describe('the pace', () => {
+  const ways = {
+    'next to it': [symmetric(0)],
+    '20 ms away': [symmetric(10)],
+    '100 ms away': [symmetric(50)],
+    'at three distances': [symmetric(0), symmetric(10), symmetric(50)],
+    'four of them': [symmetric(0), symmetric(0), symmetric(0), symmetric(0)],
+    'with one way slower than the other': [symmetric(0), () => [0, 30], () => [30, 0]] satisfies Way[],
+    'on an unsteady line': [1, 2].map((): Way => {
+      let turn = 0;
+      return () => {
+        turn += 7;
+        return [10 + (turn % 10), 10 + ((turn * 3) % 10)];
+      };
+    }),
+  };
+  describe.each([1, 5, 50])('of %d requests a second', (rate) => {
+    it.each(Object.entries(ways))('is kept in every second and used to 95 per cent, %s', async (_, lines) => {
+      const budget = farBudget();
+      const missed = vi.fn();
+      const paces = lines.map((way) => createPace(rate, budget.at(way), missed));
+      const durationMs = Math.max(10_000, 60_000 / rate);
+      const moments = takeAll(paces, 16, durationMs);
+      await vi.advanceTimersByTimeAsync(durationMs);
+      expect(busiest(moments)).toBeLessThanOrEqual(rate);
+      const seconds = ((moments.at(-1) ?? 0) - (moments[0] ?? 0)) / 1_000;
+      expect(moments.length).toBeGreaterThanOrEqual(0.95 * rate * seconds);
+      expect(seconds).toBeGreaterThan(0.9 * (durationMs / 1_000));
+      expect(missed).not.toHaveBeenCalled();
+    });
   });
 
-  it('spaces slots evenly, in the order asked for', async () => {
-    const pace = localPace(25);
-    const order: number[] = [];
-    const at: number[] = [];
-    await Promise.all(
-      [0, 1, 2, 3, 4].map(async (index) => {
-        await pace.take(never());
-        order.push(index);
-        at.push(performance.now());
+  it('lets a slot pass whose answer comes late, says so, and keeps the rate', async () => {
+    const budget = farBudget();
+    const missed = vi.fn();
+    let answers = 0;
+    const unsteady = createPace(
+      10,
+      budget.at(() => (++answers % 7 === 0 ? [5, 400] : [5, 5])),
+      missed,
+    );
+    const moments = takeAll([unsteady, createPace(10, budget.at(symmetric(1)))], 1, 20_000);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(missed.mock.calls.length).toBeGreaterThan(10);
+    expect(busiest(moments)).toBeLessThanOrEqual(10);
+    // Each missed slot costs itself, and seldom more.
+    expect(moments.length).toBeGreaterThan(200 - 10 - 2 * missed.mock.calls.length);
+  });
+
+  it('goes on where no answer ever comes as soon as the quickest', async () => {
+    const budget = farBudget();
+    let answers = 0;
+    const pace = createPace(
+      5,
+      budget.at(() => [5, answers++ % 16 === 0 ? 5 : 300]),
+    );
+    const moments = takeAll([pace, createPace(5, budget.at(symmetric(0)))], 3, 20_000);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(busiest(moments)).toBeLessThanOrEqual(5);
+    expect(moments.length).toBeGreaterThan(50);
+  });
+
+  it('gives up where every answer takes much longer than the one before', async () => {
+    let backMs = 10;
+    const pace = createPace(
+      5,
+      farBudget().at(() => {
+        backMs *= 3;
+        return [0, backMs];
       }),
     );
-    expect(order).toEqual([0, 1, 2, 3, 4]);
-    expect((at[4] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(4 * 41 - 5);
+    const refused = expect(pace.take(never())).rejects.toThrow('12 request slots in a row passed unused');
+    await vi.advanceTimersByTimeAsync(10 * 3 ** 15);
+    await refused;
   });
 
-  it('gives a slot back that was waited for in vain, and ends the wait at once', async () => {
-    const pace = localPace(5);
+  it('returns moments on the budget’s clock, before the sending but not by more than an answer takes', async () => {
+    const budget = farBudget();
+    // Nothing tells which of the two ways takes so long.
+    const paces = [budget.at(() => [100, 0]), budget.at(() => [0, 100]), budget.at(symmetric(50))].map((one) =>
+      createPace(3, one),
+    );
+    const early: number[] = [];
+    for (const pace of paces) {
+      void (async () => {
+        for (;;) {
+          const moment = await pace.take(never());
+          expect(Number.isInteger(moment)).toBe(true);
+          early.push((budget.now() - moment) / 1_000);
+        }
+      })();
+    }
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(early.length).toBeGreaterThan(25);
+    expect(Math.min(...early)).toBeGreaterThanOrEqual(0);
+    expect(Math.max(...early)).toBeLessThanOrEqual(102);
+  });
+
+  it.each([3_600_000, -3_600_000])('goes on when the budget’s clock is set by %d ms', async (ms) => {
+    const budget = farBudget();
+    const moments = takeAll([createPace(2, budget.at(symmetric(10)))], 2, 20_000);
+    await vi.advanceTimersByTimeAsync(10_000);
+    budget.setClockBy(ms);
+    const before = moments.length;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(moments.length - before).toBeGreaterThanOrEqual(17);
+    expect(busiest(moments)).toBeLessThanOrEqual(2);
+  });
+
+  it('serves in the order asked for, and holds no more than a quarter of a second or one slot ahead', async () => {
+    const budget = localBudget();
+    const reserve = vi.spyOn(budget, 'reserve');
+    const pace = createPace(1, budget);
+    const order: number[] = [];
+    for (const index of [0, 1, 2, 3, 4]) void pace.take(never()).then(() => order.push(index));
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(order).toEqual([0, 1]);
+    expect(reserve).toHaveBeenCalledTimes(3);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(order).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it('ends a wait at once when its signal says so; who has not reserved yet loses no slot', async () => {
+    const budget = localBudget();
+    const reserve = vi.spyOn(budget, 'reserve');
+    const pace = createPace(1, budget);
     await pace.take(never());
     const controller = new AbortController();
-    const vain = [pace.take(controller.signal), pace.take(controller.signal)].map((p) => p.catch((error) => error));
-    const next = pace.take(never());
-    const begun = performance.now();
+    const vain = [1, 2, 3].map(() => pace.take(controller.signal).catch((reason: unknown) => reason));
+    await vi.advanceTimersByTimeAsync(100);
     controller.abort('enough');
-    expect(await Promise.all(vain)).toEqual(['enough', 'enough']);
-    expect(performance.now() - begun).toBeLessThan(50);
+    expect(await Promise.all(vain)).toEqual(['enough', 'enough', 'enough']);
+    const next = pace.take(never());
+    await vi.advanceTimersByTimeAsync(2_100);
     await next;
-    expect(performance.now() - begun).toBeLessThan(300);
+    expect(reserve).toHaveBeenCalledTimes(3);
   });
 
-  it('is unlimited for 0 and Infinity, and returns microseconds not later than now', async () => {
-    for (const rate of [0, Number.POSITIVE_INFINITY]) {
-      const before = Date.now() * 1000;
-      const micros = await localPace(rate).take(never());
-      expect(micros).toBeGreaterThanOrEqual(before);
-      expect(micros).toBeLessThanOrEqual(Date.now() * 1000);
-    }
-    expect(() => localPace(-1)).toThrow(RangeError);
-    expect(() => localPace(Number.NaN)).toThrow(RangeError);
+  it('is unlimited for 0, and refuses what is no rate', async () => {
+    const pace = createPace(0, localBudget());
+    expect(await Promise.all([pace.take(never()), pace.take(never())])).toEqual(Array(2).fill(Date.now() * 1_000));
+    expect(() => createPace(-1, localBudget())).toThrow(RangeError);
+    expect(() => createPace(Number.NaN, localBudget())).toThrow(RangeError);
   });
 });
 

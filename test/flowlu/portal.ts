@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type ClientOptions, createClient, type FlowluClient } from '../../src/flowlu/client.ts';
-import { localPace } from '../../src/flowlu/pace.ts';
+import { createPace, localBudget } from '../../src/flowlu/pace.ts';
 
 export const KEY = 'sec/ret+key 4711';
 export const ACCOUNT = { module: 'crm', model: 'account', name: 'crm.account' } as const;
@@ -39,7 +39,14 @@ export async function startPortal(...handlers: readonly Handler[]): Promise<Port
     origin,
     urls,
     client: (options) =>
-      createClient({ baseUrl, apiKey: KEY, pace: localPace(0), retry: { baseMs: 1 }, timeoutMs: 2000, ...options }),
+      createClient({
+        baseUrl,
+        apiKey: KEY,
+        pace: createPace(0, localBudget()),
+        retry: { baseMs: 1 },
+        timeoutMs: 2000,
+        ...options,
+      }),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => {

@@ -1,7 +1,7 @@
 /** The intake of `serve` on a loopback port, put together from the same parts, for tests over HTTP. */
 import { connect as connectSocket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/index.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
 import { drainPending } from '../../src/merge/drain.ts';
 import { createApp } from '../../src/service/app.ts';
@@ -32,7 +32,7 @@ export async function startService(
   const { log = quiet, limits = {} } = options;
   const config = loadConfig({ DATABASE_URL: databaseUrl, WEBHOOK_SECRET: SECRET, ...env });
   const stop = new AbortController();
-  const session = await openSession(config, { log, signal: stop.signal, command: 'test' });
+  const session = await openSession(config, { log, signal: stop.signal, command: 'test', onMirror: 'define' });
   const { sql, context } = session;
   const drain = startLoop({
     name: 'drain',

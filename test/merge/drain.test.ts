@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import { createLogger } from '../../src/core/log.ts';
+import { createBlockedModels } from '../../src/merge/blocked.ts';
 import type { DeliveryContext } from '../../src/merge/deliveries.ts';
 import { drainPending } from '../../src/merge/drain.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
@@ -12,6 +13,7 @@ const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
 const context: DeliveryContext = {
   zone,
   settleGrace: 60 * SECOND,
+  blocked: createBlockedModels(),
   tableOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
 };
 let db: TestDatabase;
@@ -25,7 +27,7 @@ afterAll(async () => {
   await db?.close();
 });
 beforeEach(async () => {
-  await db.sql`truncate sync.deliveries, sync.doubtful, flowlu.crm_account restart identity`;
+  await db.sql`truncate sync.deliveries, sync.doubtful, flowlu.crm_account, flowlu.crm_lead restart identity`;
 });
 
 const drain = (sql = db.sql, signal = new AbortController().signal) => drainPending({ sql, context, log }, signal);
@@ -102,4 +104,23 @@ it('stops at its signal, between batches, and goes on from there', async () => {
   stop.abort();
   expect(await drain(db.sql, stop.signal)).toBe(0);
   expect(await drain()).toBe(500);
+});
+
+it('leaves what is blocked for later, not set aside, and applies the rest meanwhile', async () => {
+  const lead = (id: number) => body(id, 'lead', id).replace('"account"', '"lead"');
+  await store([body(1, 'one', 1), body(2, 'two', 2)]);
+  await db.sql`insert into sync.deliveries (status, module, model, action, body) values
+    ('pending', 'crm', 'lead', 'update', ${lead(1)}), ('pending', 'crm', 'lead', 'update', ${lead(2)})`;
+  const blocked = createBlockedModels();
+  const run = () => drainPending({ sql: other, context: { ...context, blocked }, log }, new AbortController().signal);
+  await db.sql.begin(async (tx) => {
+    await tx`lock table flowlu.crm_account`;
+    expect(await run()).toBe(2);
+    expect([...blocked.now()]).toEqual(['crm.account']);
+    // Known by now to be blocked, it costs the next call no wait.
+    expect(await run()).toBe(0);
+  });
+  expect(await statuses()).toEqual({ applied: 2, pending: 2 });
+  expect(await drain()).toBe(2);
+  expect(await statuses()).toEqual({ applied: 4 });
 });

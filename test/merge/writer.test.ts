@@ -5,6 +5,7 @@ import type { JsonObject } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
 import type { Accepted } from '../../src/delivery/delivery.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { createBlockedModels } from '../../src/merge/blocked.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { Observation } from '../../src/merge/rule/observation.ts';
 import { type Observed, type WriterContext, writeObservations } from '../../src/merge/writer.ts';
@@ -274,7 +275,7 @@ describe('transactions that race', () => {
         }),
       );
     }
-    const receiver = (sql: Sql) => ({ sql, log, context: { ...context, tableOf } });
+    const receiver = (sql: Sql) => ({ sql, log, context: { ...context, tableOf, blocked: createBlockedModels() } });
     const acknowledged: string[] = [];
     // Four replicas take the batches as they come.
     await Promise.all(
@@ -306,7 +307,11 @@ describe('transactions that race', () => {
     ]);
     await Promise.all(
       batches.map((batch, n) =>
-        receive(batch, { sql: n % 2 === 0 ? db.sql : other, log, context: { ...context, tableOf } }),
+        receive(batch, {
+          sql: n % 2 === 0 ? db.sql : other,
+          log,
+          context: { ...context, tableOf, blocked: createBlockedModels() },
+        }),
       ),
     );
     const rows = await db.sql`

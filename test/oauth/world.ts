@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createLogger, type Logger } from '../../src/core/log.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
-import { localPace } from '../../src/flowlu/pace.ts';
+import { createPace, localBudget } from '../../src/flowlu/pace.ts';
 import { createCipher } from '../../src/oauth/cipher.ts';
 import { beginLogin, completeLogin, type LoginAnswer, type LoginDeps, readAnswer } from '../../src/oauth/login.ts';
 import { createTokenSource } from '../../src/oauth/tokens.ts';
@@ -90,7 +90,7 @@ export async function startWorld(): Promise<World> {
       const client = createClient({
         baseUrl: portal.baseUrl,
         authorization: createTokenSource({ sql: pool, client: deps.client, cipher, log, stop }),
-        pace: localPace(0),
+        pace: createPace(0, localBudget()),
         retry: { attempts: 3, baseMs: 1 },
         timeoutMs: 5_000,
       });

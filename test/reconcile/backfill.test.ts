@@ -2,10 +2,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
 import { createClient } from '../../src/flowlu/client.ts';
+import { createPace } from '../../src/flowlu/pace.ts';
 import type { Sql } from '../../src/postgres/connection.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
-import { sharedPace } from '../../src/store/budget.ts';
+import { sharedBudget } from '../../src/store/budget.ts';
 import { clearFaults, ExactNumber } from '../simulator/index.ts';
 import { type ColumnTypes, canonical, expectedColumn } from '../support/expected-columns.ts';
 import { type Mirror, type MirrorOptions, quietObserver, startMirror } from '../support/mirror.ts';
@@ -281,7 +282,7 @@ describe('the request budget', () => {
       createClient({
         baseUrl: from.portal.baseUrl,
         apiKey: from.portal.apiKey,
-        pace: sharedPace(from.sql, rate),
+        pace: createPace(rate, sharedBudget(from.sql)),
         retry: { baseMs: 10 },
       });
     const fill = (names: readonly string[]) => run({ ...from, client: client() }, { names });

@@ -10,7 +10,7 @@ import type { TLSSocket } from 'node:tls';
 import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/index.ts';
 import type { ServiceApp } from '../../src/service/app.ts';
 import { checkExposure } from '../../src/service/exposure.ts';
 import { type Listener, listen } from '../../src/service/server.ts';

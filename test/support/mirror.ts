@@ -6,12 +6,14 @@ import { MICROS_PER_MS } from '../../src/core/instant.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
+import { createPace } from '../../src/flowlu/pace.ts';
+import { createBlockedModels } from '../../src/merge/blocked.ts';
 import type { DeliveryContext } from '../../src/merge/deliveries.ts';
 import { receive } from '../../src/merge/receive.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
 import { createZone } from '../../src/record/zone.ts';
-import { sharedPace } from '../../src/store/budget.ts';
+import { sharedBudget } from '../../src/store/budget.ts';
 import { type Change, type Simulator, type SimulatorOptions, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 
@@ -52,13 +54,14 @@ export async function startMirror(options: MirrorOptions = {}): Promise<Mirror> 
   const client = createClient({
     baseUrl: portal.baseUrl,
     apiKey: portal.apiKey,
-    pace: sharedPace(database.sql, 0),
+    pace: createPace(0, sharedBudget(database.sql)),
     retry: { baseMs: 1, attempts: 3 },
     timeoutMs: 5_000,
   });
   const context: DeliveryContext = {
     zone: createZone(options.believedZone ?? options.timeZone ?? 'UTC'),
     settleGrace: (options.settleGraceMs ?? 0) * MICROS_PER_MS,
+    blocked: createBlockedModels(),
     tableOf: (module, model) => ({ name: `${module}.${model}`, model: findModel(`${module}.${model}`) ?? null }),
   };
   const log = createLogger({ level: 'silent', version: 'test', secrets: [] });

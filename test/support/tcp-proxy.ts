@@ -8,14 +8,20 @@ export interface TcpProxy {
   cut(): void;
   /** Holds back everything in both directions; connections stay open. */
   stall(): void;
+  /** Passes nothing on any more for the connections that are open, and never closes them; new ones work. */
+  forget(): void;
+  /** How many clients are connected, forgotten ones included. */
+  clients(): number;
   /** Lets through again what is stalled, and accepts again what was cut. */
   heal(): void;
   close(): Promise<void>;
 }
 
-export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
+/** @param delayMs how long everything travels, in each direction. */
+export async function startTcpProxy(targetUrl: string, delayMs = 0): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
   let state: 'open' | 'cut' | 'stalled' = 'open';
 
   const server: Server = createServer((incoming) => {
@@ -23,13 +29,18 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       incoming.resetAndDestroy();
       return;
     }
+    clients.add(incoming);
+    incoming.on('close', () => clients.delete(incoming));
     const outgoing = connect(Number(target.port), target.hostname);
     for (const [from, to] of [
       [incoming, outgoing],
       [outgoing, incoming],
     ] as const) {
       sockets.add(from);
-      from.on('data', (chunk: Buffer) => void to.write(chunk));
+      from.on('data', (chunk: Buffer) => {
+        if (delayMs === 0) to.write(chunk);
+        else setTimeout(() => to.write(chunk), delayMs);
+      });
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);
@@ -59,6 +70,11 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       state = 'stalled';
       for (const socket of sockets) socket.pause();
     },
+    forget() {
+      // What arrives is taken, so that a client that closes is noticed.
+      for (const socket of sockets) socket.removeAllListeners('data').resume();
+    },
+    clients: () => clients.size,
     heal() {
       state = 'open';
       for (const socket of sockets) socket.resume();

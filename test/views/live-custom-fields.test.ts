@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { refreshViews } from '../../src/migrate/refresh.ts';
+import { noteHistorySettings } from '../../src/store/history-settings.ts';
 import { readLiveFacts } from '../../src/views/live-facts.ts';
 import type { SimRecord, Value } from '../simulator/index.ts';
 import { canonical, expectedColumn } from '../support/expected-columns.ts';
@@ -27,6 +28,7 @@ beforeAll(async () => {
   };
   mirror = await startMirror({ timeZone: ZONE, rowsPerModel: ROWS, clock });
   await mirror.fill(...Object.keys(ROWS));
+  await noteHistorySettings(mirror.sql, { timezone: ZONE, keeps: true });
   await refresh();
 }, 60_000);
 afterAll(() => mirror?.close());
@@ -321,7 +323,8 @@ describe('while the portal changes', () => {
 
   it('a corrected zone moves the moments, and one that the server does not know leaves them empty', async () => {
     const moment = async (zone: string) => {
-      await refreshViews(mirror.sql, { zone });
+      await noteHistorySettings(mirror.sql, { timezone: zone, keeps: true });
+      await refresh();
       return shown('cf_datetime_34', 4);
     };
     await change(update('crm.lead', 4, { cf_34: '2025-01-15 12:00:00' }));

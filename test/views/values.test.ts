@@ -39,6 +39,35 @@ async function typed(kind: FieldKind, type: string, texts: readonly string[], zo
   return rows.map((row) => row.value as string | null);
 }
 
+/** What is read as nothing, or as the same, whatever the type. */
+const ODD = [
+  '1.0',
+  '\t8',
+  '8\n',
+  `1.${'0'.repeat(20_000)}`,
+  `2024-02-29 10:00:00.${'3'.repeat(300)}`,
+  `2024-02-29 10:00:00.${'3'.repeat(70)}`,
+  `${' '.repeat(100)}1`,
+  '9'.repeat(150_000),
+  'true',
+  'FALSE',
+  '0.000',
+];
+const KINDS_OF_TYPES = [
+  ['integer', 'bigint'],
+  ['decimal', 'numeric'],
+  ['flag', 'boolean'],
+  ['date', 'date'],
+  ['datetime', 'timestamptz'],
+] as const;
+
+it.each(KINDS_OF_TYPES)(
+  'an odd or overlong value reads alike as %s in both, and raises no error',
+  async (kind, type) => {
+    expect(await cast(type, ODD, 'Europe/Berlin')).toEqual(await typed(kind, type, ODD, 'Europe/Berlin'));
+  },
+);
+
 const ZONES = ['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kolkata', 'UTC', 'America/Sao_Paulo'];
 
 describe('the cast of a custom field', () => {

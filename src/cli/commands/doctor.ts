@@ -2,18 +2,20 @@
 import { Command } from 'commander';
 import { models } from '../../catalog/index.ts';
 import type { Model } from '../../catalog/types.ts';
-import { matchesModel } from '../../config.ts';
-import { createRedactor } from '../../core/log.ts';
+import { matchesModel } from '../../config/index.ts';
+import { createRedactor } from '../../core/redact.ts';
 import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
-import { localPace } from '../../flowlu/pace.ts';
-import { boundPortal, webhookDelay } from '../../migrate/health.ts';
+import { createPace, localBudget } from '../../flowlu/pace.ts';
+import { webhookDelay } from '../../migrate/health.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { createZone } from '../../record/zone.ts';
 import { authorizationOf } from '../../service/authorization.ts';
-import { type OpenDatabase, openDatabase } from '../../service/database.ts';
-import { sharedPace } from '../../store/budget.ts';
+import { hasDatabase, type OpenDatabase, openDatabase } from '../../service/database.ts';
+import { sharedBudget } from '../../store/budget.ts';
+import { storedHistorySettings } from '../../store/history-settings.ts';
+import { boundPortal } from '../../store/portal.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';
@@ -21,7 +23,7 @@ import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
 import { checkPersonalData } from '../doctor/privacy.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from '../doctor/probe.ts';
 import { checkSettings } from '../doctor/settings.ts';
-import { checkZone } from '../doctor/zone.ts';
+import { checkStoredZone, checkZone } from '../doctor/zone.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine, write } from '../output.ts';
 import { type CommandContext, runCommand } from '../run.ts';
@@ -71,14 +73,15 @@ function printCheck({ name, status, found, advice }: Check): void {
 /** Everything that needs the database or the portal; what is not there does not keep the rest from being checked. */
 async function examine(context: CommandContext, flags: Flags, report: Report): Promise<void> {
   const { config, log, signal } = context;
+  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
+  if (!hasDatabase(address)) {
+    report(warn('database', `none in ${config.database.dataDir} yet`, 'flowlu-mirror serve or backfill makes one'));
+    await examinePortal(context, flags, null, report);
+    return;
+  }
   let database: OpenDatabase;
   try {
-    database = await openDatabase({
-      url: config.database.url ?? undefined,
-      embeddedDirectory: config.database.dataDir,
-      log,
-      signal,
-    });
+    database = await openDatabase({ ...address, log, signal });
   } catch (error) {
     signal.throwIfAborted();
     report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
@@ -99,7 +102,10 @@ async function examine(context: CommandContext, flags: Flags, report: Report): P
 
 /** `sql`: the database, where it holds a mirror. */
 async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | null, report: Report): Promise<void> {
-  const { baseUrl, apiKey, oauth } = context.config.flowlu;
+  const { baseUrl, apiKey, oauth, timezone } = context.config.flowlu;
+  const stored = sql === null ? {} : await storedHistorySettings(sql);
+  const contradiction = checkStoredZone(timezone, stored.timezone);
+  if (contradiction !== null) report(contradiction);
   if (baseUrl === null || (apiKey ?? oauth) === null) {
     report(warn('portal', 'no key: the mirror lives on webhooks alone', 'set FLOWLU_COMPANY and FLOWLU_API_KEY'));
     return;
@@ -112,15 +118,22 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
     report(fail('portal', found, 'use another database for another portal'));
     return;
   }
-  const throttled = { times: 0 };
-  const client = clientOf(context, sql, { baseUrl, authorization }, throttled);
+  const trouble = { sent: 0, throttled: 0, missedSlots: 0 };
+  const client = clientOf(context, sql, { baseUrl, authorization }, trouble);
   const chosen = chooseModels(context, flags.quick ?? false);
   announce(chosen.length, context, flags);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
-  if (readable !== null) await examineAnswers(context, client, readable, sql, report);
-  if (throttled.times > 0) {
+  if (readable !== null)
+    await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
+  if (trouble.missedSlots > trouble.sent / 10) {
+    const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
+    report(
+      warn('request slots', `${trouble.missedSlots} passed unused, because the process was too late for them`, advice),
+    );
+  }
+  if (trouble.throttled > 0) {
     const advice = 'another integration shares the limit, or FLOWLU_REQUESTS_PER_SECOND is above that of the tariff';
-    report(warn('rate limit', `the portal turned ${throttled.times} requests away for coming too fast`, advice));
+    report(warn('rate limit', `the portal turned ${trouble.throttled} requests away for coming too fast`, advice));
   }
 }
 
@@ -146,16 +159,19 @@ function clientOf(
   { config }: CommandContext,
   sql: Sql | null,
   portal: { readonly baseUrl: string; readonly authorization: Authorization },
-  throttled: { times: number },
+  trouble: { sent: number; throttled: number; missedSlots: number },
 ): FlowluClient {
   const { requestsPerSecond } = config.flowlu;
   return createClient({
     ...portal,
-    pace: sql === null ? localPace(requestsPerSecond) : sharedPace(sql, requestsPerSecond),
+    pace: createPace(requestsPerSecond, sql === null ? localBudget() : sharedBudget(sql), () => {
+      trouble.missedSlots += 1;
+    }),
     retry: RETRY,
     timeoutMs: REQUEST_TIMEOUT_MS,
     onRequest: ({ outcome }) => {
-      if (outcome === 'rate_limited') throttled.times += 1;
+      trouble.sent += 1;
+      if (outcome === 'rate_limited') trouble.throttled += 1;
     },
   });
 }
@@ -183,7 +199,7 @@ async function examineAnswers(
   { config, signal }: CommandContext,
   client: FlowluClient,
   readable: readonly ReadableModel[],
-  sql: Sql | null,
+  { sql, isZoneRefuted }: { readonly sql: Sql | null; readonly isZoneRefuted: boolean },
   report: Report,
 ): Promise<void> {
   const fitting = readable
@@ -200,6 +216,7 @@ async function examineAnswers(
   try {
     const { checks, versions } = await probeQueries(client, chosen, signal);
     for (const check of checks) report(check);
+    if (isZoneRefuted) return;
     const delay = sql === null ? null : await webhookDelay(sql, chosen);
     report(checkZone(createZone(config.flowlu.timezone), versions, delay, Date.now()));
   } catch (error) {

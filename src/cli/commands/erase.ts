@@ -31,7 +31,7 @@ export function eraseCommand(): Command {
     .option('--json', 'print the result as JSON')
     .action((word: string, id: string, flags: Flags) =>
       runWithSession(
-        { name: 'erase', logTo: 'stderr', check: () => [requireId(id), requireModelName(word)] },
+        { name: 'erase', logTo: 'stderr', onMirror: 'work', check: () => [requireId(id), requireModelName(word)] },
         (session, { signal }) => erase(session, requireModelName(word), requireId(id), flags, signal),
       ),
     );

@@ -38,22 +38,25 @@ export function explainCommand(): Command {
     .option('--no-api', 'do not ask the API what it says now')
     .option('--json', 'print everything as JSON')
     .action((word: string, id: string, { api, json }: Flags) =>
-      runWithSession({ name: 'explain', logTo: 'stderr', check: () => requireId(id) }, async (session, { signal }) => {
-        const name = word.trim().toLowerCase();
-        const table = { name, model: findModel(name) ?? null };
-        const story = await explain(session.sql, table, id, session.shapes.of(table));
-        const isKnown = story.row !== null || story.deliveries_total > 0;
-        if (!isKnown && table.model === null) {
-          throw new UsageError(
-            `neither the catalogue nor the mirror knows ${word}; \`flowlu-mirror models\` lists the models`,
-          );
-        }
-        const said = api ? await askApi(session, name, story, signal) : null;
-        // Not by way of plain JSON, which would round what is exact.
-        if (json) printLine(stringifyJson({ ...story, api: said } as unknown as Json));
-        else printStory(story, said);
-        return isKnown ? EXIT.done : EXIT.finding;
-      }),
+      runWithSession(
+        { name: 'explain', logTo: 'stderr', onMirror: 'look', check: () => requireId(id) },
+        async (session, { signal }) => {
+          const name = word.trim().toLowerCase();
+          const table = { name, model: findModel(name) ?? null };
+          const story = await explain(session.sql, table, id, session.shapes.of(table));
+          const isKnown = story.row !== null || story.deliveries_total > 0;
+          if (!isKnown && table.model === null) {
+            throw new UsageError(
+              `neither the catalogue nor the mirror knows ${word}; \`flowlu-mirror models\` lists the models`,
+            );
+          }
+          const said = api ? await askApi(session, name, story, signal) : null;
+          // Not by way of plain JSON, which would round what is exact.
+          if (json) printLine(stringifyJson({ ...story, api: said } as unknown as Json));
+          else printStory(story, said);
+          return isKnown ? EXIT.done : EXIT.finding;
+        },
+      ),
     );
 }
 

@@ -26,14 +26,17 @@ export function loginCommand(): Command {
     .option('--answer <address>', 'end a login that was begun elsewhere, with the address the browser was sent back to')
     .option('--json', 'print the outcome as JSON')
     .action((flags: Flags) =>
-      runWithSession({ name: 'login', logTo: 'stderr', check: requireOAuth }, async (session, { signal }) => {
-        try {
-          return await login(session, flags, signal);
-        } catch (error) {
-          if (!(error instanceof LoginError)) throw error;
-          throw new Error(`not logged in: ${error.message}`, { cause: error });
-        }
-      }),
+      runWithSession(
+        { name: 'login', logTo: 'stderr', onMirror: 'work', check: requireOAuth },
+        async (session, { signal }) => {
+          try {
+            return await login(session, flags, signal);
+          } catch (error) {
+            if (!(error instanceof LoginError)) throw error;
+            throw new Error(`not logged in: ${error.message}`, { cause: error });
+          }
+        },
+      ),
     );
 }
 

@@ -10,7 +10,7 @@ export function logoutCommand(): Command {
     .description('forget the tokens of OAuth; running replicas stop reading the portal within half a minute')
     .option('--json', 'print the outcome as JSON')
     .action(({ json }: { json?: boolean }) =>
-      runWithSession({ name: 'logout', logTo: 'stderr' }, async ({ sql }) => {
+      runWithSession({ name: 'logout', logTo: 'stderr', onMirror: 'look' }, async ({ sql }) => {
         const had = await deleteGrant(sql);
         if (json) printJson({ logged_out: had });
         else if (had)

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { models as catalogue } from '../../catalog/index.ts';
-import { type Config, matchesModel } from '../../config.ts';
+import { type Config, matchesModel } from '../../config/index.ts';
 import { UsageError } from '../../core/errors.ts';
 import { version } from '../../core/version.ts';
 import { buildManifest } from '../../manifest/build.ts';

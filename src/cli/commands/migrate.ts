@@ -5,6 +5,7 @@ import { type MigrateOptions, migrate } from '../../migrate/migrate.ts';
 import type { PublicationReport } from '../../migrate/publication.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { openDatabase } from '../../service/database.ts';
+import { configuredSettings, settingsInForce } from '../../service/settings-in-force.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
@@ -25,9 +26,12 @@ export function migrateCommand(): Command {
         try {
           const sql = connect(database.url, { applicationName: 'flowlu-mirror migrate', max: 1 });
           const options = { zone: config.flowlu.timezone, publication };
-          const report = await migrateAll(sql, options, config.history.retentionMs).finally(() =>
-            sql.end({ timeout: 5 }),
-          );
+          const report = await migrateAll(sql, options, config.history.retentionMs)
+            .then(async (done) => {
+              await settingsInForce(sql, configuredSettings(config), log);
+              return done;
+            })
+            .finally(() => sql.end({ timeout: 5 }));
           if (json) printJson(report);
           else printReport(report);
           const isPublished = report.publication === null || report.publication.wal_level === 'logical';

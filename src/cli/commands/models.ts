@@ -31,7 +31,7 @@ export function modelsCommand(): Command {
         await runCommand({ name: 'models', logTo: 'stderr' }, () => writePage(docs));
         return;
       }
-      await runWithSession({ name: 'models', logTo: 'stderr' }, async (session) => {
+      await runWithSession({ name: 'models', logTo: 'stderr', onMirror: 'look' }, async (session) => {
         if (flags.dbt) await printDbt(session);
         else await printModels(session, flags.json === true);
         return EXIT.done;

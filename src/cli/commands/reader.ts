@@ -26,7 +26,7 @@ export function readerCommand(): Command {
     .option('--new-password', 'give a login that is there already another password')
     .option('--json', 'print the result as JSON')
     .action((login: string, flags: Flags) =>
-      runWithSession({ name: 'reader', logTo: 'stderr' }, async ({ sql, database, config }) => {
+      runWithSession({ name: 'reader', logTo: 'stderr', onMirror: 'look' }, async ({ sql, database, config }) => {
         const statementTimeout_ms = readTimeout(flags.statementTimeout);
         try {
           const request = { login, statementTimeout_ms, renewPassword: flags.newPassword === true };

@@ -1,7 +1,7 @@
 /** `rebuild`: re-derives the typed columns from `_record`, without the API. */
 import { Command } from 'commander';
 import { type RebuildReport, rebuild } from '../../maintain/rebuild-all.ts';
-import { chooseModels } from '../../service/session.ts';
+import { bringViewsUpToDate, chooseModels } from '../../service/session.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
@@ -13,7 +13,7 @@ export function rebuildCommand(): Command {
     .argument('[model...]', 'models to rebuild: module.model or module.*; all when there are none')
     .option('--json', 'print the result as JSON')
     .action((words: string[], { json }: { json?: boolean }) =>
-      runWithSession({ name: 'rebuild', logTo: 'stderr' }, async (session, { signal }) => {
+      runWithSession({ name: 'rebuild', logTo: 'stderr', onMirror: 'define' }, async (session, { signal }) => {
         const { sql, context, holder } = session;
         const models = chooseModels(session, words);
         const progress = createProgress({ stream: process.stderr, models: models.length });
@@ -22,6 +22,7 @@ export function rebuildCommand(): Command {
             { sql, context, holder },
             { models, includeUnknown: words.length === 0, observer: progress, signal },
           );
+          await bringViewsUpToDate(session);
           progress.close();
           if (json) printJson(report);
           else printReport(report);

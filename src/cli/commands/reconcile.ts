@@ -38,39 +38,42 @@ export function reconcileCommand(): Command {
     .option('--allow-deletes <count>', 'let so many rows of a model vanish although the guard objects', parseCount)
     .option('--json', 'print the summary as JSON')
     .action((words: string[], flags: Flags) =>
-      runWithSession({ name: 'reconcile', logTo: 'stderr', check: requireApi }, async (session, { signal }) => {
-        const models = chooseModels(session, words);
-        const client = await openClient(session);
-        const deps: ListingDeps = { sql: session.sql, client, writer: session.context };
-        keepHeapSmall();
-        const progress = createProgress({ stream: process.stderr, models: models.length });
-        const name = flags.full ? 'sweep' : 'reconcile';
-        try {
-          const { sql, holder } = session;
-          const lease = { sql, name, holder, signal, waitMs: LEASE_WAIT_MS };
-          const round = await withLease(lease, (leased) => {
-            const options = {
-              models,
-              concurrency: modelsAtATime(session.config),
-              holder,
-              observer: observe(progress),
-              signal: leased,
-            };
-            return runOne(deps, options, flags);
-          });
-          const settled = await settleDue(settleDepsOf(session, client), MAX_SETTLED, signal);
-          await bringViewsUpToDate(session);
-          progress.close();
-          if (flags.json) printJson({ ...round, ...settled });
-          else {
-            printRound(round);
-            printLine(`Doubtful rows: ${settled.settled} settled, ${settled.open} still open.`);
+      runWithSession(
+        { name: 'reconcile', logTo: 'stderr', onMirror: 'work', check: requireApi },
+        async (session, { signal }) => {
+          const models = chooseModels(session, words);
+          const client = await openClient(session);
+          const deps: ListingDeps = { sql: session.sql, client, writer: session.context };
+          keepHeapSmall();
+          const progress = createProgress({ stream: process.stderr, models: models.length });
+          const name = flags.full ? 'sweep' : 'reconcile';
+          try {
+            const { sql, holder } = session;
+            const lease = { sql, name, holder, signal, waitMs: LEASE_WAIT_MS };
+            const round = await withLease(lease, (leased) => {
+              const options = {
+                models,
+                concurrency: modelsAtATime(session.config),
+                holder,
+                observer: observe(progress),
+                signal: leased,
+              };
+              return runOne(deps, options, flags);
+            });
+            const settled = await settleDue(settleDepsOf(session, client), MAX_SETTLED, signal);
+            await bringViewsUpToDate(session);
+            progress.close();
+            if (flags.json) printJson({ ...round, ...settled });
+            else {
+              printRound(round);
+              printLine(`Doubtful rows: ${settled.settled} settled, ${settled.open} still open.`);
+            }
+            return exitCodeOf(round, settled.open);
+          } finally {
+            progress.close();
           }
-          return exitCodeOf(round, settled.open);
-        } finally {
-          progress.close();
-        }
-      }),
+        },
+      ),
     );
 }
 

@@ -29,7 +29,7 @@ export function redactCommand(): Command {
     .description('apply the privacy settings to what was stored before they were made')
     .option('--json', 'print the result as JSON')
     .action(({ json }: { json?: boolean }) =>
-      runWithSession({ name: 'redact', logTo: 'stderr' }, async (session, { signal }) => {
+      runWithSession({ name: 'redact', logTo: 'stderr', onMirror: 'work' }, async (session, { signal }) => {
         const report = await redactAll(session, signal);
         if (json) printJson(report);
         else {

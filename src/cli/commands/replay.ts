@@ -47,7 +47,7 @@ export function replayCommand(): Command {
     .option('--json', 'print the result as JSON')
     .action((flags: Flags) =>
       runWithSession(
-        { name: 'replay', logTo: 'stderr', check: () => requireChoice(flags) },
+        { name: 'replay', logTo: 'stderr', onMirror: 'work', check: () => requireChoice(flags) },
         async (session, { signal }) => {
           const { sql, context, log, holder } = session;
           const progress = createProgress({ stream: process.stderr, models: 1 });

@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { ADVISED_SECRET_LENGTH } from '../../config.ts';
 import { UsageError } from '../../core/errors.ts';
 import { createApp } from '../../service/app.ts';
 import { standing } from '../../service/authorization.ts';
@@ -19,7 +18,7 @@ export function serveCommand(): Command {
   return new Command('serve')
     .description('receive webhooks, apply them, and serve health, metrics and the status page')
     .action(() =>
-      runWithSession({ name: 'serve', logTo: 'stdout', check: checkSettings }, (session, context) =>
+      runWithSession({ name: 'serve', logTo: 'stdout', onMirror: 'define', check: checkSettings }, (session, context) =>
         serve(session, context),
       ),
     );
@@ -29,7 +28,7 @@ async function checkSettings({ config, log }: CommandContext): Promise<void> {
   if (config.webhook.secrets.length === 0) {
     throw new UsageError(
       'serve needs WEBHOOK_SECRET: anyone who knows the address could write into the mirror without it. ' +
-        'Make one with: openssl rand -hex 24',
+        'Make one with: openssl rand -hex 32',
     );
   }
   const reach = await checkExposure(config.http);
@@ -91,9 +90,6 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
     notes,
     ...(config.http.tls === null ? [] : [keepCertificate(listener, session, signal)]),
   ];
-  if (config.webhook.secrets.some((secret) => secret.length < ADVISED_SECRET_LENGTH)) {
-    log.warn(`a secret of WEBHOOK_SECRET is shorter than ${ADVISED_SECRET_LENGTH} characters and can be guessed`);
-  }
   log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
   // The password of the embedded server is for its user, and the log is not the place for it.
   if (database.embedded) write(process.stderr, `PostgreSQL: ${database.url}\n`);

@@ -13,7 +13,7 @@ export function statusCommand(): Command {
     .description('show freshness, backlog, failed deliveries and the last runs')
     .option('--json', 'print everything as JSON')
     .action(({ json }: { json?: boolean }) =>
-      runWithSession({ name: 'status', logTo: 'stderr' }, async (session) => {
+      runWithSession({ name: 'status', logTo: 'stderr', onMirror: 'look' }, async (session) => {
         const { secrets } = session.config.webhook;
         const [status, webhook_secrets] = await Promise.all([
           readStatus(session.sql),

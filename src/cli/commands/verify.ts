@@ -27,32 +27,35 @@ export function verifyCommand(): Command {
     .option('--sample <rows>', 'look at so many random rows per model instead of all: a quick check', parseSample)
     .option('--json', 'print the result, with every finding, as JSON')
     .action((words: string[], flags: Flags) =>
-      runWithSession({ name: 'verify', logTo: 'stderr', check: requireApi }, async (session, { signal }) => {
-        const models = chooseModels(session, words);
-        const client = await openClient(session);
-        keepHeapSmall();
-        const progress = createProgress({ stream: process.stderr, models: models.length });
-        try {
-          const result = await verify(
-            { sql: session.sql, client, writer: session.context },
-            {
-              models,
-              concurrency: modelsAtATime(session.config),
-              holder: session.holder,
-              repair: flags.repair ?? false,
-              sample: flags.sample ?? null,
-              observer: observe(progress),
-              signal,
-            },
-          );
-          progress.close();
-          if (flags.json) printJson(result);
-          else printVerification(result, flags);
-          return result.status === 'done' ? EXIT.done : EXIT.finding;
-        } finally {
-          progress.close();
-        }
-      }),
+      runWithSession(
+        { name: 'verify', logTo: 'stderr', onMirror: 'work', check: requireApi },
+        async (session, { signal }) => {
+          const models = chooseModels(session, words);
+          const client = await openClient(session);
+          keepHeapSmall();
+          const progress = createProgress({ stream: process.stderr, models: models.length });
+          try {
+            const result = await verify(
+              { sql: session.sql, client, writer: session.context },
+              {
+                models,
+                concurrency: modelsAtATime(session.config),
+                holder: session.holder,
+                repair: flags.repair ?? false,
+                sample: flags.sample ?? null,
+                observer: observe(progress),
+                signal,
+              },
+            );
+            progress.close();
+            if (flags.json) printJson(result);
+            else printVerification(result, flags);
+            return result.status === 'done' ? EXIT.done : EXIT.finding;
+          } finally {
+            progress.close();
+          }
+        },
+      ),
     );
 }
 

@@ -1,6 +1,6 @@
 /** Whether the database can hold the mirror. */
 
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/index.ts';
 import { type DatabaseFacts, databaseFacts } from '../../migrate/health.ts';
 import { schemaState } from '../../migrate/migrate.ts';
 import { ownership } from '../../migrate/owner.ts';
@@ -88,11 +88,21 @@ async function checkSchema(sql: Sql, report: Report): Promise<boolean> {
       report(ok('schema', 'current'));
       return true;
     case 'empty':
-      report(warn('schema', 'not there yet', 'run: flowlu-mirror migrate (every other command does it by itself)'));
+      report(
+        warn(
+          'schema',
+          'not there yet',
+          'run: flowlu-mirror migrate (serve, backfill and the others that write do it by themselves)',
+        ),
+      );
       return false;
     case 'behind':
       report(
-        warn('schema', 'of an earlier version', 'run: flowlu-mirror migrate (every other command does it by itself)'),
+        warn(
+          'schema',
+          'of an earlier version',
+          'run: flowlu-mirror migrate (serve, backfill and the others that write do it by themselves)',
+        ),
       );
       return false;
     case 'newer':

@@ -1,5 +1,5 @@
 /** Whether the privacy settings can be kept to, and are. */
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/index.ts';
 import type { Sql } from '../../postgres/connection.ts';
 import { checkPrivacy } from '../../privacy/check.ts';
 import { createPrivacy } from '../../privacy/policy.ts';

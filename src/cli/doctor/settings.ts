@@ -1,5 +1,5 @@
 /** What the process and its settings say, without asking anybody. */
-import { ADVISED_SECRET_LENGTH, type Config } from '../../config.ts';
+import type { Config } from '../../config/index.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
 /** The oldest Node.js that the service runs on. */
@@ -18,11 +18,9 @@ function checkNode(version: string): Check {
 
 function checkSecrets({ webhook: { secrets } }: Config): Check {
   const name = 'webhook secret';
-  const advice = 'make one with: openssl rand -hex 24';
-  if (secrets.length === 0) return warn(name, 'none, so `serve` will not start', `set WEBHOOK_SECRET; ${advice}`);
-  const short = secrets.filter((secret) => secret.length < ADVISED_SECRET_LENGTH).length;
-  if (short > 0)
-    return warn(name, `${short} of ${secrets.length} shorter than ${ADVISED_SECRET_LENGTH} characters`, advice);
+  if (secrets.length === 0) {
+    return warn(name, 'none, so `serve` will not start', 'set WEBHOOK_SECRET; make one with: openssl rand -hex 32');
+  }
   return ok(name, secrets.length === 1 ? 'one' : `${secrets.length}, as in a rotation`);
 }
 

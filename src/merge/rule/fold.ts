@@ -3,7 +3,7 @@
 import type { Model } from '../../catalog/types.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { contentHash, type Shape } from '../../record/record.ts';
-import { compareVersions, credible, type Version, versionOf } from '../../record/version.ts';
+import { credible, type Version, versionOf } from '../../record/version.ts';
 import type { Zone } from '../../record/zone.ts';
 import { decide } from './decide.ts';
 import type { Announced, Earlier, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
@@ -86,10 +86,8 @@ export function mayTie(row: Row | null, seen: readonly Observation[]): boolean {
     ...(row === null || row.deletedAt !== null ? [] : [row.version]),
     ...announced.map((a) => a.version),
   ];
-  const unordered = (a: Version, b: Version) => (compareVersions(a, b) ?? 0) === 0;
-  // Revived rows and rows made in between get an announced version, so pairs of versions cover every state.
-  return (
-    announced.length > 0 &&
-    versions.some((version, index) => versions.slice(index + 1).some((other) => unordered(version, other)))
-  );
+  // Revived rows and rows made in between get an announced version, so these versions cover every state.
+  if (announced.length === 0 || versions.length < 2) return false;
+  const orders = new Set(versions.map((version) => version?.order));
+  return orders.size < versions.length || orders.has(undefined);
 }

@@ -1,12 +1,12 @@
 /** An environment that holds anything at all, and texts that are made to keep a regular expression busy. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig, settingsList } from '../../src/config.ts';
-import { createRedactor } from '../../src/core/log.ts';
+import { ConfigError, loadConfig } from '../../src/config/index.ts';
+import { settings } from '../../src/config/table.ts';
+import { createRedactor } from '../../src/core/redact.ts';
 
 const MARK = 'hunter2hunter2';
-const settings = settingsList();
-const secrets = new Set(settings.filter(({ secret }) => secret).map(({ name }) => name));
+const secrets = settings.filter(([, { secret }]) => secret).map(([name]) => name);
 
 const text = fc.oneof(
   fc.constantFrom(
@@ -58,7 +58,7 @@ const text = fc.oneof(
   fc.string({ maxLength: 40 }),
   fc.string({ unit: 'binary', maxLength: 40 }),
 );
-const environment = fc.dictionary(fc.constantFrom(...settings.flatMap(({ name }) => [name, `${name}_FILE`])), text, {
+const environment = fc.dictionary(fc.constantFrom(...settings.flatMap(([name]) => [name, `${name}_FILE`])), text, {
   maxKeys: 12,
   noNullPrototype: true,
 });
@@ -108,7 +108,7 @@ describe('long texts', () => {
   );
 
   it('are read or refused at once, in every setting', () => {
-    for (const { name } of settings) {
+    for (const [name] of settings) {
       for (const value of long) {
         const startedAt = performance.now();
         try {

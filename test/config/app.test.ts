@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { ConfigError, decodeTokenKey, loadConfig } from '../src/config.ts';
+import { ConfigError, decodeTokenKey, loadConfig } from '../../src/config/index.ts';
 
 const problemsOf = (env: Record<string, string>): readonly string[] => {
   try {

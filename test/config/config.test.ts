@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -8,16 +8,19 @@ import {
   matchesModel,
   parseModelPatterns,
   settingsHelp,
-  settingsList,
   unknownModels,
-} from '../src/config.ts';
+} from '../../src/config/index.ts';
+import { envExample, settingsPage } from '../../src/config/reference.ts';
+import { settings } from '../../src/config/table.ts';
 
 const SECRET = 'a-webhook-secret-1234';
 
 /** The problems of an environment as `NAME: text`. */
-function problemsOf(env: Record<string, string>): readonly string[] {
+const problemsOf = (env: Record<string, string>) => problemsIn(() => loadConfig(env));
+
+function problemsIn(load: () => unknown): readonly string[] {
   try {
-    loadConfig(env);
+    load();
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -61,7 +64,7 @@ test('an empty environment gives the documented defaults', () => {
 });
 
 test('empty values count as unset', () => {
-  const names = settingsList().flatMap(({ name }) => [name, `${name}_FILE`]);
+  const names = settings.flatMap(([name]) => [name, `${name}_FILE`]);
   expect(loadConfig(Object.fromEntries(names.map((name) => [name, ' '])))).toEqual(loadConfig({}));
 });
 
@@ -75,10 +78,10 @@ describe('problems', () => {
   test('are all reported together, each with its variable', () => {
     const env = { PORT: '99999', FLOWLU_TIMEZONE: 'Mars/Base', RECONCILE_INTERVAL: '300', LOG_LEVEL: 'loud' };
     expect(problemsOf(env)).toEqual([
-      'FLOWLU_TIMEZONE: "Mars/Base" is not a known time zone; use an IANA name such as Europe/Berlin',
+      'FLOWLU_TIMEZONE: "Mars/Base" must be an IANA time zone such as Europe/Berlin',
       'PORT: "99999" must be a whole number from 0 to 65535',
-      'RECONCILE_INTERVAL: "300" is not a duration; write a number and a unit, such as 5m',
-      'LOG_LEVEL: must be one of trace, debug, info, warn, error, fatal, silent',
+      'RECONCILE_INTERVAL: "300" must be 0 or a number with a unit from 100ms to 7d, such as 5m',
+      'LOG_LEVEL: "loud" must be trace, debug, info, warn, error, fatal or silent',
     ]);
     expect(() => loadConfig(env)).toThrow(/^The configuration has 4 problems:\n {2}FLOWLU_TIMEZONE: /);
   });
@@ -188,6 +191,29 @@ describe('values', () => {
     expect(problemsOf({ RECONCILE_INTERVAL: written })).toHaveLength(1);
   });
 
+  test('the retention of the history has one description, in its error, in help and on the page', () => {
+    const expects = '0 or a number with a unit from 31d to 36500d, such as 730d';
+    expect(problemsOf({ HISTORY_RETENTION: '24' })).toEqual([`HISTORY_RETENTION: "24" must be ${expects}`]);
+    expect(problemsOf({ HISTORY_RETENTION: '24h' })).toEqual([`HISTORY_RETENTION: "24h" must be ${expects}`]);
+    expect(loadConfig({ HISTORY_RETENTION: '730d' }).history.retentionMs).toBe(730 * 86_400_000);
+    expect(settingsHelp()).toMatch(new RegExp(`HISTORY_RETENTION .*\\n +${expects}\\n`));
+    expect(settingsPage()).toMatch(new RegExp(`HISTORY_RETENTION.*${expects}`));
+  });
+
+  test('a long or odd value is shown shortened and on one line', () => {
+    const [problem = ''] = problemsOf({ PORT: `1\n\u001b[31m${'2'.repeat(500)}` });
+    expect(problem.length).toBeLessThan(150);
+    expect(problem).not.toMatch(/\p{Cc}/u);
+  });
+
+  test.each([`"abc"`, `'abc'`, '“abc”', '""'])('%s is refused: Docker passes quotation marks on', (written) => {
+    for (const [name] of settings) {
+      const [problem, ...more] = problemsOf({ [name]: written });
+      expect(more).toEqual([]);
+      expect(problem).toMatch(new RegExp(`^${name}: stands in quotation marks, .* write it without them$`));
+    }
+  });
+
   test.each([
     ['2048', 2_048],
     ['512kb', 524_288],
@@ -229,7 +255,10 @@ describe('secrets', () => {
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'flowlu-mirror-config-'));
   });
-  afterEach(() => rmSync(directory, { recursive: true }));
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmSync(directory, { recursive: true });
+  });
 
   const fileWith = (content: string) => {
     const path = join(directory, 'secret');
@@ -251,6 +280,23 @@ describe('secrets', () => {
   ])('of the webhook cannot be %s', (written) => {
     expect(problemsOf({ WEBHOOK_SECRET: written })).toHaveLength(1);
   });
+
+  test.each([{ WEBHOOK_SECRET: 'short' }, { WEBHOOK_SECRET: `${SECRET},short` }, { STATUS_TOKEN: 'short' }])(
+    'of fewer than 16 characters are refused: %o',
+    (env) => {
+      expect(problemsOf(env)).toEqual([
+        expect.stringMatching(/has fewer than 16 characters and can be guessed; make one with: openssl rand -hex 32$/),
+      ]);
+    },
+  );
+
+  test.each(['the-key', 'a-long-random-word', 'postgres://flowlu:…@db.example.com:5432/flowlu'])(
+    'are refused when they are what a page showed: %s',
+    (shown) => {
+      const name = shown.includes(':') ? 'DATABASE_URL' : 'FLOWLU_API_KEY';
+      expect(problemsOf({ [name]: shown })).toEqual([expect.stringMatching(`^${name}: is still the placeholder`)]);
+    },
+  );
 
   test('can come from files', () => {
     const path = fileWith(`${SECRET}\n`);
@@ -274,24 +320,53 @@ describe('secrets', () => {
       DATABASE_URL: 'postgres://u:p%40ss-word@h/d',
       MIGRATE_DATABASE_URL: 'postgres://owner:owners-word@h/d',
       WEBHOOK_SECRET: SECRET,
-      STATUS_TOKEN: 'status-token',
+      STATUS_TOKEN: 'a-status-token-1234',
     });
-    expect(secrets.toSorted()).toEqual([SECRET, 'owners-word', 'p%40ss-word', 'p@ss-word', 'status-token']);
+    expect(secrets.toSorted()).toEqual(['a-status-token-1234', SECRET, 'owners-word', 'p%40ss-word', 'p@ss-word']);
+  });
+
+  /** The configuration of a directory whose `.env` has this content. */
+  function withDotenv(content: string | Buffer) {
+    const before = process.cwd();
+    try {
+      writeFileSync(join(directory, '.env'), content);
+      process.chdir(directory);
+      return loadConfig();
+    } finally {
+      process.chdir(before);
+    }
+  }
+
+  test('in the address of a database are the passwords, but for one that is no more secret than the user', () => {
+    const secretsOf = (url: string) => loadConfig({ DATABASE_URL: url }).secrets;
+    expect(secretsOf('postgres://postgres:postgres@h/d')).toEqual([]);
+    expect(secretsOf('postgres:///d?host=h&password=in-the-query&sslmode=require')).toEqual(['in-the-query']);
   });
 
   test('of .env complete the environment, which wins', () => {
-    const before = process.cwd();
-    try {
-      writeFileSync(join(directory, '.env'), `PORT=1111\nHOST=::1\nSTATUS_TOKEN_FILE=/nowhere\n`);
-      process.chdir(directory);
-      vi.stubEnv('PORT', '2222');
-      vi.stubEnv('STATUS_TOKEN', 'status-token');
-      const { http } = loadConfig();
-      expect(http).toMatchObject({ port: 2222, host: '::1', statusToken: 'status-token' });
-    } finally {
-      vi.unstubAllEnvs();
-      process.chdir(before);
-    }
+    vi.stubEnv('PORT', '2222');
+    vi.stubEnv('STATUS_TOKEN', 'a-status-token-1234');
+    const { http } = withDotenv('PORT=1111\nHOST=::1\nSTATUS_TOKEN_FILE=/nowhere\n');
+    expect(http).toMatchObject({ port: 2222, host: '::1', statusToken: 'a-status-token-1234' });
+  });
+
+  const text = '\ufeffWEBHOOK_SECRET="a-webhook-secret-1234"\r\nAPP_CONTACT=Jürgen\r\n';
+  const utf16 = Buffer.from(text, 'utf16le');
+  test.each([
+    ['UTF-8 with a byte order mark', Buffer.from(text)],
+    ['UTF-16 as Windows writes it', utf16],
+    ['UTF-16 in the other order', Buffer.from(utf16).swap16()],
+  ])('of a .env in %s are read', (_, content) => {
+    const { webhook, app } = withDotenv(content);
+    expect([webhook.secrets, app.contact]).toEqual([[SECRET], 'Jürgen']);
+  });
+
+  test.each([
+    ['UTF-16 without a byte order mark', utf16.subarray(2), /^\.env: the file cannot be used: .*save it as UTF-8$/],
+    ['another encoding', Buffer.from(text.slice(1), 'latin1'), /^\.env: the file cannot be used: .*save it as UTF-8$/],
+    ['more than a .env can hold', Buffer.alloc(70_000, '#'), /^\.env: the file cannot be used: is larger than/],
+  ])('of a .env in %s are refused with a sentence', (_, content, problem) => {
+    expect(problemsIn(() => withDotenv(content))).toEqual([expect.stringMatching(problem)]);
   });
 });
 
@@ -312,9 +387,18 @@ describe('model patterns', () => {
     expect(problemsOf({ FLOWLU_MODELS: written })).toHaveLength(1);
   });
 
+  test.each([
+    ['crm.acount', 'no model is called crm.acount (did you mean crm.account?); docs/data-model.md lists all'],
+    ['crm.lead,!crn.*', 'no model is called crn.* (did you mean crm.*?); docs/data-model.md lists all'],
+    ['crm.zebra', 'no model is called crm.zebra; docs/data-model.md lists all'],
+    ['crm.lead,!crm.*', 'excludes all that it includes'],
+  ])('%s is refused, because it would mirror something else than was meant', (written, problem) => {
+    expect(problemsOf({ FLOWLU_MODELS: written })).toEqual([`FLOWLU_MODELS: ${problem}`]);
+  });
+
   test('that match nothing are found', () => {
     const patterns = parseModelPatterns(['crm.*', 'crm.deal', '!loans.*']);
-    expect(unknownModels(patterns, NAMES)).toEqual(['crm.deal', 'loans.*']);
+    expect(unknownModels(patterns, NAMES)).toEqual(['crm.deal (did you mean crm.lead?)', 'loans.*']);
   });
 });
 
@@ -353,74 +437,31 @@ describe('fields that hold personal data', () => {
 });
 
 describe('documentation', () => {
-  test('help names every setting with its default', () => {
+  test('help names every setting with its default and what it expects', () => {
     const help = settingsHelp();
-    for (const setting of settingsList()) {
-      expect(help).toContain(`  ${setting.name} `);
-      expect(help).toContain(setting.default);
+    for (const [name, setting] of settings) {
+      expect(help).toContain(`  ${name} `);
+      expect(help).toContain(setting.default ?? setting.without ?? '');
+      expect(help).toContain(setting.parser.expects);
     }
   });
 
-  test('.env.example says what the code does (vitest -u writes it anew)', async () => {
-    await expect(envExample()).toMatchFileSnapshot('../.env.example');
+  const lines = envExample().matchAll(/^#(\w+)=(.*)$/gm);
+  const example = Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]));
+
+  test('.env.example has a value for every setting, and those that are not to be replaced can be used', () => {
+    expect(Object.keys(example)).toEqual(settings.map(([name]) => name));
+    const isReady = ([, { placeholder }]: (typeof settings)[number]) => placeholder === undefined;
+    const usable = Object.fromEntries(settings.filter(isReady).map(([name]) => [name, example[name] ?? '']));
+    expect(problemsOf({ ...usable, FLOWLU_HASH_SECRET: 'x'.repeat(32) })).toEqual([]);
   });
 
-  test('.env.example with every line switched on is a valid configuration', () => {
-    const lines = readFileSync(new URL('../.env.example', import.meta.url), 'utf8').matchAll(/^# ?(\w+)=(.*)$/gm);
-    const env = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
-    expect(Object.keys(env)).toEqual(settingsList().map(({ name }) => name));
-    // The API key and OAuth are two ways to the same end; one of them is always off.
-    expect(problemsOf({ ...env, FLOWLU_API_KEY: '' })).toEqual([]);
-    expect(problemsOf({ ...env, FLOWLU_CLIENT_ID: '' })).toEqual([]);
-    expect(problemsOf(env)).toEqual(['FLOWLU_CLIENT_ID: is set together with FLOWLU_API_KEY; unset one of them']);
-  });
+  test.each(settings.flatMap(([name, { placeholder }]) => (placeholder === undefined ? [] : [name])))(
+    'the placeholder of %s is refused, alone and in a list',
+    (name) => {
+      const refused = `${name}: is still the placeholder of the documentation; put your own value in its place`;
+      expect(problemsOf({ [name]: example[name] ?? '' })).toEqual([refused]);
+      expect(problemsOf({ [name]: `${SECRET},${example[name]}` })).toEqual([refused]);
+    },
+  );
 });
-
-/** What stands in .env.example: one commented line per setting, with its default or an example. */
-function envExample(): string {
-  const examples: Record<string, string> = {
-    DATABASE_URL: 'postgres://flowlu:change-me@localhost:5432/flowlu',
-    MIGRATE_DATABASE_URL: 'postgres://flowlu_owner:change-me@localhost:5432/flowlu',
-    FLOWLU_COMPANY: 'acme',
-    FLOWLU_BASE_URL: 'https://acme.flowlu.com/api/v1/module',
-    FLOWLU_API_KEY: 'change-me',
-    FLOWLU_MODELS: 'crm.*,task.tasks,!crm.lead_followers',
-    FLOWLU_OMIT_FIELDS: 'crm.account.vat,crm.account.cf_12',
-    FLOWLU_HASH_FIELDS: 'crm.account.phone,crm.phones.phone',
-    FLOWLU_HASH_SECRET: 'change-me-to-32-random-characters-or-more',
-    WEBHOOK_SECRET: 'change-me-to-something-random',
-    STATUS_TOKEN: 'change-me',
-    PUBLIC_URL: 'https://mirror.example.com',
-    APP_ID: 'com.example.mirror',
-    APP_CONTACT: 'it@example.com',
-    APP_SCOPES: 'agile.*=agile,core.tag=-',
-    APP_FRAME_ANCESTORS: 'https://acme.flowlu.com',
-    FLOWLU_CLIENT_ID: 'change-me',
-    FLOWLU_CLIENT_SECRET: 'change-me',
-    FLOWLU_OAUTH_AUTHORIZE_URL: 'https://acme.flowlu.com/see-the-developer-hub',
-    FLOWLU_OAUTH_TOKEN_URL: 'https://acme.flowlu.com/see-the-developer-hub',
-    FLOWLU_OAUTH_REDIRECT_URL: 'https://mirror.example.com/oauth/callback',
-    TOKEN_KEY: '0000000000000000000000000000000000000000000000000000000000000000',
-    TLS_CERT_FILE: '/etc/flowlu-mirror/cert.pem',
-    TLS_KEY_FILE: '/etc/flowlu-mirror/key.pem',
-    WEBHOOK_ALLOW_FROM: '203.0.113.0/24,2001:db8::/32',
-    TRUSTED_PROXIES: 'loopback',
-  };
-  const settings = settingsList();
-  const sections = [...new Set(settings.map(({ group }) => group))].map((group) => {
-    const lines = settings
-      .filter((setting) => setting.group === group)
-      .map(({ name, help, default: fallback }) => {
-        const note = fallback && name in examples ? ` (without it: ${fallback})` : '';
-        return `# ${help}${note}\n#${name}=${examples[name] ?? fallback}\n`;
-      });
-    return `# --- ${group} ---\n\n${lines.join('\n')}`;
-  });
-  const files = settings.filter(({ secret }) => secret).map(({ name }) => `${name}_FILE`);
-  const head = [
-    '# Settings of flowlu-mirror. Copy this file to .env, remove the # of a line to set it.',
-    '# The environment wins over .env. Each secret can also be read from a file:',
-    `# ${files.join(', ')}.`,
-  ];
-  return `${head.join('\n')}\n\n${sections.join('\n')}`;
-}

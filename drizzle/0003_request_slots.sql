@@ -1,0 +1,1 @@
+ALTER TABLE "sync"."api_budget" DROP COLUMN "taken";

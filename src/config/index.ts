@@ -1,0 +1,188 @@
+/** Environment → one frozen, checked configuration. All problems are reported together. */
+import { passwordsIn } from './addresses.ts';
+import { conflictsOf } from './conflicts.ts';
+import { type Environment, readEnvironment, readText, reasonOf } from './environment.ts';
+import { ConfigError, type ConfigProblem } from './errors.ts';
+import { parseModelPatterns } from './names.ts';
+import { isPlaceholder } from './secrets.ts';
+import { type Setting, settings, type Values } from './table.ts';
+
+export { isLoopback, networks } from './addresses.ts';
+export { ConfigError } from './errors.ts';
+export { matchesModel, parseModelPatterns, unknownModels } from './names.ts';
+export { settingsHelp } from './reference.ts';
+export { decodeTokenKey } from './secrets.ts';
+
+/** The checked configuration: frozen, complete, every default filled in. Times are in milliseconds. */
+export type Config = ReturnType<typeof assemble>;
+
+/** How to log in by OAuth. */
+export type OAuthConfig = NonNullable<Config['flowlu']['oauth']>;
+
+/**
+ * Reads the configuration: from the environment and `.env` (see `readEnvironment`), or from exactly `env`.
+ * Empty values count as unset.
+ * @throws ConfigError listing every problem at once.
+ */
+export function loadConfig(env: Environment = readEnvironment()): Config {
+  const problems: ConfigProblem[] = [];
+  const parsed = settings.map(([name, setting]) => {
+    try {
+      const text = textOf(name, setting, env, problems);
+      return [name, text === undefined ? undefined : setting.parser.read(text)];
+    } catch (error) {
+      problems.push({ name, problem: (error as Error).message });
+      return [name, undefined];
+    }
+  });
+  // The keys and parsers are those of the table, from which the type follows.
+  const values = Object.fromEntries(parsed) as Values;
+  if (problems.length === 0) problems.push(...conflictsOf(values));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return assemble(values);
+}
+
+/** The text of one setting: the variable, else the file that `NAME_FILE` names, else the default. */
+function textOf(name: string, setting: Setting, env: Environment, problems: ConfigProblem[]): string | undefined {
+  const direct = env[name]?.trim() || undefined;
+  const path = setting.secret && (env[`${name}_FILE`]?.trim() || undefined);
+  if (direct && path) problems.push({ name, problem: `is set together with ${name}_FILE; unset one of them` });
+  if (direct) return meant(direct, setting);
+  if (!path) return setting.default;
+  try {
+    const content = readText(path).trim();
+    if (content === '') throw new Error('is empty');
+    return meant(content, setting);
+  } catch (error) {
+    problems.push({ name: `${name}_FILE`, problem: `the file ${path} cannot be used: ${reasonOf(error)}` });
+    return undefined;
+  }
+}
+
+/** @throws Error for a text that is not meant to be a value of the setting. */
+function meant(text: string, { placeholder }: Setting): string {
+  if (/^["'“”„‘’].*["'“”„‘’]$/s.test(text)) {
+    throw new Error("stands in quotation marks, which Docker's --env-file does not take off; write it without them");
+  }
+  if (isPlaceholder(text, placeholder)) {
+    throw new Error('is still the placeholder of the documentation; put your own value in its place');
+  }
+  return text;
+}
+
+function assemble(values: Values) {
+  const companyUrl = values.FLOWLU_COMPANY && `https://${values.FLOWLU_COMPANY}.flowlu.com/api/v1/module`;
+  return deepFreeze({
+    database: {
+      /** Null: the embedded server under `dataDir`. */
+      url: values.DATABASE_URL ?? null,
+      /** The same database as the schema's owner; null: `url` is the owner's, or nobody here may migrate. */
+      migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
+      /** Most connections per process. */
+      pool: values.DATABASE_POOL,
+      /** Absolute path. */
+      dataDir: values.DATA_DIR,
+    },
+    flowlu: {
+      /** Without a trailing slash; null when no portal is named. */
+      baseUrl: values.FLOWLU_BASE_URL ?? companyUrl ?? null,
+      /** Null: OAuth, or webhook-only. */
+      apiKey: values.FLOWLU_API_KEY ?? null,
+      /** Null: the API key, or webhook-only. */
+      oauth: oauthOf(values),
+      requestsPerSecond: values.FLOWLU_REQUESTS_PER_SECOND,
+      timezone: values.FLOWLU_TIMEZONE,
+      models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
+    },
+    privacy: {
+      omit: values.FLOWLU_OMIT_FIELDS ?? [],
+      hash: values.FLOWLU_HASH_FIELDS ?? [],
+      /** Null only where nothing is hashed. */
+      hashSecret: values.FLOWLU_HASH_SECRET ?? null,
+    },
+    webhook: {
+      /** Empty: `serve` has to refuse to start. */
+      secrets: values.WEBHOOK_SECRET ?? [],
+      trust: values.WEBHOOK_TRUST,
+      /** Null: from everywhere. */
+      allowFrom: values.WEBHOOK_ALLOW_FROM ?? null,
+      bodyLimitBytes: values.WEBHOOK_BODY_LIMIT,
+    },
+    http: {
+      host: values.HOST,
+      /** 0: any free port. */
+      port: values.PORT,
+      /** Null: plain HTTP. */
+      tls: tlsOf(values),
+      plainHttp: values.PLAIN_HTTP,
+      trustedProxies: values.TRUSTED_PROXIES ?? [],
+      /** Null: the status routes are open. */
+      statusToken: values.STATUS_TOKEN ?? null,
+      shutdownGraceMs: values.SHUTDOWN_GRACE,
+    },
+    reconcile: {
+      /** 0: off. */
+      intervalMs: values.RECONCILE_INTERVAL,
+      /** 0: off. */
+      sweepIntervalMs: values.SWEEP_INTERVAL,
+      settleGraceMs: values.SETTLE_GRACE,
+      /** 0: no end. */
+      deliveryRetentionMs: values.DELIVERY_RETENTION,
+    },
+    app: {
+      /** Without a trailing slash; null where nobody has said. */
+      publicUrl: values.PUBLIC_URL ?? null,
+      /** Null: made from the public address. */
+      id: values.APP_ID ?? null,
+      /** Null: the public address. */
+      contact: values.APP_CONTACT ?? null,
+      scopes: values.APP_SCOPES ?? [],
+      /** Null: the origin of the portal. */
+      frameAncestors: values.APP_FRAME_ANCESTORS ?? null,
+    },
+    history: {
+      keeps: values.HISTORY === 'on',
+      /** 0: no end. */
+      retentionMs: values.HISTORY_RETENTION,
+    },
+    logLevel: values.LOG_LEVEL,
+    /** Every secret value, for the redaction of logs and error messages. */
+    secrets: secretsIn(values),
+  });
+}
+
+/** Null without OAuth; what it needs is there, since nothing conflicts. */
+function oauthOf(values: Values) {
+  if (values.FLOWLU_CLIENT_ID === undefined) return null;
+  return {
+    clientId: values.FLOWLU_CLIENT_ID,
+    /** Null for an app without a secret. */
+    clientSecret: values.FLOWLU_CLIENT_SECRET ?? null,
+    authorizeUrl: values.FLOWLU_OAUTH_AUTHORIZE_URL ?? '',
+    tokenUrl: values.FLOWLU_OAUTH_TOKEN_URL ?? '',
+    redirectUrl: values.FLOWLU_OAUTH_REDIRECT_URL ?? `${values.PUBLIC_URL}/oauth/callback`,
+    /** The first encrypts, all decrypt; see `decodeTokenKey`. */
+    tokenKeys: values.TOKEN_KEY ?? [],
+  };
+}
+
+function tlsOf({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values) {
+  return certFile === undefined || keyFile === undefined ? null : { certFile, keyFile };
+}
+
+/** The values of all rows that the table marks as secret. */
+function secretsIn(values: Values): readonly string[] {
+  const found = settings.flatMap(([name, { secret }]) => {
+    const value = values[name] as string | readonly string[] | undefined;
+    if (secret === undefined || value === undefined) return [];
+    const texts = typeof value === 'string' ? [value] : value;
+    return secret === 'password' ? texts.flatMap(passwordsIn) : texts;
+  });
+  return [...new Set(found)];
+}
+
+/** Freezes plain data all the way down. */
+function deepFreeze<const T extends object>(data: T): T {
+  for (const inner of Object.values(data)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  return Object.freeze(data);
+}

@@ -1,0 +1,144 @@
+/** Parsers of names of models, fields and scopes, and the patterns that choose models. */
+import { models } from '../catalog/index.ts';
+import { type Parser, parser, quoted, wordsOf } from './parsers.ts';
+
+/** Which models to mirror: those that match an `include` (or all, when there is none) and no `exclude`. */
+export interface ModelPatterns {
+  /** `module.model` or `module.*`, in lower case. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** One field of one model. */
+export interface FieldName {
+  /** `module.model`, in lower case. */
+  readonly model: string;
+  /** As Flowlu spells it, in lower case; a custom field by its number, `cf_12`. */
+  readonly field: string;
+}
+
+/** A scope code for models whose code the catalogue does not know, or knows wrongly. */
+export interface ScopeRule {
+  /** `module.model` or `module.*`, in lower case. */
+  readonly pattern: string;
+  /** Without its level; null for models that need no scope of their own. */
+  readonly code: string | null;
+}
+
+/** Patterns that a message names; each is compared with all names. */
+const MAX_UNKNOWN = 5;
+/** Longer than any name; bounds the work of comparing. */
+const MAX_NAME = 80;
+/** Fields in one list at most; a portal has some thousands in all. */
+const MAX_FIELDS = 1_000;
+const CODE = /^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$/;
+
+const modelNames = models.map(({ name }) => name);
+
+export const modelPatterns: Parser<ModelPatterns> = {
+  expects: 'module.model or module.*, comma-separated; a leading ! excludes',
+  read(text) {
+    const patterns = parseModelPatterns(text.split(','));
+    const unknown = unknownModels(patterns, modelNames);
+    if (unknown.length > 0) throw new Error(`no model is called ${unknown.join(', ')}; docs/data-model.md lists all`);
+    if (!modelNames.some((name) => matchesModel(patterns, name))) throw new Error('excludes all that it includes');
+    return patterns;
+  },
+};
+
+/**
+ * Reads patterns, as `FLOWLU_MODELS` and the commands' model arguments spell them.
+ * @throws Error when one has another shape than `module.model`, `module.*`, or either after a `!`.
+ */
+export function parseModelPatterns(words: readonly string[]): ModelPatterns {
+  const patterns = words.map((word) => word.trim().toLowerCase()).filter((word) => word !== '');
+  const odd = patterns.find((pattern) => !/^!?[a-z0-9_]+\.([a-z0-9_]+|\*)$/.test(pattern));
+  if (odd !== undefined) throw new Error(`${quoted(odd)} must be ${modelPatterns.expects}`);
+  return Object.freeze({
+    include: Object.freeze(patterns.filter((pattern) => !pattern.startsWith('!'))),
+    exclude: Object.freeze(patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1))),
+  });
+}
+
+/** True when the patterns ask for the model, named `module.model`. */
+export function matchesModel(patterns: ModelPatterns, name: string): boolean {
+  const { include, exclude } = patterns;
+  const covers = (pattern: string) => covered(pattern, name);
+  return (include.length === 0 || include.some(covers)) && !exclude.some(covers);
+}
+
+/** The first patterns that match none of the names, each with the name that was most likely meant. */
+export function unknownModels(patterns: ModelPatterns, names: readonly string[]): readonly string[] {
+  const unknown = [...new Set([...patterns.include, ...patterns.exclude])].filter(
+    (pattern) => !names.some((name) => covered(pattern, name)),
+  );
+  return unknown.slice(0, MAX_UNKNOWN).map((pattern) => {
+    const wholes = pattern.endsWith('.*') ? names.map((name) => name.replace(/\..*/, '.*')) : names;
+    const meant = nearest(pattern, wholes);
+    return meant === null ? pattern : `${pattern} (did you mean ${meant}?)`;
+  });
+}
+
+function covered(pattern: string, name: string): boolean {
+  return pattern.endsWith('.*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+/** The candidate that differs in the fewest letters; null when even that is another word. */
+function nearest(word: string, candidates: readonly string[]): string | null {
+  const [best] = candidates
+    .map((candidate) => ({ candidate, distance: distanceOf(word.slice(0, MAX_NAME), candidate) }))
+    .sort((a, b) => a.distance - b.distance);
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 4)) ? best.candidate : null;
+}
+
+/** Levenshtein's distance: letters to insert, delete or replace. */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 1; j <= b.length; j += 1) {
+      const replaced = (row[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+export const fieldNames = parser(
+  'module.model.field, comma-separated; custom fields by number, as cf_12',
+  (text): readonly FieldName[] => {
+    const words = wordsOf(text.toLowerCase());
+    if (words.length > MAX_FIELDS) throw new Error(`lists more than ${MAX_FIELDS} fields`);
+    return words.map((word) => {
+      const [, model, field] = /^([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)$/.exec(word) ?? [];
+      if (model === undefined || field === undefined) {
+        throw new Error(`${quoted(word)} must be ${fieldNames.expects}`);
+      }
+      if (field === 'id') throw new Error(`${quoted(word)}: without its id a record cannot be told from others`);
+      if (field.startsWith('cf_') && !/^cf_\d+$/.test(field)) {
+        throw new Error(`${quoted(word)}: name a custom field by its number, as cf_12; its alias may change`);
+      }
+      return { model, field };
+    });
+  },
+);
+
+export const scopeRules = parser(
+  'module.model=code or module.*=code, comma-separated; - means none',
+  (text): readonly ScopeRule[] =>
+    wordsOf(text.toLowerCase()).map((word) => {
+      const [pattern = '', code = ''] = word.split('=', 2);
+      if (!/^[a-z0-9_]+\.([a-z0-9_]+|\*)$/.test(pattern) || !(code === '-' || CODE.test(code))) {
+        throw new Error(`${quoted(word)} must be ${scopeRules.expects}`);
+      }
+      if (/\.(read|full)$/.test(code)) {
+        throw new Error(`${quoted(word)}: leave out the level, the mirror only ever reads`);
+      }
+      return { pattern, code: code === '-' ? null : code };
+    }),
+);
+
+export const appId = parser('like com.example.mirror', (text) =>
+  /^[a-z0-9]+([._-][a-z0-9]+)*$/i.test(text) ? text : undefined,
+);

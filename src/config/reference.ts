@@ -1,0 +1,68 @@
+/** The settings as text: `--help`, `.env.example` and docs/settings.md. `npm run settings` writes the two files. */
+import { groups, type Setting, settings } from './table.ts';
+
+/** The settings as text for `--help`. */
+export function settingsHelp(): string {
+  const lines = settings.map(([name, setting]) => {
+    const { help, parser, default: fallback = setting.without } = setting;
+    const first = `  ${name.padEnd(28)}${help}${fallback === undefined ? '' : ` (default: ${fallback})`}`;
+    return parser.expects === '' ? first : `${first}\n${' '.repeat(30)}${parser.expects}`;
+  });
+  const note = 'A .env file in the working directory is read too. Secrets can also come from a file: NAME_FILE=/path.';
+  return `Settings (environment variables):\n${lines.join('\n')}\n\n${note}\n`;
+}
+
+/** `.env.example`: one commented line per setting, with its default, an example, or something to be replaced. */
+export function envExample(): string {
+  const sections = groups.map(([group, rows]) => {
+    const lines = rows.map(([name, setting]) => {
+      const { help, parser, without, placeholder, example } = setting;
+      const notes = [help, parser.expects, without && `without it: ${without}`].filter(Boolean);
+      return `# ${notes.join('\n# ')}\n#${name}=${placeholder ?? example ?? setting.default}\n`;
+    });
+    return `# --- ${group} ---\n\n${lines.join('\n')}`;
+  });
+  const head = [
+    '# Settings of flowlu-mirror. Copy this file to .env, remove the # of a line to set it.',
+    '# The environment wins over .env. Each secret can also be read from a file:',
+    `# ${secretFiles().join(', ')}.`,
+  ];
+  return `${head.join('\n')}\n\n${sections.join('\n')}`;
+}
+
+/** The reference page. */
+export function settingsPage(): string {
+  const sections = groups.map(([group, rows]) => {
+    const lines = rows.map(([name, setting]) => {
+      const cells = [`\`${name}\``, shownDefault(setting), cell(setting.parser.expects) || '–', cell(setting.help)];
+      return `| ${cells.join(' | ')} |`;
+    });
+    return `## ${group}\n\n| name | default | value | meaning |\n|---|---|---|---|\n${lines.join('\n')}\n`;
+  });
+  const head = `# Settings
+
+<!-- Written by \`npm run settings\` from src/config/table.ts; a test holds it equal. -->
+
+Settings come from the environment, or from a \`.env\` file in the working directory. The environment wins.
+[.env.example](../.env.example) has a line for each. An empty value counts as none. All mistakes are reported at once,
+and the command ends with exit code 2.
+
+Each secret can also be read from a file, whose path goes into a variable with \`_FILE\` at the end of its name:
+${secretFiles()
+  .map((name) => `\`${name}\``)
+  .join(', ')}.
+`;
+  return `${head}\n${sections.join('\n')}`;
+}
+
+function secretFiles(): readonly string[] {
+  return settings.filter(([, { secret }]) => secret !== undefined).map(([name]) => `${name}_FILE`);
+}
+
+/** What can be typed stands in backquotes. */
+function shownDefault(setting: Setting): string {
+  return setting.default === undefined ? cell(setting.without ?? '') || '–' : `\`${setting.default}\``;
+}
+
+/** A cell of a table; addresses and patterns stand in backquotes, for Markdown to leave them alone. */
+const cell = (text: string) => text.replace(/[^\s,;]*(?:\/\/|[*{])[^\s,;]*/g, '`$&`');

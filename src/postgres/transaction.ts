@@ -1,0 +1,243 @@
+/** Transactions: bounded, and committed only when the server has said so. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type postgres from 'postgres';
+import { ANSWER_GRACE_MS, noAnswer, startDeadline } from './deadline.ts';
+import { errorCode, isConnectionError } from './errors.ts';
+import { poolOf } from './renewal.ts';
+import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
+
+type Sql = postgres.Sql;
+type Transaction = postgres.TransactionSql;
+
+export interface TransactionOptions {
+  /** Longest time for one statement. Defaults to 30 s. */
+  readonly statementTimeoutMs?: number;
+  /** Longest wait for one lock. Defaults to 10 s. */
+  readonly lockTimeoutMs?: number;
+  /** Refuses writes. Defaults to false. */
+  readonly readOnly?: boolean;
+  /** For statements that reach their rows by key, and are to have plans that hold for tables of any size. */
+  readonly byKey?: boolean;
+}
+
+/**
+ * One plan for each prepared statement, and none that reads all of a table: a plan made while the table is empty would,
+ * since that is the cheapest then, and a connection keeps its plans until the table is next analysed.
+ */
+const BY_KEY = [
+  'plan_cache_mode = force_generic_plan',
+  'enable_seqscan = off',
+  'enable_hashjoin = off',
+  'enable_mergejoin = off',
+];
+
+/** in_failed_sql_transaction: an earlier statement has failed. */
+const FOLLOWS_A_FAILURE = '25P02';
+/** How long a transaction may be open with nothing to do. */
+const IDLE_MAX_MS = 60_000;
+/** How long the driver may take to notice that a connection is lost; longer, and it was another one. */
+const LOSS_NOTICED_MAX_MS = 2_000;
+
+/**
+ * The answers of statements that were sent together. When one fails, those behind it fail as well: rejects with what
+ * went wrong first, once all have ended.
+ */
+export async function allAnswers<const T extends readonly unknown[]>(
+  statements: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const ended = await Promise.allSettled(statements);
+  const failures = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  if (failures.length > 0) throw failures.find((error) => errorCode(error) !== FOLLOWS_A_FAILURE) ?? failures[0];
+  return ended.map((one) => (one as PromiseFulfilledResult<unknown>).value) as {
+    -readonly [K in keyof T]: Awaited<T[K]>;
+  };
+}
+
+/**
+ * The answers of a transaction's last statements, for which its work does not wait: the commit travels right behind
+ * them, which saves a round trip. The server rolls back when one of them fails, and then the transaction rejects.
+ */
+export class LastFlight<T> {
+  constructor(readonly answers: Promise<T>) {
+    // They are awaited after the commit; until then a failure must not count as unhandled.
+    answers.catch(() => {});
+  }
+}
+
+/** The server has answered a commit by rolling back: nothing of the transaction has happened. */
+class RolledBackError extends Error {
+  override readonly name = 'RolledBackError';
+  /** transaction_rollback */
+  readonly code = '40000';
+}
+
+/**
+ * Runs `work` in a transaction whose statements and lock waits are bounded; both limits end with it.
+ * Costs no round trip of its own: the limits travel with the first statement. Resolves only when the server has answered
+ * the commit with a commit.
+ */
+export function transaction<T>(
+  sql: Sql,
+  options: TransactionOptions,
+  work: (tx: Transaction) => Promise<T | LastFlight<T>>,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const { statementTimeoutMs = 30_000 } = options;
+    const answerMs = statementTimeoutMs + ANSWER_GRACE_MS;
+    const pool = poolOf(sql);
+    const lost = pool
+      .begin(options.readOnly === true ? 'read only' : 'read write', answerMs, (tx, giveUp) => {
+        const watched = watch(tx, answerMs, { isTransaction: true, onForgotten: pool.forgoStatements, giveUp });
+        void lost.then(watched.close);
+        run(watched, limitsOf(statementTimeoutMs, options), work, lost).then(resolve, reject);
+        // The driver would commit by itself and take any answer for a commit. As it is, it takes the connection back
+        // when the server says that no transaction is open.
+        return new Promise<never>(() => {});
+      })
+      .catch((error: unknown) => {
+        reject(error);
+        return error;
+      });
+  });
+}
+
+function limitsOf(statementTimeoutMs: number, { lockTimeoutMs = 10_000, byKey = false }: TransactionOptions): string {
+  const settings = [
+    `statement_timeout = ${Math.trunc(statementTimeoutMs)}`,
+    `lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
+    // Where this process is gone and the server does not learn of it, the locks must not stay.
+    `idle_in_transaction_session_timeout = ${Math.max(IDLE_MAX_MS, Math.trunc(statementTimeoutMs))}`,
+    ...(byKey ? BY_KEY : []),
+  ];
+  return settings.map((setting) => `set local ${setting}`).join('; ');
+}
+
+/** @param lost resolves when the connection has closed before the transaction ended */
+async function run<T>(
+  watched: Watched,
+  limits: string,
+  work: (tx: Transaction) => Promise<T | LastFlight<T>>,
+  lost: Promise<unknown>,
+): Promise<T> {
+  let outcome: T | LastFlight<T>;
+  try {
+    // A statement is sent when it is awaited; the limits must be ahead of the first of `work`.
+    const limited = watched.tx.unsafe(limits).execute();
+    [outcome] = await Promise.all([work(watched.tx), limited]);
+  } catch (error) {
+    // The driver closes a connection that is lost in a moment; an error like that may also be another connection's.
+    if (watched.state() === 'lost') await Promise.race([lost, sleep(LOSS_NOTICED_MAX_MS, undefined, { ref: false })]);
+    if (watched.state() !== 'closed') await Promise.race([lost, watched.end('rollback').catch(() => {})]);
+    throw error;
+  }
+  const answers = outcome instanceof LastFlight ? outcome.answers : outcome;
+  const [answered, committed] = await Promise.allSettled([answers, watched.end('commit')]);
+  if (answered.status === 'rejected') throw answered.reason;
+  if (committed.status === 'rejected') throw committed.reason;
+  if (committed.value.command === 'COMMIT') return answered.value;
+  throw watched.failure() ?? new RolledBackError('the server has rolled back instead of committing');
+}
+
+interface Watched {
+  /** Statements that it is given after its end are not sent. */
+  readonly tx: Transaction;
+  /** `lost` when a statement has failed in a way that breaks the connection; `closed` when it is not to be used any more. */
+  state(): 'open' | 'lost' | 'closed';
+  /** The first failure of a statement, if one has failed. */
+  failure(): unknown;
+  /** Notes that the connection has closed. A statement sent to it would end the process. */
+  close(reason: unknown): void;
+  /** Sends the last statement, behind everything that was sent before. */
+  end(statement: 'commit' | 'rollback'): Promise<postgres.RowList<postgres.Row[]>>;
+}
+
+/**
+ * Watches over the statements of a transaction: where none of those under way is answered for so long, its connection is
+ * given up; and none is sent after its end, where it would run outside of it or inside another one.
+ */
+function watch(tx: Transaction, answerMs: number, owner: Owner): Watched {
+  const underWay = new Set<DriverQuery>();
+  let stopWaiting = () => {};
+  let refusal: unknown = null;
+  let failure: unknown = null;
+  let state: 'open' | 'lost' | 'closed' = 'open';
+
+  function close(reason: unknown): void {
+    state = 'closed';
+    refusal ??= reason;
+  }
+
+  function wait(): void {
+    stopWaiting();
+    if (underWay.size === 0) return;
+    stopWaiting = startDeadline(answerMs, () => {
+      const error = noAnswer(answerMs);
+      close(error);
+      for (const query of underWay) query.reject(error);
+      owner.giveUp();
+    });
+  }
+
+  function watched<T>(made: T, beforeSending = () => {}): T {
+    if (!isQuery(made)) return made;
+    const send = made.handler;
+    made.handler = (query) => {
+      if (refusal !== null) return query.reject(refusal);
+      beforeSending();
+      underWay.add(query);
+      if (underWay.size === 1) wait();
+      send(query);
+    };
+    const ended = () => {
+      if (underWay.delete(made)) wait();
+    };
+    const failed = (error: unknown) => {
+      ended();
+      failure ??= error;
+      if (!isLost(error)) return;
+      if (state === 'open') state = 'lost';
+      refusal ??= error;
+    };
+    // The query's own `then` would send it.
+    Promise.prototype.then.call(made, ended, failed);
+    return owned(made, owner);
+  }
+
+  return {
+    tx: new Proxy(tx, {
+      apply: (target, _this, args) => watched(Reflect.apply(target, undefined, args)),
+      get: (target, property) =>
+        property === 'unsafe'
+          ? (...args: Parameters<Transaction['unsafe']>) => watched(target.unsafe(...args))
+          : Reflect.get(target, property),
+    }),
+    state: () => state,
+    failure: () => failure,
+    close,
+    async end(statement) {
+      if (state !== 'closed') refusal = null;
+      return await watched(tx.unsafe(statement), () => {
+        refusal = new Error('the transaction is over');
+      });
+    },
+  };
+}
+
+/** Runs `work` as a part of the transaction that can fail by itself. */
+export async function savepoint<T>(tx: Transaction, work: (inner: Transaction) => Promise<T>): Promise<T> {
+  await tx.unsafe('savepoint part');
+  let result: T;
+  try {
+    result = await work(tx);
+  } catch (error) {
+    await tx.unsafe('rollback to savepoint part; release savepoint part');
+    throw error;
+  }
+  await tx.unsafe('release savepoint part');
+  return result;
+}
+
+/** True for what breaks the connection, not only the statement. */
+function isLost(error: unknown): boolean {
+  return isConnectionError(error) && errorCode(error) !== '53300';
+}

@@ -1,0 +1,29 @@
+/**
+ * The portal's zone and whether changes are kept: facts of the mirror, which `serve`, `backfill` and `rebuild` write.
+ * Every other command goes by what the database says, whatever the shell that it was started from.
+ */
+import type { Config } from '../config/index.ts';
+import type { Logger } from '../core/log.ts';
+import type { Queryable } from '../postgres/connection.ts';
+import { type HistorySettings, storedHistorySettings } from '../store/history-settings.ts';
+
+export function configuredSettings({ flowlu, history }: Pick<Config, 'flowlu' | 'history'>): HistorySettings {
+  return { timezone: flowlu.timezone, keeps: history.keeps };
+}
+
+/** The settings of the database, with one warning where the environment says otherwise; the environment's where it has none. */
+export async function settingsInForce(
+  sql: Queryable,
+  configured: HistorySettings,
+  log: Logger,
+): Promise<HistorySettings> {
+  const inForce = { ...configured, ...(await storedHistorySettings(sql)) };
+  if (inForce.timezone !== configured.timezone || inForce.keeps !== configured.keeps) {
+    log.warn(
+      { in_force: inForce, environment: configured },
+      'FLOWLU_TIMEZONE or HISTORY differs between this environment and the mirror; the mirror goes on as it is: ' +
+        'only serve, backfill and rebuild change it',
+    );
+  }
+  return inForce;
+}

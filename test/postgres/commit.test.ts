@@ -1,0 +1,152 @@
+/** What is reported as committed is committed: whatever the server has forgotten, and whatever it answers. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  allAnswers,
+  connect,
+  isRetryable,
+  LastFlight,
+  type Sql,
+  savepoint,
+  type Transaction,
+  transaction,
+} from '../../src/postgres/connection.ts';
+import { transact } from '../../src/postgres/transact.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let database: TestDatabase;
+let sql: Sql;
+const onPooler = vi.fn();
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await database.sql`create table notes (id int primary key, text text)`;
+});
+afterAll(async () => {
+  await database?.close();
+});
+beforeEach(async () => {
+  await database.sql`truncate notes`;
+  onPooler.mockClear();
+  sql = connect(database.url, { applicationName: 'flowlu-mirror test', max: 1, onPooler });
+});
+afterEach(async () => {
+  await sql.end({ timeout: 1 });
+});
+
+const write = (tx: Transaction, id: number) => tx`insert into notes values (${id}, ${`note ${id}`}) returning id`;
+const ids = async () => (await database.sql`select id from notes order by id`).map(({ id }) => id);
+const failure = (promise: Promise<unknown>) =>
+  promise.then(
+    () => null,
+    (error: unknown) => error,
+  );
+
+/** Prepares the statement of `write` on the only connection, and has the server forget it. */
+async function forget(): Promise<void> {
+  await transaction(sql, {}, (tx) => write(tx, 1));
+  await sql.unsafe('deallocate all');
+}
+
+describe('a prepared statement that the server has forgotten', () => {
+  it('fails its transaction as a whole, also where the commit travels behind it', async () => {
+    await forget();
+    const torn = transaction(sql, {}, async (tx) => {
+      await tx.unsafe(`insert into notes values (10, 'before')`);
+      return new LastFlight(allAnswers([write(tx, 11), tx.unsafe(`insert into notes values (12, 'behind')`)]));
+    });
+    expect(await failure(torn)).toSatisfy(isRetryable);
+    expect(await ids()).toEqual([1]);
+    // The connection is neither lost nor left in a transaction.
+    expect(await sql`select pg_current_xact_id_if_assigned() is null as idle`).toEqual([{ idle: true }]);
+  });
+
+  it('costs a transaction that may run again no more than that', async () => {
+    await forget();
+    let runs = 0;
+    await transact(sql, async (tx) => {
+      runs += 1;
+      await tx`select 1`;
+      return new LastFlight(allAnswers([write(tx, 2), write(tx, 3)]));
+    });
+    expect(await ids()).toEqual([1, 2, 3]);
+    expect(runs).toBeGreaterThan(1);
+  });
+
+  it('is sent again where it stands alone', async () => {
+    const alone = (id: number) => sql`insert into notes values (${id}, 'alone')`;
+    await alone(1);
+    await sql.unsafe('deallocate all');
+    await Promise.all([alone(2), alone(3)]);
+    expect(await ids()).toEqual([1, 2, 3]);
+  });
+
+  it('makes the pool go on without any, and say so once', async () => {
+    await forget();
+    await transact(sql, (tx) => write(tx, 2));
+    for (const id of [3, 4, 5]) {
+      await sql.unsafe('deallocate all');
+      await transact(sql, async (tx) => new LastFlight(allAnswers([write(tx, id)])));
+    }
+    expect(await ids()).toEqual([1, 2, 3, 4, 5]);
+    expect(await sql`select from pg_prepared_statements`).toHaveLength(0);
+    expect(onPooler).toHaveBeenCalledTimes(1);
+  });
+});
+
+it('a prepared statement whose result has changed fails its transaction, and is prepared again for the next run', async () => {
+  const read = (tx: Transaction) => tx`select * from notes where id = ${1}`;
+  await transaction(sql, {}, read);
+  await database.sql`alter table notes add column more int`;
+  try {
+    const rows = await transact(sql, async (tx) => new LastFlight(allAnswers([write(tx, 1), read(tx)])));
+    expect(rows[1]).toEqual([{ id: 1, text: 'note 1', more: null }]);
+    expect(onPooler).not.toHaveBeenCalled();
+  } finally {
+    await database.sql`alter table notes drop column more`;
+  }
+});
+
+describe('a transaction', () => {
+  it('whose commit is answered with a rollback rejects, with what went wrong in it', async () => {
+    const torn = transaction(sql, {}, async (tx) => {
+      await write(tx, 1);
+      await write(tx, 1).catch(() => {});
+      return 'done';
+    });
+    expect(await failure(torn)).toMatchObject({ code: '23505' });
+    expect(await ids()).toEqual([]);
+  });
+
+  it('that has failed sends nothing more: what its work still asks for is refused', async () => {
+    let later = Promise.resolve<unknown>(null);
+    const failed = transaction(sql, {}, (tx) => {
+      later = failure(tx`select pg_sleep(0)`.then(() => tx`select 1`).then(() => write(tx, 7)));
+      return tx.unsafe('select 1 / 0');
+    });
+    expect(await failure(failed)).toMatchObject({ code: '22012' });
+    expect(await later).toBeInstanceOf(Error);
+    let kept: Transaction | null = null;
+    await transaction(sql, {}, async (tx) => {
+      kept = tx;
+    });
+    expect(await failure(write(kept as unknown as Transaction, 8))).toMatchObject({
+      message: 'the transaction is over',
+    });
+    expect(await ids()).toEqual([]);
+  });
+
+  it('keeps what a failed part of it has not undone', async () => {
+    await transaction(sql, {}, async (tx) => {
+      await write(tx, 1);
+      const inner = savepoint(tx, async (part) => {
+        await savepoint(part, (deeper) => write(deeper, 2));
+        await failure(savepoint(part, (deeper) => write(deeper, 1)));
+        await write(part, 3);
+        throw new Error('enough');
+      });
+      expect(await failure(inner)).toMatchObject({ message: 'enough' });
+      await savepoint(tx, (part) => write(part, 4));
+    });
+    expect(await ids()).toEqual([1, 4]);
+  });
+});
