@@ -30,9 +30,17 @@ const byOtherName: ReadonlyMap<string, string> = new Map(
     .filter(([other]) => findModel(other) === undefined),
 );
 
+/** Names that the settings add: one process reads one portal. */
+let ownNames: ReadonlyMap<string, string> = new Map();
+
+/** Takes the names of the settings; they count more than the ones known here. */
+export function useOwnNames(names: readonly { readonly other: string; readonly model: string }[]): void {
+  ownNames = new Map(names.map(({ other, model }) => [other, model]));
+}
+
 /** The catalogue's name for what is called so; the name itself where it is the catalogue's, or nobody's. */
 export function catalogueName(name: string): string {
-  return byOtherName.get(name) ?? name;
+  return ownNames.get(name) ?? byOtherName.get(name) ?? name;
 }
 
 /** Every name that the model goes by, the catalogue's first. */

@@ -42,9 +42,7 @@ const name = z
 /** Some senders put the module before the model, with a slash. */
 const path = z
   .string()
-  .trim()
-  .regex(/^[A-Za-z][A-Za-z0-9_]*(\/[A-Za-z][A-Za-z0-9_]*)?$/, 'must be a name')
-  .max(2 * MAX_NAME_LENGTH);
+  .refine((text) => text.split('/', 3).every((part) => name.safeParse(part).success), 'must be a name');
 
 const meta = z.object({ module: name, model: path, action: name });
 

@@ -2,6 +2,7 @@
 
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
+import { useOwnNames } from '../catalog/other-names.ts';
 import type { Model } from '../catalog/types.ts';
 import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
@@ -69,6 +70,7 @@ export async function openSession(
 ): Promise<Session> {
   const { log, signal, command, onMirror } = options;
   requirePrivacy(config.privacy, log);
+  useOwnNames(config.webhook.modelNames);
   const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
   if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase({ ...address, log, signal });
@@ -106,7 +108,9 @@ export async function openSession(
     sql,
     context: {
       ...contextOf(config, settings, metrics, shapes),
-      texts: await createTextSpelling(sql, (err) => log.warn({ err }, 'a measurement could not be kept')),
+      ...(onMirror !== 'look' && {
+        texts: await createTextSpelling(sql, (err) => log.warn({ err }, 'a measurement could not be kept')),
+      }),
     },
     shapes,
     privacy,
