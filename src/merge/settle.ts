@@ -13,6 +13,7 @@ import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
+import { forget, measure } from '../store/measurements.ts';
 import type { MirrorTable } from '../store/mirror-rows.ts';
 import type { Observation } from './rule/observation.ts';
 import { SPELLING } from './rule/spelling.ts';
@@ -67,6 +68,7 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
     const verdicts = await transact(sql, (tx) =>
       writeObservations(tx, [{ table, entityId: doubt.entityId, observation }], deps.writer),
     );
+    await forget(sql, doubt.model, 'get');
     const conclusive = verdicts[0]?.doubt === null && verdicts[0].decision !== 'ignored';
     // Otherwise something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace.
     if (!conclusive)
@@ -85,7 +87,8 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
     const seconds = error.retryable
       ? Math.min(MAX_BACKOFF_SECONDS, 2 ** Math.min(doubt.attempts, 12))
       : REFUSED_SECONDS;
-    await postponeDoubt(sql, doubt, seconds, error.message);
+    if (!error.retryable) await measure(sql, doubt.model, { get: error.message });
+    await postponeDoubt(sql, doubt, seconds, error.message, !error.retryable);
     return false;
   }
 }

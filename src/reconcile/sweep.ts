@@ -6,13 +6,26 @@
  */
 
 import type { Model } from '../catalog/types.ts';
+import type { Micros } from '../core/instant.ts';
+import { writeObservations } from '../merge/writer.ts';
+import type { Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { clearListedIds } from '../store/listed-ids.ts';
-import { findOpenListing, lastPosition } from '../store/listings.ts';
+import { findOpenListing, type ListingPosition, lastPosition } from '../store/listings.ts';
 import { countRows } from '../store/mirror-reads.ts';
-import { clearSuspects, countSuspects, doubtSuspects, suspectNotListed, suspectUnlisted } from '../store/suspects.ts';
+import {
+  clearSuspects,
+  countSuspects,
+  doubtSuspects,
+  suspectNotListed,
+  suspectUnlisted,
+  takeUnconfirmable,
+} from '../store/suspects.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
+
+/** Two sweeps that bury a row which the portal does not read singly lie at least so far apart. */
+const SWEEPS_APART_S = 3_600;
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
@@ -55,16 +68,21 @@ export async function sweepModel(
   const afresh = open === null;
   if (afresh) await clearSuspects(deps.sql, model.name);
   const report = await listModel(deps, { kind: 'sweep', model, runId: options.runId, afresh }, observer, signal);
-  if (report.outcome === 'complete') await suspectTheRest(deps, model);
+  const { position, fence } = await lastPosition(deps.sql, 'sweep', model.name);
+  if (report.outcome === 'complete') await suspectTheRest(deps, model, position, fence);
   else await clearSuspects(deps.sql, model.name);
   await clearListedIds(deps.sql, { kind: 'sweep', model: model.name });
   if (report.outcome !== 'complete') return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
-  return { ...report, ...(await concludeSuspicions(deps, model, options.allowDeletes)) };
+  return { ...report, ...(await concludeSuspicions(deps, model, fence, options.allowDeletes)) };
 }
 
 /** The last page's range has no end; and a listing by page numbers is one range, compared with all that it listed. */
-async function suspectTheRest({ sql }: ListingDeps, model: Model): Promise<void> {
-  const { position, fence } = await lastPosition(sql, 'sweep', model.name);
+async function suspectTheRest(
+  { sql }: ListingDeps,
+  model: Model,
+  position: ListingPosition | null,
+  fence: Micros,
+): Promise<void> {
   if (position?.mode === 'pages') {
     await clearSuspects(sql, model.name);
     await transact(sql, (tx) => suspectNotListed(tx, model, fence));
@@ -74,15 +92,28 @@ async function suspectTheRest({ sql }: ListingDeps, model: Model): Promise<void>
   await transact(sql, (tx) => suspectUnlisted(tx, model, range));
 }
 
-async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes: number) {
+async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros, allowDeletes: number) {
   const suspects = await countSuspects(deps.sql, model.name);
   // The usual end. Counting the rows of a large model takes as long as reading a good part of it.
   if (suspects === 0) return { suspects, guarded: null };
   const live = await countRows(deps.sql, { name: model.name, model }, 'live');
   const guarded = guard(suspects, live, allowDeletes);
-  if (guarded === null) await transact(deps.sql, (tx) => doubtSuspects(tx, model));
+  if (guarded === null) await transact(deps.sql, (tx) => lookInto(tx, deps, model, fence));
   else await clearSuspects(deps.sql, model.name);
   return { suspects, guarded };
+}
+
+/** Has the portal asked for each suspect; buries those of which it tells nothing and that an earlier sweep missed, too. */
+async function lookInto(tx: Transaction, { writer }: ListingDeps, model: Model, fence: Micros): Promise<void> {
+  const gone = await takeUnconfirmable(tx, model.name, fence, SWEEPS_APART_S);
+  const table = { name: model.name, model };
+  const observed = gone.map((entityId) => ({
+    table,
+    entityId,
+    observation: { says: 'absent', observedAt: fence } as const,
+  }));
+  if (observed.length > 0) await writeObservations(tx, observed, writer);
+  await doubtSuspects(tx, model);
 }
 
 /** Why so many suspects are not believed, or null when they may be looked into. Pure. */

@@ -109,16 +109,18 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number): Pro
   }));
 }
 
-/** Puts a doubt off, with the reason why it is still open. */
+/** Puts a doubt off, with the reason why it is still open; `refused` where the portal does not tell at all. */
 export async function postponeDoubt(
   sql: Sql,
   doubt: ClaimedDoubt,
   seconds: number,
   error: string | null,
+  refused = false,
 ): Promise<void> {
   await sql`
     update sync.doubtful
-       set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error}
+       set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error},
+           refused_at = case when ${refused} then clock_timestamp() end
      where model = ${doubt.model} and entity_id = ${doubt.entityId}`;
 }
 

@@ -66,6 +66,12 @@ export async function forget(sql: Queryable, model: string, fact: FactName): Pro
   await sql`delete from sync.measurements where model = ${model} and fact = ${fact}`;
 }
 
+/** One fact of one model, however old. */
+export async function lastFact<N extends FactName>(sql: Queryable, model: string, fact: N): Promise<Facts[N] | null> {
+  const [row] = await sql`select value from sync.measurements where model = ${model} and fact = ${fact}`;
+  return (row?.value ?? null) as Facts[N] | null;
+}
+
 /** The facts of a model that are still good; where there are none of its own, those of the portal. */
 export async function knownFacts(sql: Queryable, model: string): Promise<Partial<Facts>> {
   const rows = await sql`
