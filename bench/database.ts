@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, realpath, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openEmbedded } from '../src/db/embedded.ts';
+import { openEmbedded } from '../src/embedded/server.ts';
 import { connect, type Sql } from '../src/postgres/connection.ts';
 
 export interface BenchDatabase {

@@ -8,7 +8,7 @@
  * on what else the machine does.
  */
 
-import { openEmbedded } from '../src/db/embedded.ts';
+import { openEmbedded } from '../src/embedded/server.ts';
 import { migrate } from '../src/migrate/migrate.ts';
 import { connect, type Sql } from '../src/postgres/connection.ts';
 

@@ -6,13 +6,15 @@
  *   npm run demo -- --portal as-seen   a portal as clients saw live tenants: 25 rows a page, no order, no filters
  *   npm run demo -- --still         nothing changes: the data that docs/analysts.md shows
  *
- * Ends with a comparison of every row of the portal with the mirror; exit 0 only when they are equal.
+ * Ends with a comparison of every row of the portal with the mirror; exit 0 only when they are equal. When the terminal
+ * is closed it ends without one.
  */
-import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { openEmbedded } from '../src/embedded/server.ts';
+import { connect } from '../src/postgres/connection.ts';
 import { models } from '../test/simulator/catalog.ts';
 import { startSimulator } from '../test/simulator/index.ts';
 import { randomFrom } from '../test/simulator/random.ts';
@@ -43,8 +45,22 @@ const changesPerSecond = values.still ? 0 : 20;
 const BEYOND_REPAIR = ['system.comments'];
 
 const stop = new AbortController();
+const hangUp = new AbortController();
 process.on('SIGINT', () => stop.abort());
 process.on('SIGTERM', () => stop.abort());
+process.on('SIGHUP', () => {
+  stop.abort();
+  hangUp.abort();
+});
+// A terminal that was closed refuses what is still written to it.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+const database = await openEmbedded({ directory: DATA_DIR }).catch(giveUp);
+if (database.isShared) {
+  await database.close();
+  giveUp(new Error(`a demonstration is already running in this directory (${DATA_DIR} is in use): end it first`));
+}
+await emptyDatabase();
 
 heading('A simulated Flowlu portal');
 const simulator = await startSimulator({
@@ -60,7 +76,6 @@ say(
   `${counts.reduce((sum, count) => sum + count, 0)} records in ${counts.length} models, answering at ${simulator.baseUrl}`,
 );
 
-rmSync(DATA_DIR, { recursive: true, force: true });
 const mirror = startMirror({
   DATA_DIR,
   FLOWLU_BASE_URL: simulator.baseUrl,
@@ -80,15 +95,31 @@ try {
   if (!stop.signal.aborted) {
     const service = await mirror.serve(stop.signal);
     await liveChanges(service);
-    equal = await compare(service.databaseUrl);
+    equal = !hangUp.signal.aborted && (await compare());
     await service.stop();
   }
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
 } finally {
   await simulator.close();
+  await database.close();
 }
 process.exit(equal ? 0 : 1);
+
+function giveUp(error: unknown): never {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
+
+/** Removes what an earlier demonstration has left; nobody else uses it now. */
+async function emptyDatabase(): Promise<void> {
+  const url = new URL(database.url);
+  url.pathname = '/postgres';
+  const sql = connect(url.href, { applicationName: 'flowlu-mirror demo', max: 1 });
+  await sql.unsafe('drop database flowlu with (force)');
+  await sql.unsafe('create database flowlu');
+  await sql.end();
+}
 
 /** The port that the documentation speaks of, or any other when somebody has it. */
 async function freePort(preferred: number): Promise<string> {
@@ -101,16 +132,16 @@ async function freePort(preferred: number): Promise<string> {
 }
 
 /** Changes in the portal, announced by webhooks of which some are lost, repeated or out of order. */
-async function liveChanges(service: { readonly url: string; readonly databaseUrl: string }): Promise<void> {
+async function liveChanges(service: { readonly url: string }): Promise<void> {
   heading(
     values.still
       ? 'A portal in which nothing changes, to be asked at leisure'
       : 'Live changes: 5 % of the webhooks are lost, 10 % come twice, all are shuffled',
   );
   say(`Status page   ${service.url}/status`);
-  say(`PostgreSQL    ${service.databaseUrl}`);
+  say(`PostgreSQL    ${database.url}`);
   say(
-    `Try           psql '${service.databaseUrl}' -c 'select name, budget from flowlu_live.crm_lead order by budget desc limit 5'`,
+    `Try           psql '${database.url}' -c 'select name, budget from flowlu_live.crm_lead order by budget desc limit 5'`,
   );
   if (seconds === Number.POSITIVE_INFINITY) say('Ctrl-C ends the demonstration with a comparison.');
   webhooks.configure({
@@ -138,11 +169,12 @@ async function liveChanges(service: { readonly url: string; readonly databaseUrl
 }
 
 /** Brings the mirror up to date with what was lost, and compares. */
-async function compare(databaseUrl: string): Promise<boolean> {
+async function compare(): Promise<boolean> {
   heading('What was lost is found again: a full sweep, then every row compared');
-  await mirror.run(['reconcile', '--full'], AbortSignal.timeout(300_000), 'quiet');
+  const limit = AbortSignal.any([hangUp.signal, AbortSignal.timeout(300_000)]);
+  await mirror.run(['reconcile', '--full'], limit, 'quiet');
   const result = await compareWithSource(
-    databaseUrl,
+    database.url,
     portal,
     models.map((facts) => `${facts.module}.${facts.model}`),
   );

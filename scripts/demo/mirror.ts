@@ -12,20 +12,23 @@ const START_TIMEOUT_MS = 60_000;
 
 export interface Service {
   readonly url: string;
-  /** Password included: the embedded server listens on this machine only. */
-  readonly databaseUrl: string;
   stop(): Promise<void>;
 }
 
 /** Commands that share one environment. */
 export function startMirror(settings: Readonly<Record<string, string>> & { readonly DATA_DIR: string }) {
-  const env = { ...process.env, ...settings };
+  // The embedded database, whatever the surrounding shell says.
+  const env = { ...process.env, DATABASE_URL: '', MIGRATE_DATABASE_URL: '', ...settings };
 
   return {
     /** Runs a command to its end; `quiet` keeps its progress off the terminal. */
     async run(words: readonly string[], signal: AbortSignal, how: 'shown' | 'quiet' = 'shown'): Promise<number> {
       const stdio = how === 'quiet' ? 'ignore' : 'inherit';
-      const child = spawn(process.execPath, [BIN, ...words], { env: { ...env, LOG_LEVEL: 'warn' }, stdio });
+      const child = spawn(process.execPath, [BIN, ...words], {
+        env: { ...env, LOG_LEVEL: 'warn' },
+        stdio,
+        detached: true, // What the terminal says is passed on by us: a hang-up would end it in the middle of its work.
+      });
       signal.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
       const [code] = await once(child, 'exit');
       if (code !== 0 && code !== 3 && !signal.aborted)
@@ -49,10 +52,9 @@ export function startMirror(settings: Readonly<Record<string, string>> & { reado
       const giveUpAt = performance.now() + START_TIMEOUT_MS;
       for (;;) {
         const url = found(/"url":"([^"]+)"/);
-        const databaseUrl = found(/^PostgreSQL: (\S+)$/m);
-        if (url !== undefined && databaseUrl !== undefined) {
+        if (url !== undefined) {
           say(`The service listens at ${url}; its log is ${logFile}`);
-          return { url, databaseUrl, stop: () => end(child) };
+          return { url, stop: () => end(child) };
         }
         if (child.exitCode !== null || performance.now() > giveUpAt || signal.aborted) {
           await end(child);

@@ -22,6 +22,21 @@ export type Accepted =
   | { readonly body: string; readonly announcement: Announcement }
   | { readonly body: string; readonly announcement: null; readonly rejection: string };
 
+/** Understands a body, or says why it is none of Flowlu's; null for one that is not JSON, which is never stored. */
+export function readDelivery(body: string): Accepted | null {
+  return accepting(body, () => ({ body, announcement: readAnnouncement(body) }));
+}
+
+function accepting(body: string, read: () => Accepted): Accepted | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof WrongShapeError) return { body, announcement: null, rejection: error.message };
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
 /** A body that is JSON but no webhook of Flowlu; the message says what is wrong with it. */
 export class WrongShapeError extends Error {
   override readonly name = 'WrongShapeError';
@@ -81,9 +96,13 @@ export const AUTOMATION = 'automation';
  * Understands the body of an automation, which names neither model nor action: the record alone, perhaps within
  * `current`. It is kept in Flowlu's usual form, so that whoever reads it again knows what it is about.
  * @param model `module.model`, as the address names it.
- * @throws SyntaxError when the text is not JSON; WrongShapeError when it names no record.
+ * Null for one that is not JSON.
  */
-export function readAutomation(text: string, model: string): Accepted & { readonly announcement: Announcement } {
+export function readAutomation(text: string, model: string): Accepted | null {
+  return accepting(text, () => automationOf(text, model));
+}
+
+function automationOf(text: string, model: string): Accepted {
   const parsed = meta.safeParse({ ...splitName(model), action: AUTOMATION });
   if (!parsed.success) throw new WrongShapeError(`the address must end in module.model, not in ${model}`);
   const body = jsonOf(text);

@@ -6,7 +6,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../core/log.ts';
-import { type Accepted, readAnnouncement, readAutomation, WrongShapeError } from '../delivery/delivery.ts';
+import { withTimeout } from '../core/wait.ts';
+import { type Accepted, readAutomation, readDelivery } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
@@ -103,7 +104,7 @@ export function createIntake(options: IntakeOptions): Intake {
     if ('status' in reading) return reading;
     try {
       const accepted = options.privacy ? protectDelivery(reading, options.privacy) : reading;
-      const delivery = await within(options.record(accepted), options.timeoutMs);
+      const delivery = await withTimeout(options.record(accepted), options.timeoutMs);
       if (reading.announcement !== null)
         return { outcome: 'accepted', status: 200, body: { accepted: true, delivery } };
       const body = { accepted: false, error: reading.rejection, delivery };
@@ -175,11 +176,7 @@ async function read(
       return refuse('too_large', 413, `a body may have ${limitBytes} bytes at most`);
     return NOT_TEXT;
   }
-  try {
-    return model === undefined ? { body, announcement: readAnnouncement(body) } : readAutomation(body, model);
-  } catch (error) {
-    return error instanceof WrongShapeError ? { body, announcement: null, rejection: error.message } : NOT_JSON;
-  }
+  return (model === undefined ? readDelivery(body) : readAutomation(body, model)) ?? NOT_JSON;
 }
 
 function send(response: ServerResponse, status: number, body: Answer['body'], headers: Answer['headers']): void {
@@ -190,11 +187,4 @@ function send(response: ServerResponse, status: number, body: Answer['body'], he
     ...headers,
   });
   response.end(text);
-}
-
-function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`not committed within ${timeoutMs} ms`)), timeoutMs);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

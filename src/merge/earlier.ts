@@ -2,7 +2,7 @@
 
 import { readAnnouncement } from '../delivery/delivery.ts';
 import type { Zone } from '../record/zone.ts';
-import type { EarlierEntry } from '../store/deliveries.ts';
+import type { EarlierEntry } from '../store/deliveries/ledger.ts';
 import type { Earlier } from './rule/observation.ts';
 
 /** An entry of the ledger as an earlier delivery. */

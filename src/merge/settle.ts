@@ -14,7 +14,7 @@ import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
 import { forget, measure } from '../store/measurements.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import type { Observation } from './rule/observation.ts';
 import { SPELLING } from './rule/spelling.ts';
 import { type WriterContext, writeObservations } from './writer.ts';
@@ -65,11 +65,12 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
   }
   try {
     const observation = await read(deps, table, doubt.entityId, signal);
-    const verdicts = await transact(sql, (tx) =>
-      writeObservations(tx, [{ table, entityId: doubt.entityId, observation }], deps.writer),
+    const observed = [{ table, entityId: doubt.entityId, observation }];
+    const verdict = await transact(sql, (tx) =>
+      writeObservations(tx, { subjects: observed, observed }, deps.writer, ([only]) => only),
     );
     await forget(sql, doubt.model, 'get');
-    const conclusive = verdicts[0]?.doubt === null && verdicts[0].decision !== 'ignored';
+    const conclusive = verdict?.doubt === null && verdict.decision !== 'ignored';
     // Otherwise something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace.
     if (!conclusive)
       await postponeDoubt(sql, doubt, graceSeconds(deps.writer.settleGrace), 'the API still lags behind');

@@ -1,6 +1,7 @@
 /** Brings a database to this program's schema, comments, views and roles. */
 
 import { connect, errorCode, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { applyStorage } from '../tables/storage.ts';
 import { allViews } from '../views/all.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
@@ -145,17 +146,17 @@ function explain(error: unknown): Error {
   if (error instanceof NewerDatabaseError) return error;
   const reason = error instanceof Error ? error.message : String(error);
   switch (errorCode(error)) {
-    case '42501': // insufficient_privilege
+    case SQLSTATE.insufficientPrivilege:
       return new MigrationError(
         `the database role may not do this: ${reason}. It must own the database or have CREATE on it (grant create on database … to …).`,
         { cause: error },
       );
-    case '55P03': // lock_not_available
+    case SQLSTATE.lockNotAvailable:
       return new MigrationError('another session held a lock for too long; nothing was changed, run migrate again', {
         cause: error,
       });
-    case '2BP01': // dependent_objects_still_exist
-    case '0A000': // feature_not_supported: "cannot alter type of a column used by a view or rule"
+    case SQLSTATE.dependentObjectsStillExist:
+    case SQLSTATE.featureNotSupported: // "cannot alter type of a column used by a view or rule"
       return new MigrationError(
         `somebody's own view stands on a column that this version changes: ${reason}. Drop that view, run migrate, create it again.`,
         { cause: error },

@@ -8,7 +8,7 @@ import { forbidRepeats, ownerOf } from './repeats.ts';
 import { openSocket, type SocketAddress } from './socket.ts';
 import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
 
-export { errorCode, isConnectionError, isPassing, isRetryable } from './errors.ts';
+export { errorCode, isConnectionError, isMissing, isPassing, isRetryable } from './errors.ts';
 export { allAnswers, LastFlight, savepoint, type TransactionOptions, transaction } from './transaction.ts';
 export { DatabaseUrlError, redactUrl } from './url.ts';
 

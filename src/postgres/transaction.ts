@@ -5,6 +5,7 @@ import { ANSWER_GRACE_MS, noAnswer, startDeadline } from './deadline.ts';
 import { errorCode, isConnectionError } from './errors.ts';
 import { poolOf } from './renewal.ts';
 import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
+import { SQLSTATE } from './sqlstates.ts';
 
 type Sql = postgres.Sql;
 type Transaction = postgres.TransactionSql;
@@ -31,8 +32,6 @@ const BY_KEY = [
   'enable_mergejoin = off',
 ];
 
-/** in_failed_sql_transaction: an earlier statement has failed. */
-const FOLLOWS_A_FAILURE = '25P02';
 /** How long a transaction may be open with nothing to do. */
 const IDLE_MAX_MS = 60_000;
 /** How long the driver may take to notice that a connection is lost; longer, and it was another one. */
@@ -47,7 +46,8 @@ export async function allAnswers<const T extends readonly unknown[]>(
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   const ended = await Promise.allSettled(statements);
   const failures = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
-  if (failures.length > 0) throw failures.find((error) => errorCode(error) !== FOLLOWS_A_FAILURE) ?? failures[0];
+  if (failures.length > 0)
+    throw failures.find((error) => errorCode(error) !== SQLSTATE.inFailedTransaction) ?? failures[0];
   return ended.map((one) => (one as PromiseFulfilledResult<unknown>).value) as {
     -readonly [K in keyof T]: Awaited<T[K]>;
   };
@@ -67,8 +67,7 @@ export class LastFlight<T> {
 /** The server has answered a commit by rolling back: nothing of the transaction has happened. */
 class RolledBackError extends Error {
   override readonly name = 'RolledBackError';
-  /** transaction_rollback */
-  readonly code = '40000';
+  readonly code = SQLSTATE.transactionRollback;
 }
 
 /**
@@ -239,5 +238,5 @@ export async function savepoint<T>(tx: Transaction, work: (inner: Transaction) =
 
 /** True for what breaks the connection, not only the statement. */
 function isLost(error: unknown): boolean {
-  return isConnectionError(error) && errorCode(error) !== '53300';
+  return isConnectionError(error) && errorCode(error) !== SQLSTATE.tooManyConnections;
 }

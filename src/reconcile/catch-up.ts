@@ -5,7 +5,7 @@ import { MICROS_PER_SECOND } from '../core/instant.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { lastRefusal } from '../store/listings.ts';
+import { lastRefusal, rowsListed } from '../store/listings.ts';
 import { knownFacts } from '../store/measurements.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
@@ -98,10 +98,8 @@ async function catchUpModel(
 async function isRereadDue(sql: Sql, model: Model, now: number, share: number): Promise<boolean> {
   if (share >= 1) return true;
   const watermark = await findWatermark(sql, model.name);
-  const [row] = await sql`
-    select coalesce(max(rows_read), 0)::float8 as rows from sync.listings where model = ${model.name}`;
   const { bearable_size, page_size = ROWS_PER_REQUEST } = await knownFacts(sql, model.name);
-  const cost_s = 1 + (row?.rows as number) / (bearable_size ?? page_size);
+  const cost_s = 1 + (await rowsListed(sql, model.name)) / (bearable_size ?? page_size);
   const since_s = (now - (watermark?.lastReconciledAt ?? 0)) / MICROS_PER_SECOND;
   return since_s * share >= cost_s;
 }

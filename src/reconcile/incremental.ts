@@ -6,28 +6,26 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
-import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../core/instant.ts';
+import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
 import { databaseClock } from '../postgres/clock.ts';
-import { LastFlight } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { versionOf } from '../record/version.ts';
 import { measure } from '../store/measurements.ts';
+import { newestRow } from '../store/mirror-rows/reads.ts';
 import {
   confirmIncrement,
   findWatermark,
-  newestRow,
   rememberStrategy,
   type Strategy,
   type Watermark,
 } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures } from './measures.ts';
-import { mergePages, type PageCounts } from './page.ts';
+import { type PageCounts, writePages } from './page.ts';
 
 /** How far before the watermark reading begins again: changes that became visible late. */
 const OVERLAP = 10 * 60 * MICROS_PER_SECOND;
@@ -179,10 +177,9 @@ function collect(deps: ListingDeps, model: Model) {
       });
       for (const { id } of items) ids.add(id);
       const table = { name: model.name, model };
-      const added = await transact(deps.sql, async (tx) => {
-        const merge = await mergePages(tx, table, [{ items, observedAt }], deps.writer);
-        return new LastFlight(merge.write().then(() => merge.counts));
-      });
+      const added = await transact(deps.sql, (tx) =>
+        writePages(tx, table, [{ items, observedAt }], deps.writer, (counts) => counts),
+      );
       counts = {
         read: counts.read + added.read,
         written: counts.written + added.written,

@@ -5,9 +5,10 @@ import type { Micros } from '../core/instant.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';
-import { allAnswers, LastFlight, type Sql } from '../postgres/connection.ts';
+import { allAnswers, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
+import { suspectUnlisted } from '../store/doubts.ts';
 import { appendListedIds, clearListedIds, listedIds } from '../store/listed-ids.ts';
 import {
   advanceListing,
@@ -21,11 +22,10 @@ import {
   type ListingOutcome,
   type OpenListing,
 } from '../store/listings.ts';
-import { suspectUnlisted } from '../store/suspects.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
-import { mergePages } from './page.ts';
+import { type PageCounts, writePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 import { createUnreadReader, sentenceOn } from './unread.ts';
 
@@ -172,9 +172,9 @@ async function writeRange(
   const ids = pages.flatMap(({ items }) => items.map(({ id }) => id));
   const upTo = last.cursor;
   const after = before?.position ?? null;
-  return transact(deps.sql, async (tx) => {
-    const merge = await mergePages(tx, { name: model.name, model }, pages, deps.writer);
-    const added = { ...merge.counts, requests: pages.length };
+  const table = { name: model.name, model };
+  const record = async (tx: Transaction, written: PageCounts) => {
+    const added = { ...written, requests: pages.length };
     const state = {
       position: upTo,
       counts: addCounts(before?.counts ?? NOTHING, added),
@@ -182,16 +182,18 @@ async function writeRange(
       total: before?.total ?? (open?.position ? null : first.total),
       fence,
     };
-    const written: (Promise<unknown> | undefined)[] = [merge.write(), advanceListing(tx, keyOf(target), state)];
-    // A listing that turns out to need page numbers begins anew, but does not hand out its first page again.
-    if (upTo.mode === 'pages' || after === null) written.push(appendListedIds(tx, keyOf(target), ids));
+    const statements = [advanceListing(tx, keyOf(target), state)];
+    // A listing that turns out to need page numbers begins again, but does not hand out its first page again.
+    if (upTo.mode === 'pages' || after === null) statements.push(appendListedIds(tx, keyOf(target), ids));
     if (kind === 'sweep' && upTo.mode === 'keyset') {
       const lower = after?.mode === 'keyset' ? after.lastId : null;
       const range = { after: lower, upTo: upTo.lastId, listed: ids, observedAt: first.observedAt };
-      written.push(suspectUnlisted(tx, model, range));
+      statements.push(suspectUnlisted(tx, model, range));
     }
-    return new LastFlight(allAnswers(written).then(() => ({ state, added })));
-  });
+    await allAnswers(statements);
+    return { state, added };
+  };
+  return transact(deps.sql, (tx) => writePages(tx, table, pages, deps.writer, (written) => record(tx, written)));
 }
 
 function addCounts(a: ListingCounts, b: ListingCounts): ListingCounts {

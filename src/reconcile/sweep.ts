@@ -8,19 +8,11 @@
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import { writeObservations } from '../merge/writer.ts';
-import type { Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { clearListedIds } from '../store/listed-ids.ts';
+import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted, takeUnconfirmable } from '../store/doubts.ts';
+import { clearListedIds, listedIds } from '../store/listed-ids.ts';
 import { findOpenListing, type ListingPosition, lastPosition } from '../store/listings.ts';
-import { countRows } from '../store/mirror-reads.ts';
-import {
-  clearSuspects,
-  countSuspects,
-  doubtSuspects,
-  suspectNotListed,
-  suspectUnlisted,
-  takeUnconfirmable,
-} from '../store/suspects.ts';
+import { countRows } from '../store/mirror-rows/reads.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
 
@@ -83,12 +75,14 @@ async function suspectTheRest(
   position: ListingPosition | null,
   fence: Micros,
 ): Promise<void> {
-  if (position?.mode === 'pages') {
+  const isOneRange = position?.mode === 'pages';
+  const listed: string[] = [];
+  if (isOneRange) {
     await clearSuspects(sql, model.name);
-    await transact(sql, (tx) => suspectNotListed(tx, model, fence));
-    return;
+    for await (const ids of listedIds(sql, { kind: 'sweep', model: model.name })) for (const id of ids) listed.push(id);
   }
-  const range = { after: position?.lastId ?? null, upTo: null, listed: [], observedAt: fence };
+  const after = position?.mode === 'keyset' ? position.lastId : null;
+  const range = { after, upTo: null, listed, observedAt: fence };
   await transact(sql, (tx) => suspectUnlisted(tx, model, range));
 }
 
@@ -98,22 +92,21 @@ async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros
   if (suspects === 0) return { suspects, guarded: null };
   const live = await countRows(deps.sql, { name: model.name, model }, 'live');
   const guarded = guard(suspects, live, allowDeletes);
-  if (guarded === null) await transact(deps.sql, (tx) => lookInto(tx, deps, model, fence));
+  if (guarded === null) await lookInto(deps, model, fence);
   else await clearSuspects(deps.sql, model.name);
   return { suspects, guarded };
 }
 
 /** Has the portal asked for each suspect; buries those of which it tells nothing and that an earlier sweep missed, too. */
-async function lookInto(tx: Transaction, { writer }: ListingDeps, model: Model, fence: Micros): Promise<void> {
-  const gone = await takeUnconfirmable(tx, model.name, fence, SWEEPS_APART_S);
+async function lookInto({ sql, writer }: ListingDeps, model: Model, fence: Micros): Promise<void> {
   const table = { name: model.name, model };
-  const observed = gone.map((entityId) => ({
-    table,
-    entityId,
-    observation: { says: 'absent', observedAt: fence } as const,
-  }));
-  if (observed.length > 0) await writeObservations(tx, observed, writer);
-  await doubtSuspects(tx, model);
+  await transact(sql, async (tx) => {
+    const gone = await takeUnconfirmable(tx, model, fence, SWEEPS_APART_S);
+    const observation = { says: 'absent', observedAt: fence } as const;
+    const observed = gone.map((entityId) => ({ table, entityId, observation }));
+    return writeObservations(tx, { subjects: observed, observed }, writer, () => null);
+  });
+  await transact(sql, (tx) => doubtSuspects(tx, model));
 }
 
 /** Why so many suspects are not believed, or null when they may be looked into. Pure. */

@@ -6,11 +6,10 @@ import type { JsonObject } from '../core/json.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import type { ListingPage, UnreadRows } from '../flowlu/listing.ts';
-import { LastFlight } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import type { ListingDeps } from './deps.ts';
-import { mergePages } from './page.ts';
+import { writePages } from './page.ts';
 
 /** Names kept in a report. */
 const MAX_NAMED = 20;
@@ -32,10 +31,7 @@ export function createUnreadReader({ sql, client, writer }: ListingDeps, model: 
 
   async function keep({ record, observedAt }: FoundRows['read'][number]): Promise<void> {
     const page = { items: [{ id: idOf(record) as string, record }], observedAt };
-    await transact(sql, async (tx) => {
-      const merge = await mergePages(tx, table, [page], writer);
-      return new LastFlight(merge.write());
-    });
+    await transact(sql, (tx) => writePages(tx, table, [page], writer, () => null));
   }
 
   return {

@@ -5,12 +5,12 @@ import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
 import { maintainHistory } from '../migrate/history-partitions.ts';
 import { asOwner } from '../migrate/owner.ts';
-import type { Sql } from '../postgres/connection.ts';
 import { catchUpAll, sweepAll } from '../reconcile/catch-up.ts';
 import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
-import { pruneDeliveries } from '../store/retention.ts';
+import { pruneDeliveries } from '../store/deliveries/prune.ts';
+import { isSweepDue } from '../store/runs.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { modelsAtATime, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
@@ -132,15 +132,6 @@ async function alone(
   } catch (error) {
     if (!(error instanceof LeaseTakenError)) throw error;
   }
-}
-
-/** Due when the last sweep, or without one the first run of all, began longer ago than the interval. */
-async function isSweepDue(sql: Sql, intervalMs: number): Promise<boolean> {
-  const [row] = await sql`
-    select coalesce(max(started_at) filter (where kind = 'sweep' and status in ('done', 'differences')), min(started_at))
-             < clock_timestamp() - ${intervalMs} * interval '1 millisecond' as due
-      from sync.runs`;
-  return row?.due === true;
 }
 
 function logging({ log }: Session): ListingObserver {

@@ -1,8 +1,9 @@
 /** The database of the settings: the one of `DATABASE_URL`, or the embedded one. */
+
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openEmbedded } from '../db/embedded.ts';
-import type { DatabaseLog } from '../migrate/log.ts';
+import type { Logger } from '../core/log.ts';
+import { openEmbedded } from '../embedded/server.ts';
 import { driverUrl, redactUrl } from '../postgres/url.ts';
 
 export interface OpenDatabase {
@@ -19,7 +20,7 @@ export interface OpenDatabase {
 interface OpenOptions {
   readonly url?: string | undefined;
   readonly embeddedDirectory: string;
-  readonly log?: DatabaseLog;
+  readonly log?: Pick<Logger, 'debug' | 'warn'>;
   readonly signal?: AbortSignal;
 }
 

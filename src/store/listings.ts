@@ -1,6 +1,7 @@
 /** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
 import { formatMicros, type Micros } from '../core/instant.ts';
 import type { Queryable } from '../postgres/connection.ts';
+import { unfinishedRuns } from './runs.ts';
 
 export type ListingKind = 'backfill' | 'sweep';
 export type ListingOutcome = 'complete' | 'incomplete' | 'skipped' | 'failed';
@@ -142,14 +143,26 @@ export async function inheritListing(
   maxAgeSeconds: number,
 ): Promise<boolean> {
   const rows = await sql`
-    update sync.listings l
+    update sync.listings
        set run_id = ${runId}
-      from sync.runs r
-     where l.kind = ${kind} and l.model = ${model} and l.outcome = 'complete' and r.id = l.run_id
-       and r.status in ('running', 'interrupted', 'failed') and r.id <> ${runId} and r.kind = ${kind}
-       and l.started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
+     where kind = ${kind} and model = ${model} and outcome = 'complete' and run_id in (${unfinishedRuns(sql, kind, runId)})
+       and started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
     returning true`;
   return rows.length > 0;
+}
+
+/** How many rows the longest listing of a model had. */
+export async function rowsListed(sql: Queryable, model: string): Promise<number> {
+  const [row] = await sql`
+    select coalesce(max(rows_read), 0)::float8 as rows from sync.listings where model = ${model}`;
+  return row?.rows as number;
+}
+
+/** Whether a model has been listed once from beginning to end. */
+export async function wasListed(sql: Queryable, model: string): Promise<boolean> {
+  const [row] = await sql`
+    select exists (select from sync.listings where model = ${model} and outcome = 'complete') as complete`;
+  return row?.complete === true;
 }
 
 function positionOf(

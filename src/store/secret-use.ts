@@ -7,6 +7,7 @@
 import { scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Sql } from '../postgres/connection.ts';
+import { noteSecretsUsed, readSettings } from './settings.ts';
 
 /** When a secret was last handed in, by its place in the setting. */
 export interface SecretUse {
@@ -16,7 +17,6 @@ export interface SecretUse {
   readonly last_used_at: string | null;
 }
 
-const KEY = 'webhook_secrets_used';
 const SALT = 'flowlu-mirror webhook secret';
 const FINGERPRINT_BYTES = 12;
 /** Fingerprints kept, the latest used first. */
@@ -31,24 +31,12 @@ export async function fingerprintsOf(secrets: readonly string[]): Promise<readon
 /** Notes uses; of several replicas the latest counts. */
 export async function noteSecretUse(sql: Sql, uses: ReadonlyMap<string, Date>): Promise<void> {
   if (uses.size === 0) return;
-  const document = JSON.stringify(Object.fromEntries([...uses].map(([name, at]) => [name, at.toISOString()])));
-  await sql`
-    insert into sync.settings as s (key, value) values (${KEY}, ${document}::text::jsonb)
-        on conflict (key) do update
-       set value = (
-             select jsonb_object_agg(newest.name, newest.at)
-               from (select used.name, max(used.at) as at
-                       from (select * from jsonb_each_text(s.value)
-                              union all
-                             select * from jsonb_each_text(excluded.value)) as used(name, at)
-                      group by used.name
-                      order by max(used.at) desc
-                      limit ${MAX_REMEMBERED}) as newest)`;
+  const used = Object.fromEntries([...uses].map(([name, at]) => [name, at.toISOString()]));
+  await noteSecretsUsed(sql, used, MAX_REMEMBERED);
 }
 
 /** Reads when each secret was last used. */
 export async function readSecretUse(sql: Sql, fingerprints: readonly string[]): Promise<readonly SecretUse[]> {
-  const [row] = await sql`select value from sync.settings where key = ${KEY}`;
-  const used = (row?.value ?? {}) as Readonly<Record<string, string>>;
+  const { webhook_secrets_used: used = {} } = await readSettings(sql, 'webhook_secrets_used');
   return fingerprints.map((name, index) => ({ position: index + 1, last_used_at: used[name] ?? null }));
 }

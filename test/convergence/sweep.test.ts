@@ -1,9 +1,8 @@
 /** Single scenes of sweeps: what they may suspect, what buries a row, and what they leave untouched. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { transaction } from '../../src/postgres/connection.ts';
-import { clearDoubts, raiseDoubts } from '../../src/store/doubts.ts';
-import { lockRows } from '../../src/store/mirror-rows.ts';
-import { doubtSuspects } from '../../src/store/suspects.ts';
+import { clearDoubts, doubtSuspects, raiseDoubts } from '../../src/store/doubts.ts';
+import { lockRows } from '../../src/store/mirror-rows/rows.ts';
 import { CUSTOM_FIELDS } from './species.ts';
 import { openStage, type Stage } from './stage.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
-import { type EmbeddedDatabase, openEmbedded } from '../../src/db/embedded.ts';
+import { type EmbeddedDatabase, openEmbedded } from '../../src/embedded/server.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { compareWithSource } from '../support/compare.ts';

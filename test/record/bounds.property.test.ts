@@ -71,7 +71,7 @@ const PATHS: Readonly<Record<string, (record: JsonObject, text: string, other: J
   row: (record) => completeRow({ record, observedAt: 0, source: 'api', deletedAt: null }, { model: null, shape, zone }),
   'differing fields': (record, _, other) => differingFields(shape, record, other, null),
   history: (record, _, other) => patchBetween(shape, record, other),
-  redaction: (_, text) => createRedactor(['a-secret-word'])(text),
+  'log and messages': (_, text) => mask(text),
 };
 const mask = createRedactor(['a-secret-word']);
 

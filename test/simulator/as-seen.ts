@@ -8,7 +8,7 @@ import type { SimRecord, Value } from './json.ts';
 export type PortalProfile = 'documented' | 'as-seen';
 
 /** Rows on a page, whatever is asked for. */
-export const AS_SEEN_PAGE = 25;
+const AS_SEEN_PAGE = 25;
 
 export const asSeenFaults = (): Faults => ({
   limitCap: { value: AS_SEEN_PAGE },

@@ -1,27 +1,30 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { acquireLock, isAlive } from '../../src/db/embedded/lock.ts';
-import { openEmbedded } from '../../src/db/embedded.ts';
+import { canEnter } from '../../src/embedded/account.ts';
+import { failure } from '../../src/embedded/process.ts';
+import { openEmbedded } from '../../src/embedded/server.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, redactUrl } from '../../src/postgres/connection.ts';
 import { openDatabase } from '../../src/service/database.ts';
 
 const settings = { fsync: 'off' };
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const OWNER = fileURLToPath(new URL('../support/embedded-owner.ts', import.meta.url));
 
 let directory: string;
 const children = new Set<ChildProcess>();
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-embedded-'));
+  directory = await mkdtemp(join(tmpdir(), `flowlu mirror's "embedded" $HOME \`-`));
 });
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL');
@@ -30,12 +33,18 @@ afterAll(async () => {
 }, 60_000);
 
 /** Starts another process that opens the same database. */
-async function startOwner(): Promise<{ child: ChildProcess; url: string; started: boolean }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', OWNER, directory], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+function spawnOwner(options: SpawnOptions = {}): ChildProcess {
+  const args = ['--import', 'tsx', OWNER, directory];
+  const child = spawn(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   children.add(child);
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line', {
+  return child;
+}
+
+/** Starts another process that opens the same database, and waits until it has. */
+async function startOwner(): Promise<{ child: ChildProcess; url: string; started: boolean }> {
+  const child = spawnOwner();
+  child.stderr?.pipe(process.stderr);
+  const [line] = (await once(createInterface({ input: child.stdout as Readable }), 'line', {
     signal: AbortSignal.timeout(60_000),
   })) as [string];
   return { child, ...(JSON.parse(line) as { url: string; started: boolean }) };
@@ -54,6 +63,14 @@ async function query<T>(url: string, text: string): Promise<T | undefined> {
     return row?.answer;
   } finally {
     await sql.end();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 
@@ -92,7 +109,7 @@ describe('the embedded database', () => {
     const wrong = new URL(server.url);
     wrong.password = 'guess';
     await expect(query(wrong.href, 'select 1 as answer')).rejects.toMatchObject({ code: '28P01' });
-    expect((await stat(join(directory, 'connection.json'))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(directory, 'postgres', 'flowlu-mirror.password'))).mode & 0o777).toBe(0o600);
     await server.close();
   });
 
@@ -102,7 +119,7 @@ describe('the embedded database', () => {
     const before = await postmaster();
     await end(child, 'SIGKILL');
     const server = await openEmbedded({ directory, settings });
-    expect(server).toMatchObject({ url, started: false });
+    expect(server).toMatchObject({ url, started: false, isShared: false });
     expect(await postmaster()).toBe(before);
     await server.close();
     await expect(postmaster()).rejects.toThrow(/ENOENT/);
@@ -111,7 +128,7 @@ describe('the embedded database', () => {
   it('is stopped by the last process to leave', async () => {
     const owner = await startOwner();
     const guest = await openEmbedded({ directory, settings });
-    expect(guest.started).toBe(false);
+    expect(guest).toMatchObject({ started: false, isShared: true });
     await end(owner.child, 'SIGTERM');
     expect(await query(guest.url, 'select 1 as answer')).toBe(1);
     await guest.close();
@@ -123,6 +140,30 @@ describe('the embedded database', () => {
     expect(owners.filter(({ started }) => started).length).toBe(1);
     expect(new Set(owners.map(({ url }) => url)).size).toBe(1);
     await Promise.all(owners.map(({ child }) => end(child, 'SIGTERM')));
+    await expect(postmaster()).rejects.toThrow(/ENOENT/);
+  });
+
+  it('is created once when several processes come at the same moment, one of which is killed', async () => {
+    const [used, other] = [directory, await mkdtemp(join(tmpdir(), 'flowlu-mirror-embedded-'))];
+    directory = other;
+    const victim = spawnOwner();
+    await until(async () => (await readdir(other)).some((name) => name.includes('.new-')));
+    const owners = [startOwner(), startOwner()];
+    await end(victim, 'SIGKILL');
+    const opened = await Promise.all(owners);
+    expect(new Set(opened.map(({ url }) => url)).size).toBe(1);
+    expect(await query(opened[0]?.url ?? '', 'select 1 as answer')).toBe(1);
+    await Promise.all(opened.map(({ child }) => end(child, 'SIGTERM')));
+    expect(await readdir(other)).toEqual(['postgres']);
+    await rm(other, { recursive: true });
+    directory = used;
+  });
+
+  it('keeps what comes while the last process leaves', async () => {
+    const first = await openEmbedded({ directory, settings });
+    const [second] = await Promise.all([openEmbedded({ directory, settings }), first.close()]);
+    expect(await query(second.url, 'select 1 as answer')).toBe(1);
+    await second.close();
     await expect(postmaster()).rejects.toThrow(/ENOENT/);
   });
 
@@ -205,46 +246,80 @@ describe('the embedded database', () => {
   });
 });
 
-describe('the lock of the embedded database', () => {
-  it('lets one through at a time', async () => {
-    const path = join(directory, 'some.lock');
-    let inside = 0;
-    let most = 0;
-    await Promise.all(
-      Array.from({ length: 5 }, async () => {
-        const release = await acquireLock(path);
-        inside += 1;
-        most = Math.max(most, inside);
-        await delay(10);
-        inside -= 1;
-        await release();
-      }),
+/** Why a process of its own cannot open the database in the directory. */
+async function refusal(inDirectory: string, options: SpawnOptions = {}): Promise<string> {
+  const before = directory;
+  directory = inDirectory;
+  const child = spawnOwner(options);
+  directory = before;
+  let output = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    output += chunk.toString('utf8');
+  });
+  await once(child, 'close');
+  return /EmbeddedDatabaseError: (.*)/.exec(output)?.[1] ?? output;
+}
+
+describe('where the embedded database cannot be', () => {
+  const isRoot = process.getuid?.() === 0;
+  const NOBODY = { uid: 65_534, gid: 65_534, name: 'nobody' };
+
+  it('says in one sentence that the directory is read-only', async ({ skip }) => {
+    skip(isRoot && !(await canEnter(NOBODY, PROJECT)), 'root may write everywhere, and others cannot run this project');
+    const parent = await mkdtemp(join(tmpdir(), 'flowlu-mirror-read-only-'));
+    const existing = join(parent, 'existing');
+    await mkdir(existing);
+    await chmod(existing, 0o555);
+    await chmod(parent, 0o555);
+    const as = isRoot ? { uid: NOBODY.uid, gid: NOBODY.gid } : {};
+    const advice = 'this user may not write there: make it writable, or set DATA_DIR to a directory that is';
+    expect(await refusal(join(parent, 'missing'), as)).toBe(
+      `the directory ${join(parent, 'missing')} cannot be used: ${advice}`,
     );
-    expect(most).toBe(1);
+    expect(await refusal(existing, as)).toBe(`no database could be created in ${existing}: ${advice}`);
+    await chmod(parent, 0o755);
+    await rm(parent, { recursive: true });
   });
 
-  it('is taken over from a process that is gone, by one of several who wait', async () => {
-    const path = join(directory, 'some.lock');
-    const { child } = await startOwner();
-    await end(child, 'SIGTERM');
-    await writeFile(path, `${child.pid} gone`);
-    let inside = 0;
-    await Promise.all(
-      Array.from({ length: 5 }, async () => {
-        const release = await acquireLock(path);
-        inside += 1;
-        expect(inside).toBe(1);
-        await delay(5);
-        inside -= 1;
-        await release();
-      }),
-    );
+  it('says in one sentence that the disk is too small, and leaves nothing on it', async ({ skip }) => {
+    const small = await mkdtemp(join(tmpdir(), 'flowlu-mirror-small-'));
+    const mount = () => execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m,mode=0711', 'tmpfs', small]);
+    try {
+      if (isRoot) mount();
+    } catch {
+      skip('may not mount a small disk');
+    }
+    skip(!isRoot, 'only root may mount a small disk');
+    try {
+      expect(await refusal(small)).toMatch(
+        /^no database could be created in \S+: there is not enough space on its disk/,
+      );
+      expect(await readdir(small)).toEqual([]);
+    } finally {
+      execFileSync('umount', [small]);
+      await rm(small, { recursive: true });
+    }
   });
 
-  it('can be waited for with a signal', async () => {
-    const path = join(directory, 'some.lock');
-    const release = await acquireLock(path);
-    await expect(acquireLock(path, AbortSignal.timeout(50))).rejects.toThrow();
-    await release();
+  it('says in one sentence that something else is in its place', async () => {
+    const taken = await mkdtemp(join(tmpdir(), 'flowlu-mirror-taken-'));
+    await chmod(taken, 0o711);
+    await mkdir(join(taken, 'postgres'));
+    await writeFile(join(taken, 'postgres', 'PG_VERSION'), '18');
+    expect(await refusal(taken)).toMatch(
+      /^no database could be created in \S+: something else is in its place: move it away/,
+    );
+    await rm(taken, { recursive: true });
+  });
+
+  it('makes one sentence of what a program wrote', () => {
+    const words = [
+      'running bootstrap script ... 2026-11-28 [7] FATAL:  no room here',
+      'child process exited',
+      'initdb: hint',
+    ];
+    expect(failure('it failed', words.join('\n')).message).toBe(
+      'it failed: no room here. To use another server, set DATABASE_URL',
+    );
   });
 });

@@ -1,6 +1,6 @@
 /** Custom field definitions, as the mirror itself has them. */
-import { readName } from '../catalog/other-names.ts';
-import type { Queryable } from '../postgres/connection.ts';
+import { readName } from '../../catalog/other-names.ts';
+import type { Queryable } from '../../postgres/connection.ts';
 
 /** A custom field as Flowlu defines it now. */
 export interface CustomField {
@@ -17,13 +17,6 @@ export interface CustomField {
 
 /** Definitions looked at; a portal has some dozens. */
 const MAX_DEFINITIONS = 20_000;
-
-/** Whether the definitions have been read through the API once from beginning to end. */
-export async function areDefinitionsComplete(sql: Queryable): Promise<boolean> {
-  const [row] = await sql`
-    select exists (select from sync.listings where model = 'customfields.fields' and outcome = 'complete') as complete`;
-  return row?.complete === true;
-}
 
 /** The custom fields that are defined now, in order of id. What a definition leaves open, its set may tell. */
 export async function findCustomFields(sql: Queryable): Promise<readonly CustomField[]> {

