@@ -10,7 +10,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   config: ['catalog'],
   record: ['catalog', 'core'],
   privacy: ['catalog', 'core', 'record'],
-  delivery: ['core', 'privacy', 'record'],
+  delivery: ['catalog', 'core', 'privacy', 'record'],
   flowlu: ['catalog', 'core', 'privacy', 'record'],
   postgres: ['core'],
   tables: ['catalog', 'core', 'postgres'],
@@ -86,6 +86,8 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   deliveries: /^store\/deliveries\//,
   doubtful: /^(store\/doubts|views\/live)\.ts$/,
   suspects: /^store\/doubts\.ts$/,
+  listed_ids: /^store\/listed-ids\.ts$/,
+  measurements: /^store\/measurements\.ts$/,
   listings: /^(store\/listings|views\/dictionary)\.ts$/,
   watermarks: /^(store\/watermarks|views\/(live|dictionary))\.ts$/,
   runs: /^store\/runs\.ts$/,
@@ -140,7 +142,7 @@ const RESERVED_SQL: readonly (readonly [what: string, pattern: RegExp, allowed: 
   [
     'calling what writes observations',
     /\bwriteObservations\b/,
-    /^(merge\/(writer|deliveries|settle)|reconcile\/(page|recheck))\.ts$/,
+    /^(merge\/(writer|deliveries|settle)|reconcile\/(page|recheck|sweep))\.ts$/,
   ],
 ];
 

@@ -37,6 +37,7 @@ import { BlockedError } from './blocked.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
 import type { Earlier, Observation, Row, Verdict } from './rule/observation.ts';
+import type { WebhookTexts } from './rule/spelling.ts';
 
 /** The entity that something was observed of. */
 export interface Subject {
@@ -58,6 +59,8 @@ export interface WriterContext {
   readonly settleGrace: Micros;
   /** Whether every change is kept in the history; it is when left out. */
   readonly keepsHistory?: boolean;
+  /** How the portal's webhooks spell texts, as far as that is known; told when one shows it. */
+  readonly texts?: { known(): WebhookTexts; learn(shown: WebhookTexts): void };
   /** Called for each field whose value did not fit its column. */
   readonly onInvalidValue?: (model: string, field: string) => void;
 }
@@ -135,7 +138,8 @@ async function lockGroup(
   context: WriterContext,
 ): Promise<LockedGroup> {
   const shape = shapeOf(table, context);
-  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace };
+  const texts = context.texts?.known() ?? null;
+  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace, texts };
   const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
   const stored = await naming(table, lockRows(tx, table, [...own.keys()], known));
   const rows = stored.map((row): [string, Row] => [
@@ -228,6 +232,7 @@ function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
 
 /** Writes set by set. All of its statements are sent before it first waits. */
 async function write(tx: Transaction, groups: readonly FoldedGroup[], context: WriterContext): Promise<void> {
+  for (const { results } of groups) for (const { texts } of results.values()) if (texts) context.texts?.learn(texts);
   await allAnswers([
     ...groups.flatMap((group) => writeGroup(tx, group, context)),
     raiseDoubts(tx, groups.flatMap(doubtsOf)),

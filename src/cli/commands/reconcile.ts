@@ -2,8 +2,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { settleDue } from '../../merge/settle.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
+import type { ListingDeps } from '../../reconcile/deps.ts';
 import { withLease } from '../../reconcile/lease.ts';
-import type { ListingDeps } from '../../reconcile/listing.ts';
 import type { Round, RoundOptions } from '../../reconcile/round.ts';
 import { bringViewsUpToDate, settleDepsOf } from '../../service/session.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
