@@ -80,13 +80,58 @@ export async function lastFailures(sql: Sql, limit: number): Promise<readonly Fa
   return rows as unknown as readonly FailedDelivery[];
 }
 
-/** How long ago the last delivery arrived, null for never, and whether one could not be applied. */
-export async function lastArrival(sql: Sql): Promise<{ readonly age_s: number | null; readonly hasFailed: boolean }> {
+/** What the health of the mirror is judged by: read from indexes alone, however many deliveries there are. */
+export interface ArrivalFacts {
+  /** The database's clock. */
+  readonly now: string;
+  readonly last_received_at: string | null;
+  readonly pending: number;
+  readonly pending_since: string | null;
+  readonly failed: number;
+  readonly failed_since: string | null;
+}
+
+export async function arrivalFacts(sql: Sql): Promise<ArrivalFacts> {
   const [row] = await sql`
-    select (select extract(epoch from clock_timestamp() - received_at)::float8
-              from sync.deliveries order by id desc limit 1) as age_s,
-           exists (select from sync.deliveries where status = 'failed') as has_failed`;
-  return { age_s: row?.age_s as number | null, hasFailed: row?.has_failed === true };
+    select to_json(clock_timestamp()) #>> '{}' as now,
+           (select to_json(received_at) #>> '{}' from sync.deliveries order by id desc limit 1) as last_received_at,
+           (count(*) filter (where status = 'pending'))::int as pending,
+           to_json(min(received_at) filter (where status = 'pending')) #>> '{}' as pending_since,
+           (count(*) filter (where status = 'failed'))::int as failed,
+           to_json(min(received_at) filter (where status = 'failed')) #>> '{}' as failed_since
+      from sync.deliveries where status in ('pending', 'failed')`;
+  return row as unknown as ArrivalFacts;
+}
+
+/** Deliveries of a quarter of an hour. */
+export interface Arrivals {
+  /** Its beginning. */
+  readonly at: string;
+  readonly deliveries: number;
+  /** Half of the changes took no longer from Flowlu's own time of change to the mirror; null where none is dated. */
+  readonly lag_s: number | null;
+}
+
+/** Quarters of an hour that are shown: a day. */
+export const QUARTERS = 96;
+
+/** What arrived in the last day, by quarters of an hour; those without deliveries are left out. */
+export async function arrivalsOfTheDay(sql: Sql): Promise<readonly Arrivals[]> {
+  const rows = await sql`
+    select to_json(date_bin('15 minutes', received_at, timestamptz '2000-01-01')) #>> '{}' as at,
+           count(*)::int as deliveries,
+           (percentile_disc(0.5) within group (order by greatest(0, extract(epoch from applied_at - version)))
+              filter (where version is not null and applied_at is not null))::float8 as lag_s
+      from sync.deliveries where received_at > clock_timestamp() - interval '1 day' group by 1 order by 1`;
+  return rows as unknown as readonly Arrivals[];
+}
+
+/** How many webhooks each model had in the last day. */
+export async function deliveriesByModel(sql: Sql): Promise<ReadonlyMap<string, number>> {
+  const rows = await sql`
+    select module || '.' || model as model, count(*)::int as deliveries from sync.deliveries
+     where received_at > clock_timestamp() - interval '1 day' and module is not null group by 1`;
+  return new Map(rows.map(({ model, deliveries }) => [model as string, deliveries as number]));
 }
 
 /** Whether any delivery has been recorded. */
