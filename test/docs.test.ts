@@ -15,8 +15,8 @@ import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
 import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
 import { appRoutes } from '../src/status/app-routes.ts';
-import { createHealth } from '../src/status/health.ts';
 import { statusRoutes } from '../src/status/routes.ts';
+import { sourceOf } from './status/source.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 
 const ROOT = new URL('..', import.meta.url);
@@ -121,18 +121,10 @@ describe('pages', () => {
   test('README lists every route', () => {
     const log = createLogger({ level: 'silent' });
     const metrics = createMetrics();
-    const { sql } = database;
+    const source = sourceOf(database.sql);
     const apps: readonly Pick<Hono, 'routes'>[] = [
-      statusRoutes({
-        sql,
-        metrics,
-        log,
-        version: '',
-        token: null,
-        isStopping: () => false,
-        readSecretUse: async () => [],
-      }),
-      appRoutes({ health: createHealth(sql), frameAncestors: [] }),
+      statusRoutes({ ...source, metrics, log, token: null, isStopping: () => false }),
+      appRoutes({ health: source.health, frameAncestors: [] }),
       callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
     ];
     const webhooks = Object.values(WEBHOOK_ROUTES).map((path) => ({ method: 'POST', path }));

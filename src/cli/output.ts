@@ -95,7 +95,7 @@ export function write(stream: TextStream, text: string): void {
 }
 
 /** Colours for a stream: plain functions when it is not a terminal or when NO_COLOR is set. */
-function coloursOf(stream: TextStream) {
+export function coloursOf(stream: TextStream) {
   return pico.createColors(stream.isTTY === true && pico.isColorSupported);
 }
 

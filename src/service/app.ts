@@ -3,7 +3,6 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
-import { version } from '../core/version.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
@@ -12,7 +11,8 @@ import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
-import { createHealth } from '../status/health.ts';
+import { createHealth } from '../status/facts.ts';
+import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import { loginDepsOf } from './authorization.ts';
 import type { Session } from './session.ts';
@@ -129,8 +129,9 @@ function createPages(session: Session, secretUse: SecretUseNotes, isStopping: ()
   app.use(securityHeaders(config.http.tls !== null));
   const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
-  app.route('/', statusRoutes({ sql, metrics, log, version, token, readSecretUse, isStopping }));
-  app.route('/', appRoutes({ health: createHealth(sql), frameAncestors: frameAncestorsOf(config) }));
+  const source = reportSource(session, readSecretUse);
+  app.route('/', statusRoutes({ ...source, metrics, log, token, isStopping }));
+  app.route('/', appRoutes({ health: source.health, frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {
     const login = loginDepsOf(oauth, sql);
@@ -144,6 +145,28 @@ function createPages(session: Session, secretUse: SecretUseNotes, isStopping: ()
     return context.json({ error: 'internal error' }, 500);
   });
   return app;
+}
+
+/** What the status is read from, for the service and for the commands alike. */
+export function reportSource(
+  { config, sql, database, models }: Session,
+  readSecretUse: ReportSource['readSecretUse'],
+): ReportSource {
+  const { apiKey, oauth, baseUrl, requestsPerSecond } = config.flowlu;
+  const expected = {
+    hasApi: baseUrl !== null && (apiKey ?? oauth) !== null,
+    compareEvery_s: config.reconcile.intervalMs / 1_000,
+    sweepEvery_s: config.reconcile.sweepIntervalMs / 1_000,
+    models: models.map(({ name }) => name),
+  };
+  return {
+    sql,
+    expected,
+    health: createHealth(sql, expected),
+    database: database.displayUrl,
+    requestsPerSecond,
+    readSecretUse,
+  };
 }
 
 /** Who may show the app's page in a frame: the portal, unless the settings name others. */

@@ -10,7 +10,7 @@ import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
 import { pruneDeliveries } from '../store/deliveries/prune.ts';
-import { isSweepDue } from '../store/runs.ts';
+import { isSweepDue, pruneRuns } from '../store/runs.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { modelsAtATime, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
@@ -51,6 +51,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     drain,
     loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
     loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
+    loop('letting go of old runs', PRUNE_INTERVAL_MS, () => pruneRuns(sql)),
   ];
   const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {
@@ -145,9 +146,9 @@ function logging({ log }: Session): ListingObserver {
 }
 
 function report({ log, metrics }: Session, round: Round): void {
-  const now_s = Date.now() / 1_000;
-  for (const { model, outcome, way } of round.models) {
-    if (outcome === 'complete' && way !== 'none') metrics.reconcileLastSuccess.set({ model }, now_s);
+  for (const { model, way, counts } of round.models) {
+    // A first reading finds everything; what a later one has to write was announced by nobody.
+    if (way !== 'backfill' && counts.written > 0) metrics.driftRows.inc({ model }, counts.written);
   }
   const total = (pick: (row: Round['models'][number]) => number) =>
     round.models.reduce((sum, row) => sum + pick(row), 0);

@@ -1,6 +1,6 @@
 /** The facts that the mirror's health is judged by: a few cheap statements, one after another. */
 import { models as catalogued } from '../catalog/index.ts';
-import { withTimeout } from '../core/wait.ts';
+import { TimeoutError, withTimeout } from '../core/wait.ts';
 import { schemaState } from '../migrate/migrate.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { type ArrivalFacts, arrivalFacts } from '../store/deliveries/reports.ts';
@@ -10,7 +10,8 @@ import { type FirstReading, firstReading, type UnreadModel, unreadModels } from 
 import { type KeyRefusal, keyRefusal } from '../store/measurements.ts';
 import { type Comparison, lastComparison } from '../store/runs.ts';
 import { type CatchUpError, catchUpErrors } from '../store/watermarks.ts';
-import { assess, type Assessment, type Situation } from './findings.ts';
+import { type Assessment, assess, type Situation } from './findings.ts';
+import { span } from './words.ts';
 
 /** What the settings lead one to expect. */
 export interface Expectations {
@@ -70,7 +71,7 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
 
 const ANSWER_MAX_MS = 3_000;
 /** Whoever asks, and however many: the database is asked so often at most. */
-const KEPT_MS = 10_000;
+const KEPT_MS = 3_000;
 
 export type Health = Assessment & { readonly situation: Situation };
 
@@ -80,7 +81,7 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
   const read = async (): Promise<Health> => {
     const situation: Situation = await withTimeout(situationOf(sql, expected), ANSWER_MAX_MS).catch((error: Error) => ({
       kind: 'away',
-      problem: error.message,
+      problem: error instanceof TimeoutError ? `nothing within ${span(ANSWER_MAX_MS / 1_000)}` : error.message,
       since: awaySince ?? new Date().toISOString(),
     }));
     awaySince = situation.kind === 'away' ? situation.since : null;

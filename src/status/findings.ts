@@ -4,7 +4,7 @@
  */
 import type { SchemaState } from '../migrate/migrations.ts';
 import type { Facts } from './facts.ts';
-import { ageOf, count, listed, span } from './words.ts';
+import { ageOf, count, groupBy, listed, span } from './words.ts';
 
 /** `bad`: out of order. `care`: the mirror goes on, but a person has to look. `note`: nothing to do. */
 export type Severity = 'bad' | 'care' | 'note';
@@ -310,7 +310,7 @@ function judgeSilence({ hasApi, deliveries }: Facts): readonly Finding[] {
 
 /** Models by what is said of them, the most frequent first. */
 function grouped(entries: readonly { readonly model: string; readonly reason: string }[]) {
-  const groups = new Map<string, string[]>();
-  for (const { model, reason } of entries) groups.set(reason, [...(groups.get(reason) ?? []), model]);
-  return [...groups].sort(([, a], [, b]) => b.length - a.length);
+  return [...groupBy(entries, ({ reason }) => reason)]
+    .map(([reason, group]) => [reason, group.map(({ model }) => model)] as const)
+    .sort(([, a], [, b]) => b.length - a.length);
 }

@@ -3,98 +3,83 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { TimeoutError, withTimeout } from '../core/wait.ts';
-import type { SecretUse } from '../intake/secret-use.ts';
-import { schemaState } from '../migrate/migrate.ts';
-import type { SchemaState } from '../migrate/migrations.ts';
-import type { Sql } from '../postgres/connection.ts';
-import { countPending } from '../store/deliveries/reports.ts';
-import { countDoubts } from '../store/doubts.ts';
-import { keyRefusal } from '../store/measurements.ts';
-import { renderPage } from './page.ts';
-import { readStatus } from './report.ts';
-import { refusalWords } from './words.ts';
+import { shared } from './facts.ts';
+import { type FindingCode, needsPerson } from './findings.ts';
+import { refreshGauges } from './gauges.ts';
+import { renderAway, renderPage } from './page.tsx';
+import { PAGE_POLICY } from './page-style.ts';
+import { type ReportSource, readReport } from './report.ts';
 
-export interface StatusOptions {
-  readonly sql: Sql;
+export interface StatusOptions extends ReportSource {
   readonly metrics: Metrics;
   readonly log: Logger;
-  readonly version: string;
   /** Asked for on `/status`, `/status.json` and `/metrics` when set. */
   readonly token: string | null;
-  /** When each webhook secret was last handed in. */
-  readonly readSecretUse: () => Promise<readonly SecretUse[]>;
   /** True once the process has begun to stop: no new work should be sent to it. */
   readonly isStopping: () => boolean;
 }
 
-/** Longest wait for the database before a health check says no. */
-const READY_TIMEOUT_MS = 3_000;
-/** What keeps the service from working on a schema, and what helps. */
-const SCHEMA_PROBLEMS: Readonly<Record<SchemaState, string | null>> = {
-  current: null,
-  empty: 'the database has no schema; run flowlu-mirror migrate',
-  behind: 'the database schema is behind; run flowlu-mirror migrate',
-  newer: 'the database schema is newer than this program; run the newer version of flowlu-mirror',
+/** What keeps the service from taking webhooks, in words for anybody who can reach the port. */
+const BLOCKING: Readonly<Partial<Record<FindingCode, string>>> = {
+  database_away: 'the database does not answer',
+  schema: 'the database schema does not fit this program; run flowlu-mirror migrate with the newest version',
+  not_accepting: 'webhooks cannot be stored',
 };
-/** The page's style stands in the page itself; all else is left out by the policy of every answer. */
-const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+/** A page costs some ten statements; all who look within this time get the same one. */
+const REPORT_KEPT_MS = 3_000;
 
 /** The routes; to be mounted at the root. */
 export function statusRoutes(options: StatusOptions): Hono {
-  const { sql, metrics, log, token } = options;
+  const { metrics, log, token, health } = options;
   const app = new Hono();
   const guard = requireToken(token);
+  const report = shared(() => readReport(options), REPORT_KEPT_MS);
 
   app.get('/livez', (context) => context.json({ alive: true }));
   app.get('/readyz', async (context) => {
-    const problem = options.isStopping() ? 'stopping' : await readiness(sql);
-    if (problem !== null) return context.json({ ready: false, problem }, 503);
-    const refusal = await keyRefusal(sql).catch(() => null);
-    return context.json({ ready: true, ...(refusal !== null && { degraded: refusalWords(refusal) }) });
+    if (options.isStopping()) return context.json({ ready: false, problem: 'stopping' }, 503);
+    const { findings } = await health();
+    const blocking = findings.find(({ code }) => BLOCKING[code] !== undefined);
+    if (blocking !== undefined) {
+      const problem = blocking.code === 'schema' ? blocking.sentence : BLOCKING[blocking.code];
+      return context.json({ ready: false, problem, remedy: blocking.command, since: blocking.since }, 503);
+    }
+    const degraded = findings.flatMap(({ code, severity }) => (severity === 'note' ? [] : [code]));
+    return context.json({ ready: true, ...(degraded.length > 0 && { degraded: [...new Set(degraded)] }) });
   });
   app.get('/metrics', guard, async (context) => {
-    await refreshGauges(sql, metrics).catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
+    await refreshGauges(options, metrics).catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
     return context.text(await metrics.registry.metrics(), 200, { 'Content-Type': metrics.registry.contentType });
   });
   app.get('/status.json', guard, (context) =>
-    answer(context, log, async () => context.json(await statusData(options))),
+    answer(context, options, report, (data) => context.json({ ...data, needs_person: needsPerson(data) })),
   );
   app.get('/status', guard, (context) =>
-    answer(context, log, async () =>
-      context.html(renderPage(await statusData(options)), 200, { 'Content-Security-Policy': PAGE_POLICY }),
-    ),
+    answer(context, options, report, (data) => context.html(renderPage(data, context.req.query('q')), 200, PAGE_HEADERS)),
   );
   return app;
 }
 
-async function statusData({ sql, version, readSecretUse }: StatusOptions) {
-  const [report, webhook_secrets] = await Promise.all([readStatus(sql), readSecretUse()]);
-  return { version, generated_at: new Date().toISOString(), ...report, webhook_secrets };
-}
+const PAGE_HEADERS = { 'Content-Security-Policy': PAGE_POLICY };
 
-async function answer(context: Context, log: Logger, work: () => Promise<Response>): Promise<Response> {
-  try {
-    return await work();
-  } catch (error) {
+/** Answers with the report, or says what keeps it from being read. */
+async function answer(
+  context: Context,
+  { log, health }: StatusOptions,
+  report: () => ReturnType<typeof readReport>,
+  show: (data: NonNullable<Awaited<ReturnType<typeof readReport>>>) => Response | Promise<Response>,
+): Promise<Response> {
+  const data = await report().catch((error) => {
     log.warn({ err: error }, 'the status could not be read');
-    context.header('Retry-After', '5');
-    return context.json({ error: 'the database is away' }, 503);
+    return null;
+  });
+  if (data !== null) return show(data);
+  const { situation: _, ...assessment } = await health();
+  context.header('Retry-After', '5');
+  if (context.req.path.endsWith('.json')) {
+    return context.json({ error: 'the database is away', ...assessment, needs_person: true }, 503);
   }
-}
-
-async function readiness(sql: Sql): Promise<string | null> {
-  try {
-    return SCHEMA_PROBLEMS[await withTimeout(schemaState(sql), READY_TIMEOUT_MS)];
-  } catch (error) {
-    return error instanceof TimeoutError ? 'the database does not answer' : 'the database is away';
-  }
-}
-
-async function refreshGauges(sql: Sql, metrics: Metrics): Promise<void> {
-  const [pending, doubtful] = await Promise.all([countPending(sql), countDoubts(sql)]);
-  metrics.ledgerBacklog.set(pending);
-  metrics.doubtfulRows.set(doubtful);
+  return context.html(renderAway(assessment), 503, PAGE_HEADERS);
 }
 
 function requireToken(token: string | null): MiddlewareHandler {

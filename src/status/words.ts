@@ -75,3 +75,14 @@ export function ageOf(at: string, now: string): string {
   const seconds = (Date.parse(now) - Date.parse(at)) / 1_000;
   return seconds < -1 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
 }
+
+/** Items by key, in order of first appearance. */
+export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, readonly T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}

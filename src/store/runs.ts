@@ -85,7 +85,7 @@ export async function lastRuns(sql: Sql, limit: number): Promise<readonly RunSum
       left join lateral (
            select sum((m ->> 'requests')::numeric)::float8 as requests, sum((m ->> 'written')::numeric)::float8 as rows_written,
                   (array_agg(distinct coalesce(m ->> 'guarded', m ->> 'reason'))
-                     filter (where m ->> 'outcome' in ('failed', 'incomplete') or m ->> 'guarded' is not null))[:${MAX_REASONS}] as reasons
+                     filter (where m ->> 'outcome' in ('failed', 'incomplete') or m ->> 'guarded' is not null))[:${MAX_REASONS}::int] as reasons
              from jsonb_array_elements(case when jsonb_typeof(r.summary) = 'array' then r.summary end) m) s on true
      order by r.id desc`;
   return rows as unknown as readonly RunSummary[];
