@@ -19,7 +19,8 @@ export function printFindings(
     good: colours.green,
     note: colours.dim,
   };
-  if (state === 'good' || state === 'reading') printLine(paint[state](`${MARKS[state]} ${headline}. ${sentence}.`), stream);
+  if (state === 'good' || state === 'reading')
+    printLine(paint[state](`${MARKS[state]} ${headline}. ${sentence}.`), stream);
   for (const { severity, sentence: found, since, remedy, command, code } of findings) {
     if (code === 'first_reading') continue;
     const when = since === null ? '' : ` (since ${ageOf(since, now)})`.replace(' ago)', ')').replace('since ', 'for ');

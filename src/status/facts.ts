@@ -62,7 +62,10 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
     refusal: await keyRefusal(sql),
     grant: await grantStatus(sql),
     compared: await lastComparison(sql),
-    firstReading: await firstReading(sql, expected.models.filter((name) => listable.has(name))),
+    firstReading: await firstReading(
+      sql,
+      expected.models.filter((name) => listable.has(name)),
+    ),
     unread: await unreadModels(sql),
     errors: await catchUpErrors(sql),
     doubts: await doubtFacts(sql),

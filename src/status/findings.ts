@@ -85,10 +85,15 @@ export function assess(situation: Situation): Assessment {
   }
   const reading = sorted.find(({ code }) => code === 'first_reading');
   if (reading !== undefined) {
-    const sentence = 'The mirror is being filled. Changes that Flowlu announces meanwhile are applied at once.';
+    const sentence = 'The mirror is being filled. Changes that Flowlu announces meanwhile are applied at once';
     return { state: 'reading', headline: reading.sentence, sentence, findings: sorted };
   }
-  return { state: 'good', headline: facts.hasApi ? 'Up to date' : 'Receiving', sentence: freshness(facts), findings: sorted };
+  return {
+    state: 'good',
+    headline: facts.hasApi ? 'Up to date' : 'Receiving',
+    sentence: freshness(facts),
+    findings: sorted,
+  };
 }
 
 /** Whether a person has to do something. */
@@ -96,9 +101,11 @@ export const needsPerson = ({ state }: Pick<Assessment, 'state'>) => state === '
 
 function freshness(facts: Facts): string {
   const { last_received_at } = facts.deliveries;
-  const webhook = last_received_at === null ? 'no webhook so far' : `last webhook ${ageOf(last_received_at, facts.now)}`;
+  const webhook =
+    last_received_at === null ? 'no webhook so far' : `last webhook ${ageOf(last_received_at, facts.now)}`;
   if (!facts.hasApi) return `${capital(webhook)}; without an API key nobody can tell what was missed`;
-  const compared = facts.compared.age_s === null ? 'not compared yet' : `everything compared ${ago(facts.compared.age_s)}`;
+  const compared =
+    facts.compared.age_s === null ? 'not compared yet' : `everything compared ${ago(facts.compared.age_s)}`;
   return `${capital(webhook)}, ${compared}`;
 }
 
@@ -120,11 +127,20 @@ function databaseAway({ problem, since }: Situation & { kind: 'away' }): Finding
 const SCHEMA: Readonly<Record<Exclude<SchemaState, 'current'>, Pick<Finding, 'sentence' | 'command'>>> = {
   empty: { sentence: 'The database has no schema', command: 'flowlu-mirror migrate' },
   behind: { sentence: 'The database schema is of an earlier version', command: 'flowlu-mirror migrate' },
-  newer: { sentence: 'The database schema is newer than this program; run the newer version', command: 'flowlu-mirror --version' },
+  newer: {
+    sentence: 'The database schema is newer than this program; run the newer version',
+    command: 'flowlu-mirror --version',
+  },
 };
 
 function schemaFinding(state: Exclude<SchemaState, 'current'>): Finding {
-  return { ...SCHEMA[state], code: 'schema', severity: 'bad', since: null, remedy: 'Nothing is applied before that is done' };
+  return {
+    ...SCHEMA[state],
+    code: 'schema',
+    severity: 'bad',
+    since: null,
+    remedy: 'Nothing is applied before that is done',
+  };
 }
 
 /** One judge for each kind of trouble; each sees all facts. A further one is a further line. */
@@ -212,7 +228,7 @@ function judgeReading({ unread }: Facts): readonly Finding[] {
       severity: 'care',
       since: null,
       sentence: `${count(models.length, 'model')} not read in full: ${listed(models)}: ${reason}`,
-      remedy: 'Give the key\'s user the right to read them, or leave them out with FLOWLU_MODELS',
+      remedy: "Give the key's user the right to read them, or leave them out with FLOWLU_MODELS",
       command: 'flowlu-mirror doctor',
       models,
     }),
@@ -232,9 +248,18 @@ function judgeErrors({ errors, refusal }: Facts): readonly Finding[] {
   }));
 }
 
-function judgeComparison({ hasApi, compared, compareEvery_s, firstReading, refusal, grant, now }: Facts): Finding | null {
+function judgeComparison({
+  hasApi,
+  compared,
+  compareEvery_s,
+  firstReading,
+  refusal,
+  grant,
+  now,
+}: Facts): Finding | null {
   // Whoever cannot ask cannot compare: that is said already.
-  if (!(hasApi || compared.isCompared) || firstReading !== null || refusal !== null || grant?.state === 'refused') return null;
+  if (!(hasApi || compared.isCompared) || firstReading !== null || refusal !== null || grant?.state === 'refused')
+    return null;
   if (compareEvery_s === 0) return null;
   const isNever = compared.age_s === null;
   const age_s = compared.age_s ?? Number.POSITIVE_INFINITY;

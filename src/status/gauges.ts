@@ -26,5 +26,6 @@ export async function refreshGauges({ sql, health, requestsPerSecond }: ReportSo
   for (const [model, at] of await lastReconciled(sql)) {
     if (findModel(model) !== undefined) metrics.reconcileLastSuccess.set({ model }, at);
   }
-  for (const [state, connections] of await serviceConnections(sql)) metrics.databaseConnections.set({ state }, connections);
+  for (const [state, connections] of await serviceConnections(sql))
+    metrics.databaseConnections.set({ state }, connections);
 }

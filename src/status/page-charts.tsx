@@ -35,7 +35,9 @@ export function Charts({ report }: { readonly report: StatusReport }) {
         values={requests}
         summary={share}
         limit={budget}
-        peak={(peak) => (budget === 0 ? `peak ${count(peak)} in 15 min` : `peak ${percent(peak / budget)} of the budget`)}
+        peak={(peak) =>
+          budget === 0 ? `peak ${count(peak)} in 15 min` : `peak ${percent(peak / budget)} of the budget`
+        }
       />
     </div>
   );
@@ -66,7 +68,12 @@ function Chart({ title, summary, values, peak, limit = 0 }: ChartProps) {
         <b>{title}</b>
         <span class="muted small">{summary}</span>
       </figcaption>
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`${title}, the last day: ${words}`}>
+      <svg
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`${title}, the last day: ${words}`}
+      >
         <path class="base" d={`M0 ${HEIGHT - 0.5}H${WIDTH}`} />
         <path class="bars" stroke-width="2.2" d={bars} />
         {showsLimit ? <path class="limit" d={`M0 ${y(limit).toFixed(1)}H${WIDTH}`} /> : null}
@@ -84,7 +91,10 @@ const x = (index: number) => (index * STEP + STEP / 2).toFixed(1);
 const percent = (share: number) => `${share > 0 && share < 0.01 ? '< 1' : Math.round(share * 100)} %`;
 const lastOf = (values: readonly (number | null)[]) => values.findLast((value) => value !== null) ?? 0;
 
-function quartersOf({ day, generated_at }: StatusReport, pick: (quarter: StatusReport['day'][number]) => number | null) {
+function quartersOf(
+  { day, generated_at }: StatusReport,
+  pick: (quarter: StatusReport['day'][number]) => number | null,
+) {
   const last = Math.floor(Date.parse(generated_at) / QUARTER_MS);
   const values = new Array<number | null>(QUARTERS).fill(null);
   for (const quarter of day) {

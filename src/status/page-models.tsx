@@ -26,19 +26,21 @@ export function Models({ models, now, search }: ModelsProps) {
         <input id="search" type="search" name="q" value={search} placeholder="crm, task…" aria-label="Search models" />
         <button type="submit">Search</button>
       </form>
-      {modules.map(([module, own], index) => (
-        <Module {...{ module, own, now, most }} isOpen={index === 0 || search !== '' || own.some(hasTrouble)} />
-      ))}
-      {empty.length === 0 ? null : (
-        <details id="empty" class="card" open={search !== '' && filled.length === 0}>
-          <summary id="empty-summary">
-            <b>Empty</b>
-            <span class="n muted">{count(empty.length, 'model')}</span>
-          </summary>
-          <p class="inside muted">{empty.map(({ model }) => model).join(', ')}</p>
-        </details>
-      )}
       {found.length === 0 ? <p class="muted">No model has “{search}” in its name.</p> : null}
+      <div class="card">
+        {modules.map(([module, own], index) => (
+          <Module {...{ module, own, now, most }} isOpen={index === 0 || search !== '' || own.some(hasTrouble)} />
+        ))}
+        {empty.length === 0 ? null : (
+          <details id="empty" open={search !== '' && filled.length === 0}>
+            <summary id="empty-summary">
+              <b>Empty</b>
+              <span class="n muted">{count(empty.length, 'model')}</span>
+            </summary>
+            <p class="inside muted">{empty.map(({ model }) => model).join(', ')}</p>
+          </details>
+        )}
+      </div>
     </section>
   );
 }
@@ -54,7 +56,7 @@ interface ModuleProps {
 function Module({ module, own, now, most, isOpen }: ModuleProps) {
   const trouble = own.filter(hasTrouble).length;
   return (
-    <details id={`module-${module}`} class="card" open={isOpen}>
+    <details id={`module-${module}`} open={isOpen}>
       <summary id={`module-${module}-summary`}>
         <b>{module}</b>
         <span class="muted">{count(own.length, 'model')}</span>
@@ -67,12 +69,24 @@ function Module({ module, own, now, most, isOpen }: ModuleProps) {
           <thead>
             <tr>
               <th scope="col">Model</th>
-              <th scope="col" class="n">Rows</th>
-              <th scope="col" class="n wide">Deleted</th>
-              <th scope="col" class="n wide">Doubtful</th>
-              <th scope="col" class="n wide">Webhooks, 24 h</th>
-              <th scope="col" class="n">Last change</th>
-              <th scope="col" class="n">Compared</th>
+              <th scope="col" class="n">
+                Rows
+              </th>
+              <th scope="col" class="n wide">
+                Deleted
+              </th>
+              <th scope="col" class="n wide">
+                Doubtful
+              </th>
+              <th scope="col" class="n wide">
+                Webhooks, 24 h
+              </th>
+              <th scope="col" class="n wide">
+                Last change
+              </th>
+              <th scope="col" class="n">
+                Compared
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -95,14 +109,22 @@ function Row({ model, now }: { readonly model: ReportedModel; readonly now: stri
     <tr>
       <th scope="row">
         {splitName(model.model).model}
-        {note === null ? null : <p class="care small"><span class="flag">{note}</span></p>}
+        {note === null ? null : (
+          <p class="care small">
+            <span class="flag">{note}</span>
+          </p>
+        )}
       </th>
       <td class="n">{count(rows)}</td>
       <td class="n wide">{some(deleted_rows)}</td>
       <td class="n wide">{some(doubtful_rows)}</td>
       <td class="n wide">{some(deliveries_of_the_day)}</td>
-      <td class="n"><Ago at={last_change_at} now={now} /></td>
-      <td class="n"><Ago at={last_reconciled_at} now={now} /></td>
+      <td class="n wide">
+        <Ago at={last_change_at} now={now} />
+      </td>
+      <td class="n">
+        <Ago at={last_reconciled_at} now={now} />
+      </td>
     </tr>
   );
 }

@@ -37,32 +37,52 @@ export function Icon({ kind }: { readonly kind: State | Severity }) {
   );
 }
 
-const WEIGHT: Readonly<Record<Severity, string>> = { bad: 'Out of order', care: 'Needs a look', note: 'For your information' };
+const WEIGHT: Readonly<Record<Severity, string>> = {
+  bad: 'Out of order',
+  care: 'Needs a look',
+  note: 'For your information',
+};
 
 /** Something that was found: what, since when, what to do and what to type. */
 export function FindingCard({ finding, now }: { readonly finding: Finding; readonly now: string }) {
-  const { severity, sentence, since, remedy, command } = finding;
+  const { severity, sentence, remedy } = finding;
   return (
     <li class={`finding ${severity}`}>
       <Icon kind={severity} />
       <div>
-        <span class="small flag">{WEIGHT[severity]}</span>
-        {since === null ? null : (
-          <span class="small muted">
-            {' '}
-            since <time datetime={since} title={moment(since)}>{clockOf(since, now)}</time>
-          </span>
-        )}
+        <Since finding={finding} now={now} />
         <p>
           <b>{sentence}.</b> {remedy === null ? null : `${remedy}.`}
         </p>
-        {command === null ? null : (
-          <p>
-            <code>{command}</code>
-          </p>
-        )}
+        <ToType finding={finding} />
       </div>
     </li>
+  );
+}
+
+/** How much it weighs, and since when it has been so. */
+export function Since({ finding: { severity, since }, now }: { readonly finding: Finding; readonly now: string }) {
+  return (
+    <p class="small">
+      <span class="flag">{WEIGHT[severity]}</span>
+      {since === null ? null : (
+        <span class="muted">
+          {' since '}
+          <time datetime={since} title={`${moment(since)}, ${ageOf(since, now)}`}>
+            {clockOf(since, now)}
+          </time>
+        </span>
+      )}
+    </p>
+  );
+}
+
+export function ToType({ finding: { command } }: { readonly finding: Finding }) {
+  if (command === null) return null;
+  return (
+    <p>
+      <code>{command}</code>
+    </p>
   );
 }
 

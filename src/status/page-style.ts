@@ -28,6 +28,7 @@ progress { width: 100%; height: .7rem; margin-top: .75rem; accent-color: var(--c
 .finding { display: flex; gap: .75rem; padding: .75rem 1rem; margin-top: .5rem; border-left: .4rem solid var(--c); overflow-wrap: anywhere; }
 .finding .icon { width: 1.25rem; height: 1.25rem; margin-top: .15rem; }
 .finding > div { min-width: 0; }
+ul.findings { list-style: none; margin: 0; padding: 0; } .above { margin: 0 0 .5rem; }
 .muted { color: var(--muted); } .small { font-size: .875rem; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .5rem; margin-top: .5rem; padding: 0; list-style: none; }
 .tiles li { padding: .7rem 1rem; } .tiles b { display: block; font-size: 1.2rem; font-weight: 600; } .tiles .warn b { color: var(--care); }
@@ -40,7 +41,7 @@ form { display: flex; gap: .5rem; margin-bottom: .75rem; }
 input, button { font: inherit; color: inherit; padding: .4rem .7rem; border: 1px solid var(--muted); border-radius: .4rem; background: var(--card); }
 input { flex: 1; min-width: 0; max-width: 24rem; }
 :focus-visible { outline: 2px solid var(--reading); outline-offset: 2px; }
-details { margin-bottom: .5rem; }
+details + details { border-top: 1px solid var(--line); }
 summary { padding: .65rem 1rem; cursor: pointer; display: flex; flex-wrap: wrap; gap: .1rem .75rem; align-items: baseline; }
 summary::before { content: '▸'; color: var(--muted); } details[open] > summary::before { content: '▾'; }
 summary .n { margin-left: auto; }

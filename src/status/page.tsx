@@ -1,20 +1,28 @@
 /** The status page: one self-contained document that works without its script, which only keeps it current. */
 import { html, raw } from 'hono/html';
-import type { Assessment, State } from './findings.ts';
+import type { FirstReading } from '../store/listings.ts';
+import type { Assessment, Finding, State } from './findings.ts';
 import { Charts } from './page-charts.tsx';
 import { Models } from './page-models.tsx';
-import { Ago, FindingCard, Icon, moment } from './page-parts.tsx';
+import { Ago, FindingCard, Icon, moment, Since, ToType } from './page-parts.tsx';
 import { SCRIPT, STYLE } from './page-style.ts';
 import type { StatusReport } from './report.ts';
 import { count, grantWords, portalWords, span } from './words.ts';
 
 const SIGNS: Readonly<Record<State, string>> = { bad: '✖', care: '!', reading: '…', good: '✔' };
 /** Of the icon in the browser's tab, which knows no dark mode. */
-const COLOURS: Readonly<Record<State, string>> = { bad: '#d33a31', care: '#d98a00', reading: '#4a78e8', good: '#24a05a' };
+const COLOURS: Readonly<Record<State, string>> = {
+  bad: '#d33a31',
+  care: '#d98a00',
+  reading: '#4a78e8',
+  good: '#24a05a',
+};
 
 /** Renders the page. @param search part of the names of models to be shown; empty for all */
 export function renderPage(report: StatusReport, search = '') {
-  const { findings, first_reading, generated_at: now } = report;
+  const { first_reading, generated_at: now } = report;
+  const headline = headlineOf(report);
+  const others = report.findings.filter((finding) => finding !== headline && finding.code !== 'first_reading');
   return frame(
     report,
     report.portal,
@@ -29,18 +37,10 @@ export function renderPage(report: StatusReport, search = '') {
         </span>
       </header>
       <main>
-        <Hero assessment={report}>
-          {first_reading === null ? null : <Progress report={report} />}
+        <Hero assessment={report} now={now}>
+          {report.state === 'reading' && first_reading !== null ? <Progress reading={first_reading} /> : null}
         </Hero>
-        {findings.length === 0 ? null : (
-          <ul style="list-style:none;padding:0;margin:0" aria-label="Findings">
-            {findings
-              .filter(({ code }) => code !== 'first_reading')
-              .map((finding) => (
-                <FindingCard finding={finding} now={now} />
-              ))}
-          </ul>
-        )}
+        <Findings findings={others} now={now} />
         <Tiles report={report} />
         <h2>The last day</h2>
         <Charts report={report} />
@@ -60,13 +60,23 @@ export function renderAway(assessment: Assessment) {
     assessment,
     null,
     <main>
-      <Hero assessment={assessment} />
-      <ul style="list-style:none;padding:0;margin:0" aria-label="Findings">
-        {assessment.findings.map((finding) => (
-          <FindingCard finding={finding} now={now} />
-        ))}
-      </ul>
+      <Hero assessment={assessment} now={now} />
     </main>,
+  );
+}
+
+/** The finding that the page begins with; null where nothing is wrong. */
+const headlineOf = ({ state, findings }: Assessment) =>
+  state === 'bad' || state === 'care' ? (findings[0] ?? null) : null;
+
+function Findings({ findings, now }: { readonly findings: readonly Finding[]; readonly now: string }) {
+  if (findings.length === 0) return null;
+  return (
+    <ul class="findings" aria-label="Findings">
+      {findings.map((finding) => (
+        <FindingCard finding={finding} now={now} />
+      ))}
+    </ul>
   );
 }
 
@@ -90,28 +100,35 @@ function frame({ state, headline }: Assessment, portal: string | null, content: 
 </html>`;
 }
 
-function Hero({ assessment, children }: { readonly assessment: Assessment; readonly children?: unknown }) {
+interface HeroProps {
+  readonly assessment: Assessment;
+  readonly now: string;
+  readonly children?: unknown;
+}
+
+function Hero({ assessment, now, children }: HeroProps) {
   const { state, headline, sentence } = assessment;
+  const finding = headlineOf(assessment);
   return (
     <div class={`hero ${state}`}>
       <Icon kind={state} />
       <div>
         <h1>{headline}</h1>
+        {finding === null ? null : <Since finding={finding} now={now} />}
         {sentence === '' ? null : <p>{sentence}.</p>}
+        {finding === null ? null : <ToType finding={finding} />}
         {children}
       </div>
     </div>
   );
 }
 
-function Progress({ report: { first_reading } }: { readonly report: StatusReport }) {
-  if (first_reading === null) return null;
-  const { rows, rowsExpected, modelsDone, models } = first_reading;
+function Progress({ reading: { rows, rowsExpected, modelsDone, models } }: { readonly reading: FirstReading }) {
   // Neither tells the whole: small models cost a request each, large ones many.
-  const done = (rows / Math.max(1, rowsExpected) + modelsDone / models) / 2;
+  const done = Math.round(50 * (rows / Math.max(1, rowsExpected) + modelsDone / models));
   return (
-    <progress class="reading" max="100" value={Math.round(done * 100)} aria-label="First reading">
-      {Math.round(done * 100)} %
+    <progress max="100" value={done} aria-label="First reading">
+      {done} %
     </progress>
   );
 }
@@ -152,7 +169,9 @@ function Failures({ report: { failed_deliveries, generated_at: now } }: { readon
               <th scope="col">Delivery</th>
               <th scope="col">Model</th>
               <th scope="col">Why</th>
-              <th scope="col" class="n">Received</th>
+              <th scope="col" class="n">
+                Received
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -163,7 +182,9 @@ function Failures({ report: { failed_deliveries, generated_at: now } }: { readon
                 <td>
                   <span class={status === 'failed' ? 'care flag' : 'muted'}>{status}</span> {reason}
                 </td>
-                <td class="n"><Ago at={received_at} now={now} /></td>
+                <td class="n">
+                  <Ago at={received_at} now={now} />
+                </td>
               </tr>
             ))}
           </tbody>
@@ -177,13 +198,13 @@ function Failures({ report: { failed_deliveries, generated_at: now } }: { readon
 const RUNS_SHOWN = 10;
 const MOODS: Readonly<Record<string, State>> = { done: 'good', failed: 'bad', running: 'reading' };
 
-function Runs({ report: { runs, next, generated_at: now } }: { readonly report: StatusReport }) {
+function Runs({ report: { runs, next, running, generated_at: now } }: { readonly report: StatusReport }) {
   const ahead = Object.entries({ comparison: next.reconcile, sweep: next.sweep }).filter(([, at]) => at !== null);
   return (
     <section aria-labelledby="runs">
       <h2 id="runs">Work</h2>
       {ahead.length === 0 ? null : (
-        <p class="muted">
+        <p class="muted above">
           {ahead.map(([name, at], index) => (
             <>
               {index === 0 ? 'Next ' : ', next '}
@@ -202,10 +223,18 @@ function Runs({ report: { runs, next, generated_at: now } }: { readonly report: 
               <tr>
                 <th scope="col">Run</th>
                 <th scope="col">Outcome</th>
-                <th scope="col" class="n wide">Requests</th>
-                <th scope="col" class="n wide">Rows written</th>
-                <th scope="col" class="n">Took</th>
-                <th scope="col" class="n">Began</th>
+                <th scope="col" class="n wide">
+                  Requests
+                </th>
+                <th scope="col" class="n wide">
+                  Rows written
+                </th>
+                <th scope="col" class="n">
+                  Took
+                </th>
+                <th scope="col" class="n">
+                  Began
+                </th>
               </tr>
             </thead>
             <tbody>
@@ -214,6 +243,11 @@ function Runs({ report: { runs, next, generated_at: now } }: { readonly report: 
                   <th scope="row">{run.kind}</th>
                   <td>
                     <span class={`flag ${MOODS[run.status] ?? 'care'}`}>{run.status}</span>
+                    {run.status === 'running' && running !== null ? (
+                      <p class="small">
+                        {count(running.models, 'model')} done, {count(running.rows, 'row')} so far
+                      </p>
+                    ) : null}
                     {run.reasons.map((reason) => (
                       <p class="small">{reason}</p>
                     ))}
@@ -221,7 +255,9 @@ function Runs({ report: { runs, next, generated_at: now } }: { readonly report: 
                   <td class="n wide">{run.requests === null ? '–' : count(run.requests)}</td>
                   <td class="n wide">{run.rows_written === null ? '–' : count(run.rows_written)}</td>
                   <td class="n">{took(run.started_at, run.finished_at ?? now)}</td>
-                  <td class="n"><Ago at={run.started_at} now={now} /></td>
+                  <td class="n">
+                    <Ago at={run.started_at} now={now} />
+                  </td>
                 </tr>
               ))}
             </tbody>
@@ -241,7 +277,9 @@ function About({ report }: { readonly report: StatusReport }) {
       <h2 id="about">About</h2>
       <dl class="card">
         <dt>Version</dt>
-        <dd>flowlu-mirror {version}, Node.js {process.versions.node}</dd>
+        <dd>
+          flowlu-mirror {version}, Node.js {process.versions.node}
+        </dd>
         <dt>Portal</dt>
         <dd>{portal ?? 'not asked yet'}</dd>
         {portal_facts.length === 0 ? null : (
@@ -259,9 +297,7 @@ function About({ report }: { readonly report: StatusReport }) {
         {webhook_secrets.map(({ position, last_used_at }) => (
           <>
             <dt>Webhook secret {position}</dt>
-            <dd>
-              last used {last_used_at === null ? 'never' : <Ago at={last_used_at} now={now} />}
-            </dd>
+            <dd>last used {last_used_at === null ? 'never' : <Ago at={last_used_at} now={now} />}</dd>
           </>
         ))}
         {oauth === null ? null : (

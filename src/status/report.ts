@@ -12,7 +12,7 @@ import {
   lastFailures,
 } from '../store/deliveries/reports.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
-import { type FirstReading, unreadModels } from '../store/listings.ts';
+import { type FirstReading, progressOf, type RunProgress, unreadModels } from '../store/listings.ts';
 import { allMeasurements, type Measurement } from '../store/measurements.ts';
 import { lastRuns, lastStart, type RunSummary, requestsOfTheDay } from '../store/runs.ts';
 import { readSettings } from '../store/settings.ts';
@@ -46,6 +46,8 @@ export interface StatusReport extends Assessment {
   readonly portal_facts: readonly Measurement[];
   readonly failed_deliveries: readonly FailedDelivery[];
   readonly runs: readonly RunSummary[];
+  /** How far the newest run has come; null when none is under way. */
+  readonly running: RunProgress | null;
   /** When the next comparison and the next sweep begin; null where they are off. */
   readonly next: { readonly reconcile: string | null; readonly sweep: string | null };
   readonly models: readonly ReportedModel[];
@@ -79,6 +81,8 @@ export async function readReport(source: ReportSource): Promise<StatusReport | n
   const webhooks = await deliveriesByModel(sql);
   const unread = new Map((await unreadModels(sql)).map(({ model, reason }) => [model, reason ?? 'not read in full']));
   const [arrivals, requests] = [await arrivalsOfTheDay(sql), await requestsOfTheDay(sql)];
+  const runs = await lastRuns(sql, LISTED);
+  const running = runs.find(({ status }) => status === 'running');
   return {
     ...assessment,
     version,
@@ -92,7 +96,8 @@ export async function readReport(source: ReportSource): Promise<StatusReport | n
     first_reading: facts.firstReading,
     portal_facts: await allMeasurements(sql),
     failed_deliveries: await lastFailures(sql, LISTED),
-    runs: await lastRuns(sql, LISTED),
+    runs,
+    running: running === undefined ? null : await progressOf(sql, running.id),
     next: {
       reconcile: following(await lastStart(sql, 'reconcile'), expected.compareEvery_s),
       sweep: following(await lastStart(sql, 'sweep'), expected.sweepEvery_s),
@@ -111,7 +116,10 @@ function following(last: string | null, every_s: number): string | null {
   return last === null || every_s === 0 ? null : new Date(Date.parse(last) + every_s * 1_000).toISOString();
 }
 
-function joined(arrivals: readonly Arrivals[], requests: readonly { at: string; requests: number }[]): StatusReport['day'] {
+function joined(
+  arrivals: readonly Arrivals[],
+  requests: readonly { at: string; requests: number }[],
+): StatusReport['day'] {
   const quarters = new Map(arrivals.map((quarter) => [quarter.at, { ...quarter, requests: 0 }]));
   for (const { at, requests: number } of requests) {
     quarters.set(at, { ...(quarters.get(at) ?? { at, deliveries: 0, lag_s: null }), requests: number });

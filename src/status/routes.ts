@@ -55,7 +55,9 @@ export function statusRoutes(options: StatusOptions): Hono {
     answer(context, options, report, (data) => context.json({ ...data, needs_person: needsPerson(data) })),
   );
   app.get('/status', guard, (context) =>
-    answer(context, options, report, (data) => context.html(renderPage(data, context.req.query('q')), 200, PAGE_HEADERS)),
+    answer(context, options, report, (data) =>
+      context.html(renderPage(data, context.req.query('q')), 200, PAGE_HEADERS),
+    ),
   );
   return app;
 }

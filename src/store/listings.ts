@@ -231,3 +231,17 @@ export async function firstReading(sql: Queryable, models: readonly string[]): P
   const left_s = requests > 0 ? (requestsLeft * age_s) / requests : null;
   return { since, models: models.length, modelsDone: done, rows, rowsExpected, left_s };
 }
+
+/** What a run has listed so far. */
+export interface RunProgress {
+  /** Models that it is done with. */
+  readonly models: number;
+  readonly rows: number;
+}
+
+export async function progressOf(sql: Queryable, runId: string): Promise<RunProgress> {
+  const [row] = await sql`
+    select count(finished_at)::int as models, coalesce(sum(rows_read), 0)::float8 as rows
+      from sync.listings where run_id = ${runId}`;
+  return row as unknown as RunProgress;
+}

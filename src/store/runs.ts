@@ -92,7 +92,9 @@ export async function lastRuns(sql: Sql, limit: number): Promise<readonly RunSum
 }
 
 /** Requests to the portal of the last day that the journal knows, by quarters of an hour. */
-export async function requestsOfTheDay(sql: Sql): Promise<readonly { readonly at: string; readonly requests: number }[]> {
+export async function requestsOfTheDay(
+  sql: Sql,
+): Promise<readonly { readonly at: string; readonly requests: number }[]> {
   const rows = await sql`
     select to_json(date_bin('15 minutes', r.finished_at, timestamptz '2000-01-01')) #>> '{}' as at,
            sum((m ->> 'requests')::numeric)::float8 as requests

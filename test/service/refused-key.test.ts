@@ -36,7 +36,8 @@ const surfaces = () =>
     token: null,
     isStopping: () => false,
   });
-const ready = async () => (await (await surfaces().request('/readyz')).json()) as { ready: boolean; degraded?: string[] };
+const ready = async () =>
+  (await (await surfaces().request('/readyz')).json()) as { ready: boolean; degraded?: string[] };
 
 it('is told by the page, the status and the readiness, since when and in whose words, until it works again', async () => {
   const { sql } = database;
@@ -57,9 +58,7 @@ it('is told by the page, the status and the readiness, since when and in whose w
   const revoked = process('a-key-that-was-revoked');
   expect(await revoked.watch.mayAsk()).toBe(true);
   await revoked.ask();
-  await expect
-    .poll(ready)
-    .toEqual({ ready: true, degraded: ['key_refused'] });
+  await expect.poll(ready).toEqual({ ready: true, degraded: ['key_refused'] });
   const page = await (await surfaces().request('/status')).text();
   expect(page).toMatch(/Flowlu refuses the API key \(.*error 11/);
   expect(page).toContain('Make a new key');

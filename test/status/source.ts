@@ -4,7 +4,13 @@ import type { ReportSource } from '../../src/status/report.ts';
 
 /** What the status is read from, as the service puts it together; a new one each time, since readings are kept for some seconds. */
 export function sourceOf(sql: Sql, given: Partial<Expectations> = {}): ReportSource {
-  const expected = { hasApi: true, compareEvery_s: 300, sweepEvery_s: 86_400, models: ['crm.account', 'crm.lead'], ...given };
+  const expected = {
+    hasApi: true,
+    compareEvery_s: 300,
+    sweepEvery_s: 86_400,
+    models: ['crm.account', 'crm.lead'],
+    ...given,
+  };
   return {
     sql,
     expected,

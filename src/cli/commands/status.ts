@@ -12,7 +12,9 @@ import { runWithSession } from '../run.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
-    .description('show what needs a look, freshness, backlog and the last runs; exit 3 when a person has to do something')
+    .description(
+      'show what needs a look, freshness, backlog and the last runs; exit 3 when a person has to do something',
+    )
     .option('--all', 'list every model instead of one line for each module')
     .option('--json', 'print everything as JSON')
     .action(({ json, all = false }: { json?: boolean; all?: boolean }) =>
@@ -28,7 +30,17 @@ export function statusCommand(): Command {
 }
 
 function printStatus(report: StatusReport, all: boolean): void {
-  const { deliveries, doubtful_rows, oauth, portal_facts, models, runs, webhook_secrets, next, generated_at: now } = report;
+  const {
+    deliveries,
+    doubtful_rows,
+    oauth,
+    portal_facts,
+    models,
+    runs,
+    webhook_secrets,
+    next,
+    generated_at: now,
+  } = report;
   const age = (at: string | null) => (at === null ? 'never' : ageOf(at, now));
   printLine(`${report.portal ?? 'no portal yet'} → ${report.database}`);
   printFindings(report, now);
@@ -53,7 +65,10 @@ function printStatus(report: StatusReport, all: boolean): void {
     { header: 'run', value: (row) => row.kind },
     { header: 'outcome', value: (row) => row.status },
     { header: 'began', value: (row) => age(row.started_at) },
-    { header: 'took', value: (row) => row.finished_at && span((Date.parse(row.finished_at) - Date.parse(row.started_at)) / 1_000) },
+    {
+      header: 'took',
+      value: (row) => row.finished_at && span((Date.parse(row.finished_at) - Date.parse(row.started_at)) / 1_000),
+    },
     { header: 'requests', value: (row) => row.requests },
     { header: 'written', value: (row) => row.rows_written },
   ]);
@@ -70,26 +85,44 @@ function printModels({ models, generated_at: now }: StatusReport, all: boolean):
   const filled = models.filter(({ rows, deleted_rows }) => rows + deleted_rows > 0).toSorted((a, b) => b.rows - a.rows);
   const groups = groupBy(filled, ({ model }) => (all ? model : `${model.split('.', 1)[0]}`));
   const rows = [...groups].map(([name, group]) => {
-    const sum = (pick: (model: StatusReport['models'][number]) => number) => group.reduce((total, one) => total + pick(one), 0);
-    const newest = group.flatMap(({ last_change_at }) => last_change_at ?? []).toSorted().at(-1) ?? null;
+    const sum = (pick: (model: StatusReport['models'][number]) => number) =>
+      group.reduce((total, one) => total + pick(one), 0);
+    const newest =
+      group
+        .flatMap(({ last_change_at }) => last_change_at ?? [])
+        .toSorted()
+        .at(-1) ?? null;
     const oldest = group.flatMap(({ last_reconciled_at }) => last_reconciled_at ?? []).toSorted()[0] ?? null;
-    return { name, models: group.length, rows: sum((m) => m.rows), deleted: sum((m) => m.deleted_rows), doubtful: sum((m) => m.doubtful_rows), newest, oldest };
+    return {
+      name,
+      models: group.length,
+      rows: sum((m) => m.rows),
+      deleted: sum((m) => m.deleted_rows),
+      doubtful: sum((m) => m.doubtful_rows),
+      newest,
+      oldest,
+    };
   });
-  printTable(rows.toSorted((a, b) => b.rows - a.rows), [
-    { header: all ? 'model' : 'module', value: (row) => row.name },
-    ...(all ? [] : [{ header: 'models', value: (row: (typeof rows)[number]) => row.models }]),
-    { header: 'rows', value: (row) => row.rows },
-    { header: 'deleted', value: (row) => row.deleted },
-    { header: 'doubtful', value: (row) => row.doubtful },
-    { header: 'last change', value: (row) => row.newest && ageOf(row.newest, now) },
-    { header: 'compared', value: (row) => row.oldest && ageOf(row.oldest, now) },
-  ]);
+  printTable(
+    rows.toSorted((a, b) => b.rows - a.rows),
+    [
+      { header: all ? 'model' : 'module', value: (row) => row.name },
+      ...(all ? [] : [{ header: 'models', value: (row: (typeof rows)[number]) => row.models }]),
+      { header: 'rows', value: (row) => row.rows },
+      { header: 'deleted', value: (row) => row.deleted },
+      { header: 'doubtful', value: (row) => row.doubtful },
+      { header: 'last change', value: (row) => row.newest && ageOf(row.newest, now) },
+      { header: 'compared', value: (row) => row.oldest && ageOf(row.oldest, now) },
+    ],
+  );
 }
 
 function printFailures({ failed_deliveries, generated_at: now }: StatusReport): void {
   if (failed_deliveries.length === 0) return;
   printLine('\nWebhooks without effect');
   for (const { id, received_at, status, model, reason } of failed_deliveries) {
-    printLine(`  ${id} ${status} ${ageOf(received_at, now)}: ${model ?? 'no model'}, ${(reason ?? 'no reason').replace(/\p{Cc}+/gu, ' ')}`);
+    printLine(
+      `  ${id} ${status} ${ageOf(received_at, now)}: ${model ?? 'no model'}, ${(reason ?? 'no reason').replace(/\p{Cc}+/gu, ' ')}`,
+    );
   }
 }
