@@ -2,7 +2,7 @@
 import { html, raw } from 'hono/html';
 import type { SecretUse } from '../store/secret-use.ts';
 import type { StatusReport } from './report.ts';
-import { grantWords, portalWords, refusalWords } from './words.ts';
+import { foreignWords, grantWords, portalWords, refusalWords } from './words.ts';
 
 interface PageData extends StatusReport {
   readonly version: string;
@@ -64,6 +64,20 @@ export function renderPage(data: PageData) {
     )}
   </table>
   ${filled.length === 0 ? html`<p>Nothing is mirrored yet.</p>` : ''}
+  ${
+    data.webhooks.length === 0
+      ? ''
+      : html`<h2>Webhooks</h2>
+  <table><tr><th>Model</th><th class="n">Deliveries</th><th class="n">Repeats</th><th class="n">Changes announced</th><th class="n">Found without</th><th>Last</th><th>In words</th></tr>
+    ${data.webhooks.map(
+      (row) => html`<tr><td>${row.model}</td><td class="n">${row.deliveries}</td><td class="n">${row.repeats}</td>
+        <td class="n">${row.changes}</td><td class="n">${row.found}</td><td>${moment(row.last_at)}</td><td>${row.told}</td></tr>`,
+    )}
+    ${data.foreign_names.map(
+      ({ name, rows, suggestions }) =>
+        html`<tr><td>${name}</td><td class="n">${rows}</td><td colspan="5">${foreignWords(suggestions)}</td></tr>`,
+    )}</table>`
+  }
   ${
     failed_deliveries.length === 0
       ? ''

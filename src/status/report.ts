@@ -8,6 +8,7 @@ import { type UnreadModel, unreadModels } from '../store/listings.ts';
 import { allMeasurements, type KeyRefusal, keyRefusal, type Measurement } from '../store/measurements.ts';
 import { lastRuns, type RunSummary } from '../store/runs.ts';
 import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
+import { type Coverage, type ForeignName, foreignNames, readCoverage } from './coverage.ts';
 
 export interface StatusReport {
   readonly deliveries: DeliveryCounts;
@@ -20,6 +21,10 @@ export interface StatusReport {
   readonly unread_models: readonly UnreadModel[];
   /** What the portal has been found to do. */
   readonly portal: readonly Measurement[];
+  /** How well webhooks announce changes, by model. */
+  readonly webhooks: readonly Coverage[];
+  /** Names that webhooks alone use. */
+  readonly foreign_names: readonly ForeignName[];
   readonly failed_deliveries: readonly FailedDelivery[];
   readonly runs: readonly RunSummary[];
   readonly models: readonly ModelStatus[];
@@ -30,17 +35,20 @@ const LISTED = 20;
 
 /** Reads the state of the mirror. */
 export async function readStatus(sql: Sql): Promise<StatusReport> {
-  const [deliveries, doubtful_rows, oauth, key_refused, unread_models, portal, failed_deliveries, runs, models] =
-    await Promise.all([
-      deliveryCounts(sql),
-      countDoubts(sql),
-      grantStatus(sql),
-      keyRefusal(sql),
-      unreadModels(sql),
-      allMeasurements(sql),
-      lastFailures(sql, LISTED),
-      lastRuns(sql, LISTED),
-      modelStatuses(sql),
-    ]);
-  return { deliveries, doubtful_rows, oauth, key_refused, unread_models, portal, failed_deliveries, runs, models };
+  const [counts, rights, portal, coverage, runs, models] = await Promise.all([
+    Promise.all([deliveryCounts(sql), countDoubts(sql), lastFailures(sql, LISTED)]),
+    Promise.all([grantStatus(sql), keyRefusal(sql)]),
+    Promise.all([unreadModels(sql), allMeasurements(sql)]),
+    Promise.all([readCoverage(sql), foreignNames(sql)]),
+    lastRuns(sql, LISTED),
+    modelStatuses(sql),
+  ]);
+  const [deliveries, doubtful_rows, failed_deliveries] = counts;
+  const [oauth, key_refused] = rights;
+  const [unread_models, measured] = portal;
+  const [webhooks, foreign_names] = coverage;
+  return {
+    ...{ deliveries, doubtful_rows, oauth, key_refused, unread_models, portal: measured, webhooks, foreign_names },
+    ...{ failed_deliveries, runs, models },
+  };
 }

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { createSecretUse } from '../../intake/secret-use.ts';
 import { readStatus, type StatusReport } from '../../status/report.ts';
-import { grantWords, portalWords, refusalWords } from '../../status/words.ts';
+import { foreignWords, grantWords, portalWords, refusalWords } from '../../status/words.ts';
 import type { SecretUse } from '../../store/secret-use.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, formatDuration, printJson, printLine, printTable } from '../output.ts';
@@ -40,6 +40,8 @@ function printStatus({
   key_refused,
   unread_models,
   portal,
+  webhooks,
+  foreign_names,
   failed_deliveries,
   runs,
   models,
@@ -54,6 +56,10 @@ function printStatus({
   if (portal.length > 0) printLine(`The portal: ${portalWords(portal)}`);
   for (const { model, outcome, reason } of unread_models)
     printLine(`Not read in full: ${model}, ${outcome}, ${reason}`);
+  for (const { model, told } of webhooks) printLine(`Webhooks for ${model}: ${told}`);
+  for (const { name, rows, suggestions } of foreign_names) {
+    printLine(`Webhooks speak of ${name} (${rows} rows); ${foreignWords(suggestions)}`);
+  }
   if (oauth !== null) printLine(`Login at Flowlu: ${grantWords(oauth)}`);
   for (const { position, last_used_at } of webhook_secrets) {
     printLine(`Webhook secret ${position} of ${webhook_secrets.length}: last used ${last_used_at ?? 'never'}`);

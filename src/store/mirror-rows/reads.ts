@@ -194,3 +194,14 @@ export async function uncataloguedModels(sql: Queryable): Promise<string[]> {
     select distinct module || '.' || model as name from flowlu.uncatalogued order by 1 limit ${MAX_MODELS}`;
   return rows.map((row) => row.name as string);
 }
+
+/** Rows of models that the catalogue does not know, by name, the most numerous first. */
+export async function uncataloguedCounts(
+  sql: Queryable,
+  limit: number,
+): Promise<readonly { readonly name: string; readonly rows: number }[]> {
+  const rows = await sql`
+    select module || '.' || model as name, count(*)::int as rows from flowlu.uncatalogued
+     group by 1 order by 2 desc, 1 limit ${limit}`;
+  return rows as unknown as readonly { name: string; rows: number }[];
+}
