@@ -8,6 +8,7 @@
 
 import { splitName } from '../catalog/name.ts';
 import type { Micros } from '../core/instant.ts';
+import { readAnnouncement } from '../delivery/delivery.ts';
 import {
   allAnswers,
   isConnectionError,
@@ -21,7 +22,7 @@ import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
-import { findEarlier } from '../store/deliveries/ledger.ts';
+import { type EarlierEntry, findEarlier } from '../store/deliveries/ledger.ts';
 import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
 import { appendChanges, type HistoryEntry } from '../store/history.ts';
 import {
@@ -33,7 +34,6 @@ import {
   updateRows,
 } from '../store/mirror-rows/rows.ts';
 import { BlockedError } from './blocked.ts';
-import { earlierOf } from './earlier.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
 import type { Earlier, Observation, Row, Verdict } from './rule/observation.ts';
@@ -220,6 +220,14 @@ async function loadEarlier(
     known.push(earlierOf(entry, group.fold.zone));
   }
   return earlier;
+}
+
+function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
+  return {
+    link: { from: entry.fromHash, to: entry.toHash },
+    version: entry.version === null ? null : { at: entry.version, order: zone.orderOf(entry.version) },
+    record: entry.body === null ? null : readAnnouncement(entry.body).current,
+  };
 }
 
 /** Writes set by set. All of its statements are sent before it first waits. */
