@@ -35,7 +35,7 @@ export async function readCoverage(sql: Sql): Promise<readonly Coverage[]> {
 }
 
 /** Pure. */
-export function coverageOf(use: Omit<Coverage, 'found' | 'share' | 'told'>, found: number): Coverage {
+function coverageOf(use: Omit<Coverage, 'found' | 'share' | 'told'>, found: number): Coverage {
   const known = use.changes + found;
   const share = known === 0 ? null : use.changes / known;
   return { ...use, found, share, told: words(use.model, use.deliveries, share) };
