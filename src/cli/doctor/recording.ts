@@ -42,7 +42,10 @@ export function recordingFetch(recording: { add(line: object): void }, redact: R
       .slice(-4)
       .filter((part) => !/^\d+$/.test(part))
       .slice(-3);
-    const asked = { asked: `${module}/${model}/${method}`, query: Object.fromEntries([...url.searchParams].map(queryForm)) };
+    const asked = {
+      asked: `${module}/${model}/${method}`,
+      query: Object.fromEntries([...url.searchParams].map(queryForm)),
+    };
     const response = await fetch(input, init).catch((error: Error) => {
       recording.add({ ...asked, failed: redact(error.message) });
       throw error;
