@@ -10,8 +10,10 @@ import type { SchemaState } from '../migrate/migrations.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { countPending } from '../store/deliveries/reports.ts';
 import { countDoubts } from '../store/doubts.ts';
+import { keyRefusal } from '../store/measurements.ts';
 import { renderPage } from './page.ts';
 import { readStatus } from './report.ts';
+import { refusalWords } from './words.ts';
 
 export interface StatusOptions {
   readonly sql: Sql;
@@ -47,7 +49,9 @@ export function statusRoutes(options: StatusOptions): Hono {
   app.get('/livez', (context) => context.json({ alive: true }));
   app.get('/readyz', async (context) => {
     const problem = options.isStopping() ? 'stopping' : await readiness(sql);
-    return problem === null ? context.json({ ready: true }) : context.json({ ready: false, problem }, 503);
+    if (problem !== null) return context.json({ ready: false, problem }, 503);
+    const refusal = await keyRefusal(sql).catch(() => null);
+    return context.json({ ready: true, ...(refusal !== null && { degraded: refusalWords(refusal) }) });
   });
   app.get('/metrics', guard, async (context) => {
     await refreshGauges(sql, metrics).catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
