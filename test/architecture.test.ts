@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   catalog: [],
-  config: ['catalog'],
+  config: ['catalog', 'postgres'],
   record: ['catalog', 'core'],
   privacy: ['catalog', 'core', 'record'],
   delivery: ['core', 'privacy', 'record'],

@@ -1,7 +1,11 @@
 /** What a failed database call means for the caller: try again later, try again now, or give up. */
 
-/** SQLSTATEs with which a server goes away or cannot take a connection now. */
+/** read_only_sql_transaction: a standby, or a database that is set to read-only. */
+export const READ_ONLY = '25006';
+
+/** SQLSTATEs with which a server goes away, or takes no connection or no writes now. */
 const AWAY = new Set([
+  READ_ONLY,
   '57P01', // admin_shutdown
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now: starting up or in recovery
@@ -41,16 +45,24 @@ const RETRYABLE = new Set([
 
 /** With these the statement may well succeed later, as it stands: the moment is to blame, and not what was to be written. */
 const PASSING = new Set([
-  '25006', // read_only_sql_transaction
   '42501', // insufficient_privilege
   '55P03', // lock_not_available
   '57014', // query_canceled, by a time-out or by somebody
 ]);
 
+/** Says why a server takes no writes, by what it has said of itself while it let us in. */
+export function readOnlyServer(is: ReadonlyMap<string, string>, name: string): Error {
+  const text =
+    is.get('in_hot_standby') === 'on'
+      ? `this server (${name}) is a standby, which takes no writes: DATABASE_URL must name the primary`
+      : `this server (${name}) is set to read-only (default_transaction_read_only)`;
+  return Object.assign(new Error(text), { code: READ_ONLY });
+}
+
 /** How deep a chain of causes is followed; ours are two or three long. */
 const CAUSES_MAX = 8;
 
-/** True when the database is away, restarting or full: the statement may be fine, the moment is not. */
+/** True when the database is away, restarting, full or read-only: the statement may be fine, the moment is not. */
 export function isConnectionError(error: unknown): boolean {
   return someCode(error, (code) => AWAY.has(code) || UNREACHABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code));
 }
