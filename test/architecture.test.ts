@@ -7,16 +7,16 @@ import { expect, test } from 'vitest';
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   catalog: [],
+  postgres: ['core'],
   config: ['catalog', 'postgres'],
   record: ['catalog', 'core'],
   privacy: ['catalog', 'core', 'record'],
-  delivery: ['core', 'privacy', 'record'],
+  delivery: ['catalog', 'core', 'privacy', 'record'],
   flowlu: ['catalog', 'core', 'privacy', 'record'],
-  postgres: ['core'],
   tables: ['catalog', 'core', 'postgres'],
   store: ['catalog', 'core', 'postgres', 'record', 'tables'],
   views: ['catalog', 'core', 'postgres', 'store', 'tables'],
-  migrate: ['catalog', 'postgres', 'tables', 'views'],
+  migrate: ['catalog', 'core', 'postgres', 'store', 'tables', 'views'],
   embedded: ['core', 'postgres'],
   intake: ['core', 'delivery', 'postgres', 'privacy', 'store'],
   merge: ['catalog', 'core', 'delivery', 'flowlu', 'postgres', 'record', 'store'],
@@ -25,26 +25,45 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   oauth: ['core', 'flowlu', 'postgres', 'store'],
   manifest: ['catalog'],
   describe: ['catalog', 'views'],
-  status: ['catalog', 'core', 'migrate', 'postgres', 'record', 'store'],
+  status: ['catalog', 'core', 'delivery', 'intake', 'migrate', 'postgres', 'record', 'store'],
   service: [
-    ...[
-      'catalog',
-      'config',
-      'core',
-      'delivery',
-      'embedded',
-      'flowlu',
-      'intake',
-      'merge',
-      'migrate',
-      'oauth',
-      'postgres',
-    ],
-    ...['privacy', 'reconcile', 'record', 'status', 'store'],
+    'catalog',
+    'config',
+    'core',
+    'delivery',
+    'embedded',
+    'flowlu',
+    'intake',
+    'merge',
+    'migrate',
+    'oauth',
+    'postgres',
+    'privacy',
+    'reconcile',
+    'record',
+    'status',
+    'store',
   ],
   cli: [
-    ...['catalog', 'config', 'core', 'describe', 'flowlu', 'intake', 'maintain', 'manifest', 'merge', 'migrate'],
-    ...['oauth', 'postgres', 'privacy', 'reconcile', 'record', 'service', 'status', 'store', 'views'],
+    'catalog',
+    'config',
+    'core',
+    'describe',
+    'flowlu',
+    'intake',
+    'maintain',
+    'manifest',
+    'merge',
+    'migrate',
+    'oauth',
+    'postgres',
+    'privacy',
+    'reconcile',
+    'record',
+    'service',
+    'status',
+    'store',
+    'views',
   ],
 };
 
@@ -57,6 +76,74 @@ const RESERVED: readonly (readonly [pattern: RegExp, allowed: RegExp])[] = [
   [/\bprocess\.env\b/, /^config\/environment\.ts$/],
   [/\bprocess\.(stdout|stderr)\b/, /^(cli|service)\//],
   [/\bconsole\./, /^$/],
+  // SQLSTATEs have names.
+  [/'(?:0A|2[1-9B]|3F|4[024]|5[3457])[0-9A-Z]{3}'/, /^postgres\/sqlstates\.ts$/],
+];
+
+const DEFINITIONS = /^tables\//;
+/** The files whose SQL may name a table of the ledger, besides its definition; views may read what they show. */
+const OWNERS: Readonly<Record<string, RegExp>> = {
+  deliveries: /^store\/deliveries\//,
+  doubtful: /^(store\/doubts|views\/live)\.ts$/,
+  suspects: /^store\/doubts\.ts$/,
+  listed_ids: /^store\/listed-ids\.ts$/,
+  measurements: /^store\/measurements\.ts$/,
+  listings: /^(store\/listings|views\/dictionary)\.ts$/,
+  watermarks: /^(store\/watermarks|views\/(live|dictionary))\.ts$/,
+  runs: /^store\/runs\.ts$/,
+  api_budget: /^store\/budget\.ts$/,
+  leases: /^store\/leases\.ts$/,
+  settings: /^store\/settings\.ts$/,
+  oauth_grant: /^store\/grant\.ts$/,
+  oauth_requests: /^store\/oauth-requests\.ts$/,
+  custom_columns: /^store\/custom-columns\.ts$/,
+  // Its months are made and dropped by `migrate`.
+  history: /^(store\/history|views\/history|migrate\/migrate|migrate\/history-partitions)\.ts$/,
+};
+
+/** The four that maintain what is stored already, beside the one writer of what is observed. */
+const WRITERS = /^(merge\/writer|maintain\/(rebuild|redact|erase|adopt))\.ts$/;
+/** The statements that they call. */
+const MIRROR_STATEMENTS = /^store\/mirror-rows\/(rows|derived-columns)\.ts$/;
+
+const eitherOf = (...patterns: readonly RegExp[]) => new RegExp(patterns.map(({ source }) => source).join('|'));
+
+/** What the SQL or the calls of a file show, and the files in which they may. */
+const RESERVED_SQL: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp])[] = [
+  ...Object.entries(OWNERS).map(
+    ([table, allowed]) => [`sync.${table}`, new RegExp(`\\bsync\\.${table}\\b`), allowed] as const,
+  ),
+  // `erase` forgets an entity in whatever table names it.
+  [
+    'a table of the ledger by a name from elsewhere',
+    /\bsync\.\$\{/,
+    /^(store\/erasure|migrate\/history-partitions)\.ts$/,
+  ],
+  [
+    'mirror tables',
+    /\b(?:from|join|into|update|table)\s+flowlu\.|flowlu\.\$\{identifier/i,
+    /^(store\/mirror-rows|views)\//,
+  ],
+  [
+    'writing to mirror tables',
+    /\b(?:insert into|update|delete from|truncate)\s+(?:flowlu\.|\$\{relation\})/i,
+    MIRROR_STATEMENTS,
+  ],
+  [
+    'writing to the ledger',
+    /\b(?:insert into|update|delete from|truncate)\s+sync\./i,
+    /^(store\/|migrate\/history-partitions\.ts)/,
+  ],
+  [
+    'calling what writes mirror rows',
+    /\b(?:insertRows|updateRows|rewriteDerived|deleteUncatalogued)\b/,
+    eitherOf(WRITERS, MIRROR_STATEMENTS),
+  ],
+  [
+    'calling what writes observations',
+    /\bwriteObservations\b/,
+    /^(merge\/(writer|deliveries|settle)|reconcile\/(page|recheck|sweep))\.ts$/,
+  ],
 ];
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -118,6 +205,19 @@ test('every file can be read in one sitting', () => {
 test.each(RESERVED)('only chosen files use %s', (pattern, allowed) => {
   const users = [...src].filter(([, text]) => pattern.test(withoutComments(text))).map(([path]) => path);
   expect(users.filter((path) => !allowed.test(path))).toEqual([]);
+});
+
+test.each(RESERVED_SQL)('only chosen files show %s', (_, pattern, allowed) => {
+  const users = [...src].filter(([, text]) => pattern.test(withoutComments(text))).map(([path]) => path);
+  expect(users.filter((path) => !allowed.test(path) && !DEFINITIONS.test(path))).toEqual([]);
+  // A file that needs its permission no more should lose it.
+  expect(users.filter((path) => allowed.test(path))).not.toEqual([]);
+});
+
+test('every table of the ledger has an owner', () => {
+  const defined = [...src].filter(([path]) => DEFINITIONS.test(path)).map(([, text]) => text);
+  const names = defined.join('\n').matchAll(/\bsync\.table\(\s*'(\w+)'|create table sync\.(\w+)/g);
+  expect([...names].map(([, drizzle, plain]) => drizzle ?? plain).sort()).toEqual(Object.keys(OWNERS).sort());
 });
 
 test('the simulator is an independent checkRow: it imports nothing from src', () => {

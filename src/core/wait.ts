@@ -1,4 +1,4 @@
-/** Waiting that ends at once when the signal says so. */
+/** Waiting that ends: at once when a signal says so, or after a time. */
 
 /**
  * Resolves after `ms` milliseconds, never earlier.
@@ -36,5 +36,26 @@ export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Pr
     return await Promise.race([promise, aborted]);
   } finally {
     if (onAbort) signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** A wait lasted longer than it may. */
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError';
+}
+
+/**
+ * The promise's outcome, if it comes within `ms` milliseconds.
+ * @throws TimeoutError
+ */
+export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TimeoutError(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../core/log.ts';
 import { connect, errorCode, isConnectionError, type Sql } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { dataDirectory, isRoot, serverAccount } from './account.ts';
 import {
   anotherPort,
@@ -187,7 +188,7 @@ async function joinServer({ data }: Cluster, url: string, onLost: () => void) {
     return { sql, isShared: others.count > 0 };
   } catch (error) {
     const code = errorCode(error) ?? '';
-    if (code.startsWith('57P') || code === '53300') return 'busy';
+    if (code.startsWith('57P') || code === SQLSTATE.tooManyConnections) return 'busy';
     if (code === 'ECONNREFUSED') return 'absent';
     if (isConnectionError(error) || /^(28|3D)/.test(code)) return 'other';
     throw failure(`the embedded PostgreSQL in ${data} cannot be used`, error);
@@ -212,7 +213,8 @@ async function ensureDatabase(sql: Sql): Promise<void> {
   const found = await sql`select from pg_database where datname = ${DATABASE}`;
   if (found.count > 0) return;
   await sql.unsafe(`create database ${DATABASE}`).catch((error: unknown) => {
-    // duplicate_database, unique_violation: another process was faster.
-    if (!['42P04', '23505'].includes(errorCode(error) ?? '')) throw error;
+    // Another process was faster.
+    const isThere = [SQLSTATE.duplicateDatabase, SQLSTATE.uniqueViolation].some((code) => code === errorCode(error));
+    if (!isThere) throw error;
   });
 }

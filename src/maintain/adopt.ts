@@ -5,16 +5,16 @@ import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareVersions } from '../record/version.ts';
 import { raiseDoubts } from '../store/doubts.ts';
-import { readRowsAfter } from '../store/mirror-reads.ts';
+import { readRowsAfter } from '../store/mirror-rows/reads.ts';
 import {
+  deleteUncatalogued,
   insertRows,
   lockRows,
   type MirrorTable,
   type RowToWrite,
   type StoredRow,
   updateRows,
-} from '../store/mirror-rows.ts';
-import { deleteUncatalogued } from '../store/uncatalogued.ts';
+} from '../store/mirror-rows/rows.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 const BATCH_SIZE = 200;

@@ -7,14 +7,21 @@
 
 import { splitName } from '../catalog/name.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
-import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { readDelivery } from '../delivery/delivery.ts';
 import { bareBody, isWithheldBody, withheldBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { candidateDeliveries, type Entity, forgetEntity, withholdDeliveries } from '../store/erasure.ts';
-import { insertRows, lockRows, type MirrorTable, type RowToWrite, updateRows } from '../store/mirror-rows.ts';
-import { deleteUncatalogued } from '../store/uncatalogued.ts';
+import { candidateDeliveries, type Entity, withholdDeliveries } from '../store/deliveries/replay.ts';
+import { forgetEntity } from '../store/erasure.ts';
+import {
+  deleteUncatalogued,
+  insertRows,
+  lockRows,
+  type MirrorTable,
+  type RowToWrite,
+  updateRows,
+} from '../store/mirror-rows/rows.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 export interface Erased {
@@ -58,8 +65,8 @@ async function eraseRow(tx: Transaction, table: MirrorTable, id: string, context
 
 async function eraseDeliveries(tx: Transaction, entity: Entity): Promise<number> {
   let count = 0;
-  for await (const candidates of candidateDeliveries(tx, entity)) {
-    const withheld = candidates.flatMap(({ id, body }) => {
+  for await (const { deliveries } of candidateDeliveries(tx, entity)) {
+    const withheld = deliveries.flatMap(({ id, body }) => {
       const next = bodyWithout(body, entity);
       return next === null ? [] : [{ id, body: next }];
     });
@@ -71,19 +78,10 @@ async function eraseDeliveries(tx: Transaction, entity: Entity): Promise<number>
 
 /** The body to keep instead; null where it has nothing to do with the entity, or tells nothing already. */
 function bodyWithout(body: string, { id }: Entity): string | null {
-  const announcement = understood(body);
+  const announcement = readDelivery(body)?.announcement ?? null;
   // Nobody knows whom it is about, so it may be about this one.
   if (announcement === null) return isWithheldBody(body) ? null : withheldBody(body.length);
   if (announcement.entityId !== id && announcement.entityId !== null) return null;
   const next = bareBody(announcement);
   return next === body ? null : next;
-}
-
-function understood(body: string): Announcement | null {
-  try {
-    return readAnnouncement(body);
-  } catch (error) {
-    if (error instanceof WrongShapeError || error instanceof SyntaxError) return null;
-    throw error;
-  }
 }

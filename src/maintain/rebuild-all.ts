@@ -2,10 +2,9 @@
 import { findModel } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { countRows } from '../store/mirror-reads.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
-import { beginRun, finishRun } from '../store/runs.ts';
-import { uncataloguedModels } from '../store/uncatalogued.ts';
+import { countRows, uncataloguedModels } from '../store/mirror-rows/reads.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
+import { journaled } from '../store/runs.ts';
 import { adoptUncatalogued } from './adopt.ts';
 import { type DeriveContext, rebuildTable } from './rebuild.ts';
 
@@ -54,10 +53,9 @@ export interface RebuildReport {
 export async function rebuild(deps: RebuildDeps, options: RebuildOptions): Promise<RebuildReport> {
   const { sql, holder } = deps;
   const { models, includeUnknown, signal } = options;
-  const runId = await beginRun(sql, 'rebuild', holder);
   const done: RebuiltModel[] = [];
   const summary = () => done.filter(({ rows }) => rows > 0).map((row) => ({ ...row }));
-  try {
+  return journaled(sql, { kind: 'rebuild', holder, signal, summary }, async (runId) => {
     const elsewhere = new Set(await uncataloguedModels(sql));
     for (const model of models) {
       const moved = elsewhere.has(model.name) ? await adoptUncatalogued(sql, model, deps.context, signal) : 0;
@@ -65,12 +63,8 @@ export async function rebuild(deps: RebuildDeps, options: RebuildOptions): Promi
     }
     const unknown = includeUnknown ? [...elsewhere].filter((name) => findModel(name) === undefined) : [];
     for (const name of unknown) done.push({ ...(await rebuildOne(deps, { name, model: null }, options)), moved: 0 });
-  } catch (error) {
-    await finishRun(sql, runId, signal.aborted ? 'interrupted' : 'failed', summary()).catch(() => {});
-    throw error;
-  }
-  await finishRun(sql, runId, 'done', summary());
-  return { run_id: runId, models: done };
+    return { run_id: runId, models: done };
+  });
 }
 
 async function rebuildOne({ sql, context }: RebuildDeps, table: MirrorTable, { observer, signal }: RebuildOptions) {

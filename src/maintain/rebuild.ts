@@ -9,9 +9,9 @@ import { transact } from '../postgres/transact.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { contentHash } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
-import { type DerivedRow, findUnlike, rewriteDerived } from '../store/derived-columns.ts';
-import { readRowsAfter } from '../store/mirror-reads.ts';
-import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows.ts';
+import { type DerivedRow, findUnlike, rewriteDerived } from '../store/mirror-rows/derived-columns.ts';
+import { rowPages } from '../store/mirror-rows/reads.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
 
 const BATCH_SIZE = 500;
 
@@ -55,14 +55,7 @@ export async function rebuildTable(
   onStep: RebuildStep,
   signal: AbortSignal,
 ): Promise<void> {
-  let after: string | null = null;
-  // Ends with the table: each turn moves on to greater ids.
-  for (;;) {
-    signal.throwIfAborted();
-    const rows: StoredRow[] = await readRowsAfter(sql, table, after, BATCH_SIZE);
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    after = last.id;
+  for await (const { rows } of rowPages(sql, table, BATCH_SIZE, signal)) {
     const unlike = await findUnlike(
       sql,
       table,
@@ -72,6 +65,5 @@ export async function rebuildTable(
     const written =
       unlike.size === 0 ? 0 : await transact(sql, (tx) => rederive(tx, table, [...unlike.keys()], context));
     onStep({ read: rows.length, written });
-    if (rows.length < BATCH_SIZE) return;
   }
 }

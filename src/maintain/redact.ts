@@ -3,22 +3,23 @@
  * what must not be stored, their fingerprints included. What keeps to them already is neither locked nor written.
  */
 import { findModel } from '../catalog/index.ts';
-import { readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { readDelivery } from '../delivery/delivery.ts';
 import { isWithheldBody, protectDelivery } from '../delivery/protect.ts';
 import { linkOf } from '../merge/rule/tie.ts';
 import { shapeOf } from '../merge/writer.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
+import { eachPage } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
 import type { Privacy } from '../privacy/policy.ts';
-import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history-rewrite.ts';
-import { readRowsAfter } from '../store/mirror-reads.ts';
-import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../store/mirror-rows.ts';
 import {
   countDeliveries,
   type RewrittenDelivery,
   rewriteDeliveries,
   takeDeliveries,
-} from '../store/stored-deliveries.ts';
+} from '../store/deliveries/replay.ts';
+import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history.ts';
+import { rowPages } from '../store/mirror-rows/reads.ts';
+import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../store/mirror-rows/rows.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 const BATCH_SIZE = 500;
@@ -41,18 +42,12 @@ export interface RedactCounts {
 export async function redactRows(deps: RedactDeps, table: MirrorTable, signal: AbortSignal): Promise<RedactCounts> {
   let read = 0;
   let rewritten = 0;
-  let after: string | null = null;
-  // Ends with the table: each turn moves on to greater ids.
-  for (;;) {
-    signal.throwIfAborted();
-    const rows: StoredRow[] = await readRowsAfter(deps.sql, table, after, BATCH_SIZE);
-    const last = rows.at(-1);
-    if (last === undefined) return { read, rewritten };
-    after = last.id;
+  for await (const { rows } of rowPages(deps.sql, table, BATCH_SIZE, signal)) {
     read += rows.length;
     const ids = rows.filter((row) => redactedRow(row, table, deps) !== null).map(({ id }) => id);
     if (ids.length > 0) rewritten += await transact(deps.sql, (tx) => rewriteRows(tx, table, ids, deps));
   }
+  return { read, rewritten };
 }
 
 /** A webhook may have changed a row since it was read, so what is written follows from the row as it is locked. */
@@ -80,25 +75,25 @@ function redactedRow(row: StoredRow, table: MirrorTable, { privacy }: RedactDeps
  * Goes over the history of a model.
  * @throws the signal's reason between two batches; what was written stays.
  */
-export async function redactHistory(deps: RedactDeps, model: string, signal: AbortSignal): Promise<RedactCounts> {
-  let read = 0;
-  let rewritten = 0;
-  let position: ChangePosition = null;
-  // Ends with the history: each turn moves on, by record and in the order of changes.
-  for (;;) {
-    signal.throwIfAborted();
-    const from: ChangePosition = position;
-    const batch = await transact(deps.sql, async (tx) => {
-      const taken = await takeChanges(tx, model, from, BATCH_SIZE);
+export function redactHistory(deps: RedactDeps, model: string, signal: AbortSignal): Promise<RedactCounts> {
+  const redactPage = (after: ChangePosition | null) =>
+    transact(deps.sql, async (tx) => {
+      const taken = await takeChanges(tx, model, after, BATCH_SIZE);
       const changed = taken.flatMap((change) => redactedChange(model, change, deps) ?? []);
       await rewriteChanges(tx, model, changed);
-      return { taken: taken.length, last: taken.at(-1), changed: changed.length };
+      return { last: taken.at(-1), read: taken.length, rewritten: changed.length };
     });
-    if (batch.last === undefined) return { read, rewritten };
-    position = batch.last;
-    read += batch.taken;
-    rewritten += batch.changed;
+  return sumOf(eachPage(redactPage, signal));
+}
+
+async function sumOf(pages: AsyncIterable<RedactCounts>): Promise<RedactCounts> {
+  let read = 0;
+  let rewritten = 0;
+  for await (const page of pages) {
+    read += page.read;
+    rewritten += page.rewritten;
   }
+  return { read, rewritten };
 }
 
 function redactedChange(model: string, change: KeptChange, { privacy }: RedactDeps): KeptChange | null {
@@ -113,28 +108,19 @@ function redactedChange(model: string, change: KeptChange, { privacy }: RedactDe
  */
 export async function redactDeliveries(deps: RedactDeps, signal: AbortSignal): Promise<RedactCounts> {
   const { last } = await countDeliveries(deps.sql, {});
-  let read = 0;
-  let rewritten = 0;
-  let after = '0';
-  // Ends at `last`: each turn moves on to greater ids.
-  for (;;) {
-    signal.throwIfAborted();
-    const batch = await transact(deps.sql, async (tx) => {
+  const redactPage = (after: string | null) =>
+    transact(deps.sql, async (tx) => {
       const taken = await takeDeliveries(tx, {}, { after, last }, BATCH_SIZE);
       const changed = taken.flatMap(({ id, body }) => redactedDelivery(id, body, deps) ?? []);
       await rewriteDeliveries(tx, changed);
-      return { taken: taken.length, last: taken.at(-1)?.id, changed: changed.length };
+      return { last: taken.at(-1)?.id, read: taken.length, rewritten: changed.length };
     });
-    if (batch.last === undefined) return { read, rewritten };
-    after = batch.last;
-    read += batch.taken;
-    rewritten += batch.changed;
-  }
+  return sumOf(eachPage(redactPage, signal));
 }
 
 /** The delivery as it may be stored; null where it is so already. */
 function redactedDelivery(id: string, body: string, { privacy, context }: RedactDeps): RewrittenDelivery | null {
-  const next = protectDelivery(understood(body), privacy);
+  const next = protectDelivery(readDelivery(body) ?? { body, announcement: null, rejection: 'not JSON' }, privacy);
   if (next.body === body || isWithheldBody(body)) return null;
   const { announcement } = next;
   if (announcement?.current == null) return { id, body: next.body, fromHash: null, toHash: null };
@@ -142,13 +128,4 @@ function redactedDelivery(id: string, body: string, { privacy, context }: Redact
   const shape = shapeOf({ name, model: findModel(name) ?? null }, context);
   const { from, to } = linkOf(shape, announcement.current, announcement.previous, announcement.action === 'create');
   return { id, body: next.body, fromHash: from, toHash: to };
-}
-
-function understood(body: string) {
-  try {
-    return { body, announcement: readAnnouncement(body) };
-  } catch (error) {
-    if (!(error instanceof WrongShapeError || error instanceof SyntaxError)) throw error;
-    return { body, announcement: null, rejection: error.message };
-  }
 }

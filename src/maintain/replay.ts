@@ -7,7 +7,7 @@
  */
 
 import type { Logger } from '../core/log.ts';
-import { type Announcement, readAnnouncement, WrongShapeError } from '../delivery/delivery.ts';
+import { type Announcement, readDelivery } from '../delivery/delivery.ts';
 import {
   applyArrivals,
   asHint,
@@ -16,21 +16,21 @@ import {
   wasHint,
   withholdErased,
 } from '../merge/deliveries.ts';
-import type { Decision } from '../merge/rule/observation.ts';
 import { shapeOf } from '../merge/writer.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
+import { eachPage, type Page } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
-import { settleDeliveries } from '../store/deliveries.ts';
-import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows.ts';
-import { beginRun, finishRun } from '../store/runs.ts';
+import { type Decision, type DeliveryStatus, settleDeliveries } from '../store/deliveries/ledger.ts';
 import {
   countDeliveries,
   type DeliveryFilter,
   nameDeliveries,
   type ReplayedDelivery,
   takeDeliveries,
-} from '../store/stored-deliveries.ts';
+} from '../store/deliveries/replay.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
+import { journaled } from '../store/runs.ts';
 
 const BATCH_SIZE = 200;
 const MAX_REASON_LENGTH = 500;
@@ -43,10 +43,13 @@ export interface ReplayDeps {
   readonly holder: string;
 }
 
+/** How the replay of one delivery ended: the decision or, where none was taken, the status. */
+export type ReplayOutcome = Decision | DeliveryStatus | typeof PASSED_OVER;
+
 /** What became of the deliveries: how many per decision or, where none was taken, per status. */
 export interface ReplayReport {
   readonly deliveries: number;
-  readonly outcomes: Readonly<Record<string, number>>;
+  readonly outcomes: Readonly<Partial<Record<ReplayOutcome, number>>>;
   /** Decisions that left a row for the API to settle. */
   readonly doubtful: number;
 }
@@ -55,11 +58,11 @@ export interface ReplayReport {
 const PASSED_OVER = 'already_applied';
 
 /** Decisions that write a row. */
-const WRITES: ReadonlySet<string> = new Set(['inserted', 'updated', 'tombstoned', 'revived'] satisfies Decision[]);
+const WRITES: ReadonlySet<Decision | null> = new Set<Decision>(['inserted', 'updated', 'tombstoned', 'revived']);
 
 /** One delivery's end. */
 interface Ending {
-  readonly outcome: string;
+  readonly outcome: ReplayOutcome;
   readonly isDoubtful: boolean;
 }
 
@@ -75,50 +78,39 @@ export async function replay(
   signal: AbortSignal,
 ): Promise<ReplayReport> {
   const { count, last } = await countDeliveries(deps.sql, filter);
-  const runId = await beginRun(deps.sql, 'replay', deps.holder);
-  const outcomes: Record<string, number> = {};
+  const outcomes: Partial<Record<ReplayOutcome, number>> = {};
   let deliveries = 0;
   let doubtful = 0;
-  let after = '0';
-  try {
-    // Ends at `last`: each turn moves on to greater ids.
-    for (;;) {
-      signal.throwIfAborted();
-      const batch = await replayBatch(deps, filter, { after, last });
-      if (batch.endings.length === 0) break;
-      after = batch.after;
-      deliveries += batch.endings.length;
-      for (const { outcome, isDoubtful } of batch.endings) {
+  const summary = () => ({ deliveries, outcomes: { ...outcomes } as Record<string, number>, doubtful });
+  const status = () => ((outcomes.failed ?? 0) + (outcomes.rejected ?? 0) > 0 ? 'differences' : 'done');
+  const run = { kind: 'replay', holder: deps.holder, signal, summary, status } as const;
+  return journaled(deps.sql, run, async () => {
+    const batches = eachPage((after: string | null) => replayBatch(deps, filter, { after, last }), signal);
+    for await (const { endings } of batches) {
+      deliveries += endings.length;
+      for (const { outcome, isDoubtful } of endings) {
         outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
         if (isDoubtful) doubtful += 1;
       }
       onStep(deliveries, count);
     }
-  } catch (error) {
-    const status = signal.aborted ? 'interrupted' : 'failed';
-    await finishRun(deps.sql, runId, status, { deliveries, outcomes, doubtful }).catch(() => {});
-    throw error;
-  }
-  const unhappy = (outcomes.failed ?? 0) + (outcomes.rejected ?? 0);
-  await finishRun(deps.sql, runId, unhappy > 0 ? 'differences' : 'done', { deliveries, outcomes, doubtful });
-  return { deliveries, outcomes, doubtful };
+    return summary();
+  });
 }
 
-interface Batch {
+interface Batch extends Page<string> {
   readonly endings: readonly Ending[];
-  /** The last delivery of it. */
-  readonly after: string;
 }
 
 async function replayBatch(
   { sql, context, log }: ReplayDeps,
   filter: DeliveryFilter,
-  range: { readonly after: string; readonly last: string },
+  range: { readonly after: string | null; readonly last: string },
 ): Promise<Batch> {
   const run = (each: (tx: Transaction, taken: readonly ReplayedDelivery[]) => Promise<readonly Ending[]>) =>
     transact(sql, async (tx): Promise<Batch> => {
       const taken = await takeDeliveries(tx, filter, range, BATCH_SIZE);
-      return { endings: await each(tx, taken), after: taken.at(-1)?.id ?? range.after };
+      return { endings: await each(tx, taken), last: taken.at(-1)?.id };
     });
   try {
     return await run((tx, taken) => applyAgain(tx, taken, context));
@@ -166,7 +158,7 @@ async function applyAgain(
   context: DeliveryContext,
 ): Promise<readonly Ending[]> {
   const understood = taken.flatMap((delivery): Understood[] => {
-    const announcement = understand(delivery.body);
+    const announcement = readDelivery(delivery.body)?.announcement ?? null;
     return announcement === null ? [] : [{ delivery, announcement }];
   });
   const passedOver = await findPassedOver(tx, understood, context);
@@ -177,13 +169,13 @@ async function applyAgain(
     announcement,
     isHint: wasHint(reason),
   }));
-  const outcomes = await applyArrivals(tx, arrivals, context);
+  const outcomes = await (await applyArrivals(tx, arrivals, context, (all) => all)).answers;
   const recorded = outcomes.map((outcome, index) => ({ ...outcome, id: arrivals[index]?.id as string }));
   const wasApplied = new Set(news.flatMap(({ delivery: { id, status } }) => (status === 'applied' ? [id] : [])));
   // The ledger tells what became of a delivery when it came; a repetition without effect does not rewrite that.
   await settleDeliveries(
     tx,
-    recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision ?? '')),
+    recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision)),
   );
   await withholdErased(tx, arrivals, outcomes);
   await nameDeliveries(
@@ -202,16 +194,6 @@ async function applyAgain(
     if (passedOver.has(id)) return { outcome: PASSED_OVER, isDoubtful: false };
     return endings.get(id) ?? { outcome: 'rejected', isDoubtful: false };
   });
-}
-
-/** What a body announces, or null where it still is none of Flowlu's. */
-function understand(body: string): Announcement | null {
-  try {
-    return readAnnouncement(body);
-  } catch (error) {
-    if (error instanceof WrongShapeError || error instanceof SyntaxError) return null;
-    throw error;
-  }
 }
 
 /** Applied deliveries that their row holds already or has left behind. Locks all rows concerned, as the writer will. */

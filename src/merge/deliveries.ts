@@ -1,28 +1,19 @@
 /** From announcements of webhooks to observations for the writer, and back to what the ledger records of them. */
 
 import type { Micros } from '../core/instant.ts';
-import type { Announcement } from '../delivery/delivery.ts';
+import { type Announcement, AUTOMATION } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
-import type { Transaction } from '../postgres/connection.ts';
+import { databaseClock } from '../postgres/clock.ts';
+import { allAnswers, type LastFlight, type Transaction } from '../postgres/connection.ts';
 import { credible, type Version, versionOf } from '../record/version.ts';
-import type { DeliveryOutcome } from '../store/deliveries.ts';
+import type { DeliveryOutcome } from '../store/deliveries/ledger.ts';
+import { withholdDeliveries } from '../store/deliveries/replay.ts';
 import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
-import { withholdDeliveries } from '../store/erasure.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import type { BlockedModels } from './blocked.ts';
 import type { Link, Observation, Verdict } from './rule/observation.ts';
 import { linkOf } from './rule/tie.ts';
-import {
-  type Judged,
-  judge,
-  type Locked,
-  lockSubjects,
-  type Observed,
-  type Subject,
-  shapeOf,
-  type WriterContext,
-  write,
-} from './writer.ts';
+import { type Observed, type Subject, shapeOf, type WriterContext, writeObservations } from './writer.ts';
 
 /** What applying deliveries needs to know. */
 export interface DeliveryContext extends WriterContext {
@@ -40,7 +31,8 @@ const MAX_OPEN_HINTS = 10_000;
 /** A delivery that has been understood, or has not. */
 export interface Arrival {
   readonly announcement: Announcement;
-  readonly receivedAt: Micros;
+  /** Left out for one that arrives now. */
+  readonly receivedAt?: Micros;
   /** Its id, when the ledger has it already. */
   readonly id: string | null;
   /** True for one that was only a hint when it came: it stays one, whatever the settings say today. */
@@ -50,53 +42,40 @@ export interface Arrival {
 /** What became of an arrival, as the ledger records it. */
 export type Outcome = Omit<DeliveryOutcome, 'id'>;
 
-/** Applies deliveries in order of arrival, within the caller's transaction. */
-export async function applyArrivals(
+/**
+ * Applies deliveries in order of arrival, within the caller's transaction.
+ * @param alongside as in `writeObservations`, from what becomes of each delivery and from the moment of those that arrive now
+ */
+export async function applyArrivals<T>(
   tx: Transaction,
   arrivals: readonly Arrival[],
   context: DeliveryContext,
-): Promise<readonly Outcome[]> {
-  const locked = await lockAnnounced(
-    tx,
-    arrivals.map(({ announcement }) => announcement),
-    context,
-  );
-  const { outcomes, judged } = await judgeArrivals(tx, locked, arrivals, context);
-  await write(tx, judged, context);
-  return outcomes;
-}
-
-/** The first step of it: locks the rows of which something is announced. */
-export function lockAnnounced(
-  tx: Transaction,
-  announcements: readonly Announcement[],
-  context: DeliveryContext,
-): Promise<Locked> {
-  const subjects = announcements.flatMap((announcement): Subject[] => {
+  alongside: (outcomes: readonly Outcome[], now: Micros) => T | Promise<T>,
+): Promise<LastFlight<T>> {
+  let understood: readonly Understood[] = [];
+  let now: Micros = 0;
+  const observed = allAnswers([databaseClock(tx), areHintsFull(tx, context)]).then(([clock, isFull]) => {
+    now = clock;
+    understood = arrivals.map((arrival) => (isFull ? passOver(arrival) : understand(arrival, now, context)));
+    return understood.flatMap((one) => ('observed' in one ? [one.observed] : []));
+  });
+  const subjects = arrivals.flatMap(({ announcement }): Subject[] => {
     const subject = subjectOf(announcement, context);
     return 'table' in subject ? [subject] : [];
   });
-  return lockSubjects(tx, subjects, context);
+  const applying = arrivals.flatMap(({ id }) => (id === null ? [] : [id]));
+  return writeObservations(tx, { subjects, observed, applying }, context, (verdicts) => {
+    const next = verdicts.values();
+    const outcomes = understood.map((one, index) => {
+      const outcome = 'observed' in one ? recorded(one, next.next().value) : one.outcome;
+      return isHint(arrivals[index], context) ? asHint(outcome) : outcome;
+    });
+    return alongside(outcomes, now);
+  });
 }
 
-/** The second step: what becomes of deliveries, and what then has to be written. */
-export async function judgeArrivals(
-  tx: Transaction,
-  locked: Locked,
-  arrivals: readonly Arrival[],
-  context: DeliveryContext,
-): Promise<{ readonly outcomes: readonly Outcome[]; readonly judged: Judged }> {
-  const isFull = context.trust === 'verify' && (await countDoubtsUpTo(tx, MAX_OPEN_HINTS)) >= MAX_OPEN_HINTS;
-  const understood = arrivals.map((arrival) => (isFull ? passOver(arrival) : understand(arrival, context)));
-  const observed = understood.flatMap((one) => ('observed' in one ? [one.observed] : []));
-  const ids = arrivals.flatMap(({ id }) => (id === null ? [] : [id]));
-  const judged = await judge(tx, locked, observed, ids);
-  const verdicts = judged.verdicts.values();
-  const outcomes = understood.map((one, index) => {
-    const outcome = 'observed' in one ? recorded(one, verdicts.next().value) : one.outcome;
-    return isHint(arrivals[index], context) ? asHint(outcome) : outcome;
-  });
-  return { outcomes, judged };
+async function areHintsFull(tx: Transaction, { trust }: DeliveryContext): Promise<boolean> {
+  return trust === 'verify' && (await countDoubtsUpTo(tx, MAX_OPEN_HINTS)) >= MAX_OPEN_HINTS;
 }
 
 function isHint(arrival: Arrival | undefined, context: DeliveryContext): boolean {
@@ -115,8 +94,8 @@ function subjectOf({ module, model, entityId }: Announcement, context: DeliveryC
   return { table, entityId };
 }
 
-function understand(arrival: Arrival, context: DeliveryContext): Understood {
-  const { announcement, receivedAt } = arrival;
+function understand(arrival: Arrival, now: Micros, context: DeliveryContext): Understood {
+  const { announcement, receivedAt = now } = arrival;
   const subject = subjectOf(announcement, context);
   if (!('table' in subject)) return { outcome: subject };
   const observation: Observation = isHint(arrival, context)
@@ -140,6 +119,7 @@ function observe(
   context: DeliveryContext,
 ): Observation {
   const { action, current, previous } = announcement;
+  if (action === AUTOMATION) return { says: 'unclear', reason: HINT, observedAt };
   const version = (record: Announcement['current']) =>
     record === null ? null : credible(versionOf(table.model, record, context.zone), observedAt);
   if (action === 'delete') {

@@ -4,7 +4,7 @@ import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries.ts';
+import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries/ledger.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint, withholdErased } from './deliveries.ts';
 
 export interface Drain {
@@ -91,7 +91,7 @@ async function applyStored(
     announcement: readAnnouncement(body),
     isHint: wasHint(reason),
   }));
-  const outcomes = await applyArrivals(tx, arrivals, context);
+  const outcomes = await (await applyArrivals(tx, arrivals, context, (all) => all)).answers;
   const ids = stored.map(({ id }) => id).values();
   await settleDeliveries(
     tx,

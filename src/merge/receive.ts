@@ -10,11 +10,10 @@ import type { Logger } from '../core/log.ts';
 import type { Accepted, Announcement } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
-import { allAnswers, isConnectionError, LastFlight, type Sql, type Transaction } from '../postgres/connection.ts';
+import { isConnectionError, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { appendDeliveries, type LedgerEntry } from '../store/deliveries.ts';
-import { asHint, type DeliveryContext, judgeArrivals, lockAnnounced, type Outcome, unapplied } from './deliveries.ts';
-import { write } from './writer.ts';
+import { appendDeliveries, type LedgerEntry } from '../store/deliveries/ledger.ts';
+import { applyArrivals, asHint, type DeliveryContext, type Outcome, unapplied } from './deliveries.ts';
 
 export interface Receiver {
   readonly sql: Sql;
@@ -72,29 +71,26 @@ async function record(batch: readonly Accepted[], { sql, context, onPending }: R
 }
 
 /**
- * Two round trips beside the begin: the clock and the locks, then everything that is written and the commit. A third
- * where versions tie and the ledger has to be asked.
+ * Two round trips beside the begin; see `writeObservations`.
  * @param blocked models whose deliveries are recorded without being applied
  */
-async function recordAndApply(
+function recordAndApply(
   tx: Transaction,
   batch: readonly Accepted[],
   blocked: ReadonlySet<string>,
   context: DeliveryContext,
 ) {
   const waits = ({ module, model }: Announcement) => blocked.has(`${module}.${model}`);
-  const announcements = batch.flatMap(({ announcement }) =>
-    announcement === null || waits(announcement) ? [] : [announcement],
+  const arrivals = batch.flatMap(({ announcement }) =>
+    announcement === null || waits(announcement) ? [] : [{ announcement, id: null }],
   );
-  const [receivedAt, locked] = await Promise.all([databaseClock(tx), lockAnnounced(tx, announcements, context)]);
-  const arrivals = announcements.map((announcement) => ({ announcement, receivedAt, id: null }));
-  const { outcomes, judged } = await judgeArrivals(tx, locked, arrivals, context);
-  const applied = outcomes.values();
-  const entries = entriesOf(batch, receivedAt, context, (announcement) =>
-    waits(announcement) ? waiting() : (applied.next().value as Outcome),
-  );
-  const written = allAnswers([appendDeliveries(tx, entries), write(tx, judged, context)]);
-  return new LastFlight(written.then(([ids]) => ({ ids, entries })));
+  return applyArrivals(tx, arrivals, context, async (outcomes, now) => {
+    const applied = outcomes.values();
+    const entries = entriesOf(batch, now, context, (announcement) =>
+      waits(announcement) ? waiting() : (applied.next().value as Outcome),
+    );
+    return { ids: await appendDeliveries(tx, entries), entries };
+  });
 }
 
 const waiting = () => unapplied('pending', null, null);

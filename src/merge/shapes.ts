@@ -2,8 +2,8 @@
 import { findModel } from '../catalog/index.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
-import { type CustomField, findCustomFields } from '../store/custom-fields.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
+import { type CustomField, findCustomFields } from '../store/mirror-rows/custom-fields.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 
 /** A custom field that has a second name. */
 export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;

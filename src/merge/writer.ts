@@ -8,13 +8,21 @@
 
 import { splitName } from '../catalog/name.ts';
 import type { Micros } from '../core/instant.ts';
-import { allAnswers, isConnectionError, isPassing, isRetryable, type Transaction } from '../postgres/connection.ts';
+import { readAnnouncement } from '../delivery/delivery.ts';
+import {
+  allAnswers,
+  isConnectionError,
+  isPassing,
+  isRetryable,
+  LastFlight,
+  type Transaction,
+} from '../postgres/connection.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
-import { findEarlier } from '../store/deliveries.ts';
+import { type EarlierEntry, findEarlier } from '../store/deliveries/ledger.ts';
 import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
 import { appendChanges, type HistoryEntry } from '../store/history.ts';
 import {
@@ -24,12 +32,12 @@ import {
   type MirrorTable,
   type RowToWrite,
   updateRows,
-} from '../store/mirror-rows.ts';
+} from '../store/mirror-rows/rows.ts';
 import { BlockedError } from './blocked.ts';
-import { earlierOf } from './earlier.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
 import type { Earlier, Observation, Row, Verdict } from './rule/observation.ts';
+import type { WebhookTexts } from './rule/spelling.ts';
 
 /** The entity that something was observed of. */
 export interface Subject {
@@ -51,6 +59,8 @@ export interface WriterContext {
   readonly settleGrace: Micros;
   /** Whether every change is kept in the history; it is when left out. */
   readonly keepsHistory?: boolean;
+  /** How the portal's webhooks spell texts, as far as that is known; told when one shows it. */
+  readonly texts?: { known(): WebhookTexts; learn(shown: WebhookTexts): void };
   /** Called for each field whose value did not fit its column. */
   readonly onInvalidValue?: (model: string, field: string) => void;
 }
@@ -60,21 +70,34 @@ export function shapeOf(table: MirrorTable, context: Pick<WriterContext, 'shapeO
   return context.shapeOf?.(table) ?? table.model ?? UNKNOWN_SHAPE;
 }
 
+/** What was observed, and of whom. */
+export interface Batch {
+  /** Everybody of whom something was observed. */
+  readonly subjects: readonly Subject[];
+  /** In their order. May still be on its way while the subjects are locked. */
+  readonly observed: readonly Observed[] | Promise<readonly Observed[]>;
+  /** Ids of ledger entries that the observations come from and that the ledger already holds. */
+  readonly applying?: readonly string[];
+}
+
 /**
- * Writes observations, in their order; returns one verdict for each.
- * @param applying ids of ledger entries that these observations come from and that the ledger already holds
+ * Writes observations, in three steps: their subjects are locked, the rule judges, and all that follows is written at
+ * once, so that a commit may travel behind it. That makes two round trips, and a third where versions tie and the ledger
+ * has to be asked.
+ * @param alongside what else is written with it, from one verdict for each observation. It sends its statements before it
+ *   first waits; its outcome is the answer.
  * @throws what `isRetryable` knows when another transaction was faster; then it must be run again.
  */
-export async function writeObservations(
+export async function writeObservations<T>(
   tx: Transaction,
-  observed: readonly Observed[],
+  { subjects, observed, applying = [] }: Batch,
   context: WriterContext,
-  applying: readonly string[] = [],
-): Promise<readonly Verdict[]> {
-  const locked = await lockSubjects(tx, observed, context);
-  const judged = await judge(tx, locked, observed, applying);
-  await write(tx, judged, context);
-  return judged.verdicts;
+  alongside: (verdicts: readonly Verdict[]) => T | Promise<T>,
+): Promise<LastFlight<T>> {
+  const [seen, locked] = await allAnswers([observed, lockSubjects(tx, subjects, context)]);
+  const { groups, verdicts } = await judge(tx, locked, seen, applying);
+  const answers = allAnswers([write(tx, groups, context), (async () => alongside(verdicts))()]);
+  return new LastFlight(answers.then(([, answer]) => answer));
 }
 
 /** Rows of one table, locked. */
@@ -85,17 +108,10 @@ interface LockedGroup {
 }
 
 /** Rows that stay as they are until the transaction ends, by the name of their table. */
-export type Locked = ReadonlyMap<string, LockedGroup>;
+type Locked = ReadonlyMap<string, LockedGroup>;
 
-/**
- * The first step of `writeObservations`, for those who want something else to travel with it: locks what the observations will be about.
- * Tables by name, and in each table rows by id: every transaction takes its locks in the same order.
- */
-export async function lockSubjects(
-  tx: Transaction,
-  subjects: readonly Subject[],
-  context: WriterContext,
-): Promise<Locked> {
+/** Locks tables by name, and in each table rows by id: every transaction takes its locks in the same order. */
+async function lockSubjects(tx: Transaction, subjects: readonly Subject[], context: WriterContext): Promise<Locked> {
   const tables = new Map<string, { readonly table: MirrorTable; readonly own: Map<string, KnownRow | undefined> }>();
   for (const { table, entityId, known } of subjects) {
     const group = tables.get(table.name) ?? { table, own: new Map<string, KnownRow | undefined>() };
@@ -122,7 +138,8 @@ async function lockGroup(
   context: WriterContext,
 ): Promise<LockedGroup> {
   const shape = shapeOf(table, context);
-  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace };
+  const texts = context.texts?.known() ?? null;
+  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace, texts };
   const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
   const stored = await naming(table, lockRows(tx, table, [...own.keys()], known));
   const rows = stored.map((row): [string, Row] => [
@@ -142,20 +159,13 @@ interface FoldedGroup extends LockedGroup {
   readonly results: ReadonlyMap<string, Folded>;
 }
 
-/** What observations amount to, not written yet. */
-export interface Judged {
-  readonly groups: readonly FoldedGroup[];
-  /** One for each observation. */
-  readonly verdicts: readonly Verdict[];
-}
-
-/** The second step of `writeObservations`: the rule over what is locked. Asks the ledger only where versions may tie. */
-export async function judge(
+/** The rule over what is locked: one verdict for each observation. Asks the ledger only where versions may tie. */
+async function judge(
   tx: Transaction,
   locked: Locked,
   observed: readonly Observed[],
   applying: readonly string[],
-): Promise<Judged> {
+): Promise<{ readonly groups: readonly FoldedGroup[]; readonly verdicts: readonly Verdict[] }> {
   const seen = entitiesByTable(observed);
   const groups = await Promise.all(
     [...locked.values()].map((group) => foldGroup(tx, group, seen.get(group.table.name) ?? [], applying)),
@@ -212,11 +222,17 @@ async function loadEarlier(
   return earlier;
 }
 
-/**
- * The last step of `writeObservations`: writes set by set. All of its statements are sent before it first waits, so that a commit
- * may travel behind them (`LastFlight`).
- */
-export async function write(tx: Transaction, { groups }: Judged, context: WriterContext): Promise<void> {
+function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
+  return {
+    link: { from: entry.fromHash, to: entry.toHash },
+    version: entry.version === null ? null : { at: entry.version, order: zone.orderOf(entry.version) },
+    record: entry.body === null ? null : readAnnouncement(entry.body).current,
+  };
+}
+
+/** Writes set by set. All of its statements are sent before it first waits. */
+async function write(tx: Transaction, groups: readonly FoldedGroup[], context: WriterContext): Promise<void> {
+  for (const { results } of groups) for (const { texts } of results.values()) if (texts) context.texts?.learn(texts);
   await allAnswers([
     ...groups.flatMap((group) => writeGroup(tx, group, context)),
     raiseDoubts(tx, groups.flatMap(doubtsOf)),

@@ -1,7 +1,5 @@
 /** What a database says about itself and about us: for `doctor`. Every question has a time limit. */
-import type { Model } from '../catalog/types.ts';
 import { type Sql, within } from '../postgres/connection.ts';
-import { identifier } from '../postgres/quote.ts';
 
 const ANSWER_MAX_MS = 10_000;
 
@@ -48,28 +46,4 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
   );
   const facts = row as unknown as Omit<DatabaseFacts, 'clock_skew_ms' | 'round_trip_ms'>;
   return { ...facts, clock_skew_ms: (clock?.now as number) - (sentAt + round_trip_ms / 2), round_trip_ms };
-}
-
-/** How long after the portal's own time of change webhooks have arrived lately. */
-export interface WebhookDelay {
-  readonly rows: number;
-  /** In seconds; null without rows. */
-  readonly median_s: number | null;
-}
-
-const LATELY = 200;
-
-/** The delay of the model's rows that were last learnt by webhook. */
-export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay> {
-  const [row] = await within(
-    sql.unsafe(
-      `select count(*)::int as rows,
-              (percentile_cont(0.5) within group (order by extract(epoch from t._observed_at - t._version)))::float8 as median_s
-         from (select _observed_at, _version from flowlu.${identifier(model.table)}
-                where _source = 'webhook' and _version is not null and _deleted_at is null
-                order by _observed_at desc limit ${LATELY}) t`,
-    ),
-    ANSWER_MAX_MS,
-  );
-  return row as unknown as WebhookDelay;
 }

@@ -5,9 +5,11 @@
  * more, since a writer may be on its way to the default partition: that takes what has no month, so no change is
  * ever refused. All of this is tried again and again, and gives way to whoever holds a lock that it needs.
  */
+
 import { type Sql, type Transaction, transaction } from '../postgres/connection.ts';
 import { errorCode } from '../postgres/errors.ts';
 import { identifier, literal } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { DEFAULT_PARTITION } from '../tables/history.ts';
 import { INLINE_MAX_BYTES } from '../tables/storage.ts';
 
@@ -59,7 +61,7 @@ async function gently<T>(work: () => Promise<T>): Promise<T | null> {
   try {
     return await work();
   } catch (error) {
-    if (errorCode(error) !== '55P03') throw error; // lock_not_available
+    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
     return null;
   }
 }

@@ -1,11 +1,14 @@
 /** Brings a database to this program's schema, comments, views and roles. */
 
 import { connect, errorCode, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { createHistoryTable } from '../tables/history.ts';
 import { applyStorage } from '../tables/storage.ts';
 import { allViews } from '../views/all.ts';
+import { createHistoryFunctions } from '../views/history-functions.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
-import { createHistory } from './history.ts';
+import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
@@ -104,6 +107,16 @@ async function migrateLocked(
   return { applied: pending.map(({ tag }) => tag), keptViews, adminSql, publication };
 }
 
+/** Makes what is missing of the table, its first months and the functions of its views. */
+async function createHistory(tx: Transaction): Promise<void> {
+  const [found] = await tx`select to_regclass('sync.history') is not null as present`;
+  if (found?.present !== true) {
+    await createHistoryTable(tx);
+    await makeFirstMonths(tx);
+  }
+  await createHistoryFunctions(tx);
+}
+
 /** As `migrate` takes it, but where another process has it: false. */
 export async function trySchemaLock(tx: Transaction): Promise<boolean> {
   const [row] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${LOCK_KEY}::bigint) as taken`;
@@ -145,17 +158,17 @@ function explain(error: unknown): Error {
   if (error instanceof NewerDatabaseError) return error;
   const reason = error instanceof Error ? error.message : String(error);
   switch (errorCode(error)) {
-    case '42501': // insufficient_privilege
+    case SQLSTATE.insufficientPrivilege:
       return new MigrationError(
         `the database role may not do this: ${reason}. It must own the database or have CREATE on it (grant create on database … to …).`,
         { cause: error },
       );
-    case '55P03': // lock_not_available
+    case SQLSTATE.lockNotAvailable:
       return new MigrationError('another session held a lock for too long; nothing was changed, run migrate again', {
         cause: error,
       });
-    case '2BP01': // dependent_objects_still_exist
-    case '0A000': // feature_not_supported: "cannot alter type of a column used by a view or rule"
+    case SQLSTATE.dependentObjectsStillExist:
+    case SQLSTATE.featureNotSupported: // "cannot alter type of a column used by a view or rule"
       return new MigrationError(
         `somebody's own view stands on a column that this version changes: ${reason}. Drop that view, run migrate, create it again.`,
         { cause: error },

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
-import { errorCode, type Queryable, within } from '../postgres/connection.ts';
+import { isMissing, type Queryable, within } from '../postgres/connection.ts';
 
 /** One step of the schema, as drizzle-kit generated it. */
 export interface Migration {
@@ -73,8 +73,7 @@ export async function schemaState(sql: Queryable): Promise<SchemaState> {
   try {
     return compareMigrations(await appliedMigrations(sql), knownMigrations());
   } catch (error) {
-    const missing = ['42P01', '3F000']; // undefined_table, invalid_schema_name
-    if (missing.includes(errorCode(error) ?? '')) return 'empty';
+    if (isMissing(error)) return 'empty';
     throw error;
   }
 }

@@ -1,7 +1,9 @@
 /** Logins of analysts and their tools: members of `flowlu_reader` with limits of their own. */
+
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { READER } from './roles.ts';
 
 /** The login cannot be made or limited; the message says why. */
@@ -62,7 +64,7 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
   try {
     await transaction(sql, {}, (tx) => tx.unsafe(statementsFor(request, database, created, verifier).join(';\n')));
   } catch (error) {
-    if (errorCode(error) !== '42501') throw error; // insufficient_privilege
+    if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
     const adminSql = `${statementsFor(request, database, created, null).join(';\n')};\n\\password ${login}`;
     throw new ReaderLoginError(`the role ${us} may not do this: an administrator must`, adminSql, { cause: error });
   }

@@ -1,6 +1,10 @@
 /** Keeps the live views in step with the portal's custom fields while the service runs. */
+
 import { createHash } from 'node:crypto';
+import { formatMicros, MICROS_PER_MS, MICROS_PER_SECOND } from '../core/instant.ts';
+import { databaseClock } from '../postgres/clock.ts';
 import { type Queryable, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import { readSettings, writeSetting } from '../store/settings.ts';
 import { allViews } from '../views/all.ts';
 import type { LiveFacts } from '../views/live-columns.ts';
 import { readLiveFacts, settleLiveFacts, zoneInForce } from '../views/live-facts.ts';
@@ -10,8 +14,6 @@ import { schemaState, trySchemaLock } from './migrate.ts';
 import { asOwner } from './owner.ts';
 import { applyViews, type KeptView } from './views.ts';
 
-/** Key in `sync.settings`: fingerprint of the facts that the views were last made from. */
-const FACTS = 'live_facts';
 /** Shorter than the second after which PostgreSQL looks for deadlocks: between a reader and us, we give way. */
 const VIEW_WAIT_MS = 500;
 /** How long until it is looked whether what kept a column has gone. */
@@ -62,12 +64,10 @@ const fingerprint = ({ customColumns }: LiveFacts, zone: string) =>
 
 /** How the views stand to the facts; what was kept for dependants is tried again now and then. */
 async function stateOf(sql: Queryable, facts: LiveFacts, zone: string): Promise<'current' | 'pending' | 'behind'> {
-  const [row] = await sql<{ print: string; retry: boolean }[]>`
-    select value ->> 'print' as print,
-           (value ->> 'retry_at')::timestamptz < now() as retry
-      from sync.settings where key = ${FACTS}`;
-  if (row?.print !== fingerprint(facts, zone)) return 'behind';
-  return row.retry ? 'pending' : 'current';
+  const { live_facts: made } = await readSettings(sql, 'live_facts');
+  if (made?.print !== fingerprint(facts, zone)) return 'behind';
+  if (made.retry_at === null) return 'current';
+  return Date.parse(made.retry_at) * MICROS_PER_MS < (await databaseClock(sql)) ? 'pending' : 'current';
 }
 
 async function refreshLocked(tx: Transaction, configured: string): Promise<readonly KeptView[] | null> {
@@ -82,11 +82,8 @@ async function refreshLocked(tx: Transaction, configured: string): Promise<reado
   const views = allViews(facts);
   const kept = await applyViews(tx, views);
   await applyComments(tx, views, kept);
-  const print = fingerprint(facts, zone);
-  await tx`
-    insert into sync.settings (key, value)
-    values (${FACTS}, jsonb_build_object('print', ${print}::text, 'retry_at',
-      case when ${kept.length > 0} then now() + ${RETRY_KEPT_SECONDS} * interval '1 second' end))
-    on conflict (key) do update set value = excluded.value`;
+  const retry_at =
+    kept.length > 0 ? formatMicros((await databaseClock(tx)) + RETRY_KEPT_SECONDS * MICROS_PER_SECOND) : null;
+  await writeSetting(tx, 'live_facts', { print: fingerprint(facts, zone), retry_at });
   return state === 'behind' ? kept : [];
 }

@@ -3,7 +3,9 @@
  *
  * Both are groups without a login. What each may do stands in one table; nothing else is granted anywhere.
  */
+
 import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 
 /** One line of rights: on every table of a schema, those to come included, or on one table alone. */
 interface Rights {
@@ -34,7 +36,7 @@ const RIGHTS: readonly Rights[] = [
 ];
 
 /** Raised by the server when another database of the cluster made the role a moment ago. */
-const ALREADY_THERE = ['42710', '23505'];
+const ALREADY_THERE: readonly string[] = [SQLSTATE.duplicateObject, SQLSTATE.uniqueViolation];
 
 /** The statements that grant a line of rights; `owner` is who will own the tables to come. */
 function grants({ role, schema, table, privileges }: Rights, owner: string): readonly string[] {
@@ -109,7 +111,7 @@ async function createRole(tx: Transaction, role: string): Promise<boolean> {
   } catch (error) {
     const code = errorCode(error) ?? '';
     if (ALREADY_THERE.includes(code)) return true;
-    if (code === '42501') return false;
+    if (code === SQLSTATE.insufficientPrivilege) return false;
     throw error;
   }
 }

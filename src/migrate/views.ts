@@ -1,7 +1,10 @@
 /** Brings the views over the mirror up to date without pulling them from under their users. */
+
 import { createHash } from 'node:crypto';
 import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { readSettings, type Settings, writeSetting } from '../store/settings.ts';
 import type { View } from '../views/live-columns.ts';
 
 /** A view that could not be made as it should be. */
@@ -27,8 +30,6 @@ interface StandingView {
 
 /** Schemas that hold our views. */
 const SCHEMAS = ['flowlu_live', 'flowlu_reports', 'flowlu_history'] as const;
-/** Key in `sync.settings`: view → hash of the SQL that made it. Also tells our views from other people's. */
-const HASHES = 'views';
 /** In place of the hash of a view that should be gone and could not go: ours, and to be tried again. */
 const OUTDATED = '';
 
@@ -108,7 +109,7 @@ export async function applyViews(
     kept.push(view);
     next[view.view] = OUTDATED;
   }
-  await storeHashes(tx, hashes, next);
+  await writeSetting(tx, 'views', next);
   return kept;
 }
 
@@ -150,7 +151,7 @@ async function dropThen(tx: Transaction, name: string, then: readonly string[]):
     });
     return null;
   } catch (error) {
-    if (errorCode(error) !== '2BP01') throw error; // dependent_objects_still_exist
+    if (errorCode(error) !== SQLSTATE.dependentObjectsStillExist) throw error;
     const { detail, message } = error as { detail?: string; message: string };
     return `${detail ?? message}; ${ADVICE}`;
   }
@@ -200,19 +201,6 @@ async function grantsOf(tx: Transaction, views: readonly string[]): Promise<Save
   return new Map(rows.map((row) => [viewName(row), row.statements]));
 }
 
-async function storedHashes(tx: Transaction): Promise<Readonly<Record<string, string>>> {
-  const [row] = await tx<{ value: Record<string, string> }[]>`select value from sync.settings where key = ${HASHES}`;
-  return row?.value ?? {};
-}
-
-async function storeHashes(
-  tx: Transaction,
-  before: Readonly<Record<string, string>>,
-  next: Readonly<Record<string, string>>,
-) {
-  const same = Object.keys(before).length === Object.keys(next).length;
-  if (same && Object.entries(next).every(([name, hash]) => before[name] === hash)) return;
-  await tx`
-    insert into sync.settings (key, value) values (${HASHES}, ${JSON.stringify(next)}::jsonb)
-    on conflict (key) do update set value = excluded.value`;
+async function storedHashes(tx: Transaction): Promise<Settings['views']> {
+  return (await readSettings(tx, 'views')).views ?? {};
 }

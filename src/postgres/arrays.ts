@@ -25,13 +25,12 @@ export const ROWS_PARAMETERS = 4;
 
 /**
  * Those rows as a source: one array `v` for each, of its values in their order. `offset 0` keeps the planner from taking a
- * row apart anew for each of its values.
+ * row apart again for each of its values.
  */
-export const ROWS_SOURCE = `(select string_to_array(line, $3, $4) as v from unnest(string_to_array($1, $2)) as l(line) offset 0)`;
+export const ROWS_SOURCE = `(select string_to_array(line, $3, $4) as v from unnest(string_to_array($1, $2)) as l(line) offset 0) as n`;
 
-/** The values of a row of the source `n` as these types: a select list. */
-export const valuesAs = (types: readonly string[]): string =>
-  types.map((type, index) => `n.v[${index + 1}]::${type}`).join(', ');
+/** SQL for a value of a row of the source; the first one has place 1. */
+export const rowValue = (place: number): string => `n.v[${place}]`;
 
 interface Marks {
   /** Occur in no value. */

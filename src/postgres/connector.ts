@@ -9,6 +9,7 @@ import { Socket } from 'node:net';
 import { type SocketEvents, watchSocket } from './driver-socket.ts';
 import { readOnlyServer } from './errors.ts';
 import { closedEarly, nameOf, openSocket, silent } from './socket.ts';
+import { SQLSTATE } from './sqlstates.ts';
 import type { StartupOutcome } from './startup.ts';
 import type { Host, ServerKind, Target } from './url.ts';
 
@@ -17,8 +18,6 @@ const HOST_MAX_SECONDS = 3;
 /** How long a host that has failed is left alone: at first, and after many failures. */
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 1_000;
-/** cannot_connect_now: starting up, stopping, or a standby that takes no connections. Another host may. */
-const CANNOT_CONNECT_NOW = '57P03';
 
 /** What is known of a host. */
 interface Known {
@@ -84,7 +83,8 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
       onOutcome(outcome) {
         if (outcome.kind === 'refused') {
           const verdict = failed(refusal(one.host, outcome));
-          return outcome.code === CANNOT_CONNECT_NOW ? verdict : 'tell';
+          // Starting, stopping, or a standby that takes no connections: another host may.
+          return outcome.code === SQLSTATE.cannotConnectNow ? verdict : 'tell';
         }
         const failure = unfit(outcome.parameters, one);
         if (failure !== null) {

@@ -1,16 +1,15 @@
 /** What a failed database call means for the caller: try again later, try again now, or give up. */
 
-/** read_only_sql_transaction: a standby, or a database that is set to read-only. */
-export const READ_ONLY = '25006';
+import { SQLSTATE } from './sqlstates.ts';
 
-/** SQLSTATEs with which a server goes away, or takes no connection or no writes now. */
-const AWAY = new Set([
-  READ_ONLY,
-  '57P01', // admin_shutdown
-  '57P02', // crash_shutdown
-  '57P03', // cannot_connect_now: starting up or in recovery
-  '57P05', // idle_session_timeout
-  '53300', // too_many_connections
+/** SQLSTATEs with which a server goes away or takes no connection or no writes now. */
+const AWAY: ReadonlySet<string> = new Set([
+  SQLSTATE.readOnlyTransaction, // a standby, or set to read-only
+  SQLSTATE.adminShutdown,
+  SQLSTATE.crashShutdown,
+  SQLSTATE.cannotConnectNow, // starting up or in recovery
+  SQLSTATE.idleSessionTimeout,
+  SQLSTATE.tooManyConnections,
 ]);
 
 /** Codes of the driver and of the socket below it. */
@@ -33,21 +32,21 @@ const UNREACHABLE = new Set([
 ]);
 
 /** With these the same transaction may well succeed when run again. */
-const RETRYABLE = new Set([
-  '40000', // transaction_rollback: a commit was answered by rolling back
-  '40001', // serialization_failure
-  '40P01', // deadlock_detected
-  // unique_violation: only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
-  '23505',
+const RETRYABLE: ReadonlySet<string> = new Set([
+  SQLSTATE.transactionRollback, // a commit was answered by rolling back
+  SQLSTATE.serializationFailure,
+  SQLSTATE.deadlockDetected,
+  // Only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
+  SQLSTATE.uniqueViolation,
   // A prepared statement that the server has lost was not executed, and is prepared again.
   'STATEMENT_LOST',
 ]);
 
 /** With these the statement may well succeed later, as it stands: the moment is to blame, and not what was to be written. */
-const PASSING = new Set([
-  '42501', // insufficient_privilege
-  '55P03', // lock_not_available
-  '57014', // query_canceled, by a time-out or by somebody
+const PASSING: ReadonlySet<string> = new Set([
+  SQLSTATE.insufficientPrivilege,
+  SQLSTATE.lockNotAvailable,
+  SQLSTATE.queryCanceled, // by a time-out or by somebody
 ]);
 
 /** Says why a server takes no writes, by what it has said of itself while it let us in. */
@@ -56,7 +55,7 @@ export function readOnlyServer(is: ReadonlyMap<string, string>, name: string): E
     is.get('in_hot_standby') === 'on'
       ? `this server (${name}) is a standby, which takes no writes: DATABASE_URL must name the primary`
       : `this server (${name}) is set to read-only (default_transaction_read_only)`;
-  return Object.assign(new Error(text), { code: READ_ONLY });
+  return Object.assign(new Error(text), { code: SQLSTATE.readOnlyTransaction });
 }
 
 /** How deep a chain of causes is followed; ours are two or three long. */
@@ -70,6 +69,12 @@ export function isConnectionError(error: unknown): boolean {
 /** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) or its prepared statements, and should simply run again. */
 export function isRetryable(error: unknown): boolean {
   return someCode(error, (code) => RETRYABLE.has(code));
+}
+
+/** True when a table or its schema is not there. */
+export function isMissing(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === SQLSTATE.undefinedTable || code === SQLSTATE.invalidSchemaName;
 }
 
 /** True for what lies with the moment: no connection, a lost race, a lock not granted in time, no disk, no memory, no right. */

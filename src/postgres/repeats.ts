@@ -6,8 +6,10 @@
  * (github.com/porsager/postgres/issues/547 and pull/1212). Here a statement of a transaction fails instead, and one that
  * stands alone goes through the pool again, once.
  */
+
 import type postgres from 'postgres';
 import { errorCode } from './errors.ts';
+import { SQLSTATE } from './sqlstates.ts';
 
 /** What the driver's queries are made of, as far as it concerns us (postgres 3.4.9, src/query.js). */
 export interface DriverQuery extends Promise<unknown> {
@@ -40,9 +42,6 @@ class LostStatementError extends Error {
   readonly code = 'STATEMENT_LOST';
 }
 
-/** invalid_sql_statement_name: the connection leads to another server process than before, or its statements were dropped. */
-const FORGOTTEN = '26000';
-
 const owners = new WeakMap<object, Owner>();
 const repeated = new WeakSet<object>();
 
@@ -69,7 +68,7 @@ export function forbidRepeats(sql: postgres.Sql): void {
     set(this: DriverQuery, error: unknown) {
       this.cancelled = true;
       const owner = owners.get(this);
-      if (errorCode(error) === FORGOTTEN) owner?.onForgotten();
+      if (errorCode(error) === SQLSTATE.invalidSqlStatementName) owner?.onForgotten();
       if (owner === undefined || owner.isTransaction || repeated.has(this)) {
         this.reject(new LostStatementError('the server has lost a prepared statement', { cause: error }));
         return;

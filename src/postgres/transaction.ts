@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
 import { ANSWER_GRACE_MS, noAnswer, startDeadline } from './deadline.ts';
-import { errorCode, isConnectionError, READ_ONLY, readOnlyServer } from './errors.ts';
+import { errorCode, isConnectionError, readOnlyServer } from './errors.ts';
 import { poolOf } from './renewal.ts';
 import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
+import { SQLSTATE } from './sqlstates.ts';
 
 type Sql = postgres.Sql;
 type Transaction = postgres.TransactionSql;
@@ -31,8 +32,6 @@ const BY_KEY = [
   'enable_mergejoin = off',
 ];
 
-/** in_failed_sql_transaction: an earlier statement has failed. */
-const FOLLOWS_A_FAILURE = '25P02';
 /** How long a transaction may be open with nothing to do. */
 const IDLE_MAX_MS = 60_000;
 /** How long the driver may take to notice that a connection is lost; longer, and it was another one. */
@@ -47,7 +46,8 @@ export async function allAnswers<const T extends readonly unknown[]>(
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   const ended = await Promise.allSettled(statements);
   const failures = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
-  if (failures.length > 0) throw failures.find((error) => errorCode(error) !== FOLLOWS_A_FAILURE) ?? failures[0];
+  if (failures.length > 0)
+    throw failures.find((error) => errorCode(error) !== SQLSTATE.inFailedTransaction) ?? failures[0];
   return ended.map((one) => (one as PromiseFulfilledResult<unknown>).value) as {
     -readonly [K in keyof T]: Awaited<T[K]>;
   };
@@ -67,8 +67,7 @@ export class LastFlight<T> {
 /** The server has answered a commit by rolling back: nothing of the transaction has happened. */
 class RolledBackError extends Error {
   override readonly name = 'RolledBackError';
-  /** transaction_rollback */
-  readonly code = '40000';
+  readonly code = SQLSTATE.transactionRollback;
 }
 
 /**
@@ -86,11 +85,11 @@ export function transaction<T>(
     const answerMs = statementTimeoutMs + ANSWER_GRACE_MS;
     const pool = poolOf(sql);
     const fail = (error: unknown) => {
-      if (errorCode(error) !== READ_ONLY) return reject(error);
-      // Another server may write by now, behind the same name, too.
-      pool.leave();
+      if (errorCode(error) !== SQLSTATE.readOnlyTransaction) return reject(error);
       const { host, port } = sql.options;
       const is = new Map(Object.entries(sql.parameters).map(([name, value]) => [name, String(value)]));
+      // Another server may write by now, behind the same name, too.
+      pool.leave();
       reject(Object.assign(readOnlyServer(is, `${host[0]}:${port[0]}`), { cause: error }));
     };
     const lost = pool
@@ -247,5 +246,6 @@ export async function savepoint<T>(tx: Transaction, work: (inner: Transaction) =
 
 /** True for what breaks the connection, not only the statement. */
 function isLost(error: unknown): boolean {
-  return isConnectionError(error) && !['53300', READ_ONLY].includes(errorCode(error) ?? '');
+  const stays: readonly unknown[] = [SQLSTATE.tooManyConnections, SQLSTATE.readOnlyTransaction];
+  return isConnectionError(error) && !stays.includes(errorCode(error));
 }

@@ -5,9 +5,12 @@ import { MICROS_PER_SECOND } from '../core/instant.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql } from '../postgres/connection.ts';
+import { lastRefusal, rowsListed } from '../store/listings.ts';
+import { knownFacts } from '../store/measurements.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
+import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import { guardRefusal, isRefusal, type ListingDeps, listModel } from './listing.ts';
+import { guardRefusal, isRefusal, listModel } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 
@@ -18,7 +21,7 @@ export interface CatchUpOptions extends RoundOptions {
   readonly retryRefusedAfter_s: number;
 }
 
-/** A reread is worth a request per hundred rows; at one request a second that many seconds. */
+/** Rows that a request brings where the portal has not been measured. */
 const ROWS_PER_REQUEST = 100;
 
 /**
@@ -64,11 +67,11 @@ async function catchUpModel(
     way,
     ...ending,
   });
-  const listing = await lastListing(deps.sql, model);
-  if (listing.refusedSeconds !== null && listing.refusedSeconds < options.retryRefusedAfter_s) {
-    return report('none', { outcome: 'skipped', reason: listing.reason });
+  const refusal = await lastRefusal(deps.sql, model.name);
+  if (refusal !== null && refusal.age_s < options.retryRefusedAfter_s) {
+    return report('none', { outcome: 'skipped', reason: refusal.reason });
   }
-  if (!listing.everComplete) {
+  if ((await findWatermark(deps.sql, model.name)) === null) {
     return { ...(await listModel(deps, { kind: 'backfill', model, runId }, observer, signal)), way: 'backfill' };
   }
   try {
@@ -91,26 +94,12 @@ async function catchUpModel(
   }
 }
 
-async function lastListing(sql: Sql, model: Model) {
-  const [row] = await sql`
-    select exists (select from sync.watermarks where model = ${model.name} and last_reconciled_at is not null) as complete,
-           (select extract(epoch from clock_timestamp() - max(finished_at))::float8 from sync.listings
-             where model = ${model.name} and outcome = 'skipped') as refused_s,
-           (select max(reason) from sync.listings where model = ${model.name} and outcome = 'skipped') as reason`;
-  return {
-    everComplete: row?.complete as boolean,
-    refusedSeconds: row?.refused_s as number | null,
-    reason: row?.reason as string | null,
-  };
-}
-
-/** Reading a model again is due when doing so at this pace takes no more than its share of the time. */
+/** Reading a model again is due when doing so, at one request a second, takes no more than its share of the time. */
 async function isRereadDue(sql: Sql, model: Model, now: number, share: number): Promise<boolean> {
   if (share >= 1) return true;
   const watermark = await findWatermark(sql, model.name);
-  const [row] = await sql`
-    select coalesce(max(rows_read), 0)::float8 as rows from sync.listings where model = ${model.name}`;
-  const cost_s = 1 + (row?.rows as number) / ROWS_PER_REQUEST;
+  const { bearable_size, page_size = ROWS_PER_REQUEST } = await knownFacts(sql, model.name);
+  const cost_s = 1 + (await rowsListed(sql, model.name)) / (bearable_size ?? page_size);
   const since_s = (now - (watermark?.lastReconciledAt ?? 0)) / MICROS_PER_SECOND;
   return since_s * share >= cost_s;
 }

@@ -3,9 +3,9 @@
 import { derive } from '../maintain/rebuild.ts';
 import type { WriterContext } from '../merge/writer.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { findUnlike } from '../store/derived-columns.ts';
-import { readRows } from '../store/mirror-reads.ts';
-import type { MirrorTable, StoredRow } from '../store/mirror-rows.ts';
+import { findUnlike } from '../store/mirror-rows/derived-columns.ts';
+import { readRows } from '../store/mirror-rows/reads.ts';
+import type { MirrorTable, StoredRow } from '../store/mirror-rows/rows.ts';
 import { type CompareContext, compareRow, type Difference, type Finding, type Told } from './findings.ts';
 
 export interface CompareDeps {

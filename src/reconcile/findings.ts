@@ -7,7 +7,7 @@ import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
 import { compareVersions, credible, versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
-import type { MirrorTable, StoredRow } from '../store/mirror-rows.ts';
+import type { MirrorTable, StoredRow } from '../store/mirror-rows/rows.ts';
 
 export const FINDING_KINDS = ['missing', 'extra', 'stale', 'differing'] as const;
 

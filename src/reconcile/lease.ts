@@ -1,5 +1,6 @@
 /** Work that only one process may do at a time, kept apart by a lease that is renewed while it goes on. */
 import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
+import { withTimeout } from '../core/wait.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
 import { isDead } from './holder.ts';
@@ -57,9 +58,8 @@ async function renew({ sql, name, holder }: LeaseOptions, lost: AbortController,
   let renewedAt = performance.now();
   try {
     for await (const _ of every(RENEW_MS, undefined, { signal: done })) {
-      const asked = takeLease(sql, name, holder, LEASE_SECONDS).catch(() => null);
       // A database that hangs does not answer at all; the next turn must come all the same.
-      const mine = await Promise.race([asked, sleep(RENEW_MAX_MS, null, { ref: false })]);
+      const mine = await withTimeout(takeLease(sql, name, holder, LEASE_SECONDS), RENEW_MAX_MS).catch(() => null);
       if (mine === true) renewedAt = performance.now();
       // With the database away for that long, another process may have taken the lease as soon as it is back.
       const expired = performance.now() - renewedAt > LEASE_SECONDS * 1_000;

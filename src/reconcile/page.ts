@@ -2,12 +2,12 @@
 
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
-import { judge, lockSubjects, type Observed, shapeOf, type WriterContext, write } from '../merge/writer.ts';
-import { allAnswers, type Transaction } from '../postgres/connection.ts';
+import { type Observed, shapeOf, type WriterContext, writeObservations } from '../merge/writer.ts';
+import { allAnswers, type LastFlight, type Transaction } from '../postgres/connection.ts';
 import { contains, contentHash, hasAlias } from '../record/record.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { clearDoubtsOf } from '../store/doubts.ts';
-import { findChanged, type MirrorTable } from '../store/mirror-rows.ts';
+import { findChanged, type MirrorTable } from '../store/mirror-rows/rows.ts';
 
 /** Rows of one answer, not yet compared. */
 export interface Page {
@@ -22,20 +22,17 @@ export interface PageCounts {
   readonly unchanged: number;
 }
 
-/** What pages amount to, not written yet. */
-export interface Merge {
-  readonly counts: PageCounts;
-  /** Sends all that is to be written at once, so that a commit may travel behind it (`LastFlight`). */
-  write(): Promise<unknown>;
-}
-
-/** Compares pages with the mirror and judges what differs, within the caller's transaction, which is then to `write`. */
-export async function mergePages(
+/**
+ * Compares pages with the mirror and writes what differs, within the caller's transaction.
+ * @param alongside as in `writeObservations`, from the counts
+ */
+export async function writePages<T>(
   tx: Transaction,
   table: MirrorTable,
   pages: readonly Page[],
   context: WriterContext,
-): Promise<Merge> {
+  alongside: (counts: PageCounts) => T | Promise<T>,
+): Promise<LastFlight<T>> {
   const shape = shapeOf(table, context);
   // Where a row comes twice, the later answer counts.
   const rows = new Map(
@@ -59,12 +56,11 @@ export async function mergePages(
   // Only the very same content settles a doubt: it may be about what this list leaves out.
   const agreed = [...rows.keys()].filter((id) => !changed.has(id));
   const since = Math.min(...pages.map(({ observedAt }) => observedAt));
-  const judged =
-    observed.length === 0 ? null : await judge(tx, await lockSubjects(tx, observed, context), observed, []);
-  const written = judged?.verdicts.filter(({ row }) => row !== null).length ?? 0;
-  return {
-    counts: { read: rows.size, written, unchanged: rows.size - written },
-    write: () =>
-      allAnswers([judged === null ? null : write(tx, judged, context), clearDoubtsOf(tx, table.name, agreed, since)]),
-  };
+  return writeObservations(tx, { subjects: observed, observed }, context, async (verdicts) => {
+    const written = verdicts.filter(({ row }) => row !== null).length;
+    const counts = { read: rows.size, written, unchanged: rows.size - written };
+    const cleared = clearDoubtsOf(tx, table.name, agreed, since);
+    const [, answer] = await allAnswers([cleared, (async () => alongside(counts))()]);
+    return answer;
+  });
 }

@@ -12,11 +12,11 @@ import { writeObservations } from '../merge/writer.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { credible, versionOf } from '../record/version.ts';
-import { countRows, readRows } from '../store/mirror-reads.ts';
-import type { StoredRow } from '../store/mirror-rows.ts';
+import { countRows, readRows } from '../store/mirror-rows/reads.ts';
+import type { StoredRow } from '../store/mirror-rows/rows.ts';
 import { wrongColumns } from './compare-page.ts';
+import type { ListingDeps } from './deps.ts';
 import { type Candidate, type CompareContext, compareRow, type Difference, type Finding, namesOf } from './findings.ts';
-import type { ListingDeps } from './listing.ts';
 import { isBeyondGuard } from './sweep.ts';
 import { READS_AT_A_TIME } from './verify-listing.ts';
 
@@ -211,9 +211,11 @@ async function mend({ sql, writer }: ListingDeps, { table }: CompareContext, { f
   return transact(sql, async (tx) => {
     // First the row has to say what its own record says, or the writer compares with a hash of something else.
     await rederive(tx, table, [finding.id], writer);
-    const [verdict] = await writeObservations(tx, [{ table, entityId: finding.id, observation }], writer);
-    if (verdict === undefined || verdict.doubt !== null) return false;
-    return verdict.decision !== 'ignored' || isOfColumnsAlone(finding);
+    const observed = [{ table, entityId: finding.id, observation }];
+    return writeObservations(tx, { subjects: observed, observed }, writer, ([verdict]) => {
+      if (verdict === undefined || verdict.doubt !== null) return false;
+      return verdict.decision !== 'ignored' || isOfColumnsAlone(finding);
+    });
   });
 }
 

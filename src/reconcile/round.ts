@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import type { Model } from '../catalog/types.ts';
 import type { Json } from '../core/json.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { beginRun, finishRun, type RunKind, type RunStatus } from '../store/runs.ts';
+import { journaled, type RunKind, type RunStatus } from '../store/runs.ts';
 import type { ListingObserver, ListingReport } from './listing.ts';
 
 export interface RoundOptions {
@@ -30,51 +30,74 @@ export interface Round {
   readonly models: readonly RoundReport[];
 }
 
-/** Runs `work` over models, several side by side, and journals the run. */
-export async function runRound(
+/** Work over models. */
+interface Work<R> {
+  readonly kind: RunKind;
+  readonly one: (model: Model, runId: string, signal: AbortSignal) => Promise<R>;
+  readonly statusOf: (reports: readonly R[]) => RunStatus;
+  readonly summaryOf: (reports: readonly R[]) => Json;
+}
+
+/**
+ * Does work over models, several side by side, and journals the run.
+ * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
+ */
+export async function overModels<R>(
   sql: Sql,
-  kind: RunKind,
-  options: RoundOptions,
-  work: (model: Model, runId: string, signal: AbortSignal) => Promise<RoundReport>,
-): Promise<Round> {
-  const runId = await beginRun(sql, kind, options.holder);
-  const reports: RoundReport[] = [];
+  options: Omit<RoundOptions, 'observer'>,
+  { kind, one, statusOf, summaryOf }: Work<R>,
+): Promise<{ readonly runId: string; readonly status: RunStatus; readonly models: readonly R[] }> {
+  const reports: R[] = [];
   const queue = [...options.models];
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
   // Every wait of every model listens to it, a few at a time.
   setMaxListeners(0, signal);
 
-  async function worker(): Promise<void> {
+  async function worker(runId: string): Promise<void> {
     for (let model = queue.shift(); model !== undefined && !signal.aborted; model = queue.shift()) {
-      reports.push(await work(model, runId, signal));
+      reports.push(await one(model, runId, signal));
     }
   }
 
-  try {
-    await Promise.all(
-      Array.from({ length: options.concurrency }, () => worker().catch((error) => failure.abort(error))),
-    );
+  const run = {
+    kind,
+    holder: options.holder,
+    signal: options.signal,
+    summary: () => summaryOf(reports),
+    status: () => statusOf(reports),
+  };
+  return journaled(sql, run, async (runId) => {
+    const workers = Array.from({ length: options.concurrency }, () => worker(runId));
+    await Promise.all(workers.map((ended) => ended.catch((error) => failure.abort(error))));
     signal.throwIfAborted();
-  } catch (error) {
-    const status = options.signal.aborted ? 'interrupted' : 'failed';
-    await finishRun(sql, runId, status, summaryOf(reports)).catch(() => {});
-    throw error;
-  }
-  const status = statusOf(kind, reports);
-  await finishRun(sql, runId, status, summaryOf(reports));
-  return { runId, status, models: reports };
+    return { runId, status: statusOf(reports), models: reports };
+  });
+}
+
+/** A round of reading: backfill, catch-up or sweep. */
+export function runRound(
+  sql: Sql,
+  kind: 'backfill' | 'reconcile' | 'sweep',
+  options: RoundOptions,
+  one: Work<RoundReport>['one'],
+): Promise<Round> {
+  return overModels(sql, options, { kind, one, statusOf: (reports) => statusOf(kind, reports), summaryOf });
 }
 
 /**
- * Failed when a model failed; differences when one was not read in full or a guard stopped it. A sweep is a check: a
- * model that it could not read is what it has found, whatever kept it from reading.
+ * Failed when nothing could be read; differences when a model or a row was not, or a guard stopped it. A sweep is a
+ * check: a model that it could not read is what it has found, whatever kept it from reading.
  */
 function statusOf(kind: RunKind, reports: readonly RoundReport[]): RunStatus {
-  const failed = reports.some(({ outcome }) => outcome === 'failed');
-  if (failed && kind !== 'sweep') return 'failed';
-  const doubtful = reports.some(({ outcome, guarded }) => outcome === 'incomplete' || (guarded ?? null) !== null);
-  return failed || doubtful ? 'differences' : 'done';
+  const failed = reports.filter(({ outcome }) => outcome === 'failed').length;
+  const tried = reports.filter(({ outcome }) => outcome !== 'skipped').length;
+  if (kind !== 'sweep' && failed > 0 && failed === tried) return 'failed';
+  const doubtful = reports.some(
+    ({ outcome, guarded, unreadable = [] }) =>
+      outcome === 'incomplete' || (guarded ?? null) !== null || unreadable.length > 0,
+  );
+  return failed > 0 || doubtful ? 'differences' : 'done';
 }
 
 function summaryOf(reports: readonly RoundReport[]): Json {
@@ -86,6 +109,11 @@ function summaryOf(reports: readonly RoundReport[]): Json {
     ...counts,
     suspects,
     guarded,
-    seconds: Math.round(seconds * 1_000) / 1_000,
+    seconds: toMillis(seconds),
   }));
+}
+
+/** Seconds as the journal has them, to the millisecond. */
+export function toMillis(seconds: number): number {
+  return Math.round(seconds * 1_000) / 1_000;
 }

@@ -7,15 +7,13 @@ import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { read } from '../merge/settle.ts';
 import { compareIds, idOf } from '../record/id.ts';
-import { countRows, findUnlisted, liveIdsAfter, randomLiveIds } from '../store/mirror-reads.ts';
+import { countRows, findUnlisted, type IdRange, randomLiveIds } from '../store/mirror-rows/reads.ts';
 import { comparePage } from './compare-page.ts';
+import type { ListingDeps } from './deps.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
-import type { ListingDeps } from './listing.ts';
 import { readAhead } from './prefetch.ts';
+import { rememberIds } from './remembered-ids.ts';
 
-/** Ids remembered where a portal lists in no order; beyond that, extra rows cannot be told. */
-const MAX_REMEMBERED_IDS = 200_000;
-const IDS_PER_READ = 5_000;
 /** Rows read singly at a time; the budget paces them. */
 export const READS_AT_A_TIME = 10;
 const PAGE_SIZE = 100;
@@ -85,28 +83,21 @@ function createWalk({ deps, model, candidates }: Search) {
   let last: string | null = null;
   let lastAt: Micros | null = null;
   let isKeyset = true;
-  let firstAt: Micros | null = null;
-  const seen = new Set<string>();
+  const seen = rememberIds();
 
-  const suspect = (ids: readonly string[], count: number) => {
+  const findUnnamed = async (range: IdRange) => {
+    const { ids, count } = await findUnlisted(deps.sql, model, range, Math.max(1, candidates.room()));
     for (const id of ids) {
       candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: null, suspected: true });
     }
     candidates.miss(count - ids.length);
   };
-  const unlisted = async (upTo: string | null, listed: readonly string[], observedAt: Micros) => {
-    const limit = Math.max(1, candidates.room());
-    const { ids, count } = await findUnlisted(deps.sql, model, { after: last, upTo, listed, observedAt }, limit);
-    suspect(ids, count);
-  };
 
   return {
     async page({ items, mode, cursor, observedAt }: ListingPage): Promise<void> {
       const ids = items.map((record) => idOf(record) as string);
-      // A listing that goes over to page numbers begins anew, or goes on after its first page.
-      const mayGoOver = last === null || mode === 'pages';
-      if (mayGoOver) for (const id of ids) if (seen.size <= MAX_REMEMBERED_IDS) seen.add(id);
-      firstAt ??= observedAt;
+      // A listing that goes over to page numbers begins again, or goes on after its first page.
+      if (last === null || mode === 'pages') seen.add(ids, observedAt);
       lastAt = observedAt;
       if (mode === 'pages') {
         if (isKeyset) candidates.dropSuspected();
@@ -114,33 +105,22 @@ function createWalk({ deps, model, candidates }: Search) {
         return;
       }
       if (cursor.mode !== 'keyset') return;
-      await unlisted(cursor.lastId, ids, observedAt);
+      await findUnnamed({ after: last, upTo: cursor.lastId, listed: ids, observedAt });
       last = cursor.lastId;
     },
     async end(startedAt: Micros): Promise<Shortcoming> {
       if (isKeyset) {
-        await unlisted(null, [], lastAt ?? startedAt);
+        await findUnnamed({ after: last, upTo: null, listed: [], observedAt: lastAt ?? startedAt });
         return null;
       }
-      if (seen.size > MAX_REMEMBERED_IDS) {
+      const listed = seen.all();
+      if (listed === null) {
         return 'the portal lists in no order and has too many rows to tell which ones the mirror has in excess';
       }
-      await compareIdsWith(seen, firstAt ?? startedAt);
+      await findUnnamed({ after: null, upTo: null, listed, observedAt: seen.since() });
       return null;
     },
   };
-
-  async function compareIdsWith(listed: ReadonlySet<string>, before: Micros): Promise<void> {
-    let after: string | null = null;
-    // Ends with the table: each turn moves on to greater ids.
-    for (;;) {
-      const ids: string[] = await liveIdsAfter(deps.sql, model, before, after, IDS_PER_READ);
-      const extra = ids.filter((id) => !listed.has(id));
-      suspect(extra, extra.length);
-      after = ids.at(-1) ?? null;
-      if (ids.length < IDS_PER_READ) return;
-    }
-  }
 }
 
 /** Reads a few rows of the mirror singly, and compares one page of a list, taken from anywhere. */

@@ -6,28 +6,23 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import type { Json } from '../core/json.ts';
 import { sleep } from '../core/wait.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { shapeOf } from '../merge/writer.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { ListingOutcome } from '../store/listings.ts';
-import { countRows } from '../store/mirror-reads.ts';
-import { beginRun, finishRun, type RunStatus } from '../store/runs.ts';
+import { countRows } from '../store/mirror-rows/reads.ts';
+import type { RunStatus } from '../store/runs.ts';
+import type { ListingDeps } from './deps.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
-import type { ListingDeps, ListingObserver } from './listing.ts';
 import { type Rechecked, recheck } from './recheck.ts';
+import { overModels, type RoundOptions, toMillis } from './round.ts';
 import { type Search, type Shortcoming, searchAll, searchSample } from './verify-listing.ts';
 
-export interface VerifyOptions {
-  readonly models: readonly Model[];
-  readonly concurrency: number;
-  readonly holder: string;
+export interface VerifyOptions extends RoundOptions {
   readonly repair: boolean;
   /** Rows per model to look at; null for all. */
   readonly sample: number | null;
-  readonly observer: ListingObserver;
-  readonly signal: AbortSignal;
   /** How long a change under way is given to arrive before a candidate is looked at again. */
   readonly pauseMs?: number;
   /** Candidates per model that are looked at again. */
@@ -75,29 +70,14 @@ const MAX_REPAIRS = 10_000;
  * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
  */
 export async function verify(deps: ListingDeps, options: VerifyOptions): Promise<Verification> {
-  const runId = await beginRun(deps.sql, 'verify', options.holder);
-  const reports: ModelVerification[] = [];
-  const queue = [...options.models];
-  const failure = new AbortController();
-  const signal = AbortSignal.any([options.signal, failure.signal]);
-
-  async function work(): Promise<void> {
-    for (let model = queue.shift(); model !== undefined && !signal.aborted; model = queue.shift()) {
-      reports.push(await verifyModel(deps, model, { ...options, signal }));
-    }
-  }
-
-  try {
-    await Promise.all(Array.from({ length: options.concurrency }, () => work().catch((error) => failure.abort(error))));
-    signal.throwIfAborted();
-  } catch (error) {
-    const status = options.signal.aborted ? 'interrupted' : 'failed';
-    await finishRun(deps.sql, runId, status, summaryOf(reports)).catch(() => {});
-    throw error;
-  }
-  const status = reports.every(isInOrder) ? 'done' : 'differences';
-  await finishRun(deps.sql, runId, status, summaryOf(reports));
-  return { run_id: runId, status, models: reports.sort((a, b) => (a.model < b.model ? -1 : 1)) };
+  const { runId, status, models } = await overModels<ModelVerification>(deps.sql, options, {
+    kind: 'verify',
+    one: (model, _, signal) => verifyModel(deps, model, { ...options, signal }),
+    statusOf: (reports) => (reports.every(isInOrder) ? 'done' : 'differences'),
+    summaryOf: (reports) =>
+      reports.map(({ findings: _, seconds, ...report }) => ({ ...report, seconds: toMillis(seconds) })),
+  });
+  return { run_id: runId, status, models: models.toSorted((a, b) => (a.model < b.model ? -1 : 1)) };
 }
 
 /** True when both sides agree now, as far as that could be asked for at all. */
@@ -185,11 +165,4 @@ function countsOf({ findings, inFlight, unchecked, repaired, guarded }: Rechecke
     guarded,
     findings,
   };
-}
-
-function summaryOf(reports: readonly ModelVerification[]): Json {
-  return reports.map(({ findings: _, seconds, ...report }) => ({
-    ...report,
-    seconds: Math.round(seconds * 1_000) / 1_000,
-  }));
 }

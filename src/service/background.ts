@@ -5,12 +5,13 @@ import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
 import { maintainHistory } from '../migrate/history-partitions.ts';
 import { asOwner } from '../migrate/owner.ts';
-import type { Sql } from '../postgres/connection.ts';
+import { leaveReadOnly } from '../postgres/read-only.ts';
 import { catchUpAll, sweepAll } from '../reconcile/catch-up.ts';
 import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
-import { pruneDeliveries } from '../store/retention.ts';
+import { pruneDeliveries } from '../store/deliveries/prune.ts';
+import { isSweepDue } from '../store/runs.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { modelsAtATime, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
@@ -25,12 +26,14 @@ const PRUNE_INTERVAL_MS = 10 * 60_000;
 const HISTORY_INTERVAL_MS = 10 * 60_000;
 /** How often it is looked whether custom fields came, went or changed: five small statements. */
 const CUSTOM_FIELDS_INTERVAL_MS = 5_000;
+/** How often it is looked whether the database has been set to read-only. */
+const READ_ONLY_INTERVAL_MS = 5_000;
 /** How often it is looked whether a sweep is due. */
 const SWEEP_CHECK_MS = 60_000;
 /** Share of the time that models without versions may be read again. */
 const REREAD_SHARE = 0.2;
-/** A module that the portal lacks is asked for again so often. */
-const RETRY_REFUSED_SECONDS = 24 * 3_600;
+/** A model that the portal lacks or refuses is asked for again so often: a right that comes back is noticed. */
+const RETRY_REFUSED_SECONDS = 3_600;
 
 export interface Background {
   readonly drain: Loop;
@@ -49,6 +52,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   );
   const loops = [
     drain,
+    loop('looking whether the database takes writes', READ_ONLY_INTERVAL_MS, () => leaveReadOnly(sql)),
     loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
     loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
   ];
@@ -132,15 +136,6 @@ async function alone(
   } catch (error) {
     if (!(error instanceof LeaseTakenError)) throw error;
   }
-}
-
-/** Due when the last sweep, or without one the first run of all, began longer ago than the interval. */
-async function isSweepDue(sql: Sql, intervalMs: number): Promise<boolean> {
-  const [row] = await sql`
-    select coalesce(max(started_at) filter (where kind = 'sweep' and status in ('done', 'differences')), min(started_at))
-             < clock_timestamp() - ${intervalMs} * interval '1 millisecond' as due
-      from sync.runs`;
-  return row?.due === true;
 }
 
 function logging({ log }: Session): ListingObserver {

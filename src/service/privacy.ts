@@ -11,7 +11,8 @@ import type { AliasedField, Shapes } from '../merge/shapes.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { checkPrivacy } from '../privacy/check.ts';
 import type { Privacy } from '../privacy/policy.ts';
-import { areDefinitionsComplete, ownerOf } from '../store/custom-fields.ts';
+import { wasListed } from '../store/listings.ts';
+import { ownerOf } from '../store/mirror-rows/custom-fields.ts';
 import { keepsTo, markKept, unmark } from '../store/privacy-mark.ts';
 
 /** Longest wait for the definitions before a command goes on without them. */
@@ -50,13 +51,13 @@ export async function learnAliases(
   client: FlowluClient,
 ): Promise<void> {
   const model = findModel('customfields.fields');
-  if (model === undefined || (await areDefinitionsComplete(sql))) return;
+  if (model === undefined || (await wasListed(sql, model.name))) return;
   const aliases: AliasedField[] = [];
   try {
     for await (const { items } of listPages(client, model, { signal: AbortSignal.timeout(LEARN_MAX_MS) })) {
       for (const { id, module, model: owner, alias } of items) {
         if ([module, owner, alias].every(isName)) {
-          aliases.push({ id: String(id), model: ownerOf(`${module}.${owner}`), alias: String(alias) });
+          aliases.push({ id: String(id), model: ownerOf(String(module), String(owner)), alias: String(alias) });
         }
       }
     }

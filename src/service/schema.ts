@@ -5,6 +5,7 @@ import type { DatabaseLog } from '../migrate/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';
 import { asOwner, ownership } from '../migrate/owner.ts';
 import { errorCode, type Sql } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 
 /** What a command that only looks says where there is no mirror. */
 export const NOTHING_SET_UP =
@@ -48,7 +49,7 @@ async function stateOf(sql: Sql): ReturnType<typeof schemaState> {
   try {
     return await schemaState(sql);
   } catch (error) {
-    if (errorCode(error) !== '42501') throw error;
+    if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
     const { role } = await ownership(sql);
     const advice = `as the owner of the mirror or an administrator: grant flowlu_writer to ${role}`;
     throw new UsageError(`the database role ${role} may not read the mirror; ${advice}`, { cause: error });

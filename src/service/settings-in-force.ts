@@ -5,7 +5,7 @@
 import type { Config } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import type { Queryable } from '../postgres/connection.ts';
-import { type HistorySettings, storedHistorySettings } from '../store/history-settings.ts';
+import { type HistorySettings, storedHistorySettings } from '../store/settings.ts';
 
 export function configuredSettings({ flowlu, history }: Pick<Config, 'flowlu' | 'history'>): HistorySettings {
   return { timezone: flowlu.timezone, keeps: history.keeps };

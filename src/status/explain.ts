@@ -2,14 +2,20 @@
 
 import { splitName } from '../catalog/name.ts';
 import { formatMicros } from '../core/instant.ts';
-import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
+import { readDelivery } from '../delivery/delivery.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
-import { readColumns, readRows } from '../store/mirror-reads.ts';
-import type { MirrorTable } from '../store/mirror-rows.ts';
-import { type DeliveryStory, deliveriesAbout } from '../store/stored-deliveries.ts';
+import { type DeliveryStory, deliveriesAbout } from '../store/deliveries/reports.ts';
+import { type DoubtDetails, doubtAbout } from '../store/doubts.ts';
+import { lastFact } from '../store/measurements.ts';
+import { readColumns, readRows } from '../store/mirror-rows/reads.ts';
+import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import { plainWords } from './words.ts';
+
+const TWO_SWEEPS =
+  'two complete sweeps, an hour or more apart, did not list it, and the portal reads no single records of this model';
 
 /** Newest deliveries told of. */
 const MAX_DELIVERIES = 200;
@@ -29,6 +35,8 @@ export interface ExplainedRow {
   readonly observed_at: string;
   readonly source: string;
   readonly deleted_at: string | null;
+  /** On what it is held for deleted, where not on the portal's word about this record. */
+  readonly deleted_because: string | null;
   /** Typed columns that hold something. */
   readonly values: JsonObject;
   readonly record: JsonObject;
@@ -46,13 +54,7 @@ export interface Explanation {
   readonly id: string;
   readonly table: string;
   readonly row: ExplainedRow | null;
-  readonly doubt: {
-    readonly reason: string;
-    readonly since: string;
-    readonly attempts: number;
-    readonly next_attempt_at: string;
-    readonly last_error: string | null;
-  } | null;
+  readonly doubt: DoubtDetails | null;
   /** All deliveries about it; the newest of them follow. */
   readonly deliveries_total: number;
   /** In order of arrival. */
@@ -62,11 +64,9 @@ export interface Explanation {
 /** Tells the story of an entity, as far as the database knows it. */
 export async function explain(sql: Sql, table: MirrorTable, id: string, shape: Shape): Promise<Explanation> {
   const { module, model } = splitName(table.name);
-  const [row, [doubt], story] = await Promise.all([
+  const [row, doubt, story] = await Promise.all([
     explainRow(sql, table, id),
-    sql`select reason, to_json(since) #>> '{}' as since, attempts,
-               to_json(next_attempt_at) #>> '{}' as next_attempt_at, last_error
-          from sync.doubtful where model = ${table.name} and entity_id = ${id}`,
+    doubtAbout(sql, table.name, id),
     deliveriesAbout(sql, { module, model, id }, MAX_DELIVERIES),
   ]);
   return {
@@ -74,7 +74,7 @@ export async function explain(sql: Sql, table: MirrorTable, id: string, shape: S
     id,
     table: `flowlu.${table.model?.table ?? 'uncatalogued'}`,
     row,
-    doubt: (doubt ?? null) as Explanation['doubt'],
+    doubt,
     deliveries_total: story.total,
     deliveries: explainDeliveries(story.deliveries, shape),
   };
@@ -84,12 +84,14 @@ async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<Exp
   const [[row], read] = await Promise.all([readRows(sql, table, [id]), readColumns(sql, table, id)]);
   if (row === undefined || read === null) return null;
   const { record, source, observedAt, deletedAt } = row;
+  const isUnconfirmed = deletedAt !== null && source === 'api' && (await lastFact(sql, table.name, 'get')) !== null;
   return {
     state: deletedAt === null ? 'live' : 'deleted',
     version: read.version,
     observed_at: formatMicros(observedAt),
     source,
     deleted_at: deletedAt === null ? null : formatMicros(deletedAt),
+    deleted_because: isUnconfirmed ? TWO_SWEEPS : null,
     values: Object.fromEntries(Object.entries(read.columns).filter(([, value]) => value !== null && value !== '')),
     record,
   };
@@ -98,7 +100,7 @@ async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<Exp
 function explainDeliveries(stories: readonly DeliveryStory[], shape: Shape): readonly ExplainedDelivery[] {
   let before: JsonObject | null = null;
   return stories.map(({ body, ...story }) => {
-    const { current, previous } = readStates(body);
+    const { current = null, previous = null } = readDelivery(body)?.announcement ?? {};
     const from = previous ?? before;
     const changes = current === null || from === null ? [] : changesBetween(shape, from, current);
     before = current ?? before;
@@ -114,17 +116,4 @@ export function changesBetween(shape: Shape, from: JsonObject, to: JsonObject): 
     ...(Object.hasOwn(held, field) && { from: held[field] as Json }),
     ...(Object.hasOwn(told, field) && { to: told[field] as Json }),
   }));
-}
-
-/** The states that a delivery's body tells; a body that cannot be read tells none. */
-function readStates(body: string): { readonly current: JsonObject | null; readonly previous: JsonObject | null } {
-  const stateOf = (value: Json | undefined) => (isJsonObject(value) && Object.keys(value).length > 0 ? value : null);
-  try {
-    const parsed = parseJson(body);
-    if (!isJsonObject(parsed)) return { current: null, previous: null };
-    return { current: stateOf(parsed.current), previous: stateOf(parsed.previous) };
-  } catch {
-    // Stored deliveries are JSON; what is not was written by somebody else and explains nothing.
-    return { current: null, previous: null };
-  }
 }

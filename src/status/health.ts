@@ -1,5 +1,9 @@
 /** How the mirror is, in words coarse enough for anybody to read. */
+import { withTimeout } from '../core/wait.ts';
 import type { Sql } from '../postgres/connection.ts';
+import { lastArrival } from '../store/deliveries/reports.ts';
+import { grantStatus } from '../store/grant.ts';
+import { lastComparison } from '../store/runs.ts';
 
 /** How long ago the mirror last heard from the portal. */
 export type Freshness = 'minutes' | 'hours' | 'day' | 'older' | 'never';
@@ -31,46 +35,28 @@ export function createHealth(sql: Sql): () => Promise<Health> {
   let reading: Promise<Health> | null = null;
   return async () => {
     if (performance.now() < keptUntilMs) return kept;
-    reading ??= readBounded(sql).then((health) => {
-      kept = health;
-      keptUntilMs = performance.now() + KEPT_MS;
-      reading = null;
-      return health;
-    });
+    reading ??= withTimeout(readHealth(sql), ANSWER_MAX_MS)
+      .catch(() => AWAY)
+      .then((health) => {
+        kept = health;
+        keptUntilMs = performance.now() + KEPT_MS;
+        reading = null;
+        return health;
+      });
     return reading;
   };
 }
 
-async function readBounded(sql: Sql): Promise<Health> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Health>((resolve) => {
-    timer = setTimeout(() => resolve(AWAY), ANSWER_MAX_MS);
-  });
-  try {
-    return await Promise.race([readHealth(sql).catch(() => AWAY), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Runs looked at, newest first. */
-const RECENT_RUNS = 200;
-
 /** Reads it: the last complete look at the portal, or, without an API, the last webhook. */
 async function readHealth(sql: Sql): Promise<Health> {
-  const [row] = await sql`
-    with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
-    select (select extract(epoch from clock_timestamp() - max(finished_at))::float8 from recent
-             where kind in ('backfill', 'reconcile', 'sweep') and status in ('done', 'differences')) as agreed_s,
-           (select extract(epoch from clock_timestamp() - received_at)::float8
-              from sync.deliveries order by id desc limit 1) as heard_s,
-           exists (select from recent where kind in ('backfill', 'reconcile', 'sweep')) as is_compared,
-           exists (select from sync.deliveries where status = 'failed') as has_failed,
-           exists (select from sync.oauth_grant where state <> 'active') as is_refused`;
-  const isCompared = row?.is_compared === true;
-  const freshness = freshnessOf((isCompared ? row?.agreed_s : row?.heard_s) as number | null);
+  const [{ isCompared, age_s }, arrival, grant] = await Promise.all([
+    lastComparison(sql),
+    lastArrival(sql),
+    grantStatus(sql),
+  ]);
+  const freshness = freshnessOf(isCompared ? age_s : arrival.age_s);
   const isStale = isCompared && (freshness === 'older' || freshness === 'never');
-  const needsLook = isStale || row?.has_failed === true || row?.is_refused === true;
+  const needsLook = isStale || arrival.hasFailed || grant?.state === 'refused';
   return { isThere: true, freshness, isCompared, needsLook };
 }
 

@@ -3,10 +3,13 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
+import { TimeoutError, withTimeout } from '../core/wait.ts';
+import type { SecretUse } from '../intake/secret-use.ts';
 import { schemaState } from '../migrate/migrate.ts';
 import type { SchemaState } from '../migrate/migrations.ts';
 import type { Sql } from '../postgres/connection.ts';
-import type { SecretUse } from '../store/secret-use.ts';
+import { countPending } from '../store/deliveries/reports.ts';
+import { countDoubts } from '../store/doubts.ts';
 import { renderPage } from './page.ts';
 import { readStatus } from './report.ts';
 
@@ -77,27 +80,17 @@ async function answer(context: Context, log: Logger, work: () => Promise<Respons
 }
 
 async function readiness(sql: Sql): Promise<string | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve('the database does not answer'), READY_TIMEOUT_MS);
-  });
-  const asked = schemaState(sql).then(
-    (state) => SCHEMA_PROBLEMS[state],
-    () => 'the database is away',
-  );
   try {
-    return await Promise.race([asked, late]);
-  } finally {
-    clearTimeout(timer);
+    return SCHEMA_PROBLEMS[await withTimeout(schemaState(sql), READY_TIMEOUT_MS)];
+  } catch (error) {
+    return error instanceof TimeoutError ? 'the database does not answer' : 'the database is away';
   }
 }
 
 async function refreshGauges(sql: Sql, metrics: Metrics): Promise<void> {
-  const [row] = await sql`
-    select (select count(*)::int from sync.deliveries where status = 'pending') as pending,
-           (select count(*)::int from sync.doubtful) as doubtful`;
-  metrics.ledgerBacklog.set(row?.pending as number);
-  metrics.doubtfulRows.set(row?.doubtful as number);
+  const [pending, doubtful] = await Promise.all([countPending(sql), countDoubts(sql)]);
+  metrics.ledgerBacklog.set(pending);
+  metrics.doubtfulRows.set(doubtful);
 }
 
 function requireToken(token: string | null): MiddlewareHandler {

@@ -1,7 +1,8 @@
 /** What the ledger records of a delivery, in words for people. */
+import type { Decision, DeliveryStatus } from '../store/deliveries/ledger.ts';
 import type { GrantStatus } from '../store/grant.ts';
 
-const DECISIONS: Readonly<Record<string, string>> = {
+const DECISIONS: Readonly<Record<Decision, string>> = {
   inserted: 'the mirror did not know the record: a new row',
   updated: 'newer than the row: applied',
   tombstoned: 'the row is held for deleted from then on',
@@ -14,7 +15,8 @@ const DECISIONS: Readonly<Record<string, string>> = {
   ignored: 'it tells less than what the mirror knew',
 };
 
-const STATUSES: Readonly<Record<string, string>> = {
+const STATUSES: Readonly<Record<DeliveryStatus, string>> = {
+  applied: 'applied',
   pending: 'stored, waiting to be applied',
   skipped: 'not applied',
   failed: 'could not be applied and was set aside',
@@ -23,12 +25,12 @@ const STATUSES: Readonly<Record<string, string>> = {
 
 /** One sentence on what became of a delivery, with the reason where there is one. */
 export function plainWords(delivery: {
-  readonly status: string;
-  readonly decision: string | null;
+  readonly status: DeliveryStatus;
+  readonly decision: Decision | null;
   readonly reason: string | null;
 }): string {
   const { status, decision, reason } = delivery;
-  const what = decision === null ? (STATUSES[status] ?? status) : (DECISIONS[decision] ?? decision);
+  const what = decision === null ? STATUSES[status] : DECISIONS[decision];
   if (reason === null) return what;
   return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
 }

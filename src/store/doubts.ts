@@ -1,7 +1,14 @@
-/** Doubtful rows: what the merge rules could not decide and a reading of the record will settle. */
+/**
+ * Doubtful rows: what the merge rules could not decide and a reading of the record will settle. Also suspects, which are
+ * doubts in the making: rows that a sweep under way has not come across. Only the API, asked for the row, can say that it
+ * is gone.
+ */
+import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/instant.ts';
 import { plainArrayLiteral } from '../postgres/arrays.ts';
-import type { Sql, Transaction } from '../postgres/connection.ts';
+import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
+import { type IdRange, unlistedRows } from './mirror-rows/reads.ts';
+import { lockRowsOf } from './mirror-rows/rows.ts';
 
 export interface Doubt {
   /** `module.model`. */
@@ -109,16 +116,18 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number): Pro
   }));
 }
 
-/** Puts a doubt off, with the reason why it is still open. */
+/** Puts a doubt off, with the reason why it is still open; `refused` where the portal does not tell at all. */
 export async function postponeDoubt(
   sql: Sql,
   doubt: ClaimedDoubt,
   seconds: number,
   error: string | null,
+  refused = false,
 ): Promise<void> {
   await sql`
     update sync.doubtful
-       set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error}
+       set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error},
+           refused_at = case when ${refused} then clock_timestamp() end
      where model = ${doubt.model} and entity_id = ${doubt.entityId}`;
 }
 
@@ -136,10 +145,85 @@ export async function countDoubtsUpTo(tx: Transaction, limit: number): Promise<n
   return row?.open as number;
 }
 
-/** Doubts that are still open. */
-export async function countDoubts(sql: Sql): Promise<{ readonly open: number; readonly due: number }> {
+/** How many doubts are open. */
+export async function countDoubts(sql: Sql): Promise<number> {
+  const [row] = await sql`select count(*)::int as open from sync.doubtful`;
+  return row?.open as number;
+}
+
+/** A doubt with all that is known of it; moments in ISO 8601. */
+export interface DoubtDetails {
+  readonly reason: string;
+  readonly since: string;
+  readonly attempts: number;
+  readonly next_attempt_at: string;
+  readonly last_error: string | null;
+}
+
+/** The doubt about one entity, or null. */
+export async function doubtAbout(sql: Sql, model: string, entityId: string): Promise<DoubtDetails | null> {
   const [row] = await sql`
-    select count(*)::int as open, count(*) filter (where next_attempt_at <= clock_timestamp())::int as due
-      from sync.doubtful`;
-  return { open: row?.open as number, due: row?.due as number };
+    select reason, to_json(since) #>> '{}' as since, attempts,
+           to_json(next_attempt_at) #>> '{}' as next_attempt_at, last_error
+      from sync.doubtful where model = ${model} and entity_id = ${entityId}`;
+  return (row ?? null) as DoubtDetails | null;
+}
+
+/** The reason of a doubt about a row that a complete sweep has not come across. */
+const UNLISTED = 'a complete sweep did not list it';
+
+/**
+ * Takes those of the suspects out that nobody can confirm: an earlier sweep, so many seconds before `fence`, did not list
+ * them either, and the portal has refused to read them singly since. Two complete sweeps are all that can be had then.
+ */
+export async function takeUnconfirmable(
+  tx: Transaction,
+  model: Model,
+  fence: Micros,
+  seconds: number,
+): Promise<readonly string[]> {
+  const rows = await tx`
+    delete from sync.suspects s
+     using sync.doubtful d
+     where s.model = ${model.name} and d.model = s.model and d.entity_id = s.entity_id and d.reason = ${UNLISTED}
+       and d.refused_at is not null
+       and d.since < ${formatMicros(fence)}::timestamptz - ${seconds} * interval '1 second'
+    returning s.entity_id::text as id`;
+  return rows.map(({ id }) => id as string);
+}
+
+/** Forgets what an earlier sweep of the model suspected. */
+export async function clearSuspects(sql: Queryable, model: string): Promise<void> {
+  await sql`delete from sync.suspects where model = ${model}`;
+}
+
+/** Suspects the live rows of a range that were not listed. */
+export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRange): Promise<void> {
+  const { query, parameters } = unlistedRows(model, range);
+  await tx.unsafe(
+    `insert into sync.suspects (model, entity_id) select $5, u.id from (${query}) as u on conflict do nothing`,
+    [...parameters, model.name],
+    { prepare: true },
+  );
+}
+
+/** How many rows of the model are suspected. */
+export async function countSuspects(sql: Queryable, model: string): Promise<number> {
+  const [row] = await sql`select count(*)::int as suspects from sync.suspects where model = ${model}`;
+  return row?.suspects as number;
+}
+
+/**
+ * Turns suspicions into doubts, which are settled by asking the API for each row. Locks the rows themselves first, in
+ * the order in which the writer does: who touches the doubts of a row holds the row, so nobody waits in a circle.
+ */
+export async function doubtSuspects(tx: Transaction, model: Model): Promise<void> {
+  await lockRowsOf(tx, model, 'select entity_id from sync.suspects where model = $1', [model.name]);
+  await tx`
+    with taken as (delete from sync.suspects where model = ${model.name} returning entity_id)
+    insert into sync.doubtful as d (model, entity_id, reason)
+    select ${model.name}, entity_id, ${UNLISTED} from taken order by entity_id
+        on conflict (model, entity_id) do update
+       set reason = excluded.reason, attempts = 0, next_attempt_at = clock_timestamp(),
+           since = case when d.reason = excluded.reason then d.since else clock_timestamp() end`;
 }

@@ -1,30 +1,94 @@
 /** The journal of long work: what ran, when, and how it ended. */
-import type { Json } from '../core/json.ts';
-import { stringifyJson } from '../core/json.ts';
-import type { Queryable } from '../postgres/connection.ts';
+import { type Json, stringifyJson } from '../core/json.ts';
+import type { Queryable, Sql } from '../postgres/connection.ts';
 
-export type RunKind =
-  | 'backfill'
-  | 'reconcile'
-  | 'sweep'
-  | 'verify'
-  | 'settle'
-  | 'rebuild'
-  | 'replay'
-  | 'redact'
-  | 'erase';
+export type RunKind = 'backfill' | 'reconcile' | 'sweep' | 'verify' | 'rebuild' | 'replay' | 'redact' | 'erase';
 export type RunStatus = 'done' | 'failed' | 'interrupted' | 'differences';
 
-/** Notes that a run has begun; returns its id. */
-export async function beginRun(sql: Queryable, kind: RunKind, holder: string): Promise<string> {
-  const [row] = await sql`
-    insert into sync.runs (kind, status, holder) values (${kind}, 'running', ${holder}) returning id::text as id`;
-  return row?.id as string;
+/** A run to be journaled. */
+export interface JournaledRun {
+  readonly kind: RunKind;
+  /** Names this process. */
+  readonly holder: string;
+  readonly signal: AbortSignal;
+  /** What the journal says of it, at its end or where it breaks off. */
+  readonly summary: () => Json;
+  /** How it stands at its end; `done` where left out. */
+  readonly status?: () => RunStatus;
 }
 
-/** Notes how a run ended. */
-export async function finishRun(sql: Queryable, id: string, status: RunStatus, summary: Json): Promise<void> {
-  await sql`
-    update sync.runs set finished_at = clock_timestamp(), status = ${status}, summary = ${stringifyJson(summary)}::text::jsonb
+/** Does `work`, and notes in the journal that it began and how it ended. */
+export async function journaled<T>(sql: Sql, run: JournaledRun, work: (runId: string) => Promise<T>): Promise<T> {
+  const [row] = await sql`
+    insert into sync.runs (kind, status, holder) values (${run.kind}, 'running', ${run.holder}) returning id::text as id`;
+  const id = row?.id as string;
+  const finish = (status: RunStatus) => sql`
+    update sync.runs
+       set finished_at = clock_timestamp(), status = ${status}, summary = ${stringifyJson(run.summary())}::text::jsonb
      where id = ${id}`;
+  let result: T;
+  try {
+    result = await work(id);
+  } catch (error) {
+    await finish(run.signal.aborted ? 'interrupted' : 'failed').catch(() => {});
+    throw error;
+  }
+  await finish(run.status?.() ?? 'done');
+  return result;
+}
+
+/** A query for the runs of a kind, other than this one, that did not come to their end. */
+export function unfinishedRuns(sql: Queryable, kind: RunKind, except: string) {
+  return sql`
+    select id from sync.runs
+     where kind = ${kind} and status in ('running', 'interrupted', 'failed') and id <> ${except}`;
+}
+
+/** Whether the last sweep, or without one the first run of all, began longer ago than the interval. */
+export async function isSweepDue(sql: Sql, intervalMs: number): Promise<boolean> {
+  const [row] = await sql`
+    select coalesce(max(started_at) filter (where kind = 'sweep' and status in ('done', 'differences')), min(started_at))
+             < clock_timestamp() - ${intervalMs} * interval '1 millisecond' as due
+      from sync.runs`;
+  return row?.due === true;
+}
+
+/** Whether anything has ever run. */
+export async function hasRuns(sql: Queryable): Promise<boolean> {
+  const [row] = await sql`select exists (select from sync.runs) as present`;
+  return row?.present === true;
+}
+
+/** A run, for people; moments in ISO 8601. */
+export interface RunSummary {
+  readonly id: string;
+  readonly kind: string;
+  readonly status: string;
+  readonly started_at: string;
+  readonly finished_at: string | null;
+}
+
+/** The newest runs, latest first. */
+export async function lastRuns(sql: Sql, limit: number): Promise<readonly RunSummary[]> {
+  const rows = await sql`
+    select id::text as id, kind, status, to_json(started_at) #>> '{}' as started_at,
+           to_json(finished_at) #>> '{}' as finished_at
+      from sync.runs order by runs.id desc limit ${limit}`;
+  return rows as unknown as readonly RunSummary[];
+}
+
+/** Runs looked at, newest first. */
+const RECENT_RUNS = 200;
+
+/** Whether the mirror has been compared with the portal lately, and how long ago it last was in full; null for never. */
+export async function lastComparison(
+  sql: Sql,
+): Promise<{ readonly isCompared: boolean; readonly age_s: number | null }> {
+  const [row] = await sql`
+    with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
+    select count(*) > 0 as is_compared,
+           extract(epoch from clock_timestamp() - max(finished_at) filter (where status in ('done', 'differences')))::float8
+             as age_s
+      from recent where kind in ('backfill', 'reconcile', 'sweep')`;
+  return { isCompared: row?.is_compared === true, age_s: row?.age_s as number | null };
 }

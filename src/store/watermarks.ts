@@ -3,7 +3,7 @@
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/instant.ts';
 import type { Queryable } from '../postgres/connection.ts';
-import { identifier } from '../postgres/quote.ts';
+import { newestVersion } from './mirror-rows/reads.ts';
 
 /** Ways to find what has changed, best first. */
 export type Strategy =
@@ -82,34 +82,43 @@ export async function confirmIncrement(
      where model = ${model.name}`;
 }
 
+/** Notes that no better way works. */
+export async function rememberStrategy(sql: Queryable, model: string, strategy: Strategy): Promise<void> {
+  await sql`
+    update sync.watermarks set strategy = ${strategy}, strategy_checked_at = clock_timestamp() where model = ${model}`;
+}
+
 /** Notes why a model could not be caught up. */
 export async function noteFailure(sql: Queryable, model: string, error: string): Promise<void> {
   await sql`update sync.watermarks set last_error = ${error} where model = ${model}`;
 }
 
-/** A live row with the newest version that can be believed, seen before `before`: what a listing of changes must bring. */
-export async function newestRow(
-  sql: Queryable,
-  model: Model,
-  before: Micros,
-): Promise<{ readonly id: string; readonly version: Micros } | null> {
-  const [row] = await sql.unsafe(
-    `select id::text as id, (extract(epoch from _version) * 1000000)::bigint::text as version
-       from flowlu.${identifier(model.table)}
-      where _deleted_at is null and _version is not null and _version <= _observed_at + interval '1 day'
-        and _observed_at < $1::timestamptz
-      order by _version desc
-      limit 1`,
-    [formatMicros(before)],
-  );
-  return row === undefined ? null : { id: row.id as string, version: Number(row.version) };
+/** One model's state, for people; moments in ISO 8601. */
+export interface ModelStatus {
+  readonly model: string;
+  readonly rows: number;
+  readonly deleted_rows: number;
+  readonly last_change_at: string | null;
+  readonly last_reconciled_at: string | null;
+  /** Seconds since the model was last known to agree with the portal; null before the first time. */
+  readonly lag_seconds: number | null;
+  readonly doubtful_rows: number;
+  /** How changes are found: `interval`, `newest` or `reread`; null before the first catch-up. */
+  readonly strategy: string | null;
+  /** The source time up to which changes are in the mirror; null for models without versions. */
+  readonly watermark: string | null;
+  /** Why the last catch-up failed, or null. */
+  readonly last_error: string | null;
 }
 
-/** The newest version in the mirror that can be believed, as text that PostgreSQL reads; null when there is none. */
-async function newestVersion(sql: Queryable, model: Model): Promise<string | null> {
-  if (model.version === null) return null;
-  const [row] = await sql.unsafe(
-    `select max(_version)::text as newest from flowlu.${identifier(model.table)} where _version <= _observed_at + interval '1 day'`,
-  );
-  return (row?.newest ?? null) as string | null;
+/** The state of every model, by name; its rows are counted exactly. */
+export async function modelStatuses(sql: Queryable): Promise<readonly ModelStatus[]> {
+  const rows = await sql`
+    select s.model, s.rows::float8 as rows, s.deleted_rows::float8 as deleted_rows,
+           to_json(s.last_change_at) #>> '{}' as last_change_at,
+           to_json(s.last_reconciled_at) #>> '{}' as last_reconciled_at, s.lag_seconds::float8 as lag_seconds,
+           s.doubtful_rows::float8 as doubtful_rows, w.strategy, to_json(w.watermark) #>> '{}' as watermark, w.last_error
+      from flowlu_live.sync_status s left join sync.watermarks w using (model)
+     order by s.model`;
+  return rows as unknown as readonly ModelStatus[];
 }

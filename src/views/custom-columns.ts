@@ -5,22 +5,10 @@
  * other field's coming or going moves it. When alias or title change, the field gets the name that follows from them;
  * the former one stays beside it for a while, since saved queries may use it.
  */
-import anyAscii from 'any-ascii';
-import type { CustomField } from '../store/custom-fields.ts';
 
-/** A name that a field's column was given, as remembered in `sync.custom_columns`. */
-export interface GivenName {
-  readonly fieldId: string;
-  /** `module.model`; a name belongs to one field of its model. */
-  readonly model: string;
-  readonly name: string;
-  /** What it was made from; while that is the same, the name is. */
-  readonly base: string;
-  /** Aliases that the field had under this name. */
-  readonly aliases: readonly string[];
-  /** Since when another name has its place, in ms; null for the present name. */
-  readonly formerSinceMs: number | null;
-}
+import anyAscii from 'any-ascii';
+import type { GivenName } from '../store/custom-columns.ts';
+import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 
 /** What the views show of one custom field. */
 export interface CustomColumn {

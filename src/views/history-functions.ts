@@ -5,10 +5,12 @@
  * Each function is one expression, which the planner puts in the place of the call; a value that does not fit is null.
  * They stand in `flowlu_history`, because whoever asks a view also needs the right to find what its functions call.
  */
+
 import { createHash } from 'node:crypto';
 import type { FieldKind } from '../catalog/types.ts';
 import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import type { Transaction } from '../postgres/connection.ts';
+import { readSettings, settingAsText, writeSetting } from '../store/settings.ts';
 
 const SCHEMA = 'flowlu_history';
 
@@ -118,7 +120,7 @@ export function typedValue(kind: FieldKind, value: string): string {
 }
 
 /** SQL for the portal's time zone; asked for once a query. */
-const ZONE = `(select coalesce((select value #>> '{}' from sync.settings where key = 'timezone'), 'UTC'))`;
+const ZONE = `(select coalesce(${settingAsText('timezone')}, 'UTC'))`;
 
 /** SQL for a field's value in a past state: what the overlay holds of it, else what the row holds now. */
 export function pastValue(kind: FieldKind, name: string, past: string, current: string): string {
@@ -151,16 +153,12 @@ const OVERLAY = `create aggregate ${SCHEMA}.laid_over(jsonb) (sfunc = pg_catalog
 export async function createHistoryFunctions(tx: Transaction): Promise<void> {
   const statements = [...FUNCTIONS, PAST_RECORD].map(definitionOf);
   const hash = createHash('sha256').update(statements.join()).digest('hex').slice(0, 32);
-  const [found] = await tx`
-    select exists (select from sync.settings where key = 'history functions' and value = to_jsonb(${hash}::text)) as current,
-           to_regprocedure('flowlu_history.laid_over(jsonb)') is not null as aggregate`;
-  if (found?.current === true) return;
+  if ((await readSettings(tx, 'history functions'))['history functions'] === hash) return;
+  const [found] = await tx`select to_regprocedure('flowlu_history.laid_over(jsonb)') is not null as aggregate`;
   await tx.unsafe(
     [`create schema if not exists ${SCHEMA}`, ...statements, ...(found?.aggregate === true ? [] : [OVERLAY])].join(
       ';\n',
     ),
   );
-  await tx`
-    insert into sync.settings (key, value) values ('history functions', to_jsonb(${hash}::text))
-    on conflict (key) do update set value = excluded.value`;
+  await writeSetting(tx, 'history functions', hash);
 }

@@ -6,9 +6,11 @@
  * change has its one state too, and states beyond the retention drop off without harm to the others. All windows are
  * cut by `id`, so that a condition on it reaches the indexes.
  */
+
 import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import { identifier, literal } from '../postgres/quote.ts';
+import { settingAsText } from '../store/settings.ts';
 import { sqlTypes } from '../tables/columns.ts';
 import { historyViewDocs, stateDocs } from './history-docs.ts';
 import { pastValue } from './history-functions.ts';
@@ -20,7 +22,7 @@ const HISTORY = 'flowlu_history';
 const LAST = '9223372036854775807';
 
 /** Before this moment changes may be missing, so no state is made of them. */
-const SINCE = `(select coalesce((select (value #>> '{}')::timestamptz from sync.settings where key = 'history_since'), '-infinity'))`;
+const SINCE = `(select coalesce(${settingAsText('history_since')}::timestamptz, '-infinity'))`;
 
 /** Second names of custom fields → first ones. */
 const ALIASES = `(select coalesce(jsonb_object_agg('cf_' || alias, 'cf_' || id), '{}')

@@ -1,9 +1,12 @@
 /** What the portal decides about the live views, as the mirror knows it: its zone, its custom fields and their names. */
+
 import { findModel } from '../catalog/index.ts';
 import { errorCode, type Queryable, savepoint, type Transaction } from '../postgres/connection.ts';
-import { findCustomFields } from '../store/custom-fields.ts';
-import { storedHistorySettings } from '../store/history-settings.ts';
-import { type CustomColumn, type GivenName, groupedBy, nameColumns } from './custom-columns.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { type GivenName, readNames, storeNames } from '../store/custom-columns.ts';
+import { findCustomFields } from '../store/mirror-rows/custom-fields.ts';
+import { storedHistorySettings } from '../store/settings.ts';
+import { type CustomColumn, groupedBy, nameColumns } from './custom-columns.ts';
 import { type LiveFacts, ownColumns } from './live-columns.ts';
 
 /**
@@ -68,45 +71,7 @@ async function knowsZone(tx: Transaction, zone: string): Promise<boolean> {
     await savepoint(tx, async (inner) => inner`select now() at time zone ${zone}`);
     return true;
   } catch (error) {
-    if (errorCode(error) !== '22023') throw error; // invalid_parameter_value
+    if (errorCode(error) !== SQLSTATE.invalidParameterValue) throw error;
     return false;
   }
 }
-
-async function readNames(sql: Queryable): Promise<readonly GivenName[]> {
-  const rows = await sql<(Omit<GivenName, 'formerSinceMs'> & { former_since_ms: number | null })[]>`
-    select field_id::text as "fieldId", model, name, base, aliases,
-           extract(epoch from former_since)::float8 * 1000 as former_since_ms
-      from sync.custom_columns order by model, name`;
-  return rows.map(({ former_since_ms, ...row }) => ({
-    ...row,
-    formerSinceMs: former_since_ms === null ? null : Math.round(former_since_ms),
-  }));
-}
-
-async function storeNames(tx: Transaction, before: readonly GivenName[], names: readonly GivenName[]): Promise<void> {
-  const keyed = (rows: readonly GivenName[]) =>
-    new Map(rows.map((row) => [JSON.stringify([row.model, row.name]), row]));
-  const had = keyed(before);
-  const have = keyed(names);
-  const same = (a: GivenName, b: GivenName | undefined) =>
-    JSON.stringify(ordered(a)) === JSON.stringify(b && ordered(b));
-  const changed = [...have].flatMap(([key, row]) => (same(row, had.get(key)) ? [] : [row]));
-  const gone = [...had].flatMap(([key, row]) => (have.has(key) ? [] : [row]));
-  if (gone.length > 0) {
-    await tx`
-      delete from sync.custom_columns t using jsonb_to_recordset(${JSON.stringify(gone)}::text::jsonb) as n(model text, name text)
-       where t.model = n.model and t.name = n.name`;
-  }
-  if (changed.length > 0) {
-    await tx`
-      insert into sync.custom_columns (model, name, field_id, base, aliases, former_since)
-      select model, name, "fieldId", base, aliases, to_timestamp("formerSinceMs" / 1000)
-        from jsonb_to_recordset(${JSON.stringify(changed)}::text::jsonb)
-          as n(model text, name text, "fieldId" bigint, base text, aliases jsonb, "formerSinceMs" float8)
-          on conflict (model, name) do update
-         set field_id = excluded.field_id, base = excluded.base, aliases = excluded.aliases, former_since = excluded.former_since`;
-  }
-}
-
-const ordered = (row: GivenName) => [row.fieldId, row.model, row.name, row.base, row.aliases, row.formerSinceMs];

@@ -6,7 +6,7 @@
  */
 import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import { literal } from '../postgres/quote.ts';
-import type { CustomField } from '../store/custom-fields.ts';
+import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 import type { CustomColumn } from './custom-columns.ts';
 
 /** What the columns of a custom field show. */

@@ -7,8 +7,8 @@ import { probeQueries, type VersionedModel } from '../../src/cli/doctor/probe.ts
 import { checkSettings } from '../../src/cli/doctor/settings.ts';
 import { checkZone } from '../../src/cli/doctor/zone.ts';
 import { loadConfig } from '../../src/config/index.ts';
-import { webhookDelay } from '../../src/migrate/health.ts';
 import { createZone } from '../../src/record/zone.ts';
+import { webhookDelay } from '../../src/store/mirror-rows/reads.ts';
 import { clearFaults } from '../simulator/index.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';

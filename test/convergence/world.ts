@@ -21,8 +21,16 @@ import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { createZone, type Zone } from '../../src/record/zone.ts';
 import { countDoubts } from '../../src/store/doubts.ts';
 import { never, quietObserver } from '../support/mirror.ts';
-import type { Activity, Fate, History, Life, Round, Step } from './histories.ts';
-import { ROUNDS, STARTS } from './histories.ts';
+import {
+  type Activity,
+  type Fate,
+  type History,
+  type Life,
+  ROUNDS,
+  type Round,
+  STARTS,
+  type Step,
+} from './histories.ts';
 import { type Being, createSource, type Source } from './source.ts';
 import { type Aspect, CUSTOM_FIELDS, SPECIES, type State, spell } from './species.ts';
 import type { VirtualClock } from './virtual-clock.ts';
@@ -103,6 +111,7 @@ export async function play(
 ): Promise<{ world: World; arriveAll: () => Promise<void> }> {
   await clock.reset(Date.parse(STARTS[history.start] ?? STARTS[0]) / 1_000);
   const source = createSource(() => databaseClock(replicas[0].sql));
+  source.asSeen = history.asSeen;
   const parcels: Parcel[] = [];
   const lives = new Map<Being, Life>();
   const pasts = new Map<Being, State[]>();
@@ -325,7 +334,7 @@ export async function settleAll(world: World): Promise<void> {
     await world.clock.advance(LONG_SECONDS);
     for (const { shapes, sql } of world.replicas) await shapes.refresh(sql);
     for (const { sql, context } of world.replicas) await drainPending({ sql, context, log }, never);
-    if ((await countDoubts(world.replicas[0].sql)).open === 0) return;
+    if ((await countDoubts(world.replicas[0].sql)) === 0) return;
     await Promise.all(
       world.replicas.map(({ sql, context }) => settleDue({ sql, client, writer: context, tableOf }, 1_000, never)),
     );

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { connect } from '../../src/postgres/connection.ts';
-import { pruneDeliveries } from '../../src/store/retention.ts';
+import { pruneDeliveries } from '../../src/store/deliveries/prune.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { eventually } from '../intake/service.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';

@@ -6,6 +6,8 @@ import type { JsonObject } from '../../src/core/json.ts';
 import { completeRow } from '../../src/merge/rule/fold.ts';
 import type { Announced, Earlier, Observation, Present, Row, Surroundings } from '../../src/merge/rule/observation.ts';
 import { linkOf } from '../../src/merge/rule/tie.ts';
+import { type Observed, type WriterContext, writeObservations } from '../../src/merge/writer.ts';
+import type { Transaction } from '../../src/postgres/connection.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
 
@@ -66,3 +68,7 @@ export function worldOf(name: 'crm.account' | 'crm.loss_reason') {
   });
   return { model, around, state, row, announced, deleted, present, absent, earlier };
 }
+
+/** Writes observations alone; answers with their verdicts. */
+export const writeAlone = (tx: Transaction, observed: readonly Observed[], context: WriterContext) =>
+  writeObservations(tx, { subjects: observed, observed }, context, (verdicts) => verdicts);

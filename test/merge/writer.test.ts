@@ -3,17 +3,16 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { createLogger } from '../../src/core/log.ts';
-import type { Accepted } from '../../src/delivery/delivery.ts';
-import { readAnnouncement } from '../../src/delivery/delivery.ts';
+import { type Accepted, readAnnouncement } from '../../src/delivery/delivery.ts';
 import { createBlockedModels } from '../../src/merge/blocked.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { Observation } from '../../src/merge/rule/observation.ts';
-import { type Observed, type WriterContext, writeObservations } from '../../src/merge/writer.ts';
+import type { Observed, WriterContext } from '../../src/merge/writer.ts';
 import { connect, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
-import { findChanged, type KnownRow, type MirrorTable } from '../../src/store/mirror-rows.ts';
+import { findChanged, type KnownRow, type MirrorTable } from '../../src/store/mirror-rows/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { at, SECOND, worldOf, zone } from './world.ts';
+import { at, SECOND, worldOf, writeAlone, zone } from './world.ts';
 
 const { state, announced, deleted, present, absent } = worldOf('crm.account');
 const table: MirrorTable = { name: 'crm.account', model: findModel('crm.account') ?? null };
@@ -44,7 +43,7 @@ beforeEach(async () => {
 const sight = (observation: Observation, id = '7', on = table): Observed => ({ table: on, entityId: id, observation });
 const let_in = (...seen: Observation[]) =>
   transact(db.sql, (tx) =>
-    writeObservations(
+    writeAlone(
       tx,
       seen.map((one) => sight(one)),
       context,
@@ -62,7 +61,7 @@ describe('one transaction', () => {
     expect(known.record).toMatchObject({ name: 'A', city: 'Ghent' });
     await let_in(announced(state('B', 6, { city: 'Bruges' }), null, 20));
     // The list does not show the city: what it keeps of it must be what the row holds by now.
-    await transact(db.sql, (tx) => writeObservations(tx, [{ ...sight(present(state('C', 7), 30)), known }], context));
+    await transact(db.sql, (tx) => writeAlone(tx, [{ ...sight(present(state('C', 7), 30)), known }], context));
     expect((await account())?._record).toMatchObject({ name: 'C', city: 'Bruges' });
   });
 
@@ -130,9 +129,7 @@ describe('one transaction', () => {
     ] as const) {
       const far = { ...state('A'), created_date: moment, updated_date: moment };
       const observation: Observation = { ...present(far, 1), version: null };
-      await transact(db.sql, (tx) =>
-        writeObservations(tx, [sight(observation)], { ...context, zone: createZone(name) }),
-      );
+      await transact(db.sql, (tx) => writeAlone(tx, [sight(observation)], { ...context, zone: createZone(name) }));
       const [row] = await db.sql`
         select (created_date at time zone 'UTC')::text || '+00' as moment, _version = created_date as same
           from flowlu.crm_account`;
@@ -153,7 +150,7 @@ describe('one transaction', () => {
   it('takes nothing of it back half-way when it fails', async () => {
     await expect(
       transaction(db.sql, {}, async (tx) => {
-        await writeObservations(tx, [sight(present(state('A'), 1))], context);
+        await (await writeAlone(tx, [sight(present(state('A'), 1))], context)).answers;
         throw new Error('too late');
       }),
     ).rejects.toThrow('too late');
@@ -212,7 +209,7 @@ describe('transactions that race', () => {
       const id = String(1_000 + round);
       const make = (sql: Sql, version: number) =>
         transact(sql, (tx) =>
-          writeObservations(tx, [sight(announced({ ...state(`v${version}`, version), id: Number(id) }), id)], context),
+          writeAlone(tx, [sight(announced({ ...state(`v${version}`, version), id: Number(id) }), id)], context),
         );
       const results = await Promise.all([make(db.sql, 5), make(other, 6), make(db.sql, 4), make(other, 6)]);
       const decisions = results.map(([verdict]) => verdict?.decision);
@@ -226,7 +223,7 @@ describe('transactions that race', () => {
     let insertedMeanwhile = false;
     const race = transaction(db.sql, {}, async (tx) => {
       await tx`select 1 from flowlu.crm_account where id = 7`;
-      const snapshotted = writeObservations(
+      const snapshotted = writeAlone(
         new Proxy(tx, {
           get(target, property) {
             const value = Reflect.get(target, property);
@@ -234,9 +231,7 @@ describe('transactions that race', () => {
             return async (...args: Parameters<typeof tx.unsafe>) => {
               if (/insert into/.test(args[0]) && !insertedMeanwhile) {
                 insertedMeanwhile = true;
-                await transact(other, (theirs) =>
-                  writeObservations(theirs, [sight(present(state('theirs'), 1))], context),
-                );
+                await transact(other, (theirs) => writeAlone(theirs, [sight(present(state('theirs'), 1))], context));
               }
               return target.unsafe(...args);
             };
@@ -245,7 +240,7 @@ describe('transactions that race', () => {
         [sight(present(state('ours'), 2))],
         context,
       );
-      return snapshotted;
+      return (await snapshotted).answers;
     });
     await expect(race).rejects.toSatisfy(isRetryable);
     expect(await account()).toMatchObject({ name: 'theirs' });

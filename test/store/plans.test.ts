@@ -3,9 +3,9 @@ import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
 import { connect, type Sql, type Transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
-import { findChanged, lockRows } from '../../src/store/mirror-rows.ts';
-import { suspectUnlisted } from '../../src/store/suspects.ts';
-import { newestRow } from '../../src/store/watermarks.ts';
+import { suspectUnlisted } from '../../src/store/doubts.ts';
+import { newestRow } from '../../src/store/mirror-rows/reads.ts';
+import { findChanged, lockRows } from '../../src/store/mirror-rows/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const model = findModel('crm.lead') as Model;

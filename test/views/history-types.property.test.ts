@@ -5,7 +5,7 @@ import type { FieldKind } from '../../src/catalog/types.ts';
 import { parseJson, stringifyJson } from '../../src/core/json.ts';
 import { coerce, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
-import { noteHistorySettings } from '../../src/store/history-settings.ts';
+import { noteHistorySettings } from '../../src/store/settings.ts';
 import { sqlTypes } from '../../src/tables/columns.ts';
 import { typedValue } from '../../src/views/history-functions.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

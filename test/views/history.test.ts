@@ -1,16 +1,18 @@
 /** The past as analysts see it, on data whose every moment is known. */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Observation } from '../../src/merge/rule/observation.ts';
 import { linkOf } from '../../src/merge/rule/tie.ts';
-import { type WriterContext, writeObservations } from '../../src/merge/writer.ts';
+import type { WriterContext } from '../../src/merge/writer.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
-import { noteHistorySettings } from '../../src/store/history-settings.ts';
-import type { MirrorTable } from '../../src/store/mirror-rows.ts';
+import type { MirrorTable } from '../../src/store/mirror-rows/rows.ts';
+import { noteHistorySettings } from '../../src/store/settings.ts';
+import { writeAlone } from '../merge/world.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const zone = createZone('Europe/Berlin');
@@ -38,7 +40,7 @@ function versionIn(name: string, record: JsonObject, observedAt: number) {
 /** Lets one observation of a record in; `at` is the moment of it. */
 async function see(name: string, observation: Observation, id: string, withHistory = true) {
   const observed = { table: tableOf(name), entityId: id, observation };
-  await transact(database.sql, (tx) => writeObservations(tx, [observed], { ...context, keepsHistory: withHistory }));
+  await transact(database.sql, (tx) => writeAlone(tx, [observed], { ...context, keepsHistory: withHistory }));
 }
 
 const webhook = (name: string, at: string, record: JsonObject, previous: JsonObject | null = null): Observation => ({
@@ -201,7 +203,7 @@ describe('the states of a record', () => {
     for (const [index, record] of [lower, upper, named].entries()) {
       const observation = list(account, `2026-01-0${index + 4}T00:00:00Z`, record);
       await transact(database.sql, (tx) =>
-        writeObservations(tx, [{ table: tableOf(account), entityId: '5', observation }], known),
+        writeAlone(tx, [{ table: tableOf(account), entityId: '5', observation }], known),
       );
     }
     expect(await states('vat, _record as record', 'crm_account', '5')).toMatchObject([

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { refreshViews } from '../../src/migrate/refresh.ts';
-import { noteHistorySettings } from '../../src/store/history-settings.ts';
+import { noteHistorySettings } from '../../src/store/settings.ts';
 import { readLiveFacts } from '../../src/views/live-facts.ts';
 import type { SimRecord, Value } from '../simulator/index.ts';
 import { canonical, expectedColumn } from '../support/expected-columns.ts';

@@ -8,14 +8,14 @@ import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorizat
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { createPace, localBudget } from '../../flowlu/pace.ts';
-import { webhookDelay } from '../../migrate/health.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { createZone } from '../../record/zone.ts';
 import { authorizationOf } from '../../service/authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from '../../service/database.ts';
 import { sharedBudget } from '../../store/budget.ts';
-import { storedHistorySettings } from '../../store/history-settings.ts';
+import { webhookDelay } from '../../store/mirror-rows/reads.ts';
 import { boundPortal } from '../../store/portal.ts';
+import { storedHistorySettings } from '../../store/settings.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';

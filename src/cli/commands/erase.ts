@@ -5,7 +5,7 @@ import { FlowluError } from '../../flowlu/errors.ts';
 import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
 import { openClientIfAny, type Session, settleDepsOf } from '../../service/session.ts';
-import { beginRun, finishRun } from '../../store/runs.ts';
+import { journaled } from '../../store/runs.ts';
 import { requireId, requireModelName } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
@@ -66,16 +66,13 @@ async function askFlowlu(session: Session, name: string, id: string, signal: Abo
 }
 
 /** The journal says that it was done, and to which id; who asked for it is not known here. */
-async function eraseAndNote({ sql, context, holder }: Session, name: string, id: string): Promise<Erased> {
-  const runId = await beginRun(sql, 'erase', holder);
-  try {
-    const erased = await eraseEntity(sql, { name, model: findModel(name) ?? null }, id, context);
-    await finishRun(sql, runId, 'done', { model: name, id, ...erased });
+async function eraseAndNote({ sql, context, holder, stop }: Session, name: string, id: string): Promise<Erased> {
+  let erased: Erased | null = null;
+  const summary = () => ({ model: name, id, ...erased });
+  return journaled(sql, { kind: 'erase', holder, signal: stop, summary }, async () => {
+    erased = await eraseEntity(sql, { name, model: findModel(name) ?? null }, id, context);
     return erased;
-  } catch (error) {
-    await finishRun(sql, runId, 'failed', { model: name, id }).catch(() => {});
-    throw error;
-  }
+  });
 }
 
 function printResult(name: string, id: string, standing: Standing, erased: Erased | null): void {

@@ -7,7 +7,7 @@ import { DATA_MODEL_PAGE, dataModelPage } from '../../describe/data-model.ts';
 import { dbtSources } from '../../describe/dbt.ts';
 import { codeOf } from '../../manifest/scopes.ts';
 import type { Session } from '../../service/session.ts';
-import { modelCounts } from '../../store/counts.ts';
+import { modelStatuses } from '../../store/watermarks.ts';
 import { readDictionary } from '../../views/dictionary.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printJson, printLine, printTable, write } from '../output.ts';
@@ -55,13 +55,13 @@ async function printDbt({ sql, models: mirrored }: Session): Promise<void> {
 }
 
 async function printModels({ sql, models: mirrored, config }: Session, json: boolean): Promise<void> {
-  const counts = await modelCounts(sql);
+  const counts = new Map((await modelStatuses(sql)).map((status) => [status.model, status]));
   const rows = mirrored.map((model) => ({
     model: model.name,
     title: model.title,
     table: `flowlu.${model.table}`,
     rows: counts.get(model.name)?.rows ?? 0,
-    deleted: counts.get(model.name)?.deleted ?? 0,
+    deleted: counts.get(model.name)?.deleted_rows ?? 0,
     version: model.version,
     edition: model.edition,
     scope: scopeOf(codeOf(model, config.app.scopes)),

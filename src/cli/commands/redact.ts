@@ -10,10 +10,10 @@ import {
   redactRows,
 } from '../../maintain/redact.ts';
 import type { Session } from '../../service/session.ts';
-import { modelsWithHistory } from '../../store/history-rewrite.ts';
+import { modelsWithHistory } from '../../store/history.ts';
+import { uncataloguedModels } from '../../store/mirror-rows/reads.ts';
 import { markKept } from '../../store/privacy-mark.ts';
-import { beginRun, finishRun } from '../../store/runs.ts';
-import { uncataloguedModels } from '../../store/uncatalogued.ts';
+import { journaled } from '../../store/runs.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
@@ -51,32 +51,32 @@ async function redactAll(session: Session, signal: AbortSignal): Promise<RedactR
     throw new UsageError('nothing to do: neither FLOWLU_OMIT_FIELDS nor FLOWLU_HASH_FIELDS is set');
   }
   const deps: RedactDeps = { sql, context, privacy };
-  const runId = await beginRun(sql, 'redact', holder);
-  try {
+  const report = { rows: NONE, changes: NONE, deliveries: NONE };
+  const summary = () => ({
+    rows: { ...report.rows },
+    changes: { ...report.changes },
+    deliveries: { ...report.deliveries },
+  });
+  return journaled(sql, { kind: 'redact', holder, signal, summary }, async () => {
     // Deliveries first: what a replay or a tie takes from them is then clean before the rows are.
-    const deliveries = await redactDeliveries(deps, signal);
-    const rows = { read: 0, rewritten: 0 };
-    const changes = { read: 0, rewritten: 0 };
-    const add = (sum: { read: number; rewritten: number }, counts: RedactCounts) => {
-      sum.read += counts.read;
-      sum.rewritten += counts.rewritten;
-    };
+    report.deliveries = await redactDeliveries(deps, signal);
     const tables = [
       ...models.map((model) => ({ name: model.name, model })),
       // Rows of a model that the catalogue has come to know stay in the common table until a rebuild moves them.
       ...(await uncataloguedModels(sql)).map((name) => ({ name, model: null })),
     ];
     for (const table of tables.filter(({ name }) => privacy.concerns(name))) {
-      add(rows, await redactRows(deps, table, signal));
+      report.rows = sumOf(report.rows, await redactRows(deps, table, signal));
     }
     const past = (await modelsWithHistory(sql)).filter((name) => privacy.concerns(name));
-    for (const name of past) add(changes, await redactHistory(deps, name, signal));
+    for (const name of past) report.changes = sumOf(report.changes, await redactHistory(deps, name, signal));
     await markKept(sql, privacy.fingerprint);
-    const report = { rows, changes, deliveries };
-    await finishRun(sql, runId, 'done', { rows, changes, deliveries: { ...deliveries } });
     return report;
-  } catch (error) {
-    await finishRun(sql, runId, signal.aborted ? 'interrupted' : 'failed', null).catch(() => {});
-    throw error;
-  }
+  });
+}
+
+const NONE: RedactCounts = { read: 0, rewritten: 0 };
+
+function sumOf(a: RedactCounts, b: RedactCounts): RedactCounts {
+  return { read: a.read + b.read, rewritten: a.rewritten + b.rewritten };
 }

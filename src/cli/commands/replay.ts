@@ -3,8 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import ms from 'ms';
 import { UsageError } from '../../core/errors.ts';
 import { MICROS_PER_MS, type Micros } from '../../core/instant.ts';
-import { type ReplayReport, replay } from '../../maintain/replay.ts';
-import type { DeliveryFilter } from '../../store/stored-deliveries.ts';
+import { type ReplayOutcome, type ReplayReport, replay } from '../../maintain/replay.ts';
+import type { DeliveryFilter } from '../../store/deliveries/replay.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { formatCount, printJson, printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
@@ -18,7 +18,7 @@ interface Flags {
 }
 
 /** What outcomes mean, in the order of the report. */
-const MEANINGS: Readonly<Record<string, string>> = {
+const MEANINGS: Readonly<Record<ReplayOutcome, string>> = {
   inserted: 'the row was missing and is there now',
   updated: 'the row was older and is current now',
   tombstoned: 'the row is held for deleted now',
@@ -29,6 +29,9 @@ const MEANINGS: Readonly<Record<string, string>> = {
   stale: 'the row is newer',
   kept: 'the row stays; only the API can tell',
   ignored: 'no effect',
+  erased: 'the record was erased on request: not applied, and its values taken out of the delivery',
+  applied: 'applied',
+  pending: 'waits to be applied',
   skipped: 'the settings leave the model out, or too many hints wait',
   rejected: 'no webhook of Flowlu',
   failed: 'could not be applied; `status` says why',
@@ -114,7 +117,7 @@ function printReport({ deliveries, outcomes, doubtful }: ReplayReport): void {
     return;
   }
   const rows = Object.entries(MEANINGS).flatMap(([outcome, meaning]) => {
-    const count = outcomes[outcome] ?? 0;
+    const count = outcomes[outcome as ReplayOutcome] ?? 0;
     return count === 0 ? [] : [{ outcome: outcome.replaceAll('_', ' '), count, meaning }];
   });
   printTable(rows, [

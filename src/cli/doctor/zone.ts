@@ -1,8 +1,8 @@
 /** Whether the configured time zone can be the portal's: changes neither lie ahead nor all a while back. */
 
 import { MICROS_PER_MS } from '../../core/instant.ts';
-import type { WebhookDelay } from '../../migrate/health.ts';
 import type { Zone } from '../../record/zone.ts';
+import type { WebhookDelay } from '../../store/mirror-rows/reads.ts';
 import { formatDuration } from '../output.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 

@@ -4,6 +4,7 @@ import type { Micros } from '../../core/instant.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Shape } from '../../record/record.ts';
 import type { Version } from '../../record/version.ts';
+import type { Decision } from '../../store/deliveries/ledger.ts';
 
 /** What the mirror holds of one entity. */
 export interface Row {
@@ -81,20 +82,6 @@ export interface Earlier {
   /** The announced record, where it may still have to be applied; null where it was. */
   readonly record: JsonObject | null;
 }
-
-/** Why an observation ended as it did; the words of `explain`, of metrics and of the ledger. */
-export type Decision =
-  | 'inserted'
-  | 'updated'
-  | 'tombstoned'
-  | 'revived'
-  | 'unchanged'
-  | 'duplicate'
-  | 'stale'
-  | 'kept'
-  | 'ignored'
-  /** About an entity that was erased: not applied, and nothing of it stored. */
-  | 'erased';
 
 export interface Verdict {
   readonly decision: Decision;

@@ -1,6 +1,7 @@
 /** How a verdict is put together. */
 import { mergeRecords, type Shape } from '../../record/record.ts';
-import type { Announced, Decision, NextRow, Row, Verdict } from './observation.ts';
+import type { Decision } from '../../store/deliveries/ledger.ts';
+import type { Announced, NextRow, Row, Verdict } from './observation.ts';
 
 export function write(decision: Decision, row: NextRow, doubt: string | null = null): Verdict {
   return { decision, row, doubt };

@@ -2,9 +2,9 @@
  * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
  * Hand-written statements; a batch travels as one text (see postgres/arrays.ts).
  */
-import { formatMicros, type Micros } from '../core/instant.ts';
-import { ROWS_SOURCE, type RowItem, rowsText, valuesAs } from '../postgres/arrays.ts';
-import type { Queryable, Transaction } from '../postgres/connection.ts';
+import { formatMicros, type Micros } from '../../core/instant.ts';
+import { plainArrayLiteral, ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../../postgres/arrays.ts';
+import type { Queryable, Transaction } from '../../postgres/connection.ts';
 
 export type DeliveryStatus =
   /** Stored, not applied yet. */
@@ -17,6 +17,20 @@ export type DeliveryStatus =
   | 'failed'
   /** JSON, but no webhook; answered with 422. */
   | 'rejected';
+
+/** Why an observation ended as it did; the words of `explain`, of metrics and of the ledger. */
+export type Decision =
+  | 'inserted'
+  | 'updated'
+  | 'tombstoned'
+  | 'revived'
+  | 'unchanged'
+  | 'duplicate'
+  | 'stale'
+  | 'kept'
+  | 'ignored'
+  /** About an entity that was erased: not applied, and nothing of it stored. */
+  | 'erased';
 
 /** One line of the ledger. */
 export interface LedgerEntry {
@@ -31,12 +45,12 @@ export interface LedgerEntry {
   readonly fromHash: string | null;
   readonly toHash: string | null;
   readonly body: string;
-  readonly decision: string | null;
+  readonly decision: Decision | null;
   readonly reason: string | null;
 }
 
-/** In the order of `valuesOf`. */
-const COLUMNS = {
+/** Columns with their types, in the order of `valuesOf`. */
+const COLUMNS = Object.entries({
   received_at: 'timestamptz',
   status: 'text',
   module: 'text',
@@ -49,13 +63,14 @@ const COLUMNS = {
   body: 'text',
   decision: 'text',
   reason: 'text',
-} as const;
+});
 
 /** Rows come out in the order in which they travel, and an identity counts in that order. */
 const APPEND = `
-  insert into sync.deliveries (${Object.keys(COLUMNS).join(', ')}, applied_at)
-  select ${valuesAs(Object.values(COLUMNS))}, case when n.v[2] = 'applied' then clock_timestamp() end
-    from ${ROWS_SOURCE} as n
+  insert into sync.deliveries (${COLUMNS.map(([name]) => name).join(', ')}, applied_at)
+  select *, case when status = 'applied' then clock_timestamp() end
+    from (select ${COLUMNS.map(([name, type], index) => `${rowValue(index + 1)}::${type} as ${name}`).join(', ')}
+            from ${ROWS_SOURCE}) as entry
   returning id::text as id`;
 
 /** Appends entries; returns their ids in the same order. */
@@ -106,12 +121,12 @@ export async function findEarlier(
     select k.entity_id::text as entity_id, k.from_hash::text as from_hash, k.to_hash::text as to_hash,
            (extract(epoch from k.version) * 1000000)::bigint::text as version,
            case when k.decision = 'kept' then k.body end as body
-      from unnest(${`{${entityIds.join(',')}}`}::bigint[]) as e(id)
+      from unnest(${plainArrayLiteral(entityIds)}::bigint[]) as e(id)
      cross join lateral (
            select d.entity_id, d.from_hash, d.to_hash, d.version, d.decision, d.body
              from sync.deliveries d
             where d.module = ${subject.module} and d.model = ${subject.model} and d.entity_id = e.id
-              and d.to_hash is not null and d.id <> all(${`{${except.join(',')}}`}::bigint[])
+              and d.to_hash is not null and d.id <> all(${plainArrayLiteral(except)}::bigint[])
             order by d.id desc
             limit ${MAX_EARLIER}) k`;
   return rows.map((row) => ({
@@ -130,7 +145,6 @@ export interface StoredDelivery {
   readonly body: string;
   /** What was noted when it was stored. */
   readonly reason: string | null;
-  readonly attempts: number;
 }
 
 /**
@@ -140,10 +154,10 @@ export interface StoredDelivery {
 export async function claimPending(
   tx: Transaction,
   limit: number,
-  except: ReadonlySet<string> = new Set(),
+  except: ReadonlySet<string>,
 ): Promise<StoredDelivery[]> {
   const rows = await tx`
-    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, reason, attempts
+    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, reason
       from sync.deliveries
      where status = 'pending' and not coalesce(module || '.' || model = any(${[...except]}::text[]), false)
      order by deliveries.id
@@ -154,7 +168,6 @@ export async function claimPending(
     receivedAt: Number(row.received_at),
     body: row.body as string,
     reason: row.reason as string | null,
-    attempts: row.attempts as number,
   }));
 }
 

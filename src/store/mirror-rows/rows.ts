@@ -5,15 +5,22 @@
  * parameters (see arrays.ts).
  */
 
-import { splitName } from '../catalog/name.ts';
-import type { Model } from '../catalog/types.ts';
-import { formatMicros, type Micros } from '../core/instant.ts';
-import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
-import { plainArrayLiteral, ROWS_PARAMETERS, ROWS_SOURCE, type RowItem, rowsText } from '../postgres/arrays.ts';
-import type { Queryable, Transaction } from '../postgres/connection.ts';
-import { identifier } from '../postgres/quote.ts';
-import type { ColumnValue } from '../record/coerce.ts';
-import { sqlTypes } from '../tables/columns.ts';
+import { splitName } from '../../catalog/name.ts';
+import type { Model } from '../../catalog/types.ts';
+import { formatMicros, type Micros } from '../../core/instant.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../../core/json.ts';
+import {
+  plainArrayLiteral,
+  ROWS_PARAMETERS,
+  ROWS_SOURCE,
+  type RowItem,
+  rowsText,
+  rowValue,
+} from '../../postgres/arrays.ts';
+import type { Queryable, Transaction } from '../../postgres/connection.ts';
+import { identifier } from '../../postgres/quote.ts';
+import type { ColumnValue } from '../../record/coerce.ts';
+import { sqlTypes } from '../../tables/columns.ts';
 
 /** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */
 export interface MirrorTable {
@@ -60,14 +67,19 @@ export async function lockRows(
   const { lock, key } = statementsOf(table);
   const hashes = ids.map((id) => known.get(id)?.hash ?? null);
   const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), plainArrayLiteral(hashes), ...key], { prepare: true });
-  return rows.map((row) => ({
-    id: row.id,
-    record: row.record === null ? (known.get(row.id) as KnownRow).record : (parseJson(row.record) as JsonObject),
+  return rows.map((row) => toStored(row, known.get(row.id)));
+}
+
+/** A row as the database answers it; its record may be known and left out. */
+export function toStored(row: Record<string, unknown>, known?: KnownRow): StoredRow {
+  return {
+    id: row.id as string,
+    record: row.record === null && known !== undefined ? known.record : (parseJson(row.record as string) as JsonObject),
     observedAt: Number(row.observed_at),
-    source: row.source,
+    source: row.source as StoredRow['source'],
     deletedAt: row.deleted_at === null ? null : Number(row.deleted_at),
-    hash: row.hash,
-  }));
+    hash: row.hash as string,
+  };
 }
 
 /**
@@ -85,6 +97,25 @@ export async function updateRows(tx: Transaction, table: MirrorTable, rows: read
   if (rows.length === 0) return;
   const { update, key, columns } = statementsOf(table);
   await tx.unsafe(update, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
+}
+
+/** Removes rows of a model that have found a table of their own from the common one. */
+export async function deleteUncatalogued(
+  tx: Transaction,
+  { module, model }: { readonly module: string; readonly model: string },
+  ids: readonly string[],
+): Promise<void> {
+  await tx`
+    delete from flowlu.uncatalogued
+     where module = ${module} and model = ${model} and id = any(${plainArrayLiteral(ids)}::bigint[])`;
+}
+
+/** Locks the rows of a model whose ids a query gives, in the order in which `lockRows` does. */
+export async function lockRowsOf(tx: Transaction, model: Model, query: string, parameters: string[]): Promise<void> {
+  await tx.unsafe(
+    `select from ${placeOf({ name: model.name, model }).relation} t where t.id in (${query}) order by t.id for update`,
+    parameters,
+  );
 }
 
 /**
@@ -108,6 +139,38 @@ export async function findChanged(
   );
 }
 
+/** Where a table's rows are. */
+interface Place {
+  readonly relation: string;
+  /** The condition that picks a model's part of the common table, for rows `t`; `first` numbers its parameters. */
+  readonly part: (first: number) => string;
+  /** Those parameters. */
+  readonly key: readonly string[];
+}
+
+/** Where the rows of a table are. */
+export function placeOf({ name, model }: MirrorTable): Place {
+  if (model !== null) return { relation: `flowlu.${identifier(model.table)}`, part: () => '', key: [] };
+  const parts = splitName(name);
+  const part = (first: number) => ` and t.module = $${first} and t.model = $${first + 1}`;
+  return { relation: 'flowlu.uncatalogued', part, key: [parts.module, parts.model] };
+}
+
+/** Catalogued models are about a hundred; unknown ones may be more, and share one text anyway. */
+const MAX_REMEMBERED_TABLES = 1_000;
+
+/** Remembers what `build` makes of a table. */
+export function perTable<T>(build: (table: MirrorTable) => T): (table: MirrorTable) => T {
+  const known = new Map<string, T>();
+  return (table) => {
+    // A model that the catalogue has come to know has rows in both places until they are moved.
+    const place = table.model === null ? `uncatalogued ${table.name}` : table.name;
+    const statements = known.get(place) ?? build(table);
+    if (known.size < MAX_REMEMBERED_TABLES) known.set(place, statements);
+    return statements;
+  };
+}
+
 interface Statements {
   readonly lock: string;
   readonly insert: string;
@@ -119,20 +182,7 @@ interface Statements {
   readonly columns: readonly number[];
 }
 
-const statements = new Map<string, Statements>();
-/** Catalogued models are about a hundred; unknown ones may be more, and share one text anyway. */
-const MAX_REMEMBERED_SHELVES = 1_000;
-
-function statementsOf(table: MirrorTable): Statements {
-  // A model that the catalogue has come to know has rows in both places until they are moved.
-  const place = table.model === null ? `uncatalogued ${table.name}` : table.name;
-  let known = statements.get(place);
-  if (known === undefined) {
-    known = buildStatements(table);
-    if (statements.size < MAX_REMEMBERED_SHELVES) statements.set(place, known);
-  }
-  return known;
-}
+const statementsOf = perTable(buildStatements);
 
 /** The mirror's own columns, after the typed ones. */
 const META = {
@@ -144,20 +194,17 @@ const META = {
   _hash: 'uuid',
 } as const;
 
-function buildStatements({ name, model }: MirrorTable): Statements {
+function buildStatements(table: MirrorTable): Statements {
+  const { model } = table;
   const fields = Object.entries(model?.fields ?? {}).map(([field, { kind }], at) => ({ field, kind, at }));
   const beside = fields.filter(({ field }) => field !== 'id');
   const typed = beside.map(({ field, kind }) => [field, sqlTypes[kind]] as const);
   const columns = [...typed, ...Object.entries(META)].map(([name, type], index) => ({
     name: identifier(name),
     // The id is the first.
-    value: `n.v[${index + 2}]::${type}`,
+    value: `${rowValue(index + 2)}::${type}`,
   }));
-  const relation = `flowlu.${identifier(model === null ? 'uncatalogued' : model.table)}`;
-  const { module, model: modelName } = splitName(name);
-  const key = model === null ? [module, modelName] : [];
-  /** The condition that picks this model's part of a common table; its parameters follow the statement's own. */
-  const part = (first: number) => (model === null ? ` and t.module = $${first} and t.model = $${first + 1}` : '');
+  const { relation, key, part } = placeOf(table);
   const afterRows = ROWS_PARAMETERS + 1;
   const [keyNames, keyValues] = model === null ? ['module, model, ', `$${afterRows}, $${afterRows + 1}, `] : ['', ''];
   return {
@@ -175,13 +222,13 @@ function buildStatements({ name, model }: MirrorTable): Statements {
          for update of t`,
     insert: `
       insert into ${relation} (${keyNames}id, ${columns.map((column) => column.name).join(', ')})
-      select ${keyValues}n.v[1]::bigint, ${columns.map(({ value }) => value).join(', ')}
-        from ${ROWS_SOURCE} as n`,
+      select ${keyValues}${rowValue(1)}::bigint, ${columns.map(({ value }) => value).join(', ')}
+        from ${ROWS_SOURCE}`,
     update: `
       update ${relation} t
          set ${columns.map(({ name, value }) => `${name} = ${value}`).join(', ')}
-        from ${ROWS_SOURCE} as n
-       where t.id = n.v[1]::bigint${part(afterRows)}`,
+        from ${ROWS_SOURCE}
+       where t.id = ${rowValue(1)}::bigint${part(afterRows)}`,
     changed: `
       select n.id::text as id, t._record::text as record, t._hash::text as hash
         from unnest($1::bigint[], $2::uuid[]) as n(id, hash)

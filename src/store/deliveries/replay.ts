@@ -1,6 +1,10 @@
-/** Deliveries of the ledger, taken up once more: to be applied again, or to be looked at. */
-import { formatMicros, type Micros } from '../core/instant.ts';
-import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
+/** Deliveries of the ledger, taken up once more: to be applied again, or to be stored with another body. */
+import { formatMicros, type Micros } from '../../core/instant.ts';
+import { plainArrayLiteral } from '../../postgres/arrays.ts';
+import type { Queryable, Sql, Transaction } from '../../postgres/connection.ts';
+import { eachPage } from '../../postgres/pages.ts';
+import { HINT } from '../doubts.ts';
+import type { DeliveryStatus } from './ledger.ts';
 
 /** Which deliveries; all conditions hold together. */
 export interface DeliveryFilter {
@@ -15,7 +19,7 @@ export interface DeliveryFilter {
 export interface ReplayedDelivery {
   readonly id: string;
   readonly receivedAt: Micros;
-  readonly status: string;
+  readonly status: DeliveryStatus;
   readonly reason: string | null;
   readonly body: string;
 }
@@ -23,7 +27,7 @@ export interface ReplayedDelivery {
 const EVERYTHING = '9223372036854775807';
 
 function conditions(sql: Queryable, { ids, failed, since }: DeliveryFilter) {
-  const one = ids === undefined ? sql`` : sql` and d.id = any(${`{${ids.join(',')}}`}::bigint[])`;
+  const one = ids === undefined ? sql`` : sql` and d.id = any(${plainArrayLiteral(ids)}::bigint[])`;
   const open = failed === true ? sql` and d.status in ('failed', 'rejected', 'pending')` : sql``;
   const late = since === undefined ? sql`` : sql` and d.received_at >= ${formatMicros(since)}::timestamptz`;
   return sql`${one}${open}${late}`;
@@ -44,20 +48,20 @@ export async function countDeliveries(
 export async function takeDeliveries(
   tx: Transaction,
   filter: DeliveryFilter,
-  range: { readonly after: string; readonly last: string },
+  range: { readonly after: string | null; readonly last: string },
   limit: number,
 ): Promise<ReplayedDelivery[]> {
   const rows = await tx`
     select d.id::text as id, (extract(epoch from d.received_at) * 1000000)::bigint::text as received_at, d.status, d.reason, d.body
       from sync.deliveries d
-     where d.id > ${range.after} and d.id <= ${range.last}${conditions(tx, filter)}
+     where d.id > ${range.after ?? '0'} and d.id <= ${range.last}${conditions(tx, filter)}
      order by d.id
      limit ${limit}
        for update`;
   return rows.map((row) => ({
     id: row.id as string,
     receivedAt: Number(row.received_at),
-    status: row.status as string,
+    status: row.status as DeliveryStatus,
     reason: row.reason as string | null,
     body: row.body as string,
   }));
@@ -103,34 +107,54 @@ export async function rewriteDeliveries(tx: Transaction, rewritten: readonly Rew
      where d.id = n.id`;
 }
 
-/** A delivery with what became of it. */
-export interface DeliveryStory {
+/** One entity. */
+export interface Entity {
+  readonly module: string;
+  readonly model: string;
   readonly id: string;
-  readonly received_at: string;
-  readonly status: string;
-  readonly action: string | null;
-  readonly version: string | null;
-  readonly decision: string | null;
-  readonly reason: string | null;
-  readonly attempts: number;
+}
+
+/** A stored delivery that is, or may be, about the entity. */
+export interface CandidateDelivery {
+  readonly id: string;
   readonly body: string;
 }
 
-/** The newest deliveries about an entity, oldest first, and how many there are in all. */
-export async function deliveriesAbout(
-  sql: Queryable,
-  subject: { readonly module: string; readonly model: string; readonly id: string },
-  limit: number,
-): Promise<{ readonly total: number; readonly deliveries: readonly DeliveryStory[] }> {
-  const { module, model, id } = subject;
-  const rows = await sql`
-    select d.id::text as id, to_json(d.received_at) #>> '{}' as received_at, d.status, d.action,
-           to_json(d.version) #>> '{}' as version, d.decision, d.reason, d.attempts, d.body,
-           (count(*) over ())::float8 as total
-      from sync.deliveries d
-     where d.module = ${module} and d.model = ${model} and d.entity_id = ${id}
-     order by d.id desc
-     limit ${limit}`;
-  const deliveries = rows.map(({ total: _, ...row }) => row as DeliveryStory).reverse();
-  return { total: (rows[0]?.total ?? 0) as number, deliveries };
+/** Deliveries taken up at a time. */
+const BATCH_SIZE = 500;
+
+/**
+ * Hands out, in batches, every delivery that may tell of the entity, locked: those known to be about it, those about its
+ * model that were not taken apart (pending, failed), and those that nobody understood.
+ */
+export function candidateDeliveries(tx: Transaction, { module, model, id }: Entity) {
+  return eachPage(async (after: string | null) => {
+    const rows = await tx`
+      select d.id::text as id, d.body from sync.deliveries d
+       where d.id > ${after ?? '0'} and (
+             (d.module = ${module} and d.model = ${model} and (d.entity_id = ${id} or d.entity_id is null))
+             or d.status = 'rejected')
+       order by d.id
+       limit ${BATCH_SIZE}
+         for update`;
+    const deliveries = rows as unknown as readonly CandidateDelivery[];
+    return { deliveries, last: deliveries.at(-1)?.id };
+  });
 }
+
+/**
+ * Puts bodies without values in the place of those that came, and takes away whatever else was derived from them. One
+ * that was not believed when it came keeps its mark: a replay must not believe it now.
+ */
+export async function withholdDeliveries(tx: Transaction, withheld: readonly CandidateDelivery[]): Promise<void> {
+  if (withheld.length === 0) return;
+  await tx`
+    update sync.deliveries d
+       set body = n.body, from_hash = null, to_hash = null, version = null,
+           reason = case when starts_with(d.reason, ${HINT}) then ${HINT}
+                         when d.status in ('failed', 'rejected') then ${REASON} end
+      from jsonb_to_recordset(${JSON.stringify(withheld)}::text::jsonb) as n(id bigint, body text)
+     where d.id = n.id`;
+}
+
+const REASON = 'erased on request';

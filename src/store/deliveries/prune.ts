@@ -1,6 +1,6 @@
 /** Letting go of old deliveries, a small batch at a time, so that intake never waits for it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Sql } from '../postgres/connection.ts';
+import type { Sql } from '../../postgres/connection.ts';
 
 const BATCH_SIZE = 1_000;
 /** Batches per call: ten million deliveries; the next call goes on. */

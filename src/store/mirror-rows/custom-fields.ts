@@ -1,6 +1,6 @@
 /** Custom field definitions, as the mirror itself has them. */
-import { findModel } from '../catalog/index.ts';
-import type { Queryable } from '../postgres/connection.ts';
+import { readName } from '../../catalog/other-names.ts';
+import type { Queryable } from '../../postgres/connection.ts';
 
 /** A custom field as Flowlu defines it now. */
 export interface CustomField {
@@ -18,13 +18,6 @@ export interface CustomField {
 /** Definitions looked at; a portal has some dozens. */
 const MAX_DEFINITIONS = 20_000;
 
-/** Whether the definitions have been read through the API once from beginning to end. */
-export async function areDefinitionsComplete(sql: Queryable): Promise<boolean> {
-  const [row] = await sql`
-    select exists (select from sync.listings where model = 'customfields.fields' and outcome = 'complete') as complete`;
-  return row?.complete === true;
-}
-
 /** The custom fields that are defined now, in order of id. What a definition leaves open, its set may tell. */
 export async function findCustomFields(sql: Queryable): Promise<readonly CustomField[]> {
   const rows = await sql<{ id: string; module: string; model: string; alias: string; title: string; type: string }[]>`
@@ -36,10 +29,10 @@ export async function findCustomFields(sql: Queryable): Promise<readonly CustomF
        and coalesce(nullif(f.module, ''), s.module) <> '' and coalesce(nullif(f.model, ''), s.model) <> ''
      order by f.id
      limit ${MAX_DEFINITIONS}`;
-  return rows.map(({ module, model, ...field }) => ({ ...field, model: ownerOf(`${module}.${model}`) }));
+  return rows.map(({ module, model, ...field }) => ({ ...field, model: ownerOf(module, model) }));
 }
 
-/** Definitions name some models in the singular, `st.project` for `st.projects`. */
-export function ownerOf(name: string): string {
-  return findModel(name) === undefined && findModel(`${name}s`) !== undefined ? `${name}s` : name;
+/** The catalogue's name of the model that a definition belongs to. */
+export function ownerOf(module: string, model: string): string {
+  return Object.values(readName(module, model)).join('.');
 }

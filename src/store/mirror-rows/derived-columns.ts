@@ -3,12 +3,12 @@
  * that two spellings of one number or moment are no difference; written only where they differ.
  */
 
-import { formatMicros, type Micros } from '../core/instant.ts';
-import type { Queryable, Transaction } from '../postgres/connection.ts';
-import { identifier, literal } from '../postgres/quote.ts';
-import type { ColumnValue } from '../record/coerce.ts';
-import { sqlTypes } from '../tables/columns.ts';
-import type { MirrorTable } from './mirror-rows.ts';
+import { formatMicros, type Micros } from '../../core/instant.ts';
+import type { Queryable, Transaction } from '../../postgres/connection.ts';
+import { identifier, literal } from '../../postgres/quote.ts';
+import type { ColumnValue } from '../../record/coerce.ts';
+import { sqlTypes } from '../../tables/columns.ts';
+import { type MirrorTable, perTable, placeOf } from './rows.ts';
 
 /** What a row's derived columns should hold. */
 export interface DerivedRow {
@@ -48,24 +48,14 @@ interface Statements {
   readonly key: readonly string[];
 }
 
-const statements = new Map<string, Statements>();
-/** As many as there are models and some unknown ones. */
-const MAX_REMEMBERED = 1_000;
+const statementsOf = perTable(build);
 
-function statementsOf(table: MirrorTable): Statements {
-  const place = table.model === null ? `uncatalogued ${table.name}` : table.name;
-  const known = statements.get(place) ?? build(table);
-  if (statements.size < MAX_REMEMBERED) statements.set(place, known);
-  return known;
-}
-
-function build({ name, model }: MirrorTable): Statements {
+function build(table: MirrorTable): Statements {
+  const { model } = table;
+  const { relation, part, key } = placeOf(table);
   const fields = Object.entries(model?.fields ?? {}).filter(([field]) => field !== 'id');
   const typed = fields.map(([field, { kind }]) => [field, sqlTypes[kind]] as const);
   const columns = [...typed, ['_version', 'timestamptz'] as const, ['_hash', 'uuid'] as const];
-  const relation = `flowlu.${identifier(model === null ? 'uncatalogued' : model.table)}`;
-  const part = model === null ? ' and t.module = $2 and t.model = $3' : '';
-  const key = model === null ? [name.split('.', 1)[0] ?? '', name.slice(name.indexOf('.') + 1)] : [];
   const definitions = columns.map(([column, type]) => `${identifier(column)} ${type}`);
   const batch = `jsonb_to_recordset($1::text::jsonb) as n(id bigint, ${definitions.join(', ')})`;
   const all = (side: string) => columns.map(([column]) => `${side}.${identifier(column)}`).join(', ');
@@ -73,7 +63,7 @@ function build({ name, model }: MirrorTable): Statements {
     ([column]) =>
       `case when t.${identifier(column)} is distinct from n.${identifier(column)} then ${literal(column)}::text end`,
   );
-  const matching = `t.id = n.id${part} and (${all('t')}) is distinct from (${all('n')})`;
+  const matching = `t.id = n.id${part(2)} and (${all('t')}) is distinct from (${all('n')})`;
   return {
     key,
     unlike: `

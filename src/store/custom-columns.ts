@@ -1,0 +1,60 @@
+/** Under which names custom fields stand in the live views, now and formerly. */
+import type { Queryable, Transaction } from '../postgres/connection.ts';
+
+/** A name that a field's column was given, as remembered in `sync.custom_columns`. */
+export interface GivenName {
+  readonly fieldId: string;
+  /** `module.model`; a name belongs to one field of its model. */
+  readonly model: string;
+  readonly name: string;
+  /** What it was made from; while that is the same, the name is. */
+  readonly base: string;
+  /** Aliases that the field had under this name. */
+  readonly aliases: readonly string[];
+  /** Since when another name has its place, in ms; null for the present name. */
+  readonly formerSinceMs: number | null;
+}
+
+/** All names that were given. */
+export async function readNames(sql: Queryable): Promise<readonly GivenName[]> {
+  const rows = await sql<(Omit<GivenName, 'formerSinceMs'> & { former_since_ms: number | null })[]>`
+    select field_id::text as "fieldId", model, name, base, aliases,
+           extract(epoch from former_since)::float8 * 1000 as former_since_ms
+      from sync.custom_columns order by model, name`;
+  return rows.map(({ former_since_ms, ...row }) => ({
+    ...row,
+    formerSinceMs: former_since_ms === null ? null : Math.round(former_since_ms),
+  }));
+}
+
+/** Stores names in place of those that were read before; writes only what differs. */
+export async function storeNames(
+  tx: Transaction,
+  before: readonly GivenName[],
+  names: readonly GivenName[],
+): Promise<void> {
+  const keyed = (rows: readonly GivenName[]) =>
+    new Map(rows.map((row) => [JSON.stringify([row.model, row.name]), row]));
+  const had = keyed(before);
+  const have = keyed(names);
+  const same = (a: GivenName, b: GivenName | undefined) =>
+    JSON.stringify(ordered(a)) === JSON.stringify(b && ordered(b));
+  const changed = [...have].flatMap(([key, row]) => (same(row, had.get(key)) ? [] : [row]));
+  const gone = [...had].flatMap(([key, row]) => (have.has(key) ? [] : [row]));
+  if (gone.length > 0) {
+    await tx`
+      delete from sync.custom_columns t using jsonb_to_recordset(${JSON.stringify(gone)}::text::jsonb) as n(model text, name text)
+       where t.model = n.model and t.name = n.name`;
+  }
+  if (changed.length > 0) {
+    await tx`
+      insert into sync.custom_columns (model, name, field_id, base, aliases, former_since)
+      select model, name, "fieldId", base, aliases, to_timestamp("formerSinceMs" / 1000)
+        from jsonb_to_recordset(${JSON.stringify(changed)}::text::jsonb)
+          as n(model text, name text, "fieldId" bigint, base text, aliases jsonb, "formerSinceMs" float8)
+          on conflict (model, name) do update
+         set field_id = excluded.field_id, base = excluded.base, aliases = excluded.aliases, former_since = excluded.former_since`;
+  }
+}
+
+const ordered = (row: GivenName) => [row.fieldId, row.model, row.name, row.base, row.aliases, row.formerSinceMs];

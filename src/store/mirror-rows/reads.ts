@@ -1,0 +1,196 @@
+/** Reading mirror rows without locking them: for comparing, explaining and rebuilding. Every answer is bounded. */
+
+import type { Model } from '../../catalog/types.ts';
+import { formatMicros, type Micros } from '../../core/instant.ts';
+import { type JsonObject, parseJson } from '../../core/json.ts';
+import { plainArrayLiteral } from '../../postgres/arrays.ts';
+import { type Queryable, type Sql, within } from '../../postgres/connection.ts';
+import { eachPage } from '../../postgres/pages.ts';
+import { type MirrorTable, placeOf, type StoredRow, toStored } from './rows.ts';
+
+const STORED = `t.id::text as id, t._record::text as record, t._source as source, t._hash::text as hash,
+  (extract(epoch from t._observed_at) * 1000000)::bigint::text as observed_at,
+  (extract(epoch from t._deleted_at) * 1000000)::bigint::text as deleted_at`;
+
+/** The rows with these ids, as far as there are any. */
+export async function readRows(sql: Queryable, table: MirrorTable, ids: readonly string[]): Promise<StoredRow[]> {
+  const { relation, part, key } = placeOf(table);
+  const rows = await sql.unsafe(
+    `select ${STORED} from ${relation} t where t.id = any($1::bigint[])${part(2)} order by t.id`,
+    [plainArrayLiteral(ids), ...key],
+  );
+  return rows.map((row) => toStored(row));
+}
+
+/** Rows in order of id, deleted ones included, after `after`; from the first when it is null. */
+export async function readRowsAfter(
+  sql: Queryable,
+  table: MirrorTable,
+  after: string | null,
+  limit: number,
+): Promise<StoredRow[]> {
+  const { relation, part, key } = placeOf(table);
+  const rows = await sql.unsafe(
+    `select ${STORED} from ${relation} t
+      where ($1::text is null or t.id > $1::text::bigint)${part(3)} order by t.id limit $2`,
+    [after, limit, ...key],
+  );
+  return rows.map((row) => toStored(row));
+}
+
+/** All rows of a table in order of id, deleted ones included, in pages of `limit`. */
+export function rowPages(sql: Queryable, table: MirrorTable, limit: number, signal: AbortSignal) {
+  return eachPage(async (after: string | null) => {
+    const rows = await readRowsAfter(sql, table, after, limit);
+    return { rows, last: rows.at(-1)?.id };
+  }, signal);
+}
+
+/** One row's typed columns as JSON knows them, and its version; null when there is no such row. */
+export async function readColumns(
+  sql: Queryable,
+  table: MirrorTable,
+  id: string,
+): Promise<{ readonly columns: JsonObject; readonly version: string | null } | null> {
+  const { relation, part, key } = placeOf(table);
+  const [row] = await sql.unsafe(
+    `select (to_jsonb(t) - array['_record', '_version', '_observed_at', '_source', '_deleted_at', '_hash'])::text as columns,
+            to_json(t._version) #>> '{}' as version
+       from ${relation} t where t.id = $1::text::bigint${part(2)}`,
+    [id, ...key],
+  );
+  if (row === undefined) return null;
+  return { columns: parseJson(row.columns as string) as JsonObject, version: row.version as string | null };
+}
+
+/** A range of ids that was listed in full: after `after`, up to and including `upTo`; null for no bound. */
+export interface IdRange {
+  readonly after: string | null;
+  readonly upTo: string | null;
+  /** The ids listed in it. */
+  readonly listed: readonly string[];
+  /** When the request was sent: rows learnt of later could not be in its answer. */
+  readonly observedAt: Micros;
+}
+
+/** Where a range without a bound ends: at the two ends of what a bigint holds. */
+const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
+
+/**
+ * A query for the ids of live rows of a range that were not listed; it takes the first four parameters. `except` sorts or
+ * hashes both sides; a join with an array, of whose length the planner knows nothing, would look through all of it for
+ * every row.
+ */
+export function unlistedRows(model: Model, { after, upTo, listed, observedAt }: IdRange) {
+  const { relation } = placeOf({ name: model.name, model });
+  return {
+    query: `
+      select t.id from ${relation} t
+       where t.id > $1::bigint and t.id <= $2::bigint and t._deleted_at is null and t._observed_at < $3::timestamptz
+      except
+      select l.id from unnest($4::bigint[]) as l(id)`,
+    parameters: [after ?? BELOW_ALL, upTo ?? ABOVE_ALL, formatMicros(observedAt), plainArrayLiteral(listed)],
+  };
+}
+
+/** Live rows of a range that were not listed: how many, and the first of them. */
+export async function findUnlisted(
+  sql: Queryable,
+  model: Model,
+  range: IdRange,
+  limit: number,
+): Promise<{ readonly ids: readonly string[]; readonly count: number }> {
+  const { query, parameters } = unlistedRows(model, range);
+  const rows = await sql.unsafe(
+    `select u.id::text as id, (count(*) over ())::float8 as count from (${query}) as u order by u.id limit $5`,
+    [...parameters, limit],
+  );
+  return { ids: rows.map((row) => row.id as string), count: (rows[0]?.count ?? 0) as number };
+}
+
+/** Ids of live rows, drawn at random. */
+export async function randomLiveIds(sql: Queryable, model: Model, count: number): Promise<string[]> {
+  const rows = await sql.unsafe(
+    `select t.id::text as id from ${placeOf({ name: model.name, model }).relation} t
+      where t._deleted_at is null order by random() limit $1`,
+    [count],
+  );
+  return rows.map((row) => row.id as string);
+}
+
+/** How many rows of a table there are. */
+export async function countRows(sql: Queryable, table: MirrorTable, which: 'live' | 'all'): Promise<number> {
+  const { relation, part, key } = placeOf(table);
+  const live = which === 'live' ? ' and t._deleted_at is null' : '';
+  const [row] = await sql.unsafe(`select count(*)::float8 as count from ${relation} t where true${live}${part(1)}`, [
+    ...key,
+  ]);
+  return row?.count as number;
+}
+
+/** A live row with the newest version that can be believed, seen before `before`: what a listing of changes must bring. */
+export async function newestRow(
+  sql: Queryable,
+  model: Model,
+  before: Micros,
+): Promise<{ readonly id: string; readonly version: Micros } | null> {
+  const [row] = await sql.unsafe(
+    `select id::text as id, (extract(epoch from _version) * 1000000)::bigint::text as version
+       from ${placeOf({ name: model.name, model }).relation}
+      where _deleted_at is null and _version is not null and ${CREDIBLE}
+        and _observed_at < $1::timestamptz
+      order by _version desc
+      limit 1`,
+    [formatMicros(before)],
+  );
+  return row === undefined ? null : { id: row.id as string, version: Number(row.version) };
+}
+
+/** The newest version in the mirror that can be believed, as text that PostgreSQL reads; null when there is none. */
+export async function newestVersion(sql: Queryable, model: Model): Promise<string | null> {
+  if (model.version === null) return null;
+  const [row] = await sql.unsafe(
+    `select max(_version)::text as newest from ${placeOf({ name: model.name, model }).relation} where ${CREDIBLE}`,
+  );
+  return (row?.newest ?? null) as string | null;
+}
+
+/** Whether a row's version can be believed. */
+const CREDIBLE = `_version <= _observed_at + interval '1 day'`;
+
+/** How long after the portal's own time of change webhooks have arrived lately. */
+export interface WebhookDelay {
+  readonly rows: number;
+  /** In seconds; null without rows. */
+  readonly median_s: number | null;
+}
+
+/** Rows by which the delay of webhooks is judged, the latest ones. */
+const DELAYS_LOOKED_AT = 200;
+/** Longest wait for it. */
+const DELAY_MAX_MS = 10_000;
+
+/** The delay of the model's rows that were last learnt by webhook. */
+export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay> {
+  const [row] = await within(
+    sql.unsafe(
+      `select count(*)::int as rows,
+              (percentile_cont(0.5) within group (order by extract(epoch from t._observed_at - t._version)))::float8 as median_s
+         from (select _observed_at, _version from ${placeOf({ name: model.name, model }).relation}
+                where _source = 'webhook' and _version is not null and _deleted_at is null
+                order by _observed_at desc limit ${DELAYS_LOOKED_AT}) t`,
+    ),
+    DELAY_MAX_MS,
+  );
+  return row as unknown as WebhookDelay;
+}
+
+/** Models without a table of their own that are looked at; each name comes from a webhook, so there may be nonsense among them. */
+const MAX_MODELS = 10_000;
+
+/** Names, as `module.model`, of the models that have rows in the common table. */
+export async function uncataloguedModels(sql: Queryable): Promise<string[]> {
+  const rows = await sql`
+    select distinct module || '.' || model as name from flowlu.uncatalogued order by 1 limit ${MAX_MODELS}`;
+  return rows.map((row) => row.name as string);
+}
