@@ -23,6 +23,7 @@ import {
   type OpenListing,
   REFUSED,
 } from '../store/listings.ts';
+import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
@@ -175,7 +176,7 @@ async function writeRange(
   const ids = pages.flatMap(({ items }) => items.map(({ id }) => id));
   const upTo = last.cursor;
   const after = before?.position ?? null;
-  const table = { name: model.name, model };
+  const table = mirrorTableOf(model);
   const record = async (tx: Transaction, written: PageCounts) => {
     const added = { ...written, requests: pages.length };
     const state = {

@@ -1,6 +1,6 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
 
-import { findModel, models } from '../catalog/index.ts';
+import { extraModel, findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import { useOwnNames } from '../catalog/other-names.ts';
 import type { Model } from '../catalog/types.ts';
@@ -117,7 +117,10 @@ export async function openSession(
     },
     shapes,
     privacy,
-    models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
+    models: [
+      ...models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
+      ...config.flowlu.extraModels.map(extraModel),
+    ],
     onMirror,
     watch:
       config.flowlu.apiKey === null || onMirror === 'look'
@@ -152,7 +155,8 @@ function contextOf(
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     tableOf(module, model) {
       const name = `${module}.${model}`;
-      return matchesModel(config.flowlu.models, name) ? { name, model: findModel(name) ?? null } : null;
+      const isMirrored = matchesModel(config.flowlu.models, name) || config.flowlu.extraModels.includes(name);
+      return isMirrored ? { name, model: findModel(name) ?? null } : null;
     },
   };
 }

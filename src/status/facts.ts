@@ -1,7 +1,9 @@
 /** The facts that the mirror's health is judged by: a few cheap statements, one after another. */
 import { models as catalogued } from '../catalog/index.ts';
 import { TimeoutError, withTimeout } from '../core/wait.ts';
+import type { RecordHealth } from '../intake/record-health.ts';
 import { schemaState } from '../migrate/migrate.ts';
+import { type Cause, causeOf } from '../postgres/causes.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { type ArrivalFacts, arrivalFacts } from '../store/deliveries/reports.ts';
 import { type DoubtFacts, doubtFacts } from '../store/doubts.ts';
@@ -9,9 +11,10 @@ import { type GrantStatus, grantStatus } from '../store/grant.ts';
 import { type FirstReading, firstReading, type UnreadModel, unreadModels } from '../store/listings.ts';
 import { type KeyRefusal, keyRefusal } from '../store/measurements.ts';
 import { type Comparison, lastComparison } from '../store/runs.ts';
+import { tryWrite } from '../store/try-write.ts';
 import { type CatchUpError, catchUpErrors } from '../store/watermarks.ts';
 import { type Assessment, assess, type Situation } from './findings.ts';
-import { span } from './words.ts';
+import { kept } from './shared.ts';
 
 /** What the settings lead one to expect. */
 export interface Expectations {
@@ -23,14 +26,13 @@ export interface Expectations {
   readonly sweepEvery_s: number;
   /** Names of the models that are mirrored. */
   readonly models: readonly string[];
-  /** Why deliveries cannot be stored, as the last batches have proven; null while they can. */
-  readonly notAccepting?: () => NotAccepting | null;
+  /** How recording deliveries goes in this process; null in one that records none. */
+  readonly recording: RecordHealth | null;
 }
 
-export interface NotAccepting {
-  readonly since: string | null;
-  readonly cause: string;
-  readonly remedy: string;
+/** Deliveries cannot be recorded, as the last batches have proven. */
+export interface NotAccepting extends Cause {
+  readonly since: string;
 }
 
 export interface Facts extends Pick<Expectations, 'hasApi' | 'compareEvery_s'> {
@@ -50,14 +52,14 @@ export interface Facts extends Pick<Expectations, 'hasApi' | 'compareEvery_s'> {
 
 /** Reads them. */
 export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts> {
-  const { hasApi, compareEvery_s, notAccepting } = expected;
+  const { hasApi, compareEvery_s, recording } = expected;
   const listable = new Set(catalogued.filter((model) => model.listable).map(({ name }) => name));
   const deliveries = await arrivalFacts(sql);
   return {
     now: deliveries.now,
     hasApi,
     compareEvery_s,
-    notAccepting: notAccepting?.() ?? null,
+    notAccepting: recording === null ? null : await proven(sql, recording),
     deliveries,
     refusal: await keyRefusal(sql),
     grant: await grantStatus(sql),
@@ -84,36 +86,32 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
   const read = async (): Promise<Health> => {
     const situation: Situation = await withTimeout(situationOf(sql, expected), ANSWER_MAX_MS).catch((error: Error) => ({
       kind: 'away',
-      problem: error instanceof TimeoutError ? `nothing within ${span(ANSWER_MAX_MS / 1_000)}` : error.message,
+      ...(error instanceof TimeoutError ? SILENT : causeOf(error)),
       since: awaySince ?? new Date().toISOString(),
     }));
     awaySince = situation.kind === 'away' ? situation.since : null;
     return { ...assess(situation), situation };
   };
-  return shared(read, KEPT_MS);
+  return kept(read, KEPT_MS);
+}
+
+const SILENT: Cause = { cause: 'the database does not answer', remedy: 'look at the server and at DATABASE_URL' };
+
+/** What keeps deliveries from being recorded; null while nothing does, as a row that is written proves. */
+async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting | null> {
+  const trouble = recording.trouble();
+  if (trouble === null) return null;
+  // Without traffic nobody else would notice that it is over.
+  const error = await tryWrite(sql).then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (error !== null) return { ...causeOf(error), since: trouble.since };
+  recording.succeeded();
+  return null;
 }
 
 async function situationOf(sql: Sql, expected: Expectations): Promise<Situation> {
   const schema = await schemaState(sql);
   return schema === 'current' ? { kind: 'there', facts: await readFacts(sql, expected) } : { kind: 'unfit', schema };
-}
-
-/** One result for all who ask at once, kept for a while. */
-export function shared<T>(read: () => Promise<T>, keptMs: number): () => Promise<T> {
-  let reading: Promise<T> | null = null;
-  let keptUntilMs = 0;
-  return () => {
-    if (reading !== null && performance.now() < keptUntilMs) return reading;
-    keptUntilMs = Number.POSITIVE_INFINITY;
-    const started = read();
-    reading = started;
-    const keep = (ms: number) => {
-      keptUntilMs = performance.now() + ms;
-    };
-    started.then(
-      () => keep(keptMs),
-      () => keep(0),
-    );
-    return started;
-  };
 }

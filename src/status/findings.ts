@@ -13,6 +13,7 @@ export type FindingCode =
   | 'database_away'
   | 'schema'
   | 'not_accepting'
+  | 'not_readable'
   | 'key_refused'
   | 'login_refused'
   | 'deliveries_failed'
@@ -44,7 +45,7 @@ export interface Finding {
 export type Situation =
   | { readonly kind: 'there'; readonly facts: Facts }
   | { readonly kind: 'unfit'; readonly schema: Exclude<SchemaState, 'current'> }
-  | { readonly kind: 'away'; readonly problem: string; readonly since: string | null };
+  | { readonly kind: 'away'; readonly cause: string; readonly remedy: string; readonly since: string | null };
 
 /** In one word: the worst that was found, or that the first reading is still under way. */
 export type State = 'bad' | 'care' | 'reading' | 'good';
@@ -112,13 +113,13 @@ function freshness(facts: Facts): string {
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 const ago = (seconds: number) => `${span(seconds)} ago`;
 
-function databaseAway({ problem, since }: Situation & { kind: 'away' }): Finding {
+function databaseAway({ cause, remedy, since }: Situation & { kind: 'away' }): Finding {
   return {
     code: 'database_away',
     severity: 'bad',
     since,
-    sentence: `The database does not answer: ${problem}`,
-    remedy: 'Check DATABASE_URL and the server. Senders are asked to repeat their webhooks meanwhile',
+    sentence: capital(cause),
+    remedy: `${capital(remedy)}. Senders are asked to repeat their webhooks meanwhile`,
     command: 'flowlu-mirror doctor',
   };
 }
@@ -164,8 +165,8 @@ function judgeReadiness({ notAccepting }: Facts): Finding | null {
       code: 'not_accepting',
       severity: 'bad',
       since: notAccepting.since,
-      sentence: `Webhooks cannot be stored: ${notAccepting.cause}`,
-      remedy: notAccepting.remedy,
+      sentence: `Webhooks cannot be recorded: ${notAccepting.cause}`,
+      remedy: capital(notAccepting.remedy),
       command: 'flowlu-mirror doctor',
     }
   );

@@ -79,7 +79,7 @@ function Module({ module, own, now, most, isOpen }: ModuleProps) {
                 Doubtful
               </th>
               <th scope="col" class="n wide">
-                Webhooks, 24 h
+                Announced
               </th>
               <th scope="col" class="n wide">
                 Last change
@@ -103,7 +103,7 @@ function Module({ module, own, now, most, isOpen }: ModuleProps) {
 }
 
 function Row({ model, now }: { readonly model: ReportedModel; readonly now: string }) {
-  const { rows, deleted_rows, doubtful_rows, deliveries_of_the_day, last_change_at, last_reconciled_at } = model;
+  const { rows, deleted_rows, doubtful_rows, last_change_at, last_reconciled_at } = model;
   const note = model.unread ?? model.last_error;
   return (
     <tr>
@@ -118,7 +118,13 @@ function Row({ model, now }: { readonly model: ReportedModel; readonly now: stri
       <td class="n">{count(rows)}</td>
       <td class="n wide">{some(deleted_rows)}</td>
       <td class="n wide">{some(doubtful_rows)}</td>
-      <td class="n wide">{some(deliveries_of_the_day)}</td>
+      <td class="n wide">
+        {model.coverage === null ? (
+          <span class="muted">–</span>
+        ) : (
+          <span title={model.coverage.told}>{shareOf(model.coverage.share)}</span>
+        )}
+      </td>
       <td class="n wide">
         <Ago at={last_change_at} now={now} />
       </td>
@@ -129,6 +135,8 @@ function Row({ model, now }: { readonly model: ReportedModel; readonly now: stri
   );
 }
 
+/** Changes that webhooks announced, of all that are known. */
+const shareOf = (share: number | null) => (share === null ? '–' : `${Math.floor(100 * share)} %`);
 const some = (number: number) => (number === 0 ? <span class="muted">–</span> : count(number));
 const rowsOf = (models: readonly ReportedModel[]) => models.reduce((sum, { rows }) => sum + rows, 0);
 const hasTrouble = ({ unread, last_error }: ReportedModel) => unread !== null || last_error !== null;

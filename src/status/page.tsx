@@ -7,7 +7,7 @@ import { Models } from './page-models.tsx';
 import { Ago, FindingCard, Icon, moment, Since, ToType } from './page-parts.tsx';
 import { SCRIPT, STYLE } from './page-style.ts';
 import type { StatusReport } from './report.ts';
-import { count, grantWords, portalWords, span } from './words.ts';
+import { count, foreignWords, grantWords, portalWords, span } from './words.ts';
 
 const SIGNS: Readonly<Record<State, string>> = { bad: '✖', care: '!', reading: '…', good: '✔' };
 /** Of the icon in the browser's tab, which knows no dark mode. */
@@ -271,7 +271,17 @@ function Runs({ report: { runs, next, running, generated_at: now } }: { readonly
 const took = (from: string, to: string) => span((Date.parse(to) - Date.parse(from)) / 1_000);
 
 function About({ report }: { readonly report: StatusReport }) {
-  const { version, database, portal, deliveries, webhook_secrets, oauth, portal_facts, generated_at: now } = report;
+  const {
+    version,
+    database,
+    portal,
+    deliveries,
+    webhook_secrets,
+    oauth,
+    portal_facts,
+    foreign_names,
+    generated_at: now,
+  } = report;
   return (
     <section aria-labelledby="about">
       <h2 id="about">About</h2>
@@ -288,6 +298,14 @@ function About({ report }: { readonly report: StatusReport }) {
             <dd>{portalWords(portal_facts)}</dd>
           </>
         )}
+        {foreign_names.map(({ name, rows, suggestions }) => (
+          <>
+            <dt>Webhooks speak of {name}</dt>
+            <dd>
+              {count(rows, 'row')}; {foreignWords(suggestions)}
+            </dd>
+          </>
+        ))}
         <dt>Database</dt>
         <dd>{database}</dd>
         <dt>Webhooks</dt>

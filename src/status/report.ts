@@ -1,29 +1,31 @@
 /** What the status page, `/status.json` and `status` show: the health with its findings, and everything behind them. Reads only. */
 import { version } from '../core/version.ts';
 import type { SecretUse } from '../intake/secret-use.ts';
-import type { Sql } from '../postgres/connection.ts';
+import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import {
   type Arrivals,
   arrivalsOfTheDay,
   type DeliveryCounts,
-  deliveriesByModel,
   deliveryCounts,
   type FailedDelivery,
   lastFailures,
 } from '../store/deliveries/reports.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
 import { type FirstReading, progressOf, type RunProgress, unreadModels } from '../store/listings.ts';
+import { holderWords, lockHolders } from '../store/locks.ts';
 import { allMeasurements, type Measurement } from '../store/measurements.ts';
 import { lastRuns, lastStart, type RunSummary, requestsOfTheDay } from '../store/runs.ts';
 import { readSettings } from '../store/settings.ts';
 import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
 
-import type { Expectations, Health } from './facts.ts';
+import { type Coverage, type ForeignName, foreignNames, readCoverage } from './coverage.ts';
+import type { Expectations, Facts, Health } from './facts.ts';
 import type { Assessment } from './findings.ts';
 
 export interface ReportedModel extends ModelStatus {
-  /** Webhooks about it in the last day. */
-  readonly deliveries_of_the_day: number;
+  /** How well webhooks announce its changes; null where nothing is known. */
+  readonly coverage: Coverage | null;
   /** Why it could not be read, or not in full, the last time. */
   readonly unread: string | null;
 }
@@ -44,6 +46,10 @@ export interface StatusReport extends Assessment {
   readonly first_reading: FirstReading | null;
   /** What the portal has been found to do. */
   readonly portal_facts: readonly Measurement[];
+  /** How well webhooks announce changes, by model. */
+  readonly webhooks: readonly Coverage[];
+  /** Names that webhooks alone use. */
+  readonly foreign_names: readonly ForeignName[];
   readonly failed_deliveries: readonly FailedDelivery[];
   readonly runs: readonly RunSummary[];
   /** How far the newest run has come; null when none is under way. */
@@ -72,13 +78,40 @@ export interface ReportSource {
 const LISTED = 20;
 const QUARTER_S = 900;
 
-/** Reads the state of the mirror; null where there is none to read. One statement after another: a look costs one connection. */
+const LIMITS = { readOnly: true, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
+
+/** Somebody holds a lock on what is read; the message names who, and what ends it. */
+export class LockedError extends Error {
+  override readonly name = 'LockedError';
+}
+
+/**
+ * Reads the state of the mirror within limits, over one connection; null where there is none to read.
+ * @throws LockedError
+ */
 export async function readReport(source: ReportSource): Promise<StatusReport | null> {
-  const { sql, expected, database, requestsPerSecond, readSecretUse } = source;
-  const { situation, ...assessment } = await source.health();
+  const health = await source.health();
+  const { situation } = health;
   if (situation.kind !== 'there') return null;
-  const { facts } = situation;
-  const webhooks = await deliveriesByModel(sql);
+  const webhook_secrets = await source.readSecretUse();
+  try {
+    return await transaction(source.sql, LIMITS, (tx) => read(tx, source, health, situation.facts, webhook_secrets));
+  } catch (error) {
+    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
+    const holders = await lockHolders(source.sql);
+    throw new LockedError(holders.map(holderWords).join('\n') || 'a lock was in the way; try again', { cause: error });
+  }
+}
+
+async function read(
+  sql: Queryable,
+  { expected, database, requestsPerSecond }: ReportSource,
+  { situation: _, ...assessment }: Health,
+  facts: Facts,
+  webhook_secrets: readonly SecretUse[],
+): Promise<StatusReport> {
+  const webhooks = await readCoverage(sql);
+  const coverage = new Map(webhooks.map((one) => [one.model, one]));
   const unread = new Map((await unreadModels(sql)).map(({ model, reason }) => [model, reason ?? 'not read in full']));
   const [arrivals, requests] = [await arrivalsOfTheDay(sql), await requestsOfTheDay(sql)];
   const runs = await lastRuns(sql, LISTED);
@@ -92,9 +125,11 @@ export async function readReport(source: ReportSource): Promise<StatusReport | n
     deliveries: await deliveryCounts(sql),
     doubtful_rows: facts.doubts.total,
     oauth: await grantStatus(sql),
-    webhook_secrets: await readSecretUse(),
+    webhook_secrets,
     first_reading: facts.firstReading,
     portal_facts: await allMeasurements(sql),
+    webhooks,
+    foreign_names: await foreignNames(sql),
     failed_deliveries: await lastFailures(sql, LISTED),
     runs,
     running: running === undefined ? null : await progressOf(sql, running.id),
@@ -104,7 +139,7 @@ export async function readReport(source: ReportSource): Promise<StatusReport | n
     },
     models: (await modelStatuses(sql)).map((model) => ({
       ...model,
-      deliveries_of_the_day: webhooks.get(model.model) ?? 0,
+      coverage: coverage.get(model.model) ?? null,
       unread: unread.get(model.model) ?? null,
     })),
     day: joined(arrivals, requests),

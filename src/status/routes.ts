@@ -3,12 +3,13 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { shared } from './facts.ts';
-import { type FindingCode, needsPerson } from './findings.ts';
+import { withTimeout } from '../core/wait.ts';
+import { type Assessment, type FindingCode, needsPerson } from './findings.ts';
 import { refreshGauges } from './gauges.ts';
 import { renderAway, renderPage } from './page.tsx';
 import { PAGE_POLICY } from './page-style.ts';
-import { type ReportSource, readReport } from './report.ts';
+import { LockedError, type ReportSource, readReport } from './report.ts';
+import { kept, shared } from './shared.ts';
 
 export interface StatusOptions extends ReportSource {
   readonly metrics: Metrics;
@@ -19,36 +20,45 @@ export interface StatusOptions extends ReportSource {
   readonly isStopping: () => boolean;
 }
 
-/** What keeps the service from taking webhooks, in words for anybody who can reach the port. */
-const BLOCKING: Readonly<Partial<Record<FindingCode, string>>> = {
-  database_away: 'the database does not answer',
-  schema: 'the database schema does not fit this program; run flowlu-mirror migrate with the newest version',
-  not_accepting: 'webhooks cannot be stored',
-};
-/** A page costs some ten statements; all who look within this time get the same one. */
+/** What keeps the service from taking webhooks. Their sentences name nothing of what is mirrored: anybody may read them. */
+const BLOCKING: ReadonlySet<FindingCode> = new Set(['database_away', 'schema', 'not_accepting']);
+/** All who look within this time get the same page. */
 const REPORT_KEPT_MS = 3_000;
+const REPORT_MAX_MS = 8_000;
+const GAUGES_MAX_MS = 3_000;
 
 /** The routes; to be mounted at the root. */
 export function statusRoutes(options: StatusOptions): Hono {
   const { metrics, log, token, health } = options;
   const app = new Hono();
   const guard = requireToken(token);
-  const report = shared(() => readReport(options), REPORT_KEPT_MS);
+  const report = kept(() => withTimeout(readReport(options), REPORT_MAX_MS), REPORT_KEPT_MS);
+  const gauges = shared(() => refreshGauges(options, metrics), GAUGES_MAX_MS);
+  const { recording } = options.expected;
 
-  app.get('/livez', (context) => context.json({ alive: true }));
+  app.get('/livez', (context) =>
+    recording?.isStuck() === true
+      ? context.json({ alive: false, problem: 'a batch of deliveries hangs; restart this process' }, 503)
+      : context.json({ alive: true }),
+  );
   app.get('/readyz', async (context) => {
     if (options.isStopping()) return context.json({ ready: false, problem: 'stopping' }, 503);
+    const last_recorded_at = recording?.lastSuccessAt() ?? null;
     const { findings } = await health();
-    const blocking = findings.find(({ code }) => BLOCKING[code] !== undefined);
+    const blocking = findings.find(({ code }) => BLOCKING.has(code));
     if (blocking !== undefined) {
-      const problem = blocking.code === 'schema' ? blocking.sentence : BLOCKING[blocking.code];
-      return context.json({ ready: false, problem, remedy: blocking.command, since: blocking.since }, 503);
+      const { sentence: problem, remedy, since } = blocking;
+      return context.json({ ready: false, problem, remedy, since, last_recorded_at }, 503);
     }
     const degraded = findings.flatMap(({ code, severity }) => (severity === 'note' ? [] : [code]));
-    return context.json({ ready: true, ...(degraded.length > 0 && { degraded: [...new Set(degraded)] }) });
+    return context.json({
+      ready: true,
+      last_recorded_at,
+      ...(degraded.length > 0 && { degraded: [...new Set(degraded)] }),
+    });
   });
   app.get('/metrics', guard, async (context) => {
-    await refreshGauges(options, metrics).catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
+    await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
     return context.text(await metrics.registry.metrics(), 200, { 'Content-Type': metrics.registry.contentType });
   });
   app.get('/status.json', guard, (context) =>
@@ -73,15 +83,30 @@ async function answer(
 ): Promise<Response> {
   const data = await report().catch((error) => {
     log.warn({ err: error }, 'the status could not be read');
-    return null;
+    return error as Error;
   });
-  if (data !== null) return show(data);
-  const { situation: _, ...assessment } = await health();
+  if (data !== null && !(data instanceof Error)) return show(data);
+  const { situation: _, ...found } = await health();
+  const assessment = data !== null && found.state !== 'bad' ? unread(found, data) : found;
   context.header('Retry-After', '5');
   if (context.req.path.endsWith('.json')) {
-    return context.json({ error: 'the database is away', ...assessment, needs_person: true }, 503);
+    return context.json({ error: assessment.headline, ...assessment, needs_person: true }, 503);
   }
   return context.html(renderAway(assessment), 503, PAGE_HEADERS);
+}
+
+/** The health, where the rest of the page could not be read. */
+function unread({ findings }: Assessment, error: Error): Assessment {
+  const isLocked = error instanceof LockedError;
+  const finding = {
+    code: 'not_readable',
+    severity: 'bad',
+    since: null,
+    sentence: isLocked ? error.message : 'The status could not be read in time',
+    remedy: isLocked ? 'Whoever holds the lock keeps changes from being applied' : 'Look at the load of the database',
+    command: 'flowlu-mirror doctor --quick',
+  } as const;
+  return { state: 'bad', headline: finding.sentence, sentence: finding.remedy, findings: [finding, ...findings] };
 }
 
 function requireToken(token: string | null): MiddlewareHandler {

@@ -36,6 +36,12 @@ export function plainWords(delivery: {
   return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
 }
 
+/** What to do about a name that the catalogue does not know. */
+export function foreignWords(suggestions: readonly string[]): string {
+  const meant = suggestions.length === 0 ? '' : `; perhaps ${suggestions.join(' or ')}`;
+  return `no model is called so${meant}: WEBHOOK_MODEL_NAMES can map it`;
+}
+
 /** What the portal does, as far as its own way goes and not that of single models. */
 export function portalWords(portal: readonly Measurement[]): string {
   const facts = portal.filter(({ model }) => model === PORTAL);

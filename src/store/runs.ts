@@ -77,7 +77,7 @@ export interface RunSummary {
 const MAX_REASONS = 5;
 
 /** The newest runs, latest first. */
-export async function lastRuns(sql: Sql, limit: number): Promise<readonly RunSummary[]> {
+export async function lastRuns(sql: Queryable, limit: number): Promise<readonly RunSummary[]> {
   const rows = await sql`
     select r.id::text as id, r.kind, r.status, to_json(r.started_at) #>> '{}' as started_at,
            to_json(r.finished_at) #>> '{}' as finished_at, s.requests, s.rows_written, coalesce(s.reasons, '{}') as reasons
@@ -117,7 +117,7 @@ export interface Comparison {
   readonly age_s: number | null;
 }
 
-export async function lastComparison(sql: Sql): Promise<Comparison> {
+export async function lastComparison(sql: Queryable): Promise<Comparison> {
   const [row] = await sql`
     with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
     select count(*) > 0 as is_compared,
@@ -127,8 +127,21 @@ export async function lastComparison(sql: Sql): Promise<Comparison> {
   return { isCompared: row?.is_compared === true, age_s: row?.age_s as number | null };
 }
 
+/** Changes that catching up and sweeping have found by themselves lately, by model: nobody had announced them in time. */
+export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, number>> {
+  const rows = await sql`
+    with recent as (
+      select summary from sync.runs
+       where kind in ('reconcile', 'sweep') and jsonb_typeof(summary) = 'array' order by id desc limit ${RECENT_RUNS})
+    select line ->> 'model' as model, sum((line ->> 'written')::int + (line ->> 'suspects')::int)::int as found
+      from recent cross join lateral jsonb_array_elements(summary) as line
+     where line ->> 'way' in ('interval', 'newest', 'reread', 'sweep') and line ->> 'guarded' is null
+     group by 1`;
+  return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
+}
+
 /** When work of a kind last began; null for never. */
-export async function lastStart(sql: Sql, kind: RunKind): Promise<string | null> {
+export async function lastStart(sql: Queryable, kind: RunKind): Promise<string | null> {
   const [row] = await sql`
     select to_json(started_at) #>> '{}' as at from sync.runs where kind = ${kind} order by id desc limit 1`;
   return (row?.at ?? null) as string | null;

@@ -9,6 +9,7 @@ export function sourceOf(sql: Sql, given: Partial<Expectations> = {}): ReportSou
     compareEvery_s: 300,
     sweepEvery_s: 86_400,
     models: ['crm.account', 'crm.lead'],
+    recording: null,
     ...given,
   };
   return {

@@ -4,7 +4,7 @@ import { createSecretUse } from '../../intake/secret-use.ts';
 import { reportSource } from '../../service/app.ts';
 import { needsPerson } from '../../status/findings.ts';
 import { readReport, type StatusReport } from '../../status/report.ts';
-import { ageOf, count, grantWords, groupBy, portalWords, span } from '../../status/words.ts';
+import { ageOf, count, foreignWords, grantWords, groupBy, portalWords, span } from '../../status/words.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printFindings } from '../findings.ts';
 import { printJson, printLine, printTable } from '../output.ts';
@@ -35,6 +35,8 @@ function printStatus(report: StatusReport, all: boolean): void {
     doubtful_rows,
     oauth,
     portal_facts,
+    webhooks,
+    foreign_names,
     models,
     runs,
     webhook_secrets,
@@ -56,6 +58,12 @@ function printStatus(report: StatusReport, all: boolean): void {
   if (doubtful_rows > 0) printLine(`Doubtful   ${count(doubtful_rows, 'row')}`);
   if (oauth !== null) printLine(`Login      ${grantWords(oauth)}`);
   if (portal_facts.length > 0) printLine(`Portal     ${portalWords(portal_facts)}`);
+  for (const { model, told, share } of webhooks) {
+    if (share !== null && share < 1) printLine(`Webhooks for ${model}: ${told}`);
+  }
+  for (const { name, rows, suggestions } of foreign_names) {
+    printLine(`Webhooks speak of ${name} (${count(rows, 'row')}); ${foreignWords(suggestions)}`);
+  }
   printLine();
   printModels(report, all);
   printFailures(report);

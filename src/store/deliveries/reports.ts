@@ -1,5 +1,5 @@
 /** What people are shown of the ledger of deliveries. Reads only. */
-import type { Queryable, Sql } from '../../postgres/connection.ts';
+import type { Queryable } from '../../postgres/connection.ts';
 import type { Decision, DeliveryStatus } from './ledger.ts';
 
 /** A delivery with what became of it. */
@@ -45,7 +45,7 @@ export interface DeliveryCounts {
   readonly oldest_pending_seconds: number | null;
 }
 
-export async function deliveryCounts(sql: Sql): Promise<DeliveryCounts> {
+export async function deliveryCounts(sql: Queryable): Promise<DeliveryCounts> {
   const [row] = await sql`
     select count(*)::int as total, count(*) filter (where status = 'pending')::int as pending,
            count(*) filter (where status = 'failed')::int as failed,
@@ -58,7 +58,7 @@ export async function deliveryCounts(sql: Sql): Promise<DeliveryCounts> {
 }
 
 /** How many deliveries wait to be applied; read from the index of open ones. */
-export async function countPending(sql: Sql): Promise<number> {
+export async function countPending(sql: Queryable): Promise<number> {
   const [row] = await sql`select count(*)::int as pending from sync.deliveries where status = 'pending'`;
   return row?.pending as number;
 }
@@ -73,7 +73,7 @@ export interface FailedDelivery {
 }
 
 /** The newest deliveries that could not be applied or were rejected, latest first. */
-export async function lastFailures(sql: Sql, limit: number): Promise<readonly FailedDelivery[]> {
+export async function lastFailures(sql: Queryable, limit: number): Promise<readonly FailedDelivery[]> {
   const rows = await sql`
     select id::text as id, to_json(received_at) #>> '{}' as received_at, status, module || '.' || model as model, reason
       from sync.deliveries where status in ('failed', 'rejected') order by deliveries.id desc limit ${limit}`;
@@ -91,7 +91,7 @@ export interface ArrivalFacts {
   readonly failed_since: string | null;
 }
 
-export async function arrivalFacts(sql: Sql): Promise<ArrivalFacts> {
+export async function arrivalFacts(sql: Queryable): Promise<ArrivalFacts> {
   const [row] = await sql`
     select to_json(clock_timestamp()) #>> '{}' as now,
            (select to_json(received_at) #>> '{}' from sync.deliveries order by id desc limit 1) as last_received_at,
@@ -116,7 +116,7 @@ export interface Arrivals {
 export const QUARTERS = 96;
 
 /** What arrived in the last day, by quarters of an hour; those without deliveries are left out. */
-export async function arrivalsOfTheDay(sql: Sql): Promise<readonly Arrivals[]> {
+export async function arrivalsOfTheDay(sql: Queryable): Promise<readonly Arrivals[]> {
   const rows = await sql`
     select to_json(date_bin('15 minutes', received_at, timestamptz '2000-01-01')) #>> '{}' as at,
            count(*)::int as deliveries,
@@ -126,16 +126,39 @@ export async function arrivalsOfTheDay(sql: Sql): Promise<readonly Arrivals[]> {
   return rows as unknown as readonly Arrivals[];
 }
 
-/** How many webhooks each model had in the last day. */
-export async function deliveriesByModel(sql: Sql): Promise<ReadonlyMap<string, number>> {
-  const rows = await sql`
-    select module || '.' || model as model, count(*)::int as deliveries from sync.deliveries
-     where received_at > clock_timestamp() - interval '1 day' and module is not null group by 1`;
-  return new Map(rows.map(({ model, deliveries }) => [model as string, deliveries as number]));
-}
-
 /** Whether any delivery has been recorded. */
-export async function hasDeliveries(sql: Sql): Promise<boolean> {
+export async function hasDeliveries(sql: Queryable): Promise<boolean> {
   const [row] = await sql`select exists (select from sync.deliveries) as present`;
   return row?.present === true;
+}
+
+/** What webhooks have told of a model lately. */
+export interface WebhookUse {
+  readonly model: string;
+  readonly deliveries: number;
+  /** Those that said what the row said already. */
+  readonly repeats: number;
+  /** Those that changed a row. */
+  readonly changes: number;
+  readonly last_at: string;
+  /** Longest time between two of them. */
+  readonly longest_silence_s: number | null;
+}
+
+/** Newest deliveries that count for it. */
+const USE_WINDOW = 20_000;
+
+/** Webhooks by model, among the newest deliveries. */
+export async function webhookUse(sql: Queryable): Promise<readonly WebhookUse[]> {
+  const rows = await sql`
+    with recent as (
+      select module || '.' || model as model, decision, received_at,
+             received_at - lag(received_at) over (partition by module, model order by d.id) as silence
+        from (select * from sync.deliveries where module is not null order by id desc limit ${USE_WINDOW}) as d)
+    select model, count(*)::int as deliveries, count(*) filter (where decision = 'duplicate')::int as repeats,
+           count(*) filter (where decision in ('inserted', 'updated', 'tombstoned', 'revived'))::int as changes,
+           to_json(max(received_at)) #>> '{}' as last_at,
+           extract(epoch from max(silence))::float8 as longest_silence_s
+      from recent group by model order by model`;
+  return rows as unknown as readonly WebhookUse[];
 }
