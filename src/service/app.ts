@@ -14,7 +14,7 @@ import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
-import { createHealth } from '../status/facts.ts';
+import { createHealth } from '../status/health.ts';
 import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import { loginDepsOf } from './authorization.ts';

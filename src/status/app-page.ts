@@ -1,7 +1,7 @@
 /** The page that Flowlu shows in a frame: one self-contained document, no script, nothing from elsewhere. */
 import { html, raw } from 'hono/html';
-import type { Health } from './facts.ts';
 import { needsPerson, type State } from './findings.ts';
+import type { Health } from './health.ts';
 
 /** How long ago, too coarse to tell what is mirrored; by the seconds up to which it is said. */
 const AGES = [

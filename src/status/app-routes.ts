@@ -6,7 +6,7 @@
  */
 import { Hono } from 'hono';
 import { ICON, renderAppPage } from './app-page.ts';
-import type { Health } from './facts.ts';
+import type { Health } from './health.ts';
 
 export interface AppOptions {
   readonly health: () => Promise<Health>;

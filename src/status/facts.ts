@@ -1,8 +1,6 @@
 /** The facts that the mirror's health is judged by: a few cheap statements, one after another. */
 import { models as catalogued } from '../catalog/index.ts';
-import { TimeoutError, withTimeout } from '../core/wait.ts';
 import type { RecordHealth } from '../intake/record-health.ts';
-import { schemaState } from '../migrate/migrate.ts';
 import { type Cause, causeOf } from '../postgres/causes.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { type ArrivalFacts, arrivalFacts } from '../store/deliveries/reports.ts';
@@ -13,8 +11,6 @@ import { type KeyRefusal, keyRefusal } from '../store/measurements.ts';
 import { type Comparison, lastComparison } from '../store/runs.ts';
 import { tryWrite } from '../store/try-write.ts';
 import { type CatchUpError, catchUpErrors } from '../store/watermarks.ts';
-import { type Assessment, assess, type Situation } from './findings.ts';
-import { kept } from './shared.ts';
 
 /** What the settings lead one to expect. */
 export interface Expectations {
@@ -74,29 +70,6 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
   };
 }
 
-const ANSWER_MAX_MS = 3_000;
-/** Whoever asks, and however many: the database is asked so often at most. */
-const KEPT_MS = 3_000;
-
-export type Health = Assessment & { readonly situation: Situation };
-
-/** One reading of the health for all who ask. Never throws: a database that is away is a finding. */
-export function createHealth(sql: Sql, expected: Expectations): () => Promise<Health> {
-  let awaySince: string | null = null;
-  const read = async (): Promise<Health> => {
-    const situation: Situation = await withTimeout(situationOf(sql, expected), ANSWER_MAX_MS).catch((error: Error) => ({
-      kind: 'away',
-      ...(error instanceof TimeoutError ? SILENT : causeOf(error)),
-      since: awaySince ?? new Date().toISOString(),
-    }));
-    awaySince = situation.kind === 'away' ? situation.since : null;
-    return { ...assess(situation), situation };
-  };
-  return kept(read, KEPT_MS);
-}
-
-const SILENT: Cause = { cause: 'the database does not answer', remedy: 'look at the server and at DATABASE_URL' };
-
 /** What keeps deliveries from being recorded; null while nothing does, as a row that is written proves. */
 async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting | null> {
   const trouble = recording.trouble();
@@ -109,9 +82,4 @@ async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting |
   if (error !== null) return { ...causeOf(error), since: trouble.since };
   recording.succeeded();
   return null;
-}
-
-async function situationOf(sql: Sql, expected: Expectations): Promise<Situation> {
-  const schema = await schemaState(sql);
-  return schema === 'current' ? { kind: 'there', facts: await readFacts(sql, expected) } : { kind: 'unfit', schema };
 }

@@ -20,8 +20,9 @@ import { readSettings } from '../store/settings.ts';
 import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
 
 import { type Coverage, type ForeignName, foreignNames, readCoverage } from './coverage.ts';
-import type { Expectations, Facts, Health } from './facts.ts';
+import type { Expectations, Facts } from './facts.ts';
 import type { Assessment } from './findings.ts';
+import type { Health } from './health.ts';
 
 export interface ReportedModel extends ModelStatus {
   /** How well webhooks announce its changes; null where nothing is known. */

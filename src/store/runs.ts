@@ -93,7 +93,7 @@ export async function lastRuns(sql: Queryable, limit: number): Promise<readonly 
 
 /** Requests to the portal of the last day that the journal knows, by quarters of an hour. */
 export async function requestsOfTheDay(
-  sql: Sql,
+  sql: Queryable,
 ): Promise<readonly { readonly at: string; readonly requests: number }[]> {
   const rows = await sql`
     select to_json(date_bin('15 minutes', r.finished_at, timestamptz '2000-01-01')) #>> '{}' as at,

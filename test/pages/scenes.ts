@@ -1,7 +1,7 @@
 /** Mirrors as an operator may find them: a day of work is written into the ledger of a portal that has been read. */
 import { models } from '../../src/catalog/index.ts';
 import type { Sql } from '../../src/postgres/connection.ts';
-import { createHealth } from '../../src/status/facts.ts';
+import { createHealth } from '../../src/status/health.ts';
 import type { ReportSource } from '../../src/status/report.ts';
 import { sourceOf } from '../status/source.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';

@@ -1,5 +1,6 @@
 import type { Sql } from '../../src/postgres/connection.ts';
-import { createHealth, type Expectations } from '../../src/status/facts.ts';
+import type { Expectations } from '../../src/status/facts.ts';
+import { createHealth } from '../../src/status/health.ts';
 import type { ReportSource } from '../../src/status/report.ts';
 
 /** What the status is read from, as the service puts it together; a new one each time, since readings are kept for some seconds. */
