@@ -21,6 +21,14 @@ import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT } from './exit-codes.ts';
 
+// Who reads a part of the output, as `head` does, closes the pipe when it has enough.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
 const program = new Command('flowlu-mirror')
   .description('Keeps a true copy of a Flowlu portal in PostgreSQL.')
   .version(version)

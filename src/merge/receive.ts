@@ -21,7 +21,7 @@ export interface Receiver {
   readonly context: DeliveryContext;
   readonly log: Logger;
   /** Told of every delivery that is committed. */
-  readonly onRecorded?: (outcome: Outcome) => void;
+  readonly onRecorded?: (entry: LedgerEntry) => void;
   /** Told when deliveries were recorded without being applied. */
   readonly onPending?: () => void;
 }

@@ -3,20 +3,23 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
+import { models } from '../catalog/index.ts';
+import { matchesModel } from '../config/index.ts';
 import { withTimeout } from '../core/wait.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
 import { createRecordHealth, type RecordHealth } from '../intake/record-health.ts';
 import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
-import type { Outcome } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
+import type { Expectations } from '../status/facts.ts';
 import { createHealth } from '../status/health.ts';
 import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
+import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
 import type { Session } from './session.ts';
 
@@ -46,7 +49,12 @@ export interface ServiceApp {
 /** Puts the routes together. */
 export function createApp(
   session: Session,
-  events: { readonly onPending: () => void; readonly onHint?: () => void; readonly isStopping: () => boolean },
+  events: {
+    readonly onPending: () => void;
+    readonly onHint?: () => void;
+    readonly isStopping: () => boolean;
+    readonly onRecorded?: ((entry: LedgerEntry) => void) | undefined;
+  },
 ): ServiceApp {
   const { config, log, metrics, sql, context } = session;
   const health = createRecordHealth();
@@ -71,7 +79,9 @@ export function createApp(
         sql,
         context,
         log,
-        onRecorded: ({ decision, status }: Outcome) => {
+        onRecorded: (entry: LedgerEntry) => {
+          const { decision, status } = entry;
+          events.onRecorded?.(entry);
           metrics.deliveriesApplied.inc({ decision: decision ?? status });
           if (context.trust === 'verify') events.onHint?.();
         },
@@ -155,20 +165,26 @@ function createPages(
   return app;
 }
 
-/** What the status is read from, for the service and for the commands alike. */
-export function reportSource(
-  { config, sql, database, models }: Session,
-  readSecretUse: ReportSource['readSecretUse'],
-  recording: RecordHealth | null = null,
-): ReportSource {
-  const { apiKey, oauth, baseUrl, requestsPerSecond } = config.flowlu;
-  const expected = {
+/** What the settings lead one to expect of the mirror. */
+export function expectationsOf(config: Session['config'], recording: RecordHealth | null = null): Expectations {
+  const { apiKey, oauth, baseUrl, models: patterns } = config.flowlu;
+  return {
     hasApi: baseUrl !== null && (apiKey ?? oauth) !== null,
     compareEvery_s: config.reconcile.intervalMs / 1_000,
     sweepEvery_s: config.reconcile.sweepIntervalMs / 1_000,
-    models: models.map(({ name }) => name),
+    models: models.flatMap(({ name }) => (matchesModel(patterns, name) ? [name] : [])),
     recording,
   };
+}
+
+/** What the status is read from, for the service and for the commands alike. */
+export function reportSource(
+  { config, sql, database }: Session,
+  readSecretUse: ReportSource['readSecretUse'],
+  recording: RecordHealth | null = null,
+): ReportSource {
+  const expected = expectationsOf(config, recording);
+  const { requestsPerSecond } = config.flowlu;
   return {
     sql,
     expected,

@@ -317,7 +317,7 @@ function judgeSilence({ hasApi, deliveries }: Facts): readonly Finding[] {
             code: 'no_api' as const,
             sentence: 'No API key is set: the mirror lives on webhooks alone and cannot find what they miss',
             remedy: 'Set FLOWLU_COMPANY and FLOWLU_API_KEY',
-            command: 'flowlu-mirror init',
+            command: 'flowlu-mirror doctor',
           },
         ]),
     ...(deliveries.last_received_at !== null

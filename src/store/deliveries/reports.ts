@@ -57,12 +57,6 @@ export async function deliveryCounts(sql: Queryable): Promise<DeliveryCounts> {
   return row as unknown as DeliveryCounts;
 }
 
-/** How many deliveries wait to be applied; read from the index of open ones. */
-export async function countPending(sql: Queryable): Promise<number> {
-  const [row] = await sql`select count(*)::int as pending from sync.deliveries where status = 'pending'`;
-  return row?.pending as number;
-}
-
 /** A delivery without effect, for people. */
 export interface FailedDelivery {
   readonly id: string;
