@@ -31,6 +31,8 @@ export interface OAuthFaults {
   error?: { readonly name: string; times: number };
   /** Takes so long, in milliseconds, after the tokens were issued. */
   slowMs?: number;
+  /** Answers when this is fulfilled, after the tokens were issued. */
+  hold?: Promise<void>;
 }
 
 interface Code {
@@ -177,6 +179,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     const { status, body, said } = judge(req, form);
     log.push(said);
     if (faults.slowMs !== undefined) await sleep(faults.slowMs);
+    await faults.hold;
     if (hits('loseAnswer')) {
       req.socket.resetAndDestroy();
       return;
