@@ -29,6 +29,10 @@ if (mutated.length === 0) throw new Error('name what to break, such as src/merge
 const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-mutants-'));
 const server = await openEmbedded({ directory, settings: { fsync: 'off', max_connections: 200 } });
 process.env.TEST_DATABASE_URL = server.url;
+// Each mutant meets them again, with other examples.
+process.env.FLOWLU_MIRROR_TEST_RUNS ??= '300';
+process.env.PROPERTY_RUNS ??= '200';
+process.env.FUZZ_BODIES ??= '1000';
 process.env.MUTANTS_TESTS = (chosen.length > 0 ? chosen : rooms.flatMap(testsOf)).join(',');
 try {
   const strict = rooms.some((room) => STRICT.includes(room.split('/')[0] as string));
@@ -47,7 +51,7 @@ try {
     // It would rewrite the configuration by the compiler's old interface, which TypeScript 7 does not have; nothing here needs it.
     tsconfigFile: 'none',
     tempDirName: '.mutants',
-    reporters: ['clear-text', 'json'],
+    reporters: ['progress-append-only', 'clear-text', 'json'],
     clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
     jsonReporter: { fileName: `reports/mutants-${rooms.join('+').replaceAll('/', '-')}.json` },
     logLevel: 'warn',

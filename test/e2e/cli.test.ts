@@ -278,7 +278,10 @@ describe('serve', () => {
     const get = (path: string, headers: Record<string, string> = {}) => fetch(`${url}${path}`, { headers });
     expect((await get('/livez')).status).toBe(200);
     expect((await get('/readyz')).status).toBe(200);
-    expect((await get('/status')).status).toBe(401);
+    const refused = await get('/status');
+    expect(refused.status).toBe(401);
+    // A browser asks for the token only when it is told how.
+    expect(refused.headers.get('www-authenticate')).toMatch(/^Basic realm=/);
     const bearer = { authorization: 'Bearer token-for-status' };
     expect(await (await get('/metrics', bearer)).text()).toMatch(/deliveries_received_total\{status="accepted"\} 4/);
     expect(await (await get('/status.json', bearer)).json()).toMatchObject({

@@ -166,6 +166,8 @@ describe('errors', () => {
     [200, error(21, 'bad value'), 'validation', 1],
     [200, { error: 'validation', description: 'Form filling error', details: { name: 'x' } }, 'validation', 1],
     [200, error(22, 'access denied'), 'forbidden', 1],
+    [200, error(22, 'no'), 'forbidden', 1],
+    [200, error(22, 'validation of the token'), 'forbidden', 1],
     [200, error(30, 'access denied'), 'forbidden', 1],
     [200, error('30', 'unknown method'), 'unknown_method', 1],
     [200, error(31, 'unknown module'), 'unknown_module', 1],

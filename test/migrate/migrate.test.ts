@@ -3,6 +3,7 @@ import { models } from '../../src/catalog/index.ts';
 import { expectedComments } from '../../src/migrate/comments.ts';
 import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../src/migrate/migrate.ts';
 import { compareMigrations, knownMigrations } from '../../src/migrate/migrations.ts';
+import { refreshViews } from '../../src/migrate/refresh.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { indexedColumns } from '../../src/tables/indexes.ts';
 import { allViews } from '../../src/views/all.ts';
@@ -85,6 +86,18 @@ describe('migrate', () => {
       expect(failure).toBeInstanceOf(NewerDatabaseError);
       expect(String(failure)).toContain('2100-01-01');
       expect(String(failure)).toContain(knownMigrations().at(-1)?.tag);
+    });
+  });
+
+  it('leaves the views of a newer database alone when custom fields change', async () => {
+    await fresh(async ({ url, sql }) => {
+      await migrate(url);
+      await sql`delete from sync.settings where key = 'live_facts'`;
+      await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 4102444800000)`;
+      expect(await refreshViews(sql, { zone: 'UTC' })).toBe(false);
+      expect(await sql`select from sync.settings where key = 'live_facts'`).toHaveLength(0);
+      await sql`delete from drizzle.__drizzle_migrations where hash = 'later'`;
+      expect(await refreshViews(sql, { zone: 'UTC' })).toBe(true);
     });
   });
 
