@@ -10,7 +10,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   config: ['catalog'],
   record: ['catalog', 'core'],
   privacy: ['catalog', 'core', 'record'],
-  delivery: ['core', 'privacy', 'record'],
+  delivery: ['catalog', 'core', 'privacy', 'record'],
   flowlu: ['catalog', 'core', 'privacy', 'record'],
   postgres: ['core'],
   tables: ['catalog', 'core', 'postgres'],
@@ -25,7 +25,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   oauth: ['core', 'flowlu', 'postgres', 'store'],
   manifest: ['catalog'],
   describe: ['catalog', 'views'],
-  status: ['catalog', 'core', 'delivery', 'migrate', 'postgres', 'record', 'store'],
+  status: ['catalog', 'core', 'delivery', 'intake', 'migrate', 'postgres', 'record', 'store'],
   service: [
     'catalog',
     'config',
@@ -77,7 +77,7 @@ const RESERVED: readonly (readonly [pattern: RegExp, allowed: RegExp])[] = [
   [/\bprocess\.(stdout|stderr)\b/, /^(cli|service)\//],
   [/\bconsole\./, /^$/],
   // SQLSTATEs have names.
-  [/'(?:0A|2[1-9B]|3F|4[024]|5[3457])[0-9A-Z]{3}'/, /^(postgres\/sqlstates\.ts|db\/)/],
+  [/'(?:0A|2[1-9B]|3F|4[024]|5[3457])[0-9A-Z]{3}'/, /^postgres\/sqlstates\.ts$/],
 ];
 
 const DEFINITIONS = /^tables\//;
@@ -86,6 +86,8 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   deliveries: /^store\/deliveries\//,
   doubtful: /^(store\/doubts|views\/live)\.ts$/,
   suspects: /^store\/doubts\.ts$/,
+  listed_ids: /^store\/listed-ids\.ts$/,
+  measurements: /^store\/measurements\.ts$/,
   listings: /^(store\/listings|views\/dictionary)\.ts$/,
   watermarks: /^(store\/watermarks|views\/(live|dictionary))\.ts$/,
   runs: /^store\/runs\.ts$/,
@@ -96,7 +98,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   oauth_requests: /^store\/oauth-requests\.ts$/,
   custom_columns: /^store\/custom-columns\.ts$/,
   // Its months are made and dropped by `migrate`.
-  history: /^(store\/history|views\/history|migrate\/history|migrate\/history-partitions)\.ts$/,
+  history: /^(store\/history|views\/history|migrate\/migrate|migrate\/history-partitions)\.ts$/,
 };
 
 /** The four that maintain what is stored already, beside the one writer of what is observed. */
@@ -140,7 +142,7 @@ const RESERVED_SQL: readonly (readonly [what: string, pattern: RegExp, allowed: 
   [
     'calling what writes observations',
     /\bwriteObservations\b/,
-    /^(merge\/(writer|deliveries|settle)|reconcile\/(page|recheck))\.ts$/,
+    /^(merge\/(writer|deliveries|settle)|reconcile\/(page|recheck|sweep))\.ts$/,
   ],
 ];
 

@@ -1,22 +1,33 @@
 /** How work over many models shows on the command line: while it runs, at its end, and as an exit code. */
+
 import { setFlagsFromString } from 'node:v8';
+import type { ListingDeps } from '../reconcile/deps.ts';
 import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
-import type { Round } from '../reconcile/round.ts';
+import type { Round, RoundOptions } from '../reconcile/round.ts';
+import {
+  chooseModels,
+  modelsAtATime,
+  type OnMirror,
+  openClient,
+  requireApi,
+  type Session,
+} from '../service/session.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { formatCount, printLine, printTable } from './output.ts';
-import type { Progress } from './progress.ts';
+import { formatCount, printJson, printLine, printTable } from './output.ts';
+import { createProgress, type Progress } from './progress.ts';
+import { runWithSession } from './run.ts';
 
 /**
  * Lets the heap grow by three quarters of what is in use between two collections, where V8 would more than double it:
  * pages under way are garbage soon. Saves 50 of 230 MB for some 5 % of the processor time of a backfill. Not for `serve`,
  * whose deliveries live a little longer: there it would cost a fifth.
  */
-export function keepHeapSmall(): void {
+function keepHeapSmall(): void {
   setFlagsFromString('--heap-growing-percent=75');
 }
 
 /** Shows a listing's course on a progress display. */
-export function observe(progress: Progress): ListingObserver {
+function observe(progress: Progress): ListingObserver {
   const outcomes = { complete: 'done', incomplete: 'failed', skipped: 'skipped', failed: 'failed' } as const;
   return {
     modelStarted: (model, total) => progress.modelStarted(model, total),
@@ -57,4 +68,38 @@ export function printRound({ models }: Round): void {
 /** The exit code that a round deserves. */
 export function exitCodeOfRound({ status }: Round): ExitCode {
   return status === 'failed' ? EXIT.failed : status === 'differences' ? EXIT.finding : EXIT.done;
+}
+
+/** What a command over models has to say at its end. */
+interface Outcome {
+  readonly report: unknown;
+  /** Prints it for people. */
+  readonly print: () => void;
+  readonly exitCode: ExitCode;
+}
+
+/** Runs a command that reads, through the API, the models that its words choose; shows how it goes on. */
+export function runOverModels(
+  options: { readonly name: string; readonly onMirror: OnMirror; readonly json?: boolean | undefined },
+  words: readonly string[],
+  work: (deps: ListingDeps, round: RoundOptions, session: Session) => Promise<Outcome>,
+): Promise<void> {
+  const { json, ...command } = options;
+  return runWithSession({ ...command, logTo: 'stderr', check: requireApi }, async (session, { signal }) => {
+    const { sql, context, holder, config } = session;
+    const models = chooseModels(session, words);
+    const client = await openClient(session);
+    keepHeapSmall();
+    const progress = createProgress({ stream: process.stderr, models: models.length });
+    try {
+      const round = { models, concurrency: modelsAtATime(config), holder, observer: observe(progress), signal };
+      const { report, print, exitCode } = await work({ sql, client, writer: context }, round, session);
+      progress.close();
+      if (json) printJson(report);
+      else print();
+      return exitCode;
+    } finally {
+      progress.close();
+    }
+  });
 }

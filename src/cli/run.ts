@@ -1,11 +1,12 @@
 /** How every command runs: configuration, signals, session, exit code. */
-import { type Config, loadConfig } from '../config/index.ts';
-import { InterruptedError } from '../core/errors.ts';
+import { type Config, ConfigError, loadConfig } from '../config/index.ts';
+import { InterruptedError, UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
+import { DatabaseUrlError } from '../postgres/connection.ts';
 import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
-import { exitCodeOf } from './errors.ts';
-import type { ExitCode } from './exit-codes.ts';
+import { OtherPortalError } from '../store/portal.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
 import { printError } from './output.ts';
 
 export interface CommandContext {
@@ -23,6 +24,8 @@ export interface CommandOptions {
   readonly check?: (context: CommandContext) => unknown;
 }
 
+/** SIGHUP: the terminal was closed. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** How long the process may take to end by itself once its work is done. */
 const LINGER_MS = 1_000;
 
@@ -36,7 +39,7 @@ export async function runCommand(
     if (stop.signal.aborted) process.exit(130);
     stop.abort(new InterruptedError('stopped on request; what was written is safe, run the command again to go on'));
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  for (const name of STOP_SIGNALS) process.on(name, onSignal);
   let redact = createRedactor([]);
   try {
     const config = loadConfig();
@@ -48,7 +51,7 @@ export async function runCommand(
     printError(redact(messageOf(error)));
     process.exitCode = exitCodeOf(error);
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const name of STOP_SIGNALS) process.off(name, onSignal);
     // A connection to a database that hangs waits for a farewell that never comes, and would keep the process.
     setTimeout(() => process.exit(), LINGER_MS).unref();
   }
@@ -76,4 +79,11 @@ export function runWithSession(
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
+}
+
+/** The exit code for an error that ended a command. */
+function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof InterruptedError) return EXIT.interrupted;
+  const isUsage = [UsageError, ConfigError, DatabaseUrlError, OtherPortalError].some((type) => error instanceof type);
+  return isUsage ? EXIT.usage : EXIT.failed;
 }

@@ -104,6 +104,8 @@ function assemble(values: Values) {
       /** Empty: `serve` has to refuse to start. */
       secrets: values.WEBHOOK_SECRET ?? [],
       trust: values.WEBHOOK_TRUST,
+      /** Names in webhooks, beside those that the catalogue knows → the API's. */
+      modelNames: values.WEBHOOK_MODEL_NAMES ?? [],
       /** Null: from everywhere. */
       allowFrom: values.WEBHOOK_ALLOW_FROM ?? null,
       bodyLimitBytes: values.WEBHOOK_BODY_LIMIT,
@@ -160,6 +162,8 @@ function oauthOf(values: Values) {
     clientSecret: values.FLOWLU_CLIENT_SECRET ?? null,
     authorizeUrl: values.FLOWLU_OAUTH_AUTHORIZE_URL ?? '',
     tokenUrl: values.FLOWLU_OAUTH_TOKEN_URL ?? '',
+    /** Null: beside the token address, where the portal refuses it there. */
+    refreshUrl: values.FLOWLU_OAUTH_REFRESH_URL ?? null,
     redirectUrl: values.FLOWLU_OAUTH_REDIRECT_URL ?? `${values.PUBLIC_URL}/oauth/callback`,
     /** The first encrypts, all decrypt; see `decodeTokenKey`. */
     tokenKeys: values.TOKEN_KEY ?? [],

@@ -124,6 +124,21 @@ export const fieldNames = parser(
   },
 );
 
+/** A name in webhooks, and the model that it means. */
+export interface ModelName {
+  readonly other: string;
+  readonly model: string;
+}
+
+export const modelNamePairs = parser('name in webhooks=module.model, comma-separated', (text): readonly ModelName[] =>
+  wordsOf(text.toLowerCase()).map((word) => {
+    const [, other, model] = /^([a-z0-9_]+\.[a-z0-9_]+)=([a-z0-9_]+\.[a-z0-9_]+)$/.exec(word) ?? [];
+    if (other === undefined || model === undefined) throw new Error(`${quoted(word)} must be like crm.deal=crm.lead`);
+    if (modelNames.includes(other)) throw new Error(`${quoted(word)}: ${other} is a model of its own`);
+    return { other, model };
+  }),
+);
+
 export const scopeRules = parser(
   'module.model=code or module.*=code, comma-separated; - means none',
   (text): readonly ScopeRule[] =>

@@ -152,6 +152,12 @@ const GROUPS = {
       example: 'loopback',
       help: 'your own proxies, whose X-Forwarded-For is believed',
     },
+    WEBHOOK_MODEL_NAMES: {
+      parser: names.modelNamePairs,
+      without: 'none',
+      example: 'crm.opportunities=crm.lead',
+      help: 'names in webhooks that differ from those of the API; many are known already',
+    },
     WEBHOOK_TRUST: {
       parser: parse.oneOf('body', 'verify'),
       default: 'body',
@@ -230,6 +236,12 @@ const GROUPS = {
       parser: address.endpoint,
       placeholder: 'https://acme.flowlu.com/see-the-developer-hub',
       help: 'address at which codes and refresh tokens are exchanged',
+    },
+    FLOWLU_OAUTH_REFRESH_URL: {
+      parser: address.endpoint,
+      without: 'beside FLOWLU_OAUTH_TOKEN_URL',
+      example: 'https://acme.flowlu.com/oauth2/refresh_token',
+      help: 'address at which refresh tokens are exchanged, where it is another one',
     },
     FLOWLU_OAUTH_REDIRECT_URL: {
       parser: address.endpoint,

@@ -1,10 +1,12 @@
 /** What a webhook body says, once it has been understood. */
 
 import { z } from 'zod';
-import { isJsonObject, type Json, type JsonObject, parseJson, TooDeepError } from '../core/json.ts';
+import { splitName } from '../catalog/name.ts';
+import { readName } from '../catalog/other-names.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson, stringifyJson, TooDeepError } from '../core/json.ts';
 import { idOf } from '../record/id.ts';
 
-/** One announced change of one entity. */
+/** One announced change of one entity, under the catalogue's name of its model; the body keeps the name as it came. */
 export interface Announcement {
   readonly module: string;
   readonly model: string;
@@ -22,8 +24,12 @@ export type Accepted =
 
 /** Understands a body, or says why it is none of Flowlu's; null for one that is not JSON, which is never stored. */
 export function readDelivery(body: string): Accepted | null {
+  return accepting(body, () => ({ body, announcement: readAnnouncement(body) }));
+}
+
+function accepting(body: string, read: () => Accepted): Accepted | null {
   try {
-    return { body, announcement: readAnnouncement(body) };
+    return read();
   } catch (error) {
     if (error instanceof WrongShapeError) return { body, announcement: null, rejection: error.message };
     if (error instanceof SyntaxError) return null;
@@ -36,6 +42,10 @@ export class WrongShapeError extends Error {
   override readonly name = 'WrongShapeError';
 }
 
+/** What a sender of automations has to change. */
+const AUTOMATION_HINT =
+  'if an automation sends it, give it the address /webhooks/flowlu/SECRET/MODULE.MODEL, such as /crm.lead at its end';
+
 /** Longest name of a module, model or action that is believed. */
 const MAX_NAME_LENGTH = 64;
 const name = z
@@ -44,7 +54,12 @@ const name = z
   .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'must be a name')
   .max(MAX_NAME_LENGTH);
 
-const meta = z.object({ module: name, model: name, action: name });
+/** Some senders put the module before the model, with a slash. */
+const path = z
+  .string()
+  .refine((text) => text.split('/', 3).every((part) => name.safeParse(part).success), 'must be a name');
+
+const meta = z.object({ module: name, model: path, action: name });
 
 /**
  * Understands a webhook body.
@@ -57,21 +72,52 @@ export function readAnnouncement(text: string): Announcement {
   const parsed = meta.safeParse(body.meta);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new WrongShapeError(
-      `${['meta', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'must be an object'}`,
-    );
+    const what = `${['meta', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'must be an object'}`;
+    // The automation of a pipeline sends the record alone.
+    const hint = body.meta === undefined ? `; ${AUTOMATION_HINT}` : '';
+    throw new WrongShapeError(what + hint);
   }
   const { module, model, action } = parsed.data;
   const current = entityOf(body, 'current');
   const previous = entityOf(body, 'previous');
   return {
-    module: module.toLowerCase(),
-    model: model.toLowerCase(),
+    ...readName(module, model),
     action: action.toLowerCase(),
     entityId: idOf(current) ?? idOf(previous),
     current,
     previous,
   };
+}
+
+/** The action that the mirror gives a body of an automation: something has happened to the record. */
+export const AUTOMATION = 'automation';
+
+/**
+ * Understands the body of an automation, which names neither model nor action: the record alone, perhaps within
+ * `current`. It is kept in Flowlu's usual form, so that whoever reads it again knows what it is about.
+ * @param model `module.model`, as the address names it.
+ * Null for one that is not JSON.
+ */
+export function readAutomation(text: string, model: string): Accepted | null {
+  return accepting(text, () => automationOf(text, model));
+}
+
+function automationOf(text: string, model: string): Accepted {
+  const parsed = meta.safeParse({ ...splitName(model), action: AUTOMATION });
+  if (!parsed.success) throw new WrongShapeError(`the address must end in module.model, not in ${model}`);
+  const body = jsonOf(text);
+  const current = isJsonObject(body) ? (entityOf(body, 'current') ?? body) : null;
+  const entityId = idOf(current);
+  if (entityId === null) throw new WrongShapeError('current: names no record id');
+  const announcement = {
+    ...readName(parsed.data.module, parsed.data.model),
+    action: AUTOMATION,
+    entityId,
+    current,
+    previous: null,
+  };
+  const { module, model: name, action } = announcement;
+  return { body: stringifyJson({ meta: { module, model: name, action }, current, previous: null }), announcement };
 }
 
 /** One of the two states; Flowlu writes "nothing" as null, `{}` or `[]`, or leaves it out. */

@@ -2,6 +2,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { chown, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../postgres/errors.ts';
 import { type Account, EmbeddedDatabaseError, failure, run } from './process.ts';
 
@@ -21,7 +22,10 @@ export const USER = 'flowlu';
 const INIT_MAX_MS = 180_000;
 /** Replaying the log after a crash can take minutes. */
 const START_MAX_SECONDS = 300;
-const STOP_MAX_SECONDS = 60;
+const STOP_MAX_MS = 60_000;
+const STOP_POLL_MS = 50;
+/** Lines of `postmaster.pid`. */
+const [PID_LINE, PORT_LINE] = [0, 3];
 /** What a program may take beyond the limit that it was given itself. */
 const PATIENCE_MS = 30_000;
 const LOG_MAX_BYTES = 1_000_000;
@@ -104,9 +108,11 @@ async function fill(draft: string, { account, programs }: Cluster, settings: Ser
 }
 
 /** Port of a server that runs, starts, stops or died on the directory, or null when there is none. */
-export async function recordedPort({ data }: Cluster): Promise<number | null> {
+export const recordedPort = async (cluster: Cluster): Promise<number | null> => await recorded(cluster, PORT_LINE);
+
+async function recorded({ data }: Cluster, line: number): Promise<number | null> {
   const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '');
-  return Number(text.split('\n')[3]) || null;
+  return Number(text.split('\n')[line]) || null;
 }
 
 /** Port of the last run. */
@@ -141,11 +147,14 @@ export async function start(cluster: Cluster, wantedPort: number | null): Promis
 /** Stops the server; open transactions roll back. */
 export async function stop(cluster: Cluster, mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
   const { data, account, programs } = cluster;
-  const args = ['stop', '-s', '-w', '-t', `${STOP_MAX_SECONDS}`, '-m', mode, '-D', '.'];
-  const timeoutMs = STOP_MAX_SECONDS * 1_000 + PATIENCE_MS;
-  const { ok, output } = await run(join(programs, 'pg_ctl'), args, { account, cwd: data, timeoutMs });
-  if (!ok && (await recordedPort(cluster)) !== null) {
-    throw failure(`the embedded PostgreSQL in ${data} did not stop`, output);
+  const pid = await recorded(cluster, PID_LINE);
+  const deadline = Date.now() + STOP_MAX_MS;
+  const args = ['stop', '-s', '-W', '-m', mode, '-D', '.'];
+  const { output } = await run(join(programs, 'pg_ctl'), args, { account, cwd: data, timeoutMs: PATIENCE_MS });
+  // pg_ctl would also wait for the end of a server that another process has started since.
+  while (pid !== null && (await recorded(cluster, PID_LINE)) === pid) {
+    if (Date.now() > deadline) throw failure(`the embedded PostgreSQL in ${data} did not stop`, output);
+    await delay(STOP_POLL_MS);
   }
 }
 

@@ -2,11 +2,11 @@
 import pRetry from 'p-retry';
 import type { Micros } from '../core/instant.ts';
 import type { Json, JsonObject } from '../core/json.ts';
-import { sleep } from '../core/wait.ts';
 import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { recordOf, responseOf, rowsOf } from './envelope.ts';
 import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
+import { createHold } from './hold.ts';
 import { httpGet } from './http.ts';
 import type { Pace } from './pace.ts';
 import {
@@ -42,18 +42,23 @@ export interface GetAnswer {
   readonly requests: number;
 }
 
+/** How often a request is repeated that fails for a reason which a smaller one might not meet. */
+export type Patience = 'full' | 'brief' | 'once';
+
+const REPEATS: Readonly<Record<Patience, number>> = { full: Number.POSITIVE_INFINITY, brief: 2, once: 0 };
+
 export interface FlowluClient {
   /**
    * Reads one page.
    * @throws FlowluError; RangeError for an impossible query; the signal's reason.
    */
-  list(model: ListedModel, query: ListQuery, signal: AbortSignal): Promise<ListAnswer>;
+  list(model: ListedModel, query: ListQuery, signal: AbortSignal, patience?: Patience): Promise<ListAnswer>;
   /**
    * Reads one record.
    * @throws NotFoundError when the portal says that it does not exist; FlowluError; RangeError for an id that is not
    *   all digits; the signal's reason.
    */
-  get(model: ModelPath, id: string, signal: AbortSignal): Promise<GetAnswer>;
+  get(model: ModelPath, id: string, signal: AbortSignal, patience?: Patience): Promise<GetAnswer>;
 }
 
 /** One attempt, for logs and metrics. Never holds the key. */
@@ -111,6 +116,7 @@ interface Call<T> {
   readonly path: string;
   readonly params: URLSearchParams;
   readonly decode: (response: Json, what: string) => T;
+  readonly patience: Patience;
   /** Requests sent for it so far. */
   sent: number;
 }
@@ -141,11 +147,12 @@ export function createClient(options: ClientOptions): FlowluClient {
     maxRetryAfterMs = 60_000,
     totalMs = 300_000,
   } = options.retry ?? {};
-  /** The portal asked to be left alone until then; it means the account, so every call of this client waits. */
-  let holdUntilMs = 0;
+  const hold = createHold(baseMs, maxRetryAfterMs);
+  /** Whether this portal has ever answered: a path that is not there then means a model that it lacks. */
+  let hasAnswered = false;
 
   async function request<T>(call: Call<T>, credentials: Credentials, attempt: number, signal: AbortSignal) {
-    await sleep(holdUntilMs - performance.now(), signal);
+    await hold.wait(signal);
     const observedAt = await pace.take(signal);
     const what = `GET ${call.path}`;
     const { redact, header } = credentials;
@@ -160,15 +167,18 @@ export function createClient(options: ClientOptions): FlowluClient {
       status = answer.status;
       const value = call.decode(responseOf(answer, what, redact), what);
       outcome = 'ok';
+      hasAnswered = true;
+      hold.answered();
       authorization.accepted(credentials);
       return { value, observedAt, requests: call.sent };
-    } catch (error) {
+    } catch (failure) {
+      const error = lacksModel(failure, call) ?? failure;
       if (!(error instanceof FlowluError)) throw error;
       outcome = error.kind;
       status ??= error.status;
-      if (error.retryAfterMs !== null) {
-        holdUntilMs = Math.max(holdUntilMs, performance.now() + Math.min(error.retryAfterMs, maxRetryAfterMs));
-      }
+      hasAnswered ||= error.code !== null;
+      if (error.retryAfterMs !== null) hold.askedFor(error.retryAfterMs);
+      if (error.kind === 'blocked') hold.blocked(sentMs);
       if (error.kind === 'not_found' && call.method === 'get') {
         throw new NotFoundError(error.message, observedAt, { status: error.status, code: error.code });
       }
@@ -177,6 +187,12 @@ export function createClient(options: ClientOptions): FlowluClient {
       const duration_ms = performance.now() - sentMs;
       onRequest?.({ model: call.model.name, method: call.method, status, duration_ms, attempt, outcome });
     }
+  }
+
+  /** A path that a portal which answers otherwise does not know: told as HTTP 404 in place of error 30 or 31. */
+  function lacksModel(error: unknown, { method, model }: Call<unknown>): FlowluError | null {
+    if (!hasAnswered || method !== 'list' || !(error instanceof FlowluError) || error.status !== 404) return null;
+    return new FlowluError('unknown_module', `${model.name} is not in this portal (HTTP 404)`, { status: 404 });
   }
 
   /** One request; or two, where the first was refused and the credentials could be renewed. */
@@ -197,7 +213,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       if (!(error instanceof FlowluError)) return false;
       const times = (failures.get(error.kind) ?? 0) + 1;
       failures.set(error.kind, times);
-      return times <= error.maxRetries;
+      return times <= Math.min(error.maxRetries, error.mayBeTooMuch ? REPEATS[call.patience] : error.maxRetries);
     };
     try {
       return await pRetry((attempt) => attemptOnce(call, attempt, signal), {
@@ -217,7 +233,7 @@ export function createClient(options: ClientOptions): FlowluClient {
   }
 
   return {
-    async list(model, query, signal) {
+    async list(model, query, signal, patience = 'full') {
       const params = listParams(model, query);
       const filtered = isFiltered(params);
       const { value, observedAt, requests } = await send(
@@ -227,6 +243,7 @@ export function createClient(options: ClientOptions): FlowluClient {
           path: listPath(baseUrl, model),
           params,
           decode: (response, what) => rowsOf(response, filtered, what),
+          patience,
           sent: 0,
         },
         signal,
@@ -234,7 +251,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       const items = protect ? value.items.map((item) => protect(model.name, item)) : value.items;
       return { ...value, items, observedAt, requests };
     },
-    async get(model, id, signal) {
+    async get(model, id, signal, patience = 'full') {
       const { value, observedAt, requests } = await send(
         {
           model,
@@ -242,6 +259,7 @@ export function createClient(options: ClientOptions): FlowluClient {
           path: getPath(baseUrl, model, id),
           params: new URLSearchParams(),
           decode: (response, what) => recordOf(response, id, what),
+          patience,
           sent: 0,
         },
         signal,

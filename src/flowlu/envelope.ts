@@ -18,6 +18,9 @@ export interface ListedRows {
 const MAX_MESSAGE_LENGTH = 300;
 const THROTTLED = /too many requests|request rate|rate limit|requests? per second|throttl/i;
 const DENIED = /denied|forbidden|permission|not allowed|no (access|rights)/i;
+/** What firewalls and bot filters say of themselves. */
+const FIREWALL =
+  /just a moment|attention required|checking your browser|cloudflare|captcha|ddos|firewall|incapsula|sucuri/i;
 const HOST = 'is this the address of a Flowlu API, with the right company sub-domain?';
 
 /**
@@ -35,9 +38,14 @@ export function responseOf(answer: HttpAnswer, what: string, redact: Redact): Js
   const said = error === null ? '' : ` (${error.message})`;
 
   if (status >= 300 && status < 400) throw fail('protocol', `HTTP ${status} to ${originOf(answer.location)}; ${HOST}`);
+  if (body === undefined && (status === 403 || (looksLikeHtml(answer) && FIREWALL.test(answer.text)))) {
+    throw fail('blocked', `HTTP ${status}: a firewall in front of the portal answered in its place; it may pass`);
+  }
   const outranking = kindOfFailingServer(status);
   if (outranking) throw fail(outranking, `HTTP ${status}${said}`, { code: error?.code ?? null });
   if (error) throw fail(kindOf(error, status), explain(error), { code: error.code });
+  // The client knows whether other paths of this portal answer.
+  if (status === 404) throw fail('protocol', `HTTP 404; ${HOST}`, { garbled: true });
   if (status < 200 || status >= 300) throw fail(kindOfRefusal(status) ?? 'protocol', `HTTP ${status}; ${HOST}`);
   if (body === undefined) throw fail(...kindOfText(answer), { garbled: true });
   if (!isJsonObject(body) || body.response === undefined) {
@@ -110,8 +118,12 @@ function kindOfRefusal(status: number): FlowluErrorKind | null {
 /** A body that is no JSON: a throttle may answer in plain words, everything else has lost its way. */
 function kindOfText({ text: body, contentType }: HttpAnswer): [FlowluErrorKind, string] {
   if (body.length < MAX_MESSAGE_LENGTH && THROTTLED.test(body)) return ['rate_limited', body];
-  const looks = /^\s*</.test(body) ? 'an HTML page' : `${body.length} characters that are not JSON`;
+  const looks = looksLikeHtml({ text: body }) ? 'an HTML page' : `${body.length} characters that are not JSON`;
   return ['protocol', `${looks} came (content type "${contentType}"); ${HOST}`];
+}
+
+function looksLikeHtml({ text: body }: Pick<HttpAnswer, 'text'>): boolean {
+  return /^\s*</.test(body);
 }
 
 function kindOf({ code, message }: SaidError, status: number): FlowluErrorKind {
@@ -132,6 +144,7 @@ function kindOf({ code, message }: SaidError, status: number): FlowluErrorKind {
     case 30:
       return DENIED.test(message) ? 'forbidden' : 'unknown_method';
     case 31:
+    case 32:
       return 'unknown_module';
     // 10 is "unknown error": nothing was said about the request, so it is taken like 13.
     case 10:
@@ -153,8 +166,15 @@ function kindOfWords(message: string, status: number): FlowluErrorKind {
 }
 
 function explain({ code, message }: SaidError): string {
-  const hint = code === 11 ? '; check the API key and the company sub-domain' : '';
+  const hint = code === 11 ? hintOnKey(message) : '';
   return code === null ? `error "${message}"` : `error ${code}, ${message}${hint}`;
+}
+
+function hintOnKey(message: string): string {
+  const onFreePlan = /not loaded/i.test(message);
+  return onFreePlan
+    ? '; keys of free plans have been seen not to work at all: try to log in by OAuth'
+    : '; check the API key and the company sub-domain';
 }
 
 function tryParse(text: string): Json | undefined {

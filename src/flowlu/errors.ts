@@ -16,6 +16,8 @@ export type FlowluErrorKind =
   | 'server'
   | 'network'
   | 'timeout'
+  /** A firewall in front of the portal answered in its place. */
+  | 'blocked'
   /** What came is no Flowlu answer: a redirect, a login page, a cut body, an impossible envelope. */
   | 'protocol';
 
@@ -29,6 +31,8 @@ export interface FlowluErrorFacts {
   readonly retryAfterMs?: number | null;
   /** True for a body that is no JSON at all: a cut or a proxy's page, which may be gone the next moment. */
   readonly garbled?: boolean;
+  /** True for an answer beyond the bound on its size. */
+  readonly tooLarge?: boolean;
   readonly cause?: unknown;
 }
 
@@ -41,6 +45,8 @@ export class FlowluError extends Error {
   readonly retryAfterMs: number | null;
   /** How often a failure of this kind is worth a repetition within one call; bounds on attempts and time come on top. */
   readonly maxRetries: number;
+  /** Whether a request for fewer rows may succeed where this one failed. */
+  readonly mayBeTooMuch: boolean;
 
   constructor(kind: FlowluErrorKind, message: string, facts: FlowluErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
@@ -48,7 +54,9 @@ export class FlowluError extends Error {
     this.status = facts.status ?? null;
     this.code = facts.code ?? null;
     this.retryAfterMs = facts.retryAfterMs ?? null;
-    this.maxRetries = maxRetries(kind, facts.garbled ?? false);
+    const { garbled = false, tooLarge = false } = facts;
+    this.maxRetries = maxRetries(kind, garbled);
+    this.mayBeTooMuch = garbled || tooLarge || kind === 'server' || kind === 'timeout' || kind === 'network';
   }
 
   /** Whether the same request may succeed later. */
@@ -83,6 +91,7 @@ function maxRetries(kind: FlowluErrorKind, garbled: boolean): number {
     case 'server':
     case 'network':
     case 'timeout':
+    case 'blocked':
       return Number.POSITIVE_INFINITY;
     case 'protocol':
       return garbled ? GARBLED_RETRIES : 0;

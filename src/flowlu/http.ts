@@ -1,5 +1,6 @@
 /** One exchange over HTTP: bounded in time and bytes, never redirected, its failures stripped of the key. */
 
+import { isUtf8 } from 'node:buffer';
 import { type Redact, safeCause } from '../core/redact.ts';
 import { FlowluError } from './errors.ts';
 
@@ -98,11 +99,20 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
     if (bytes > maxBytes) {
       throw new FlowluError('protocol', `${what}: the answer is larger than ${maxBytes} bytes`, {
         status: response.status,
+        tooLarge: true,
       });
     }
     chunks.push(chunk);
   }
-  const text = Buffer.concat(chunks, bytes).toString('utf8');
+  const body = Buffer.concat(chunks, bytes);
+  // Decoding would put U+FFFD in the place of what is no UTF-8: altered for good, and nobody told.
+  if (!isUtf8(body)) {
+    throw new FlowluError('protocol', `${what}: the answer is not valid UTF-8`, {
+      status: response.status,
+      garbled: true,
+    });
+  }
+  const text = body.toString('utf8');
   // A byte order mark is no part of the JSON.
   return text.startsWith('\uFEFF') ? text.slice(1) : text;
 }

@@ -1,13 +1,16 @@
 /** Listing by id keyset, each answer checked, since a portal may silently ignore the order or the filter. */
 import { compareIds } from '../record/id.ts';
-import { isRefusedQuery, type PageReader, type ReadPage } from './listing-reader.ts';
-import type { ListingPage } from './listing-types.ts';
+import type { PageReader, ReadPage } from './listing-reader.ts';
+import type { ListingMeasures, ListingPage } from './listing-types.ts';
 
 export type KeysetEnd =
   /** Came to the end; `reason` says why rows may be missing, null when none can. */
-  | { readonly way: 'done'; readonly reason: string | null }
+  | { readonly way: 'done'; readonly reason: string | null; readonly found: Findings }
   /** The portal does not honour it. `read` are the pages from page 1 on that were read and are still good. */
-  | { readonly way: 'pages'; readonly read: readonly PageAlreadyRead[] };
+  | { readonly way: 'pages'; readonly read: readonly PageAlreadyRead[]; readonly found: Findings };
+
+/** What it shows of the portal. */
+export type Findings = Pick<ListingMeasures, 'order' | 'idFilter'>;
 
 export interface PageAlreadyRead {
   readonly page: ReadPage;
@@ -52,25 +55,58 @@ export async function* listByKeyset(
   // A resumed listing asks for the row before once more: if it comes, the filter works, even if nothing follows.
   let last = resumeAfter === null ? null : oneLess(resumeAfter);
   let progress: Progress = { ...START, fresh: resumeAfter === null, seenBefore };
+  const found = (idFilter: Findings['idFilter']): Findings => ({ order: orderOf(reader, progress), idFilter });
 
   for (;;) {
-    const page = await readUnlessRefused(reader, last, progress);
-    if (page === null || isOutOfPlace(page, last)) return { way: 'pages', read: pagesRead(progress, page) };
+    const page = await nextPage(reader, last, progress);
     const read = pagesRead(progress, page);
+    const objection = objectionTo(page, last, reader, progress);
+    if (page === null || objection !== null) return { way: 'pages', read, found: objection ?? found('refused') };
     progress = advance(progress, page, last !== null);
     const highest = page.ids.at(-1);
     if (highest === undefined) {
       const unproven = last !== null && !progress.filterWorks;
-      return unproven ? await corroborate(reader, read, progress) : { way: 'done', reason: missing(progress) };
+      if (unproven) return { ...(await corroborate(reader, read, progress)), found: found(null) };
+      return { way: 'done', reason: missing(progress), found: found(filterOf(progress)) };
     }
     last = highest;
     const fresh = page.ids[0] === resumeAfter ? page.items.slice(1) : page.items;
-    const { observedAt, total } = page;
-    if (fresh.length > 0) {
-      yield { items: fresh, observedAt, cursor: { mode: 'keyset', lastId: last }, total, mode: 'keyset' };
+    const { observedAt, total, unread } = page;
+    if (fresh.length > 0 || unread.length > 0) {
+      yield { items: fresh, unread, observedAt, cursor: { mode: 'keyset', lastId: last }, total, mode: 'keyset' };
     }
-    if (isEvidentlyLast(progress)) return { way: 'done', reason: null };
+    if (isEvidentlyLast(progress)) return { way: 'done', reason: null, found: found(filterOf(progress)) };
   }
+}
+
+/** What an answer shows of a portal without a keyset, or null where it shows none of that. */
+function objectionTo(
+  page: ReadPage | null,
+  last: string | null,
+  reader: PageReader,
+  progress: Progress,
+): Findings | null {
+  const order = orderOf(reader, progress);
+  if (page === null) return { order, idFilter: 'refused' };
+  if (!reader.isSorted()) return { order, idFilter: filterOf(progress) };
+  if (!page.ascending) return { order: 'ignored', idFilter: null };
+  const [lowest] = page.ids;
+  const isBefore = lowest !== undefined && last !== null && compareIds(lowest, last) <= 0;
+  return isBefore ? { order, idFilter: 'ignored' } : null;
+}
+
+const filterOf = ({ filterWorks }: Progress) => (filterWorks ? 'honoured' : null);
+
+/** The next answer, or null where the portal refuses the filter. */
+async function nextPage(reader: PageReader, last: string | null, progress: Progress): Promise<ReadPage | null> {
+  if (last !== null && !progress.filterWorks) {
+    const page = await reader.afterIfAccepted(last);
+    if (page !== null) return page;
+    // The filter is refused, or a record after it breaks the answer: then the plain page that follows comes.
+    const plain = await reader.at(reader.size(), 0).catch(() => null);
+    if (plain !== null && (plain.rows > 0 || progress.answers === 0)) return null;
+  }
+  return reader.after(last, expectedAfter(progress));
 }
 
 /** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
@@ -78,10 +114,10 @@ async function corroborate(
   reader: PageReader,
   read: readonly PageAlreadyRead[],
   progress: Progress,
-): Promise<KeysetEnd> {
+): Promise<Omit<KeysetEnd & { way: 'done' }, 'found'> | Omit<KeysetEnd & { way: 'pages' }, 'found'>> {
   const [first] = read;
   if (!first) return { way: 'done', reason: 'nothing shows that the portal honours the filter' };
-  const page = await reader.page(2);
+  const page = await reader.at(reader.size(), 0);
   const last = first.page.ids.at(-1) ?? '0';
   // Some portals repeat the last page when asked for one beyond it.
   const isEnd = page.ids.every((id) => compareIds(id, last) <= 0);
@@ -89,23 +125,17 @@ async function corroborate(
   return { way: 'pages', read: [first, { page, handedOut: false }] };
 }
 
-/** The next answer, or null when the portal does not accept the order, or the filter at its first use. */
-async function readUnlessRefused(
-  reader: PageReader,
-  last: string | null,
-  { answers }: Progress,
-): Promise<ReadPage | null> {
-  try {
-    return await reader.after(last);
-  } catch (error) {
-    if (answers <= 1 && isRefusedQuery(error)) return null;
-    throw error;
-  }
+function orderOf(reader: PageReader, { seen }: Progress): Findings['order'] {
+  if (!reader.isSorted()) return 'refused';
+  return seen > 1 ? 'honoured' : null;
 }
 
-/** True when the answer shows that the order or the filter was ignored. */
-function isOutOfPlace({ ascending, ids: [lowest] }: ReadPage, last: string | null): boolean {
-  return !ascending || (lowest !== undefined && last !== null && compareIds(lowest, last) <= 0);
+/** Rows that the portal has announced to lie after those seen. */
+function expectedAfter({ page, before, seen, seenBefore = 0, wholeTotal, fresh }: Progress): number {
+  if (wholeTotal !== null) return fresh || seenBefore > 0 ? Math.max(0, wholeTotal - seen - seenBefore) : 0;
+  // A portal that gives each page's length as its total announces nothing.
+  if (page === null || page.total === null || page.total === page.rows) return 0;
+  return before !== null && before.total === before.rows ? 0 : Math.max(0, page.total - page.rows);
 }
 
 /**
@@ -131,7 +161,7 @@ function advance(progress: Progress, page: ReadPage, filtered: boolean): Progres
     page,
     before,
     filterWorks: progress.filterWorks || (filtered && page.ids.length > 0),
-    seen: progress.seen + page.ids.length,
+    seen: progress.seen + page.rows,
     seenBefore: progress.seenBefore,
     wholeTotal: stays || wholeTotal !== null ? (page.total ?? wholeTotal) : null,
   };
@@ -149,7 +179,7 @@ function isEvidentlyLast({ fresh, page, before, seen, wholeTotal }: Progress): b
   if (!page?.short || page.total === null) return false;
   if (wholeTotal !== null) return fresh && seen === wholeTotal;
   // A portal that gives each page's length as its total gave itself away by the page before.
-  return page.total === page.ids.length && (before === null || before.total !== before.ids.length);
+  return page.total === page.rows && (before === null || before.total !== before.rows);
 }
 
 /** After an empty answer: why rows may be missing all the same, or null. The keyset itself leaves no gap. */
@@ -159,7 +189,7 @@ function missing({ fresh, page, before, seen, seenBefore, wholeTotal }: Progress
     const all = fresh ? seen : seenBefore === undefined ? wholeTotal : seen + seenBefore;
     return all < wholeTotal ? `the portal counts ${wholeTotal} rows but sent ${all}` : null;
   }
-  const left = before === null || before.total === null ? 0 : before.total - before.ids.length;
+  const left = before === null || before.total === null ? 0 : before.total - before.rows;
   const announced = page?.total || left;
   return announced > 0 ? `the portal announced ${announced} more rows but sent none` : null;
 }

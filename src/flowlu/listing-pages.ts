@@ -1,163 +1,186 @@
-/** Listing by page numbers, for portals without a keyset: drift is noticed, repeats and endlessness fail. */
+/**
+ * Listing by page numbers, for portals without a keyset.
+ *
+ * Rows keep their order, but rows that are deleted pull those after them onto pages that were read already. The
+ * portal's count gives a deletion away; then the listing goes back until a page begins with a row that it knows, so that
+ * nothing can lie between. A resumed listing begins in the same way. Rows that are created push others back, which only
+ * repeats them.
+ */
 
-import { compareIds } from '../record/id.ts';
 import { ListingError } from './errors.ts';
 import type { PageAlreadyRead } from './listing-keyset.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
+import type { SeenIds } from './seen-ids.ts';
 
 interface PagesOptions {
-  /** Page to begin with. */
-  readonly page: number;
+  /** Position to begin at. */
+  readonly offset: number;
   /** The first pages, if they were read before. */
   readonly read?: readonly PageAlreadyRead[];
-  readonly maxRememberedIds: number;
+  /** What was seen before; of a resumed listing, everything up to `offset`. */
+  readonly seen: SeenIds;
 }
 
-/** How often, and how far at a time, a listing goes back because rows were deleted under it. */
-const MAX_STEPS_BACK = 20;
-const MAX_PAGES_BACK = 3;
+/** How often a listing goes back, beside once for every second page. */
+const MIN_STEPS_BACK = 20;
 
 /**
- * Lists from a page on. Every turn of the loop brings a new row, or is one of a bounded number of re-reads, or ends;
+ * Lists from a position on. Every turn of the loop brings a new row, or is one of a bounded number of re-reads, or ends;
  * the reader's bound on requests stands above that.
  * @returns why rows may be missing, or null.
  * @throws ListingError when the portal repeats a page.
  */
 export async function* listByPages(
   reader: PageReader,
-  { page: from, read = [], maxRememberedIds }: PagesOptions,
+  { offset: from, read = [], seen }: PagesOptions,
 ): AsyncGenerator<ListingPage, string | null> {
-  const rows = countRows(maxRememberedIds);
-  const totals = watchTotal();
   const alreadyRead = [...read];
-  const walk = createWalk(from);
+  const totals = watchTotal(from > 0);
+  const rows = countRows(from, seen);
+  const route = createRoute(from, reader);
 
   for (;;) {
     const given = alreadyRead.shift();
-    const page: ReadPage = given ? given.page : await reader.page(walk.page());
-    const deleted = totals.take(page);
-    const added = rows.add(page);
-    const agreed = page.total === rows.seen();
-    if (page.ids.length > 0 && added === 0 && deleted <= 0 && !walk.rereads()) {
-      // Beyond the end some portals repeat the last page: that is the end where the count says so, too.
-      if (agreed) break;
-      throw new ListingError(`page ${walk.page()} brought no new row: the portal repeats its pages`);
+    const offset = route.offset();
+    const page = given?.page ?? (await reader.at(offset, totals.left(offset)));
+    const isFirstKnown = seen.has(page.ids[0] ?? '');
+    const added = rows.add(page, offset);
+    const counted = rows.counted();
+    const isStale = page.ids.length > 0 && added === 0 && offset >= rows.furthest();
+    // Beyond the end some portals repeat the last page: that is the end where the count says so, too.
+    if (isStale && page.total === counted) break;
+    const change = totals.take(page, offset);
+    if (rows.excuse(page, offset, added, change) && isStale && change >= 0) {
+      throw new ListingError(`page ${offset / reader.size() + 1} brought no new row: the portal repeats its pages`);
     }
-    if (page.ids.length > 0 && !given?.handedOut) yield toListingPage(page, walk.page());
-    if (walk.back(deleted, rows.perPage())) continue;
-    if (isEnd(page, agreed)) break;
-    walk.on();
+    if (page.rows > 0 && !given?.handedOut) yield toListingPage(page, offset, reader.size());
+    if (route.goBack(change < 0, isFirstKnown && change >= 0)) continue;
+    totals.passed(page, offset);
+    if (isEnd(page, offset, counted)) break;
+    route.goOn(page);
   }
-  if (from > 1) return 'resumed in the middle of a listing by page numbers';
-  return totals.doubt() ?? rows.doubt() ?? totals.differsFrom(rows.seen());
-}
-
-/** Where the listing stands. */
-function createWalk(from: number) {
-  let page = from;
-  let stepsBack = 0;
-  let rereadUpTo = 0;
-  return {
-    page: () => page,
-    /** True on pages that were read before. */
-    rereads: () => page <= rereadUpTo,
-    /** Goes back after deletions, if it may: the rows that followed moved forward, some onto a page already read. */
-    back(deleted: number, perPage: number): boolean {
-      if (deleted <= 0 || page === 1 || stepsBack === MAX_STEPS_BACK) return false;
-      stepsBack += 1;
-      rereadUpTo = Math.max(rereadUpTo, page);
-      page -= Math.min(page - 1, MAX_PAGES_BACK, Math.ceil(deleted / perPage));
-      return true;
-    },
-    on() {
-      page += 1;
-    },
-  };
+  if (seen.isFull()) return 'too many rows to tell repeated ones';
+  return totals.doubt() ?? rows.doubt() ?? route.doubt() ?? totals.contradicts(rows.counted());
 }
 
 /** An empty page is the end; a short one only where the count agrees, since it may come in the middle, too. */
-function isEnd({ ids, short }: ReadPage, agreed: boolean): boolean {
-  return ids.length === 0 || (short && agreed);
+function isEnd({ rows, total, short }: ReadPage, offset: number, counted: number): boolean {
+  return rows === 0 || (short && (total === counted || total === offset + rows));
 }
 
-/** Watches what the portal says about the number of rows: a proof by counting needs it known and unmoved. */
-function watchTotal() {
-  let first: number | null = null;
-  let latest: number | null = null;
+/** Where the listing stands. */
+function createRoute(from: number, reader: PageReader) {
+  let offset = Math.max(0, from - reader.size());
+  /** Looks for a page that begins with a row that was seen. */
+  let seeks = from > 0;
+  let stepsBack = 0;
+  let turns = 0;
   let doubt: string | null = null;
   return {
-    /** Takes an answer in and returns by how much the total fell since the one before. */
-    take({ total, ids }: ReadPage): number {
+    offset: () => offset,
+    /** Goes one page back after deletions until nothing can lie between the page and what was read; false to go on. */
+    goBack(fell: boolean, isKnown: boolean): boolean {
+      turns += 1;
+      if (fell) seeks = true;
+      if (isKnown || offset === 0) seeks = false;
+      if (!seeks) return false;
+      if (stepsBack >= MIN_STEPS_BACK + turns / 2) {
+        doubt ??= 'too many rows were deleted meanwhile';
+        return false;
+      }
+      stepsBack += 1;
+      offset = Math.max(0, (Math.ceil(offset / reader.size()) - 1) * reader.size());
+      return true;
+    },
+    /** A page that came short takes up its place all the same. */
+    goOn({ rows }: ReadPage): void {
+      offset += Math.max(rows, reader.size());
+    },
+    doubt: () => doubt,
+  };
+}
+
+/** Counts rows, and repeated ones, for which rows that were created in front of them are the only excuse. */
+function countRows(from: number, seen: SeenIds) {
+  let furthest = from;
+  let unread = 0;
+  let repeated = 0;
+  /** How many were created before a resumed listing goes on is not known until it brings a new row. */
+  let excused = from > 0 ? Number.POSITIVE_INFINITY : 0;
+  return {
+    /** Takes a page in and returns how many of its rows are new. */
+    add(page: ReadPage, offset: number): number {
+      if (offset >= furthest) unread += page.rows - page.ids.length;
+      return page.ids.filter((id) => seen.add(id)).length;
+    },
+    /** Positions up to here have been read. */
+    furthest: () => furthest,
+    counted: () => seen.size() + unread,
+    /** True when the rows that the page repeats are more than were created. */
+    excuse({ ids, rows }: ReadPage, offset: number, added: number, created: number): boolean {
+      if (offset >= furthest) repeated += ids.length - added;
+      excused += Math.max(0, created);
+      if (added > 0 && offset >= from && excused === Number.POSITIVE_INFINITY) excused = repeated;
+      furthest = Math.max(furthest, offset + rows);
+      return repeated > excused;
+    },
+    doubt: () => (repeated > excused ? 'rows were repeated' : null),
+  };
+}
+
+/** Watches what the portal says about the number of rows: the proof needs it known, and its every move followed. */
+function watchTotal(isResumed: boolean) {
+  let first: number | null = null;
+  let latest: number | null = null;
+  let fell = 0;
+  let hasMoved = isResumed;
+  let end = 0;
+  let isShort = false;
+  /** A page in the middle lacked rows. */
+  let hasGap = false;
+  let doubt: string | null = null;
+  return {
+    /** Takes an answer in and returns by how much the total has changed since the one before. */
+    take({ total, rows }: ReadPage, offset: number): number {
       // An empty page beyond the end may well say 0 or nothing.
-      if (ids.length === 0 && !total) return 0;
-      if (total === null) {
+      if (rows === 0 && !total) return 0;
+      if (total === null || total < offset + rows) {
         doubt ??= 'the portal does not say how many rows there are';
         return 0;
       }
-      if (first !== null && total !== first) doubt ??= `the total moved from ${first} to ${total}`;
-      const fell = latest === null ? 0 : latest - total;
+      const change = latest === null ? 0 : total - latest;
+      hasMoved ||= change !== 0;
+      fell += Math.max(0, -change);
       first ??= total;
       latest = total;
-      return fell;
+      return change;
+    },
+    /** Rows that are said to lie from a position on. */
+    left: (offset: number) => Math.max(0, (latest ?? 0) - offset),
+    /** Goes past a page. */
+    passed({ rows, short }: ReadPage, offset: number): void {
+      if (rows === 0) return;
+      hasGap ||= isShort;
+      isShort = short;
+      end = offset + rows;
     },
     doubt: () => doubt,
-    differsFrom: (seen: number) =>
-      (first ?? 0) === seen ? null : `the portal counts ${first ?? 0} rows but sent ${seen}`,
-  };
-}
-
-/**
- * Counts distinct rows: while ids ascend over the pages, by comparison alone; else by remembering them,
- * up to a bound. An order that breaks later leaves nothing to compare with, so the count is doubtful from there.
- */
-function countRows(maxRememberedIds: number) {
-  let seen = 0;
-  let last: string | null = null;
-  let remembered: Set<string> | null = null;
-  let perPage = 1;
-  let before: ReadPage | null = null;
-  let doubt: string | null = null;
-
-  const remember = (id: string): boolean => {
-    if (remembered?.has(id)) return false;
-    if (remembered && remembered.size < maxRememberedIds) remembered.add(id);
-    else doubt ??= 'too many unsorted rows to tell repeated ones';
-    return true;
-  };
-  const pass = (id: string): boolean => {
-    if (last !== null && compareIds(id, last) <= 0) return false;
-    last = id;
-    return true;
-  };
-
-  return {
-    /** Takes a page in and returns how many of its rows are new, as far as that can be told. */
-    add(page: ReadPage): number {
-      const repeated = isSame(before, page);
-      before = page;
-      perPage = Math.max(perPage, page.ids.length);
-      if (repeated) return 0;
-      if (!page.ascending && remembered === null) {
-        if (last !== null) doubt ??= 'the order by id broke';
-        remembered = new Set();
-      }
-      const added = page.ids.filter(remembered ? remember : pass).length;
-      if (added < page.ids.length) doubt ??= 'rows were repeated';
-      seen += added;
-      return added;
+    /** Why the rows counted cannot be all. */
+    contradicts(counted: number): string | null {
+      const [before, now] = [first ?? 0, latest ?? 0];
+      if (!hasMoved) return before === counted ? null : `the portal counts ${before} rows but sent ${counted}`;
+      if (hasGap) return 'a page came short while rows came and went';
+      if (end !== now) return `the portal counts ${now} rows but sent ${end}`;
+      // What was created before a listing was resumed need not have been seen.
+      return !isResumed && counted < before - fell
+        ? `the portal counts ${before - fell} rows but sent ${counted}`
+        : null;
     },
-    seen: () => seen,
-    /** Rows that the portal really puts on a page. */
-    perPage: () => perPage,
-    doubt: () => doubt,
   };
 }
 
-function toListingPage({ items, observedAt, total }: ReadPage, number: number): ListingPage {
-  return { items, observedAt, cursor: { mode: 'pages', page: number + 1 }, total, mode: 'pages' };
-}
-
-function isSame(a: ReadPage | null, b: ReadPage): boolean {
-  return a !== null && a.ids.length === b.ids.length && a.ids.every((id, index) => id === b.ids[index]);
+function toListingPage({ items, unread, observedAt, total }: ReadPage, offset: number, size: number): ListingPage {
+  const page = Math.floor(offset / size) + 2;
+  return { items, unread, observedAt, cursor: { mode: 'pages', page, size }, total, mode: 'pages' };
 }

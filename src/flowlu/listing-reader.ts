@@ -1,15 +1,20 @@
-/** One request of a listing, its answer measured: ids, order, and whether the page can be the last. */
+/** The pages of a listing, measured: ids, order, the size that the portal grants and bears, and what is broken in them. */
 
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { compareIds, idOf } from '../record/id.ts';
-import type { FlowluClient } from './client.ts';
+import type { FlowluClient, ListAnswer, Patience } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
-import { DEFAULT_LIMIT, type Filter, type ListedModel, type ListQuery } from './url.ts';
+import type { ListingMeasures, UnreadRows } from './listing-types.ts';
+import { type Answer, type Block, type Gap, readBlock } from './sick-pages.ts';
+import type { Filter, ListedModel, ListQuery } from './url.ts';
 
 export interface ReadPage {
   readonly items: readonly JsonObject[];
   readonly ids: readonly string[];
+  readonly unread: readonly UnreadRows[];
+  /** Positions that the page covers: its rows, and those that cannot be read. */
+  readonly rows: number;
   readonly total: number | null;
   readonly observedAt: Micros;
   /** Ids strictly increase, in the order that the portal sent. */
@@ -20,73 +25,168 @@ export interface ReadPage {
 
 export interface PageReader {
   /** Reads the rows after an id (from the start when null) in order of their ids. */
-  after(lastId: string | null): Promise<ReadPage>;
-  /** Reads a page by number, in order of ids where the portal accepts to sort. */
-  page(page: number): Promise<ReadPage>;
+  after(lastId: string | null, expected: number): Promise<ReadPage>;
+  /** The same, giving up early; whether the portal takes the filter at all is not known yet. */
+  afterIfAccepted(lastId: string): Promise<ReadPage | null>;
+  /** Reads the page that begins with the row at a position, in order of ids where the portal accepts to sort. */
+  at(offset: number, expected: number): Promise<ReadPage>;
+  /** Rows on a page; positions of pages are multiples of it. */
+  size(): number;
+  /** Whether an order was asked for and not refused. */
+  isSorted(): boolean;
   /** Requests spent so far. */
   requests(): number;
+  measured(): Pick<ListingMeasures, 'pageSize' | 'bearableSize'>;
+}
+
+export interface ReaderOptions {
+  readonly signal: AbortSignal;
+  /** Conditions on every request. */
+  readonly filters?: Readonly<Record<string, Filter>> | undefined;
+  /** Rows to ask for. */
+  readonly size: number;
+  /** Whether that is the portal's size already, as after an earlier reading. */
+  readonly isSizeKnown: boolean;
+  /** Rows that the portal granted when it was asked before. */
+  readonly grantedBefore: number | null;
+  /** False where the portal is known to refuse any order. */
+  readonly sort: boolean;
+  readonly heals: boolean;
+  /** Bound on the requests; null for one that follows from what the portal counts. */
+  readonly maxRequests: number | null;
 }
 
 const BY_ID = { field: 'id', direction: 'asc' } as const;
+/** Sizes of pages that portals are known to grant, or might. */
+const PLAUSIBLE_SIZES: ReadonlySet<number> = new Set([25, 50]);
+/** Blocks that had to be read in parts before smaller ones are asked for from the start. */
+const HEAVY_BLOCKS = 2;
+/** Rows that may break their lists before the model is given up. */
+const MAX_UNREAD = 200;
+/** Requests that a listing may spend beside those that the portal's count explains, and where it counts nothing. */
+const SPARE_REQUESTS = 500;
+const UNCOUNTED_REQUESTS = 1_000_000;
 
-/** A reader that counts its requests. Its methods throw ListingError beyond the bound or for rows without an id. */
-export function createPageReader(
-  client: FlowluClient,
-  model: ListedModel,
-  options: {
-    readonly pageSize: number;
-    readonly maxRequests: number;
-    readonly signal: AbortSignal;
-    /** Conditions on every request. */
-    readonly filters?: Readonly<Record<string, Filter>>;
-  },
-): PageReader {
-  const { pageSize, maxRequests, signal, filters } = options;
+/** @throws ListingError beyond the bounds or for rows without an id. */
+export function createPageReader(client: FlowluClient, model: ListedModel, options: ReaderOptions): PageReader {
+  const { signal, filters } = options;
+  let { size, isSizeKnown, sort } = options;
   let requests = 0;
-  let largest = 0;
-  let sort = true;
+  let heavy = 0;
+  let granted: number | null = null;
+  let bearableSize: number | null = null;
+  let unreadRows = 0;
+  let largestTotal: number | null = null;
+  let hasAnswered = false;
 
-  async function read(query: ListQuery): Promise<ReadPage> {
-    if (requests >= maxRequests) throw new ListingError(`${model.name}: no end after ${requests} requests`);
-    const order = sort ? { orderBy: BY_ID } : {};
+  function maxRequests(): number {
+    if (options.maxRequests !== null) return options.maxRequests;
+    return largestTotal === null ? UNCOUNTED_REQUESTS : SPARE_REQUESTS + 4 * Math.ceil(largestTotal / size);
+  }
+
+  async function list(query: ListQuery, sorted: boolean, patience: Patience): Promise<ListAnswer> {
+    if (requests >= maxRequests()) throw new ListingError(`${model.name}: no end after ${requests} requests`);
     const conditions = filters === undefined ? {} : { filters: { ...filters, ...query.filters } };
-    const answer = await client
-      .list(model, { limit: pageSize, ...order, ...query, ...conditions }, signal)
-      .catch((error) => {
-        requests += 1;
-        throw error;
-      });
-    requests += answer.requests;
-    const { items, total, observedAt } = answer;
+    const order = sorted ? { orderBy: BY_ID } : {};
+    try {
+      const answer = await client.list(model, { ...order, ...query, ...conditions }, signal, patience);
+      requests += answer.requests;
+      return answer;
+    } catch (error) {
+      requests += 1;
+      throw error;
+    }
+  }
+
+  /** One request; before the first answer, one more without the order, which may be what is refused. */
+  async function request(query: ListQuery, patience: Patience): Promise<Answer> {
+    let answer: ListAnswer;
+    try {
+      answer = await list(query, sort, patience);
+    } catch (error) {
+      if (!sort || hasAnswered || !mayBeRefused(error)) throw error;
+      const plain = await list(query, false, 'once').catch(() => null);
+      if (plain === null) throw error;
+      sort = false;
+      answer = plain;
+    }
+    hasAnswered = true;
+    const { items, total, observedAt, ordered } = answer;
     const ids = items.map((item) => {
       const id = idOf(item);
       if (id === null) throw new ListingError(`${model.name}: a row without an id`);
       return id;
     });
-    const ascending = answer.ordered && ids.every((id, i) => i === 0 || compareIds(ids[i - 1] ?? '', id) < 0);
-    // On the first page the portal's real page size is not known: it may have fallen back to its default.
-    const short = largest === 0 ? ids.length < pageSize && ids.length !== DEFAULT_LIMIT : ids.length < largest;
-    largest = Math.max(largest, ids.length);
-    return { items, ids, total, observedAt, ascending, short };
+    largestTotal = total === null ? largestTotal : Math.max(largestTotal ?? 0, total);
+    return { items, ids, total, observedAt, ordered };
+  }
+
+  async function read(anchor: string | null, offset: number, expected: number): Promise<ReadPage> {
+    const after = anchor === null ? {} : { filters: { id: { type: 'more', value: anchor } } as const };
+    const ask = (at: number, rows: number, patience: Patience) =>
+      request({ limit: rows, page: at / rows + 1, ...after }, patience);
+    if (options.heals) return measure(await readBlock(ask, offset, size, expected));
+    return measure({ ...(await ask(offset, size, 'brief')), gaps: [], readableSize: null });
+  }
+
+  function measure(block: Block): ReadPage {
+    const { items, ids, total, observedAt, ordered, gaps, readableSize } = block;
+    const rows = ids.length + gaps.reduce((sum, { count }) => sum + count, 0);
+    unreadRows += rows - ids.length;
+    if (unreadRows > MAX_UNREAD) throw new ListingError(`${model.name}: too many rows break their lists`);
+    if (readableSize !== null) {
+      heavy += 1;
+      if (heavy >= HEAVY_BLOCKS) {
+        size = readableSize;
+        isSizeKnown = true;
+        bearableSize = readableSize;
+      }
+    } else if (!isSizeKnown && rows > 0 && !(rows === total && rows < size && !isPlausibleSize(rows))) {
+      // All that there is, by the portal's count, says nothing of its pages, unless the count is that of the page.
+      size = Math.min(rows, size);
+      isSizeKnown = true;
+      granted = size;
+    }
+    const ascending = ordered && ids.every((id, i) => i === 0 || compareIds(ids[i - 1] ?? '', id) < 0);
+    return { items, ids, unread: unreadOf(ids, gaps), rows, total, observedAt, ascending, short: rows < size };
+  }
+
+  function isPlausibleSize(rows: number): boolean {
+    const { grantedBefore } = options;
+    return grantedBefore === null ? PLAUSIBLE_SIZES.has(rows) : rows === grantedBefore;
   }
 
   return {
-    after: (lastId) =>
-      read(lastId === null ? { page: 1 } : { page: 1, filters: { id: { type: 'more', value: lastId } } }),
-    async page(page) {
+    after: (lastId, expected) => read(lastId, 0, expected),
+    async afterIfAccepted(lastId) {
       try {
-        return await read({ page });
+        const filter = { id: { type: 'more', value: lastId } } as const;
+        const answer = await request({ limit: size, page: 1, filters: filter }, 'brief');
+        return measure({ ...answer, gaps: [], readableSize: null });
       } catch (error) {
-        if (!sort || largest > 0 || !isRefusedQuery(error)) throw error;
-        sort = false;
-        return await read({ page });
+        if (!mayBeRefused(error)) throw error;
+        return null;
       }
     },
+    at: (offset, expected) => read(null, offset, expected),
+    size: () => size,
+    isSorted: () => sort,
     requests: () => requests,
+    measured: () => ({ pageSize: granted, bearableSize }),
   };
 }
 
-/** True when the portal did not accept how it was asked, rather than whether. */
-export function isRefusedQuery(error: unknown): boolean {
-  return error instanceof FlowluError && (error.kind === 'invalid_request' || error.kind === 'validation');
+/** True when the portal may not have accepted how it was asked, rather than whether. */
+function mayBeRefused(error: unknown): boolean {
+  if (!(error instanceof FlowluError)) return false;
+  return error.kind === 'invalid_request' || error.kind === 'validation' || error.mayBeTooMuch;
+}
+
+function unreadOf(ids: readonly string[], gaps: readonly Gap[]): readonly UnreadRows[] {
+  return gaps.map(({ after, count, why }) => ({
+    count,
+    previousId: ids[after - 1] ?? null,
+    nextId: ids[after] ?? null,
+    why,
+  }));
 }

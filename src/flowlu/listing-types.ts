@@ -3,14 +3,24 @@
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 
-/** Where to resume. `page` is the next one to read. */
+/** Where to resume. `page` is the next one to read, of `size` rows. */
 export type ListingCursor =
   | { readonly mode: 'keyset'; readonly lastId: string }
-  | { readonly mode: 'pages'; readonly page: number };
+  | { readonly mode: 'pages'; readonly page: number; readonly size: number };
+
+/** Rows that every list fails to bring, and the ids listed before and after them. */
+export interface UnreadRows {
+  readonly count: number;
+  readonly previousId: string | null;
+  readonly nextId: string | null;
+  readonly why: string;
+}
 
 /** Rows of one answer. A row may come again in a later page; every record has an id of digits. */
 export interface ListingPage {
   readonly items: readonly JsonObject[];
+  /** Rows that belong here and cannot be listed. */
+  readonly unread: readonly UnreadRows[];
   /** Moment not later than the sending. */
   readonly observedAt: Micros;
   /** Resumes after this page. */
@@ -20,12 +30,25 @@ export interface ListingPage {
   readonly mode: ListingCursor['mode'];
 }
 
+/** What a listing has shown of the portal; null where it did not come to it. */
+export interface ListingMeasures {
+  /** Rows on a page that the portal grants. */
+  readonly pageSize: number | null;
+  /** Rows on a page beyond which the portal fails; null where it does not. */
+  readonly bearableSize: number | null;
+  /** Whether rows came in the order of their ids when asked to; `refused` where asking is an error. */
+  readonly order: 'honoured' | 'ignored' | 'refused' | null;
+  /** The same of the filter on ids. */
+  readonly idFilter: 'honoured' | 'ignored' | 'refused' | null;
+}
+
 /** What a listing amounts to. */
 export interface ListingSummary {
   /**
-   * True when every row that existed throughout the listing was seen; of a resumed keyset, every row after the cursor.
-   * In pages mode the proof is a count, which has one blind spot: a row deleted and another one created between the
-   * same two pages cancel out. So a row that a listing lacks is a suspect, never yet a deleted row.
+   * True when every row that existed throughout the listing was seen or is known to be unreadable; of a resumed
+   * keyset, every row after the cursor. In pages mode the proof is a count, which has one blind spot: a row deleted and
+   * another one created between the same two pages cancel out. So a row that a listing lacks is a suspect, never yet a
+   * deleted row.
    */
   readonly complete: boolean;
   /** Why not complete. */
@@ -34,4 +57,5 @@ export interface ListingSummary {
   readonly mode: ListingCursor['mode'];
   /** Requests spent, failed attempts included. */
   readonly requests: number;
+  readonly measured: ListingMeasures;
 }

@@ -6,27 +6,32 @@
  * the order, which shows in their answers; there rows can slip between pages, and only counting can prove otherwise.
  */
 import type { FlowluClient } from './client.ts';
-import { listByKeyset } from './listing-keyset.ts';
+import { type Findings, listByKeyset } from './listing-keyset.ts';
 import { listByPages } from './listing-pages.ts';
 import { createPageReader } from './listing-reader.ts';
-import type { ListingCursor, ListingPage, ListingSummary } from './listing-types.ts';
+import type { ListingCursor, ListingMeasures, ListingPage, ListingSummary } from './listing-types.ts';
+import { createSeenIds, type SeenIds } from './seen-ids.ts';
 import type { Filter, ListedModel } from './url.ts';
 
-export type { ListingCursor, ListingPage, ListingSummary } from './listing-types.ts';
+export type { ListingCursor, ListingMeasures, ListingPage, ListingSummary, UnreadRows } from './listing-types.ts';
 
 export interface ListingOptions {
   readonly cursor?: ListingCursor | undefined;
   /** Rows seen up to the cursor: without it, a resumed listing cannot hold a total of the whole against its count. */
   readonly seenBefore?: number | undefined;
+  /** Ids seen up to a cursor of pages; without them nothing is proven. */
+  readonly seen?: SeenIds | undefined;
   /** Lists only what meets these conditions; whether the portal honours them is for the caller to check. */
   readonly filters?: Readonly<Record<string, Filter>>;
+  /** What earlier listings have shown, so that it need not be found out again. */
+  readonly known?: Partial<ListingMeasures> | undefined;
   /** Rows to ask for per request, 1 to 100. */
   readonly pageSize?: number;
+  /** False where the conditions may be what is refused: then a page that fails is not read around. Defaults to true. */
+  readonly heals?: boolean;
   readonly signal: AbortSignal;
-  /** Bound on the requests of this listing, failed attempts included. */
+  /** Bound on the requests of this listing, failed attempts included; else one that follows from the portal's count. */
   readonly maxRequests?: number;
-  /** Bound on the ids remembered to tell repeated rows where the portal does not sort; beyond it nothing is proven. */
-  readonly maxRememberedIds?: number;
 }
 
 /**
@@ -43,20 +48,38 @@ export async function* listPages(
   model: ListedModel,
   options: ListingOptions,
 ): AsyncGenerator<ListingPage, ListingSummary> {
-  const { cursor, signal, pageSize = 100, maxRequests = 50_000, maxRememberedIds = 200_000 } = options;
-  const filters = options.filters === undefined ? {} : { filters: options.filters };
-  const reader = createPageReader(client, model, { pageSize, maxRequests, signal, ...filters });
-  const summary = (mode: ListingCursor['mode'], reason: string | null): ListingSummary =>
-    reason === null
-      ? { complete: true, mode, requests: reader.requests() }
-      : { complete: false, reason, mode, requests: reader.requests() };
+  const { cursor, signal, filters, known = {}, maxRequests = null } = options;
+  const size = cursor?.mode === 'pages' ? cursor.size : (known.bearableSize ?? options.pageSize ?? 100);
+  const reader = createPageReader(client, model, {
+    size,
+    isSizeKnown: cursor?.mode === 'pages' || typeof known.bearableSize === 'number',
+    grantedBefore: known.pageSize ?? null,
+    sort: known.order !== 'refused',
+    heals: options.heals ?? true,
+    maxRequests,
+    filters,
+    signal,
+  });
+  const summary = (mode: ListingCursor['mode'], reason: string | null, found: Findings): ListingSummary => ({
+    complete: reason === null,
+    ...(reason !== null && { reason }),
+    mode,
+    requests: reader.requests(),
+    measured: { ...reader.measured(), ...found },
+  });
 
   if (cursor?.mode === 'pages') {
-    // One page back: rows deleted since have moved the others forward.
-    const page = Math.max(1, cursor.page - 1);
-    return summary('pages', yield* listByPages(reader, { page, maxRememberedIds }));
+    const seen = options.seen ?? createSeenIds();
+    const reason = yield* listByPages(reader, { offset: (cursor.page - 1) * cursor.size, seen });
+    const unproven = options.seen === undefined ? 'resumed in the middle of a listing by page numbers' : null;
+    return summary('pages', unproven ?? reason, { order: null, idFilter: null });
+  }
+  const hasNoKeyset = known.order === 'refused' || known.idFilter === 'refused' || known.idFilter === 'ignored';
+  if (hasNoKeyset) {
+    const reason = yield* listByPages(reader, { offset: 0, seen: createSeenIds() });
+    return summary('pages', reason, { order: null, idFilter: null });
   }
   const end = yield* listByKeyset(reader, cursor?.lastId ?? null, options.seenBefore);
-  if (end.way === 'done') return summary('keyset', end.reason);
-  return summary('pages', yield* listByPages(reader, { page: 1, read: end.read, maxRememberedIds }));
+  if (end.way === 'done') return summary('keyset', end.reason, end.found);
+  return summary('pages', yield* listByPages(reader, { offset: 0, read: end.read, seen: createSeenIds() }), end.found);
 }

@@ -28,8 +28,6 @@ export interface ListQuery {
 
 /** Rows per page that the API allows at most. */
 const MAX_LIMIT = 100;
-/** Rows per page where none, or one that the portal does not accept, is asked for. */
-export const DEFAULT_LIMIT = 50;
 
 const NAME = /^[a-z][a-z0-9_]*$/i;
 const FIELD = /^[a-z_][a-z0-9_]*$/i;

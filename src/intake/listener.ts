@@ -7,7 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../core/log.ts';
 import { withTimeout } from '../core/wait.ts';
-import { type Accepted, readDelivery } from '../delivery/delivery.ts';
+import { type Accepted, readAutomation, readDelivery } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
@@ -83,19 +83,19 @@ export function createIntake(options: IntakeOptions): Intake {
   let receiving = 0;
 
   /** Reads a body if there is room for it: as much as it announces, or the most there may be. */
-  async function receive(request: IncomingMessage): Promise<Accepted | Answer> {
+  async function receive(request: IncomingMessage, model: string | undefined): Promise<Accepted | Answer> {
     const announced = Number(request.headers['content-length'] ?? options.bodyLimitBytes);
     const bytes = Math.min(announced, options.bodyLimitBytes);
     if (receiving > 0 && receiving + bytes > MAX_RECEIVING_BYTES) return BUSY;
     receiving += bytes;
     try {
-      return await read(request, options.bodyLimitBytes);
+      return await read(request, options.bodyLimitBytes, model);
     } finally {
       receiving -= bytes;
     }
   }
 
-  async function answerTo(request: IncomingMessage, secret: string | undefined): Promise<Answer> {
+  async function answerTo(request: IncomingMessage, { secret, model }: Target): Promise<Answer> {
     if (request.method !== 'POST') return WRONG_METHOD;
     const refusal = judge({
       peer: request.socket.remoteAddress,
@@ -103,7 +103,7 @@ export function createIntake(options: IntakeOptions): Intake {
       secret,
     });
     if (refusal !== null) return refuse(refusal.outcome, refusal.status, refusal.error, refusal.headers);
-    const reading = await receive(request);
+    const reading = await receive(request, model);
     if ('status' in reading) return reading;
     try {
       const accepted = options.privacy ? protectDelivery(reading, options.privacy) : reading;
@@ -122,7 +122,7 @@ export function createIntake(options: IntakeOptions): Intake {
     const target = targetOf(request);
     if (target === null) return false;
     const startedAt = performance.now();
-    answerTo(request, target.secret)
+    answerTo(request, target)
       .then(({ outcome, status, body, headers }) => {
         send(response, status, body, headers);
         options.onAnswer?.({ outcome, route: target.route, status, seconds: (performance.now() - startedAt) / 1_000 });
@@ -135,8 +135,15 @@ export function createIntake(options: IntakeOptions): Intake {
   };
 }
 
+interface Target {
+  readonly route: Route;
+  readonly secret: string | undefined;
+  /** `module.model` at the end of an address for automations. */
+  readonly model?: string | undefined;
+}
+
 /** Which route is meant, and with which secret; null where it is none of the intake's. */
-function targetOf(request: IncomingMessage): { readonly route: Route; readonly secret: string | undefined } | null {
+function targetOf(request: IncomingMessage): Target | null {
   const url = request.url ?? '';
   if (!url.startsWith(WEBHOOK_ROUTES.header)) return null;
   const query = url.indexOf('?');
@@ -145,8 +152,9 @@ function targetOf(request: IncomingMessage): { readonly route: Route; readonly s
     const header = request.headers[SECRET_HEADER];
     return { route: WEBHOOK_ROUTES.header, secret: typeof header === 'string' ? header : undefined };
   }
-  if (!rest.startsWith('/') || rest.length === 1 || rest.includes('/', 1)) return null;
-  return { route: WEBHOOK_ROUTES.path, secret: decoded(rest.slice(1)) };
+  const [, secret, model, ...more] = rest.split('/');
+  if (!rest.startsWith('/') || !secret || model === '' || more.length > 0) return null;
+  return { route: WEBHOOK_ROUTES.path, secret: decoded(secret), model: model && decoded(model) };
 }
 
 function decoded(text: string): string | undefined {
@@ -158,7 +166,11 @@ function decoded(text: string): string | undefined {
   }
 }
 
-async function read(request: IncomingMessage, limitBytes: number): Promise<Accepted | Answer> {
+async function read(
+  request: IncomingMessage,
+  limitBytes: number,
+  model: string | undefined,
+): Promise<Accepted | Answer> {
   let body: string;
   try {
     body = await readBody(request, limitBytes);
@@ -167,7 +179,7 @@ async function read(request: IncomingMessage, limitBytes: number): Promise<Accep
       return refuse('too_large', 413, `a body may have ${limitBytes} bytes at most`);
     return NOT_TEXT;
   }
-  return readDelivery(body) ?? NOT_JSON;
+  return (model === undefined ? readDelivery(body) : readAutomation(body, model)) ?? NOT_JSON;
 }
 
 function send(response: ServerResponse, status: number, body: Answer['body'], headers: Answer['headers']): void {

@@ -1,7 +1,22 @@
-/** Which webhook secrets come in: remembered at once, and noted in the database from time to time. */
-
+/**
+ * Which webhook secrets are in use, so that an old one can be retired when nothing has come with it for long enough.
+ * Remembered at once, and noted in the database from time to time.
+ *
+ * Secrets are known by a fingerprint: neither their values nor anything that helps to guess them is stored. The fingerprint is
+ * slow to compute, so that even a short secret is not found by trying.
+ */
+import { scrypt } from 'node:crypto';
+import { promisify } from 'node:util';
 import type { Sql } from '../postgres/connection.ts';
-import { fingerprintsOf, noteSecretUse, readSecretUse, type SecretUse } from '../store/secret-use.ts';
+import { noteSecretsUsed, readSettings } from '../store/settings.ts';
+
+/** When a secret was last handed in, by its place in the setting. */
+export interface SecretUse {
+  /** 1 for the first. */
+  readonly position: number;
+  /** ISO 8601, to within a quarter of a minute; null where it was never seen. */
+  readonly last_used_at: string | null;
+}
 
 export interface SecretUseNotes {
   /** Remembers that a secret was handed in. @param position its place in the setting, from 0 */
@@ -12,11 +27,21 @@ export interface SecretUseNotes {
   read(sql: Sql): Promise<readonly SecretUse[]>;
 }
 
+const SALT = 'flowlu-mirror webhook secret';
+const FINGERPRINT_BYTES = 12;
+/** Fingerprints kept, the latest used first. */
+const MAX_REMEMBERED = 50;
+
+async function fingerprintOf(secret: string): Promise<string> {
+  const derive = promisify<string, string, number, Buffer>(scrypt);
+  return (await derive(secret, SALT, FINGERPRINT_BYTES)).toString('hex');
+}
+
 /** Keeps notes on the secrets of the setting. */
 export function createSecretUse(secrets: readonly string[]): SecretUseNotes {
   let fingerprints: Promise<readonly string[]> | null = null;
   const names = () => {
-    fingerprints ??= fingerprintsOf(secrets);
+    fingerprints ??= Promise.all(secrets.map(fingerprintOf));
     return fingerprints;
   };
   const latest_ms = secrets.map(() => 0);
@@ -31,11 +56,13 @@ export function createSecretUse(secrets: readonly string[]): SecretUseNotes {
         .filter(({ ms, position }) => ms > (noted_ms[position] ?? 0));
       if (seen.length === 0) return;
       const known = await names();
-      await noteSecretUse(sql, new Map(seen.map(({ ms, position }) => [known[position] ?? '', new Date(ms)])));
+      const used = seen.map(({ ms, position }) => [known[position] ?? '', new Date(ms).toISOString()]);
+      await noteSecretsUsed(sql, Object.fromEntries(used), MAX_REMEMBERED);
       for (const { ms, position } of seen) noted_ms[position] = ms;
     },
     async read(sql) {
-      return readSecretUse(sql, await names());
+      const { webhook_secrets_used: used = {} } = await readSettings(sql, 'webhook_secrets_used');
+      return (await names()).map((name, index) => ({ position: index + 1, last_used_at: used[name] ?? null }));
     },
   };
 }

@@ -1,7 +1,7 @@
 /** From announcements of webhooks to observations for the writer, and back to what the ledger records of them. */
 
 import type { Micros } from '../core/instant.ts';
-import type { Announcement } from '../delivery/delivery.ts';
+import { type Announcement, AUTOMATION } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { allAnswers, type LastFlight, type Transaction } from '../postgres/connection.ts';
@@ -119,6 +119,7 @@ function observe(
   context: DeliveryContext,
 ): Observation {
   const { action, current, previous } = announcement;
+  if (action === AUTOMATION) return { says: 'unclear', reason: HINT, observedAt };
   const version = (record: Announcement['current']) =>
     record === null ? null : credible(versionOf(table.model, record, context.zone), observedAt);
   if (action === 'delete') {

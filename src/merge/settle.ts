@@ -13,8 +13,10 @@ import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
+import { forget, measure } from '../store/measurements.ts';
 import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import type { Observation } from './rule/observation.ts';
+import { SPELLING } from './rule/spelling.ts';
 import { type WriterContext, writeObservations } from './writer.ts';
 
 export interface SettleDeps {
@@ -67,6 +69,7 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
     const verdict = await transact(sql, (tx) =>
       writeObservations(tx, { subjects: observed, observed }, deps.writer, ([only]) => only),
     );
+    await forget(sql, doubt.model, 'get');
     const conclusive = verdict?.doubt === null && verdict.decision !== 'ignored';
     // Otherwise something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace.
     if (!conclusive)
@@ -77,7 +80,7 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
       await postponeDoubt(sql, doubt, 1, null).catch(() => {});
       throw error;
     }
-    if (!error.retryable && doubt.reason === HINT) {
+    if (!error.retryable && (doubt.reason === HINT || doubt.reason === SPELLING)) {
       // The API will not tell, and what was announced is not believed: the row is no more doubtful than before.
       await dropDoubt(sql, doubt);
       return false;
@@ -85,7 +88,8 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
     const seconds = error.retryable
       ? Math.min(MAX_BACKOFF_SECONDS, 2 ** Math.min(doubt.attempts, 12))
       : REFUSED_SECONDS;
-    await postponeDoubt(sql, doubt, seconds, error.message);
+    if (!error.retryable) await measure(sql, doubt.model, { get: error.message });
+    await postponeDoubt(sql, doubt, seconds, error.message, !error.retryable);
     return false;
   }
 }

@@ -8,6 +8,7 @@
 
 import { splitName } from '../catalog/name.ts';
 import type { Micros } from '../core/instant.ts';
+import { readAnnouncement } from '../delivery/delivery.ts';
 import {
   allAnswers,
   isConnectionError,
@@ -21,7 +22,7 @@ import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
-import { findEarlier } from '../store/deliveries/ledger.ts';
+import { type EarlierEntry, findEarlier } from '../store/deliveries/ledger.ts';
 import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
 import { appendChanges, type HistoryEntry } from '../store/history.ts';
 import {
@@ -33,10 +34,10 @@ import {
   updateRows,
 } from '../store/mirror-rows/rows.ts';
 import { BlockedError } from './blocked.ts';
-import { earlierOf } from './earlier.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
 import type { Earlier, Observation, Row, Verdict } from './rule/observation.ts';
+import type { WebhookTexts } from './rule/spelling.ts';
 
 /** The entity that something was observed of. */
 export interface Subject {
@@ -58,6 +59,8 @@ export interface WriterContext {
   readonly settleGrace: Micros;
   /** Whether every change is kept in the history; it is when left out. */
   readonly keepsHistory?: boolean;
+  /** How the portal's webhooks spell texts, as far as that is known; told when one shows it. */
+  readonly texts?: { known(): WebhookTexts; learn(shown: WebhookTexts): void };
   /** Called for each field whose value did not fit its column. */
   readonly onInvalidValue?: (model: string, field: string) => void;
 }
@@ -135,7 +138,8 @@ async function lockGroup(
   context: WriterContext,
 ): Promise<LockedGroup> {
   const shape = shapeOf(table, context);
-  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace };
+  const texts = context.texts?.known() ?? null;
+  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace, texts };
   const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
   const stored = await naming(table, lockRows(tx, table, [...own.keys()], known));
   const rows = stored.map((row): [string, Row] => [
@@ -218,8 +222,17 @@ async function loadEarlier(
   return earlier;
 }
 
+function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
+  return {
+    link: { from: entry.fromHash, to: entry.toHash },
+    version: entry.version === null ? null : { at: entry.version, order: zone.orderOf(entry.version) },
+    record: entry.body === null ? null : readAnnouncement(entry.body).current,
+  };
+}
+
 /** Writes set by set. All of its statements are sent before it first waits. */
 async function write(tx: Transaction, groups: readonly FoldedGroup[], context: WriterContext): Promise<void> {
+  for (const { results } of groups) for (const { texts } of results.values()) if (texts) context.texts?.learn(texts);
   await allAnswers([
     ...groups.flatMap((group) => writeGroup(tx, group, context)),
     raiseDoubts(tx, groups.flatMap(doubtsOf)),

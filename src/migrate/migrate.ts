@@ -2,11 +2,13 @@
 
 import { connect, errorCode, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { createHistoryTable } from '../tables/history.ts';
 import { applyStorage } from '../tables/storage.ts';
 import { allViews } from '../views/all.ts';
+import { createHistoryFunctions } from '../views/history-functions.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
-import { createHistory } from './history.ts';
+import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
@@ -103,6 +105,16 @@ async function migrateLocked(
   const adminSql = await applyRoles(tx);
   const publication = await applyPublication(tx, publish);
   return { applied: pending.map(({ tag }) => tag), keptViews, adminSql, publication };
+}
+
+/** Makes what is missing of the table, its first months and the functions of its views. */
+async function createHistory(tx: Transaction): Promise<void> {
+  const [found] = await tx`select to_regclass('sync.history') is not null as present`;
+  if (found?.present !== true) {
+    await createHistoryTable(tx);
+    await makeFirstMonths(tx);
+  }
+  await createHistoryFunctions(tx);
 }
 
 /** As `migrate` takes it, but where another process has it: false. */

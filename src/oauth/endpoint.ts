@@ -1,4 +1,9 @@
-/** The portal's token endpoint: a code or a refresh token goes in, tokens or a refusal come out. */
+/**
+ * The portal's token endpoint: a code or a refresh token goes in, tokens or a refusal come out.
+ *
+ * Two dialects: the standard's, and Flowlu's as documented, with `grant_type=code` and refreshing at an address of its
+ * own. The other one is tried only where the portal refuses how it was asked: that spends neither code nor token.
+ */
 import { z } from 'zod';
 import { createRedactor } from '../core/redact.ts';
 import { FlowluError } from '../flowlu/errors.ts';
@@ -10,6 +15,8 @@ export interface OAuthClient {
   /** Null for an app without a secret. */
   readonly clientSecret: string | null;
   readonly tokenUrl: string;
+  /** Where refresh tokens are exchanged; null where nobody has said. */
+  readonly refreshUrl?: string | null;
 }
 
 export interface Tokens {
@@ -65,12 +72,55 @@ const granted = z.object({
   refresh_token: token.nullish(),
 });
 
-const refusal = z.object({ error: z.string().min(1), error_description: z.string().optional() });
+/** The standard's form of an error, or that of the portal's API. */
+const refusal = z.union([
+  z.object({ error: z.string().min(1), error_description: z.string().optional() }),
+  z
+    .object({ error: z.object({ error_msg: z.string().min(1) }) })
+    .transform(({ error }) => ({ error: error.error_msg, error_description: undefined })),
+]);
 
 /** Asks. Never throws for what the portal or the network do. */
 export async function exchange(client: OAuthClient, grant: Grant, fetchIt: typeof fetch = fetch): Promise<Exchange> {
-  const { clientId, clientSecret, tokenUrl } = client;
-  const form = new URLSearchParams({ grant_type: grant.type, client_id: clientId });
+  const [first, second] = dialects(client, grant);
+  const { outcome, isRefusedWay } = await ask(client, grant, first, fetchIt);
+  return second !== undefined && isRefusedWay ? (await ask(client, grant, second, fetchIt)).outcome : outcome;
+}
+
+/** What came of asking in one way, and whether it is the way that was refused rather than the grant. */
+interface Asked {
+  readonly outcome: Exchange;
+  readonly isRefusedWay: boolean;
+}
+
+/** A way to ask. */
+interface Dialect {
+  readonly url: string;
+  readonly grantType: string;
+}
+
+/** The ways to ask for it, the likelier one first. */
+function dialects({ tokenUrl, refreshUrl = null }: OAuthClient, { type }: Grant): readonly [Dialect, Dialect?] {
+  if (type === 'authorization_code') {
+    return [
+      { url: tokenUrl, grantType: type },
+      { url: tokenUrl, grantType: 'code' },
+    ];
+  }
+  if (refreshUrl !== null) return [{ url: refreshUrl, grantType: type }];
+  const own = { url: tokenUrl, grantType: type };
+  const sibling = { url: new URL('refresh_token', tokenUrl).href, grantType: type };
+  // Flowlu documents /oauth2/access_token and /oauth2/refresh_token.
+  return new URL(tokenUrl).pathname.endsWith('/access_token') ? [sibling, own] : [own, sibling];
+}
+
+async function ask(
+  { clientId, clientSecret }: OAuthClient,
+  grant: Grant,
+  { url, grantType }: Dialect,
+  fetchIt: typeof fetch,
+): Promise<Asked> {
+  const form = new URLSearchParams({ grant_type: grantType, client_id: clientId });
   if (clientSecret !== null) form.set('client_secret', clientSecret);
   const secrets = clientSecret === null ? [] : [clientSecret];
   if (grant.type === 'authorization_code') {
@@ -85,17 +135,23 @@ export async function exchange(client: OAuthClient, grant: Grant, fetchIt: typeo
   const redact = createRedactor(secrets);
   const options = { fetch: fetchIt, timeoutMs: EXCHANGE_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, redact };
   try {
-    const { status, text } = await httpPostForm(tokenUrl, form, WHAT, options, new AbortController().signal);
-    return judge(status, text, (reason) =>
+    const { status, text } = await httpPostForm(url, form, WHAT, options, new AbortController().signal);
+    const outcome = judge(status, text, (reason) =>
       redact(reason)
         .replace(/\p{Cc}+/gu, ' ')
         .slice(0, MAX_REASON),
     );
+    const isElsewhere = status === 404 || status === 405;
+    const isRefusedWay = outcome.kind === 'failed' && (isElsewhere || GRANT_TYPE.test(outcome.reason));
+    return { outcome, isRefusedWay };
   } catch (error) {
     if (!(error instanceof FlowluError)) throw error;
-    return { kind: 'failed', reason: error.message, answered: false };
+    return { outcome: { kind: 'failed', reason: error.message, answered: false }, isRefusedWay: false };
   }
 }
+
+/** The portal does not know this way of asking. */
+const GRANT_TYPE = /grant.?type/i;
 
 /** A refresh token can be revoked in words that the standard does not know. */
 const FINAL = /^invalid_grant$|revoked|expired/i;

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../core/json.ts';
+import { orAborted } from '../core/wait.ts';
 import { withdraw } from './deadline.ts';
 import { renewablePool } from './renewal.ts';
 import { forbidRepeats, ownerOf } from './repeats.ts';
@@ -147,19 +148,13 @@ export async function within<T extends readonly postgres.MaybeRow[]>(
   const limit = AbortSignal.timeout(timeoutMs);
   const stop = signal === undefined ? limit : AbortSignal.any([limit, signal]);
   stop.throwIfAborted(); // The statement is sent only when it is awaited.
-  let onAbort = () => {};
-  const stopped = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      const owner = ownerOf(query);
-      const answered = withdraw(query, () => owner?.giveUp());
-      query.then(answered, answered);
-      reject(stop.reason);
-    };
-    stop.addEventListener('abort', onAbort, { once: true });
-  });
   try {
-    return await Promise.race([query, stopped]);
-  } finally {
-    stop.removeEventListener('abort', onAbort);
+    return await orAborted(query, stop);
+  } catch (error) {
+    if (stop.aborted) {
+      const answered = withdraw(query, () => ownerOf(query)?.giveUp());
+      query.then(answered, answered);
+    }
+    throw error;
   }
 }

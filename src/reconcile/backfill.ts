@@ -1,7 +1,8 @@
 /** Reads whole models through the API into the mirror, several side by side within the one request budget. */
 import type { Model } from '../catalog/types.ts';
 import { inheritListing } from '../store/listings.ts';
-import { guardRefusal, type ListingDeps, listModel } from './listing.ts';
+import type { ListingDeps } from './deps.ts';
+import { guardRefusal, listModel } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 
 /** How long ago a run may have been cut off for the next one to build on what it had finished. */

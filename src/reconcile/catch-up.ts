@@ -6,9 +6,11 @@ import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { lastRefusal, rowsListed } from '../store/listings.ts';
+import { knownFacts } from '../store/measurements.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
+import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import { guardRefusal, isRefusal, type ListingDeps, listModel } from './listing.ts';
+import { guardRefusal, isRefusal, listModel } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 
@@ -19,7 +21,7 @@ export interface CatchUpOptions extends RoundOptions {
   readonly retryRefusedAfter_s: number;
 }
 
-/** A reread is worth a request per hundred rows; at one request a second that many seconds. */
+/** Rows that a request brings where the portal has not been measured. */
 const ROWS_PER_REQUEST = 100;
 
 /**
@@ -92,11 +94,12 @@ async function catchUpModel(
   }
 }
 
-/** Reading a model again is due when doing so at this pace takes no more than its share of the time. */
+/** Reading a model again is due when doing so, at one request a second, takes no more than its share of the time. */
 async function isRereadDue(sql: Sql, model: Model, now: number, share: number): Promise<boolean> {
   if (share >= 1) return true;
   const watermark = await findWatermark(sql, model.name);
-  const cost_s = 1 + (await rowsListed(sql, model.name)) / ROWS_PER_REQUEST;
+  const { bearable_size, page_size = ROWS_PER_REQUEST } = await knownFacts(sql, model.name);
+  const cost_s = 1 + (await rowsListed(sql, model.name)) / (bearable_size ?? page_size);
   const since_s = (now - (watermark?.lastReconciledAt ?? 0)) / MICROS_PER_SECOND;
   return since_s * share >= cost_s;
 }

@@ -8,15 +8,23 @@
 import type { Model } from '../catalog/types.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
-import { NotFoundError } from '../flowlu/errors.ts';
+import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { versionOf } from '../record/version.ts';
+import { measure } from '../store/measurements.ts';
 import { newestRow } from '../store/mirror-rows/reads.ts';
-import { confirmIncrement, findWatermark, type Strategy, type Watermark } from '../store/watermarks.ts';
-import type { ListingDeps } from './listing.ts';
+import {
+  confirmIncrement,
+  findWatermark,
+  rememberStrategy,
+  type Strategy,
+  type Watermark,
+} from '../store/watermarks.ts';
+import type { ListingDeps } from './deps.ts';
+import { knownMeasures } from './measures.ts';
 import { type PageCounts, writePages } from './page.ts';
 
 /** How far before the watermark reading begins again: changes that became visible late. */
@@ -32,13 +40,18 @@ export interface Increment {
   readonly counts: PageCounts & { readonly requests: number };
 }
 
-/** The portal's answers did not bear out the way in which it was asked. */
+/** The portal's answers did not bear out the way in which it was asked, or it does not take the question. */
 class NotHonouredError extends Error {
   override readonly name = 'NotHonouredError';
 }
 
+const WAYS = {
+  interval: { read: readInterval, fact: 'date_filter' },
+  newest: { read: readNewest, fact: 'newest_first' },
+} as const;
+
 /**
- * Catches one model up; null when only reading everything again can (`reread`).
+ * Catches one model up; null when only reading everything again can (`reread`), which is then remembered.
  * @throws FlowluError, ListingError, the signal's reason.
  */
 export async function catchUp(deps: ListingDeps, model: Model, signal: AbortSignal): Promise<Increment | null> {
@@ -48,18 +61,33 @@ export async function catchUp(deps: ListingDeps, model: Model, signal: AbortSign
   // A watermark within the hour that the portal's zone repeats stands for all of that hour: what changes in its second
   // course is dated before what changed in its first.
   const since = deps.writer.zone.orderOf(watermark.version) - OVERLAP;
-  for (const strategy of strategiesToTry(watermark, fence)) {
+  const ways = strategiesToTry(watermark, fence);
+  for (const strategy of ways) {
+    const { read, fact } = WAYS[strategy];
     try {
-      const read = strategy === 'interval' ? readInterval : readNewest;
       const { counts, ids } = await read(deps, { model, field: model.version, since }, signal);
       await requireCheckRow(deps, model, since, fence, ids, signal);
       await confirmIncrement(deps.sql, model, fence, strategy, strategy !== watermark.strategy);
+      await measure(deps.sql, model.name, { [fact]: 'honoured' });
       return { strategy, counts };
     } catch (error) {
-      if (!(error instanceof NotHonouredError)) throw error;
+      const isRefused = error instanceof FlowluError && (await isQuestionRefused(deps, model, error, signal));
+      if (!isRefused && !(error instanceof NotHonouredError)) throw error;
+      await measure(deps.sql, model.name, { [fact]: isRefused ? 'refused' : 'ignored' });
     }
   }
+  if (ways.length > 0) await rememberStrategy(deps.sql, model.name, 'reread');
   return null;
+}
+
+/** Whether the portal fails at the order or the condition alone: then a plain page comes. */
+async function isQuestionRefused(deps: ListingDeps, model: Model, error: FlowluError, signal: AbortSignal) {
+  if (error.kind === 'invalid_request' || error.kind === 'validation') return true;
+  if (!error.mayBeTooMuch) return false;
+  return deps.client.list(model, { limit: PAGE_SIZE, page: 1 }, signal, 'once').then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The remembered way first; every day the better ones get another chance. */
@@ -84,7 +112,9 @@ interface Found {
 /** A date interval on the version field; whole days, a day early, since neither time part nor zone can be relied on. */
 async function readInterval(deps: ListingDeps, { model, field, since }: Question, signal: AbortSignal): Promise<Found> {
   const start = new Date((since - MICROS_PER_DAY) / 1_000).toISOString().slice(0, 10);
-  const pages = listPages(deps.client, model, { filters: { [field]: { start_date: start } }, signal });
+  const known = await knownMeasures(deps.sql, model.name);
+  const filters = { [field]: { start_date: start } };
+  const pages = listPages(deps.client, model, { filters, known, heals: false, signal });
   const found = collect(deps, model);
   for (;;) {
     const next = await pages.next();
@@ -104,11 +134,13 @@ async function readInterval(deps: ListingDeps, { model, field, since }: Question
 /** Newest first, until a page lies wholly before what is asked for. */
 async function readNewest(deps: ListingDeps, { model, field, since }: Question, signal: AbortSignal): Promise<Found> {
   const found = collect(deps, model);
+  const { bearableSize } = await knownMeasures(deps.sql, model.name);
+  const limit = bearableSize ?? PAGE_SIZE;
   let requests = 0;
   let before = Number.POSITIVE_INFINITY;
   for (let page = 1; page <= MAX_NEWEST_PAGES; page += 1) {
     const orderBy = { field, direction: 'desc' } as const;
-    const answer = await deps.client.list(model, { limit: PAGE_SIZE, page, orderBy }, signal);
+    const answer = await deps.client.list(model, { limit, page, orderBy }, signal, 'brief');
     requests += answer.requests;
     const orders = answer.items.map(
       (record) => versionOf(model, record, deps.writer.zone)?.order ?? Number.NEGATIVE_INFINITY,
@@ -123,7 +155,7 @@ async function readNewest(deps: ListingDeps, { model, field, since }: Question, 
     if (answer.items.length > 0 && found.size() === known) throw new NotHonouredError('the portal repeats its pages');
     before = orders.at(-1) ?? Number.NEGATIVE_INFINITY;
     if (before < since || answer.items.length === 0) return found.result(requests);
-    if (answer.items.length < PAGE_SIZE && answer.total !== null && answer.total <= found.size())
+    if (answer.items.length < limit && answer.total !== null && answer.total <= found.size())
       return found.result(requests);
   }
   throw new NotHonouredError('too much has changed for reading newest first');

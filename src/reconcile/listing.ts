@@ -2,13 +2,14 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
-import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
-import type { WriterContext } from '../merge/writer.ts';
+import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';
 import { allAnswers, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
+import { suspectUnlisted } from '../store/doubts.ts';
+import { appendListedIds, clearListedIds, listedIds } from '../store/listed-ids.ts';
 import {
   advanceListing,
   beginListing,
@@ -19,19 +20,14 @@ import {
   type ListingKey,
   type ListingKind,
   type ListingOutcome,
-  type ListingPosition,
   type OpenListing,
 } from '../store/listings.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
+import type { ListingDeps } from './deps.ts';
+import { knownMeasures, noteMeasures } from './measures.ts';
 import { type PageCounts, writePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
-
-/** What listing models needs. */
-export interface ListingDeps {
-  readonly sql: Sql;
-  readonly client: FlowluClient;
-  readonly writer: WriterContext;
-}
+import { createUnreadReader, sentenceOn } from './unread.ts';
 
 /** Told as a listing goes on. */
 export interface ListingObserver {
@@ -46,7 +42,10 @@ export interface ListingObserver {
 export interface ListingReport {
   readonly model: string;
   readonly outcome: ListingOutcome;
+  /** Why it did not end otherwise; of a complete one, which rows could not be read. */
   readonly reason: string | null;
+  /** Rows that no answer of the portal brings. */
+  readonly unreadable?: readonly string[];
   readonly counts: ListingCounts;
   readonly seconds: number;
 }
@@ -61,25 +60,13 @@ export interface ListingTask {
   readonly runId: string;
   /** Starts from the beginning even where an earlier run left a position. */
   readonly afresh?: boolean;
-  /** More to do in the transaction of each range: one statement, sent before it first waits. */
-  readonly onRange?: (tx: Transaction, range: ListedRange) => Promise<void>;
-}
-
-/** Pages that are written together. */
-export interface ListedRange {
-  readonly ids: readonly string[];
-  /** The position before them, and after them. */
-  readonly after: ListingPosition | null;
-  readonly upTo: ListingPosition;
-  /** When the first of them was asked for. */
-  readonly observedAt: Micros;
 }
 
 /**
  * Pages that are written together at most, and read ahead meanwhile: what a commit and four round trips cost is little
  * for so many rows, and few enough stay in memory.
  */
-const STRETCH_PAGES = 3;
+const RANGE_PAGES = 3;
 
 /**
  * Lists one model into the mirror.
@@ -97,6 +84,7 @@ export async function listModel(
   const open = task.afresh === true ? null : await findOpenListing(deps.sql, key.kind, model.name);
   const fence = open === null ? await beginListing(deps.sql, key) : open.fence;
   if (open !== null) await claimListing(deps.sql, key);
+  if (open === null) await clearListedIds(deps.sql, key);
   let counts = NOTHING;
   const step = (added: ListingCounts) => {
     counts = addCounts(counts, added);
@@ -105,6 +93,8 @@ export async function listModel(
   const ending = await listPagesInto(deps, { ...task, open, fence }, observer, step, signal).catch(endingOf);
   await finishListing(deps.sql, key, ending.outcome, ending.reason);
   if (ending.outcome === 'complete') await confirmListing(deps.sql, model, fence);
+  // A sweep has yet to compare them with the mirror.
+  if (task.kind !== 'sweep') await clearListedIds(deps.sql, key);
   const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
   observer.modelFinished(report);
   return report;
@@ -114,10 +104,7 @@ function keyOf({ kind, model, runId }: ListingTask): ListingKey {
   return { kind, model: model.name, runId };
 }
 
-interface Ending {
-  readonly outcome: ListingOutcome;
-  readonly reason: string | null;
-}
+type Ending = Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'>;
 
 interface Target extends ListingTask {
   /** What an earlier run left to go on with. */
@@ -135,28 +122,38 @@ async function listPagesInto(
 ): Promise<Ending> {
   const { model, open } = target;
   if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
-  const ranges = readAhead(
-    listPages(deps.client, model, { cursor: open?.position ?? undefined, seenBefore: open?.counts.read, signal }),
-    STRETCH_PAGES,
-  );
+  const known = await knownMeasures(deps.sql, model.name);
+  const cursor = open?.position ?? undefined;
+  const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
+  const pages = listPages(deps.client, model, { cursor, seen, seenBefore: open?.counts.read, known, signal });
+  const ranges = readAhead(pages, RANGE_PAGES);
+  const singly = createUnreadReader(deps, model);
   let state = open;
   let requests = 0;
   for (;;) {
     const next = await ranges.next();
     if (next.done) {
-      const { complete, reason } = next.value;
+      const { complete, reason, measured } = next.value;
       // Beside one request a page there are probes and repeated attempts.
       step({ ...NOTHING, requests: next.value.requests - requests });
-      return complete
-        ? { outcome: 'complete', reason: null }
-        : { outcome: 'incomplete', reason: reason ?? 'rows may have been missed' };
+      await noteMeasures(deps.sql, model.name, measured);
+      const unreadable = singly.unreadable();
+      if (complete) return { outcome: 'complete', reason: sentenceOn(unreadable), unreadable };
+      return { outcome: 'incomplete', reason: reason ?? 'rows may have been missed', unreadable };
     }
     if (requests === 0) observer.modelStarted(model.name, next.value[0]?.total ?? null);
     requests += next.value.length;
+    for (const page of next.value) step({ ...NOTHING, ...(await singly.read(page, signal)) });
     const written = await writeRange(deps, target, state, next.value);
     state = written.state;
     step(written.added);
   }
+}
+
+async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
+  const seen = createSeenIds();
+  for await (const ids of listedIds(sql, key)) for (const id of ids) seen.add(id);
+  return seen;
 }
 
 /** Writes the rows of pages and the position after them in one transaction. */
@@ -166,29 +163,34 @@ async function writeRange(
   before: OpenListing | null,
   listed: readonly ListingPage[],
 ) {
-  const { model, open, fence, onRange } = target;
+  const { kind, model, open, fence } = target;
   const [first, last] = [listed[0] as ListingPage, listed.at(-1) as ListingPage];
   const pages = listed.map(({ items, observedAt }) => ({
     observedAt,
     items: items.map((record) => ({ id: idOf(record) as string, record })),
   }));
-  const range: ListedRange = {
-    ids: pages.flatMap(({ items }) => items.map(({ id }) => id)),
-    after: before?.position ?? null,
-    upTo: last.cursor,
-    observedAt: first.observedAt,
-  };
+  const ids = pages.flatMap(({ items }) => items.map(({ id }) => id));
+  const upTo = last.cursor;
+  const after = before?.position ?? null;
   const table = { name: model.name, model };
   const record = async (tx: Transaction, written: PageCounts) => {
     const added = { ...written, requests: pages.length };
     const state = {
-      position: last.cursor,
+      position: upTo,
       counts: addCounts(before?.counts ?? NOTHING, added),
       // A resumed listing is told what is left; only the first answer of a fresh one tells the whole.
       total: before?.total ?? (open?.position ? null : first.total),
       fence,
     };
-    await allAnswers([onRange?.(tx, range), advanceListing(tx, keyOf(target), state)]);
+    const statements = [advanceListing(tx, keyOf(target), state)];
+    // A listing that turns out to need page numbers begins again, but does not hand out its first page again.
+    if (upTo.mode === 'pages' || after === null) statements.push(appendListedIds(tx, keyOf(target), ids));
+    if (kind === 'sweep' && upTo.mode === 'keyset') {
+      const lower = after?.mode === 'keyset' ? after.lastId : null;
+      const range = { after: lower, upTo: upTo.lastId, listed: ids, observedAt: first.observedAt };
+      statements.push(suspectUnlisted(tx, model, range));
+    }
+    await allAnswers(statements);
     return { state, added };
   };
   return transact(deps.sql, (tx) => writePages(tx, table, pages, deps.writer, (written) => record(tx, written)));

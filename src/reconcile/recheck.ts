@@ -15,8 +15,8 @@ import { credible, versionOf } from '../record/version.ts';
 import { countRows, readRows } from '../store/mirror-rows/reads.ts';
 import type { StoredRow } from '../store/mirror-rows/rows.ts';
 import { wrongColumns } from './compare-page.ts';
+import type { ListingDeps } from './deps.ts';
 import { type Candidate, type CompareContext, compareRow, type Difference, type Finding, namesOf } from './findings.ts';
-import type { ListingDeps } from './listing.ts';
 import { isBeyondGuard } from './sweep.ts';
 import { READS_AT_A_TIME } from './verify-listing.ts';
 

@@ -1,8 +1,8 @@
 /** The ids that a listing without an order has named, up to a bound. */
 import type { Micros } from '../core/instant.ts';
 
-/** A model with more rows than that is not searched for rows that the mirror has in excess. */
-const MAX_REMEMBERED_IDS = 200_000;
+/** A verification of more rows than that does not search for rows that the mirror has in excess; a sweep does. */
+const MAX_REMEMBERED_IDS = 2_000_000;
 
 /** Begins to remember. */
 export function rememberIds() {

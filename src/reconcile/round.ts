@@ -86,14 +86,18 @@ export function runRound(
 }
 
 /**
- * Failed when a model failed; differences when one was not read in full or a guard stopped it. A sweep is a check: a
- * model that it could not read is what it has found, whatever kept it from reading.
+ * Failed when nothing could be read; differences when a model or a row was not, or a guard stopped it. A sweep is a
+ * check: a model that it could not read is what it has found, whatever kept it from reading.
  */
 function statusOf(kind: RunKind, reports: readonly RoundReport[]): RunStatus {
-  const failed = reports.some(({ outcome }) => outcome === 'failed');
-  if (failed && kind !== 'sweep') return 'failed';
-  const doubtful = reports.some(({ outcome, guarded }) => outcome === 'incomplete' || (guarded ?? null) !== null);
-  return failed || doubtful ? 'differences' : 'done';
+  const failed = reports.filter(({ outcome }) => outcome === 'failed').length;
+  const tried = reports.filter(({ outcome }) => outcome !== 'skipped').length;
+  if (kind !== 'sweep' && failed > 0 && failed === tried) return 'failed';
+  const doubtful = reports.some(
+    ({ outcome, guarded, unreadable = [] }) =>
+      outcome === 'incomplete' || (guarded ?? null) !== null || unreadable.length > 0,
+  );
+  return failed > 0 || doubtful ? 'differences' : 'done';
 }
 
 function summaryOf(reports: readonly RoundReport[]): Json {

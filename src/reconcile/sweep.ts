@@ -6,20 +6,18 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import type { Transaction } from '../postgres/connection.ts';
+import type { Micros } from '../core/instant.ts';
+import { writeObservations } from '../merge/writer.ts';
 import { transact } from '../postgres/transact.ts';
-import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted } from '../store/doubts.ts';
-import { findOpenListing, lastSweep } from '../store/listings.ts';
+import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted, takeUnconfirmable } from '../store/doubts.ts';
+import { clearListedIds, listedIds } from '../store/listed-ids.ts';
+import { findOpenListing, type ListingPosition, lastPosition } from '../store/listings.ts';
 import { countRows } from '../store/mirror-rows/reads.ts';
-import {
-  guardRefusal,
-  type ListedRange,
-  type ListingDeps,
-  type ListingObserver,
-  type ListingReport,
-  listModel,
-} from './listing.ts';
-import { rememberIds } from './remembered-ids.ts';
+import type { ListingDeps } from './deps.ts';
+import { guardRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
+
+/** Two sweeps that bury a row which the portal does not read singly lie at least so far apart. */
+const SWEEPS_APART_S = 3_600;
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
@@ -59,75 +57,56 @@ export async function sweepModel(
   signal: AbortSignal,
 ): Promise<SweepReport> {
   const open = options.resume ? await findOpenListing(deps.sql, 'sweep', model.name) : null;
-  // Suspicions of finished ranges are durable, so a keyset goes on; plain pages would have to be remembered.
-  const afresh = open?.position?.mode !== 'keyset';
+  const afresh = open === null;
   if (afresh) await clearSuspects(deps.sql, model.name);
-  const seen = rememberIds();
-  let last: Pick<ListedRange, 'upTo' | 'observedAt'> | null = null;
-  const onRange = async (tx: Transaction, range: ListedRange) => {
-    const { ids, after, upTo, observedAt } = range;
-    last = range;
-    // A listing that turns out to need page numbers begins anew, but does not hand out its first page again.
-    if (upTo.mode !== 'keyset' || after === null) seen.add(ids, observedAt);
-    if (upTo.mode !== 'keyset') return;
-    const lower = after?.mode === 'keyset' ? after.lastId : null;
-    await suspectUnlisted(tx, model, { after: lower, upTo: upTo.lastId, listed: ids, observedAt });
-  };
-  const report = await listModel(
-    deps,
-    { kind: 'sweep', model, runId: options.runId, afresh, onRange },
-    observer,
-    signal,
-  );
-  if (report.outcome !== 'complete') {
-    await clearSuspects(deps.sql, model.name);
-    return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
-  }
-  const fence = await suspectTheRest(deps, model, last ?? (await resumedAt(deps, model)), seen);
-  if (fence !== null) return { ...report, suspects: 0, guarded: fence };
-  return { ...report, ...(await concludeSuspicions(deps, model, options.allowDeletes)) };
+  const report = await listModel(deps, { kind: 'sweep', model, runId: options.runId, afresh }, observer, signal);
+  const { position, fence } = await lastPosition(deps.sql, 'sweep', model.name);
+  if (report.outcome === 'complete') await suspectTheRest(deps, model, position, fence);
+  else await clearSuspects(deps.sql, model.name);
+  await clearListedIds(deps.sql, { kind: 'sweep', model: model.name });
+  if (report.outcome !== 'complete') return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
+  return { ...report, ...(await concludeSuspicions(deps, model, fence, options.allowDeletes)) };
 }
 
-/** The last page's range has no end; and without any order, everything is one range. */
+/** The last page's range has no end; and a listing by page numbers is one range, compared with all that it listed. */
 async function suspectTheRest(
-  deps: ListingDeps,
+  { sql }: ListingDeps,
   model: Model,
-  last: Pick<ListedRange, 'upTo' | 'observedAt'> | null,
-  seen: ReturnType<typeof rememberIds>,
-): Promise<string | null> {
-  if (last === null) return null;
-  const { upTo, observedAt } = last;
-  if (upTo.mode === 'keyset') {
-    await transact(deps.sql, (tx) =>
-      suspectUnlisted(tx, model, { after: upTo.lastId, upTo: null, listed: [], observedAt }),
-    );
-    return null;
+  position: ListingPosition | null,
+  fence: Micros,
+): Promise<void> {
+  const isOneRange = position?.mode === 'pages';
+  const listed: string[] = [];
+  if (isOneRange) {
+    await clearSuspects(sql, model.name);
+    for await (const ids of listedIds(sql, { kind: 'sweep', model: model.name })) for (const id of ids) listed.push(id);
   }
-  const listed = seen.all();
-  if (listed === null) return 'the portal lists in no order and the model has too many rows to remember';
-  await clearSuspects(deps.sql, model.name);
-  await transact(deps.sql, (tx) =>
-    suspectUnlisted(tx, model, { after: null, upTo: null, listed, observedAt: seen.since() }),
-  );
-  return null;
+  const after = position?.mode === 'keyset' ? position.lastId : null;
+  const range = { after, upTo: null, listed, observedAt: fence };
+  await transact(sql, (tx) => suspectUnlisted(tx, model, range));
 }
 
-/** A listing without a single page: the model is empty, or was resumed at its very end. */
-async function resumedAt(deps: ListingDeps, model: Model): Promise<Pick<ListedRange, 'upTo' | 'observedAt'> | null> {
-  const stood = await lastSweep(deps.sql, model.name);
-  if (stood === null) return null;
-  return { upTo: { mode: 'keyset', lastId: stood.lastId ?? '-9223372036854775808' }, observedAt: stood.fence };
-}
-
-async function concludeSuspicions(deps: ListingDeps, model: Model, allowDeletes: number) {
+async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros, allowDeletes: number) {
   const suspects = await countSuspects(deps.sql, model.name);
   // The usual end. Counting the rows of a large model takes as long as reading a good part of it.
   if (suspects === 0) return { suspects, guarded: null };
   const live = await countRows(deps.sql, { name: model.name, model }, 'live');
   const guarded = guard(suspects, live, allowDeletes);
-  if (guarded === null) await transact(deps.sql, (tx) => doubtSuspects(tx, model));
+  if (guarded === null) await lookInto(deps, model, fence);
   else await clearSuspects(deps.sql, model.name);
   return { suspects, guarded };
+}
+
+/** Has the portal asked for each suspect; buries those of which it tells nothing and that an earlier sweep missed, too. */
+async function lookInto({ sql, writer }: ListingDeps, model: Model, fence: Micros): Promise<void> {
+  const table = { name: model.name, model };
+  await transact(sql, async (tx) => {
+    const gone = await takeUnconfirmable(tx, model, fence, SWEEPS_APART_S);
+    const observation = { says: 'absent', observedAt: fence } as const;
+    const observed = gone.map((entityId) => ({ table, entityId, observation }));
+    return writeObservations(tx, { subjects: observed, observed }, writer, () => null);
+  });
+  await transact(sql, (tx) => doubtSuspects(tx, model));
 }
 
 /** Why so many suspects are not believed, or null when they may be looked into. Pure. */

@@ -9,8 +9,8 @@ import { read } from '../merge/settle.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { countRows, findUnlisted, type IdRange, randomLiveIds } from '../store/mirror-rows/reads.ts';
 import { comparePage } from './compare-page.ts';
+import type { ListingDeps } from './deps.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
-import type { ListingDeps } from './listing.ts';
 import { readAhead } from './prefetch.ts';
 import { rememberIds } from './remembered-ids.ts';
 

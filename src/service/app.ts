@@ -1,7 +1,7 @@
 /** What `serve` answers over HTTP: intake, health, metrics and status under one roof. */
 import type { RequestListener } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import { version } from '../core/version.ts';
 import type { Accepted } from '../delivery/delivery.ts';
@@ -15,7 +15,6 @@ import { appRoutes } from '../status/app-routes.ts';
 import { createHealth } from '../status/health.ts';
 import { statusRoutes } from '../status/routes.ts';
 import { loginDepsOf } from './authorization.ts';
-import { securityHeaders } from './headers.ts';
 import type { Session } from './session.ts';
 
 /** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
@@ -150,4 +149,23 @@ function createPages(session: Session, secretUse: SecretUseNotes, isStopping: ()
 /** Who may show the app's page in a frame: the portal, unless the settings name others. */
 function frameAncestorsOf({ app, flowlu: { baseUrl } }: Session['config']): readonly string[] {
   return app.frameAncestors ?? (baseUrl === null ? [] : [new URL(baseUrl).origin]);
+}
+
+/** What every answer to a browser carries, so that none is guessed at, kept, framed or told to others. */
+const HEADERS = {
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-store',
+} as const;
+/** A year, as browsers expect it; only over HTTPS of our own, since a proxy in front has a policy of its own. */
+const STRICT_TRANSPORT = 'max-age=31536000';
+
+/** Sets the headers before the route, which may replace one by its own. */
+function securityHeaders(isHttps: boolean): MiddlewareHandler {
+  return async (context, next) => {
+    for (const [name, value] of Object.entries(HEADERS)) context.header(name, value);
+    if (isHttps) context.header('Strict-Transport-Security', STRICT_TRANSPORT);
+    await next();
+  };
 }

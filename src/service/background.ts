@@ -29,8 +29,8 @@ const CUSTOM_FIELDS_INTERVAL_MS = 5_000;
 const SWEEP_CHECK_MS = 60_000;
 /** Share of the time that models without versions may be read again. */
 const REREAD_SHARE = 0.2;
-/** A module that the portal lacks is asked for again so often. */
-const RETRY_REFUSED_SECONDS = 24 * 3_600;
+/** A model that the portal lacks or refuses is asked for again so often: a right that comes back is noticed. */
+const RETRY_REFUSED_SECONDS = 3_600;
 
 export interface Background {
   readonly drain: Loop;

@@ -57,7 +57,7 @@ export async function learnAliases(
     for await (const { items } of listPages(client, model, { signal: AbortSignal.timeout(LEARN_MAX_MS) })) {
       for (const { id, module, model: owner, alias } of items) {
         if ([module, owner, alias].every(isName)) {
-          aliases.push({ id: String(id), model: ownerOf(`${module}.${owner}`), alias: String(alias) });
+          aliases.push({ id: String(id), model: ownerOf(String(module), String(owner)), alias: String(alias) });
         }
       }
     }

@@ -2,6 +2,7 @@
 
 import { findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
+import { useOwnNames } from '../catalog/other-names.ts';
 import type { Model } from '../catalog/types.ts';
 import { type Config, matchesModel, parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
@@ -15,6 +16,7 @@ import { createBlockedModels } from '../merge/blocked.ts';
 import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
 import { createShapes, type Shapes } from '../merge/shapes.ts';
+import { createTextSpelling } from '../merge/texts.ts';
 import { refreshViews } from '../migrate/refresh.ts';
 import { connect, type Sql } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
@@ -68,6 +70,7 @@ export async function openSession(
 ): Promise<Session> {
   const { log, signal, command, onMirror } = options;
   requirePrivacy(config.privacy, log);
+  useOwnNames(config.webhook.modelNames);
   const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
   if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase({ ...address, log, signal });
@@ -103,7 +106,12 @@ export async function openSession(
     metrics,
     database,
     sql,
-    context: contextOf(config, settings, metrics, shapes),
+    context: {
+      ...contextOf(config, settings, metrics, shapes),
+      ...(onMirror !== 'look' && {
+        texts: await createTextSpelling(sql, (err) => log.warn({ err }, 'a measurement could not be kept')),
+      }),
+    },
     shapes,
     privacy,
     models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),

@@ -9,9 +9,13 @@ import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
 import { type DeliveryStory, deliveriesAbout } from '../store/deliveries/reports.ts';
 import { type DoubtDetails, doubtAbout } from '../store/doubts.ts';
+import { lastFact } from '../store/measurements.ts';
 import { readColumns, readRows } from '../store/mirror-rows/reads.ts';
 import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import { plainWords } from './words.ts';
+
+const TWO_SWEEPS =
+  'two complete sweeps, an hour or more apart, did not list it, and the portal reads no single records of this model';
 
 /** Newest deliveries told of. */
 const MAX_DELIVERIES = 200;
@@ -31,6 +35,8 @@ export interface ExplainedRow {
   readonly observed_at: string;
   readonly source: string;
   readonly deleted_at: string | null;
+  /** On what it is held for deleted, where not on the portal's word about this record. */
+  readonly deleted_because: string | null;
   /** Typed columns that hold something. */
   readonly values: JsonObject;
   readonly record: JsonObject;
@@ -78,12 +84,14 @@ async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<Exp
   const [[row], read] = await Promise.all([readRows(sql, table, [id]), readColumns(sql, table, id)]);
   if (row === undefined || read === null) return null;
   const { record, source, observedAt, deletedAt } = row;
+  const isUnconfirmed = deletedAt !== null && source === 'api' && (await lastFact(sql, table.name, 'get')) !== null;
   return {
     state: deletedAt === null ? 'live' : 'deleted',
     version: read.version,
     observed_at: formatMicros(observedAt),
     source,
     deleted_at: deletedAt === null ? null : formatMicros(deletedAt),
+    deleted_because: isUnconfirmed ? TWO_SWEEPS : null,
     values: Object.fromEntries(Object.entries(read.columns).filter(([, value]) => value !== null && value !== '')),
     record,
   };

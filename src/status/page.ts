@@ -1,6 +1,6 @@
 /** The status page: one self-contained document, no script, nothing from elsewhere. */
 import { html, raw } from 'hono/html';
-import type { SecretUse } from '../store/secret-use.ts';
+import type { SecretUse } from '../intake/secret-use.ts';
 import type { StatusReport } from './report.ts';
 import { grantWords } from './words.ts';
 

@@ -4,12 +4,12 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { TimeoutError, withTimeout } from '../core/wait.ts';
+import type { SecretUse } from '../intake/secret-use.ts';
 import { schemaState } from '../migrate/migrate.ts';
 import type { SchemaState } from '../migrate/migrations.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { countPending } from '../store/deliveries/reports.ts';
 import { countDoubts } from '../store/doubts.ts';
-import type { SecretUse } from '../store/secret-use.ts';
 import { renderPage } from './page.ts';
 import { readStatus } from './report.ts';
 

@@ -116,16 +116,18 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number): Pro
   }));
 }
 
-/** Puts a doubt off, with the reason why it is still open. */
+/** Puts a doubt off, with the reason why it is still open; `refused` where the portal does not tell at all. */
 export async function postponeDoubt(
   sql: Sql,
   doubt: ClaimedDoubt,
   seconds: number,
   error: string | null,
+  refused = false,
 ): Promise<void> {
   await sql`
     update sync.doubtful
-       set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error}
+       set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error},
+           refused_at = case when ${refused} then clock_timestamp() end
      where model = ${doubt.model} and entity_id = ${doubt.entityId}`;
 }
 
@@ -167,6 +169,29 @@ export async function doubtAbout(sql: Sql, model: string, entityId: string): Pro
   return (row ?? null) as DoubtDetails | null;
 }
 
+/** The reason of a doubt about a row that a complete sweep has not come across. */
+const UNLISTED = 'a complete sweep did not list it';
+
+/**
+ * Takes those of the suspects out that nobody can confirm: an earlier sweep, so many seconds before `fence`, did not list
+ * them either, and the portal has refused to read them singly since. Two complete sweeps are all that can be had then.
+ */
+export async function takeUnconfirmable(
+  tx: Transaction,
+  model: Model,
+  fence: Micros,
+  seconds: number,
+): Promise<readonly string[]> {
+  const rows = await tx`
+    delete from sync.suspects s
+     using sync.doubtful d
+     where s.model = ${model.name} and d.model = s.model and d.entity_id = s.entity_id and d.reason = ${UNLISTED}
+       and d.refused_at is not null
+       and d.since < ${formatMicros(fence)}::timestamptz - ${seconds} * interval '1 second'
+    returning s.entity_id::text as id`;
+  return rows.map(({ id }) => id as string);
+}
+
 /** Forgets what an earlier sweep of the model suspected. */
 export async function clearSuspects(sql: Queryable, model: string): Promise<void> {
   await sql`delete from sync.suspects where model = ${model}`;
@@ -197,7 +222,8 @@ export async function doubtSuspects(tx: Transaction, model: Model): Promise<void
   await tx`
     with taken as (delete from sync.suspects where model = ${model.name} returning entity_id)
     insert into sync.doubtful as d (model, entity_id, reason)
-    select ${model.name}, entity_id, 'a complete sweep did not list it' from taken order by entity_id
+    select ${model.name}, entity_id, ${UNLISTED} from taken order by entity_id
         on conflict (model, entity_id) do update
-       set reason = excluded.reason, since = clock_timestamp(), attempts = 0, next_attempt_at = clock_timestamp()`;
+       set reason = excluded.reason, attempts = 0, next_attempt_at = clock_timestamp(),
+           since = case when d.reason = excluded.reason then d.since else clock_timestamp() end`;
 }

@@ -9,7 +9,7 @@ export type ListingOutcome = 'complete' | 'incomplete' | 'skipped' | 'failed';
 /** Where a listing stands: after the row with this id, or before this page. */
 export type ListingPosition =
   | { readonly mode: 'keyset'; readonly lastId: string }
-  | { readonly mode: 'pages'; readonly page: number };
+  | { readonly mode: 'pages'; readonly page: number; readonly size: number };
 
 export interface ListingCounts {
   readonly read: number;
@@ -38,14 +38,14 @@ export interface ListingKey {
 /** The unfinished listing of a model, or null when the next one starts anew. */
 export async function findOpenListing(sql: Queryable, kind: ListingKind, model: string): Promise<OpenListing | null> {
   const [row] = await sql`
-    select mode, last_id::text as last_id, page, total::text as total, rows_read::text as read,
+    select mode, last_id::text as last_id, page, page_size, total::text as total, rows_read::text as read,
            rows_written::text as written, rows_unchanged::text as unchanged, requests::text as requests,
            (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
       from sync.listings
      where kind = ${kind} and model = ${model} and finished_at is null`;
   if (row === undefined) return null;
   return {
-    position: positionOf(row.mode, row.last_id, row.page),
+    position: positionOf(row.mode, row.last_id, row.page, row.page_size),
     counts: {
       read: Number(row.read),
       written: Number(row.written),
@@ -55,6 +55,32 @@ export async function findOpenListing(sql: Queryable, kind: ListingKind, model: 
     total: row.total === null ? null : Number(row.total),
     fence: Number(row.fence),
   };
+}
+
+/** Where the latest listing of a model has come to, finished or not. */
+export async function lastPosition(
+  sql: Queryable,
+  kind: ListingKind,
+  model: string,
+): Promise<{ readonly position: ListingPosition | null; readonly fence: Micros }> {
+  const [row] = await sql`
+    select mode, last_id::text as last_id, page, page_size,
+           (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
+      from sync.listings where kind = ${kind} and model = ${model}`;
+  if (row === undefined) throw new Error(`no ${kind} of ${model} was ever begun`);
+  return { position: positionOf(row.mode, row.last_id, row.page, row.page_size), fence: Number(row.fence) };
+}
+
+/** When and why the portal refused the model, if that is what its latest listing ended with. */
+export async function lastRefusal(
+  sql: Queryable,
+  model: string,
+): Promise<{ readonly age_s: number; readonly reason: string | null } | null> {
+  const [row] = await sql`
+    select outcome, reason, extract(epoch from clock_timestamp() - finished_at)::float8 as age_s
+      from sync.listings where model = ${model} and finished_at is not null
+     order by finished_at desc limit 1`;
+  return row?.outcome === 'skipped' ? { age_s: row.age_s as number, reason: row.reason as string | null } : null;
 }
 
 /** Takes over an unfinished listing. */
@@ -70,7 +96,7 @@ export async function beginListing(sql: Queryable, { kind, model, runId }: Listi
     values (${model}, ${kind}, ${runId}, clock_timestamp())
         on conflict (model, kind) do update
        set run_id = excluded.run_id, started_at = excluded.started_at, fence = null, mode = null, last_id = null,
-           page = null, total = null, rows_read = 0, rows_written = 0, rows_unchanged = 0, requests = 0,
+           page = null, page_size = null, total = null, rows_read = 0, rows_written = 0, rows_unchanged = 0, requests = 0,
            finished_at = null, outcome = null, reason = null
     returning (extract(epoch from started_at) * 1000000)::bigint::text as started_at`;
   return Number(row?.started_at);
@@ -87,7 +113,8 @@ export async function advanceListing(
     update sync.listings
        set fence = coalesce(fence, ${formatMicros(fence)}::timestamptz), mode = ${position?.mode ?? null},
            last_id = ${position?.mode === 'keyset' ? position.lastId : null},
-           page = ${position?.mode === 'pages' ? position.page : null}, total = ${total},
+           page = ${position?.mode === 'pages' ? position.page : null},
+           page_size = ${position?.mode === 'pages' ? position.size : null}, total = ${total},
            rows_read = ${counts.read}, rows_written = ${counts.written}, rows_unchanged = ${counts.unchanged},
            requests = ${counts.requests}
      where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
@@ -124,28 +151,6 @@ export async function inheritListing(
   return rows.length > 0;
 }
 
-/** Where a model's last sweep stood and what it was fenced by, finished or not; null before the first. */
-export async function lastSweep(
-  sql: Queryable,
-  model: string,
-): Promise<{ readonly lastId: string | null; readonly fence: Micros } | null> {
-  const [row] = await sql`
-    select last_id::text as last_id, (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
-      from sync.listings where kind = 'sweep' and model = ${model}`;
-  return row === undefined ? null : { lastId: row.last_id as string | null, fence: Number(row.fence) };
-}
-
-/** How the portal last refused to list a model, and how long ago; null where it never did. */
-export async function lastRefusal(
-  sql: Queryable,
-  model: string,
-): Promise<{ readonly age_s: number; readonly reason: string | null } | null> {
-  const [row] = await sql`
-    select extract(epoch from clock_timestamp() - finished_at)::float8 as age_s, reason
-      from sync.listings where model = ${model} and outcome = 'skipped' order by finished_at desc limit 1`;
-  return row === undefined ? null : { age_s: row.age_s as number, reason: row.reason as string | null };
-}
-
 /** How many rows the longest listing of a model had. */
 export async function rowsListed(sql: Queryable, model: string): Promise<number> {
   const [row] = await sql`
@@ -160,7 +165,12 @@ export async function wasListed(sql: Queryable, model: string): Promise<boolean>
   return row?.complete === true;
 }
 
-function positionOf(mode: string | null, lastId: string | null, page: number | null): ListingPosition | null {
+function positionOf(
+  mode: string | null,
+  lastId: string | null,
+  page: number | null,
+  size: number | null,
+): ListingPosition | null {
   if (mode === 'keyset' && lastId !== null) return { mode, lastId };
-  return mode === 'pages' && page !== null ? { mode, page } : null;
+  return mode === 'pages' && page !== null && size !== null ? { mode, page, size } : null;
 }

@@ -82,6 +82,12 @@ export async function confirmIncrement(
      where model = ${model.name}`;
 }
 
+/** Notes that no better way works. */
+export async function rememberStrategy(sql: Queryable, model: string, strategy: Strategy): Promise<void> {
+  await sql`
+    update sync.watermarks set strategy = ${strategy}, strategy_checked_at = clock_timestamp() where model = ${model}`;
+}
+
 /** Notes why a model could not be caught up. */
 export async function noteFailure(sql: Queryable, model: string, error: string): Promise<void> {
   await sql`update sync.watermarks set last_error = ${error} where model = ${model}`;

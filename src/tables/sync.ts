@@ -62,6 +62,7 @@ export const doubtful = sync.table(
     attempts: integer('attempts').notNull().default(0),
     next_attempt_at: instant('next_attempt_at').notNull().default(now),
     last_error: text('last_error'),
+    refused_at: instant('refused_at'),
   },
   (t) => [primaryKey({ columns: [t.model, t.entity_id] }), index('doubtful_next_attempt_at').on(t.next_attempt_at)],
 );
@@ -78,6 +79,7 @@ export const listings = sync.table(
     mode: text('mode').$type<'keyset' | 'pages'>(),
     last_id: big('last_id'),
     page: integer('page'),
+    page_size: integer('page_size'),
     total: big('total'),
     rows_read: counter('rows_read'),
     rows_written: counter('rows_written'),
@@ -103,6 +105,30 @@ export const suspects = sync.table(
     entity_id: big('entity_id').notNull(),
   },
   (t) => [primaryKey({ columns: [t.model, t.entity_id] })],
+);
+
+/** Ids that a listing by page numbers under way has come across, some hundred in a row. */
+export const listedIds = sync.table(
+  'listed_ids',
+  {
+    model: text('model').notNull(),
+    kind: text('kind').$type<'backfill' | 'sweep'>().notNull(),
+    seq: big('seq').generatedAlwaysAsIdentity(),
+    ids: big('ids').array().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.kind, t.seq] })],
+);
+
+/** What the portal has been found to do, in general (`*`) or of one model, and when it was last seen to do so. */
+export const measurements = sync.table(
+  'measurements',
+  {
+    model: text('model').notNull(),
+    fact: text('fact').notNull(),
+    value: jsonb('value').notNull(),
+    measured_at: instant('measured_at').notNull().default(now),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.fact] })],
 );
 
 /** How far incremental reading came, per model. */
@@ -207,6 +233,8 @@ export const syncTableDocs: Readonly<Record<string, string>> = {
   doubtful: 'Rows that the merge rules could not decide; a reading of the record through the API settles them',
   listings: 'Newest complete listing of each model, finished or under way, with its position and counts',
   suspects: 'Live rows that a sweep under way has not come across: deleted, perhaps',
+  listed_ids: 'Ids that a listing by page numbers under way has come across',
+  measurements: 'What the portal has been found to do, and when it was last seen to do so',
   watermarks: 'How far incremental reading came, per model',
   runs: 'Backfills, reconciliations, sweeps and verifications, with their outcome',
   api_budget: 'When the next free slot for an API request begins, for all replicas together',

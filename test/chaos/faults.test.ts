@@ -6,7 +6,7 @@ import { createPace, localBudget } from '../../src/flowlu/pace.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
-import type { ListingDeps } from '../../src/reconcile/listing.ts';
+import type { ListingDeps } from '../../src/reconcile/deps.ts';
 import type { Round, RoundOptions } from '../../src/reconcile/round.ts';
 import { clearFaults, type Faults } from '../simulator/index.ts';
 import { compareWithSource } from '../support/compare.ts';

@@ -31,6 +31,7 @@ describe('OAuth', () => {
       clientSecret: 'client-secret-1',
       authorizeUrl: 'https://acme.flowlu.com/authorize?lang=de',
       tokenUrl: 'https://acme.flowlu.com/token',
+      refreshUrl: null,
       redirectUrl: 'https://mirror.example.com/oauth/callback',
       tokenKeys: [HEX],
     });

@@ -57,13 +57,23 @@ export interface Round {
 }
 
 /** What is wrong with lists in a round. */
-export type Fault = 'none' | 'hidden' | 'hidden and denied' | 'cut' | 'denied' | 'failing' | 'filter ignored';
+export type Fault =
+  | 'none'
+  | 'hidden'
+  | 'hidden and denied'
+  | 'listed only'
+  | 'cut'
+  | 'denied'
+  | 'failing'
+  | 'filter ignored';
 
 export interface History {
   /** Index of the moment when it begins, among `STARTS`. */
   readonly start: number;
   /** False where custom fields are defined in the middle of it, so that their second names are learnt late. */
   readonly knowsCustomFields: boolean;
+  /** The portal lists in an order of its own, ignores filters and counts everything. */
+  readonly asSeen: boolean;
   readonly lives: readonly Life[];
   readonly rounds: readonly Round[];
 }
@@ -141,6 +151,7 @@ const rounds = fc.oneof(
 export const histories: fc.Arbitrary<History> = fc.record({
   start: fc.nat({ max: STARTS.length - 1 }),
   knowsCustomFields: fc.boolean(),
+  asSeen: fc.boolean(),
   lives: fc.array(life, { minLength: 1, maxLength: 60, size: 'max' }),
   rounds,
 });

@@ -28,6 +28,8 @@ export interface Being {
 export interface Source {
   readonly beings: Map<string, Being[]>;
   fault: Fault;
+  /** Lists in an order of its own, ignores filters and counts everything. */
+  asSeen: boolean;
   /** Answers as if no date interval had been asked for. */
   ignoresIntervals: boolean;
   add(being: Being): void;
@@ -57,6 +59,7 @@ export function createSource(clock: () => Promise<Micros>): Source {
   const source: Source = {
     beings,
     fault: 'none',
+    asSeen: false,
     ignoresIntervals: false,
     add: (being) => beings.get(being.species.name)?.push(being),
     client(lateness) {
@@ -103,7 +106,7 @@ function list(source: Source, model: ListedModel, query: ListQuery, observedAt: 
   const { fault } = source;
   if (fault === 'denied') return new FlowluError('forbidden', 'access denied', { status: 200, code: 22 });
   if (fault === 'failing') return new FlowluError('server', 'HTTP 502', { status: 502 });
-  const ignoresFilter = fault === 'filter ignored';
+  const ignoresFilter = source.asSeen || fault === 'filter ignored';
   const from = query.filters?.id;
   const after = !ignoresFilter && typeof from === 'object' && 'value' in from ? BigInt(from.value) : null;
   const [interval] = Object.entries(query.filters ?? {}).filter(([field]) => field !== 'id');
@@ -118,12 +121,14 @@ function list(source: Source, model: ListedModel, query: ListQuery, observedAt: 
     .filter(({ id }) => !isHidden(fault, id))
     .filter(({ id }) => after === null || BigInt(id) > after)
     .filter(({ version }) => startDate === '' || version >= startDate);
-  const { field = 'id', direction = 'asc' } = query.orderBy ?? {};
+  const newestFirst = { field: 'id', direction: 'desc' } as const;
+  const { field = 'id', direction = 'asc' } = source.asSeen ? newestFirst : (query.orderBy ?? {});
   rows.sort((a, b) => (field === 'id' ? a.id - b.id : a.version < b.version ? -1 : a.version > b.version ? 1 : 0));
   if (direction === 'desc') rows.reverse();
-  const begin = ((query.page ?? 1) - 1) * PAGE_SIZE;
+  const size = Math.min(query.limit ?? PAGE_SIZE, PAGE_SIZE);
+  const begin = ((query.page ?? 1) - 1) * size;
   const cut = fault === 'cut' && (after !== null || begin > 0);
-  const page = cut ? [] : rows.slice(begin, begin + PAGE_SIZE);
+  const page = cut ? [] : rows.slice(begin, begin + size);
   const total = fault === 'cut' ? null : rows.length;
   return { items: page.map(({ record }) => record), total, ordered: true, observedAt, requests: 1 };
 }
@@ -138,7 +143,7 @@ function listed({ beings }: Source, model: string): Listed[] {
 }
 
 function get({ beings, fault }: Source, model: string, id: string, observedAt: Micros): JsonObject | FlowluError {
-  if (fault === 'denied' || (fault === 'hidden and denied' && isHidden(fault, Number(id)))) {
+  if (fault === 'denied' || fault === 'listed only' || (fault === 'hidden and denied' && isHidden(fault, Number(id)))) {
     return new FlowluError('forbidden', 'access denied', { status: 200, code: 22 });
   }
   if (fault === 'failing') return new FlowluError('server', 'HTTP 502', { status: 502 });

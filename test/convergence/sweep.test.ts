@@ -164,3 +164,36 @@ describe('rows that agree with the list', () => {
     expect((await stage.sweep()).models[0]?.counts).toMatchObject({ read: 1, written: 0 });
   });
 });
+
+describe('rows that the portal does not read singly', () => {
+  it('go when two complete sweeps, an hour apart, do not list them, and not before', async () => {
+    const beings = bearMany(12);
+    await stage.sweep();
+    for (const being of beings.slice(0, 3)) stage.bury(being);
+    stage.source().fault = 'listed only';
+    for (const seconds of [5, 600]) {
+      await stage.clock.advance(seconds);
+      await stage.sweep();
+      await stage.settle();
+      expect(await counts()).toEqual({ live: 12, deleted: 0, doubtful: 3 });
+    }
+    // One of them is listed again: it was no deletion.
+    (beings[0] as (typeof beings)[number]).alive = true;
+    await stage.clock.advance(3_600);
+    await stage.sweep();
+    expect(await counts()).toEqual({ live: 10, deleted: 2, doubtful: 0 });
+  });
+
+  it('stay where the guard objects, however often they are not listed', async () => {
+    const beings = bearMany(100);
+    await stage.sweep();
+    stage.source().fault = 'listed only';
+    for (const being of beings.slice(0, 30)) stage.bury(being);
+    for (let turn = 0; turn < 3; turn += 1) {
+      await stage.clock.advance(4_000);
+      expect((await stage.sweep()).status).toBe('differences');
+      await stage.settle();
+    }
+    expect((await counts()).live).toBe(100);
+  });
+});

@@ -111,6 +111,7 @@ export async function play(
 ): Promise<{ world: World; arriveAll: () => Promise<void> }> {
   await clock.reset(Date.parse(STARTS[history.start] ?? STARTS[0]) / 1_000);
   const source = createSource(() => databaseClock(replicas[0].sql));
+  source.asSeen = history.asSeen;
   const parcels: Parcel[] = [];
   const lives = new Map<Being, Life>();
   const pasts = new Map<Being, State[]>();

@@ -1,7 +1,6 @@
 /** Who may hand in a webhook, over HTTP: networks, wrong secrets, and which secret is still in use. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createSecretUse } from '../../src/intake/secret-use.ts';
-import { readSecretUse } from '../../src/store/secret-use.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/eventually.ts';
 import { post, SECRET, type Service, startService, webhook } from './service.ts';
@@ -116,6 +115,6 @@ describe('which secret is in use', () => {
     expect(String(after?.last_used_at) > String(before[0]?.last_used_at)).toBe(true);
     const [row] = await db.sql`select value::text as text from sync.settings where key = 'webhook_secrets_used'`;
     expect(row?.text).not.toContain(SECRET);
-    expect(await readSecretUse(db.sql, ['0'.repeat(24)])).toEqual([{ position: 1, last_used_at: null }]);
+    expect(await createSecretUse(['never handed in']).read(db.sql)).toEqual([{ position: 1, last_used_at: null }]);
   });
 });

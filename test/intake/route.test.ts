@@ -303,3 +303,69 @@ describe('what is accepted', () => {
     expect((await service.post(webhook('constructor.prototype', 'create', { id: 1 }))).status).toBe(200);
   });
 });
+
+describe('automation webhooks', () => {
+  const address = (model: string) => `${service.url}/webhooks/flowlu/${SECRET}/${model}`;
+
+  it('are taken as hints about the record that their address and body name', async () => {
+    const bodies = [
+      '{"current":{"id":5,"cf_60":"x"}}',
+      '{"id":"6","name":"bare"}',
+      '{"current":{"id":7},"previous":null}',
+    ];
+    for (const body of bodies) expect((await post(address('crm.deal'), body)).status).toBe(200);
+    const rows = await db.sql`
+      select module, model, action, entity_id::text as id, status, decision from sync.deliveries order by deliveries.id`;
+    expect(rows.map((row) => ({ ...row }))).toEqual(
+      ['5', '6', '7'].map((id) => ({
+        module: 'crm',
+        model: 'lead',
+        action: 'automation',
+        id,
+        status: 'applied',
+        decision: 'kept',
+      })),
+    );
+    const doubts = await db.sql`select model, entity_id::text as id from sync.doubtful order by entity_id`;
+    expect(doubts.map(({ model, id }) => `${model} ${id}`)).toEqual(['crm.lead 5', 'crm.lead 6', 'crm.lead 7']);
+    const [mirrored] = await db.sql`select count(*)::int as rows from flowlu.crm_lead`;
+    expect(mirrored?.rows).toBe(0);
+  });
+
+  it('without the model in the address are told what to configure; so is an address that names none', async () => {
+    const missing = await post(`${service.url}/webhooks/flowlu/${SECRET}`, '{"current":{"id":5,"cf_60":"x"}}');
+    expect([missing.status, await missing.text()]).toEqual([
+      422,
+      expect.stringContaining('/webhooks/flowlu/SECRET/MODULE.MODEL'),
+    ]);
+    const odd = await post(address('lead'), '{"current":{"id":5}}');
+    expect([odd.status, await odd.text()]).toEqual([422, expect.stringContaining('module.model')]);
+    expect((await post(address('crm.lead'), '{"current":{}}')).status).toBe(422);
+    expect((await post(`${service.url}/webhooks/flowlu/wrong/crm.lead`, '{"current":{"id":5}}')).status).toBe(401);
+    expect((await deliveries()).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  });
+});
+
+describe('other names of models', () => {
+  it('lead to the tables of the models that they mean', async () => {
+    for (const [name, id] of [
+      ['st.project', 1],
+      ['task.task', 2],
+      ['crm.leads', 3],
+      ['crm.contact', 4],
+    ] as const) {
+      const [module, model] = name.split('.');
+      const body = JSON.stringify({
+        meta: { module, model, action: 'create' },
+        current: { id, name: 'x' },
+        previous: null,
+      });
+      expect((await post(`${service.url}/webhooks/flowlu/${SECRET}`, body)).status).toBe(200);
+    }
+    const [row] = await db.sql`
+      select (select count(*)::int from flowlu.st_projects where id = 1) + (select count(*)::int from flowlu.task_tasks where id = 2)
+             + (select count(*)::int from flowlu.crm_lead where id = 3) + (select count(*)::int from flowlu.crm_account where id = 4) as found,
+             (select count(*)::int from flowlu.uncatalogued where model in ('project', 'task', 'leads', 'contact')) as lost`;
+    expect({ ...row }).toEqual({ found: 4, lost: 0 });
+  });
+});

@@ -104,7 +104,7 @@ it('warns until it has run, leaves nothing of the values, and changes nothing wh
 });
 
 it('is due again after a time without the settings, and refused without any', async () => {
-  expect((await cli('status', plain)).code).toBe(0);
+  expect((await cli('rebuild', plain)).code).toBe(0);
   expect((await cli('status', settings)).stderr).toContain('run `flowlu-mirror redact`');
   expect(await cli('redact', plain)).toMatchObject({ code: 2 });
   const impossible = await cli('status', { ...settings, FLOWLU_HASH_FIELDS: 'crm.account.owner_id' });

@@ -186,3 +186,21 @@ describe('a pasted answer', () => {
     expect(() => readAnswer(pasted)).toThrow(LoginError);
   });
 });
+
+describe('a server of the dialect that Flowlu documents', () => {
+  it('gives tokens to a login, refreshes them at its own address, and sees no code twice', async () => {
+    const documented = await startWorld('documented');
+    try {
+      await documented.logIn();
+      expect(documented.server.log).toEqual(['unsupported_grant_type', 'code']);
+      documented.server.advance(3_700);
+      await documented.age(3_700);
+      expect(await documented.replica().ask()).toBe(7);
+      expect(documented.server.log.slice(2)).toEqual(['refresh']);
+      expect(await grantOf(documented)).toMatchObject({ state: 'active', generation: 2 });
+      await expectNoSecretTold(documented);
+    } finally {
+      await documented.close();
+    }
+  });
+});

@@ -46,11 +46,17 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function startWorld(): Promise<World> {
+export async function startWorld(dialect?: 'documented'): Promise<World> {
   const [portal, database] = await Promise.all([
     startSimulator({
       rowsPerModel: { 'crm.account': 7 },
-      oauth: { clientId: CLIENT_ID, clientSecret: CLIENT_SECRET, redirectUrls: [REDIRECT], lifetime_s: 3_600 },
+      oauth: {
+        clientId: CLIENT_ID,
+        clientSecret: CLIENT_SECRET,
+        redirectUrls: [REDIRECT],
+        lifetime_s: 3_600,
+        ...(dialect && { dialect }),
+      },
     }),
     createTestDatabase(),
   ]);
@@ -66,7 +72,7 @@ export async function startWorld(): Promise<World> {
       clientId: CLIENT_ID,
       clientSecret: CLIENT_SECRET,
       authorizeUrl: `${portal.oauthUrl}/authorize`,
-      tokenUrl: `${portal.oauthUrl}/token`,
+      tokenUrl: `${portal.oauthUrl}/${dialect === 'documented' ? 'access_token' : 'token'}`,
       redirectUrl: REDIRECT,
     },
   };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ROWS_SOURCE, type RowItem, rowsText } from '../../src/postgres/arrays.ts';
+import { ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../../src/postgres/arrays.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -11,8 +11,8 @@ afterAll(() => database.close());
 
 /** What arrives, value by value. */
 async function travelled(rows: readonly (readonly RowItem[])[]): Promise<(string | null)[][]> {
-  const values = rows[0]?.map((_, index) => `n.v[${index + 1}] as v${index}`).join(', ');
-  const found = await database.sql.unsafe(`select ${values} from ${ROWS_SOURCE} as n`, rowsText(rows));
+  const values = rows[0]?.map((_, index) => `${rowValue(index + 1)} as v${index}`).join(', ');
+  const found = await database.sql.unsafe(`select ${values} from ${ROWS_SOURCE}`, rowsText(rows));
   return found.map((row) => Object.values(row as Record<string, string | null>));
 }
 

@@ -29,6 +29,7 @@ const MESSAGES: Readonly<Record<number, string>> = {
   22: 'access denied',
   30: 'access denied',
   31: 'unknown module',
+  32: 'unknown model',
 };
 
 /** The portal's usual error: HTTP 200 with a code. */
@@ -37,6 +38,9 @@ export const errorBody = (code: number, message = MESSAGES[code] ?? 'error'): st
 
 const errorPage = (status: number): string =>
   `<html><head><title>${status}</title></head><body><h1>${status}</h1><hr>web server</body></html>`;
+
+const firewallPage = (status: number): string =>
+  `<!DOCTYPE html><html><head><title>Just a moment...</title></head><body><h1>${status}</h1>Checking your browser before accessing the site.</body></html>`;
 
 const LOGIN_PAGE =
   '<!DOCTYPE html><html><head><title>Log in</title></head><body><form action="/login"><input name="username"></form></body></html>';
@@ -59,6 +63,11 @@ export function sendFault(res: ServerResponse, check: FaultCheck, elsewhere: str
     sendTooMany(res, tooMany);
     return true;
   }
+  const firewall = check.value('firewall', 403);
+  if (firewall !== undefined) {
+    send(res, firewall, firewallPage(firewall), HTML_TYPE, { server: 'cloudflare' });
+    return true;
+  }
   const unavailable = check.value('http503', NO_HEADER);
   if (unavailable !== undefined) {
     send(res, 503, errorPage(503), HTML_TYPE, retryAfter(unavailable));
@@ -71,6 +80,8 @@ export function sendFault(res: ServerResponse, check: FaultCheck, elsewhere: str
   }
   if (check.hits('http500')) send(res, 500, errorPage(500), HTML_TYPE);
   else if (check.hits('http502')) send(res, 502, errorPage(502), HTML_TYPE);
+  else if (check.hits('http504')) send(res, 504, errorPage(504), HTML_TYPE);
+  else if (check.hits('http404')) send(res, 404, errorPage(404), HTML_TYPE);
   else if (check.hits('http401')) send(res, 401, JSON.stringify({ error: 'Access token has been revoked' }));
   else if (check.hits('errorString')) {
     send(
@@ -92,6 +103,14 @@ export function sendFault(res: ServerResponse, check: FaultCheck, elsewhere: str
 
 /** Sends a good body, unless it is to be cut or the connection is to break. */
 export function sendBody(res: ServerResponse, check: FaultCheck, body: string | Buffer): void {
+  if (check.hits('invalidUtf8')) {
+    const bytes = Buffer.from(bytesOf(body));
+    // The middle of the first long text becomes the e acute of Latin-1.
+    const at = bytes.indexOf('name":"');
+    bytes[Math.max(0, at) + 'name":"'.length] = 0xe9;
+    send(res, 200, bytes);
+    return;
+  }
   if (check.hits('truncatedJson')) {
     const bytes = bytesOf(body);
     send(res, 200, bytes.subarray(0, Math.floor(bytes.length * 0.6)));

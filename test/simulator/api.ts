@@ -5,7 +5,7 @@ import { errorBody, send, sendBody, sendFault, sendTooMany } from './answers.ts'
 import { findModel, type ModelFacts, modelFacts, modelsOf } from './catalog.ts';
 import { type FaultCheck, type Faults, faultCheck } from './faults.ts';
 import { toId, type Value } from './json.ts';
-import { getBody, listBody } from './listing.ts';
+import { getBody, listBody, type Page, pageFor } from './listing.ts';
 import type { Portal } from './portal.ts';
 import type { Random } from './random.ts';
 import { type LoggedRequest, type RequestRecorder, slidingLimit } from './requests.ts';
@@ -86,7 +86,18 @@ export function createApi(options: ApiOptions): Handler {
     const entry = record(req, res, url, target);
     if (!allowed(entry.at)) return sendTooMany(res);
 
-    const check = faultCheck(faults, { model: name, method: method === 'get' ? 'get' : 'list' }, options.random);
+    const query = url.searchParams;
+    let known: Page | undefined;
+    const page = (): Page => {
+      known ??= pageFor(portal, name, query, check);
+      return known;
+    };
+    const isGet = method === 'get';
+    const rows = (): readonly string[] => {
+      if (isGet) return [target.id ?? ''];
+      return findModel(name) === undefined ? [] : page().ids.map(String);
+    };
+    const check = faultCheck(faults, { model: name, method: isGet ? 'get' : 'list', query, rows }, options.random);
     const wait = limits.latencyMs + (check.value('slow', 1000) ?? 0);
     if (wait > 0) await sleep(wait, undefined, { signal: options.signal });
     if (sendFault(res, check, options.elsewhere())) return;
@@ -95,8 +106,8 @@ export function createApi(options: ApiOptions): Handler {
     const facts = modelFacts(name);
     if (MUTATIONS.has(method)) return send(res, 200, await mutate(portal, facts, target, req));
     if (!facts.methods.includes(method)) return send(res, 200, errorBody(30));
-    if (method === 'get') return sendBody(res, check, getAnswer(portal, target, url.searchParams, check));
-    sendBody(res, check, listBody(portal, name, url.searchParams, check));
+    if (isGet) return sendBody(res, check, getAnswer(portal, target, query, check));
+    sendBody(res, check, listBody(portal, name, query, check, page()));
     shiftPages(portal, name, check.value('shiftPages', 'remove'));
   };
 }

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { send } from './answers.ts';
 import { readBody } from './api.ts';
-import { clearFaults, type Faults } from './faults.ts';
+import type { Faults } from './faults.ts';
 import { fromJson, toJson, type Value } from './json.ts';
 import type { Change, Portal } from './portal.ts';
 import type { Random } from './random.ts';
@@ -14,6 +14,8 @@ export const CONTROL_PATH = '/_simulator';
 interface ControlOptions {
   readonly portal: Portal;
   readonly faults: Faults;
+  /** Ends all faults but those of the profile. */
+  readonly restoreProfile: () => void;
   readonly limits: { requestsPerSecond: number; latencyMs: number };
   readonly requests: RequestLog;
   readonly webhooks: WebhookSender;
@@ -53,8 +55,8 @@ function applyChanges(portal: Portal, random: Random, body: Body): readonly Chan
   }
 }
 
-function applyFaults(faults: Faults, body: Body): void {
-  if (body.clear === true) clearFaults(faults);
+function applyFaults({ faults, restoreProfile }: ControlOptions, body: Body): void {
+  if (body.clear === true) restoreProfile();
   for (const [name, fault] of Object.entries(body)) {
     if (name === 'clear') continue;
     if (fault === null || fault === false) delete faults[name as keyof Faults];
@@ -128,7 +130,7 @@ export function createControl(
       return { changes: made.map(summary) };
     },
     'POST faults': (body) => {
-      applyFaults(faults, body);
+      applyFaults(options, body);
       return faults;
     },
     'POST limits': (body) => Object.assign(limits, body),

@@ -80,7 +80,7 @@ export function customFieldRow(model: string, index: number, world: World): Reco
       module,
       model: entity,
       fieldset_id,
-      api_use_alias: 0,
+      api_use_alias: world.asSeen ? 1 : 0,
       webhook_use_alias: 0,
       parent_id: 0,
     };

@@ -35,8 +35,16 @@ const CODES: Readonly<Record<string, readonly number[]>> = {
   role: [10, 20],
 };
 
-export const codesOf = (model: string, field: string): readonly number[] | undefined =>
-  CODES[`${model}.${field}`] ?? CODES[field];
+/** Codes that others saw on live tenants, or that follow from Flowlu's help pages. */
+const SEEN_CODES: Readonly<Record<string, readonly number[]>> = {
+  'fin.transaction.status': [10, 10, 10, 0, 20, 30],
+  'st.projects.billing_type': [0, 10, 20],
+  'fin.customer_payment.status': [0, 10],
+  'fin.customer_payment.status_pls': [0, 1],
+};
+
+export const codesOf = (model: string, field: string, asSeen = false): readonly number[] | undefined =>
+  (asSeen ? SEEN_CODES[`${model}.${field}`] : undefined) ?? CODES[`${model}.${field}`] ?? CODES[field];
 
 const DATE_ONLY = new Set([
   'crm.lead.start_date',

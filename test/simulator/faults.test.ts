@@ -119,3 +119,36 @@ test('faults of values change the spelling, not the source', async () => {
   const got = (await (await ask(sim, 'crm/account/get/1')).json()) as { response: Page };
   expect(got.response.items).toEqual([sim.portal.get('crm.account', 1)]);
 });
+
+test('a fault may be tied to an id, to a parameter or to the size of a page', async () => {
+  const sim = await start({ rows: 0, rowsPerModel: { 'crm.lead': 120 } });
+  const status = async (query: Record<string, string>) => (await ask(sim, 'crm/lead/list', query)).status;
+  sim.faults.http500 = { parameter: 'order_by' };
+  expect([await status(byId), await status({ limit: '100' })]).toEqual([500, 200]);
+  clearFaults(sim.faults);
+  sim.faults.http504 = { over: 25 };
+  expect([await status({ limit: '26' }), await status({ limit: '25' })]).toEqual([504, 200]);
+  clearFaults(sim.faults);
+  sim.faults.emptyList = { ids: [5] };
+  const page = (number: number) => list(sim, 'crm.lead', { ...byId, limit: '10', page: String(number) });
+  expect([(await page(1)).items.length, (await page(2)).items.length]).toEqual([0, 10]);
+});
+
+test('the profile as-seen grants 25 rows in no order asked for, filters by exact values alone, and counts everything', async () => {
+  const sim = await start({ rows: 0, rowsPerModel: { 'crm.account': 120 }, profile: 'as-seen' });
+  const page = await list(sim, 'crm.account', { ...byId, ...more(50) });
+  expect(page.items).toHaveLength(25);
+  expect(idsOf(page)).toEqual([...idsOf(page)].sort((a, b) => Number(b) - Number(a)));
+  expect(page.total_result).toBe(120);
+  expect(idsOf(await list(sim, 'crm.account', { 'filter[id]': '7' }))).toEqual([7]);
+  const change = sim.portal.update('crm.account', 7, { name: 'A & B', description: 'one\ntwo', type: 2 });
+  const body = JSON.parse(sim.webhooks.body(change));
+  expect([body.meta.model, body.current.name, body.current.description]).toEqual([
+    'contact',
+    'A &amp; B',
+    'one\r\ntwo',
+  ]);
+  sim.faults.http500 = true;
+  sim.restoreProfile();
+  expect(idsOf(await list(sim, 'crm.account', {}))).toHaveLength(25);
+});

@@ -12,6 +12,12 @@ export interface FaultRule<V = never> {
   count?: number;
   /** Lets this many matching requests pass first (counted down in place). */
   skip?: number;
+  /** Only where the answer would hold one of these ids. For faults in place of an answer. */
+  ids?: readonly (number | string)[];
+  /** Only where the query has a parameter whose name begins so. */
+  parameter?: string;
+  /** Only where the page would have more rows than this. For faults in place of an answer. */
+  over?: number;
   /** What the fault needs to know; each fault documents its own. */
   value?: V;
 }
@@ -27,6 +33,11 @@ export interface Faults {
   http502?: Fault;
   /** value: Retry-After in seconds. */
   http503?: Fault<number>;
+  http504?: Fault;
+  /** HTTP 404 in HTML, as a web server answers that knows no such path. */
+  http404?: Fault;
+  /** A firewall in front of the portal; value: its status, default 403. */
+  firewall?: Fault<403 | 503>;
   /** HTTP 401 with an error as a bare string. */
   http401?: Fault;
   /** HTTP 200 with an error code; value: the code, default 13. */
@@ -45,12 +56,18 @@ export interface Faults {
   /** A complete HTTP answer whose JSON is cut. */
   truncatedJson?: Fault;
   emptyBody?: Fault;
+  /** A name holds a byte that is no UTF-8. */
+  invalidUtf8?: Fault;
+  /** A list answers without rows, its totals as ever. */
+  emptyList?: Fault;
   /** value: milliseconds to wait before a normal answer. */
   slow?: Fault<number>;
 
   // --- lists
-  /** value: which filters are ignored: all (default), date intervals, or `more`. */
-  ignoreFilters?: Fault<'all' | 'date' | 'more'>;
+  /** value: which filters are ignored: all (default), date intervals, `more`, or all but an exact value. */
+  ignoreFilters?: Fault<'all' | 'date' | 'more' | 'structured'>;
+  /** Both totals count the whole model, whatever the filters. */
+  wholeTotals?: Fault;
   /** Filters on date fields look at the day alone, or leave the bounds themselves out. */
   dateBounds?: Fault<'day' | 'exclusive'>;
   /** value: all (default), or only orders by other fields than id. Rows then come newest id first. */
@@ -87,6 +104,12 @@ export interface Faults {
   /** `get` answers with a list envelope. */
   getAsItems?: Fault;
 
+  // --- webhooks
+  /** Texts in webhooks carry HTML entities and Windows' ends of lines. */
+  webhookEntities?: Fault;
+  /** Webhooks name models otherwise than the API does. */
+  webhookNames?: Fault;
+
   // --- state
   /** Updates do not move the updated time. */
   frozenVersion?: Fault;
@@ -103,6 +126,10 @@ export function clearFaults(faults: Faults): void {
 export interface Occasion {
   readonly model: string;
   readonly method: 'list' | 'get';
+  /** The query, where the fault is about a request. */
+  readonly query?: URLSearchParams;
+  /** Ids of the rows that the answer would hold. */
+  readonly rows?: () => readonly string[];
 }
 
 const covers = (models: readonly string[], model: string): boolean =>
@@ -111,6 +138,11 @@ const covers = (models: readonly string[], model: string): boolean =>
 function strikes(rule: FaultRule<unknown>, occasion: Occasion, random: Random): boolean {
   if (rule.models !== undefined && !covers(rule.models, occasion.model)) return false;
   if (rule.methods !== undefined && !rule.methods.includes(occasion.method)) return false;
+  const { parameter, ids, over } = rule;
+  if (parameter !== undefined && ![...(occasion.query?.keys() ?? [])].some((key) => key.startsWith(parameter)))
+    return false;
+  if (ids !== undefined && !occasion.rows?.().some((id) => ids.map(String).includes(id))) return false;
+  if (over !== undefined && (occasion.rows?.().length ?? 0) <= over) return false;
   if (rule.skip !== undefined && rule.skip > 0) {
     rule.skip--;
     return false;

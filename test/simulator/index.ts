@@ -6,8 +6,9 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { send } from './answers.ts';
 import { BASE_PATH, createApi } from './api.ts';
+import { asSeenFaults, type PortalProfile } from './as-seen.ts';
 import { CONTROL_PATH, createControl } from './control.ts';
-import type { Faults } from './faults.ts';
+import { clearFaults, type Faults } from './faults.ts';
 import { createOAuthServer, OAUTH_PATH, type OAuthOptions, type OAuthServer } from './oauth.ts';
 import { createPortal, type Portal } from './portal.ts';
 import { hash, randomFrom } from './random.ts';
@@ -44,6 +45,8 @@ export interface SimulatorOptions {
   faults?: Faults;
   /** Share (0..1) of seeded free texts with NUL, lone surrogates and the like; default 0. */
   uglyText?: number;
+  /** `as-seen`: as clients saw live tenants, where that differs from the documentation. Default `documented`. */
+  profile?: PortalProfile;
 }
 
 export interface Simulator {
@@ -63,6 +66,8 @@ export interface Simulator {
   readonly oauth: OAuthServer | null;
   /** Address of its pages, without a slash at the end. */
   readonly oauthUrl: string;
+  /** Ends all faults but those that belong to the profile. */
+  restoreProfile(): void;
   /** The other host that redirects point at. */
   readonly elsewhere: { readonly sawKey: boolean; readonly requests: number };
   close(): Promise<void>;
@@ -88,9 +93,15 @@ function shut(server: Server): Promise<void> {
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { seed = 1, apiKey = 'simulator-key', timeZone = 'UTC', edition = 'both', clock = () => new Date() } = options;
   const { rows = 0, rowsPerModel, requestsPerSecond = 0, latencyMs = 0, uglyText = 0 } = options;
-  const faults: Faults = { ...options.faults };
+  const asSeen = options.profile === 'as-seen';
+  const ordinary = (): Faults => (asSeen ? asSeenFaults() : {});
+  const faults: Faults = { ...ordinary(), ...options.faults };
+  const restoreProfile = (): void => {
+    clearFaults(faults);
+    Object.assign(faults, ordinary());
+  };
   const limits = { requestsPerSecond, latencyMs };
-  const portal = createPortal({ seed, rows, rowsPerModel, timeZone, uglyText, clock, faults });
+  const portal = createPortal({ seed, rows, rowsPerModel, timeZone, uglyText, asSeen, clock, faults });
   const requests = createRequestLog();
   const webhooks = createWebhookSender(portal, faults, randomFrom(hash(seed, 2)));
   const oauth = options.oauth === undefined ? null : createOAuthServer(options.oauth);
@@ -119,6 +130,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const control = createControl({
     portal,
     faults,
+    restoreProfile,
     limits,
     requests,
     webhooks,
@@ -159,6 +171,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     oauth,
     oauthUrl: main.origin + OAUTH_PATH,
     elsewhere,
+    restoreProfile,
     close: async () => {
       closing.abort();
       webhooks.close();

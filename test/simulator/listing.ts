@@ -50,7 +50,8 @@ function readFilters(
     const field = /^filter\[([^\]]+)\]$/.exec(key)?.[1];
     if (field === undefined || !(known.has(field) || field.startsWith('cf_'))) continue;
     const filter = parseFilter(model === 'crm.account' && field === 'VAT' ? 'vat' : field, raw, { dateBounds });
-    if (filter !== undefined && ignored !== 'all' && ignored !== filter.kind) filters.push(filter);
+    if (filter === undefined || ignored === 'all' || ignored === filter.kind) continue;
+    if (ignored !== 'structured' || filter.kind === 'exact') filters.push(filter);
   }
   return filters;
 }
@@ -236,27 +237,47 @@ export function getBody(
   return out.take();
 }
 
-/** The body of a list answer. */
-export function listBody(portal: Portal, model: string, query: URLSearchParams, check: FaultCheck): Buffer {
-  const table = portal.table(model);
-  const selection = select(model, table, query, check);
+/** The rows that one list answer holds. */
+export interface Page {
+  readonly ids: readonly Id[];
+  readonly number: number;
+  /** Rows that match. */
+  readonly size: number;
+}
+
+export function pageFor(portal: Portal, model: string, query: URLSearchParams, check: FaultCheck): Page {
+  const selection = select(model, portal.table(model), query, check);
   const { page, limit } = pageOf(query, check);
   const start = check.hits('repeatFirstPage') ? 0 : (page - 1) * limit;
   const lacking = check.value('shortPage', 1) ?? 0;
   const end = Math.max(start, Math.min(start + limit, selection.size) - lacking);
+  const ids = Array.from({ length: end - start }, (_, index) => selection.at(start + index) as Id);
+  return { ids, number: page, size: selection.size };
+}
+
+/** The body of a list answer. */
+export function listBody(
+  portal: Portal,
+  model: string,
+  query: URLSearchParams,
+  check: FaultCheck,
+  { ids: all, number, size }: Page,
+): Buffer {
+  const table = portal.table(model);
+  const ids = check.hits('emptyList') ? [] : all;
   const wrong = check.value('wrongTotal', 7);
   const head: Record<string, number> = {};
   if (!check.hits('omitTotal')) head.total = wrong ?? table.count();
-  if (!check.hits('omitTotalResult')) head.total_result = wrong ?? selection.size;
+  if (!check.hits('omitTotalResult')) head.total_result = wrong ?? (check.hits('wholeTotals') ? table.count() : size);
 
   const out = byteWriter();
   const asObject = check.hits('itemsAsObject');
   const write = entityWriter(portal, model, query, check, 'list');
-  const open = JSON.stringify({ ...head, page, count: end - start }).slice(0, -1);
+  const open = JSON.stringify({ ...head, page: number, count: ids.length }).slice(0, -1);
   out.text(`{"response":${open},"items":${asObject ? '{' : '['}`);
-  for (let position = start; position < end; position++) {
-    out.text(`${position === start ? '' : ','}${asObject ? `"${position - start}":` : ''}`);
-    write(selection.at(position) as Id, out);
+  for (const [position, id] of ids.entries()) {
+    out.text(`${position === 0 ? '' : ','}${asObject ? `"${position}":` : ''}`);
+    write(id, out);
   }
   out.text(asObject ? '}}}' : ']}}');
   return out.take();

@@ -17,6 +17,7 @@ const { values } = parseArgs({
     'time-zone': { type: 'string', default: 'UTC' },
     'api-key': { type: 'string', default: 'simulator-key' },
     edition: { type: 'string', default: 'both' },
+    profile: { type: 'string', default: 'documented' },
     'ugly-text': { type: 'string', default: '0' },
     'webhook-url': { type: 'string' },
     /** Repeatable: `Name: value`. */
@@ -44,6 +45,7 @@ const simulator = await startSimulator({
   apiKey: values['api-key'],
   edition: values.edition === 'flowlu' || values.edition === 'aspro' ? values.edition : 'both',
   uglyText: Number(values['ugly-text']),
+  profile: values.profile === 'as-seen' ? 'as-seen' : 'documented',
 });
 
 if (values['webhook-url'] !== undefined) {

@@ -17,6 +17,8 @@ export interface OAuthOptions {
   readonly redirectUrls: readonly string[];
   /** Seconds that it says an access token lasts; null says nothing. Change at any time. */
   lifetime_s: number | null;
+  /** As Flowlu documents it: `grant_type=code`, refreshing at `/refresh_token`, no `response_type`. */
+  readonly dialect?: 'documented';
   /** Seconds that it really lasts, on this server's clock; may be less than promised. */
   real_lifetime_s?: number;
 }
@@ -136,13 +138,21 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     return form.get('client_id') === options.clientId && isOurs;
   }
 
-  function judge(req: IncomingMessage, form: URLSearchParams) {
+  /** What an address takes. */
+  function takes(path: string, grantType: string | null): boolean {
+    if (options.dialect !== 'documented') return path === '/token';
+    return path === '/refresh_token' ? grantType === 'refresh_token' : grantType === 'code';
+  }
+
+  function judge(req: IncomingMessage, form: URLSearchParams, path: string) {
     if (!/^application\/x-www-form-urlencoded\b/.test(req.headers['content-type'] ?? '')) {
       return refuse('invalid_request', 'not a form');
     }
     if ([...form.keys()].length !== new Set(form.keys()).size) return refuse('invalid_request', 'a parameter twice');
     if (!authenticates(form)) return refuse('invalid_client', 'who is that?');
+    if (!takes(path, form.get('grant_type'))) return refuse('unsupported_grant_type', 'not at this address');
     switch (form.get('grant_type')) {
+      case 'code':
       case 'authorization_code':
         return byCode(form);
       case 'refresh_token':
@@ -158,7 +168,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     return left > 0;
   };
 
-  async function token(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async function token(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
     if (req.method !== 'POST') return send(res, 405, '{"error":"invalid_request"}');
     const form = new URLSearchParams(await readAll(req));
     for (const name of ['code', 'code_verifier', 'client_secret', 'refresh_token']) {
@@ -176,7 +186,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
       log.push(error.name);
       return send(res, 400, JSON.stringify({ error: error.name }));
     }
-    const { status, body, said } = judge(req, form);
+    const { status, body, said } = judge(req, form, path);
     log.push(said);
     if (faults.slowMs !== undefined) await sleep(faults.slowMs);
     await faults.hold;
@@ -203,7 +213,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
       back.searchParams.set('state', state);
       states.add(state);
     }
-    const isCode = url.searchParams.get('response_type') === 'code';
+    const isCode = options.dialect === 'documented' || url.searchParams.get('response_type') === 'code';
     const challenge = url.searchParams.get('code_challenge');
     if (!isCode || (challenge !== null && url.searchParams.get('code_challenge_method') !== 'S256')) {
       back.searchParams.set('error', 'invalid_request');
@@ -232,7 +242,9 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     },
     revokeAll: () => families.clear(),
     async handle(req, res, url) {
-      if (url.pathname === `${OAUTH_PATH}/token`) await token(req, res);
+      const path = url.pathname.slice(OAUTH_PATH.length);
+      const tokens = options.dialect === 'documented' ? ['/access_token', '/refresh_token'] : ['/token'];
+      if (tokens.includes(path)) await token(req, res, path);
       else if (url.pathname === `${OAUTH_PATH}/authorize`) authorize(res, url);
       else send(res, 404, '{}');
     },

@@ -35,6 +35,7 @@ export interface PortalOptions {
   readonly rowsPerModel?: Readonly<Record<string, number>> | undefined;
   readonly timeZone: string;
   readonly uglyText: number;
+  readonly asSeen: boolean;
   readonly clock: () => Date;
   readonly faults: Faults;
 }
@@ -83,7 +84,8 @@ export interface Portal {
 export function createPortal(options: PortalOptions): Portal {
   const counts = spreadRows(options.rows, options.rowsPerModel);
   const zone = zoneClock(options.timeZone);
-  const world: World = { zone, idAt, count: (model) => counts.get(model) ?? 0, uglyText: options.uglyText };
+  const { uglyText, asSeen } = options;
+  const world: World = { zone, idAt, count: (model) => counts.get(model) ?? 0, uglyText, asSeen };
   const tables = new Map<string, Table>();
   const changes: Change[] = [];
   const listeners = new Set<(change: Change) => void>();

@@ -86,8 +86,14 @@ function document(random: Random): Portrait {
   };
 }
 
-function transaction(random: Random): Portrait {
+function transaction(random: Random, { asSeen }: World): Portrait {
   const amount = money(random);
+  // Half of a transfer between own accounts; how the API shows one is not known.
+  if (asSeen && chance(random, 0.1)) {
+    const out = chance(random, 0.5);
+    const sides = { income: out ? 0 : amount, outcome: out ? amount : 0 };
+    return { name: 'Transfer', type: 30, ...sides, bcy_income: sides.income, bcy_outcome: sides.outcome };
+  }
   const incoming = chance(random, 0.6);
   return {
     name: incoming ? 'Payment received' : 'Gasto',
@@ -110,7 +116,8 @@ const ANCHORS = [
 function anchor(random: Random, world: World): Portrait {
   const [module, model, target] = pick(random, ANCHORS);
   const model_id = someLink(world, random, target, 0.3);
-  return model_id === 0 ? { module: '', model: '', model_id: 0 } : { module, model, model_id };
+  const spelt = world.asSeen && target === 'crm.lead' ? 'leads' : model;
+  return model_id === 0 ? { module: '', model: '', model_id: 0 } : { module, model: spelt, model_id };
 }
 
 /** Values that override the made-up ones of a seeded row; may name fields that the model does not have. */
@@ -142,7 +149,7 @@ export function portrait(name: string, index: number, random: Random, world: Wor
     case 'products.product':
       return { name: pick(random, words.PRODUCTS) };
     case 'fin.transaction':
-      return transaction(random);
+      return transaction(random, world);
     case 'timetracker.timelogs': {
       const start = between(random, 1_700_000_000, 1_750_000_000);
       const spent = between(random, 1, 480) * 60;

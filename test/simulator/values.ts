@@ -14,6 +14,8 @@ export interface World {
   readonly idAt: (index: number) => number;
   /** Share (0..1) of free texts that are ugly. */
   readonly uglyText: number;
+  /** Codes and links as clients saw them on live tenants. */
+  readonly asSeen: boolean;
 }
 
 /** Seeded history runs from 2022-01-01 to 2025-07-01 (Unix seconds), whatever today is: the same seed, the same portal. */
@@ -92,8 +94,8 @@ function decimal(name: string, random: Random): number {
   return chance(random, 0.2) ? 0 : money(random);
 }
 
-function wholeNumber(model: string, name: string, random: Random): number {
-  const codes = codesOf(model, name);
+function wholeNumber(model: string, name: string, random: Random, world: World): number {
+  const codes = codesOf(model, name, world.asSeen);
   if (codes !== undefined) return pick(random, codes);
   if (/time|duration|estimate|spent/.test(name)) return between(random, 0, 160) * 900;
   if (/ordering|number|count|amount/.test(name)) return between(random, 0, 5000);
@@ -117,7 +119,7 @@ export function madeUp(model: string, field: FieldFacts, random: Random, world: 
     case 'id':
       return 0;
     case 'ref': {
-      const codes = codesOf(model, name);
+      const codes = codesOf(model, name, world.asSeen);
       const link =
         references === undefined ? pick(random, codes ?? [0]) : someLink(world, random, references, noLinkShare(name));
       return documentedType === 'string' ? String(link) : link;
@@ -128,7 +130,7 @@ export function madeUp(model: string, field: FieldFacts, random: Random, world: 
       return decimal(name, random);
     case 'number':
     case 'integer':
-      return wholeNumber(model, name, random);
+      return wholeNumber(model, name, random, world);
     case 'unix':
       return someTime(random);
     case 'datetime':

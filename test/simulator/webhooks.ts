@@ -1,7 +1,8 @@
 /** Sends changes as webhooks the way a real portal does: mostly, sometimes twice, not always in order. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { webhookName, withEntities } from './as-seen.ts';
 import { type Faults, faultCheck } from './faults.ts';
-import { type SimRecord, toJson } from './json.ts';
+import { type SimRecord, toJson, type Value } from './json.ts';
 import type { Change, Portal } from './portal.ts';
 import { present, presentationOf } from './present.ts';
 import { between, chance, type Random } from './random.ts';
@@ -43,6 +44,8 @@ export interface BodyOptions {
   scopeTrim?: true | readonly string[];
   /** Spell custom fields `cf_{alias}` whatever their definitions say. */
   aliasSpelling?: boolean;
+  /** As the automation of a pipeline sends it: the record alone, and nothing about it. */
+  automation?: true;
   /** How "nothing" is spelt. */
   nothing?: null | 'object' | 'array';
 }
@@ -83,6 +86,7 @@ function webhookBody(
   const { scopeTrim, aliasSpelling = false, nothing = null } = options;
   const check = faultCheck(faults, { model: change.name, method: 'get' }, random);
   const how = presentationOf(check, 'get', portal.aliases(change.name, 'webhook', aliasSpelling));
+  const spellsEntities = check.hits('webhookEntities');
   const outside = (key: string): boolean => {
     if (key === 'id' || scopeTrim === undefined) return false;
     return scopeTrim === true ? key.startsWith('cf_') || key.endsWith('_id') : scopeTrim.includes(key);
@@ -91,10 +95,17 @@ function webhookBody(
     if (record === null) return nothing === null ? null : nothing === 'object' ? {} : [];
     const kept =
       scopeTrim === undefined ? record : Object.fromEntries(Object.entries(record).filter(([key]) => !outside(key)));
-    return present(change.name, kept, how, 'get');
+    const shown = present(change.name, kept, how, 'get');
+    if (!spellsEntities) return shown;
+    return Object.fromEntries(Object.entries(shown).map(([key, value]): [string, Value] => [key, withEntities(value)]));
   };
-  const { module, model, action } = change;
-  return toJson({ meta: { module, model, action }, current: show(change.current), previous: show(change.previous) });
+  const { action } = change;
+  const [module, model] = check.hits('webhookNames')
+    ? webhookName(change.name, change.current ?? change.previous)
+    : [change.module, change.model];
+  const current = show(change.current);
+  if (options.automation === true) return toJson({ current });
+  return toJson({ meta: { module, model, action }, current, previous: show(change.previous) });
 }
 
 export function createWebhookSender(portal: Portal, faults: Faults, random: Random): WebhookSender {
@@ -122,9 +133,9 @@ export function createWebhookSender(portal: Portal, faults: Faults, random: Rand
   const body = (change: Change, bodyOptions?: BodyOptions): string =>
     webhookBody(portal, faults, random, change, bodyOptions);
 
-  const post = async (text: string): Promise<number> => {
+  const post = async (text: string, url: string): Promise<number> => {
     try {
-      const response = await fetch(options.url, {
+      const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...options.headers },
         body: text,
@@ -140,8 +151,9 @@ export function createWebhookSender(portal: Portal, faults: Faults, random: Rand
 
   const send = async (change: Change, bodyOptions?: BodyOptions): Promise<number> => {
     const text = body(change, bodyOptions);
+    const url = bodyOptions?.automation === true ? `${options.url}/${change.name}` : options.url;
     for (let attempt = 0; ; attempt++) {
-      const status = await post(text);
+      const status = await post(text, url);
       stats.statuses[status] = (stats.statuses[status] ?? 0) + 1;
       const retryable = status === 0 || status === 429 || status >= 500;
       if (!retryable || attempt >= options.retries || closing.signal.aborted) {

@@ -8,6 +8,8 @@ export interface Comparison {
   readonly deleted: number;
   /** One line each. */
   readonly differences: readonly string[];
+  /** Rows of which the portal does not tell whether they exist. */
+  readonly undecided: readonly string[];
 }
 
 /** Compares every record of the portal with the live rows of the mirror, and finds rows that the portal lacks. */
@@ -15,6 +17,7 @@ export async function compareWithSource(url: string, portal: Portal, names: read
   const sql = connect(url, { applicationName: 'comparison', max: 1 });
   const total = { rows: 0, live: 0, deleted: 0 };
   const differences: string[] = [];
+  const undecided: string[] = [];
   try {
     for (const name of names) {
       const mirrored = await mirroredRows(sql, name);
@@ -29,12 +32,15 @@ export async function compareWithSource(url: string, portal: Portal, names: read
         if (row === undefined) differences.push(`${name} ${id} is not live in the mirror`);
         else if (fields.length > 0) differences.push(`${name} ${id} differs in ${fields.join(', ')}`);
       }
-      for (const id of mirrored.live.keys()) differences.push(`${name} ${id} is live in the mirror only`);
+      for (const id of mirrored.live.keys()) {
+        if (mirrored.refused.has(id)) undecided.push(`${name} ${id}`);
+        else differences.push(`${name} ${id} is live in the mirror only`);
+      }
     }
   } finally {
     await sql.end({ timeout: 5 });
   }
-  return { ...total, differences };
+  return { ...total, differences, undecided };
 }
 
 /** The mirror's rows of one model; tests and the demonstration keep models small enough for that. */
@@ -43,8 +49,13 @@ async function mirroredRows(sql: Sql, name: string) {
     `select id::text as id, _record::text as record, _deleted_at is null as live from flowlu.${name.replace('.', '_')}`,
   );
   const live = rows.filter((row) => row.live).map((row): [string, string] => [row.id, row.record]);
-  return { live: new Map(live), deleted: rows.length - live.length };
+  const doubts = await sql`
+    select entity_id::text as id from sync.doubtful where model = ${name} and refused_at is not null`;
+  return { live: new Map(live), deleted: rows.length - live.length, refused: new Set(doubts.map(({ id }) => id)) };
 }
+
+/** Nothing is spelt in two ways. */
+const spelt = (value: unknown): string => JSON.stringify(value === null ? '' : value);
 
 /** Fields of the source that the mirror's record tells otherwise; key case and custom fields' aliases aside. */
 function differingFields(source: SimRecord, mirrored: string): string[] {
@@ -53,7 +64,7 @@ function differingFields(source: SimRecord, mirrored: string): string[] {
   const expected = JSON.parse(toJson(source)) as Record<string, unknown>;
   return Object.entries(expected)
     .filter(([key]) => !key.startsWith('cf_') || byLowerCase.has(key))
-    .filter(([key, value]) => JSON.stringify(byLowerCase.get(key.toLowerCase())) !== JSON.stringify(value))
+    .filter(([key, value]) => spelt(byLowerCase.get(key.toLowerCase())) !== spelt(value))
     .map(
       ([key, value]) => `${key} (${JSON.stringify(byLowerCase.get(key.toLowerCase()))}, not ${JSON.stringify(value)})`,
     );

@@ -101,7 +101,8 @@ function printRow({ model, id, table, row }: Explanation): void {
     printLine(`${model} ${id}: the mirror has no row of it in ${table}.`);
     return;
   }
-  const ended = row.deleted_at === null ? '' : ` since ${row.deleted_at}`;
+  const because = row.deleted_because === null ? '' : ` (${row.deleted_because})`;
+  const ended = row.deleted_at === null ? '' : ` since ${row.deleted_at}${because}`;
   printLine(`${model} ${id}: ${row.state}${ended}, in ${table}`);
   if (row.source === 'erased') {
     printLine('It was erased on request; the mirror holds its id and nothing else.\n');

@@ -2,22 +2,13 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { settleDue } from '../../merge/settle.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
+import type { ListingDeps } from '../../reconcile/deps.ts';
 import { withLease } from '../../reconcile/lease.ts';
-import type { ListingDeps } from '../../reconcile/listing.ts';
 import type { Round, RoundOptions } from '../../reconcile/round.ts';
-import {
-  bringViewsUpToDate,
-  chooseModels,
-  modelsAtATime,
-  openClient,
-  requireApi,
-  settleDepsOf,
-} from '../../service/session.ts';
+import { bringViewsUpToDate, settleDepsOf } from '../../service/session.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { printJson, printLine } from '../output.ts';
-import { createProgress } from '../progress.ts';
-import { exitCodeOfRound, keepHeapSmall, observe, printRound } from '../round.ts';
-import { runWithSession } from '../run.ts';
+import { printLine } from '../output.ts';
+import { exitCodeOfRound, printRound, runOverModels } from '../round.ts';
 
 interface Flags {
   readonly full?: boolean;
@@ -38,40 +29,19 @@ export function reconcileCommand(): Command {
     .option('--allow-deletes <count>', 'let so many rows of a model vanish although the guard objects', parseCount)
     .option('--json', 'print the summary as JSON')
     .action((words: string[], flags: Flags) =>
-      runWithSession(
-        { name: 'reconcile', logTo: 'stderr', onMirror: 'work', check: requireApi },
-        async (session, { signal }) => {
-          const models = chooseModels(session, words);
-          const client = await openClient(session);
-          const deps: ListingDeps = { sql: session.sql, client, writer: session.context };
-          keepHeapSmall();
-          const progress = createProgress({ stream: process.stderr, models: models.length });
-          const name = flags.full ? 'sweep' : 'reconcile';
-          try {
-            const { sql, holder } = session;
-            const lease = { sql, name, holder, signal, waitMs: LEASE_WAIT_MS };
-            const round = await withLease(lease, (leased) => {
-              const options = {
-                models,
-                concurrency: modelsAtATime(session.config),
-                holder,
-                observer: observe(progress),
-                signal: leased,
-              };
-              return runOne(deps, options, flags);
-            });
-            const settled = await settleDue(settleDepsOf(session, client), MAX_SETTLED, signal);
-            await bringViewsUpToDate(session);
-            progress.close();
-            if (flags.json) printJson({ ...round, ...settled });
-            else {
-              printRound(round);
-              printLine(`Doubtful rows: ${settled.settled} settled, ${settled.open} still open.`);
-            }
-            return exitCodeOf(round, settled.open);
-          } finally {
-            progress.close();
-          }
+      runOverModels(
+        { name: 'reconcile', onMirror: 'work', json: flags.json },
+        words,
+        async (deps, options, session) => {
+          const lease = { sql: deps.sql, name: flags.full ? 'sweep' : 'reconcile', waitMs: LEASE_WAIT_MS, ...options };
+          const round = await withLease(lease, (signal) => runOne(deps, { ...options, signal }, flags));
+          const settled = await settleDue(settleDepsOf(session, deps.client), MAX_SETTLED, options.signal);
+          await bringViewsUpToDate(session);
+          const print = () => {
+            printRound(round);
+            printLine(`Doubtful rows: ${settled.settled} settled, ${settled.open} still open.`);
+          };
+          return { report: { ...round, ...settled }, print, exitCode: exitCodeOf(round, settled.open) };
         },
       ),
     );

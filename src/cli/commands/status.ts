@@ -1,9 +1,8 @@
 /** `status`: freshness, backlog, failed deliveries, last runs. */
 import { Command } from 'commander';
-import { createSecretUse } from '../../intake/secret-use.ts';
+import { createSecretUse, type SecretUse } from '../../intake/secret-use.ts';
 import { readStatus, type StatusReport } from '../../status/report.ts';
 import { grantWords } from '../../status/words.ts';
-import type { SecretUse } from '../../store/secret-use.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, formatDuration, printJson, printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';

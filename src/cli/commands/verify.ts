@@ -2,12 +2,9 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { FINDING_KINDS, type Finding } from '../../reconcile/findings.ts';
 import { type ModelVerification, type Verification, verify } from '../../reconcile/verify.ts';
-import { chooseModels, modelsAtATime, openClient, requireApi } from '../../service/session.ts';
 import { EXIT } from '../exit-codes.ts';
-import { formatCount, printJson, printLine, printTable } from '../output.ts';
-import { createProgress } from '../progress.ts';
-import { keepHeapSmall, observe } from '../round.ts';
-import { runWithSession } from '../run.ts';
+import { formatCount, printLine, printTable } from '../output.ts';
+import { runOverModels } from '../round.ts';
 
 interface Flags {
   readonly repair?: boolean;
@@ -27,35 +24,11 @@ export function verifyCommand(): Command {
     .option('--sample <rows>', 'look at so many random rows per model instead of all: a quick check', parseSample)
     .option('--json', 'print the result, with every finding, as JSON')
     .action((words: string[], flags: Flags) =>
-      runWithSession(
-        { name: 'verify', logTo: 'stderr', onMirror: 'work', check: requireApi },
-        async (session, { signal }) => {
-          const models = chooseModels(session, words);
-          const client = await openClient(session);
-          keepHeapSmall();
-          const progress = createProgress({ stream: process.stderr, models: models.length });
-          try {
-            const result = await verify(
-              { sql: session.sql, client, writer: session.context },
-              {
-                models,
-                concurrency: modelsAtATime(session.config),
-                holder: session.holder,
-                repair: flags.repair ?? false,
-                sample: flags.sample ?? null,
-                observer: observe(progress),
-                signal,
-              },
-            );
-            progress.close();
-            if (flags.json) printJson(result);
-            else printVerification(result, flags);
-            return result.status === 'done' ? EXIT.done : EXIT.finding;
-          } finally {
-            progress.close();
-          }
-        },
-      ),
+      runOverModels({ name: 'verify', onMirror: 'work', json: flags.json }, words, async (deps, round) => {
+        const report = await verify(deps, { ...round, repair: flags.repair ?? false, sample: flags.sample ?? null });
+        const exitCode = report.status === 'done' ? EXIT.done : EXIT.finding;
+        return { report, print: () => printVerification(report, flags), exitCode };
+      }),
     );
 }
 

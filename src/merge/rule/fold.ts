@@ -7,6 +7,7 @@ import { credible, type Version, versionOf } from '../../record/version.ts';
 import type { Zone } from '../../record/zone.ts';
 import { decide } from './decide.ts';
 import type { Announced, Earlier, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
+import { respell, SPELLING, type WebhookTexts } from './spelling.ts';
 
 /** What is fixed while one entity's observations are folded. */
 export interface FoldContext {
@@ -14,6 +15,8 @@ export interface FoldContext {
   readonly shape: Shape;
   readonly zone: Zone;
   readonly settleGrace: Surroundings['settleGrace'];
+  /** How the portal's webhooks are known to spell texts. */
+  readonly texts?: WebhookTexts;
 }
 
 export interface Folded {
@@ -23,6 +26,8 @@ export interface Folded {
   readonly verdicts: readonly Verdict[];
   /** The row that each verdict made, or null where it left the row as it was. */
   readonly rows: readonly (Row | null)[];
+  /** What the observations show of the portal's webhooks. */
+  readonly texts: WebhookTexts;
 }
 
 /** Folds `seen` into `row`; `earlier` are the deliveries that the ledger already held. */
@@ -36,8 +41,15 @@ export function fold(
   let known = earlier;
   const verdicts: Verdict[] = [];
   const rows: (Row | null)[] = [];
-  for (const one of seen) {
-    const verdict = decide(current, one, { shape: context.shape, settleGrace: context.settleGrace, earlier: known });
+  let texts: WebhookTexts = null;
+  const { shape, settleGrace } = context;
+  for (const arrived of seen) {
+    const spelt = respell(arrived, current, shape, texts ?? context.texts ?? null);
+    const one = spelt.observation;
+    texts = spelt.shows ?? texts;
+    const decided = decide(current, one, { shape, settleGrace, earlier: known });
+    const verdict =
+      spelt.isUnclear && decided.row !== null ? { ...decided, doubt: decided.doubt ?? SPELLING } : decided;
     const made = verdict.row === null ? null : completeRow(verdict.row, context);
     verdicts.push(verdict);
     rows.push(made);
@@ -46,7 +58,7 @@ export function fold(
       known = [...known, { link: one.link, version: one.version, record: one.record }];
     }
   }
-  return { row: current === row ? null : current, verdicts, rows };
+  return { row: current === row ? null : current, verdicts, rows, texts };
 }
 
 /** A row with what follows from its record. */

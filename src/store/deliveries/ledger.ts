@@ -145,7 +145,6 @@ export interface StoredDelivery {
   readonly body: string;
   /** What was noted when it was stored. */
   readonly reason: string | null;
-  readonly attempts: number;
 }
 
 /**
@@ -155,10 +154,10 @@ export interface StoredDelivery {
 export async function claimPending(
   tx: Transaction,
   limit: number,
-  except: ReadonlySet<string> = new Set(),
+  except: ReadonlySet<string>,
 ): Promise<StoredDelivery[]> {
   const rows = await tx`
-    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, reason, attempts
+    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, reason
       from sync.deliveries
      where status = 'pending' and not coalesce(module || '.' || model = any(${[...except]}::text[]), false)
      order by deliveries.id
@@ -169,7 +168,6 @@ export async function claimPending(
     receivedAt: Number(row.received_at),
     body: row.body as string,
     reason: row.reason as string | null,
-    attempts: row.attempts as number,
   }));
 }
 

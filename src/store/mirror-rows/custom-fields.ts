@@ -1,5 +1,5 @@
 /** Custom field definitions, as the mirror itself has them. */
-import { findModel } from '../../catalog/index.ts';
+import { readName } from '../../catalog/other-names.ts';
 import type { Queryable } from '../../postgres/connection.ts';
 
 /** A custom field as Flowlu defines it now. */
@@ -29,10 +29,10 @@ export async function findCustomFields(sql: Queryable): Promise<readonly CustomF
        and coalesce(nullif(f.module, ''), s.module) <> '' and coalesce(nullif(f.model, ''), s.model) <> ''
      order by f.id
      limit ${MAX_DEFINITIONS}`;
-  return rows.map(({ module, model, ...field }) => ({ ...field, model: ownerOf(`${module}.${model}`) }));
+  return rows.map(({ module, model, ...field }) => ({ ...field, model: ownerOf(module, model) }));
 }
 
-/** Definitions name some models in the singular, `st.project` for `st.projects`. */
-export function ownerOf(name: string): string {
-  return findModel(name) === undefined && findModel(`${name}s`) !== undefined ? `${name}s` : name;
+/** The catalogue's name of the model that a definition belongs to. */
+export function ownerOf(module: string, model: string): string {
+  return Object.values(readName(module, model)).join('.');
 }

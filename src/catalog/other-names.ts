@@ -1,0 +1,67 @@
+/**
+ * Other names of models. Webhooks, definitions of custom fields and polymorphic links call some models otherwise than
+ * the API does: in the singular or the plural, by the word of the user interface, with the module before a slash.
+ */
+import { findModel, models } from './index.ts';
+import { splitName } from './name.ts';
+
+/** Names that follow no rule. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  'crm.account': ['crm.contact', 'crm.company', 'crm.client', 'crm.customer', 'crm.organization'],
+  'crm.lead': ['crm.deal', 'crm.opportunity'],
+  'core.user': ['users.user', 'core.employee'],
+  'st.projects': ['projects.project'],
+};
+
+/** Singular and plural of a name, itself included. */
+function numbersOf(name: string): readonly string[] {
+  const singular = name
+    .replace(/ies$/, 'y')
+    .replace(/(ss|us)es$/, '$1')
+    .replace(/(?<!s)s$/, '');
+  const plural = singular.replace(/[^aeiou]y$/, (end) => `${end[0]}ie`).replace(/(ss|us)$/, '$1e');
+  return [name, singular, `${plural}s`];
+}
+
+const byOtherName: ReadonlyMap<string, string> = new Map(
+  models
+    .flatMap(({ name }) => [name, ...(WORDS[name] ?? [])].flatMap(numbersOf).map((other) => [other, name] as const))
+    // A name that belongs to a model of its own means that one.
+    .filter(([other]) => findModel(other) === undefined),
+);
+
+/** Names that the settings add: one process reads one portal. */
+let ownNames: ReadonlyMap<string, string> = new Map();
+
+/** Takes the names of the settings; they count more than the ones known here. */
+export function useOwnNames(names: readonly { readonly other: string; readonly model: string }[]): void {
+  ownNames = new Map(names.map(({ other, model }) => [other, model]));
+}
+
+/** The catalogue's name for what is called so; the name itself where it is the catalogue's, or nobody's. */
+export function catalogueName(name: string): string {
+  return ownNames.get(name) ?? byOtherName.get(name) ?? name;
+}
+
+/** Every name that the model goes by, the catalogue's first. */
+export function namesOf(name: string): readonly string[] {
+  return [name, ...[...byOtherName].filter(([, known]) => known === name).map(([other]) => other)];
+}
+
+/** A model as something outside names it: in any case, perhaps with its module before a slash. */
+export function readName(module: string, model: string): { readonly module: string; readonly model: string } {
+  const [first = '', ...rest] = model.toLowerCase().split('/');
+  const name = rest.length === 0 ? `${module.toLowerCase()}.${first}` : `${first}.${rest.join('/')}`;
+  return splitName(catalogueName(name));
+}
+
+/** Catalogue models whose names are like this one, the likeliest first: for a person to choose from. */
+export function similarNames(name: string): readonly string[] {
+  const { module, model } = splitName(name);
+  const stem = model.replace(/^.*_/, '').replace(/(ies|es|s|y)$/, '');
+  return models
+    .filter((known) => known.model.includes(stem))
+    .sort((a, b) => Number(b.module === module) - Number(a.module === module) || a.model.length - b.model.length)
+    .map((known) => known.name)
+    .slice(0, 3);
+}

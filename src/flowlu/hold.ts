@@ -1,0 +1,36 @@
+/** When the portal, or what stands in front of it, wants to be left alone. It means the account, so every request waits. */
+import { sleep } from '../core/wait.ts';
+
+/** First wait after a firewall's answer, in base waits; it doubles with each further one. */
+const FIREWALL_WAITS = 5;
+const MAX_DOUBLINGS = 4;
+
+export interface Hold {
+  wait(signal: AbortSignal): Promise<void>;
+  /** The portal named a time. */
+  askedFor(ms: number): void;
+  /** A firewall answered a request that was sent then: knocking on makes some close for longer. */
+  blocked(sentMs: number): void;
+  answered(): void;
+}
+
+export function createHold(baseMs: number, maxMs: number): Hold {
+  let untilMs = 0;
+  let blocks = 0;
+  const extend = (ms: number) => {
+    untilMs = Math.max(untilMs, performance.now() + Math.min(ms, maxMs));
+  };
+  return {
+    wait: (signal) => sleep(untilMs - performance.now(), signal),
+    askedFor: extend,
+    blocked(sentMs) {
+      // Those that were under way together count once.
+      if (sentMs < untilMs) return;
+      extend(FIREWALL_WAITS * baseMs * 2 ** Math.min(blocks, MAX_DOUBLINGS));
+      blocks += 1;
+    },
+    answered() {
+      blocks = 0;
+    },
+  };
+}

@@ -1,0 +1,62 @@
+/** Which ids a listing has come across: bitmaps of ids that lie close together, since most of them do. */
+
+const BITS_PER_CHUNK = 1024;
+/** Ids of up to so many digits are exact as numbers. */
+const EXACT_DIGITS = 15;
+
+export interface SeenIds {
+  has(id: string): boolean;
+  /** Adds an id; true when it is new. */
+  add(id: string): boolean;
+  size(): number;
+  /** True once something could not be remembered. */
+  isFull(): boolean;
+}
+
+/** @param maxChunks bound on the memory: some 250 bytes each; a million ids in sequence take a thousand. */
+export function createSeenIds(maxChunks = 500_000): SeenIds {
+  const chunks = new Map<number, Uint32Array>();
+  const long = new Set<string>();
+  let size = 0;
+  let full = false;
+
+  function place(id: string) {
+    const number = Number(id);
+    const bit = number % BITS_PER_CHUNK;
+    return { chunk: (number - bit) / BITS_PER_CHUNK, word: bit >>> 5, mask: 1 << (bit & 31) };
+  }
+
+  function addLong(id: string): boolean {
+    if (long.has(id)) return false;
+    long.add(id);
+    return true;
+  }
+
+  function addShort(id: string): boolean {
+    const { chunk, word, mask } = place(id);
+    const bits = chunks.get(chunk) ?? new Uint32Array(BITS_PER_CHUNK / 32);
+    chunks.set(chunk, bits);
+    if (((bits[word] as number) & mask) !== 0) return false;
+    (bits[word] as number) |= mask;
+    return true;
+  }
+
+  return {
+    has(id) {
+      if (id.length > EXACT_DIGITS) return long.has(id);
+      const { chunk, word, mask } = place(id);
+      return ((chunks.get(chunk)?.[word] ?? 0) & mask) !== 0;
+    },
+    add(id) {
+      if (chunks.size + long.size >= maxChunks) {
+        full = true;
+        return !this.has(id);
+      }
+      const isNew = id.length > EXACT_DIGITS ? addLong(id) : addShort(id);
+      if (isNew) size += 1;
+      return isNew;
+    },
+    size: () => size,
+    isFull: () => full,
+  };
+}

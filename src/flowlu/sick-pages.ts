@@ -1,0 +1,146 @@
+/**
+ * Reading around what is broken: a page that fails is asked for in smaller ones, down to the single row.
+ *
+ * A page may be too heavy (5xx, a time-out, too large), or hold a record that breaks every answer that contains it,
+ * whether with an error or with no rows at all. Both look like a portal that is down for a moment, so before a page is
+ * taken apart something else must have been answered.
+ */
+
+import type { Micros } from '../core/instant.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Patience } from './client.ts';
+import { FlowluError } from './errors.ts';
+
+/** One answer, its ids read. */
+export interface Answer {
+  readonly items: readonly JsonObject[];
+  readonly ids: readonly string[];
+  readonly total: number | null;
+  readonly observedAt: Micros;
+  /** False when the answer's form hides in which order the portal sent the rows. */
+  readonly ordered: boolean;
+}
+
+/** Asks for `size` rows from a position that is a multiple of it. */
+export type Ask = (offset: number, size: number, patience: Patience) => Promise<Answer>;
+
+/** Positions whose rows no answer brings. */
+export interface Gap {
+  /** How many rows of the block come before it. */
+  readonly after: number;
+  readonly count: number;
+  readonly why: string;
+}
+
+export interface Block extends Answer {
+  readonly gaps: readonly Gap[];
+  /** The size of the parts that the block had to be read in, where that alone was what it took. */
+  readonly readableSize: number | null;
+}
+
+/** What a block was taken apart into. */
+type Part = (Answer & { readonly asked: number }) | Gap;
+
+interface Outcome {
+  readonly answer: Answer | null;
+  readonly failure: string | null;
+}
+
+/**
+ * Reads the block of `size` rows at `offset`.
+ * @param expected rows that are known to lie from there on: an answer without any of them is a failure, too.
+ * @throws FlowluError when nothing around it is answered either; what `ask` throws that a smaller page cannot heal.
+ */
+export async function readBlock(ask: Ask, offset: number, size: number, expected: number): Promise<Block> {
+  const tried = new Map<string, Outcome>();
+  let ignoresSize = false;
+
+  async function attempt(at: number, rows: number, patience: Patience): Promise<Outcome> {
+    const key = `${at} ${rows}`;
+    const known = tried.get(key);
+    if (known !== undefined) return known;
+    const outcome = await ask(at, rows, patience).then(
+      (answer): Outcome => {
+        if (answer.ids.length > rows) ignoresSize = true;
+        // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing.
+        const isPastEnd = answer.total !== null && answer.total > 0 && answer.total <= at;
+        const isMissing = answer.ids.length === 0 && at < offset + expected && !isPastEnd;
+        return { answer, failure: isMissing ? 'the portal counts more rows but sends none' : null };
+      },
+      (error): Outcome => {
+        if (!(error instanceof FlowluError) || !error.mayBeTooMuch) throw error;
+        return { answer: null, failure: error.message };
+      },
+    );
+    tried.set(key, outcome);
+    return outcome;
+  }
+
+  /** Whether anything else is answered: smaller pages at the same place, the rows next to it, the block after it. */
+  async function isPortalWell(isEmpty: boolean): Promise<boolean> {
+    const sizes: number[] = [];
+    for (let rows = smaller(size); rows < (sizes.at(-1) ?? size); rows = smaller(rows)) sizes.push(rows);
+    const neighbours = Array.from({ length: Math.min(size, NEIGHBOURS) - 1 }, (_, index) => offset + 1 + index);
+    const places: (readonly [number, number])[] = [
+      ...sizes.map((rows) => [offset, rows] as const),
+      ...neighbours.map((at) => [at, 1] as const),
+      [offset + size, size],
+    ];
+    for (const [at, rows] of places) {
+      const { answer, failure } = await attempt(at, rows, 'once');
+      if (failure === null && (answer?.ids.length !== 0 || !isEmpty)) return true;
+    }
+    return false;
+  }
+
+  async function takeApart(at: number, rows: number): Promise<readonly Part[]> {
+    const part = smaller(rows);
+    const parts: Part[] = [];
+    let total: number | null = null;
+    for (let next = at; next < at + rows && (total === null || next < total); next += part) {
+      const { answer, failure } = await attempt(next, part, part === 1 ? 'brief' : 'once');
+      if (answer !== null && failure === null) parts.push({ ...answer, asked: part });
+      else if (part === 1) parts.push({ after: 0, count: 1, why: failure as string });
+      else parts.push(...(await takeApart(next, part)));
+      total = answer?.total ?? total;
+    }
+    return parts;
+  }
+
+  const { answer, failure } = await attempt(offset, size, 'brief');
+  if (answer !== null && failure === null) return { ...answer, gaps: [], readableSize: null };
+  if (!(await isPortalWell(answer !== null))) {
+    const patient = answer ?? (await ask(offset, size, 'full'));
+    return { ...patient, gaps: [], readableSize: null };
+  }
+  if (ignoresSize || size === 1) return join([{ after: 0, count: size, why: failure as string }]);
+  return join(await takeApart(offset, size));
+}
+
+/** Single rows tried at the place of a failure. */
+const NEIGHBOURS = 5;
+
+/** The next smaller size whose pages fall together with those of this one. */
+function smaller(size: number): number {
+  for (let factor = 2; factor * factor <= size; factor += 1) if (size % factor === 0) return size / factor;
+  return 1;
+}
+
+function join(parts: readonly Part[]): Block {
+  const answers = parts.filter((part) => 'ids' in part);
+  const gaps: Gap[] = [];
+  let rows = 0;
+  for (const part of parts) {
+    if ('ids' in part) rows += part.ids.length;
+    else gaps.push({ ...part, after: rows });
+  }
+  return {
+    items: answers.flatMap(({ items }) => items),
+    ids: answers.flatMap(({ ids }) => ids),
+    total: answers.at(-1)?.total ?? null,
+    observedAt: Math.min(...answers.map(({ observedAt }) => observedAt), Number.MAX_SAFE_INTEGER),
+    ordered: answers.every(({ ordered }) => ordered),
+    gaps,
+    readableSize: gaps.length > 0 ? null : Math.max(...answers.map(({ asked }) => asked)),
+  };
+}

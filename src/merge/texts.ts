@@ -1,0 +1,22 @@
+/** How the portal's webhooks spell texts, learnt from rows that the API has confirmed and kept in the database. */
+import type { Sql } from '../postgres/connection.ts';
+import { knownFacts, measure, PORTAL } from '../store/measurements.ts';
+import type { WebhookTexts } from './rule/spelling.ts';
+
+export interface TextSpelling {
+  known(): WebhookTexts;
+  learn(shown: WebhookTexts): void;
+}
+
+/** @param onError told when what was learnt could not be kept; the next process then learns it again. */
+export async function createTextSpelling(sql: Sql, onError: (error: unknown) => void): Promise<TextSpelling> {
+  let known: WebhookTexts = (await knownFacts(sql, PORTAL)).webhook_texts ?? null;
+  return {
+    known: () => known,
+    learn(shown) {
+      if (shown === null || shown === known) return;
+      known = shown;
+      measure(sql, PORTAL, { webhook_texts: shown }).catch(onError);
+    },
+  };
+}

@@ -1,0 +1,10 @@
+import type { FlowluClient } from '../flowlu/client.ts';
+import type { WriterContext } from '../merge/writer.ts';
+import type { Sql } from '../postgres/connection.ts';
+
+/** What listing models needs. */
+export interface ListingDeps {
+  readonly sql: Sql;
+  readonly client: FlowluClient;
+  readonly writer: WriterContext;
+}

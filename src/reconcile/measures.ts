@@ -1,0 +1,24 @@
+/** What listings show of the portal, kept for the next ones. */
+import type { ListingMeasures } from '../flowlu/listing.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { forget, knownFacts, measure, PORTAL } from '../store/measurements.ts';
+
+/** What earlier listings of the model have shown, or those of other models where that is the portal's way. */
+export async function knownMeasures(sql: Sql, model: string): Promise<Partial<ListingMeasures>> {
+  const { page_size = null, bearable_size = null, order_by_id = null, id_filter = null } = await knownFacts(sql, model);
+  return { pageSize: page_size, bearableSize: bearable_size, order: order_by_id, idFilter: id_filter };
+}
+
+export async function noteMeasures(sql: Sql, model: string, measured: ListingMeasures): Promise<void> {
+  const { pageSize, bearableSize, order, idFilter } = measured;
+  const sizes = { page_size: pageSize, bearable_size: bearableSize };
+  await measure(sql, model, { ...sizes, order_by_id: order, id_filter: idFilter });
+  // Whether an order or a filter has an effect may differ by model; whether asking is an error hardly does.
+  await measure(sql, PORTAL, {
+    ...sizes,
+    order_by_id: order === 'refused' ? order : null,
+    id_filter: idFilter === 'refused' ? idFilter : null,
+  });
+  if (order === 'honoured') await forget(sql, PORTAL, 'order_by_id');
+  if (idFilter === 'honoured') await forget(sql, PORTAL, 'id_filter');
+}

@@ -1,0 +1,96 @@
+/** What the portal has been found to do: measured along with the work, good for a day, then found out again. */
+import type { Json } from '../core/json.ts';
+import { stringifyJson } from '../core/json.ts';
+import type { Queryable } from '../postgres/connection.ts';
+
+/** Facts by name, with the form of their values. */
+export interface Facts {
+  /** Rows on a page that the portal grants, whatever is asked for. */
+  readonly page_size: number;
+  /** Rows on a page beyond which the portal fails. */
+  readonly bearable_size: number;
+  readonly order_by_id: 'honoured' | 'ignored' | 'refused';
+  readonly id_filter: 'honoured' | 'ignored' | 'refused';
+  readonly date_filter: 'honoured' | 'ignored' | 'refused';
+  readonly newest_first: 'honoured' | 'ignored' | 'refused';
+  readonly total: 'filtered' | 'whole' | 'missing';
+  /** How webhooks spell texts that the API spells plainly. */
+  readonly webhook_texts: 'plain' | 'entities';
+  /** Whether single records can be read: what the portal says where they cannot. */
+  readonly get: string;
+  /** Whose rights the requests have. */
+  readonly rights: { readonly user: string; readonly admin: boolean | null };
+  /** Requests a second at which the portal has complained. */
+  readonly throttled_at: number;
+  /** Flowlu refuses the key or the login: its words. */
+  readonly refused: string;
+}
+export type FactName = keyof Facts;
+
+/** Facts of the portal as a whole rather than of one model. */
+export const PORTAL = '*';
+
+export interface Measurement<N extends FactName = FactName> {
+  readonly model: string;
+  readonly fact: N;
+  readonly value: Facts[N];
+  /** When the portal was last seen to do so. */
+  readonly measuredAt: Date;
+  /** Since when it has been doing so without a change. */
+  readonly age_s: number;
+}
+
+/** How long a fact is relied on before it is found out again. */
+const GOOD_FOR_SECONDS = 24 * 3_600;
+/** A fact that was noted so lately is not written again. */
+const FRESH_SECONDS = 600;
+
+/** Notes what was found; undefined and null say nothing. */
+export async function measure(
+  sql: Queryable,
+  model: string,
+  found: { readonly [N in FactName]?: Facts[N] | null | undefined },
+): Promise<void> {
+  const facts = Object.entries(found).filter(([, value]) => value !== null && value !== undefined);
+  for (const [fact, value] of facts) {
+    await sql`
+      insert into sync.measurements as m (model, fact, value)
+      values (${model}, ${fact}, ${stringifyJson(value as Json)}::text::jsonb)
+          on conflict (model, fact) do update set value = excluded.value, measured_at = clock_timestamp()
+       where m.value <> excluded.value or m.measured_at < clock_timestamp() - ${FRESH_SECONDS} * interval '1 second'`;
+  }
+}
+
+/** Takes a fact back that is no longer so. */
+export async function forget(sql: Queryable, model: string, fact: FactName): Promise<void> {
+  await sql`delete from sync.measurements where model = ${model} and fact = ${fact}`;
+}
+
+/** One fact of one model, however old. */
+export async function lastFact<N extends FactName>(sql: Queryable, model: string, fact: N): Promise<Facts[N] | null> {
+  const [row] = await sql`select value from sync.measurements where model = ${model} and fact = ${fact}`;
+  return (row?.value ?? null) as Facts[N] | null;
+}
+
+/** The facts of a model that are still good; where there are none of its own, those of the portal. */
+export async function knownFacts(sql: Queryable, model: string): Promise<Partial<Facts>> {
+  const rows = await sql`
+    select distinct on (fact) fact, value from sync.measurements
+     where model in (${model}, ${PORTAL}) and measured_at > clock_timestamp() - ${GOOD_FOR_SECONDS} * interval '1 second'
+     order by fact, model = ${PORTAL}`;
+  return Object.fromEntries(rows.map(({ fact, value }) => [fact, value])) as Partial<Facts>;
+}
+
+/** Everything that is known, by model. */
+export async function allMeasurements(sql: Queryable): Promise<readonly Measurement[]> {
+  const rows = await sql`
+    select model, fact, value, measured_at, extract(epoch from clock_timestamp() - measured_at)::float8 as age_s
+      from sync.measurements order by model, fact`;
+  return rows.map((row) => ({
+    model: row.model as string,
+    fact: row.fact as FactName,
+    value: row.value as Facts[FactName],
+    measuredAt: row.measured_at as Date,
+    age_s: row.age_s as number,
+  }));
+}

@@ -1,0 +1,215 @@
+/** Portals as clients saw them, and portals of which a part is broken: everything that can be got is got. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { settleDue } from '../../src/merge/settle.ts';
+import { backfill } from '../../src/reconcile/backfill.ts';
+import { sweepAll } from '../../src/reconcile/catch-up.ts';
+import type { ListingObserver } from '../../src/reconcile/listing.ts';
+import type { Faults } from '../simulator/index.ts';
+import { type Mirror, type MirrorOptions, never, quietObserver, startMirror } from '../support/mirror.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let mirror: Mirror;
+afterEach(() => mirror?.close());
+
+async function start(options: MirrorOptions): Promise<Mirror> {
+  mirror = await startMirror(options);
+  return mirror;
+}
+
+const NAMES = ['crm.account', 'crm.lead'];
+
+function rounds(from: Mirror, names: readonly string[] = NAMES) {
+  const deps = { sql: from.sql, client: from.client, writer: from.context };
+  const options = (observer: ListingObserver = quietObserver, signal = never) => ({
+    models: names.map(from.model),
+    concurrency: 2,
+    holder: 'test',
+    observer,
+    signal,
+  });
+  return {
+    backfill: (observer?: ListingObserver, signal?: AbortSignal) => backfill(deps, options(observer, signal)),
+    sweep: (observer?: ListingObserver, signal?: AbortSignal) =>
+      sweepAll(deps, { ...options(observer, signal), allowDeletes: 0, resume: true }),
+    settle: () =>
+      settleDue(
+        { ...deps, tableOf: (name) => ({ name, model: from.model(name) }) },
+        10_000,
+        AbortSignal.timeout(60_000),
+      ),
+  };
+}
+
+/** Ids that are live on one side alone. */
+async function differences({ sql, portal }: Mirror, names: readonly string[] = NAMES): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of names) {
+    const table = name.replace('.', '_');
+    const rows = await sql.unsafe(`select id::text from flowlu.${table} where _deleted_at is null`);
+    const mine = new Set(rows.map(({ id }) => id as string));
+    for (const { id } of portal.portal.rows(name)) if (!mine.delete(String(id))) found.push(`${name} lacks ${id}`);
+    found.push(...[...mine].map((id) => `${name} has ${id}`));
+  }
+  return found;
+}
+
+describe('a portal that grants 25 rows in an order of its own and ignores filters', () => {
+  it('is read, resumed and swept at one request per 25 rows, and a second sweep writes nothing', async () => {
+    const from = await start({ profile: 'as-seen', rowsPerModel: { 'crm.account': 2_010, 'crm.lead': 130 } });
+    const { backfill, sweep, settle } = rounds(from);
+    for (const pages of [3, 20]) {
+      const stop = new AbortController();
+      let advanced = 0;
+      const observer = {
+        ...quietObserver,
+        modelAdvanced: () => {
+          advanced += 1;
+          if (advanced === pages) stop.abort(new Error('cut off'));
+        },
+      };
+      await expect(backfill(observer, stop.signal)).rejects.toThrow('cut off');
+    }
+    expect((await backfill()).status).toBe('done');
+    expect(await differences(from)).toEqual([]);
+    const needed = Math.ceil(2_010 / 25) + Math.ceil(130 / 25);
+    // Each cut costs the pages under way and the one that a resumed listing begins with again.
+    expect(from.portal.requests.total()).toBeLessThanOrEqual(needed + 2 * 2 * 6);
+
+    for (const id of [1, 500, 2_000]) from.portal.portal.remove('crm.account', id);
+    from.portal.portal.create('crm.account', { name: 'new' });
+    from.portal.requests.clear();
+    const swept = await sweep();
+    expect(swept.status).toBe('done');
+    expect(from.portal.requests.total()).toBeLessThanOrEqual(needed + 4);
+    expect(swept.models.find(({ model }) => model === 'crm.account')).toMatchObject({ suspects: 3, guarded: null });
+    await settle();
+    expect(await differences(from)).toEqual([]);
+
+    const again = await sweep();
+    expect(again.models.map(({ counts }) => counts.written)).toEqual([0, 0]);
+    const [left] = await from.sql`select count(*)::int as ids from sync.listed_ids`;
+    expect(left?.ids).toBe(0);
+  });
+
+  it('resumes a sweep that was cut off, and still finds what was deleted', async () => {
+    const from = await start({ profile: 'as-seen', rowsPerModel: { 'crm.account': 1_000, 'crm.lead': 0 } });
+    const { backfill, sweep, settle } = rounds(from);
+    await backfill();
+    for (const id of [3, 990]) from.portal.portal.remove('crm.account', id);
+    const stop = new AbortController();
+    let advanced = 0;
+    const observer = { ...quietObserver, modelAdvanced: () => ++advanced === 5 && stop.abort(new Error('cut off')) };
+    await expect(sweep(observer as ListingObserver, stop.signal)).rejects.toThrow('cut off');
+    from.portal.portal.remove('crm.account', 980);
+    from.portal.requests.clear();
+    expect((await sweep()).models.find(({ model }) => model === 'crm.account')).toMatchObject({
+      outcome: 'complete',
+      suspects: 2,
+    });
+    expect(from.portal.requests.perModel()['crm.account list']).toBeLessThan(40);
+    await settle();
+    // What went before the place where the sweep was cut off is left to the next one.
+    expect(await differences(from)).toEqual(['crm.account has 980']);
+    await sweep();
+    await settle();
+    expect(await differences(from)).toEqual([]);
+  });
+});
+
+describe('a portal of which a part is broken', () => {
+  it('fails on pages of more than 25 rows: they are read in smaller ones, which is then known', async () => {
+    const from = await start({
+      rowsPerModel: { 'crm.account': 730, 'crm.lead': 700 },
+      faults: { http504: { over: 25 } },
+    });
+    const { backfill, sweep } = rounds(from);
+    expect((await backfill()).status).toBe('done');
+    expect(await differences(from)).toEqual([]);
+    from.portal.requests.clear();
+    expect((await sweep()).status).toBe('done');
+    const failed = from.portal.requests.entries.filter(({ status }) => status === 504);
+    expect(failed).toEqual([]);
+    expect(from.portal.requests.total()).toBeLessThanOrEqual(30 + 28 + 4);
+  });
+
+  const sick: readonly (readonly [string, Faults])[] = [
+    ['answers without rows', { emptyList: { ids: [500] } }],
+    ['answers error 13', { errorCode: { ids: [500], methods: ['list'] } }],
+    ['answers HTTP 500', { http500: { ids: [500], methods: ['list'] } }],
+    ['sends a byte that is no UTF-8', { invalidUtf8: { ids: [500], methods: ['list'] } }],
+  ];
+  describe.each(['documented', 'as-seen'] as const)('in a portal %s', (profile) => {
+    it.each(sick)('%s wherever one record is listed: the rest is read and swept, the one singly', async (_, faults) => {
+      const from = await start({ profile, rowsPerModel: { 'crm.account': 730, 'crm.lead': 60 } });
+      const { backfill, sweep, settle } = rounds(from);
+      Object.assign(from.portal.faults, faults);
+      expect((await backfill()).status).toBe('done');
+      expect(await differences(from)).toEqual([]);
+      expect(from.portal.requests.total()).toBeLessThan(180);
+
+      // Not readable singly either: named, and everything else is searched for what was deleted.
+      from.portal.faults.http502 = { ids: [500], methods: ['get'], models: ['crm.account'] };
+      for (const id of [2, 499, 501, 700]) from.portal.portal.remove('crm.account', id);
+      const swept = await sweep();
+      expect(swept.status).toBe('differences');
+      expect(swept.models.find(({ model }) => model === 'crm.account')).toMatchObject({
+        outcome: 'complete',
+        reason: expect.stringMatching(/\b500\b/),
+        guarded: null,
+      });
+      await settle();
+      expect(await differences(from)).toEqual([]);
+    });
+  });
+
+  it.each([
+    ['an order with HTTP 500', { http500: { parameter: 'order_by' } }],
+    ['a filter with error 13', { errorCode: { parameter: 'filter[id]' } }],
+    ['both with error 12', { errorCode: { parameter: 'order_by', value: 12 }, errorString: { parameter: 'filter' } }],
+  ] as const)('refuses %s: it is read page by page, and not asked for it again', async (_, faults) => {
+    const from = await start({ rowsPerModel: { 'crm.account': 730, 'crm.lead': 60 }, faults });
+    const { backfill, sweep } = rounds(from);
+    expect((await backfill()).status).toBe('done');
+    expect(await differences(from)).toEqual([]);
+    from.portal.requests.clear();
+    expect((await sweep()).status).toBe('done');
+    expect(from.portal.requests.total()).toBeLessThanOrEqual(8 + 1 + 2);
+  });
+
+  it('has a firewall in front that answers in its place for a while: nothing is lost and nothing is refused', async () => {
+    const from = await start({ rowsPerModel: { 'crm.account': 1_200, 'crm.lead': 800 } });
+    const { backfill, sweep, settle } = rounds(from);
+    await backfill();
+    from.portal.portal.remove('crm.account', 7);
+    from.portal.faults.firewall = { skip: 3, count: 4 };
+    expect((await sweep()).status).toBe('done');
+    await settle();
+    expect(await differences(from)).toEqual([]);
+    from.portal.faults.firewall = { value: 403 };
+    const { models } = await sweep();
+    expect(models.map(({ outcome }) => outcome)).toEqual(['failed', 'failed']);
+    expect(models[0]?.reason).toContain('a firewall in front of the portal');
+  });
+
+  it.each([
+    ['error 32', { errorCode: { models: ['crm.lead'], value: 32 } }],
+    ['HTTP 404 in HTML', { http404: { models: ['crm.lead'] } }],
+  ] as const)('tells a model that it lacks as %s: it is skipped, and the run is done', async (_, faults) => {
+    const from = await start({ rowsPerModel: { 'crm.account': 30, 'crm.lead': 30 }, faults });
+    const round = await rounds(from, ['crm.account', 'crm.lead']).backfill();
+    expect(round.status).toBe('done');
+    expect(round.models.find(({ model }) => model === 'crm.lead')?.outcome).toBe('skipped');
+  });
+
+  it('sends a byte that is no UTF-8 once: the answer is refused and asked for again', async () => {
+    const from = await start({
+      rowsPerModel: { 'crm.account': 30, 'crm.lead': 0 },
+      faults: { invalidUtf8: { count: 1 } },
+    });
+    await rounds(from, ['crm.account']).backfill();
+    const [row] =
+      await from.sql`select count(*)::int as altered from flowlu.crm_account where name like '%' || chr(65533) || '%'`;
+    expect(row?.altered).toBe(0);
+  });
+});
