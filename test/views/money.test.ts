@@ -19,7 +19,7 @@ it('the class of age of an overdue invoice changes after 30, 60 and 90 days', as
   await insert(
     'fin_invoice',
     'id, status_id, total, due_date',
-    ages.map((age) => `(${age}, 10, 100, current_date - ${age})`).join(','),
+    ages.map((age) => `(${age}, 20, 100, current_date - ${age})`).join(','),
   );
   const rows = await database.sql`
     select invoice_id::int as age, days_overdue::int as days, age as class from flowlu_reports.overdue_invoices order by 1`;
