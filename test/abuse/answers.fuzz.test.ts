@@ -125,8 +125,8 @@ describe('whatever a portal answers', () => {
       }),
       { numRuns: 2_000 },
     );
-    expect(understood).toBeGreaterThan(20);
-    expect(absent).toBeGreaterThan(5);
+    expect(understood).toBeGreaterThan(5);
+    expect(absent).toBeGreaterThan(0);
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
 
