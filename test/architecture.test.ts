@@ -249,6 +249,7 @@ const WAIT = /\b(?:sleep|delay)\(|\bsetTimeout\(/;
 const MEASURES: Readonly<Record<string, string>> = {
   'support/cpu-time.ts': 'processor time, to tell linear work from quadratic',
   'flowlu/pace.test.ts': 'a fake clock',
+  'postgres/hosts.test.ts': 'at most so many attempts in a second: a busy machine makes fewer',
   'simulator/api.ts': 'when a request came in, for the limit per second',
   'simulator/oauth.ts': 'a clock that tests move',
 };
