@@ -5,6 +5,8 @@
 --   1795582530082 0002_version_indexes_and_pace
 --   1795888677274 0003_request_slots
 --   1795891377091 0004_portal_measured
+--   1795893905093 0000_mirror
+--   1795892831040 0005_report_indexes
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -138,3 +140,12 @@ CREATE TABLE IF NOT EXISTS "sync"."measurements" (
 );
 ALTER TABLE "sync"."doubtful" ADD COLUMN IF NOT EXISTS "refused_at" timestamp with time zone;
 ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "page_size" integer;
+CREATE INDEX IF NOT EXISTS "crm_account_merged_to" ON "flowlu"."crm_account" USING btree ("merged_to");
+CREATE INDEX IF NOT EXISTS "crm_lead_contact_id" ON "flowlu"."crm_lead" USING btree ("contact_id");
+CREATE INDEX IF NOT EXISTS "crm_lead_accounts_lead_id" ON "flowlu"."crm_lead_accounts" USING btree ("lead_id");
+CREATE INDEX IF NOT EXISTS "crm_lead_accounts_account_id" ON "flowlu"."crm_lead_accounts" USING btree ("account_id");
+CREATE INDEX IF NOT EXISTS "fin_invoice_status_id" ON "flowlu"."fin_invoice" USING btree ("status_id");
+CREATE INDEX IF NOT EXISTS "fin_invoice_model_id" ON "flowlu"."fin_invoice" USING btree ("model_id");
+CREATE INDEX IF NOT EXISTS "fin_relations_plan_money_id" ON "flowlu"."fin_relations" USING btree ("plan_money_id");
+CREATE INDEX IF NOT EXISTS "fin_transaction_invoice_id" ON "flowlu"."fin_transaction" USING btree ("invoice_id");
+CREATE INDEX IF NOT EXISTS "fin_transaction_crm_account_id" ON "flowlu"."fin_transaction" USING btree ("crm_account_id");
