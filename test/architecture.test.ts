@@ -98,7 +98,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   oauth_requests: /^store\/oauth-requests\.ts$/,
   custom_columns: /^store\/custom-columns\.ts$/,
   // Its months are made and dropped by `migrate`.
-  history: /^(store\/history|views\/history|migrate\/migrate|migrate\/history-partitions)\.ts$/,
+  history: /^(store\/history|views\/(history|reports\/pipeline)|migrate\/migrate|migrate\/history-partitions)\.ts$/,
 };
 
 /** The four that maintain what is stored already, beside the one writer of what is observed. */
