@@ -1,5 +1,5 @@
 /** Environment → one frozen, checked configuration. All problems are reported together. */
-import { passwordsIn } from './addresses.ts';
+import { passwordsIn } from '../postgres/url.ts';
 import { conflictsOf } from './conflicts.ts';
 import { type Environment, readEnvironment, readText, reasonOf } from './environment.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';

@@ -1,10 +1,12 @@
 /** What the mirror can say about itself: freshness, backlog, failures, last runs. Reads only. */
 
-import type { Sql } from '../postgres/connection.ts';
+import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { type DeliveryCounts, deliveryCounts, type FailedDelivery, lastFailures } from '../store/deliveries/reports.ts';
 import { countDoubts } from '../store/doubts.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
 import { type UnreadModel, unreadModels } from '../store/listings.ts';
+import { holderWords, lockHolders } from '../store/locks.ts';
 import { allMeasurements, type KeyRefusal, keyRefusal, type Measurement } from '../store/measurements.ts';
 import { lastRuns, type RunSummary } from '../store/runs.ts';
 import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
@@ -33,8 +35,28 @@ export interface StatusReport {
 /** Deliveries and runs shown at most. */
 const LISTED = 20;
 
-/** Reads the state of the mirror. */
+const LIMITS = { readOnly: true, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
+
+/**
+ * Reads the state of the mirror, within limits.
+ * @throws LockedError where somebody holds a lock on what is read
+ */
 export async function readStatus(sql: Sql): Promise<StatusReport> {
+  try {
+    return await transaction(sql, LIMITS, read);
+  } catch (error) {
+    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
+    const holders = await lockHolders(sql);
+    throw new LockedError(holders.map(holderWords).join('\n') || 'a lock was in the way; try again', { cause: error });
+  }
+}
+
+/** The message names who holds the lock, and what ends it. */
+export class LockedError extends Error {
+  override readonly name = 'LockedError';
+}
+
+async function read(sql: Queryable): Promise<StatusReport> {
   const [counts, rights, portal, coverage, runs, models] = await Promise.all([
     Promise.all([deliveryCounts(sql), countDoubts(sql), lastFailures(sql, LISTED)]),
     Promise.all([grantStatus(sql), keyRefusal(sql)]),

@@ -146,7 +146,7 @@ export async function countDoubtsUpTo(tx: Transaction, limit: number): Promise<n
 }
 
 /** How many doubts are open. */
-export async function countDoubts(sql: Sql): Promise<number> {
+export async function countDoubts(sql: Queryable): Promise<number> {
   const [row] = await sql`select count(*)::int as open from sync.doubtful`;
   return row?.open as number;
 }

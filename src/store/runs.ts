@@ -69,7 +69,7 @@ export interface RunSummary {
 }
 
 /** The newest runs, latest first. */
-export async function lastRuns(sql: Sql, limit: number): Promise<readonly RunSummary[]> {
+export async function lastRuns(sql: Queryable, limit: number): Promise<readonly RunSummary[]> {
   const rows = await sql`
     select id::text as id, kind, status, to_json(started_at) #>> '{}' as started_at,
            to_json(finished_at) #>> '{}' as finished_at
@@ -94,7 +94,7 @@ export async function lastComparison(
 }
 
 /** Changes that catching up and sweeping have found by themselves lately, by model: nobody had announced them in time. */
-export async function foundChanges(sql: Sql): Promise<ReadonlyMap<string, number>> {
+export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, number>> {
   const rows = await sql`
     with recent as (
       select summary from sync.runs

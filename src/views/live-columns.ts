@@ -6,7 +6,7 @@ import type { Field, Model } from '../catalog/types.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { sqlTypes } from '../tables/columns.ts';
 import { COMPANIONS, type CustomColumn } from './custom-columns.ts';
-import { customValues, lateralOf, valueAs } from './values.ts';
+import { customValues, lateralOf, valueAs } from './custom-values.ts';
 
 /** One column of a view, with all that can be said about it. */
 export interface ViewColumn {
@@ -33,6 +33,8 @@ export interface View {
   /** `module.model` of the records it shows; null where they are no model's. */
   readonly model: string | null;
   readonly comment: string;
+  /** Columns that tell its rows apart, nulls taken as values; left out where they are not known. */
+  readonly key?: readonly string[];
   readonly columns: readonly ViewColumn[];
   /** What follows `from`. */
   readonly from: string;

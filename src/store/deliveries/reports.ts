@@ -45,7 +45,7 @@ export interface DeliveryCounts {
   readonly oldest_pending_seconds: number | null;
 }
 
-export async function deliveryCounts(sql: Sql): Promise<DeliveryCounts> {
+export async function deliveryCounts(sql: Queryable): Promise<DeliveryCounts> {
   const [row] = await sql`
     select count(*)::int as total, count(*) filter (where status = 'pending')::int as pending,
            count(*) filter (where status = 'failed')::int as failed,
@@ -73,7 +73,7 @@ export interface FailedDelivery {
 }
 
 /** The newest deliveries that could not be applied or were rejected, latest first. */
-export async function lastFailures(sql: Sql, limit: number): Promise<readonly FailedDelivery[]> {
+export async function lastFailures(sql: Queryable, limit: number): Promise<readonly FailedDelivery[]> {
   const rows = await sql`
     select id::text as id, to_json(received_at) #>> '{}' as received_at, status, module || '.' || model as model, reason
       from sync.deliveries where status in ('failed', 'rejected') order by deliveries.id desc limit ${limit}`;
@@ -112,7 +112,7 @@ export interface WebhookUse {
 const USE_WINDOW = 20_000;
 
 /** Webhooks by model, among the newest deliveries. */
-export async function webhookUse(sql: Sql): Promise<readonly WebhookUse[]> {
+export async function webhookUse(sql: Queryable): Promise<readonly WebhookUse[]> {
   const rows = await sql`
     with recent as (
       select module || '.' || model as model, decision, received_at,
