@@ -10,7 +10,7 @@ import { settleLiveFacts } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
 import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
-import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
+import { compareMigrations, knownMigrations, type Migration, noteMigration, takeJournal } from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -124,16 +124,8 @@ export async function trySchemaLock(tx: Transaction): Promise<boolean> {
 }
 
 async function pendingMigrations(tx: Transaction): Promise<readonly Migration[]> {
-  const [found] = await tx<{ present: boolean }[]>`
-    select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
-  if (found?.present !== true) {
-    // The table that drizzle's own tools use, so that they agree with us about what was applied.
-    await tx.unsafe(`
-      create schema if not exists drizzle;
-      create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
-  }
   const ours = knownMigrations();
-  const applied = await appliedMigrations(tx);
+  const applied = await takeJournal(tx);
   if (compareMigrations(applied, ours) === 'newer') throw new NewerDatabaseError(newerMessage(applied ?? [], ours));
   const had = new Set(applied);
   return ours.filter(({ made_ms }) => !had.has(made_ms));
@@ -141,8 +133,7 @@ async function pendingMigrations(tx: Transaction): Promise<readonly Migration[]>
 
 async function applyMigration(tx: Transaction, migration: Migration): Promise<void> {
   await tx.unsafe(migration.sql);
-  await tx`
-    insert into drizzle.__drizzle_migrations (hash, created_at) values (${migration.hash}, ${migration.made_ms})`;
+  await noteMigration(tx, migration);
 }
 
 function newerMessage(applied: readonly number[], ours: readonly Migration[]): string {

@@ -191,7 +191,7 @@ it('migrates as the owner and serves as the writer, each with an address of its 
       stderr: expect.stringContaining(`grant flowlu_writer to ${stranger.user}`),
     });
     // A later version finds the schema behind and names the owner.
-    await fresh.sql`delete from drizzle.__drizzle_migrations where id = (select max(id) from drizzle.__drizzle_migrations)`;
+    await fresh.sql`delete from sync.migrations where made_ms = (select max(made_ms) from sync.migrations)`;
     const behind = await cli('serve', { DATABASE_URL: own.url });
     expect(behind).toMatchObject({
       code: 2,
