@@ -93,6 +93,8 @@ function assemble(values: Values) {
       requestsPerSecond: values.FLOWLU_REQUESTS_PER_SECOND,
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
+      /** Models that the catalogue does not know. */
+      extraModels: values.FLOWLU_EXTRA_MODELS ?? [],
     },
     privacy: {
       omit: values.FLOWLU_OMIT_FIELDS ?? [],

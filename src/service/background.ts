@@ -66,10 +66,11 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   }
   if (client === null) return { drain, settle: null, all: loops };
 
-  /** Work that asks the portal rests while nobody is logged in: it could only fail, again and again. */
+  /** Work that asks the portal rests while nobody is logged in or the key is refused: it could only fail, again and again. */
   const asking = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     loop(name, intervalMs, async (stop) => {
-      if ((await standing(config, sql)).kind !== 'login') await work(stop);
+      if ((await standing(config, sql)).kind === 'login') return;
+      if (session.watch === null || (await session.watch.mayAsk())) await work(stop);
     });
   const deps = { sql, client, writer: context };
   const options = (stop: AbortSignal) => ({
