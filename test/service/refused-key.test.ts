@@ -4,6 +4,7 @@ import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
 import { createClient } from '../../src/flowlu/client.ts';
 import { createPace, localBudget } from '../../src/flowlu/pace.ts';
+import { createRecordHealth } from '../../src/intake/record-health.ts';
 import { watchPortal } from '../../src/service/portal-watch.ts';
 import { createHealth } from '../../src/status/health.ts';
 import { readStatus } from '../../src/status/report.ts';
@@ -38,6 +39,7 @@ const surfaces = () =>
     token: null,
     readSecretUse: async () => [],
     isStopping: () => false,
+    recording: createRecordHealth(),
   });
 const ready = async () => (await (await surfaces().request('/readyz')).json()) as { ready: boolean; degraded?: string };
 
