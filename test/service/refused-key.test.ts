@@ -1,4 +1,5 @@
 /** A key that Flowlu refuses is seen at once, everywhere, and is tried again rarely. */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
@@ -38,8 +39,8 @@ const surfaces = () =>
     version: 'test',
     token: null,
     readSecretUse: async () => [],
-    isStopping: () => false,
     recording: createRecordHealth(),
+    isStopping: () => false,
   });
 const ready = async () => (await (await surfaces().request('/readyz')).json()) as { ready: boolean; degraded?: string };
 
