@@ -12,7 +12,14 @@ import { CODE_LABELS } from '../views/reports/codes.ts';
 import { applyComments } from './comments.ts';
 import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
-import { appliedMigrations, compareMigrations, knownMigrations, type Migration, takeover } from './migrations.ts';
+import {
+  compareMigrations,
+  knownMigrations,
+  type Migration,
+  noteMigration,
+  takeJournal,
+  takeover,
+} from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -129,30 +136,21 @@ export async function trySchemaLock(tx: Transaction): Promise<boolean> {
 async function pendingMigrations(
   tx: Transaction,
 ): Promise<{ readonly isEmpty: boolean; readonly pending: readonly Migration[] }> {
-  const [found] = await tx<{ present: boolean }[]>`
-    select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
-  if (found?.present !== true) {
-    // The table that drizzle's own tools use, so that they agree with us about what was applied.
-    await tx.unsafe(`
-      create schema if not exists drizzle;
-      create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
-  }
   const ours = knownMigrations();
-  const applied = await appliedMigrations(tx);
+  const applied = await takeJournal(tx);
   const { made, sql } = takeover();
   if (compareMigrations(applied, ours, made) === 'newer')
     throw new NewerDatabaseError(newerMessage(applied ?? [], ours));
   const pending = ours.filter(({ made_ms }) => !applied?.includes(made_ms));
   if (!applied?.some((one) => made.has(one))) return { isEmpty: applied === null, pending };
   // A database of an unreleased version has most of what the first migration makes.
-  await tx`delete from drizzle.__drizzle_migrations where created_at in ${tx([...made])}`;
+  await tx`delete from sync.migrations where made_ms in ${tx([...made])}`;
   return { isEmpty: false, pending: pending.map((one) => (one === ours[0] ? { ...one, sql } : one)) };
 }
 
 async function applyMigration(tx: Transaction, migration: Migration): Promise<void> {
   await tx.unsafe(migration.sql);
-  await tx`
-    insert into drizzle.__drizzle_migrations (hash, created_at) values (${migration.hash}, ${migration.made_ms})`;
+  await noteMigration(tx, migration);
 }
 
 function newerMessage(applied: readonly number[], ours: readonly Migration[]): string {
