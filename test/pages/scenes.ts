@@ -42,7 +42,7 @@ async function dayOfWork(sql: Sql): Promise<void> {
            (array['lead', 'account', 'tasks', 'invoice'])[1 + n % 4], 'update', n,
            at - (1 + n % 4 + case when n between 5200 and 5500 then 25 else n / 700 % 3 end) * interval '1 second', '{}', 'updated'
       from generate_series(9000, 1, -1) n,
-           lateral (select clock_timestamp() - (12 + 86000 * (n / 9000.0 - 0.11 * sin(n * 2 * pi() / 4500))) * interval '1 second' as at) t`;
+           lateral (select clock_timestamp() - (12 + 86000 * (n / 9000.0 + 0.1 * sin(n * pi() / 4500))) * interval '1 second' as at) t`;
   await sql`
     insert into sync.runs (kind, status, started_at, finished_at, summary)
     select case when n % 288 = 40 then 'sweep' else 'reconcile' end, 'done',
