@@ -6,6 +6,7 @@ import { orAborted } from '../core/wait.ts';
 import { withdraw } from './deadline.ts';
 import { renewablePool } from './renewal.ts';
 import { forbidRepeats, ownerOf } from './repeats.ts';
+import { OWN_PATH } from './search-path.ts';
 import { openSocket, type SocketAddress } from './socket.ts';
 import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
 
@@ -25,6 +26,8 @@ export interface ConnectOptions {
   readonly applicationName: string;
   /** Most connections at a time. Defaults to 10. */
   readonly max?: number;
+  /** Looks names up as the login has it, as people do who read the mirror. Defaults to the server's own alone. */
+  readonly loginsPath?: boolean;
   /** How long a connection may take to open, in seconds. Defaults to 5. */
   readonly connectTimeoutSeconds?: number;
   /** Closes a connection that nobody has used for so long, in seconds. Defaults to never. */
@@ -90,7 +93,10 @@ export function connect(url: string, options: ConnectOptions): Sql {
   const settings: postgres.Options<Record<string, postgres.PostgresType>> = {
     max: options.max ?? 10,
     connect_timeout: options.connectTimeoutSeconds ?? 5,
-    connection: { application_name: options.applicationName },
+    connection: {
+      application_name: options.applicationName,
+      ...(options.loginsPath !== true && { search_path: OWN_PATH }),
+    },
     // The driver would pause for up to 20 s between attempts to connect, and so be away long after the database is back.
     backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, RECONNECT_MAX_SECONDS),
     onnotice: () => {},

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import ms, { type StringValue } from 'ms';
 import { UsageError } from '../../core/errors.ts';
+import { openPlaces } from '../../migrate/closing.ts';
 import { asOwner } from '../../migrate/owner.ts';
 import { type GrantedReader, grantReader, ReaderLoginError, type ReaderRequest } from '../../migrate/reader-logins.ts';
 import type { Sql } from '../../postgres/connection.ts';
@@ -32,12 +33,18 @@ export function readerCommand(): Command {
           const request = { login, statementTimeout_ms, renewPassword: flags.newPassword === true };
           const granted = await grant(sql, config.database.migrateUrl, request);
           const url = connectionOf(database.url, login, granted.password);
-          if (flags.json) printJson({ login, ...granted, statement_timeout_ms: statementTimeout_ms, url });
+          const open = (await openPlaces(sql)).map(({ name, sql: closing }) => ({ name, sql: closing }));
+          if (flags.json) printJson({ login, ...granted, statement_timeout_ms: statementTimeout_ms, url, open });
           else {
             const password = granted.password === null ? 'It keeps its password.' : 'The password is shown this once.';
             printLine(
               `${login} may read the mirror, ${formatDuration(statementTimeout_ms)} a statement. ${password}\n\n${url}\n`,
             );
+            for (const place of open) {
+              printLine(
+                `Everybody in this database may use ${place.name}. To close that, as an administrator: ${place.sql};`,
+              );
+            }
           }
           return EXIT.done;
         } catch (error) {
