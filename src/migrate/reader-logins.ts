@@ -4,7 +4,7 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
-import { applyRoles, READER, roleOf } from './roles.ts';
+import { applyRoles, quoted, READER, roleOf } from './roles.ts';
 
 /** The login cannot be made or limited; the message says why. */
 export class ReaderLoginError extends Error {
@@ -85,7 +85,7 @@ function statementsFor(
   const limit = `alter role ${role} in database ${identifier(database)} set`;
   return [
     ...(create || password !== '' ? [`${create ? 'create' : 'alter'} role ${role} login${password}`] : []),
-    `grant ${identifier(roleOf(READER, database))} to ${role}`,
+    `grant ${quoted(roleOf(READER, database))} to ${role}`,
     `${limit} statement_timeout = ${statementTimeout_ms}`,
     `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
     // Against mistakes; what keeps a reader from writing is that it has no right to.

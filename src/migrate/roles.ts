@@ -32,6 +32,9 @@ export function roleOf(group: Group, database: string): string {
   return isFit ? name : `${group}_${createHash('sha256').update(database).digest('hex').slice(0, 32)}`;
 }
 
+/** In SQL; people read it, too. */
+export const quoted = (role: string) => (/^[a-z_][a-z0-9_]*$/.test(role) ? role : identifier(role));
+
 const RIGHTS: readonly Rights[] = [
   { role: READER, schema: 'flowlu', privileges: ['select'] },
   { role: READER, schema: 'flowlu_live', privileges: ['select'] },
@@ -54,7 +57,7 @@ const ALREADY_THERE: readonly string[] = [SQLSTATE.duplicateObject, SQLSTATE.uni
 /** The statements that grant a line of rights; `owner` is who will own the tables to come. */
 function grants({ role, schema, table, privileges }: Rights, database: string, owner: string): readonly string[] {
   const list = privileges.join(', ');
-  const to = identifier(roleOf(role, database));
+  const to = quoted(roleOf(role, database));
   const usage = `grant usage on schema ${schema} to ${to}`;
   if (table !== undefined) return [usage, `grant ${list} on ${schema}.${table} to ${to}`];
   return [
@@ -73,8 +76,8 @@ export function rolesScript(
   missing: readonly string[] = [READER, WRITER].flatMap((group) => [group, roleOf(group as Group, database)]),
 ): string {
   return script([
-    ...missing.map((role) => `create role ${identifier(role)} nologin`),
-    ...[READER, WRITER].map((group) => `grant ${identifier(roleOf(group as Group, database))} to ${group}`),
+    ...missing.map((role) => `create role ${quoted(role)} nologin`),
+    ...[READER, WRITER].map((group) => `grant ${quoted(roleOf(group as Group, database))} to ${group}`),
     ...RIGHTS.filter(({ role }) => missing.includes(roleOf(role, database))).flatMap((rights) =>
       grants(rights, database, owner),
     ),
@@ -98,8 +101,8 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
     const [stands] = await tx`
       select pg_has_role(${group}::name, ${own}::name, 'usage') as member,
              has_database_privilege(${own}::name, current_database(), 'connect') as connects`;
-    if (stands?.member !== true) due.push(`grant ${identifier(own)} to ${group}`);
-    if (stands?.connects !== true) due.push(`grant connect on database ${identifier(database)} to ${identifier(own)}`);
+    if (stands?.member !== true) due.push(`grant ${quoted(own)} to ${group}`);
+    if (stands?.connects !== true) due.push(`grant connect on database ${identifier(database)} to ${quoted(own)}`);
   }
   for (const rights of RIGHTS) {
     if (missing.includes(roleOf(rights.role, database)) || (await isGranted(tx, rights, database))) continue;
@@ -156,7 +159,7 @@ async function createRole(tx: Transaction, role: string): Promise<boolean> {
   if (found?.present === true) return true;
   try {
     await savepoint(tx, async (inner) => {
-      await inner.unsafe(`create role ${identifier(role)} nologin`);
+      await inner.unsafe(`create role ${quoted(role)} nologin`);
     });
     return true;
   } catch (error) {

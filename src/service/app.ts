@@ -8,6 +8,7 @@ import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
 import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
@@ -66,9 +67,9 @@ export function createApp(
           sql,
           context,
           log,
-          onRecorded: ({ decision, status }) => {
+          onRecorded: ({ decision, status, subject }) => {
             metrics.deliveriesApplied.inc({ decision: decision ?? status });
-            if (context.trust === 'verify') events.onHint?.();
+            if (subject !== null && isUnbelieved(subject, context)) events.onHint?.();
           },
           onPending: events.onPending,
         });

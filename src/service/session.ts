@@ -140,6 +140,7 @@ function contextOf(
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     keepsHistory: keeps,
     trust: config.webhook.trust,
+    asksApi: (config.flowlu.apiKey ?? config.flowlu.oauth) !== null,
     blocked: createBlockedModels(),
     onInvalidValue: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),

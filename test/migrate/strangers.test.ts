@@ -19,6 +19,7 @@ beforeAll(async () => {
   writer = await createLogin(database, roleOf('flowlu_writer', database.name));
 });
 afterAll(async () => {
+  await database.sql.unsafe(`drop owned by ${reader.login}`);
   await reader.close();
   await writer.drop();
   await database.close();
@@ -70,7 +71,6 @@ describe('a planted function', () => {
     const [row] = await database.sql`select max(nspname) as name from pg_namespace where nspname = 'flowlu'`;
     expect(row).toEqual({ name: 'flowlu' });
     expect(await database.sql`select * from public.called`).toEqual([]);
-    await database.sql.unsafe('drop owned by current_user restrict').catch(() => {});
   });
 
   it('is not called by a transaction either when a pooler has left the session another path', async () => {
@@ -123,8 +123,14 @@ describe('a reader', () => {
   });
 
   it('holds up neither migrate nor the views, whatever locks it takes', async () => {
-    const release = Promise.withResolvers<void>();
-    const held = Promise.withResolvers<void>();
+    let release = () => {};
+    let hold = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const held = new Promise<void>((resolve) => {
+      hold = resolve;
+    });
     const stranger = as(reader.url, (sql) =>
       sql.begin(async (tx) => {
         await tx`select pg_advisory_lock(7310575178423296), pg_advisory_lock(7310575178423297)`;
@@ -132,15 +138,15 @@ describe('a reader', () => {
           tx.savepoint((inner) => inner.unsafe('lock table drizzle.__drizzle_migrations')),
         ).rejects.toThrow();
         await expect(tx.savepoint((inner) => inner.unsafe('lock table sync.history in share mode'))).rejects.toThrow();
-        held.resolve();
-        await release.promise;
+        hold();
+        await released;
       }),
     );
-    await held.promise;
+    await held;
     try {
       await migrate(database.sql);
     } finally {
-      release.resolve();
+      release();
       await stranger;
     }
   });
