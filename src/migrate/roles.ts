@@ -22,8 +22,9 @@ interface Rights {
 
 /** Roles without a login: one may read every mirror of the server, one may write the rows of every mirror. */
 export const READER = 'flowlu_reader';
-export const WRITER = 'flowlu_writer';
-type Group = typeof READER | typeof WRITER;
+const WRITER = 'flowlu_writer';
+const GROUPS = [READER, WRITER] as const;
+type Group = (typeof GROUPS)[number];
 
 /** The role that may do in one database what the group may do in all of them. */
 export function roleOf(group: Group, database: string): string {
@@ -73,11 +74,11 @@ const script = (statements: readonly string[]) => `${[...new Set(statements)].jo
 export function rolesScript(
   database: string,
   owner: string,
-  missing: readonly string[] = [READER, WRITER].flatMap((group) => [group, roleOf(group as Group, database)]),
+  missing: readonly string[] = GROUPS.flatMap((group) => [group, roleOf(group, database)]),
 ): string {
   return script([
     ...missing.map((role) => `create role ${quoted(role)} nologin`),
-    ...[READER, WRITER].map((group) => `grant ${quoted(roleOf(group as Group, database))} to ${group}`),
+    ...GROUPS.map((group) => `grant ${quoted(roleOf(group, database))} to ${group}`),
     ...RIGHTS.filter(({ role }) => missing.includes(roleOf(role, database))).flatMap((rights) =>
       grants(rights, database, owner),
     ),
@@ -94,15 +95,10 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
   const { database = '', owner = '' } = here ?? {};
   const missing: string[] = [];
   const due: string[] = [];
-  for (const group of [READER, WRITER] as const) {
+  for (const group of GROUPS) {
     const own = roleOf(group, database);
     for (const role of [group, own]) if (!(await createRole(tx, role))) missing.push(role);
-    if (missing.includes(group) || missing.includes(own)) continue;
-    const [stands] = await tx`
-      select pg_has_role(${group}::name, ${own}::name, 'usage') as member,
-             has_database_privilege(${own}::name, current_database(), 'connect') as connects`;
-    if (stands?.member !== true) due.push(`grant ${quoted(own)} to ${group}`);
-    if (stands?.connects !== true) due.push(`grant connect on database ${identifier(database)} to ${quoted(own)}`);
+    if (!missing.includes(group) && !missing.includes(own)) due.push(...(await ties(tx, group, database)));
   }
   for (const rights of RIGHTS) {
     if (missing.includes(roleOf(rights.role, database)) || (await isGranted(tx, rights, database))) continue;
@@ -113,6 +109,18 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
   if (kept?.stands !== true) due.push(...keepFacts());
   if (due.length > 0) await tx.unsafe(script(due));
   return missing.length === 0 ? null : rolesScript(database, owner, missing);
+}
+
+/** What is due so that the group reaches this database, and its own role gets in. */
+async function ties(tx: Transaction, group: Group, database: string): Promise<readonly string[]> {
+  const own = roleOf(group, database);
+  const [stands] = await tx`
+    select pg_has_role(${group}::name, ${own}::name, 'usage') as member,
+           has_database_privilege(${own}::name, current_database(), 'connect') as connects`;
+  return [
+    ...(stands?.member === true ? [] : [`grant ${quoted(own)} to ${group}`]),
+    ...(stands?.connects === true ? [] : [`grant connect on database ${identifier(database)} to ${quoted(own)}`]),
+  ];
 }
 
 const POLICY = 'facts of others';
