@@ -1,6 +1,8 @@
 /** How work over many models shows on the command line: while it runs, at its end, and as an exit code. */
+
 import { setFlagsFromString } from 'node:v8';
-import type { ListingDeps, ListingObserver, ListingReport } from '../reconcile/listing.ts';
+import type { ListingDeps } from '../reconcile/deps.ts';
+import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
 import type { Round, RoundOptions } from '../reconcile/round.ts';
 import {
   chooseModels,

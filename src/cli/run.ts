@@ -24,6 +24,8 @@ export interface CommandOptions {
   readonly check?: (context: CommandContext) => unknown;
 }
 
+/** SIGHUP: the terminal was closed. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** How long the process may take to end by itself once its work is done. */
 const LINGER_MS = 1_000;
 
@@ -37,7 +39,7 @@ export async function runCommand(
     if (stop.signal.aborted) process.exit(130);
     stop.abort(new InterruptedError('stopped on request; what was written is safe, run the command again to go on'));
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  for (const name of STOP_SIGNALS) process.on(name, onSignal);
   let redact = createRedactor([]);
   try {
     const config = loadConfig();
@@ -49,7 +51,7 @@ export async function runCommand(
     printError(redact(messageOf(error)));
     process.exitCode = exitCodeOf(error);
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const name of STOP_SIGNALS) process.off(name, onSignal);
     // A connection to a database that hangs waits for a farewell that never comes, and would keep the process.
     setTimeout(() => process.exit(), LINGER_MS).unref();
   }

@@ -20,6 +20,7 @@ import {
 import { clearListedIds, listedIds } from '../store/listed-ids.ts';
 import { findOpenListing, type ListingPosition, lastPosition } from '../store/listings.ts';
 import { countRows } from '../store/mirror-rows/reads.ts';
+import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
 
@@ -100,7 +101,7 @@ async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros
   const { suspects, confirmed } = await countSuspects(deps.sql, model);
   // The usual end. Counting the rows of a large model takes as long as reading a good part of it.
   if (suspects === 0) return { suspects, guarded: null };
-  const live = await countRows(deps.sql, { name: model.name, model }, 'live');
+  const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
   // What senders have made up must neither be protected by the guard nor protect what is really gone.
   const guarded = guard(confirmed, live, allowDeletes);
   await keepSomeSuspects(deps.sql, model, {
@@ -114,7 +115,7 @@ async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros
 
 /** Has the portal asked for each suspect; buries those of which it tells nothing and that an earlier sweep missed, too. */
 async function lookInto({ sql, writer }: ListingDeps, model: Model, fence: Micros, mayBury: boolean): Promise<void> {
-  const table = { name: model.name, model };
+  const table = mirrorTableOf(model);
   await transact(sql, async (tx) => {
     const gone = mayBury ? await takeUnconfirmable(tx, model, fence, SWEEPS_APART_S) : [];
     const observation = { says: 'absent', observedAt: fence } as const;

@@ -8,7 +8,7 @@ import { formatMicros, type Micros } from '../core/instant.ts';
 import { plainArrayLiteral } from '../postgres/arrays.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 import { type IdRange, unlistedRows } from './mirror-rows/reads.ts';
-import { lockRowsOf, placeOf } from './mirror-rows/rows.ts';
+import { lockRowsOf, mirrorTableOf, placeOf } from './mirror-rows/rows.ts';
 
 export interface Doubt {
   /** `module.model`. */
@@ -146,7 +146,7 @@ export async function countDoubtsUpTo(tx: Transaction, limit: number): Promise<n
 }
 
 /** How many doubts are open. */
-export async function countDoubts(sql: Sql): Promise<number> {
+export async function countDoubts(sql: Queryable): Promise<number> {
   const [row] = await sql`select count(*)::int as open from sync.doubtful`;
   return row?.open as number;
 }
@@ -201,7 +201,8 @@ export async function clearSuspects(sql: Queryable, model: string): Promise<void
 export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRange): Promise<void> {
   const { query, parameters } = unlistedRows(model, range);
   await tx.unsafe(
-    `insert into sync.suspects (model, entity_id) select $5, u.id from (${query}) as u on conflict do nothing`,
+    `insert into sync.suspects (model, entity_id)
+     select $${parameters.length + 1}, u.id from (${query}) as u on conflict do nothing`,
     [...parameters, model.name],
     { prepare: true },
   );
@@ -212,16 +213,20 @@ export async function countSuspects(
   sql: Queryable,
   model: Model,
 ): Promise<{ readonly suspects: number; readonly confirmed: number }> {
+  const { rows, key } = suspectedRows(model, 2);
   const [row] = await sql.unsafe(
-    `select count(*)::int as suspects, (count(*) filter (where ${CONFIRMED}))::int as confirmed ${suspectedRows(model)}`,
-    [model.name],
+    `select count(*)::int as suspects, (count(*) filter (where ${CONFIRMED}))::int as confirmed ${rows}`,
+    [model.name, ...key],
   );
   return row as unknown as { suspects: number; confirmed: number };
 }
 
-/** Suspects of a model, with what the mirror knows of them; takes the first parameter. */
-const suspectedRows = (model: Model) =>
-  `from sync.suspects s join ${placeOf({ name: model.name, model }).relation} t on t.id = s.entity_id where s.model = $1`;
+/** Suspects of a model, with what the mirror knows of them; takes the first parameter, and its key from `first` on. */
+function suspectedRows(model: Model, first: number) {
+  const { relation, part, key } = placeOf(mirrorTableOf(model));
+  const rows = `from sync.suspects s join ${relation} t on t.id = s.entity_id where s.model = $1${part(first)}`;
+  return { rows, key };
+}
 const CONFIRMED = `t._source <> 'webhook'`;
 
 /** Forgets all suspects but so many, drawn at random so that each has its turn; null keeps all of a kind. */
@@ -230,13 +235,14 @@ export async function keepSomeSuspects(
   model: Model,
   most: { readonly reported: number; readonly confirmed: number | null },
 ): Promise<void> {
+  const { rows, key } = suspectedRows(model, 4);
   await sql.unsafe(
     `delete from sync.suspects
       where model = $1 and entity_id not in (
-        (select s.entity_id ${suspectedRows(model)} and not ${CONFIRMED} order by random() limit $2)
+        (select s.entity_id ${rows} and not ${CONFIRMED} order by random() limit $2)
          union all
-        (select s.entity_id ${suspectedRows(model)} and ${CONFIRMED} order by random() limit $3))`,
-    [model.name, most.reported, most.confirmed],
+        (select s.entity_id ${rows} and ${CONFIRMED} order by random() limit $3))`,
+    [model.name, most.reported, most.confirmed, ...key],
   );
 }
 

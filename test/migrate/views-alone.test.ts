@@ -20,7 +20,9 @@ it('a view that cannot be made fails alone, is reported, and is tried again', as
       const views = allViews(await settleLiveFacts(tx, 'UTC')).map((view) => {
         if (view.name === 'crm_source')
           return { ...view, from: broken ? `${view.from} and no_such_column` : view.from };
-        return view.name === 'crm_industry' ? { ...view, from: `${view.from} and ${broken}` } : view;
+        return view.name === 'crm_industry' && view.schema === 'flowlu_live'
+          ? { ...view, from: `${view.from} and ${broken}` }
+          : view;
       });
       return applyViews(tx, views);
     });
