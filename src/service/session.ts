@@ -101,7 +101,7 @@ export async function openSession(
   const metrics = createMetrics();
   const shapes = createShapes();
   await shapes.refresh(sql);
-  const privacy = createPrivacy(config.privacy, (name) => shapes.of({ name, model: findModel(name) ?? null }).aliases);
+  const privacy = createPrivacy(config.privacy, shapes.namesOf);
   await warnIfUnkept(sql, privacy, { log, notes: onMirror !== 'look' });
   return {
     config,
