@@ -16,6 +16,9 @@ import { BodyTooLargeError, readBody } from './body.ts';
 import { createGate, type GateOptions } from './gate.ts';
 
 /** The routes, as docs and metrics name them. */
+/** Carries the secret where the path does not; in small letters, as Node has it. */
+export const SECRET_HEADER = 'x-webhook-secret';
+
 export const WEBHOOK_ROUTES = { header: '/webhooks/flowlu', path: '/webhooks/flowlu/:secret' } as const;
 type Route = (typeof WEBHOOK_ROUTES)[keyof typeof WEBHOOK_ROUTES];
 
@@ -149,7 +152,7 @@ function targetOf(request: IncomingMessage): Target | null {
   const query = url.indexOf('?');
   const rest = url.slice(WEBHOOK_ROUTES.header.length, query < 0 ? undefined : query);
   if (rest === '') {
-    const header = request.headers['x-webhook-secret'];
+    const header = request.headers[SECRET_HEADER];
     return { route: WEBHOOK_ROUTES.header, secret: typeof header === 'string' ? header : undefined };
   }
   const [, secret, model, ...more] = rest.split('/');

@@ -5,13 +5,15 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { createHistoryTable } from '../tables/history.ts';
 import { applyStorage } from '../tables/storage.ts';
 import { allViews } from '../views/all.ts';
+import { STAGE_INDEXES } from '../views/history.ts';
 import { createHistoryFunctions } from '../views/history-functions.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
+import { CODE_LABELS } from '../views/reports/codes.ts';
 import { closePlaces } from './closing.ts';
 import { applyComments } from './comments.ts';
 import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
-import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
+import { appliedMigrations, compareMigrations, knownMigrations, type Migration, takeover } from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -110,14 +112,14 @@ async function migrateLocked(
   await makeJournal(tx);
   // Held by the transaction, not by the session, so a pooler cannot strand it.
   await tx.unsafe(`${LOCK}; set local lock_timeout = ${TABLE_WAIT_MS}`);
-  const pending = await pendingMigrations(tx);
+  const { isEmpty, pending } = await pendingMigrations(tx);
   // A database that has had none has no views either, nor the table that lists them.
-  const isEmpty = pending.length === knownMigrations().length;
   const reshapes = !isEmpty && pending.some(({ sql }) => RESHAPES_TABLES.test(sql));
   const grants = reshapes ? await dropViews(tx) : undefined;
   for (const migration of pending) await applyMigration(tx, migration);
   await applyStorage(tx);
   await createHistory(tx);
+  await tx.unsafe(CODE_LABELS);
   const views = allViews(await settleLiveFacts(tx, zone));
   const keptViews = await applyViews(tx, views, grants);
   await applyComments(tx, views, keptViews);
@@ -134,6 +136,7 @@ async function createHistory(tx: Transaction): Promise<void> {
     await createHistoryTable(tx);
     await makeFirstMonths(tx);
   }
+  await tx.unsafe(STAGE_INDEXES);
   await createHistoryFunctions(tx);
 }
 
@@ -158,12 +161,19 @@ async function makeJournal(tx: Transaction): Promise<void> {
     create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
 }
 
-async function pendingMigrations(tx: Transaction): Promise<readonly Migration[]> {
+async function pendingMigrations(
+  tx: Transaction,
+): Promise<{ readonly isEmpty: boolean; readonly pending: readonly Migration[] }> {
   const ours = knownMigrations();
   const applied = await appliedMigrations(tx);
-  if (compareMigrations(applied, ours) === 'newer') throw new NewerDatabaseError(newerMessage(applied ?? [], ours));
-  const had = new Set(applied);
-  return ours.filter(({ made_ms }) => !had.has(made_ms));
+  const { made, sql } = takeover();
+  if (compareMigrations(applied, ours, made) === 'newer')
+    throw new NewerDatabaseError(newerMessage(applied ?? [], ours));
+  const pending = ours.filter(({ made_ms }) => !applied?.includes(made_ms));
+  if (!applied?.some((one) => made.has(one))) return { isEmpty: applied === null, pending };
+  // A database of an unreleased version has most of what the first migration makes.
+  await tx`delete from drizzle.__drizzle_migrations where created_at in ${tx([...made])}`;
+  return { isEmpty: false, pending: pending.map((one) => (one === ours[0] ? { ...one, sql } : one)) };
 }
 
 async function applyMigration(tx: Transaction, migration: Migration): Promise<void> {

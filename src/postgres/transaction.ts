@@ -1,7 +1,7 @@
 /** Transactions: bounded, and committed only when the server has said so. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
-import { ANSWER_GRACE_MS, noAnswer, startDeadline } from './deadline.ts';
+import { DEADLINES, noAnswer, startDeadline } from './deadline.ts';
 import { errorCode, isConnectionError, readOnlyServer } from './errors.ts';
 import { poolOf } from './renewal.ts';
 import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
@@ -83,7 +83,7 @@ export function transaction<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const { statementTimeoutMs = 30_000 } = options;
-    const answerMs = statementTimeoutMs + ANSWER_GRACE_MS;
+    const answerMs = statementTimeoutMs + DEADLINES.answerGraceMs;
     const pool = poolOf(sql);
     const fail = (error: unknown) => {
       if (errorCode(error) !== SQLSTATE.readOnlyTransaction) return reject(error);

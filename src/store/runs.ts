@@ -94,7 +94,7 @@ export async function lastComparison(
 }
 
 /** Changes that catching up and sweeping have found by themselves lately, by model: nobody had announced them in time. */
-export async function foundChanges(sql: Sql): Promise<ReadonlyMap<string, number>> {
+export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, number>> {
   const rows = await sql`
     with recent as (
       select summary from sync.runs

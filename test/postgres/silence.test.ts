@@ -8,11 +8,13 @@ import {
   transaction,
   within,
 } from '../../src/postgres/connection.ts';
-import { eventually } from '../intake/service.ts';
+import { DEADLINES } from '../../src/postgres/deadline.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 const CONNECTIONS = 3;
+Object.assign(DEADLINES, { answerGraceMs: 200, secondLookMs: 50, replacedPoolSeconds: 1 });
 let database: TestDatabase;
 let proxy: TcpProxy;
 let sql: Sql;
