@@ -8,7 +8,7 @@ import { loadConfig } from '../src/config/index.ts';
 import { envExample, settingsPage } from '../src/config/reference.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
-import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
+import { SECRET_HEADER, WEBHOOK_ROUTES } from '../src/intake/listener.ts';
 import { createRecordHealth } from '../src/intake/record-health.ts';
 import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
@@ -66,6 +66,16 @@ describe('reference', () => {
   test.each(secrets)('the secret that %s shows is refused as it stands: %s=%s', (_, name, value) => {
     expect(() => loadConfig({ [name]: value })).toThrow(`${name}: `);
   });
+});
+
+test('pages name the header of the secret as the intake reads it', () => {
+  const named = pages.flatMap((page) =>
+    [...read(page).matchAll(/\bX-[A-Z][\w-]*Secret[\w-]*|\bX-Webhook-[\w-]+/gi)].map(
+      ([name]) => `${page}: ${name.toLowerCase()}`,
+    ),
+  );
+  expect(named.length).toBeGreaterThan(0);
+  expect(named.filter((line) => !line.endsWith(`: ${SECRET_HEADER}`))).toEqual([]);
 });
 
 describe('pages', () => {

@@ -6,13 +6,12 @@
  * way, or rejects it when its time is over.
  */
 import type postgres from 'postgres';
-import { limit } from './deadline.ts';
+import { DEADLINES, limit } from './deadline.ts';
 import { isQuery, owned } from './repeats.ts';
+import { openWithoutPath } from './search-path.ts';
 
 type Sql = postgres.Sql;
 
-/** How long statements on the other connections of a replaced pool may go on. */
-const REPLACED_MAX_SECONDS = 5;
 /** Longest time for a statement outside a transaction that has no limit of its own. */
 const STATEMENT_MAX_MS = 120_000;
 
@@ -63,13 +62,14 @@ export function renewablePool(
     const giveUp = () => {
       if (ended || sql !== current.sql) return;
       current = make();
-      const end = sql.end({ timeout: REPLACED_MAX_SECONDS }).finally(() => leaving.delete(end));
+      const end = sql.end({ timeout: DEADLINES.replacedPoolSeconds }).finally(() => leaving.delete(end));
       leaving.add(end);
     };
     const sql = open(giveUp, lacksStatements);
     const owner = { isTransaction: false, onForgotten: forgoStatements, giveUp };
     const own = <T>(made: T): T => {
       if (!isQuery(made)) return made;
+      openWithoutPath(made, sql);
       limit(made, limitMs, giveUp);
       return owned(made, owner);
     };

@@ -1,10 +1,11 @@
 /** Transactions: bounded, and committed only when the server has said so. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
-import { ANSWER_GRACE_MS, noAnswer, startDeadline } from './deadline.ts';
+import { DEADLINES, noAnswer, startDeadline } from './deadline.ts';
 import { errorCode, isConnectionError, readOnlyServer } from './errors.ts';
 import { poolOf } from './renewal.ts';
 import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
+import { OWN_PATH } from './search-path.ts';
 import { SQLSTATE } from './sqlstates.ts';
 
 type Sql = postgres.Sql;
@@ -82,7 +83,7 @@ export function transaction<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const { statementTimeoutMs = 30_000 } = options;
-    const answerMs = statementTimeoutMs + ANSWER_GRACE_MS;
+    const answerMs = statementTimeoutMs + DEADLINES.answerGraceMs;
     const pool = poolOf(sql);
     const fail = (error: unknown) => {
       if (errorCode(error) !== SQLSTATE.readOnlyTransaction) return reject(error);
@@ -110,6 +111,7 @@ export function transaction<T>(
 
 function limitsOf(statementTimeoutMs: number, { lockTimeoutMs = 10_000, byKey = false }: TransactionOptions): string {
   const settings = [
+    `search_path = ${OWN_PATH}`,
     `statement_timeout = ${Math.trunc(statementTimeoutMs)}`,
     `lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
     // Where this process is gone and the server does not learn of it, the locks must not stay.

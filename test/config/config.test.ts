@@ -41,7 +41,7 @@ test('an empty environment gives the documented defaults', () => {
       models: { include: [], exclude: [] },
     },
     privacy: { omit: [], hash: [], hashSecret: null },
-    webhook: { secrets: [], trust: 'body', allowFrom: null, bodyLimitBytes: 1_048_576 },
+    webhook: { secrets: [], modelNames: [], trust: 'body', allowFrom: null, bodyLimitBytes: 1_048_576 },
     http: {
       host: '127.0.0.1',
       port: 8787,
@@ -156,11 +156,14 @@ describe('the portal', () => {
     expect(urlOf('https://crm.example.com/api/v1/module//')).toBe('https://crm.example.com/api/v1/module');
     expect(urlOf('http://127.0.0.1:4000/api')).toBe('http://127.0.0.1:4000/api');
     expect(urlOf('http://[::1]:4000')).toBe('http://[::1]:4000');
+    expect(urlOf('http://portal.localhost:4000')).toBe('http://portal.localhost:4000');
   });
 
   test.each([
     'http://crm.example.com',
     'http://127.0.0.1.example.com',
+    'http://evil-localhost',
+    'http://localhost.example.com',
     'ftp://localhost',
     'crm.example.com',
     'https://u@x.test',

@@ -3,6 +3,7 @@ import { models } from '../../src/catalog/index.ts';
 import { expectedComments } from '../../src/migrate/comments.ts';
 import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../src/migrate/migrate.ts';
 import { compareMigrations, knownMigrations } from '../../src/migrate/migrations.ts';
+import { refreshViews } from '../../src/migrate/refresh.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { indexedColumns } from '../../src/tables/indexes.ts';
 import { allViews } from '../../src/views/all.ts';
@@ -71,15 +72,45 @@ describe('migrate', () => {
     await fresh(async ({ url, sql }) => {
       await sql`create schema sync`;
       await expect(migrate(url)).rejects.toThrow(/already exists/);
-      const [row] = await sql`select to_regnamespace('flowlu') as flowlu, to_regnamespace('drizzle') as drizzle`;
-      expect(row).toEqual({ flowlu: null, drizzle: null });
+      const [row] = await sql`select to_regnamespace('flowlu') as flowlu, to_regclass('sync.migrations') as journal`;
+      expect(row).toEqual({ flowlu: null, journal: null });
+    });
+  });
+
+  it('has a journal of its own, which other programs that use drizzle do not touch', async () => {
+    await fresh(async ({ url, sql }) => {
+      await sql.unsafe(`create schema drizzle;
+        create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
+      const foreign = (made: number) =>
+        sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('foreign', ${made})`;
+      await foreign(1);
+      expect(await schemaState(sql)).toBe('empty');
+      await migrate(url);
+      await foreign(4102444800000);
+      expect(await schemaState(sql)).toBe('current');
+      expect((await migrate(url)).applied).toEqual([]);
+      expect(await sql`select hash from drizzle.__drizzle_migrations`).toHaveLength(2);
+    });
+  });
+
+  it('takes its lines over from the shared journal of earlier versions', async () => {
+    await fresh(async ({ url, sql }) => {
+      await migrate(url);
+      await sql.unsafe(`create schema drizzle;
+        create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint);
+        insert into drizzle.__drizzle_migrations (hash, created_at) values ('foreign', 7);
+        insert into drizzle.__drizzle_migrations (hash, created_at) select hash, made_ms from sync.migrations;
+        drop table sync.migrations`);
+      expect(await schemaState(sql)).toBe('behind');
+      expect((await migrate(url)).applied).toEqual([]);
+      expect(await schemaState(sql)).toBe('current');
     });
   });
 
   it('refuses a database newer than the program, naming both', async () => {
     await fresh(async ({ url, sql }) => {
       await migrate(url);
-      await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 4102444800000)`;
+      await sql`insert into sync.migrations (hash, made_ms) values ('later', 4102444800000)`;
       expect(await schemaState(sql)).toBe('newer');
       const failure = await migrate(url).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(NewerDatabaseError);
@@ -88,15 +119,30 @@ describe('migrate', () => {
     });
   });
 
+  it('leaves the views of a newer database alone when custom fields change', async () => {
+    await fresh(async ({ url, sql }) => {
+      await migrate(url);
+      await sql`delete from sync.settings where key = 'live_facts'`;
+      await sql`insert into sync.migrations (hash, made_ms) values ('later', 4102444800000)`;
+      expect(await refreshViews(sql, { zone: 'UTC' })).toBe(false);
+      expect(await sql`select from sync.settings where key = 'live_facts'`).toHaveLength(0);
+      await sql`delete from sync.migrations where hash = 'later'`;
+      expect(await refreshViews(sql, { zone: 'UTC' })).toBe(true);
+    });
+  });
+
   it('tells a schema that is behind from a current and from a newer one', () => {
     const [first] = knownMigrations();
     if (first === undefined) throw new Error('there are no migrations');
     const ours = [first, { ...first, made_ms: first.made_ms + 1 }];
     const had = ours.map(({ made_ms }) => made_ms);
-    expect(compareMigrations(null, ours)).toBe('empty');
-    expect(compareMigrations(had.slice(0, 1), ours)).toBe('behind');
-    expect(compareMigrations(had, ours)).toBe('current');
-    expect(compareMigrations(had, ours.slice(0, 1))).toBe('newer');
+    const state = (applied: readonly number[] | null, known = ours) => compareMigrations(applied, known, new Set([7]));
+    expect(state(null)).toBe('empty');
+    expect(state(had.slice(0, 1))).toBe('behind');
+    expect(state([7])).toBe('behind');
+    expect(state(had)).toBe('current');
+    expect(state(had, ours.slice(0, 1))).toBe('newer');
+    expect(state([7, 8])).toBe('newer');
   });
 
   it('is quick when there is nothing to do', async () => {
@@ -218,7 +264,7 @@ describe('the role flowlu_reader', () => {
       for (const refused of [
         'select * from sync.deliveries',
         'select * from sync.settings',
-        'select * from drizzle.__drizzle_migrations',
+        'select * from sync.migrations',
         'delete from flowlu.crm_account',
         'update flowlu_live.crm_account set name = null',
         'create table flowlu.own (id int)',
