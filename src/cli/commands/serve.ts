@@ -16,7 +16,7 @@ import { type CommandContext, runWithSession } from '../run.ts';
 
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('receive webhooks, apply them, and serve health, metrics and the status page')
+    .description('run the service: receive webhooks, catch up and sweep on schedule, answer health, metrics and status')
     .action(() =>
       runWithSession({ name: 'serve', logTo: 'stdout', onMirror: 'define', check: checkSettings }, (session, context) =>
         serve(session, context),
