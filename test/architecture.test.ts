@@ -83,7 +83,7 @@ const RESERVED: readonly (readonly [pattern: RegExp, allowed: RegExp])[] = [
 const DEFINITIONS = /^tables\//;
 /** The files whose SQL may name a table of the ledger, besides its definition; views may read what they show. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
-  deliveries: /^store\/deliveries\//,
+  deliveries: /^store\/(deliveries\/|erasure\.ts$)/,
   doubtful: /^(store\/doubts|views\/live)\.ts$/,
   suspects: /^store\/doubts\.ts$/,
   listed_ids: /^store\/listed-ids\.ts$/,
@@ -93,7 +93,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   runs: /^store\/runs\.ts$/,
   api_budget: /^store\/budget\.ts$/,
   leases: /^store\/leases\.ts$/,
-  settings: /^store\/settings\.ts$/,
+  settings: /^(store\/settings|migrate\/roles)\.ts$/,
   oauth_grant: /^store\/grant\.ts$/,
   oauth_requests: /^store\/oauth-requests\.ts$/,
   custom_columns: /^store\/custom-columns\.ts$/,

@@ -11,6 +11,7 @@ import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
 import { createRecordHealth, type RecordHealth } from '../intake/record-health.ts';
 import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
@@ -80,10 +81,10 @@ export function createApp(
         context,
         log,
         onRecorded: (entry: LedgerEntry) => {
-          const { decision, status } = entry;
+          const { decision, status, subject } = entry;
           events.onRecorded?.(entry);
           metrics.deliveriesApplied.inc({ decision: decision ?? status });
-          if (context.trust === 'verify') events.onHint?.();
+          if (subject !== null && isUnbelieved(subject, context)) events.onHint?.();
         },
         onPending: events.onPending,
       };

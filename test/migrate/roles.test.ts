@@ -1,8 +1,8 @@
 /** Least privilege: what the owner, the service and the analysts may do in the database, and what they may not. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyRoles, rolesScript } from '../../src/migrate/roles.ts';
-import { connect, type Sql } from '../../src/postgres/connection.ts';
+import { applyRoles, roleOf, rolesScript } from '../../src/migrate/roles.ts';
+import { connect, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createLogin, type Login } from '../support/logins.ts';
 
@@ -11,6 +11,7 @@ const logins: Login[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
+  await transaction(database.sql, {}, applyRoles);
   await database.sql`create schema private`;
   await database.sql`create table private.payroll (id int)`;
 });
@@ -49,7 +50,7 @@ async function rightsOf(role: string): Promise<Readonly<Record<string, readonly 
 
 describe('the role flowlu_writer', () => {
   it('holds exactly the rights that the service needs', async () => {
-    expect(await rightsOf('flowlu_writer')).toEqual({
+    expect(await rightsOf(roleOf('flowlu_writer', database.name))).toEqual({
       flowlu: ['INSERT', 'SELECT', 'UPDATE'],
       'flowlu.uncatalogued': ['DELETE', 'INSERT', 'SELECT', 'UPDATE'],
       flowlu_history: ['SELECT'],
@@ -108,7 +109,7 @@ describe('the role flowlu_writer', () => {
 
 describe('the role flowlu_reader', () => {
   it('holds the right to read the mirror and its views, and no other', async () => {
-    expect(await rightsOf('flowlu_reader')).toEqual({
+    expect(await rightsOf(roleOf('flowlu_reader', database.name))).toEqual({
       flowlu: ['SELECT'],
       'flowlu.uncatalogued': ['SELECT'],
       flowlu_history: ['SELECT'],
@@ -148,6 +149,7 @@ describe('roles are applied', () => {
     logins.push(owner);
     const asked = database.sql.begin(async (tx) => {
       await tx.unsafe(`alter role flowlu_reader rename to reader_elsewhere; alter role flowlu_writer rename to writer_elsewhere;
+        alter role flowlu_reader_${database.name} rename to own_reader_elsewhere; alter role flowlu_writer_${database.name} rename to own_writer_elsewhere;
         alter database ${database.name} owner to ${owner.user};
         do $$ declare name text; begin
           foreach name in array array['flowlu', 'flowlu_live', 'flowlu_reports', 'flowlu_history', 'sync'] loop
@@ -181,5 +183,5 @@ describe('roles are applied', () => {
 
 it('the page for operators shows the script as it is', () => {
   const page = readFileSync(new URL('../../docs/operators.md', import.meta.url), 'utf8');
-  expect(page).toContain(`\n${rolesScript('flowlu_owner')}\n`);
+  expect(page).toContain(`\n${rolesScript('flowlu', 'flowlu_owner')}\n`);
 });

@@ -17,7 +17,7 @@ import { printDelivery, printSummary } from '../serve-lines.ts';
 
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('receive webhooks, apply them, and serve health, metrics and the status page')
+    .description('run the service: receive webhooks, catch up and sweep on schedule, answer health, metrics and status')
     .action(() =>
       runWithSession({ name: 'serve', logTo: 'stdout', onMirror: 'define', check: checkSettings }, (session, context) =>
         serve(session, context),
@@ -95,7 +95,8 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
   if (process.stdout.isTTY) printSummary(session, listener.url);
   else log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
   // The password of the embedded server is for its user, and the log is not the place for it.
-  if (database.embedded) write(process.stderr, `PostgreSQL: ${database.url}\n`);
+  // On a terminal only: elsewhere a log may keep it.
+  if (database.embedded && process.stderr.isTTY) write(process.stderr, `PostgreSQL: ${database.url}\n`);
 
   if (!signal.aborted) await once(signal, 'abort');
   log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');
