@@ -103,6 +103,8 @@ function statementsFor(
     `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
     // So that psql lists the views for analysts, and nobody needs a prefix.
     `${limit} search_path = flowlu_reports, flowlu_live, flowlu_history`,
+    // Compiling a view's many expressions takes seconds, and running them does not.
+    `${limit} jit = off`,
     // So that moments show by the clock of the portal; the ready-made views go by it in any case.
     ...(zone === null ? [] : [`${limit} timezone = ${literal(zone)}`]),
   ];

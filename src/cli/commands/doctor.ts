@@ -19,6 +19,7 @@ import { storedHistorySettings } from '../../store/settings.ts';
 import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';
+import { checkNumbers } from '../doctor/numbers.ts';
 import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
 import { checkPersonalData } from '../doctor/privacy.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from '../doctor/probe.ts';
@@ -92,6 +93,7 @@ async function examine(context: CommandContext, flags: Flags, report: Report): P
   try {
     const isUsable = await checkDatabase(sql, database.displayUrl, report);
     if (isUsable) await checkViews(sql, config, report);
+    if (isUsable) await checkNumbers(sql, report);
     for (const check of await checkPersonalData(config, isUsable ? sql : null)) report(check);
     await examinePortal(context, flags, isUsable ? sql : null, report);
   } finally {
