@@ -236,6 +236,11 @@ export const DEAL_STATES = `(
    where s.lives and s.began_at is not null
 )`;
 
+/** When the mirror first knew deals: before that it cannot tell what was. */
+export const DEALS_KNOWN_SINCE = `(select min(coalesce(
+    (select min(h.prior_observed_at) from sync.history h where h.model = 'crm.lead'), t.at))
+  from (select min(l._observed_at) as at from flowlu.crm_lead l) t)`;
+
 /** Stays of deals: consecutive states of one stage and status are one. */
 export const STAYS = `(
   select x.id, x.pipeline_id, x.pipeline_stage_id, x.active, min(x.valid_from) as entered_at,

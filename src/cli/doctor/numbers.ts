@@ -1,18 +1,9 @@
 /** Whether the ready-made views can tell what the portal's numbers mean: codes without a word, invoices that no view counts. */
 import { type Sql, within } from '../../postgres/connection.ts';
+import { UNNAMED_CODES } from '../../views/reports/codes.ts';
 import { namesOf, ok, type Report, warn } from './check.ts';
 
 const ANSWER_MAX_MS = 10_000;
-
-/** Codes on which amounts depend, with the ones that the views understand. */
-const CODES: readonly (readonly [table: string, field: string, known: readonly number[]])[] = [
-  ['fin_transaction', 'type', [10, 20]],
-  ['fin_transaction', 'status', [0, 10]],
-  ['fin_invoice', 'status_id', [5, 10, 12, 13, 20, 30, 40]],
-  ['fin_estimate', 'status_id', []],
-  ['fin_plan_money', 'type', [10, 20, 30, 40, 50, 60, 70]],
-  ['crm_lead', 'active', [1, 2, 3]],
-];
 
 export async function checkNumbers(sql: Sql, report: Report): Promise<void> {
   await checkCodes(sql, report);
@@ -35,13 +26,7 @@ export async function checkNumbers(sql: Sql, report: Report): Promise<void> {
 }
 
 async function checkCodes(sql: Sql, report: Report): Promise<void> {
-  const parts = CODES.map(([table, field, known]) => {
-    const model = table.replace('_', '.');
-    return `select '${model}.${field} ' || t.${field} as code from (select distinct ${field} from flowlu.${table} where _deleted_at is null) t
-      where t.${field} <> all ('{${known.join(',')}}')
-        and not exists (select from flowlu_reports.code_labels c where c.model = '${model}' and c.field = '${field}' and c.code = t.${field})`;
-  });
-  const rows = await within(sql.unsafe<{ code: string }[]>(`${parts.join(' union all ')} order by 1`), ANSWER_MAX_MS);
+  const rows = await within(sql.unsafe<{ code: string }[]>(UNNAMED_CODES), ANSWER_MAX_MS);
   if (rows.length === 0) return report(ok('codes', 'every code that amounts depend on has a word'));
   report(
     warn(
