@@ -2689,6 +2689,16 @@ CREATE TABLE "sync"."api_budget" (
 	CONSTRAINT "api_budget_single" CHECK ("sync"."api_budget"."id")
 );
 --> statement-breakpoint
+CREATE TABLE "sync"."custom_columns" (
+	"model" text NOT NULL,
+	"name" text NOT NULL,
+	"field_id" bigint NOT NULL,
+	"base" text NOT NULL,
+	"aliases" jsonb NOT NULL,
+	"former_since" timestamp with time zone,
+	CONSTRAINT "custom_columns_model_name_pk" PRIMARY KEY("model","name")
+);
+--> statement-breakpoint
 CREATE TABLE "sync"."deliveries" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "sync"."deliveries_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"received_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -2716,6 +2726,7 @@ CREATE TABLE "sync"."doubtful" (
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"next_attempt_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
 	"last_error" text,
+	"refused_at" timestamp with time zone,
 	CONSTRAINT "doubtful_model_entity_id_pk" PRIMARY KEY("model","entity_id")
 );
 --> statement-breakpoint
@@ -2723,6 +2734,14 @@ CREATE TABLE "sync"."leases" (
 	"name" text PRIMARY KEY NOT NULL,
 	"holder" text NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "sync"."listed_ids" (
+	"model" text NOT NULL,
+	"kind" text NOT NULL,
+	"seq" bigint GENERATED ALWAYS AS IDENTITY (sequence name "sync"."listed_ids_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"ids" bigint[] NOT NULL,
+	CONSTRAINT "listed_ids_model_kind_seq_pk" PRIMARY KEY("model","kind","seq")
 );
 --> statement-breakpoint
 CREATE TABLE "sync"."listings" (
@@ -2734,6 +2753,7 @@ CREATE TABLE "sync"."listings" (
 	"mode" text,
 	"last_id" bigint,
 	"page" integer,
+	"page_size" integer,
 	"total" bigint,
 	"rows_read" bigint DEFAULT 0 NOT NULL,
 	"rows_written" bigint DEFAULT 0 NOT NULL,
@@ -2746,6 +2766,41 @@ CREATE TABLE "sync"."listings" (
 	CONSTRAINT "listings_kind" CHECK ("sync"."listings"."kind" in ('backfill', 'sweep')),
 	CONSTRAINT "listings_mode" CHECK ("sync"."listings"."mode" in ('keyset', 'pages')),
 	CONSTRAINT "listings_outcome" CHECK ("sync"."listings"."outcome" in ('complete', 'incomplete', 'skipped', 'failed'))
+);
+--> statement-breakpoint
+CREATE TABLE "sync"."measurements" (
+	"model" text NOT NULL,
+	"fact" text NOT NULL,
+	"value" jsonb NOT NULL,
+	"measured_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	CONSTRAINT "measurements_model_fact_pk" PRIMARY KEY("model","fact")
+);
+--> statement-breakpoint
+CREATE TABLE "sync"."oauth_grant" (
+	"id" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"client_id" text NOT NULL,
+	"generation" bigint NOT NULL,
+	"state" text NOT NULL,
+	"sealed" text NOT NULL,
+	"granted_at" timestamp with time zone NOT NULL,
+	"issued_at" timestamp with time zone NOT NULL,
+	"expires_at" timestamp with time zone,
+	"refresh_began_at" timestamp with time zone,
+	"refresh_failures" integer DEFAULT 0 NOT NULL,
+	"next_refresh_at" timestamp with time zone,
+	"problem" text,
+	CONSTRAINT "oauth_grant_single" CHECK ("sync"."oauth_grant"."id"),
+	CONSTRAINT "oauth_grant_state" CHECK ("sync"."oauth_grant"."state" in ('active', 'refused'))
+);
+--> statement-breakpoint
+CREATE TABLE "sync"."oauth_requests" (
+	"state_hash" text PRIMARY KEY NOT NULL,
+	"client_id" text NOT NULL,
+	"redirect_url" text NOT NULL,
+	"sealed_verifier" text NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL,
+	"answered_at" timestamp with time zone,
+	"outcome" text
 );
 --> statement-breakpoint
 CREATE TABLE "sync"."runs" (
@@ -2779,6 +2834,96 @@ CREATE TABLE "sync"."watermarks" (
 	"last_error" text
 );
 --> statement-breakpoint
+CREATE INDEX "agile_categories__version" ON "flowlu"."agile_categories" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_epics__version" ON "flowlu"."agile_epics" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_followers__version" ON "flowlu"."agile_followers" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_issue_relation_names__version" ON "flowlu"."agile_issue_relation_names" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_issue_relation_types__version" ON "flowlu"."agile_issue_relation_types" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_issue_relations__version" ON "flowlu"."agile_issue_relations" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_issue_type__version" ON "flowlu"."agile_issue_type" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_issues__version" ON "flowlu"."agile_issues" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_projects__version" ON "flowlu"."agile_projects" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_sprints__version" ON "flowlu"."agile_sprints" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_stages__version" ON "flowlu"."agile_stages" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "agile_workflows__version" ON "flowlu"."agile_workflows" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "calendar_calendar__version" ON "flowlu"."calendar_calendar" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "company_absences__version" ON "flowlu"."company_absences" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "company_absencetypes__version" ON "flowlu"."company_absencetypes" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "crm_account_merged_to" ON "flowlu"."crm_account" USING btree ("merged_to");--> statement-breakpoint
+CREATE INDEX "crm_account__version" ON "flowlu"."crm_account" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "crm_lead_customer_id" ON "flowlu"."crm_lead" USING btree ("customer_id");--> statement-breakpoint
+CREATE INDEX "crm_lead_contact_id" ON "flowlu"."crm_lead" USING btree ("contact_id");--> statement-breakpoint
+CREATE INDEX "crm_lead_closing_date" ON "flowlu"."crm_lead" USING btree ("closing_date");--> statement-breakpoint
+CREATE INDEX "crm_lead__version" ON "flowlu"."crm_lead" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "crm_lead_accounts_lead_id" ON "flowlu"."crm_lead_accounts" USING btree ("lead_id");--> statement-breakpoint
+CREATE INDEX "crm_lead_accounts_account_id" ON "flowlu"."crm_lead_accounts" USING btree ("account_id");--> statement-breakpoint
+CREATE INDEX "crm_lead_accounts__version" ON "flowlu"."crm_lead_accounts" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "crm_lead_followers__version" ON "flowlu"."crm_lead_followers" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "crm_relation__version" ON "flowlu"."crm_relation" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_bank_account_group__version" ON "flowlu"."fin_bank_account_group" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_business_line__version" ON "flowlu"."fin_business_line" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_commitment__version" ON "flowlu"."fin_commitment" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_customer_payment__version" ON "flowlu"."fin_customer_payment" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_estimate__version" ON "flowlu"."fin_estimate" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_estimate_template__version" ON "flowlu"."fin_estimate_template" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_invoice_customer_id" ON "flowlu"."fin_invoice" USING btree ("customer_id");--> statement-breakpoint
+CREATE INDEX "fin_invoice_invoice_date" ON "flowlu"."fin_invoice" USING btree ("invoice_date");--> statement-breakpoint
+CREATE INDEX "fin_invoice_status_id" ON "flowlu"."fin_invoice" USING btree ("status_id");--> statement-breakpoint
+CREATE INDEX "fin_invoice_model_id" ON "flowlu"."fin_invoice" USING btree ("model_id");--> statement-breakpoint
+CREATE INDEX "fin_invoice__version" ON "flowlu"."fin_invoice" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_invoice_item_invoice_id" ON "flowlu"."fin_invoice_item" USING btree ("invoice_id");--> statement-breakpoint
+CREATE INDEX "fin_item_relations__version" ON "flowlu"."fin_item_relations" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_plan_money__version" ON "flowlu"."fin_plan_money" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_recurring_invoice__version" ON "flowlu"."fin_recurring_invoice" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_relations_plan_money_id" ON "flowlu"."fin_relations" USING btree ("plan_money_id");--> statement-breakpoint
+CREATE INDEX "fin_relations__version" ON "flowlu"."fin_relations" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_transaction_date" ON "flowlu"."fin_transaction" USING btree ("date");--> statement-breakpoint
+CREATE INDEX "fin_transaction_project_id" ON "flowlu"."fin_transaction" USING btree ("project_id");--> statement-breakpoint
+CREATE INDEX "fin_transaction_invoice_id" ON "flowlu"."fin_transaction" USING btree ("invoice_id");--> statement-breakpoint
+CREATE INDEX "fin_transaction_crm_account_id" ON "flowlu"."fin_transaction" USING btree ("crm_account_id");--> statement-breakpoint
+CREATE INDEX "fin_transaction__version" ON "flowlu"."fin_transaction" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "fin_transaction_pls__version" ON "flowlu"."fin_transaction_pls" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "knowledgebase_access__version" ON "flowlu"."knowledgebase_access" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "knowledgebase_article__version" ON "flowlu"."knowledgebase_article" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "knowledgebase_feedback__version" ON "flowlu"."knowledgebase_feedback" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "knowledgebase_hierarchy__version" ON "flowlu"."knowledgebase_hierarchy" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "knowledgebase_knowledgebases__version" ON "flowlu"."knowledgebase_knowledgebases" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "knowledgebase_statuses__version" ON "flowlu"."knowledgebase_statuses" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "knowledgebase_tags__version" ON "flowlu"."knowledgebase_tags" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "knowledgebase_version__version" ON "flowlu"."knowledgebase_version" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "loans_loan__version" ON "flowlu"."loans_loan" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_category__version" ON "flowlu"."products_category" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_document_items__version" ON "flowlu"."products_document_items" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_manufacturer__version" ON "flowlu"."products_manufacturer" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_owed__version" ON "flowlu"."products_owed" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_pricelist__version" ON "flowlu"."products_pricelist" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_pricelist_item__version" ON "flowlu"."products_pricelist_item" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_product__version" ON "flowlu"."products_product" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_store__version" ON "flowlu"."products_store" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_store_document__version" ON "flowlu"."products_store_document" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "products_units__version" ON "flowlu"."products_units" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "st_portfolio__version" ON "flowlu"."st_portfolio" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "st_project_expense__version" ON "flowlu"."st_project_expense" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "st_project_money_stage__version" ON "flowlu"."st_project_money_stage" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "st_projects__version" ON "flowlu"."st_projects" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "st_stage_checkitems__version" ON "flowlu"."st_stage_checkitems" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "task_collaborators__version" ON "flowlu"."task_collaborators" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "task_followers__version" ON "flowlu"."task_followers" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "task_invoicing_logs__version" ON "flowlu"."task_invoicing_logs" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "task_lists__version" ON "flowlu"."task_lists" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "task_stages__version" ON "flowlu"."task_stages" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "task_tasks_responsible_id" ON "flowlu"."task_tasks" USING btree ("responsible_id");--> statement-breakpoint
+CREATE INDEX "task_tasks_model_id" ON "flowlu"."task_tasks" USING btree ("model_id");--> statement-breakpoint
+CREATE INDEX "task_tasks_deadline" ON "flowlu"."task_tasks" USING btree ("deadline");--> statement-breakpoint
+CREATE INDEX "task_tasks__version" ON "flowlu"."task_tasks" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "task_taskslists__version" ON "flowlu"."task_taskslists" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "task_workflows__version" ON "flowlu"."task_workflows" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "timetracker_billing_entities_list__version" ON "flowlu"."timetracker_billing_entities_list" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "timetracker_timelogs_start_timestamp" ON "flowlu"."timetracker_timelogs" USING btree ("start_timestamp");--> statement-breakpoint
+CREATE INDEX "timetracker_timelogs_timesheet_id" ON "flowlu"."timetracker_timelogs" USING btree ("timesheet_id");--> statement-breakpoint
+CREATE INDEX "timetracker_timelogs__version" ON "flowlu"."timetracker_timelogs" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "timetracker_timesheets_model_id" ON "flowlu"."timetracker_timesheets" USING btree ("model_id");--> statement-breakpoint
+CREATE INDEX "timetracker_timesheets__version" ON "flowlu"."timetracker_timesheets" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "deliveries_entity" ON "sync"."deliveries" USING btree ("module","model","entity_id","id");--> statement-breakpoint
 CREATE INDEX "deliveries_open" ON "sync"."deliveries" USING btree ("id") WHERE "sync"."deliveries"."status" in ('pending', 'failed');--> statement-breakpoint
 CREATE INDEX "deliveries_received_at" ON "sync"."deliveries" USING btree ("received_at");--> statement-breakpoint

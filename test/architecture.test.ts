@@ -7,12 +7,12 @@ import { expect, test } from 'vitest';
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   catalog: [],
-  config: ['catalog'],
+  postgres: ['core'],
+  config: ['catalog', 'postgres'],
   record: ['catalog', 'core'],
   privacy: ['catalog', 'core', 'record'],
   delivery: ['catalog', 'core', 'privacy', 'record'],
   flowlu: ['catalog', 'core', 'privacy', 'record'],
-  postgres: ['core'],
   tables: ['catalog', 'core', 'postgres'],
   store: ['catalog', 'core', 'postgres', 'record', 'tables'],
   views: ['catalog', 'core', 'postgres', 'store', 'tables'],
@@ -220,7 +220,51 @@ test('every table of the ledger has an owner', () => {
   expect([...names].map(([, drizzle, plain]) => drizzle ?? plain).sort()).toEqual(Object.keys(OWNERS).sort());
 });
 
-test('the simulator is an independent checkRow: it imports nothing from src', () => {
+test('the simulator is independent: it imports nothing from outside its folder', () => {
   const simulator = [...sourcesOf('test/simulator')].flatMap(([path, text]) => importsOf(path, text));
   expect(simulator.filter((target) => target.startsWith('..'))).toEqual([]);
 });
+
+/** Files of the tests that may wait for a time, or look at one, and why. Tests poll for a condition (`eventually`). */
+const WAITS: Readonly<Record<string, string>> = {
+  'support/eventually.ts': 'the one place that polls',
+  'support/database.ts': 'polls before there is a test: a template that is in use',
+  'support/tcp-proxy.ts': 'a distance, which is what the test asks for',
+  'chaos/processes.ts': 'polls for the lock of a build; kills what does not stop',
+  'chaos/server.ts': 'polls for a free port',
+  'chaos/load.ts': 'the pace of a sender',
+  'chaos/replicas.test.ts': 'senders that overtake each other',
+  'e2e/command.ts': 'polls for what a process prints',
+  'abuse/wire.ts': 'nothing more comes: no event says so',
+  'abuse/sender.ts': 'ends a sender that gets no answer',
+  'intake/service.ts': 'nothing more comes: no event says so',
+  'postgres/reconnect.test.ts': 'tells a call that never ends from one that does',
+  'flowlu/pace.test.ts': 'a fake clock',
+  'simulator/api.ts': 'the latency of the portal',
+  'simulator/oauth.ts': 'the latency of the portal',
+  'simulator/webhooks.ts': 'the pace of the portal',
+};
+const WAIT = /\b(?:sleep|delay)\(|\bsetTimeout\(/;
+/** Files that may measure how long something took. */
+const MEASURES: Readonly<Record<string, string>> = {
+  'support/cpu-time.ts': 'processor time, to tell linear work from quadratic',
+  'flowlu/pace.test.ts': 'a fake clock',
+  'postgres/hosts.test.ts': 'at most so many attempts in a second: a busy machine makes fewer',
+  'simulator/api.ts': 'when a request came in, for the limit per second',
+  'simulator/oauth.ts': 'a clock that tests move',
+};
+const MEASURE =
+  /\bperformance\.now\(|\bprocess\.(?:hrtime|cpuUsage)|\btook_ms\b|Date\.now\(\) - \w*(?:start|begun|before)/i;
+
+test.each([
+  ['wait for a time', WAIT, WAITS],
+  ['measure how long something takes', MEASURE, MEASURES],
+] as const)(
+  'no test but those named may %s: poll for a condition, bound a count, or set a clock',
+  (_, pattern, named) => {
+    const users = [...sourcesOf('test')]
+      .filter(([, text]) => pattern.test(withoutComments(text)))
+      .map(([path]) => path);
+    expect(users.filter((path) => path !== 'architecture.test.ts').toSorted()).toEqual(Object.keys(named).toSorted());
+  },
+);

@@ -11,7 +11,8 @@ import { loadConfig } from '../src/config/index.ts';
 import { envExample, settingsPage } from '../src/config/reference.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
-import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
+import { SECRET_HEADER, WEBHOOK_ROUTES } from '../src/intake/listener.ts';
+import { createRecordHealth } from '../src/intake/record-health.ts';
 import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
 import { appRoutes } from '../src/status/app-routes.ts';
@@ -104,6 +105,16 @@ describe('settings', () => {
   });
 });
 
+test('pages name the header of the secret as the intake reads it', () => {
+  const named = pages.flatMap((page) =>
+    [...read(page).matchAll(/\bX-[A-Z][\w-]*Secret[\w-]*|\bX-Webhook-[\w-]+/gi)].map(
+      ([name]) => `${page}: ${name.toLowerCase()}`,
+    ),
+  );
+  expect(named.length).toBeGreaterThan(0);
+  expect(named.filter((line) => !line.endsWith(`: ${SECRET_HEADER}`))).toEqual([]);
+});
+
 describe('pages', () => {
   let database: TestDatabase;
   beforeAll(async () => {
@@ -130,6 +141,7 @@ describe('pages', () => {
         version: '',
         token: null,
         isStopping: () => false,
+        recording: createRecordHealth(),
         readSecretUse: async () => [],
       }),
       appRoutes({ health: createHealth(sql), frameAncestors: [] }),

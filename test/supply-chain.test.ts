@@ -8,6 +8,7 @@ import { licencesPage, licensedPackages, lockedPackages } from '../scripts/licen
 const ROOT = new URL('..', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
 const manifest = JSON.parse(read('package.json')) as {
+  readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
   readonly allowScripts: Readonly<Record<string, boolean>>;
@@ -16,6 +17,17 @@ const lock = JSON.parse(read('package-lock.json')) as {
   readonly packages: Readonly<Record<string, { dependencies?: object; devDependencies?: object }>>;
 };
 const direct = { ...manifest.dependencies, ...manifest.devDependencies };
+
+it('the script that runs after an installation builds what the command starts', async () => {
+  const [, project] = /^tsc -p (\S+)$/.exec(manifest.scripts.prepare ?? '') ?? [];
+  const tsc = new URL('node_modules/typescript/bin/tsc', ROOT).pathname;
+  const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', project ?? '', '--showConfig'], {
+    cwd: ROOT.pathname,
+  });
+  const { compilerOptions } = JSON.parse(stdout) as { compilerOptions: Record<string, unknown> };
+  expect(compilerOptions).toMatchObject({ noEmit: false, rootDir: './src', outDir: './dist' });
+  expect(read('bin/flowlu-mirror.js')).toContain('../dist/cli/main.js');
+});
 
 describe('dependencies', () => {
   it('are named by one exact version each', () => {

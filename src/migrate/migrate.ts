@@ -12,7 +12,7 @@ import { CODE_LABELS } from '../views/reports/codes.ts';
 import { applyComments } from './comments.ts';
 import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
-import { appliedMigrations, compareMigrations, knownMigrations, type Migration } from './migrations.ts';
+import { appliedMigrations, compareMigrations, knownMigrations, type Migration, takeover } from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -93,9 +93,8 @@ async function migrateLocked(
 ): Promise<Omit<MigrationReport, 'duration_ms'>> {
   // Held by the transaction, not by the session, so a pooler cannot strand it.
   await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY}); set local lock_timeout = ${TABLE_WAIT_MS}`);
-  const pending = await pendingMigrations(tx);
+  const { isEmpty, pending } = await pendingMigrations(tx);
   // A database that has had none has no views either, nor the table that lists them.
-  const isEmpty = pending.length === knownMigrations().length;
   const reshapes = !isEmpty && pending.some(({ sql }) => RESHAPES_TABLES.test(sql));
   const grants = reshapes ? await dropViews(tx) : undefined;
   for (const migration of pending) await applyMigration(tx, migration);
@@ -127,7 +126,9 @@ export async function trySchemaLock(tx: Transaction): Promise<boolean> {
   return row?.taken === true;
 }
 
-async function pendingMigrations(tx: Transaction): Promise<readonly Migration[]> {
+async function pendingMigrations(
+  tx: Transaction,
+): Promise<{ readonly isEmpty: boolean; readonly pending: readonly Migration[] }> {
   const [found] = await tx<{ present: boolean }[]>`
     select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
   if (found?.present !== true) {
@@ -138,9 +139,14 @@ async function pendingMigrations(tx: Transaction): Promise<readonly Migration[]>
   }
   const ours = knownMigrations();
   const applied = await appliedMigrations(tx);
-  if (compareMigrations(applied, ours) === 'newer') throw new NewerDatabaseError(newerMessage(applied ?? [], ours));
-  const had = new Set(applied);
-  return ours.filter(({ made_ms }) => !had.has(made_ms));
+  const { made, sql } = takeover();
+  if (compareMigrations(applied, ours, made) === 'newer')
+    throw new NewerDatabaseError(newerMessage(applied ?? [], ours));
+  const pending = ours.filter(({ made_ms }) => !applied?.includes(made_ms));
+  if (!applied?.some((one) => made.has(one))) return { isEmpty: applied === null, pending };
+  // A database of an unreleased version has most of what the first migration makes.
+  await tx`delete from drizzle.__drizzle_migrations where created_at in ${tx([...made])}`;
+  return { isEmpty: false, pending: pending.map((one) => (one === ours[0] ? { ...one, sql } : one)) };
 }
 
 async function applyMigration(tx: Transaction, migration: Migration): Promise<void> {

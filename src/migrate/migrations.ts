@@ -28,7 +28,26 @@ const FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url));
 /** A probe that gets no answer should say so soon. */
 const READ_MAX_MS = 10_000;
 
+/** What a database of an unreleased version needs in place of the first migration. */
+export interface Takeover {
+  /** The `made_ms` of migrations that such a database may have had. */
+  readonly made: ReadonlySet<number>;
+  readonly sql: string;
+}
+
 let known: readonly Migration[] | undefined;
+let taken: Takeover | undefined;
+
+/** Read once. */
+export function takeover(): Takeover {
+  taken ??= readTakeover(`${FOLDER}/takeover.sql`);
+  return taken;
+}
+
+function readTakeover(file: string): Takeover {
+  const sql = readFileSync(file, 'utf8');
+  return { made: new Set([...sql.matchAll(/^-- {3}(\d+) /gm)].map(([, made]) => Number(made))), sql };
+}
 
 /** The program's own migrations, oldest first. Read once. */
 export function knownMigrations(): readonly Migration[] {
@@ -57,12 +76,16 @@ export async function appliedMigrations(sql: Queryable): Promise<readonly number
   return rows.length === 0 ? null : rows.map((row) => Number(row.created_at));
 }
 
-/** Compares what was applied with what this program brings. Pure. */
-export function compareMigrations(applied: readonly number[] | null, ours: readonly Migration[]): SchemaState {
+/** Compares what was applied with what this program brings and takes over. Pure. */
+export function compareMigrations(
+  applied: readonly number[] | null,
+  ours: readonly Migration[],
+  unreleased: ReadonlySet<number>,
+): SchemaState {
   if (applied === null) return 'empty';
-  const brought = new Set(ours.map((migration) => migration.made_ms));
-  if (applied.some((made) => !brought.has(made))) return 'newer';
-  return applied.length < ours.length ? 'behind' : 'current';
+  const brought = ours.map((migration) => migration.made_ms);
+  if (applied.some((made) => !brought.includes(made) && !unreleased.has(made))) return 'newer';
+  return brought.every((made) => applied.includes(made)) ? 'current' : 'behind';
 }
 
 /**
@@ -71,7 +94,7 @@ export function compareMigrations(applied: readonly number[] | null, ours: reado
  */
 export async function schemaState(sql: Queryable): Promise<SchemaState> {
   try {
-    return compareMigrations(await appliedMigrations(sql), knownMigrations());
+    return compareMigrations(await appliedMigrations(sql), knownMigrations(), takeover().made);
   } catch (error) {
     if (isMissing(error)) return 'empty';
     throw error;

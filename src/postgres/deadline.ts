@@ -6,10 +6,15 @@
  */
 import { type DriverQuery, isQuery } from './repeats.ts';
 
-/** How much longer than the server may work on a statement its answer may take. */
-export const ANSWER_GRACE_MS = 2_000;
-/** Between the two looks of a deadline. */
-const SECOND_LOOK_MS = 250;
+/** An object, so that a test can reach them sooner. */
+export const DEADLINES = {
+  /** How much longer than the server may work on a statement its answer may take. */
+  answerGraceMs: 2_000,
+  /** Between the two looks of a deadline. */
+  secondLookMs: 250,
+  /** How long statements on the other connections of a replaced pool may go on. */
+  replacedPoolSeconds: 5,
+};
 
 /** The database has not answered in time. The connection that it should have answered on is not used any more. */
 class NoAnswerError extends Error {
@@ -26,7 +31,7 @@ export const noAnswer = (limitMs: number) => new NoAnswerError(`no answer from t
  */
 export function startDeadline(ms: number, onExpired: () => void): () => void {
   let timer = setTimeout(() => {
-    timer = setTimeout(onExpired, SECOND_LOOK_MS);
+    timer = setTimeout(onExpired, DEADLINES.secondLookMs);
   }, ms);
   return () => clearTimeout(timer);
 }
@@ -71,5 +76,5 @@ export function withdraw(query: object, giveUp: () => void): () => void {
   // A statement that begins a transaction has nothing to be cancelled.
   if (query.options.onexecute !== undefined) giveUp();
   else query.canceller?.(query)?.catch(() => {});
-  return startDeadline(ANSWER_GRACE_MS, giveUp);
+  return startDeadline(DEADLINES.answerGraceMs, giveUp);
 }

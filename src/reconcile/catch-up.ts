@@ -10,7 +10,7 @@ import { knownFacts } from '../store/measurements.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import { guardRefusal, isRefusal, listModel } from './listing.ts';
+import { guardRefusal, isRefusal, listModel, reasonOf } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 
@@ -89,7 +89,7 @@ async function catchUpModel(
     if (!(error instanceof FlowluError && isRefusal(error))) {
       return report('none', { outcome: 'failed', reason: error.message });
     }
-    const refused = report('none', { outcome: 'skipped', reason: error.message });
+    const refused = report('none', { outcome: 'skipped', reason: reasonOf(error, model) });
     return { ...refused, guarded: await guardRefusal(deps.sql, refused) };
   }
 }

@@ -7,7 +7,8 @@ import { isDead } from './holder.ts';
 
 /** A lease runs out so long after its last renewal: how long others wait after its holder was killed. */
 const LEASE_SECONDS = 45;
-const RENEW_MS = 15_000;
+/** Renewed so often within that time: a turn may be missed. */
+const RENEWALS = 3;
 const RENEW_MAX_MS = 10_000;
 const POLL_MS = 1_000;
 
@@ -23,6 +24,8 @@ export interface LeaseOptions {
   readonly signal: AbortSignal;
   /** How long to wait for another holder, in milliseconds; 0 gives up at once. */
   readonly waitMs: number;
+  /** How long others wait after this holder was killed. */
+  readonly seconds?: number;
 }
 
 /**
@@ -30,9 +33,9 @@ export interface LeaseOptions {
  * @throws LeaseTakenError when another process keeps the lease for longer than the wait.
  */
 export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const { sql, name, holder, signal, waitMs } = options;
+  const { sql, name, holder, signal, waitMs, seconds = LEASE_SECONDS } = options;
   const giveUpAt = performance.now() + waitMs;
-  while (!(await takeLease(sql, name, holder, LEASE_SECONDS))) {
+  while (!(await takeLease(sql, name, holder, seconds))) {
     const other = await leaseHolder(sql, name);
     if (other === null) continue;
     if (isDead(other)) {
@@ -44,7 +47,7 @@ export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSi
   }
   const lost = new AbortController();
   const done = new AbortController();
-  const renewing = renew(options, lost, done.signal);
+  const renewing = renew(options, seconds, lost, done.signal);
   try {
     return await work(AbortSignal.any([signal, lost.signal]));
   } finally {
@@ -54,15 +57,20 @@ export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSi
   }
 }
 
-async function renew({ sql, name, holder }: LeaseOptions, lost: AbortController, done: AbortSignal): Promise<void> {
+async function renew(
+  { sql, name, holder }: LeaseOptions,
+  seconds: number,
+  lost: AbortController,
+  done: AbortSignal,
+): Promise<void> {
   let renewedAt = performance.now();
   try {
-    for await (const _ of every(RENEW_MS, undefined, { signal: done })) {
+    for await (const _ of every((seconds * 1_000) / RENEWALS, undefined, { signal: done })) {
       // A database that hangs does not answer at all; the next turn must come all the same.
-      const mine = await withTimeout(takeLease(sql, name, holder, LEASE_SECONDS), RENEW_MAX_MS).catch(() => null);
+      const mine = await withTimeout(takeLease(sql, name, holder, seconds), RENEW_MAX_MS).catch(() => null);
       if (mine === true) renewedAt = performance.now();
       // With the database away for that long, another process may have taken the lease as soon as it is back.
-      const expired = performance.now() - renewedAt > LEASE_SECONDS * 1_000;
+      const expired = performance.now() - renewedAt > seconds * 1_000;
       if (mine === false || expired) lost.abort(new LeaseTakenError(`lost the lease of ${name}`));
     }
   } catch (error) {

@@ -5,6 +5,7 @@ import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
 import { maintainHistory } from '../migrate/history-partitions.ts';
 import { asOwner } from '../migrate/owner.ts';
+import { leaveReadOnly } from '../postgres/read-only.ts';
 import { catchUpAll, sweepAll } from '../reconcile/catch-up.ts';
 import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
@@ -25,6 +26,8 @@ const PRUNE_INTERVAL_MS = 10 * 60_000;
 const HISTORY_INTERVAL_MS = 10 * 60_000;
 /** How often it is looked whether custom fields came, went or changed: five small statements. */
 const CUSTOM_FIELDS_INTERVAL_MS = 5_000;
+/** How often it is looked whether the database has been set to read-only. */
+const READ_ONLY_INTERVAL_MS = 5_000;
 /** How often it is looked whether a sweep is due. */
 const SWEEP_CHECK_MS = 60_000;
 /** Share of the time that models without versions may be read again. */
@@ -49,6 +52,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   );
   const loops = [
     drain,
+    loop('looking whether the database takes writes', READ_ONLY_INTERVAL_MS, () => leaveReadOnly(sql)),
     loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
     loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
   ];
@@ -62,10 +66,11 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   }
   if (client === null) return { drain, settle: null, all: loops };
 
-  /** Work that asks the portal rests while nobody is logged in: it could only fail, again and again. */
+  /** Work that asks the portal rests while nobody is logged in or the key is refused: it could only fail, again and again. */
   const asking = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     loop(name, intervalMs, async (stop) => {
-      if ((await standing(config, sql)).kind !== 'login') await work(stop);
+      if ((await standing(config, sql)).kind === 'login') return;
+      if (session.watch === null || (await session.watch.mayAsk())) await work(stop);
     });
   const deps = { sql, client, writer: context };
   const options = (stop: AbortSignal) => ({

@@ -3,6 +3,7 @@ import { withTimeout } from '../core/wait.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { lastArrival } from '../store/deliveries/reports.ts';
 import { grantStatus } from '../store/grant.ts';
+import { keyRefusal } from '../store/measurements.ts';
 import { lastComparison } from '../store/runs.ts';
 
 /** How long ago the mirror last heard from the portal. */
@@ -49,14 +50,15 @@ export function createHealth(sql: Sql): () => Promise<Health> {
 
 /** Reads it: the last complete look at the portal, or, without an API, the last webhook. */
 async function readHealth(sql: Sql): Promise<Health> {
-  const [{ isCompared, age_s }, arrival, grant] = await Promise.all([
+  const [{ isCompared, age_s }, arrival, grant, refusal] = await Promise.all([
     lastComparison(sql),
     lastArrival(sql),
     grantStatus(sql),
+    keyRefusal(sql),
   ]);
   const freshness = freshnessOf(isCompared ? age_s : arrival.age_s);
   const isStale = isCompared && (freshness === 'older' || freshness === 'never');
-  const needsLook = isStale || arrival.hasFailed || grant?.state === 'refused';
+  const needsLook = isStale || arrival.hasFailed || grant?.state === 'refused' || refusal !== null;
   return { isThere: true, freshness, isCompared, needsLook };
 }
 

@@ -69,7 +69,7 @@ export interface RunSummary {
 }
 
 /** The newest runs, latest first. */
-export async function lastRuns(sql: Sql, limit: number): Promise<readonly RunSummary[]> {
+export async function lastRuns(sql: Queryable, limit: number): Promise<readonly RunSummary[]> {
   const rows = await sql`
     select id::text as id, kind, status, to_json(started_at) #>> '{}' as started_at,
            to_json(finished_at) #>> '{}' as finished_at
@@ -91,4 +91,17 @@ export async function lastComparison(
              as age_s
       from recent where kind in ('backfill', 'reconcile', 'sweep')`;
   return { isCompared: row?.is_compared === true, age_s: row?.age_s as number | null };
+}
+
+/** Changes that catching up and sweeping have found by themselves lately, by model: nobody had announced them in time. */
+export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, number>> {
+  const rows = await sql`
+    with recent as (
+      select summary from sync.runs
+       where kind in ('reconcile', 'sweep') and jsonb_typeof(summary) = 'array' order by id desc limit ${RECENT_RUNS})
+    select line ->> 'model' as model, sum((line ->> 'written')::int + (line ->> 'suspects')::int)::int as found
+      from recent cross join lateral jsonb_array_elements(summary) as line
+     where line ->> 'way' in ('interval', 'newest', 'reread', 'sweep') and line ->> 'guarded' is null
+     group by 1`;
+  return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
 }

@@ -13,8 +13,9 @@ import { identifier, literal } from '../postgres/quote.ts';
 import { settingAsText } from '../store/settings.ts';
 import { sqlTypes } from '../tables/columns.ts';
 import { historyViewDocs, stateDocs } from './history-docs.ts';
-import { pastValue, typedValue } from './history-functions.ts';
+import { pastValue } from './history-functions.ts';
 import { fieldMeaning, keepEmpty, type View, type ViewColumn } from './live-columns.ts';
+import { typedValue } from './values.ts';
 
 const HISTORY = 'flowlu_history';
 

@@ -123,10 +123,10 @@ describe('whatever a portal answers', () => {
           }
         }
       }),
-      { numRuns: 6_000 },
+      { numRuns: 2_000 },
     );
-    expect(understood).toBeGreaterThan(20);
-    expect(absent).toBeGreaterThan(5);
+    expect(understood).toBeGreaterThan(5);
+    expect(absent).toBeGreaterThan(0);
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
 
@@ -157,7 +157,7 @@ describe('whatever a portal answers', () => {
         expect(String((error as Error).message)).not.toContain(KEY);
         if (error instanceof NotFoundError) expect(shape.isJunk).toBe(false);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   }, 60_000);
 
@@ -212,7 +212,7 @@ describe('a listing', () => {
         }
         expect(requests).toBeLessThanOrEqual(40);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 800 },
     );
   });
 });

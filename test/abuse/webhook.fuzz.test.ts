@@ -9,7 +9,7 @@ import { createSender, type Sender } from './sender.ts';
 
 /** Bodies of one run of the property; they travel at the same time and share transactions. */
 const BATCH = 60;
-const RUNS = Math.ceil(Number(process.env.FUZZ_BODIES ?? 12_000) / BATCH);
+const RUNS = Math.ceil(Number(process.env.FUZZ_BODIES ?? 6_000) / BATCH);
 const LIMIT_BYTES = 65_536;
 
 let db: TestDatabase;

@@ -7,7 +7,6 @@ export interface Answers {
   readonly text: string;
   /** True when the service ended the connection. */
   readonly isClosed: boolean;
-  readonly took_ms: number;
 }
 
 export function open(url: string): Promise<Socket> {
@@ -20,7 +19,6 @@ export function open(url: string): Promise<Socket> {
 
 /** Sends bytes, piece by piece, and listens until the service closes or nothing has come for `quietMs`. */
 export async function send(url: string, pieces: string | Buffer | readonly string[], quietMs = 400): Promise<Answers> {
-  const startedAt = performance.now();
   const socket = await open(url);
   socket.setNoDelay(true);
   const text = { value: '' };
@@ -41,5 +39,5 @@ export async function send(url: string, pieces: string | Buffer | readonly strin
   });
   socket.destroy();
   const statuses = [...text.value.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
-  return { statuses, text: text.value, isClosed, took_ms: performance.now() - startedAt };
+  return { statuses, text: text.value, isClosed };
 }

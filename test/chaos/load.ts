@@ -4,24 +4,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../../src/postgres/connection.ts';
 import { SECRET } from './processes.ts';
 
-/** An answer: its status (0 for none), the delivery's id on 200, and how long it took. */
+/** An answer: its status (0 for none within the time-out) and the delivery's id on 200. */
 export interface Answer {
   readonly status: number;
   readonly delivery: string | null;
   readonly retryAfter: number | null;
-  readonly took_ms: number;
 }
 
 const TIMEOUT_MS = 15_000;
 
 /** Posts one body. Never throws: no answer is status 0. */
 export function post(url: string, body: string, agent?: Agent): Promise<Answer> {
-  const startedAt = performance.now();
   return new Promise((resolve) => {
     const done = (status: number, text = '', retryAfter: string | undefined = undefined) => {
       const delivery = status === 200 ? (JSON.parse(text) as { delivery: string }).delivery : null;
       const after = retryAfter === undefined ? null : Number(retryAfter);
-      resolve({ status, delivery, retryAfter: after, took_ms: performance.now() - startedAt });
+      resolve({ status, delivery, retryAfter: after });
     };
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     const target = `${url}/webhooks/flowlu/${SECRET}`;
@@ -120,20 +118,4 @@ export async function ledgerProblems(sql: Sql, acknowledged: ReadonlyMap<string,
     if (status !== 'applied') problems.push(`delivery ${id} is ${status}: ${reason}`);
   }
   return problems;
-}
-
-/** Waits until `check` holds; throws with the last value when it does not within `timeoutMs`. */
-export async function eventually<T>(
-  read: () => Promise<T>,
-  check: (value: T) => boolean,
-  timeoutMs: number,
-): Promise<T> {
-  const giveUpAt = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await read();
-    if (check(value)) return value;
-    if (Date.now() > giveUpAt)
-      throw new Error(`still not so after ${timeoutMs} ms: ${JSON.stringify(value).slice(0, 2_000)}`);
-    await sleep(50);
-  }
 }

@@ -6,12 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { until } from '../support/eventually.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = join(ROOT, 'bin/flowlu-mirror.js');
 const BUILD_LOCK = join(ROOT, 'node_modules/.chaos-build');
 const START_MAX_MS = 30_000;
 const BUILD_MAX_MS = 120_000;
+const STOP_MAX_MS = 20_000;
 const OUTPUT_MAX = 20_000_000;
 
 export const SECRET = 'a-webhook-secret-long-enough-0815';
@@ -96,13 +98,24 @@ export interface Finished {
   readonly output: string;
 }
 
-/** Runs a command to its end, or kills it with SIGKILL after so many milliseconds. */
-export async function runCli(words: readonly string[], settings: Settings, killAfterMs?: number): Promise<Finished> {
+/** Runs a command to its end. */
+export async function runCli(words: readonly string[], settings: Settings): Promise<Finished> {
   const { child, output } = launch(words, settings);
-  const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
   if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
-  clearTimeout(timer);
   return { code: child.exitCode, output: output() };
+}
+
+/**
+ * Runs a command and kills it with SIGKILL as soon as `isTime` is true.
+ * @throws Error when it ends before.
+ */
+export async function killWhen(words: readonly string[], settings: Settings, isTime: () => boolean): Promise<void> {
+  const { child, output } = launch(words, settings);
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  await until(() => isTime() || hasEnded());
+  if (hasEnded()) throw new Error(`ended before it was killed:\n${output().slice(-3_000)}`);
+  child.kill('SIGKILL');
+  await ended(child);
 }
 
 export interface Service {
@@ -113,23 +126,19 @@ export interface Service {
   isAlive(): boolean;
   /** SIGKILL: nothing is finished. */
   kill(): Promise<void>;
-  /** SIGTERM; resolves to the exit code and how long it took. */
-  stop(): Promise<{ readonly code: number | null; readonly took_ms: number }>;
+  /** SIGTERM; resolves to the exit code, which is null when it had to be killed because it did not end. */
+  stop(): Promise<{ readonly code: number | null }>;
 }
 
 /** Starts `serve` and waits until it listens. */
 export async function startServe(settings: Settings): Promise<Service> {
   const { child, output } = launch(['serve'], settings);
-  const giveUpAt = Date.now() + START_MAX_MS;
-  let url: string | undefined;
-  while (url === undefined) {
-    url = /"url":"(http[^"]+)"/.exec(output())?.[1];
-    if (url !== undefined) break;
-    if (child.exitCode !== null || Date.now() > giveUpAt) {
-      child.kill('SIGKILL');
-      throw new Error(`serve did not start:\n${output().slice(-3_000)}`);
-    }
-    await sleep(10);
+  const found = () => /"url":"(http[^"]+)"/.exec(output())?.[1];
+  await until(() => found() !== undefined || child.exitCode !== null, START_MAX_MS).catch(() => {});
+  const url = found();
+  if (url === undefined) {
+    child.kill('SIGKILL');
+    throw new Error(`serve did not start:\n${output().slice(-3_000)}`);
   }
   return {
     url,
@@ -141,10 +150,11 @@ export async function startServe(settings: Settings): Promise<Service> {
       await ended(child);
     },
     async stop() {
-      const startedAt = performance.now();
       child.kill('SIGTERM');
+      const killing = setTimeout(() => child.kill('SIGKILL'), STOP_MAX_MS);
       const code = await ended(child);
-      return { code, took_ms: performance.now() - startedAt };
+      clearTimeout(killing);
+      return { code };
     },
   };
 }

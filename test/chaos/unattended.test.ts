@@ -4,7 +4,8 @@ import { pruneDeliveries } from '../../src/store/deliveries/prune.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { compareWithSource } from '../support/compare.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually, ledgerProblems, startLoad } from './load.ts';
+import { eventually } from '../support/eventually.ts';
+import { ledgerProblems, startLoad } from './load.ts';
 import { API_KEY, ensureBuilt, runCli, type Service, type Settings, startServe } from './processes.ts';
 import { type Chance, chanceFor } from './random.ts';
 
@@ -147,6 +148,5 @@ describe('letting go of old deliveries', () => {
     await load.stop();
     expect((await old()).failed).toBe(30);
     expect(load.answers.every(({ status }) => status === 200)).toBe(true);
-    expect(Math.max(...load.answers.map(({ took_ms }) => took_ms))).toBeLessThan(3_000);
   }, 60_000);
 });

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createProgress } from '../../src/cli/progress.ts';
 import { layout } from '../../src/cli/progress-bars.ts';
 import { Screen } from './screen.ts';
@@ -15,6 +14,13 @@ function pipe(write?: () => never) {
 }
 
 describe('on a terminal', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
   test('a model that is being read shows its rows, its rate and the time left', async () => {
     const screen = new Screen(120);
     let clock = 0;
@@ -22,7 +28,7 @@ describe('on a terminal', () => {
     progress.modelStarted('crm.account', 400);
     clock = 2_000;
     progress.modelAdvanced('crm.account', PAGE);
-    await sleep(FRAME_MS);
+    vi.advanceTimersByTime(FRAME_MS);
     const shown = screen.lines();
     progress.close();
     expect(shown[0]).toMatch(/^total .*6% {2}0\/4 models {2}100 rows {2}50\/s {2}ETA 30\.0s$/);
@@ -50,7 +56,7 @@ describe('on a terminal', () => {
     const progress = createProgress({ stream: screen });
     const names = Array.from({ length: 30 }, (_, index) => `module.model_${index}`);
     for (const name of names) progress.modelStarted(name, 200);
-    await sleep(FRAME_MS);
+    vi.advanceTimersByTime(FRAME_MS);
     expect(screen.lines().filter((line) => line !== '')).toHaveLength(8);
     for (const name of names) progress.modelFinished(name, 'done');
     progress.close();

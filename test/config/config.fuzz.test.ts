@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../../src/config/index.ts';
 import { settings } from '../../src/config/table.ts';
 import { createRedactor } from '../../src/core/redact.ts';
+import { cpuTime } from '../support/cpu-time.ts';
 
 const MARK = 'hunter2hunter2';
 const secrets = settings.filter(([, { secret }]) => secret).map(([name]) => name);
@@ -102,6 +103,9 @@ describe('any environment', () => {
   });
 });
 
+/** Work that grows with the square of 100,000 characters takes several times as much. */
+const LONG_MAX_MS = 1_000;
+
 describe('long texts', () => {
   const long = ['a', '1', ',', '/', '.', ':', '-', ' ', '%', '@', '!a.b,', '1.2.3.4,', 'a://', 'a.', '[', '0 '].map(
     (unit) => unit.repeat(Math.ceil(100_000 / unit.length)),
@@ -110,13 +114,14 @@ describe('long texts', () => {
   it('are read or refused at once, in every setting', () => {
     for (const [name] of settings) {
       for (const value of long) {
-        const startedAt = performance.now();
-        try {
-          loadConfig({ [name]: value });
-        } catch (error) {
-          expect(error).toBeInstanceOf(ConfigError);
-        }
-        expect(performance.now() - startedAt, `${name}=${value.slice(0, 10)}…`).toBeLessThan(1_000);
+        const used_ms = cpuTime(() => {
+          try {
+            loadConfig({ [name]: value });
+          } catch (error) {
+            expect(error).toBeInstanceOf(ConfigError);
+          }
+        });
+        expect(used_ms, `${name}=${value.slice(0, 10)}…`).toBeLessThan(LONG_MAX_MS);
       }
     }
   }, 60_000);
@@ -134,9 +139,10 @@ describe('long texts', () => {
       MARK.slice(0, -1),
     ];
     for (const value of [...long, ...hostile.map((unit) => unit.repeat(10_000))]) {
-      const startedAt = performance.now();
-      redact(value);
-      expect(performance.now() - startedAt, value.slice(0, 20)).toBeLessThan(1_000);
+      expect(
+        cpuTime(() => redact(value)),
+        value.slice(0, 20),
+      ).toBeLessThan(LONG_MAX_MS);
     }
   });
 });

@@ -35,6 +35,7 @@ test('an empty environment gives the documented defaults', () => {
       baseUrl: null,
       apiKey: null,
       oauth: null,
+      extraModels: [],
       requestsPerSecond: 1,
       timezone: 'UTC',
       models: { include: [], exclude: [] },
@@ -155,11 +156,14 @@ describe('the portal', () => {
     expect(urlOf('https://crm.example.com/api/v1/module//')).toBe('https://crm.example.com/api/v1/module');
     expect(urlOf('http://127.0.0.1:4000/api')).toBe('http://127.0.0.1:4000/api');
     expect(urlOf('http://[::1]:4000')).toBe('http://[::1]:4000');
+    expect(urlOf('http://portal.localhost:4000')).toBe('http://portal.localhost:4000');
   });
 
   test.each([
     'http://crm.example.com',
     'http://127.0.0.1.example.com',
+    'http://evil-localhost',
+    'http://localhost.example.com',
     'ftp://localhost',
     'crm.example.com',
     'https://u@x.test',

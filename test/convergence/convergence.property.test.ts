@@ -26,7 +26,7 @@ import type { Aspect } from './species.ts';
 import { installVirtualClock, type VirtualClock } from './virtual-clock.ts';
 import { catchUpOnce, createReplica, play, type Replica, settleAll, sweepOnce, type World } from './world.ts';
 
-const HISTORIES = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? 1_200);
+const HISTORIES = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? 500);
 const SEED = Number(process.env.FLOWLU_MIRROR_TEST_SEED ?? Date.now() % 2 ** 31);
 /** Runs of one go of fast-check; goes are repeated until there are histories enough. */
 const RUNS_PER_GO = 10;

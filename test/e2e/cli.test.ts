@@ -7,6 +7,7 @@ import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { clearFaults, type Simulator, startSimulator } from '../simulator/index.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/eventually.ts';
 import { type Command, type CommandOptions, run, start } from './command.ts';
 
 /** The machine may have other work. */
@@ -223,7 +224,7 @@ describe('backfill', () => {
     await empty();
     source.limits.latencyMs = 60;
     const stopped = start(['backfill', '--json'], options());
-    await waitFor(async () => (await count('flowlu.crm_account')) >= 200);
+    await until(async () => (await count('flowlu.crm_account')) >= 200);
     stopped.child.kill('SIGINT');
     expect(await stopped.ended).toBe(130);
     expect(stopped.stderr()).toMatch(/stopped on request/);
@@ -242,7 +243,7 @@ describe('backfill', () => {
     await empty();
     source.limits.latencyMs = 60;
     const killed = start(['backfill'], options());
-    await waitFor(async () => (await count('flowlu.crm_account')) >= 300);
+    await until(async () => (await count('flowlu.crm_account')) >= 300);
     killed.child.kill('SIGKILL');
     expect(await killed.ended).toBe('SIGKILL');
     source.limits.latencyMs = 0;
@@ -277,7 +278,10 @@ describe('serve', () => {
     const get = (path: string, headers: Record<string, string> = {}) => fetch(`${url}${path}`, { headers });
     expect((await get('/livez')).status).toBe(200);
     expect((await get('/readyz')).status).toBe(200);
-    expect((await get('/status')).status).toBe(401);
+    const refused = await get('/status');
+    expect(refused.status).toBe(401);
+    // A browser asks for the token only when it is told how.
+    expect(refused.headers.get('www-authenticate')).toMatch(/^Basic realm=/);
     const bearer = { authorization: 'Bearer token-for-status' };
     expect(await (await get('/metrics', bearer)).text()).toMatch(/deliveries_received_total\{status="accepted"\} 4/);
     expect(await (await get('/status.json', bearer)).json()).toMatchObject({
@@ -295,7 +299,7 @@ describe('serve', () => {
         .then((answer) => answers.push(answer))
         .catch(() => 0),
     );
-    await waitFor(async () => answers.length > 20);
+    await until(async () => answers.length > 20);
     service.child.kill('SIGTERM');
     await Promise.all(load);
     expect(await service.ended).toBe(0);
@@ -315,7 +319,7 @@ describe('serve', () => {
       })})`;
     const service = start(['serve'], options());
     await listening(service);
-    await waitFor(async () => (await count('flowlu.crm_account', `id = 600000 and name = 'left behind'`)) === 1);
+    await until(async () => (await count('flowlu.crm_account', `id = 600000 and name = 'left behind'`)) === 1);
     service.child.kill('SIGKILL');
     await service.ended;
   });
@@ -350,7 +354,7 @@ describe('the embedded database', () => {
       expect.objectContaining({ model: 'crm.industry', rows: ROWS['crm.industry'] }),
     );
     // The last process of ours to leave stops the server.
-    await waitFor(async () => !(await canConnect(databaseUrl)));
+    await until(async () => !(await canConnect(databaseUrl)));
   });
 });
 
@@ -368,14 +372,6 @@ const total = async () =>
   (await Promise.all(MODELS.map((model) => count(`flowlu.${model.replace('.', '_')}`)))).reduce(
     (sum, rows) => sum + rows,
   );
-
-async function waitFor(check: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error('waited in vain');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 async function canConnect(url: string): Promise<boolean> {
   const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1 });

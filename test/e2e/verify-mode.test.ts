@@ -1,9 +1,10 @@
 /** `WEBHOOK_TRUST=verify`: whoever knows the secret can make the mirror ask, and nothing more. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ensureBuilt, runCli, SECRET, type Service, type Settings, startServe } from '../chaos/processes.ts';
-import { eventually, post, webhook } from '../intake/service.ts';
+import { post, webhook } from '../intake/service.ts';
 import { clearFaults, type Simulator, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 
 const MARK = 'written by an attacker';
 const RATE = 40;

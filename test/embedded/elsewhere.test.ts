@@ -19,12 +19,12 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { serverAccount } from '../../src/embedded/account.ts';
 import { EmbeddedDatabaseError, openEmbedded } from '../../src/embedded/server.ts';
 import { connect } from '../../src/postgres/connection.ts';
+import { until } from '../support/eventually.ts';
 
 const isRoot = process.getuid?.() === 0;
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -102,14 +102,6 @@ function isAlive(pid: number): boolean {
 
 const postmaster = async (data = join(directory, 'postgres')) =>
   Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
-
-async function until(check: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error('waited in vain');
-    await delay(100);
-  }
-}
 
 const KEPT = 'create table kept as select 42 as answer';
 const IS_KEPT = `select to_regclass('kept') is not null as answer`;

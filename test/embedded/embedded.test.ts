@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canEnter } from '../../src/embedded/account.ts';
@@ -15,6 +14,7 @@ import { openEmbedded } from '../../src/embedded/server.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, redactUrl } from '../../src/postgres/connection.ts';
 import { openDatabase } from '../../src/service/database.ts';
+import { until } from '../support/eventually.ts';
 
 const settings = { fsync: 'off' };
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -76,14 +76,6 @@ function isAlive(pid: number): boolean {
 
 const postmaster = async () =>
   Number((await readFile(join(directory, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0]);
-
-async function until(check: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error('waited in vain');
-    await delay(100);
-  }
-}
 
 describe('the embedded database', () => {
   it('starts, keeps its rows between runs, and stops when it is closed', async () => {

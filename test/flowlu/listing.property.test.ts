@@ -5,7 +5,7 @@ import { type ListingSummary, listPages } from '../../src/flowlu/listing.ts';
 import { fakeModel, type Oddities } from './fake-model.ts';
 import { ACCOUNT, never } from './portal.ts';
 
-const RUNS = Number(process.env.PROPERTY_RUNS ?? 2000);
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 800);
 
 const idSet = fc.oneof(
   fc.uniqueArray(fc.integer({ min: 1, max: 5000 }), { maxLength: 320 }),

@@ -1,5 +1,4 @@
 /** Group commit: order within an entity, bounds, and that nobody waits for ever. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createBatcher, QueueFullError } from '../../src/intake/batcher.ts';
 
@@ -32,7 +31,7 @@ function recorder(
     keyOf: ({ key }) => key,
     async flush(batch) {
       batches.push([...batch]);
-      await sleep(1);
+      await new Promise((resolve) => setImmediate(resolve));
       if (options.fail?.(batch)) throw new Error('refused');
       return batch.map(({ key, n }) => `${key}${n}`);
     },

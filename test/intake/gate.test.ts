@@ -1,8 +1,8 @@
 /** Who may hand in a webhook, over HTTP: networks, wrong secrets, and which secret is still in use. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createSecretUse } from '../../src/intake/secret-use.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/eventually.ts';
 import { post, SECRET, type Service, startService, webhook } from './service.ts';
 
 const OLD = 'the-old-secret-that-goes-away';
@@ -106,7 +106,9 @@ describe('which secret is in use', () => {
     await from('', SECRET);
     await service.noteSecretUse();
     const before = await createSecretUse([SECRET]).read(db.sql);
-    await sleep(5);
+    // Notes are exact to the millisecond.
+    const noted = Date.parse(String(before[0]?.last_used_at));
+    await until(() => Date.now() > noted + 1);
     await from('', SECRET);
     await service.noteSecretUse();
     const [after] = await createSecretUse([SECRET]).read(db.sql);

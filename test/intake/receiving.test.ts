@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { open } from '../abuse/wire.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually, SECRET, type Service, startService, webhook } from './service.ts';
+import { eventually } from '../support/eventually.ts';
+import { SECRET, type Service, startService, webhook } from './service.ts';
 
 const MEBIBYTE = 2 ** 20;
 

@@ -1,6 +1,5 @@
 /** The intake of `serve` on a loopback port, put together from the same parts, for tests over HTTP. */
 import { connect as connectSocket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../../src/config/index.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
 import { drainPending } from '../../src/merge/drain.ts';
@@ -97,19 +96,4 @@ export function sendRaw(url: string, bytes: string, whileOpenMs = 3_000): Promis
     socket.on('error', () => {}).on('close', done);
     socket.write(bytes);
   });
-}
-
-/** Waits until `check` holds; throws with its last value when it does not within `timeoutMs`. */
-export async function eventually<T>(
-  read: () => Promise<T>,
-  check: (value: T) => boolean,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await read();
-    if (check(value)) return value;
-    if (Date.now() > deadline) throw new Error(`still not so after ${timeoutMs} ms: ${JSON.stringify(value)}`);
-    await sleep(25);
-  }
 }

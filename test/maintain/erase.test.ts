@@ -1,5 +1,4 @@
 /** Erasing one entity: nothing of it stays in any table, and nothing but the API brings it back. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import { splitName } from '../../src/catalog/name.ts';
@@ -11,8 +10,8 @@ import { receive } from '../../src/merge/receive.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { verify } from '../../src/reconcile/verify.ts';
-import { eventually } from '../intake/service.ts';
 import { rowsWith } from '../support/dump.ts';
+import { eventually, until } from '../support/eventually.ts';
 import { type Mirror, never, quietObserver, startMirror } from '../support/mirror.ts';
 
 const WORD = 'J0hn-Smith';
@@ -229,14 +228,16 @@ describe('an erased entity', () => {
 
   it('leaves nothing while webhooks about it keep coming in', async () => {
     let isOver = false;
+    let sent = 0;
     const sending = (async () => {
-      for (let n = 0; !isOver && n < 2_000; n += 1)
-        await post(hook('update', { id: 4, ...person({ description: `${WORD} ${n}` }) }));
+      for (; !isOver && sent < 2_000; sent += 1)
+        await post(hook('update', { id: 4, ...person({ description: `${WORD} ${sent}` }) }));
     })();
-    await sleep(100);
+    const tenMore = async (from: number) => until(() => sent >= from + 10);
+    await tenMore(0);
     await Promise.all([erase(4), erase(4)]);
     expect(await rowsWith(mirror.sql, [WORD])).toEqual([]);
-    await sleep(100);
+    await tenMore(sent);
     isOver = true;
     await sending;
     expect(await rowsWith(mirror.sql, [WORD])).toEqual([]);

@@ -11,7 +11,7 @@ import { versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
 
 const zone = createZone('Europe/Berlin');
-const RUNS = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? 3_000);
+const RUNS = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? 1_500);
 const SECOND = 1_000_000;
 /** Long after every version that occurs, so that all of them are believed. */
 const NOW = Date.parse('2026-11-01T00:00:00Z') * 1_000;

@@ -1,6 +1,7 @@
 /** Settling: doubtful rows are read through the API, which has the last word. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
+import { MICROS_PER_SECOND } from '../../src/core/instant.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { transaction } from '../../src/postgres/connection.ts';
 import { raiseDoubts } from '../../src/store/doubts.ts';
@@ -23,12 +24,12 @@ beforeEach(async () => {
 
 const doubt = (model: string, entityId: string) =>
   transaction(mirror.sql, {}, (tx) => raiseDoubts(tx, [{ model, entityId, reason: 'a test says so' }]));
-const settle = () =>
+const settle = (graceSeconds = 0) =>
   settleDue(
     {
       sql: mirror.sql,
       client: mirror.client,
-      writer: mirror.context,
+      writer: { ...mirror.context, settleGrace: graceSeconds * MICROS_PER_SECOND },
       tableOf: (name) => ({ name, model: findModel(name) ?? null }),
     },
     100,
@@ -77,6 +78,20 @@ describe('settling', () => {
     await doubt('core.tag', tag);
     expect(await settle()).toEqual({ settled: 0, open: 1 });
     expect(await open()).toMatchObject([{ model: 'core.tag', id: tag }]);
+  });
+
+  it('asks again after the grace, in seconds, where the API lags behind', async () => {
+    const [, , , id = ''] = ids;
+    // What it answers was read before the row was learnt.
+    mirror.portal.portal.remove('crm.account', id);
+    await mirror.sql`update flowlu.crm_account set _observed_at = clock_timestamp() + interval '1 hour' where id = ${id}`;
+    await doubt('crm.account', id);
+    expect(await settle(90)).toEqual({ settled: 0, open: 1 });
+    const [waiting] = await mirror.sql`
+      select last_error, extract(epoch from next_attempt_at - clock_timestamp())::float as seconds from sync.doubtful`;
+    expect(waiting?.last_error).toBe('the API still lags behind');
+    expect(waiting?.seconds).toBeGreaterThan(30);
+    expect(waiting?.seconds).toBeLessThanOrEqual(90);
   });
 
   it('asks once for a doubt that two replicas see at the same time', async () => {

@@ -148,10 +148,8 @@ describe('months', () => {
     await at('2026-01-31T12:00:00Z');
     await other.begin(async (reader) => {
       await reader`select count(*) from sync.history`;
-      const started = performance.now();
       expect(await maintainHistory(sql, 62 * DAY_MS)).toMatchObject({ dropped: [] });
       await append('1');
-      expect(performance.now() - started).toBeLessThan(5_000);
     });
     expect((await maintainHistory(sql, 62 * DAY_MS)).dropped).toEqual(['history_2025_10']);
   });

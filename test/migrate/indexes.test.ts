@@ -1,5 +1,8 @@
+import { is } from 'drizzle-orm';
+import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
+import * as tables from '../../src/tables/index.ts';
 import { indexedColumns } from '../../src/tables/indexes.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openReader, type Reader } from '../support/reader.ts';
@@ -13,6 +16,23 @@ beforeAll(async () => {
 afterAll(async () => {
   await reader?.close();
   await database.close();
+});
+
+it('the migrations make every index and every table that the definitions name', async () => {
+  const names = (rows: readonly { name: string }[]) => rows.map(({ name }) => name).toSorted();
+  const defined = Object.values(tables)
+    .filter((table) => is(table, PgTable))
+    .map((table) => getTableConfig(table as PgTable));
+  const made = await database.sql<{ name: string; kind: string }[]>`
+    select relnamespace::regnamespace || '.' || relname as name, relkind as kind from pg_class c
+     where relnamespace in ('flowlu'::regnamespace, 'sync'::regnamespace) and relkind in ('r', 'i')
+       and not exists (select from pg_constraint where conindid = c.oid) and not relispartition`;
+  expect(names(made.filter(({ kind }) => kind === 'i'))).toEqual(
+    defined.flatMap(({ schema, indexes }) => indexes.map(({ config }) => `${schema}.${config.name}`)).toSorted(),
+  );
+  expect(names(made.filter(({ kind }) => kind === 'r'))).toEqual(
+    defined.map(({ schema, name }) => `${schema}.${name}`).toSorted(),
+  );
 });
 
 describe('the indexes for readers', () => {

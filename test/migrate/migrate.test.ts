@@ -3,6 +3,7 @@ import { models } from '../../src/catalog/index.ts';
 import { expectedComments } from '../../src/migrate/comments.ts';
 import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../src/migrate/migrate.ts';
 import { compareMigrations, knownMigrations } from '../../src/migrate/migrations.ts';
+import { refreshViews } from '../../src/migrate/refresh.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { indexedColumns } from '../../src/tables/indexes.ts';
 import { allViews } from '../../src/views/all.ts';
@@ -88,15 +89,30 @@ describe('migrate', () => {
     });
   });
 
+  it('leaves the views of a newer database alone when custom fields change', async () => {
+    await fresh(async ({ url, sql }) => {
+      await migrate(url);
+      await sql`delete from sync.settings where key = 'live_facts'`;
+      await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 4102444800000)`;
+      expect(await refreshViews(sql, { zone: 'UTC' })).toBe(false);
+      expect(await sql`select from sync.settings where key = 'live_facts'`).toHaveLength(0);
+      await sql`delete from drizzle.__drizzle_migrations where hash = 'later'`;
+      expect(await refreshViews(sql, { zone: 'UTC' })).toBe(true);
+    });
+  });
+
   it('tells a schema that is behind from a current and from a newer one', () => {
     const [first] = knownMigrations();
     if (first === undefined) throw new Error('there are no migrations');
     const ours = [first, { ...first, made_ms: first.made_ms + 1 }];
     const had = ours.map(({ made_ms }) => made_ms);
-    expect(compareMigrations(null, ours)).toBe('empty');
-    expect(compareMigrations(had.slice(0, 1), ours)).toBe('behind');
-    expect(compareMigrations(had, ours)).toBe('current');
-    expect(compareMigrations(had, ours.slice(0, 1))).toBe('newer');
+    const state = (applied: readonly number[] | null, known = ours) => compareMigrations(applied, known, new Set([7]));
+    expect(state(null)).toBe('empty');
+    expect(state(had.slice(0, 1))).toBe('behind');
+    expect(state([7])).toBe('behind');
+    expect(state(had)).toBe('current');
+    expect(state(had, ours.slice(0, 1))).toBe('newer');
+    expect(state([7, 8])).toBe('newer');
   });
 
   it('is quick when there is nothing to do', async () => {

@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
 import { type EmbeddedDatabase, openEmbedded } from '../../src/embedded/server.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { compareWithSource } from '../support/compare.ts';
+import { until } from '../support/eventually.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 
 const MODELS = ['crm.account', 'crm.lead', 'task.tasks', 'fin.invoice'];
@@ -56,14 +56,12 @@ afterAll(async () => {
 /** Waits until the follower has applied everything that the source has written so far. */
 async function caughtUp(): Promise<void> {
   const [now] = await source.sql<{ at: string }[]>`select pg_current_wal_insert_lsn()::text as at`;
-  for (let attempt = 0; attempt < 300; attempt += 1) {
+  await until(async () => {
     const [row] = await source.sql<{ done: boolean | null }[]>`
       select bool_and(replay_lsn >= ${now?.at ?? ''}::pg_lsn) as done from pg_stat_replication`;
     const [copying] = await follower.sql`select count(*)::int as left from pg_subscription_rel where srsubstate <> 'r'`;
-    if (row?.done === true && copying?.left === 0) return;
-    await delay(100);
-  }
-  throw new Error('the follower does not catch up');
+    return row?.done === true && copying?.left === 0;
+  });
 }
 
 const contentOf = async (sql: Sql, table: string) => {
@@ -103,14 +101,16 @@ describe('a second server', () => {
       grant select on sync.watermarks, sync.doubtful to follower`);
     const { port } = new URL(source.embedded.url);
     let stopped = false;
+    let rounds = 0;
     const traffic = (async () => {
-      while (!stopped) await mirror.deliver(...randomChanges(5));
+      for (; !stopped; rounds += 1) await mirror.deliver(...randomChanges(5));
     })();
     await follower.sql.unsafe(`
       create subscription flowlu_mirror
       connection 'host=127.0.0.1 port=${port} dbname=flowlu user=follower password=only-here'
       publication flowlu_mirror`);
-    await delay(1_500);
+    const begun = rounds;
+    await until(() => rounds >= begun + 20);
     stopped = true;
     await traffic;
     await caughtUp();
@@ -157,7 +157,9 @@ describe('a migration', () => {
   it('in the wrong order stops the follower, loses nothing, and goes on once the column is there', async () => {
     await addColumn(source.sql, 'late');
     await change();
-    await delay(1_000);
+    await until(
+      async () => (await follower.sql`select 1 from pg_stat_subscription_stats where apply_error_count > 0`).length > 0,
+    );
     expect(await isEqual()).toBe(false);
     await addColumn(follower.sql, 'late');
     await caughtUp();

@@ -37,6 +37,23 @@ async function ask(status: number, body: unknown, headers?: Record<string, strin
   return outcome;
 }
 
+it('no secret of a login comes back in the words of the portal', async () => {
+  const [code, verifier] = ['the-code-of-a-login', 'the-verifier-of-a-login'];
+  const { url } = await serve(
+    400,
+    JSON.stringify({ error: 'invalid_request', error_description: `${code} ${verifier} no` }),
+  );
+  const client = { clientId: 'app', clientSecret: SECRETS[0] ?? '', tokenUrl: url };
+  const outcome = await exchange(client, {
+    type: 'authorization_code',
+    code,
+    verifier,
+    redirectUrl: 'https://x.example/cb',
+  });
+  expect(outcome).toMatchObject({ kind: 'failed', reason: expect.stringMatching(/^invalid_request: .+ no$/) });
+  for (const secret of [code, verifier]) expect(JSON.stringify(outcome)).not.toContain(secret);
+});
+
 describe('tokens', () => {
   it.each([
     [{ access_token: 'a', token_type: 'Bearer', expires_in: 3600, refresh_token: 'r' }, 3600, 'r'],

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FlowluError } from '../../src/flowlu/errors.ts';
 import { deleteGrant } from '../../src/store/grant.ts';
+import { until } from '../support/eventually.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { expectNoSecretTold, failing, grantOf, startWorld, type World } from './world.ts';
 
@@ -205,11 +205,17 @@ describe('new tokens', () => {
     const proxy = await startTcpProxy(world.database.url);
     const replica = world.replica(proxy.url(world.database.url));
     await world.age(HOUR_S + 10);
-    world.server.faults.slowMs = 400;
+    let answer = () => {};
+    world.server.faults.hold = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
     const asked = replica.ask();
-    while (refreshes().length === 0) await sleep(5);
+    await until(() => refreshes().length > 0);
     proxy.cut();
-    await sleep(1_500);
+    const attempts = proxy.refused();
+    answer();
+    // It has the new tokens and tries to store them.
+    await until(() => proxy.refused() > attempts);
     expect(await grantOf(world)).toMatchObject({ generation: 1 });
     proxy.heal();
     await asked.catch(() => {});

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, isConnectionError, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/eventually.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 let db: TestDatabase;
@@ -67,15 +68,15 @@ describe.each([
     };
     const workers = Array.from({ length: 3 }, worker);
     for (let round = 0; round < 15; round += 1) {
-      await sleep(40 + 13 * (round % 5));
+      // Breaks after another number of transactions each time, and sometimes only once somebody has noticed.
+      const [before, failed] = [done, failures.length];
+      await until(() => done > before + (round % 5));
       await breakOff();
-      if (round % 2 === 0) await sleep(20);
+      if (round % 2 === 0) await until(() => failures.length > failed);
       mend();
     }
-    await sleep(500);
     const before = done;
-    await sleep(500);
-    expect(done).toBeGreaterThan(before);
+    await until(() => done > before + 10);
     stopped = true;
     await Promise.all(workers);
 

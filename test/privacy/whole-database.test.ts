@@ -8,10 +8,11 @@ import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import { verify } from '../../src/reconcile/verify.ts';
 import { openClient, settleDepsOf } from '../../src/service/session.ts';
-import { eventually, type Service, startService, webhook } from '../intake/service.ts';
+import { type Service, startService, webhook } from '../intake/service.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { dumpDatabase, rowsWith } from '../support/dump.ts';
+import { eventually } from '../support/eventually.ts';
 import { never, quietObserver } from '../support/mirror.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -331,3 +331,19 @@ function addUglyRows({ portal: { portal } }: Mirror): void {
     name: 17,
   });
 }
+
+it('the position of a listing is stored with its rows or not at all', async () => {
+  const { sql } = await start({ rowsPerModel: { 'crm.account': 180 } });
+  await sql.unsafe(`
+    create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'not at commit'; end $$;
+    create constraint trigger refuse after insert on flowlu.crm_account deferrable initially deferred
+      for each row execute function public.refuse()`);
+  await run(mirror, { names: ['crm.account'] }).catch(() => {});
+  expect(await sql`select from flowlu.crm_account`).toHaveLength(0);
+  expect(
+    await sql`select last_id, page, rows_read from sync.listings where last_id > 0 or page > 1 or rows_read > 0`,
+  ).toEqual([]);
+  await sql.unsafe('drop trigger refuse on flowlu.crm_account');
+  await run(mirror, { names: ['crm.account'] });
+  expect(await sql`select from flowlu.crm_account`).toHaveLength(180);
+});

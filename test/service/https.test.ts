@@ -26,7 +26,9 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'flowlu-mirror-tls-'));
   tls = writeCertificate(directory, 'first');
   const app: Pick<ServiceApp, 'listener'> = { listener: (_, response) => void response.end('hello') };
-  listener = await listen(app, { host: '127.0.0.1', port: 0, tls, limits: { connections: CONNECTIONS } });
+  // No time-out makes room here.
+  const limits = { connections: CONNECTIONS, handshakeMs: 600_000 };
+  listener = await listen(app, { host: '127.0.0.1', port: 0, tls, limits });
 });
 afterAll(async () => {
   await listener?.stop(100);
@@ -94,10 +96,7 @@ describe('HTTPS', () => {
     const { port, hostname } = new URL(listener.url);
     const silent = Array.from({ length: 2 * CONNECTIONS }, () => connect(Number(port), hostname).on('error', () => {}));
     await Promise.all(silent.map((socket) => once(socket, 'connect')));
-    const startedAt = performance.now();
     for (let n = 0; n < 5; n += 1) expect((await ask(fresh())).name).not.toBe('');
-    // Sooner than the time-out of a handshake would have made room.
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
     for (const socket of silent) socket.destroy();
   });
 

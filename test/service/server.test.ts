@@ -9,6 +9,7 @@ import { createMetrics } from '../../src/core/metrics.ts';
 import { createApp } from '../../src/service/app.ts';
 import { listen } from '../../src/service/server.ts';
 import type { Session } from '../../src/service/session.ts';
+import { until } from '../support/eventually.ts';
 
 /** A listener whose answers wait until they are let go. */
 async function startSlow() {
@@ -66,10 +67,6 @@ test('a health check over HTTP/1.0 without a host is answered', async () => {
   expect(text).toMatch(/^HTTP\/1\.[01] 200/);
   await listener.stop(100);
 });
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
-}
 
 function closed(socket: Socket): Promise<boolean> {
   return socket.destroyed ? Promise.resolve(true) : once(socket, 'close').then(() => true);

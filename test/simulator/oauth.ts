@@ -33,6 +33,8 @@ export interface OAuthFaults {
   error?: { readonly name: string; times: number };
   /** Takes so long, in milliseconds, after the tokens were issued. */
   slowMs?: number;
+  /** Answers when this is fulfilled, after the tokens were issued. */
+  hold?: Promise<void>;
 }
 
 interface Code {
@@ -187,6 +189,7 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     const { status, body, said } = judge(req, form, path);
     log.push(said);
     if (faults.slowMs !== undefined) await sleep(faults.slowMs);
+    await faults.hold;
     if (hits('loseAnswer')) {
       req.socket.resetAndDestroy();
       return;

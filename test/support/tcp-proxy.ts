@@ -12,6 +12,8 @@ export interface TcpProxy {
   forget(): void;
   /** How many clients are connected, forgotten ones included. */
   clients(): number;
+  /** How many have come in vain while it was cut. */
+  refused(): number;
   /** Lets through again what is stalled, and accepts again what was cut. */
   heal(): void;
   close(): Promise<void>;
@@ -23,9 +25,11 @@ export async function startTcpProxy(targetUrl: string, delayMs = 0): Promise<Tcp
   const sockets = new Set<Socket>();
   const clients = new Set<Socket>();
   let state: 'open' | 'cut' | 'stalled' = 'open';
+  let refused = 0;
 
   const server: Server = createServer((incoming) => {
     if (state === 'cut') {
+      refused += 1;
       incoming.resetAndDestroy();
       return;
     }
@@ -75,6 +79,7 @@ export async function startTcpProxy(targetUrl: string, delayMs = 0): Promise<Tcp
       for (const socket of sockets) socket.removeAllListeners('data').resume();
     },
     clients: () => clients.size,
+    refused: () => refused,
     heal() {
       state = 'open';
       for (const socket of sockets) socket.resume();

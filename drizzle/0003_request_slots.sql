@@ -1,1 +1,0 @@
-ALTER TABLE "sync"."api_budget" DROP COLUMN "taken";

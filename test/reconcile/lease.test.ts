@@ -1,0 +1,63 @@
+/** Work for one process at a time. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { LeaseTakenError, withLease } from '../../src/reconcile/lease.ts';
+import { takeLease } from '../../src/store/leases.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually, until } from '../support/eventually.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.close());
+
+const options = (name: string, holder: string) => ({
+  sql: database.sql,
+  name,
+  holder,
+  signal: new AbortController().signal,
+  waitMs: 0,
+});
+const expiry = async (name: string) =>
+  (
+    await database.sql`select expires_at, expires_at > clock_timestamp() as held from sync.leases where name = ${name}`
+  )[0];
+
+it('a lease is renewed before it runs out, for as long as the work goes on', async () => {
+  await withLease({ ...options('short', 'one'), seconds: 3 }, async (signal) => {
+    const first = (await expiry('short'))?.expires_at as Date;
+    // Twice as long as it would last by itself.
+    await until(async () => {
+      const now = await expiry('short');
+      expect(now?.held).toBe(true);
+      return now?.expires_at.getTime() > first.getTime() + 6_000;
+    });
+    expect(await takeLease(database.sql, 'short', 'two', 3)).toBe(false);
+    expect(signal.aborted).toBe(false);
+  });
+  expect(await expiry('short')).toBeUndefined();
+});
+
+it('by default it outlasts two renewals that do not come', async () => {
+  await withLease(options('whole', 'one'), async () => {
+    const [row] = await database.sql`
+      select extract(epoch from expires_at - clock_timestamp())::float as seconds from sync.leases where name = 'whole'`;
+    expect(row?.seconds).toBeGreaterThan(15);
+    expect(row?.seconds).toBeLessThanOrEqual(45);
+    await expect(withLease(options('whole', 'two'), async () => {})).rejects.toBeInstanceOf(LeaseTakenError);
+  });
+});
+
+it('work ends when its lease was lost', async () => {
+  const lost = withLease({ ...options('stolen', 'one'), seconds: 3 }, async (signal) => {
+    await database.sql`update sync.leases set holder = 'two', expires_at = clock_timestamp() + interval '1 hour'
+                        where name = 'stolen'`;
+    await eventually(
+      () => signal.aborted,
+      (aborted) => aborted,
+    );
+    throw signal.reason;
+  });
+  await expect(lost).rejects.toThrow('lost the lease of stolen');
+  expect((await expiry('stolen'))?.held).toBe(true);
+});

@@ -1,0 +1,48 @@
+/** What runs by itself, and what it counts. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/index.ts';
+import { startBackground } from '../../src/service/background.ts';
+import { openSession } from '../../src/service/session.ts';
+import { until } from '../support/eventually.ts';
+import { type Mirror, startMirror } from '../support/mirror.ts';
+
+let mirror: Mirror;
+beforeAll(async () => {
+  mirror = await startMirror({ rowsPerModel: { 'crm.account': 30 } });
+  await mirror.fill('crm.account');
+});
+afterAll(() => mirror.close());
+
+it('a sweep counts the rows that it found as they were, and those that it wrote', async () => {
+  mirror.portal.portal.create('crm.account');
+  const config = loadConfig({
+    DATABASE_URL: mirror.database.url,
+    FLOWLU_BASE_URL: mirror.portal.baseUrl,
+    FLOWLU_API_KEY: mirror.portal.apiKey,
+    FLOWLU_MODELS: 'crm.account',
+    FLOWLU_REQUESTS_PER_SECOND: '0',
+    RECONCILE_INTERVAL: '0',
+    SWEEP_INTERVAL: '1h',
+    WEBHOOK_SECRET: 'a-secret-of-enough-length-4711',
+  });
+  const stop = new AbortController();
+  const session = await openSession(config, {
+    log: mirror.log,
+    signal: stop.signal,
+    command: 'test',
+    onMirror: 'define',
+  });
+  const background = startBackground(session, mirror.client, stop.signal);
+  const rows = async (outcome: string) => {
+    const { values } = await session.metrics.sweepRows.get();
+    return values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;
+  };
+  try {
+    await until(async () => (await rows('written')) + (await rows('unchanged')) >= 31);
+    expect([await rows('written'), await rows('unchanged')]).toEqual([1, 30]);
+  } finally {
+    stop.abort();
+    await Promise.all(background.all.map(({ ended }) => ended));
+    await session.close();
+  }
+});
