@@ -83,7 +83,7 @@ const RESERVED: readonly (readonly [pattern: RegExp, allowed: RegExp])[] = [
 const DEFINITIONS = /^tables\//;
 /** The files whose SQL may name a table of the ledger, besides its definition; views may read what they show. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
-  deliveries: /^store\/deliveries\//,
+  deliveries: /^store\/(deliveries\/|erasure\.ts$)/,
   doubtful: /^(store\/doubts|views\/live)\.ts$/,
   suspects: /^store\/doubts\.ts$/,
   listed_ids: /^store\/listed-ids\.ts$/,
@@ -93,12 +93,12 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   runs: /^store\/runs\.ts$/,
   api_budget: /^store\/budget\.ts$/,
   leases: /^store\/leases\.ts$/,
-  settings: /^store\/settings\.ts$/,
+  settings: /^(store\/settings|migrate\/roles)\.ts$/,
   oauth_grant: /^store\/grant\.ts$/,
   oauth_requests: /^store\/oauth-requests\.ts$/,
   custom_columns: /^store\/custom-columns\.ts$/,
   // Its months are made and dropped by `migrate`.
-  history: /^(store\/history|views\/history|migrate\/migrate|migrate\/history-partitions)\.ts$/,
+  history: /^(store\/history|views\/(history|reports\/pipeline)|migrate\/migrate|migrate\/history-partitions)\.ts$/,
 };
 
 /** The four that maintain what is stored already, beside the one writer of what is observed. */
@@ -132,7 +132,8 @@ const RESERVED_SQL: readonly (readonly [what: string, pattern: RegExp, allowed: 
   [
     'writing to the ledger',
     /\b(?:insert into|update|delete from|truncate)\s+sync\./i,
-    /^(store\/|migrate\/history-partitions\.ts)/,
+    // The journal of migrations is there before the tables of the ledger are.
+    /^(store\/|migrate\/(history-partitions|migrations)\.ts)/,
   ],
   [
     'calling what writes mirror rows',

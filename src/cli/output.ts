@@ -4,8 +4,10 @@
  * On a terminal: a framed table, colours, grouped digits. In a pipe: aligned columns without any of that,
  * so that grep, awk and sort can read them.
  */
+
 import Table from 'cli-table3';
 import pico from 'picocolors';
+import { visible } from '../core/visible.ts';
 
 /** What output needs of a stream; `process.stdout` and `process.stderr` fit. */
 export interface TextStream {
@@ -80,7 +82,7 @@ export function printLine(text = '', stream: TextStream = process.stdout): void 
 
 /** Prints a message on stderr. */
 export function printError(message: string, stream: TextStream = process.stderr): void {
-  write(stream, `${coloursOf(stream).red(message)}\n`);
+  write(stream, `${coloursOf(stream).red(visible(message, LAYOUT))}\n`);
 }
 
 /** Writes text; a reader that went away (`… | head`) is not an error. */
@@ -91,8 +93,13 @@ export function write(stream: TextStream, text: string): void {
       if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
     });
   }
-  stream.write(text);
+  // Colours are ours, and where there is no terminal there are none.
+  stream.write(visible(text, stream.isTTY === true ? LAYOUT_AND_COLOURS : LAYOUT));
 }
+
+const LAYOUT = /[\n\t]+/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what colours begin with
+const LAYOUT_AND_COLOURS = /(?:[\n\t]|\u001b\[[\d;]{0,20}m)+/;
 
 /** Colours for a stream: plain functions when it is not a terminal or when NO_COLOR is set. */
 function coloursOf(stream: TextStream) {
@@ -120,7 +127,7 @@ function formatCell(cell: Cell, framed: boolean): string {
   if (cell instanceof Date) return cell.toISOString();
   if (isNumber(cell)) return framed ? formatCount(cell) : String(cell);
   // A value from the portal must not move the cursor, set colours or break the line.
-  return String(cell).replace(/\p{Cc}+/gu, ' ');
+  return visible(String(cell));
 }
 
 function isNumber(cell: Cell): cell is number | bigint {

@@ -6,6 +6,7 @@
  */
 import { type DestinationStream, type LevelWithSilent, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 import { createRedactor, type Redact } from './redact.ts';
+import { visible } from './visible.ts';
 
 /** A logger; `child({ … })` adds fields to all of its lines. Errors go under the key `err`. */
 export type Logger = PinoLogger;
@@ -102,7 +103,7 @@ function cleanLine(line: string, redact: Redact): string {
     const short = shorten(redact(text));
     return short === text ? literal : JSON.stringify(short);
   });
-  if (clean.length <= MAX_LINE) return clean;
+  if (clean.length <= MAX_LINE) return visible(clean, /\n/);
   const { level, time, service, version, msg } = JSON.parse(clean) as Record<string, unknown>;
   return `${JSON.stringify({ level, time, service, version, msg, dropped_characters: clean.length })}\n`;
 }

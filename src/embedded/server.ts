@@ -183,7 +183,9 @@ async function joinServer({ data }: Cluster, url: string, onLost: () => void) {
     if (lock?.taken !== true) return 'busy';
     await ensureDatabase(sql);
     const others = await sql`
-      select from pg_locks where locktype = 'advisory' and objid = ${IN_USE} and pid <> pg_backend_pid()`;
+      select from pg_locks
+       where locktype = 'advisory' and objid = ${IN_USE} and pid <> pg_backend_pid()
+         and database = (select oid from pg_database where datname = current_database())`;
     joined = true;
     return { sql, isShared: others.count > 0 };
   } catch (error) {
@@ -210,6 +212,8 @@ async function isLast(sql: Sql): Promise<boolean> {
 }
 
 async function ensureDatabase(sql: Sql): Promise<void> {
+  // Readers of the mirror are to have no way to the lock.
+  await sql.unsafe('revoke connect on database postgres from public');
   const found = await sql`select from pg_database where datname = ${DATABASE}`;
   if (found.count > 0) return;
   await sql.unsafe(`create database ${DATABASE}`).catch((error: unknown) => {

@@ -21,6 +21,8 @@ export interface DeliveryContext extends WriterContext {
   readonly tableOf: (module: string, model: string) => MirrorTable | null;
   /** `body`: what a webhook says is believed. `verify`: it only makes the row doubtful, and the API is asked. */
   readonly trust?: 'body' | 'verify';
+  /** Whether the API can be asked. Then what decides about other rows is never believed without it. */
+  readonly asksApi?: boolean;
   /** Models to leave alone for the moment; shared by all who apply deliveries in this process. */
   readonly blocked: BlockedModels;
 }
@@ -54,9 +56,11 @@ export async function applyArrivals<T>(
 ): Promise<LastFlight<T>> {
   let understood: readonly Understood[] = [];
   let now: Micros = 0;
-  const observed = allAnswers([databaseClock(tx), areHintsFull(tx, context)]).then(([clock, isFull]) => {
+  const observed = allAnswers([databaseClock(tx), areHintsFull(tx, arrivals, context)]).then(([clock, isFull]) => {
     now = clock;
-    understood = arrivals.map((arrival) => (isFull ? passOver(arrival) : understand(arrival, now, context)));
+    understood = arrivals.map((arrival) =>
+      isFull && isHint(arrival, context) ? passOver(arrival) : understand(arrival, now, context),
+    );
     return understood.flatMap((one) => ('observed' in one ? [one.observed] : []));
   });
   const subjects = arrivals.flatMap(({ announcement }): Subject[] => {
@@ -68,18 +72,30 @@ export async function applyArrivals<T>(
     const next = verdicts.values();
     const outcomes = understood.map((one, index) => {
       const outcome = 'observed' in one ? recorded(one, next.next().value) : one.outcome;
-      return isHint(arrivals[index], context) ? asHint(outcome) : outcome;
+      return isHint(arrivals[index] as Arrival, context) ? asHint(outcome) : outcome;
     });
     return alongside(outcomes, now);
   });
 }
 
-async function areHintsFull(tx: Transaction, { trust }: DeliveryContext): Promise<boolean> {
-  return trust === 'verify' && (await countDoubtsUpTo(tx, MAX_OPEN_HINTS)) >= MAX_OPEN_HINTS;
+/** Names, aliases and privacy of custom fields follow from these rows, in every record of their model. */
+const DEFINITIONS: ReadonlySet<string> = new Set(['customfields.fields', 'customfields.fieldsets']);
+
+/** True where an announcement is not believed, and only makes the API be asked. */
+export function isUnbelieved(
+  { module, model }: Pick<Announcement, 'module' | 'model'>,
+  { trust, asksApi = false }: Pick<DeliveryContext, 'trust' | 'asksApi'>,
+): boolean {
+  return trust === 'verify' || (asksApi && DEFINITIONS.has(`${module}.${model}`));
 }
 
-function isHint(arrival: Arrival | undefined, context: DeliveryContext): boolean {
-  return context.trust === 'verify' || arrival?.isHint === true;
+function isHint(arrival: Arrival, context: DeliveryContext): boolean {
+  return arrival.isHint === true || isUnbelieved(arrival.announcement, context);
+}
+
+async function areHintsFull(tx: Transaction, arrivals: readonly Arrival[], context: DeliveryContext): Promise<boolean> {
+  if (!arrivals.some(({ announcement }) => isUnbelieved(announcement, context))) return false;
+  return (await countDoubtsUpTo(tx, MAX_OPEN_HINTS)) >= MAX_OPEN_HINTS;
 }
 
 type Understood =

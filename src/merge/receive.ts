@@ -14,14 +14,14 @@ import { isConnectionError, type Sql, type Transaction } from '../postgres/conne
 import { transact } from '../postgres/transact.ts';
 import { appendDeliveries, type LedgerEntry } from '../store/deliveries/ledger.ts';
 import { lockHolders } from '../store/locks.ts';
-import { applyArrivals, asHint, type DeliveryContext, type Outcome, unapplied } from './deliveries.ts';
+import { applyArrivals, asHint, type DeliveryContext, isUnbelieved, type Outcome, unapplied } from './deliveries.ts';
 
 export interface Receiver {
   readonly sql: Sql;
   readonly context: DeliveryContext;
   readonly log: Logger;
   /** Told of every delivery that is committed. */
-  readonly onRecorded?: (outcome: Outcome) => void;
+  readonly onRecorded?: (entry: LedgerEntry) => void;
   /** Told when deliveries were recorded without being applied. */
   readonly onPending?: () => void;
 }
@@ -100,18 +100,19 @@ const waiting = () => unapplied('pending', null, null);
 function entriesOf(
   batch: readonly Accepted[],
   receivedAt: Micros,
-  { trust }: DeliveryContext,
+  context: DeliveryContext,
   outcomeOf: (announcement: Announcement) => Outcome,
 ): readonly LedgerEntry[] {
-  const entries = batch.map((accepted): LedgerEntry => {
+  return batch.map((accepted): LedgerEntry => {
     const { body, announcement } = accepted;
     if (announcement === null) {
-      const outcome = unapplied('failed', null, accepted.rejection);
+      const failed = unapplied('failed', null, accepted.rejection);
+      const outcome = context.trust === 'verify' ? asHint(failed) : failed;
       return { ...outcome, receivedAt, body, status: 'rejected', subject: null };
     }
-    const outcome = outcomeOf(announcement);
+    const told = outcomeOf(announcement);
+    const outcome = isUnbelieved(announcement, context) ? asHint(told) : told;
     const kept = outcome.decision === 'erased' ? bareBody(announcement) : body;
     return { ...outcome, receivedAt, body: kept, subject: announcement };
   });
-  return trust === 'verify' ? entries.map(asHint) : entries;
 }

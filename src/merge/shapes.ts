@@ -2,6 +2,7 @@
 import { findModel } from '../catalog/index.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
+import { readNames } from '../store/custom-columns.ts';
 import { type CustomField, findCustomFields } from '../store/mirror-rows/custom-fields.ts';
 import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 
@@ -11,6 +12,8 @@ export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;
 export interface Shapes {
   /** The shape of a table's records. */
   readonly of: (table: MirrorTable) => Shape;
+  /** By each alias that a model's custom fields have or had, all fields that it may be; a new map whenever that changes. */
+  readonly namesOf: (model: string) => ReadonlyMap<string, readonly string[]> | undefined;
   /** Looks which custom fields are defined now. */
   refresh(sql: Sql): Promise<void>;
   /** Takes definitions that the mirror does not hold yet; what it holds counts more. */
@@ -23,10 +26,12 @@ export function createShapes(): Shapes {
   let shapes = new Map<string, Shape>();
   let held: readonly AliasedField[] = [];
   let learnt: readonly AliasedField[] = [];
+  let former: readonly AliasedField[] = [];
+  let names = new Map<string, Map<string, string[]>>();
 
   function update(): void {
     const aliased = [...learnt, ...held];
-    const now = JSON.stringify(aliased.map(({ id, model, alias }) => [id, model, alias]));
+    const now = JSON.stringify([...former, ...aliased].map(({ id, model, alias }) => [id, model, alias]));
     // Shapes are what keys are remembered by, so they change only with what they say.
     if (now === known) return;
     const byModel = new Map<string, Map<string, string>>();
@@ -36,13 +41,22 @@ export function createShapes(): Shapes {
     shapes = new Map(
       [...byModel].map(([name, own]) => [name, { fields: findModel(name)?.fields ?? {}, aliases: own }]),
     );
+    names = new Map();
+    for (const { id, model, alias } of [...former, ...aliased]) {
+      const own = names.get(model) ?? new Map<string, string[]>();
+      names.set(model, own.set(`cf_${alias}`, [...(own.get(`cf_${alias}`) ?? []), `cf_${id}`]));
+    }
     known = now;
   }
 
   return {
+    namesOf: (model) => names.get(model),
     of: ({ name, model }) => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
     async refresh(sql) {
       held = (await findCustomFields(sql)).filter(({ alias }) => alias !== '');
+      former = (await readNames(sql)).flatMap(({ fieldId: id, model, aliases }) =>
+        aliases.map((alias) => ({ id, model, alias })),
+      );
       update();
     },
     learn(aliases) {

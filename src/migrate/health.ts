@@ -38,8 +38,10 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
                as may_create_roles,
              exists (select from pg_roles where rolname = 'flowlu_reader') as has_reader,
              exists (select from pg_roles where rolname = 'flowlu_writer') as has_writer,
-             exists (select from pg_roles where rolname = 'flowlu_writer' and pg_has_role(current_user, oid, 'usage'))
-               as may_write,
+             exists (
+               select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                where n.nspname = 'sync' and c.relname = 'deliveries'
+                  and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert')) as may_write,
              (select pg_has_role(current_user, nspowner, 'usage') from pg_namespace where nspname = 'flowlu')
                as owns_schema`,
     ANSWER_MAX_MS,

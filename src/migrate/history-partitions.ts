@@ -15,8 +15,6 @@ import { INLINE_MAX_BYTES } from '../tables/storage.ts';
 
 /** Months made ahead, beside the one that is under way. */
 const MONTHS_AHEAD = 2;
-/** One replica at a time; any constant will do, as long as it stays. */
-const LOCK_KEY = '7310575178423297';
 /** How long anybody may be kept waiting behind us for the table. */
 const LOCK_WAIT_MS = 500;
 const STATEMENT_MAX_MS = 60_000;
@@ -87,7 +85,7 @@ export async function makeFirstMonths(tx: Transaction): Promise<void> {
 
 /** Keeps other replicas from the months until the transaction ends; returns the database's time. */
 async function lockMonths(tx: Transaction): Promise<Date> {
-  await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY})`);
+  await tx.unsafe('lock table only sync.history in share update exclusive mode');
   const [clock] = (await tx`select clock_timestamp() as now`) as unknown as [{ readonly now: Date }];
   return clock.now;
 }

@@ -1,6 +1,6 @@
 /** Brings a database to this program's schema, comments, views and roles. */
 
-import { connect, errorCode, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import { connect, errorCode, type Sql, savepoint, type Transaction, transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { createHistoryTable } from '../tables/history.ts';
 import { applyStorage } from '../tables/storage.ts';
@@ -9,10 +9,18 @@ import { STAGE_INDEXES } from '../views/history.ts';
 import { createHistoryFunctions } from '../views/history-functions.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
 import { CODE_LABELS } from '../views/reports/codes.ts';
+import { closePlaces } from './closing.ts';
 import { applyComments } from './comments.ts';
 import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
-import { appliedMigrations, compareMigrations, knownMigrations, type Migration, takeover } from './migrations.ts';
+import {
+  compareMigrations,
+  knownMigrations,
+  type Migration,
+  noteMigration,
+  takeJournal,
+  takeover,
+} from './migrations.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -49,8 +57,15 @@ export interface MigrateOptions {
   readonly zone?: string;
 }
 
-/** Any constant will do, as long as it stays; the lock is per database. */
-const LOCK_KEY = '7310575178423296';
+/** One process at a time migrates or makes views. Who may only read the table, or not even that, cannot take this lock. */
+const LOCK = 'lock table drizzle.__drizzle_migrations in share update exclusive mode';
+/** Processes that meet in an empty database make the same table; all but one of them fail, and try again. */
+const MEETINGS_MAX = 5;
+const MEETING: readonly (string | undefined)[] = [
+  SQLSTATE.uniqueViolation,
+  SQLSTATE.duplicateSchema,
+  SQLSTATE.duplicateTable,
+];
 /** How long to wait for another process that is migrating. */
 const LOCK_WAIT_MS = 120_000;
 /** How long a statement may wait for a table that others use: longer would stall them behind us. */
@@ -73,7 +88,7 @@ export async function migrate(target: string | Sql, options: MigrateOptions = {}
     typeof target === 'string' ? connect(target, { applicationName: 'flowlu-mirror migrate', max: 1 }) : target;
   try {
     const limits = { statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
-    const outcome = await transaction(sql, limits, (tx) => migrateLocked(tx, zone, publication));
+    const outcome = await attempt(() => transaction(sql, limits, (tx) => migrateLocked(tx, zone, publication)));
     const report = { ...outcome, duration_ms: Math.round(performance.now() - started) };
     log.info({ applied: report.applied, duration_ms: report.duration_ms }, 'database schema is current');
     for (const view of report.keptViews) log.warn(view, 'view keeps columns that should go or change');
@@ -86,13 +101,24 @@ export async function migrate(target: string | Sql, options: MigrateOptions = {}
   }
 }
 
+async function attempt<T>(work: () => Promise<T>): Promise<T> {
+  for (let meetings = 1; ; meetings += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (meetings === MEETINGS_MAX || !MEETING.includes(errorCode(error))) throw error;
+    }
+  }
+}
+
 async function migrateLocked(
   tx: Transaction,
   zone: string | undefined,
   publish: boolean,
 ): Promise<Omit<MigrationReport, 'duration_ms'>> {
+  await makeJournal(tx);
   // Held by the transaction, not by the session, so a pooler cannot strand it.
-  await tx.unsafe(`select pg_advisory_xact_lock(${LOCK_KEY}); set local lock_timeout = ${TABLE_WAIT_MS}`);
+  await tx.unsafe(`${LOCK}; set local lock_timeout = ${TABLE_WAIT_MS}`);
   const { isEmpty, pending } = await pendingMigrations(tx);
   // A database that has had none has no views either, nor the table that lists them.
   const reshapes = !isEmpty && pending.some(({ sql }) => RESHAPES_TABLES.test(sql));
@@ -105,6 +131,7 @@ async function migrateLocked(
   const keptViews = await applyViews(tx, views, grants);
   await applyComments(tx, views, keptViews);
   const adminSql = await applyRoles(tx);
+  await closePlaces(tx);
   const publication = await applyPublication(tx, publish);
   return { applied: pending.map(({ tag }) => tag), keptViews, adminSql, publication };
 }
@@ -122,37 +149,43 @@ async function createHistory(tx: Transaction): Promise<void> {
 
 /** As `migrate` takes it, but where another process has it: false. */
 export async function trySchemaLock(tx: Transaction): Promise<boolean> {
-  const [row] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${LOCK_KEY}::bigint) as taken`;
-  return row?.taken === true;
+  try {
+    await savepoint(tx, (inner) => inner.unsafe(`${LOCK} nowait`));
+    return true;
+  } catch (error) {
+    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
+    return false;
+  }
+}
+
+/** The table that drizzle's own tools use, so that they agree with us about what was applied. */
+async function makeJournal(tx: Transaction): Promise<void> {
+  const [found] = await tx<{ present: boolean }[]>`
+    select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
+  if (found?.present === true) return;
+  await tx.unsafe(`
+    create schema if not exists drizzle;
+    create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
 }
 
 async function pendingMigrations(
   tx: Transaction,
 ): Promise<{ readonly isEmpty: boolean; readonly pending: readonly Migration[] }> {
-  const [found] = await tx<{ present: boolean }[]>`
-    select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
-  if (found?.present !== true) {
-    // The table that drizzle's own tools use, so that they agree with us about what was applied.
-    await tx.unsafe(`
-      create schema if not exists drizzle;
-      create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
-  }
   const ours = knownMigrations();
-  const applied = await appliedMigrations(tx);
+  const applied = await takeJournal(tx);
   const { made, sql } = takeover();
   if (compareMigrations(applied, ours, made) === 'newer')
     throw new NewerDatabaseError(newerMessage(applied ?? [], ours));
   const pending = ours.filter(({ made_ms }) => !applied?.includes(made_ms));
   if (!applied?.some((one) => made.has(one))) return { isEmpty: applied === null, pending };
   // A database of an unreleased version has most of what the first migration makes.
-  await tx`delete from drizzle.__drizzle_migrations where created_at in ${tx([...made])}`;
+  await tx`delete from sync.migrations where made_ms in ${tx([...made])}`;
   return { isEmpty: false, pending: pending.map((one) => (one === ours[0] ? { ...one, sql } : one)) };
 }
 
 async function applyMigration(tx: Transaction, migration: Migration): Promise<void> {
   await tx.unsafe(migration.sql);
-  await tx`
-    insert into drizzle.__drizzle_migrations (hash, created_at) values (${migration.hash}, ${migration.made_ms})`;
+  await noteMigration(tx, migration);
 }
 
 function newerMessage(applied: readonly number[], ours: readonly Migration[]): string {

@@ -1,11 +1,11 @@
-/** Logins of analysts and their tools: members of `flowlu_reader` with limits of their own. */
+/** Logins of analysts and their tools: members of the database's readers with limits of their own. */
 
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { readSettings } from '../store/settings.ts';
-import { READER } from './roles.ts';
+import { applyRoles, quoted, READER, roleOf } from './roles.ts';
 
 /** The login cannot be made or limited; the message says why. */
 export class ReaderLoginError extends Error {
@@ -64,9 +64,10 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
   const password = created || renewPassword ? randomBytes(18).toString('base64url') : null;
   const verifier = password === null ? null : scramVerifier(password);
   try {
-    await transaction(sql, {}, (tx) =>
-      tx.unsafe(statementsFor(request, database, zone, created, verifier).join(';\n')),
-    );
+    await transaction(sql, {}, async (tx) => {
+      await applyRoles(tx);
+      await tx.unsafe(statementsFor(request, database, zone, created, verifier).join(';\n'));
+    });
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
     const adminSql = `${statementsFor(request, database, zone, created, null).join(';\n')};\n\\password ${login}`;
@@ -99,9 +100,11 @@ function statementsFor(
   const limit = `alter role ${role} in database ${identifier(database)} set`;
   return [
     ...(create || password !== '' ? [`${create ? 'create' : 'alter'} role ${role} login${password}`] : []),
-    `grant ${READER} to ${role}`,
+    `grant ${quoted(roleOf(READER, database))} to ${role}`,
     `${limit} statement_timeout = ${statementTimeout_ms}`,
     `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
+    // Against mistakes; what keeps a reader from writing is that it has no right to.
+    `${limit} default_transaction_read_only = on`,
     // So that psql lists the views for analysts, and nobody needs a prefix.
     `${limit} search_path = flowlu_reports, flowlu_live, flowlu_history`,
     // Compiling a view's many expressions takes seconds, and running them does not.
@@ -113,10 +116,15 @@ function statementsFor(
 
 /** Logins that may read the mirror by membership and have no time-out for their statements in this database. */
 export async function unlimitedReaders(sql: Queryable): Promise<readonly string[]> {
+  const [here] = await sql<{ name: string }[]>`select current_database() as name`;
   const rows = await sql<{ login: string }[]>`
     select r.rolname as login
-      from pg_roles r join pg_roles reader on reader.rolname = ${READER}
-     where r.rolcanlogin and not r.rolsuper and r.rolname <> current_user and pg_has_role(r.oid, reader.oid, 'usage')
+      from pg_roles r
+     where exists (
+         select from pg_roles reader
+          where reader.rolname in (${READER}, ${roleOf(READER, here?.name ?? '')}) and pg_has_role(r.oid, reader.oid, 'usage')
+       )
+       and r.rolcanlogin and not r.rolsuper and r.rolname <> current_user
        and not exists (
          select from pg_db_role_setting s, unnest(s.setconfig) as setting
           where s.setrole in (0, r.oid)

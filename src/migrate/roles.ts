@@ -1,23 +1,40 @@
 /**
  * The roles beside the owner: one that analysts are given, one that the service works with.
  *
- * Both are groups without a login. What each may do stands in one table; nothing else is granted anywhere.
+ * Both are groups without a login. What each may do stands in one table; nothing else is granted anywhere. Roles belong
+ * to the whole server, so the rights go to roles that bear the name of the database. `flowlu_reader` and `flowlu_writer`
+ * are members of those in every database: whoever has them reaches every mirror of the server.
  */
 
+import { createHash } from 'node:crypto';
 import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { OWNERS_KEYS } from '../store/settings.ts';
 
 /** One line of rights: on every table of a schema, those to come included, or on one table alone. */
 interface Rights {
-  readonly role: string;
+  readonly role: Group;
   readonly schema: string;
   readonly table?: string;
   readonly privileges: readonly string[];
 }
 
-/** Role without a login that may read the mirror, and nothing else. */
+/** Roles without a login: one may read every mirror of the server, one may write the rows of every mirror. */
 export const READER = 'flowlu_reader';
 const WRITER = 'flowlu_writer';
+const GROUPS = [READER, WRITER] as const;
+type Group = (typeof GROUPS)[number];
+
+/** The role that may do in one database what the group may do in all of them. */
+export function roleOf(group: Group, database: string): string {
+  const name = `${group}_${database}`;
+  const isFit = Buffer.byteLength(name) <= 63;
+  return isFit ? name : `${group}_${createHash('sha256').update(database).digest('hex').slice(0, 32)}`;
+}
+
+/** In SQL; people read it, too. */
+export const quoted = (role: string) => (/^[a-z_][a-z0-9_]*$/.test(role) ? role : identifier(role));
 
 const RIGHTS: readonly Rights[] = [
   { role: READER, schema: 'flowlu', privileges: ['select'] },
@@ -31,32 +48,38 @@ const RIGHTS: readonly Rights[] = [
   { role: WRITER, schema: 'flowlu_reports', privileges: ['select'] },
   { role: WRITER, schema: 'flowlu_history', privileges: ['select'] },
   { role: WRITER, schema: 'sync', privileges: ['select', 'insert', 'update', 'delete'] },
-  // To see whether the schema is the one that it was written for.
-  { role: WRITER, schema: 'drizzle', table: '__drizzle_migrations', privileges: ['select'] },
 ];
 
 /** Raised by the server when another database of the cluster made the role a moment ago. */
 const ALREADY_THERE: readonly string[] = [SQLSTATE.duplicateObject, SQLSTATE.uniqueViolation];
 
 /** The statements that grant a line of rights; `owner` is who will own the tables to come. */
-function grants({ role, schema, table, privileges }: Rights, owner: string): readonly string[] {
+function grants({ role, schema, table, privileges }: Rights, database: string, owner: string): readonly string[] {
   const list = privileges.join(', ');
-  const usage = `grant usage on schema ${schema} to ${role}`;
-  if (table !== undefined) return [usage, `grant ${list} on ${schema}.${table} to ${role}`];
+  const to = quoted(roleOf(role, database));
+  const usage = `grant usage on schema ${schema} to ${to}`;
+  if (table !== undefined) return [usage, `grant ${list} on ${schema}.${table} to ${to}`];
   return [
     usage,
-    `grant ${list} on all tables in schema ${schema} to ${role}`,
-    `alter default privileges for role ${owner} in schema ${schema} grant ${list} on tables to ${role}`,
+    `grant ${list} on all tables in schema ${schema} to ${to}`,
+    `alter default privileges for role ${owner} in schema ${schema} grant ${list} on tables to ${to}`,
   ];
 }
 
 const script = (statements: readonly string[]) => `${[...new Set(statements)].join(';\n')};`;
 
 /** What an administrator has to run in the mirror's database where its owner may not create these roles. */
-export function rolesScript(owner: string, roles: readonly string[] = [READER, WRITER]): string {
+export function rolesScript(
+  database: string,
+  owner: string,
+  missing: readonly string[] = GROUPS.flatMap((group) => [group, roleOf(group, database)]),
+): string {
   return script([
-    ...roles.map((role) => `create role ${role} nologin`),
-    ...RIGHTS.filter(({ role }) => roles.includes(role)).flatMap((rights) => grants(rights, owner)),
+    ...missing.map((role) => `create role ${quoted(role)} nologin`),
+    ...GROUPS.map((group) => `grant ${quoted(roleOf(group, database))} to ${group}`),
+    ...RIGHTS.filter(({ role }) => missing.includes(roleOf(role, database))).flatMap((rights) =>
+      grants(rights, database, owner),
+    ),
   ]);
 }
 
@@ -65,20 +88,57 @@ export function rolesScript(owner: string, roles: readonly string[] = [READER, W
  * @returns null, or, where our role may not create roles, the SQL for an administrator.
  */
 export async function applyRoles(tx: Transaction): Promise<string | null> {
+  const [here] = await tx<{ database: string; owner: string }[]>`
+    select current_database() as database, quote_ident(current_user) as owner`;
+  const { database = '', owner = '' } = here ?? {};
   const missing: string[] = [];
-  for (const role of [READER, WRITER]) if (!(await createRole(tx, role))) missing.push(role);
   const due: string[] = [];
-  for (const rights of RIGHTS) {
-    if (missing.includes(rights.role) || (await isGranted(tx, rights))) continue;
-    due.push(...grants(rights, 'current_user'));
+  for (const group of GROUPS) {
+    const own = roleOf(group, database);
+    for (const role of [group, own]) if (!(await createRole(tx, role))) missing.push(role);
+    if (!missing.includes(group) && !missing.includes(own)) due.push(...(await ties(tx, group, database)));
   }
+  for (const rights of RIGHTS) {
+    if (missing.includes(roleOf(rights.role, database)) || (await isGranted(tx, rights, database))) continue;
+    due.push(...grants(rights, database, 'current_user'));
+  }
+  const [kept] = await tx`
+    select exists (select from pg_policies where schemaname = 'sync' and tablename = 'settings' and policyname = ${POLICY}) as stands`;
+  if (kept?.stands !== true) due.push(...keepFacts());
   if (due.length > 0) await tx.unsafe(script(due));
-  if (missing.length === 0) return null;
-  const [us] = await tx<{ name: string }[]>`select quote_ident(current_user) as name`;
-  return rolesScript(us?.name ?? 'current_user', missing);
+  return missing.length === 0 ? null : rolesScript(database, owner, missing);
 }
 
-async function isGranted(tx: Transaction, { role, schema, table, privileges }: Rights): Promise<boolean> {
+/** What is due so that the group reaches this database, and its own role gets in. */
+async function ties(tx: Transaction, group: Group, database: string): Promise<readonly string[]> {
+  const own = roleOf(group, database);
+  const [stands] = await tx`
+    select pg_has_role(${group}::name, ${own}::name, 'usage') as member,
+           has_database_privilege(${own}::name, current_database(), 'connect') as connects`;
+  return [
+    ...(stands?.member === true ? [] : [`grant ${quoted(own)} to ${group}`]),
+    ...(stands?.connects === true ? [] : [`grant connect on database ${identifier(database)} to ${quoted(own)}`]),
+  ];
+}
+
+const POLICY = 'facts of others';
+
+/** What only the owner may know for certain, since it acts on it, others may read and not write. */
+function keepFacts(): readonly string[] {
+  const theirs = `key <> all (array[${OWNERS_KEYS.map(literal).join(', ')}])`;
+  return [
+    `create policy "everybody reads" on sync.settings for select using (true)`,
+    `create policy ${identifier(POLICY)} on sync.settings using (${theirs}) with check (${theirs})`,
+    'alter table sync.settings enable row level security',
+  ];
+}
+
+async function isGranted(
+  tx: Transaction,
+  { role: group, schema, table, privileges }: Rights,
+  database: string,
+): Promise<boolean> {
+  const role = roleOf(group, database);
   const wanted = [...privileges];
   const [check] = await tx<{ granted: boolean }[]>`
     select has_schema_privilege(${role}::text, ${schema}::text, 'usage') and not exists (
@@ -105,7 +165,7 @@ async function createRole(tx: Transaction, role: string): Promise<boolean> {
   if (found?.present === true) return true;
   try {
     await savepoint(tx, async (inner) => {
-      await inner.unsafe(`create role ${role} nologin`);
+      await inner.unsafe(`create role ${quoted(role)} nologin`);
     });
     return true;
   } catch (error) {

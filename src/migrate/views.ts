@@ -1,13 +1,12 @@
 /** Brings the views over the mirror up to date without pulling them from under their users. */
 
 import { createHash } from 'node:crypto';
-import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
+import { isPassing, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
-import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { readSettings, type Settings, writeSetting } from '../store/settings.ts';
 import type { View } from '../views/live-columns.ts';
 
-/** A view that could not be made as it should be. */
+/** A view that could not be made as it should be, or not at all. */
 export interface KeptView {
   /** Its name, with its schema where that is not `flowlu_live`. */
   readonly view: string;
@@ -84,7 +83,7 @@ export async function applyViews(
   const hashes = await storedHashes(tx);
   const next: Record<string, string> = {};
   const kept: KeptView[] = [];
-  const batch: string[] = [];
+  const due: DueView[] = [];
   for (const view of views) {
     const name = viewName(view);
     const found = standing.get(name);
@@ -101,9 +100,13 @@ export async function applyViews(
     }
     const sql = statementOf(view, found?.columns ?? []);
     next[name] = hashOf(sql);
-    if (lacksColumns(view, found) || hashes[name] !== next[name]) batch.push(sql, ...(grants.get(name) ?? []));
+    if (lacksColumns(view, found) || hashes[name] !== next[name])
+      due.push({ name, statements: [sql, ...(grants.get(name) ?? [])] });
   }
-  if (batch.length > 0) await tx.unsafe(batch.join(';\n'));
+  for (const view of await makeViews(tx, due)) {
+    kept.push(view);
+    next[view.view] = OUTDATED;
+  }
   const unwanted = Object.keys(hashes).flatMap((name) => (name in next ? [] : (standing.get(name) ?? [])));
   for (const view of await dropUnwanted(tx, unwanted)) {
     kept.push(view);
@@ -111,6 +114,39 @@ export async function applyViews(
   }
   await writeSetting(tx, 'views', next);
   return kept;
+}
+
+interface DueView {
+  readonly name: string;
+  readonly statements: readonly string[];
+}
+
+/** Makes all of them together, or where that fails each by itself; returns those that cannot be made. */
+async function makeViews(tx: Transaction, due: readonly DueView[]): Promise<readonly KeptView[]> {
+  const all = await tryStatements(
+    tx,
+    due.flatMap(({ statements }) => statements),
+  );
+  if (all === null) return [];
+  const failed: KeptView[] = [];
+  for (const { name, statements } of due) {
+    const reason = await tryStatements(tx, statements);
+    if (reason !== null) failed.push({ view: name, columns: [], reason: `view ${name} cannot be made: ${reason}` });
+  }
+  return failed;
+}
+
+/** Null when done; the reason when the server refuses, and then nothing is done. What lies with the moment is thrown. */
+async function tryStatements(tx: Transaction, statements: readonly string[]): Promise<string | null> {
+  if (statements.length === 0) return null;
+  try {
+    await savepoint(tx, (inner) => inner.unsafe(statements.join(';\n')));
+    return null;
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    const { detail, message } = error as { detail?: string; message: string };
+    return detail ?? message;
+  }
 }
 
 /** Drops views that no version wants any more; returns those that something depends on. */
@@ -143,18 +179,10 @@ function dependence(view: StandingView | undefined): string | null {
   return `${view.dependants.join(', ')} depends on view ${view.name}; ${ADVICE}`;
 }
 
-/** Null when done; the reason when something depends on the view, which then stands as before. */
+/** Null when done; the reason when something depends on the view, or what comes then fails, and all stands as before. */
 async function dropThen(tx: Transaction, name: string, then: readonly string[]): Promise<string | null> {
-  try {
-    await savepoint(tx, async (inner) => {
-      await inner.unsafe([`drop view if exists ${relationOf(name)}`, ...then].join(';\n'));
-    });
-    return null;
-  } catch (error) {
-    if (errorCode(error) !== SQLSTATE.dependentObjectsStillExist) throw error;
-    const { detail, message } = error as { detail?: string; message: string };
-    return `${detail ?? message}; ${ADVICE}`;
-  }
+  const reason = await tryStatements(tx, [`drop view if exists ${relationOf(name)}`, ...then]);
+  return reason === null ? null : `${reason}; ${ADVICE}`;
 }
 
 async function standingViews(tx: Transaction): Promise<ReadonlyMap<string, StandingView>> {

@@ -6,6 +6,7 @@ import { createConnector, type Sockets } from './connector.ts';
 import { withdraw } from './deadline.ts';
 import { renewablePool } from './renewal.ts';
 import { forbidRepeats, ownerOf } from './repeats.ts';
+import { OWN_PATH } from './search-path.ts';
 import { readTarget } from './url.ts';
 
 export { errorCode, isConnectionError, isMissing, isPassing, isRetryable } from './errors.ts';
@@ -24,6 +25,8 @@ export interface ConnectOptions {
   readonly applicationName: string;
   /** Most connections at a time. Defaults to 10. */
   readonly max?: number;
+  /** Looks names up as the login has it, as people do who read the mirror. Defaults to the server's own alone. */
+  readonly loginsPath?: boolean;
   /** How long a connection may take to open, in seconds. Defaults to 5. */
   readonly connectTimeoutSeconds?: number;
   /** Closes a connection that nobody has used for so long, in seconds. Defaults to never. */
@@ -99,6 +102,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
     connect_timeout: options.connectTimeoutSeconds ?? 5,
     connection: {
       application_name: options.applicationName,
+      ...(options.loginsPath !== true && { search_path: OWN_PATH }),
       ...(target.options !== undefined && { options: target.options }),
     },
     // The driver would pause for up to 20 s between attempts to connect, and so be away long after the database is back.

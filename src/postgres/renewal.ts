@@ -8,6 +8,7 @@
 import type postgres from 'postgres';
 import { DEADLINES, limit } from './deadline.ts';
 import { isQuery, owned } from './repeats.ts';
+import { openWithoutPath } from './search-path.ts';
 
 type Sql = postgres.Sql;
 
@@ -68,6 +69,7 @@ export function renewablePool(
     const owner = { isTransaction: false, onForgotten: forgoStatements, giveUp };
     const own = <T>(made: T): T => {
       if (!isQuery(made)) return made;
+      openWithoutPath(made, sql);
       limit(made, limitMs, giveUp);
       return owned(made, owner);
     };

@@ -1,5 +1,6 @@
 /** The SQLSTATEs that this program knows, by the names that PostgreSQL gives them. */
 export const SQLSTATE = {
+  protocolViolation: '08P01',
   featureNotSupported: '0A000',
   readOnlyTransaction: '25006',
   inFailedTransaction: '25P02',
@@ -13,6 +14,8 @@ export const SQLSTATE = {
   deadlockDetected: '40P01',
   insufficientPrivilege: '42501',
   duplicateObject: '42710',
+  duplicateSchema: '42P06',
+  duplicateTable: '42P07',
   undefinedTable: '42P01',
   duplicateDatabase: '42P04',
   tooManyConnections: '53300',

@@ -5,6 +5,7 @@ import { DEADLINES, noAnswer, startDeadline } from './deadline.ts';
 import { errorCode, isConnectionError, readOnlyServer } from './errors.ts';
 import { poolOf } from './renewal.ts';
 import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
+import { OWN_PATH } from './search-path.ts';
 import { SQLSTATE } from './sqlstates.ts';
 
 type Sql = postgres.Sql;
@@ -110,6 +111,7 @@ export function transaction<T>(
 
 function limitsOf(statementTimeoutMs: number, { lockTimeoutMs = 10_000, byKey = false }: TransactionOptions): string {
   const settings = [
+    `search_path = ${OWN_PATH}`,
     `statement_timeout = ${Math.trunc(statementTimeoutMs)}`,
     `lock_timeout = ${Math.trunc(lockTimeoutMs)}`,
     // Where this process is gone and the server does not learn of it, the locks must not stay.

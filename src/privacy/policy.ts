@@ -31,8 +31,8 @@ export interface ProtectedField {
   readonly field: string;
 }
 
-/** Second names of a model's custom fields, `cf_{alias}` → `cf_{id}`, as far as they are known now. */
-export type AliasesOf = (model: string) => ReadonlyMap<string, string> | undefined;
+/** Second names of a model's custom fields, `cf_{alias}` → every `cf_{id}` that it is or was the name of, as far as known. */
+export type AliasesOf = (model: string) => ReadonlyMap<string, readonly string[]> | undefined;
 
 /** The settings at work; null where nothing is protected, so that nobody has to look. */
 export function createPrivacy(rules: PrivacyRules, aliasesOf: AliasesOf): Privacy | null {
@@ -83,10 +83,11 @@ function remembering(fieldsOf: (model: string) => Fields, aliasesOf: AliasesOf):
 /** Names of unknown models come from webhooks. */
 const MAX_REMEMBERED_MODELS = 1_000;
 
-function protectionFor(fields: Fields, aliases: ReadonlyMap<string, string>): Protection {
+function protectionFor(fields: Fields, aliases: ReadonlyMap<string, readonly string[]>): Protection {
   const treatments = new Map<string, Treatment | null>();
-  for (const [alias, name] of aliases) {
-    const treatment = fields.get(name) ?? null;
+  for (const [alias, names] of aliases) {
+    const all = names.map((name) => fields.get(name));
+    const treatment = all.includes('omit') ? 'omit' : (all.find((one) => one !== undefined) ?? null);
     // Two aliases may differ by case alone; then both are protected where one is.
     const key = alias.toLowerCase();
     treatments.set(key, treatment ?? treatments.get(key) ?? null);

@@ -7,7 +7,7 @@
  */
 import { createHmac } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
-import { isJsonObject, type Json, type JsonObject, stringifyJson } from '../core/json.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { idOf } from '../record/id.ts';
 import { sortedDeep } from '../record/record.ts';
 
@@ -52,14 +52,30 @@ function textOf(value: Json): string {
 /** The record as it may be stored; the same object where nothing had to change. */
 export function redact(record: JsonObject, protection: Protection, hash: HashValue): JsonObject {
   let changed = false;
+  const named = namedTreatment(record, protection);
   const entries = Object.entries(record).flatMap(([key, value]): [string, Json][] => {
-    const treatment = treatmentOf(key, protection);
+    const treatment = treatmentOf(key, protection) ?? (named !== null && A_VALUE.test(key) ? named : null);
     const next = treatment === null ? redactWithin(key, value, protection, hash) : treated(value, treatment, hash);
     changed ||= next !== value;
     return next === undefined ? [] : [[key, next]];
   });
   return changed ? Object.fromEntries(entries) : record;
 }
+
+/** In objects that pair the name of a field with values of it, as a log of changes does. */
+const A_NAME = /^(field|field_?name|name|key|code|alias|attribute|property|cf_?id)$/i;
+const A_VALUE = /^(\w+_)?(values?|old|new|from|to|before|after|text|label)$/i;
+
+function namedTreatment(record: JsonObject, protection: Protection): Treatment | null {
+  for (const [key, value] of Object.entries(record)) {
+    if (typeof value !== 'string' || value.length > MAX_NAME_LENGTH || !A_NAME.test(key)) continue;
+    const treatment = treatmentOf(value, protection);
+    if (treatment !== null) return treatment;
+  }
+  return null;
+}
+
+const MAX_NAME_LENGTH = 200;
 
 function treated(value: Json, treatment: Treatment, hash: HashValue): Json | undefined {
   return treatment === 'omit' ? undefined : hash(value);
@@ -78,12 +94,26 @@ function treatmentOf(key: string, { fields, aliases, unknownAlias }: Protection)
 }
 
 function redactWithin(key: string, value: Json, protection: Protection, hash: HashValue): Json {
+  if (typeof value === 'string') return redactText(value, protection, hash);
   if (typeof value !== 'object' || value === null || value instanceof LosslessNumber) return value;
   if (/^custom_?fields$/i.test(key)) return redactDescribed(value, protection, hash);
   if (isJsonObject(value)) return redact(value, protection, hash);
   const items = value as readonly Json[];
   const next = items.map((item) => redactWithin('', item, protection, hash));
   return next.some((item, index) => item !== items[index]) ? next : value;
+}
+
+/** A text that is JSON itself. */
+function redactText(text: string, protection: Protection, hash: HashValue): Json {
+  if (!/^\s*[[{]/.test(text)) return text;
+  let inner: Json;
+  try {
+    inner = parseJson(text);
+  } catch {
+    return text;
+  }
+  const next = redactWithin('', inner, protection, hash);
+  return next === inner ? text : stringifyJson(next);
 }
 
 /** What the description of a custom field says beside its value. */

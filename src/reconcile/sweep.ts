@@ -2,14 +2,21 @@
  * The full sweep of a model: everything listed, unchanged rows untouched, and rows that are gone found out.
  *
  * A row is suspected when a listing passes its id without naming it. Suspicions count only once the listing is
- * provably complete, and only within the guard; then they become doubts, and the API is asked for each row.
+ * provably complete; then they become doubts, beyond the guard a few of them, and the API is asked for each row.
  */
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/instant.ts';
 import { writeObservations } from '../merge/writer.ts';
 import { transact } from '../postgres/transact.ts';
-import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted, takeUnconfirmable } from '../store/doubts.ts';
+import {
+  clearSuspects,
+  countSuspects,
+  doubtSuspects,
+  keepSomeSuspects,
+  suspectUnlisted,
+  takeUnconfirmable,
+} from '../store/doubts.ts';
 import { clearListedIds, listedIds } from '../store/listed-ids.ts';
 import { findOpenListing, type ListingPosition, lastPosition } from '../store/listings.ts';
 import { countRows } from '../store/mirror-rows/reads.ts';
@@ -19,6 +26,9 @@ import { guardRefusal, type ListingObserver, type ListingReport, listModel } fro
 
 /** Two sweeps that bury a row which the portal does not read singly lie at least so far apart. */
 const SWEEPS_APART_S = 3_600;
+
+/** Rows known from webhooks alone that one sweep has the API asked for; nobody has confirmed that they exist. */
+const REPORTED_AT_A_TIME = 2_000;
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
@@ -42,7 +52,7 @@ export interface SweepOptions {
 export interface SweepReport extends ListingReport {
   /** Rows that the listing did not name. */
   readonly suspects: number;
-  /** Why the suspects were left alone, or null. */
+  /** Why most of the suspects were left alone, or null. */
   readonly guarded: string | null;
 }
 
@@ -88,21 +98,26 @@ async function suspectTheRest(
 }
 
 async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros, allowDeletes: number) {
-  const suspects = await countSuspects(deps.sql, model.name);
+  const { suspects, confirmed } = await countSuspects(deps.sql, model);
   // The usual end. Counting the rows of a large model takes as long as reading a good part of it.
   if (suspects === 0) return { suspects, guarded: null };
   const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
-  const guarded = guard(suspects, live, allowDeletes);
-  if (guarded === null) await lookInto(deps, model, fence);
-  else await clearSuspects(deps.sql, model.name);
+  // What senders have made up must neither be protected by the guard nor protect what is really gone.
+  const guarded = guard(confirmed, live, allowDeletes);
+  await keepSomeSuspects(deps.sql, model, {
+    reported: REPORTED_AT_A_TIME,
+    confirmed: guarded === null ? null : SHRINK_GUARD.rows,
+  });
+  // What the portal does not read singly is buried without its word, so within the guard only, whoever has reported it.
+  await lookInto(deps, model, fence, guard(suspects, live, allowDeletes) === null);
   return { suspects, guarded };
 }
 
 /** Has the portal asked for each suspect; buries those of which it tells nothing and that an earlier sweep missed, too. */
-async function lookInto({ sql, writer }: ListingDeps, model: Model, fence: Micros): Promise<void> {
+async function lookInto({ sql, writer }: ListingDeps, model: Model, fence: Micros, mayBury: boolean): Promise<void> {
   const table = mirrorTableOf(model);
   await transact(sql, async (tx) => {
-    const gone = await takeUnconfirmable(tx, model, fence, SWEEPS_APART_S);
+    const gone = mayBury ? await takeUnconfirmable(tx, model, fence, SWEEPS_APART_S) : [];
     const observation = { says: 'absent', observedAt: fence } as const;
     const observed = gone.map((entityId) => ({ table, entityId, observation }));
     return writeObservations(tx, { subjects: observed, observed }, writer, () => null);
@@ -110,11 +125,11 @@ async function lookInto({ sql, writer }: ListingDeps, model: Model, fence: Micro
   await transact(sql, (tx) => doubtSuspects(tx, model));
 }
 
-/** Why so many suspects are not believed, or null when they may be looked into. Pure. */
+/** Why so many suspects are not looked into at once, or null when they may be. Pure. */
 function guard(suspects: number, live: number, allowDeletes: number): string | null {
   if (!isBeyondGuard(suspects, live) || suspects <= allowDeletes) return null;
   return (
     `${suspects} of ${live} rows were not listed, more than the guard lets pass; ` +
-    `if they are really gone, confirm with --allow-deletes ${suspects}`
+    `each sweep has the API asked for ${SHRINK_GUARD.rows} of them; if they are really gone, confirm with --allow-deletes ${suspects}`
   );
 }

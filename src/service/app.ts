@@ -10,13 +10,14 @@ import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
 import { createRecordHealth, type RecordHealth } from '../intake/record-health.ts';
 import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
-import type { Outcome } from '../merge/deliveries.ts';
+import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
 import { createHealth } from '../status/health.ts';
 import { statusRoutes } from '../status/routes.ts';
+import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
 import type { Session } from './session.ts';
 
@@ -71,9 +72,9 @@ export function createApp(
         sql,
         context,
         log,
-        onRecorded: ({ decision, status }: Outcome) => {
+        onRecorded: ({ decision, status, subject }: LedgerEntry) => {
           metrics.deliveriesApplied.inc({ decision: decision ?? status });
-          if (context.trust === 'verify') events.onHint?.();
+          if (subject !== null && isUnbelieved(subject, context)) events.onHint?.();
         },
         onPending: events.onPending,
       };

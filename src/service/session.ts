@@ -101,7 +101,7 @@ export async function openSession(
   const metrics = createMetrics();
   const shapes = createShapes();
   await shapes.refresh(sql);
-  const privacy = createPrivacy(config.privacy, (name) => shapes.of({ name, model: findModel(name) ?? null }).aliases);
+  const privacy = createPrivacy(config.privacy, shapes.namesOf);
   await warnIfUnkept(sql, privacy, { log, notes: onMirror !== 'look' });
   return {
     config,
@@ -150,6 +150,7 @@ function contextOf(
     settleGrace: config.reconcile.settleGraceMs * MICROS_PER_MS,
     keepsHistory: keeps,
     trust: config.webhook.trust,
+    asksApi: (config.flowlu.apiKey ?? config.flowlu.oauth) !== null,
     blocked: createBlockedModels(),
     onInvalidValue: (model) =>
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),

@@ -8,7 +8,7 @@ import { formatMicros, type Micros } from '../core/instant.ts';
 import { plainArrayLiteral } from '../postgres/arrays.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 import { type IdRange, unlistedRows } from './mirror-rows/reads.ts';
-import { lockRowsOf } from './mirror-rows/rows.ts';
+import { lockRowsOf, mirrorTableOf, placeOf } from './mirror-rows/rows.ts';
 
 export interface Doubt {
   /** `module.model`. */
@@ -208,10 +208,42 @@ export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRa
   );
 }
 
-/** How many rows of the model are suspected. */
-export async function countSuspects(sql: Queryable, model: string): Promise<number> {
-  const [row] = await sql`select count(*)::int as suspects from sync.suspects where model = ${model}`;
-  return row?.suspects as number;
+/** How many rows of the model are suspected, and how many of them the mirror had from the API last. */
+export async function countSuspects(
+  sql: Queryable,
+  model: Model,
+): Promise<{ readonly suspects: number; readonly confirmed: number }> {
+  const { rows, key } = suspectedRows(model, 2);
+  const [row] = await sql.unsafe(
+    `select count(*)::int as suspects, (count(*) filter (where ${CONFIRMED}))::int as confirmed ${rows}`,
+    [model.name, ...key],
+  );
+  return row as unknown as { suspects: number; confirmed: number };
+}
+
+/** Suspects of a model, with what the mirror knows of them; takes the first parameter, and its key from `first` on. */
+function suspectedRows(model: Model, first: number) {
+  const { relation, part, key } = placeOf(mirrorTableOf(model));
+  const rows = `from sync.suspects s join ${relation} t on t.id = s.entity_id where s.model = $1${part(first)}`;
+  return { rows, key };
+}
+const CONFIRMED = `t._source <> 'webhook'`;
+
+/** Forgets all suspects but so many, drawn at random so that each has its turn; null keeps all of a kind. */
+export async function keepSomeSuspects(
+  sql: Queryable,
+  model: Model,
+  most: { readonly reported: number; readonly confirmed: number | null },
+): Promise<void> {
+  const { rows, key } = suspectedRows(model, 4);
+  await sql.unsafe(
+    `delete from sync.suspects
+      where model = $1 and entity_id not in (
+        (select s.entity_id ${rows} and not ${CONFIRMED} order by random() limit $2)
+         union all
+        (select s.entity_id ${rows} and ${CONFIRMED} order by random() limit $3))`,
+    [model.name, most.reported, most.confirmed, ...key],
+  );
 }
 
 /**

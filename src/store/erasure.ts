@@ -1,5 +1,5 @@
 /** Forgetting one entity, whatever table of the ledger names it. */
-import type { Transaction } from '../postgres/connection.ts';
+import type { Queryable, Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 import type { Entity } from './deliveries/replay.ts';
 
@@ -9,14 +9,7 @@ import type { Entity } from './deliveries/replay.ts';
  * Which tables these are, the database says: a table that comes to name entities by (model, entity_id) is not forgotten.
  */
 export async function forgetEntity(tx: Transaction, { module, model, id }: Entity): Promise<number> {
-  const tables = await tx<{ name: string }[]>`
-    select c.relname as name
-      from pg_class c
-     where c.relnamespace = 'sync'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-       and 2 = (select count(*) from pg_attribute a
-                 where a.attrelid = c.oid and a.attname in ('model', 'entity_id') and not a.attisdropped)
-       and c.relname <> 'deliveries'
-     order by 1`;
+  const tables = await tablesOfEntities(tx);
   let lines = 0;
   for (const { name } of tables) {
     const { count } = await tx.unsafe(`delete from sync.${identifier(name)} where model = $1 and entity_id = $2`, [
@@ -26,4 +19,32 @@ export async function forgetEntity(tx: Transaction, { module, model, id }: Entit
     lines += count;
   }
   return lines;
+}
+
+/** Whether the ledger names the entity anywhere, deliveries included. */
+export async function mentionsEntity(sql: Queryable, { module, model, id }: Entity): Promise<boolean> {
+  const tables = await tablesOfEntities(sql);
+  const places = [
+    ...tables.map(
+      ({ name }) => `select from sync.${identifier(name)} where model = $1 || '.' || $2 and entity_id = $3`,
+    ),
+    'select from sync.deliveries where module = $1 and model = $2 and entity_id = $3',
+  ];
+  const [row] = await sql.unsafe(`select ${places.map((place) => `exists (${place})`).join(' or ')} as found`, [
+    module,
+    model,
+    id,
+  ]);
+  return row?.found === true;
+}
+
+async function tablesOfEntities(sql: Queryable) {
+  return await sql<{ name: string }[]>`
+    select c.relname as name
+      from pg_class c
+     where c.relnamespace = 'sync'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+       and 2 = (select count(*) from pg_attribute a
+                 where a.attrelid = c.oid and a.attname in ('model', 'entity_id') and not a.attisdropped)
+       and c.relname <> 'deliveries'
+     order by 1`;
 }

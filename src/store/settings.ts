@@ -29,6 +29,9 @@ export interface Settings {
 
 type Key = keyof Settings;
 
+/** Keys that only the owner of the schema may write: it drops and keeps what they name. */
+export const OWNERS_KEYS = ['views', 'live_facts', 'history functions'] as const satisfies readonly Key[];
+
 /** The settings of these keys; what has not been stored is missing. */
 export async function readSettings<K extends Key>(sql: Queryable, ...keys: K[]): Promise<Partial<Pick<Settings, K>>> {
   const rows = await sql`select key, value from sync.settings where key = any(${keys}::text[])`;

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { formatCount, formatDuration, printJson, printTable } from '../../src/cli/output.ts';
+import { formatCount, formatDuration, printError, printJson, printLine, printTable } from '../../src/cli/output.ts';
 
 interface Row {
   readonly model: string;
@@ -87,4 +87,22 @@ test.each([
 
 test('counts are grouped by thousands', () => {
   expect([formatCount(1_234_567), formatCount(12n)]).toEqual(['1,234,567', '12']);
+});
+
+describe('a text from outside', () => {
+  const SENT = 'a\u001b]0;title\u0007 \u202egpj.exe\u2066 \u{e0041}b';
+
+  test('shows the characters that would act instead, on a terminal and elsewhere', () => {
+    for (const isTTY of [true, false]) {
+      const stream = capture(isTTY);
+      printLine(SENT, stream);
+      printError(SENT, stream);
+      printJson({ text: SENT }, stream);
+      const colourless = stream.text.split('\u001b[31m').join('').split('\u001b[39m').join('');
+      expect(colourless).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
+      expect(stream.text).toContain('\\u202egpj.exe');
+      const json = stream.text.split('\n').find((line) => line.startsWith('{')) ?? '';
+      expect(JSON.parse(json)).toEqual({ text: SENT });
+    }
+  });
 });

@@ -93,7 +93,7 @@ export async function installWatch(sql: Sql): Promise<void> {
       begin
         if name is null then name := new.module || '.' || new.model; end if;
         insert into virtual_time.steps (at, model, id, before, after, buried)
-        values (virtual_time.clock_timestamp(), name, new.id, old._version, new._version,
+        values (pg_catalog.clock_timestamp(), name, new.id, old._version, new._version,
                 new._deleted_at is not null and (tg_op = 'INSERT' or old._deleted_at is null));
         return null;
       end $$;`);

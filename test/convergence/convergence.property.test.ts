@@ -39,7 +39,7 @@ let replicas: [Replica, Replica];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  clock = await installVirtualClock(database.sql, database.name);
+  clock = await installVirtualClock(database.sql);
   await installWatch(database.sql);
   const open = () => createReplica(connect(database.url, { applicationName: 'flowlu-mirror test replica', max: 4 }));
   replicas = [open(), open()];

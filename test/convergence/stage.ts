@@ -57,7 +57,7 @@ export async function openStage(name: string): Promise<Stage> {
   const model = findModel(name);
   if (species === undefined || model === undefined) throw new Error(`no species or no model ${name}`);
   const database = await createTestDatabase();
-  const clock = await installVirtualClock(database.sql, database.name);
+  const clock = await installVirtualClock(database.sql);
   await installWatch(database.sql);
   const replica = createReplica(connect(database.url, { applicationName: 'flowlu-mirror test replica', max: 4 }));
   const { sql, context } = replica;

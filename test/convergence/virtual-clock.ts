@@ -1,7 +1,7 @@
 /**
- * A database whose clock the test sets. Statements of the product ask `clock_timestamp()` by its bare name, so a
- * function of that name in a schema that comes first in the search path takes its place; each look moves it on by a
- * microsecond. Nothing in the product knows of it.
+ * A database whose clock the test sets. Statements of the product ask `clock_timestamp()` by its bare name and look
+ * names up in `pg_catalog` alone, so there another function takes its place, which needs a superuser; each look moves it
+ * on by a microsecond. Nothing in the product knows of it.
  */
 import type { Micros } from '../../src/core/instant.ts';
 import type { Sql } from '../../src/postgres/connection.ts';
@@ -15,18 +15,20 @@ export interface VirtualClock {
   reset(seconds: number): Promise<void>;
 }
 
-/** Replaces the clock for connections opened from now on; connections of `sql` that are open already keep the real one. */
-export async function installVirtualClock(sql: Sql, database: string): Promise<VirtualClock> {
+/** Replaces the clock of the database. */
+export async function installVirtualClock(sql: Sql): Promise<VirtualClock> {
   await sql.unsafe(`
     create schema virtual_time;
     create sequence virtual_time.micros minvalue 0;
-    create function virtual_time.clock_timestamp() returns timestamptz language sql volatile as
+    set allow_system_table_mods = on;
+    alter function pg_catalog.clock_timestamp() rename to real_clock_timestamp;
+    create function pg_catalog.clock_timestamp() returns timestamptz language sql volatile as
       $$ select timestamptz 'epoch' + nextval('virtual_time.micros') * interval '1 microsecond' $$;
-    alter database ${database} set search_path = virtual_time, pg_catalog;
-    alter table sync.deliveries alter received_at set default virtual_time.clock_timestamp();
-    alter table sync.doubtful alter since set default virtual_time.clock_timestamp();
-    alter table sync.doubtful alter next_attempt_at set default virtual_time.clock_timestamp();
-    alter table sync.runs alter started_at set default virtual_time.clock_timestamp();`);
+    reset allow_system_table_mods;
+    alter table sync.deliveries alter received_at set default pg_catalog.clock_timestamp();
+    alter table sync.doubtful alter since set default pg_catalog.clock_timestamp();
+    alter table sync.doubtful alter next_attempt_at set default pg_catalog.clock_timestamp();
+    alter table sync.runs alter started_at set default pg_catalog.clock_timestamp();`);
   let now = 0;
   const set = async (seconds: number, floor: string) => {
     now = seconds;

@@ -198,10 +198,10 @@ describe('an erased entity', () => {
   });
 
   it('may be of a model that the catalogue does not know', async () => {
-    const contact = (own: object) => ({ meta: { module: 'crm', model: 'contact', action: 'update' }, current: own });
+    const contact = (own: object) => ({ meta: { module: 'crm', model: 'unheard_of', action: 'update' }, current: own });
     await post(contact({ id: 5, name: WORD }));
     await post(contact({ id: 6, name: 'somebody else' }));
-    expect(await erase(5, { name: 'crm.contact', model: null })).toMatchObject({ had_row: true, deliveries: 1 });
+    expect(await erase(5, { name: 'crm.unheard_of', model: null })).toMatchObject({ had_row: true, deliveries: 1 });
     await post(contact({ id: 5, name: WORD }));
     expect(await rowsWith(mirror.sql, [WORD])).toEqual([]);
     expect(await rowsWith(mirror.sql, ['somebody else'])).toHaveLength(2);

@@ -16,7 +16,7 @@ let other: Sql;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  clock = await installVirtualClock(database.sql, database.name);
+  clock = await installVirtualClock(database.sql);
   sql = connect(database.url, { applicationName: 'flowlu-mirror test', max: 4 });
   other = connect(database.url, { applicationName: 'flowlu-mirror test', max: 4 });
 });

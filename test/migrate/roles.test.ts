@@ -1,8 +1,8 @@
 /** Least privilege: what the owner, the service and the analysts may do in the database, and what they may not. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyRoles, rolesScript } from '../../src/migrate/roles.ts';
-import { connect, type Sql } from '../../src/postgres/connection.ts';
+import { applyRoles, roleOf, rolesScript } from '../../src/migrate/roles.ts';
+import { connect, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createLogin, type Login } from '../support/logins.ts';
 
@@ -11,6 +11,7 @@ const logins: Login[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
+  await transaction(database.sql, {}, applyRoles);
   await database.sql`create schema private`;
   await database.sql`create table private.payroll (id int)`;
 });
@@ -39,7 +40,7 @@ async function expectRefused(sql: Sql, statements: readonly string[]): Promise<v
 /** The rights that a role holds on the tables of our schemas and beyond, as `schema: privileges`. */
 async function rightsOf(role: string): Promise<Readonly<Record<string, readonly string[]>>> {
   const rows = await database.sql<{ place: string; privileges: string[] }[]>`
-    select n.nspname || case when c.relname in ('uncatalogued', '__drizzle_migrations') then '.' || c.relname else '' end as place,
+    select n.nspname || case when c.relname = 'uncatalogued' then '.' || c.relname else '' end as place,
            array_agg(distinct acl.privilege_type::text) as privileges
       from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) as acl
      where acl.grantee = (select oid from pg_roles where rolname = ${role})
@@ -49,7 +50,7 @@ async function rightsOf(role: string): Promise<Readonly<Record<string, readonly 
 
 describe('the role flowlu_writer', () => {
   it('holds exactly the rights that the service needs', async () => {
-    expect(await rightsOf('flowlu_writer')).toEqual({
+    expect(await rightsOf(roleOf('flowlu_writer', database.name))).toEqual({
       flowlu: ['INSERT', 'SELECT', 'UPDATE'],
       'flowlu.uncatalogued': ['DELETE', 'INSERT', 'SELECT', 'UPDATE'],
       flowlu_history: ['SELECT'],
@@ -58,7 +59,6 @@ describe('the role flowlu_writer', () => {
       'flowlu_live.uncatalogued': ['SELECT'],
       flowlu_reports: ['SELECT'],
       sync: ['DELETE', 'INSERT', 'SELECT', 'UPDATE'],
-      'drizzle.__drizzle_migrations': ['SELECT'],
     });
     const [role] = await database.sql`
       select rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls from pg_roles where rolname = 'flowlu_writer'`;
@@ -83,7 +83,7 @@ describe('the role flowlu_writer', () => {
         'create schema own',
         'create trigger spy after insert on flowlu.crm_account execute function suppress_redundant_updates_trigger()',
         'update flowlu_live.crm_account set name = null',
-        'insert into drizzle.__drizzle_migrations (hash, created_at) values (1, 1)',
+        'insert into sync.migrations (hash, made_ms) values (1, 1)',
         'select * from private.payroll',
         'select * from pg_authid',
         'set role flowlu_reader',
@@ -109,7 +109,7 @@ describe('the role flowlu_writer', () => {
 
 describe('the role flowlu_reader', () => {
   it('holds the right to read the mirror and its views, and no other', async () => {
-    expect(await rightsOf('flowlu_reader')).toEqual({
+    expect(await rightsOf(roleOf('flowlu_reader', database.name))).toEqual({
       flowlu: ['SELECT'],
       'flowlu.uncatalogued': ['SELECT'],
       flowlu_history: ['SELECT'],
@@ -124,7 +124,7 @@ describe('the role flowlu_reader', () => {
     await as(['flowlu_reader'], async (sql) => {
       await sql`select * from flowlu_live.sync_status`;
       const tables = await database.sql<{ name: string }[]>`
-        select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('sync', 'drizzle', 'private')`;
+        select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('sync', 'private')`;
       expect(tables.length).toBeGreaterThan(9);
       await expectRefused(
         sql,
@@ -149,12 +149,13 @@ describe('roles are applied', () => {
     logins.push(owner);
     const asked = database.sql.begin(async (tx) => {
       await tx.unsafe(`alter role flowlu_reader rename to reader_elsewhere; alter role flowlu_writer rename to writer_elsewhere;
+        alter role flowlu_reader_${database.name} rename to own_reader_elsewhere; alter role flowlu_writer_${database.name} rename to own_writer_elsewhere;
         alter database ${database.name} owner to ${owner.user};
         do $$ declare name text; begin
-          foreach name in array array['flowlu', 'flowlu_live', 'flowlu_reports', 'flowlu_history', 'sync', 'drizzle'] loop
+          foreach name in array array['flowlu', 'flowlu_live', 'flowlu_reports', 'flowlu_history', 'sync'] loop
             execute format('alter schema %I owner to ${owner.user}', name);
           end loop;
-          for name in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('flowlu', 'sync', 'drizzle') loop
+          for name in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('flowlu', 'sync') loop
             execute format('alter table %s owner to ${owner.user}', name);
           end loop;
           for name in select format('%I.%I', schemaname, viewname) from pg_views where schemaname in ('flowlu_live', 'flowlu_reports', 'flowlu_history') loop
@@ -182,5 +183,5 @@ describe('roles are applied', () => {
 
 it('the page for operators shows the script as it is', () => {
   const page = readFileSync(new URL('../../docs/operators.md', import.meta.url), 'utf8');
-  expect(page).toContain(`\n${rolesScript('flowlu_owner')}\n`);
+  expect(page).toContain(`\n${rolesScript('flowlu', 'flowlu_owner')}\n`);
 });

@@ -19,7 +19,7 @@ const onPooler = vi.fn();
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  await database.sql`create table notes (id int primary key, text text)`;
+  await database.sql`create table public.notes (id int primary key, text text)`;
 });
 afterAll(async () => {
   await database?.close();
@@ -33,8 +33,9 @@ afterEach(async () => {
   await sql.end({ timeout: 1 });
 });
 
-const write = (tx: Transaction, id: number) => tx`insert into notes values (${id}, ${`note ${id}`}) returning id`;
-const ids = async () => (await database.sql`select id from notes order by id`).map(({ id }) => id);
+const write = (tx: Transaction, id: number) =>
+  tx`insert into public.notes values (${id}, ${`note ${id}`}) returning id`;
+const ids = async () => (await database.sql`select id from public.notes order by id`).map(({ id }) => id);
 const failure = (promise: Promise<unknown>) =>
   promise.then(
     () => null,
@@ -51,8 +52,8 @@ describe('a prepared statement that the server has forgotten', () => {
   it('fails its transaction as a whole, also where the commit travels behind it', async () => {
     await forget();
     const torn = transaction(sql, {}, async (tx) => {
-      await tx.unsafe(`insert into notes values (10, 'before')`);
-      return new LastFlight(allAnswers([write(tx, 11), tx.unsafe(`insert into notes values (12, 'behind')`)]));
+      await tx.unsafe(`insert into public.notes values (10, 'before')`);
+      return new LastFlight(allAnswers([write(tx, 11), tx.unsafe(`insert into public.notes values (12, 'behind')`)]));
     });
     expect(await failure(torn)).toSatisfy(isRetryable);
     expect(await ids()).toEqual([1]);
@@ -73,7 +74,7 @@ describe('a prepared statement that the server has forgotten', () => {
   });
 
   it('is sent again where it stands alone', async () => {
-    const alone = (id: number) => sql`insert into notes values (${id}, 'alone')`;
+    const alone = (id: number) => sql`insert into public.notes values (${id}, 'alone')`;
     await alone(1);
     await sql.unsafe('deallocate all');
     await Promise.all([alone(2), alone(3)]);
@@ -94,15 +95,15 @@ describe('a prepared statement that the server has forgotten', () => {
 });
 
 it('a prepared statement whose result has changed fails its transaction, and is prepared again for the next run', async () => {
-  const read = (tx: Transaction) => tx`select * from notes where id = ${1}`;
+  const read = (tx: Transaction) => tx`select * from public.notes where id = ${1}`;
   await transaction(sql, {}, read);
-  await database.sql`alter table notes add column more int`;
+  await database.sql`alter table public.notes add column more int`;
   try {
     const rows = await transact(sql, async (tx) => new LastFlight(allAnswers([write(tx, 1), read(tx)])));
     expect(rows[1]).toEqual([{ id: 1, text: 'note 1', more: null }]);
     expect(onPooler).not.toHaveBeenCalled();
   } finally {
-    await database.sql`alter table notes drop column more`;
+    await database.sql`alter table public.notes drop column more`;
   }
 });
 

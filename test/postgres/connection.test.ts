@@ -84,12 +84,14 @@ describe('transaction', () => {
   });
 
   it('commits behind the last statements of its work, and is undone as a whole when one of them fails', async () => {
-    await database.sql`create table flights (id int primary key)`;
+    await database.sql`create table public.flights (id int primary key)`;
     const slowly = async <T>(value: T) => value;
     const fly = (...ids: readonly number[]) =>
       transaction(database.sql, {}, async (tx) => {
         await tx`select 1`;
-        const landings = ids.map((id) => tx`insert into flights values (${id}) returning id`.then(([row]) => row?.id));
+        const landings = ids.map((id) =>
+          tx`insert into public.flights values (${id}) returning id`.then(([row]) => row?.id),
+        );
         // The last one to be asked for is the first to be told of the failure, of which it only suffers.
         return new LastFlight(
           allAnswers(landings.map((landing, index) => (index < 2 ? landing.then(slowly) : landing))),
@@ -97,18 +99,18 @@ describe('transaction', () => {
       });
     expect(await fly(1, 2)).toEqual([1, 2]);
     expect(await failure(fly(3, 1, 4))).toMatchObject({ code: '23505' });
-    expect(await database.sql`select id from flights order by id`).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await database.sql`select id from public.flights order by id`).toEqual([{ id: 1 }, { id: 2 }]);
     expect(await fly(5)).toEqual([5]);
   });
 
   it('with statements under way that breaks with its connection is rejected, not taken for committed', async () => {
     const sql = connect(database.url, { applicationName: 'flowlu-mirror test', max: 1 });
     const broken = transaction(sql, {}, async (tx) => {
-      await tx`insert into flights values (9)`;
+      await tx`insert into public.flights values (9)`;
       return new LastFlight(tx`select pg_terminate_backend(pg_backend_pid())`.then(() => 'landed'));
     });
     expect(isConnectionError(await failure(broken))).toBe(true);
-    expect(await database.sql`select id from flights where id = 9`).toEqual([]);
+    expect(await database.sql`select id from public.flights where id = 9`).toEqual([]);
     await sql.end({ timeout: 1 });
   });
 });

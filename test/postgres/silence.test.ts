@@ -109,21 +109,21 @@ describe('a connection that passes nothing any more', () => {
 });
 
 it('a statement that waits for a free connection past its limit is not sent later', async () => {
-  await database.sql`create table late (id int)`;
+  await database.sql`create table public.late (id int)`;
   let release = () => {};
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
   const busy = Array.from({ length: CONNECTIONS }, () => transaction(sql, {}, () => held));
   const late = [
-    failure(within(sql`insert into late values (${1})`, 100)),
-    failure(transaction(sql, LIMITS, (tx) => tx`insert into late values (2)`)),
+    failure(within(sql`insert into public.late values (${1})`, 100)),
+    failure(transaction(sql, LIMITS, (tx) => tx`insert into public.late values (2)`)),
   ];
   expect(await Promise.all(late)).toMatchObject([{ name: 'TimeoutError' }, { code: 'ETIMEDOUT' }]);
   release();
   await Promise.all(busy);
   // Each connection is good for a transaction again.
   await Promise.all(Array.from({ length: 3 * CONNECTIONS }, () => transaction(sql, {}, (tx) => tx`select 1`)));
-  expect(await database.sql`select id from late`).toEqual([]);
+  expect(await database.sql`select id from public.late`).toEqual([]);
   expect(proxy.clients()).toBe(CONNECTIONS);
 });

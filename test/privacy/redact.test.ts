@@ -19,9 +19,10 @@ const rules = (omit: readonly string[], hash: readonly string[] = []): PrivacyRu
 
 /** The settings of most tests, with the definitions of three custom fields. */
 const ALIASES = new Map([
-  ['cf_Passport', 'cf_12'],
-  ['cf_nickname_value', 'cf_13'],
-  ['cf_colour', 'cf_14'],
+  ['cf_Passport', ['cf_12']],
+  ['cf_nickname_value', ['cf_13']],
+  ['cf_colour', ['cf_14']],
+  ['cf_segment', ['cf_12', 'cf_15']],
 ]);
 const RULES = rules(['crm.account.vat', 'crm.account.cf_12'], ['crm.account.phone', 'crm.account.cf_13']);
 
@@ -32,6 +33,31 @@ function protect(record: JsonObject, model = 'crm.account', chosen = RULES): Jso
 }
 
 const hashOf = (text: string) => `hmac:${createHmac('sha256', KEY).update(text).digest('hex')}`;
+
+describe('a protected value', () => {
+  it('is found under an alias that another field has, too', () => {
+    expect(protect({ cf_segment: 'x', cf_colour: 'red' })).toEqual({ cf_colour: 'red' });
+  });
+
+  it('is found in texts that are JSON, and beside the name of its field', () => {
+    expect(protect({ more: '{"vat": "x", "note": ["y"]}' })).toEqual({ more: '{"note":["y"]}' });
+    expect(
+      protect({
+        log: [
+          { field: 'cf_12', old: 'x', new: 'y', by: 3 },
+          { field: 'note', old: 'a', new: 'b' },
+        ],
+      }),
+    ).toEqual({
+      log: [
+        { field: 'cf_12', by: 3 },
+        { field: 'note', old: 'a', new: 'b' },
+      ],
+    });
+    const untouched = { text: '{ no JSON', list: '[1, 2]' };
+    expect(protect(untouched)).toBe(untouched);
+  });
+});
 
 describe('a protected record', () => {
   it('lacks what is to be left out, however its name is spelt', () => {

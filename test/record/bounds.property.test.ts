@@ -47,7 +47,7 @@ const privacy = createPrivacy(
     hash: [{ model: 'crm.lead', field: 'a_text' }],
     hashSecret: 'a-secret-for-hashes-of-enough-length',
   },
-  () => shape.aliases,
+  () => new Map([...(shape.aliases ?? [])].map(([alias, name]) => [alias, [name]])),
 );
 
 /** Every way that TypeScript has of looking at a record. */

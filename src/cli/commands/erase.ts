@@ -1,10 +1,13 @@
 /** `erase`: takes every value of one record out of the mirror, on a privacy request. */
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
+import { splitName } from '../../catalog/name.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
 import { openClientIfAny, type Session, settleDepsOf } from '../../service/session.ts';
+import { mentionsEntity } from '../../store/erasure.ts';
+import { readRows } from '../../store/mirror-rows/reads.ts';
 import { journaled } from '../../store/runs.ts';
 import { requireId, requireModelName } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -45,9 +48,11 @@ async function erase(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const standing = await askFlowlu(session, name, id, signal);
-  const isErased = force || standing.says === 'gone';
+  const isUnknown = standing.says !== 'there' && !(await isKnown(session.sql, name, id));
+  const isErased = !isUnknown && (force || standing.says === 'gone');
   const erased = isErased ? await eraseAndNote(session, name, id) : null;
-  if (json) printJson({ model: name, id, flowlu: standing, erased });
+  if (json) printJson({ model: name, id, flowlu: standing, known: !isUnknown, erased });
+  else if (isUnknown) printLine(`Nobody knows ${name} ${id}: the mirror holds nothing of it. Nothing was changed.`);
   else printResult(name, id, standing, erased);
   return isErased ? EXIT.done : EXIT.finding;
 }
@@ -63,6 +68,17 @@ async function askFlowlu(session: Session, name: string, id: string, signal: Abo
     if (error instanceof FlowluError) return { says: 'nothing', reason: error.message };
     throw error;
   }
+}
+
+/** Whether the mirror holds a row, a delivery or a line of the ledger about it. */
+async function isKnown(sql: Session['sql'], name: string, id: string): Promise<boolean> {
+  return (await findsRow(sql, name, id)) || (await mentionsEntity(sql, { ...splitName(name), id }));
+}
+
+async function findsRow(sql: Session['sql'], name: string, id: string): Promise<boolean> {
+  const tables = [...new Set([findModel(name) ?? null, null])].map((model) => ({ name, model }));
+  const found = await Promise.all(tables.map((table) => readRows(sql, table, [id])));
+  return found.some((rows) => rows.length > 0);
 }
 
 /** The journal says that it was done, and to which id; who asked for it is not known here. */

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import ms, { type StringValue } from 'ms';
 import { UsageError } from '../../core/errors.ts';
+import { type OpenPlace, openPlaces } from '../../migrate/closing.ts';
 import { asOwner } from '../../migrate/owner.ts';
 import { type GrantedReader, grantReader, ReaderLoginError, type ReaderRequest } from '../../migrate/reader-logins.ts';
 import type { Sql } from '../../postgres/connection.ts';
@@ -33,13 +34,10 @@ export function readerCommand(): Command {
           const request = { login, statementTimeout_ms, renewPassword: flags.newPassword === true };
           const granted = await grant(sql, config.database.migrateUrl, request);
           const url = withLogin(database.url, login, granted.password);
-          if (flags.json) printJson({ login, ...granted, statement_timeout_ms: statementTimeout_ms, url });
-          else {
-            const password = granted.password === null ? 'It keeps its password.' : 'The password is shown this once.';
-            printLine(
-              `${login} may read the mirror, ${formatDuration(statementTimeout_ms)} a statement. ${password}\n\n${url}\n`,
-            );
-          }
+          const open = (await openPlaces(sql)).map(({ name, sql: closing }) => ({ name, sql: closing }));
+          const shown = { login, ...granted, statement_timeout_ms: statementTimeout_ms, url, open };
+          if (flags.json) printJson(shown);
+          else print(shown);
           return EXIT.done;
         } catch (error) {
           if (!(error instanceof ReaderLoginError)) throw error;
@@ -50,6 +48,23 @@ export function readerCommand(): Command {
         }
       }),
     );
+}
+
+function print(shown: {
+  readonly login: string;
+  readonly password: string | null;
+  readonly statement_timeout_ms: number;
+  readonly url: string;
+  readonly open: readonly OpenPlace[];
+}): void {
+  const { login, statement_timeout_ms, url, open } = shown;
+  const password = shown.password === null ? 'It keeps its password.' : 'The password is shown this once.';
+  printLine(
+    `${login} may read the mirror, ${formatDuration(statement_timeout_ms)} a statement. ${password}\n\n${url}\n`,
+  );
+  for (const { name, sql } of open) {
+    printLine(`Open to everybody in this database: ${name}. An administrator can close it: ${sql};`);
+  }
 }
 
 /** As the owner of the schema, where we can be; who may only write rows is told what an administrator has to run. */

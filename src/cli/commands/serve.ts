@@ -92,7 +92,8 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
   ];
   log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
   // The password of the embedded server is for its user, and the log is not the place for it.
-  if (database.embedded) write(process.stderr, `PostgreSQL: ${database.url}\n`);
+  // On a terminal only: elsewhere a log may keep it.
+  if (database.embedded && process.stderr.isTTY) write(process.stderr, `PostgreSQL: ${database.url}\n`);
 
   if (!signal.aborted) await once(signal, 'abort');
   log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');

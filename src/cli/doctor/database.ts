@@ -1,6 +1,7 @@
 /** Whether the database can hold the mirror. */
 
 import type { Config } from '../../config/index.ts';
+import { CREATE_IN_PUBLIC, openPlaces } from '../../migrate/closing.ts';
 import { type DatabaseFacts, databaseFacts } from '../../migrate/health.ts';
 import { schemaState } from '../../migrate/migrate.ts';
 import { ownership } from '../../migrate/owner.ts';
@@ -32,6 +33,10 @@ export async function checkDatabase(sql: Sql, displayUrl: string, report: Report
   report(checkEncoding(facts));
   report(checkClock(facts));
   report(checkRights(facts));
+  for (const place of await openPlaces(sql)) {
+    if (place.name === CREATE_IN_PUBLIC)
+      report(warn('schema public', 'everybody may create in it', `as an administrator: ${place.sql}`));
+  }
   const isCurrent = await checkSchema(sql, report);
   if (isCurrent) {
     await checkWriting(sql, report);

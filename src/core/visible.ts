@@ -1,0 +1,17 @@
+/**
+ * Characters that act instead of being seen (control, direction, invisible ones) as the escapes that JSON has for them.
+ * The joiners stay, since scripts and emoji are written with them.
+ */
+const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
+const escaped = (character: string) =>
+  Array.from({ length: character.length }, (_, unit) => character.charCodeAt(unit))
+    .map((code) => `\\u${code.toString(16).padStart(4, '0')}`)
+    .join('');
+
+/** The text with every such character made visible, but for those that `keep` matches from their place on. */
+export function visible(text: string, keep?: RegExp): string {
+  if (keep === undefined) return text.replace(UNSEEN, escaped);
+  const parts = text.split(new RegExp(`(${keep.source})`, 'u'));
+  return parts.map((part, index) => (index % 2 === 1 ? part : part.replace(UNSEEN, escaped))).join('');
+}
