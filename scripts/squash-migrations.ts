@@ -1,21 +1,24 @@
 /**
  * Makes one migration of all: `npm run db:squash`, for as long as nothing is released. `drizzle/0000_mirror.sql` then holds
  * the whole schema; `drizzle/takeover.sql` gains what databases lack that have had only some of the migrations so far.
- * Run it after a merge that brought a migration, with the schema in src/tables as it is to be.
+ * Run it after a merge that brought a migration, with the schema in src/tables as it is to be; conflicts in drizzle/meta need
+ * not be resolved before.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 const FOLDER = new URL('../drizzle/', import.meta.url);
 const TAKEOVER = 'takeover.sql';
+const FIRST = '0000_mirror';
 const HEAD = `-- Brings a database of an unreleased version to the first migration. Every statement may find its work done already.
 -- Written by \`npm run db:squash\` from the migrations that databases may have had:
 `;
 
 const read = (name: string) => readFileSync(new URL(name, FOLDER), 'utf8');
-const { entries } = JSON.parse(read('meta/_journal.json')) as {
-  entries: readonly { readonly when: number; readonly tag: string }[];
-};
+/** A merge may have left both sides in it, with marks between them. */
+const entries = [...read('meta/_journal.json').matchAll(/"when": (\d+),\s*"tag": "([^"]+)"/g)].map(
+  ([, when = '', tag = '']) => ({ when, tag }),
+);
 
 /** The statement in a form that does no harm where its work is done. */
 function repeatable(statement: string): string {
@@ -36,10 +39,11 @@ function repeatable(statement: string): string {
 
 const before = existsSync(new URL(TAKEOVER, FOLDER)) ? read(TAKEOVER) : HEAD;
 const [, head = '', body = ''] = /^((?:--.*\n)*)([\s\S]*)$/.exec(before) ?? [];
-const had = entries.map(({ when, tag }) => `--   ${when} ${tag}\n`).filter((line) => !head.includes(line));
+const added = entries.filter(({ when }) => !head.includes(` ${when} `));
+const had = added.map(({ when, tag }) => `--   ${when} ${tag}\n`);
 // The first is what all the others start from.
-const statements = entries
-  .slice(1)
+const statements = added
+  .filter(({ tag }) => tag !== FIRST)
   .flatMap(({ tag }) => read(`${tag}.sql`).split('--> statement-breakpoint'))
   .map((statement) => statement.trim().replace(/;$/, ''))
   .filter((statement) => statement !== '')

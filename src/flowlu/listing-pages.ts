@@ -93,9 +93,9 @@ function createRoute(from: number, reader: PageReader) {
       offset = Math.max(0, (Math.ceil(offset / reader.size()) - 1) * reader.size());
       return true;
     },
-    /** A page that came short takes up its place all the same. */
+    /** A page that came short takes up its place all the same; where the size has changed, some rows come again. */
     goOn({ rows }: ReadPage): void {
-      offset += Math.max(rows, reader.size());
+      offset = Math.floor((offset + Math.max(rows, reader.size())) / reader.size()) * reader.size();
     },
     doubt: () => doubt,
   };

@@ -6,7 +6,7 @@ import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient, ListAnswer, Patience } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
 import type { ListingMeasures, UnreadRows } from './listing-types.ts';
-import { type Answer, type Block, type Gap, readBlock } from './sick-pages.ts';
+import { type Answer, type Block, type Gap, GrantedSizeFound, readBlock } from './sick-pages.ts';
 import type { Filter, ListedModel, ListQuery } from './url.ts';
 
 export interface ReadPage {
@@ -125,8 +125,16 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const after = anchor === null ? {} : { filters: { id: { type: 'more', value: anchor } } as const };
     const ask = (at: number, rows: number, patience: Patience) =>
       request({ limit: rows, page: at / rows + 1, ...after }, patience);
-    if (options.heals) return measure(await readBlock(ask, offset, size, expected));
-    return measure({ ...(await ask(offset, size, 'brief')), gaps: [], readableSize: null });
+    if (!options.heals) return measure({ ...(await ask(offset, size, 'brief')), gaps: [], readableSize: null });
+    try {
+      return measure(await readBlock(ask, offset, size, expected, isSizeKnown));
+    } catch (error) {
+      if (!(error instanceof GrantedSizeFound)) throw error;
+      size = error.size;
+      isSizeKnown = true;
+      granted = size;
+      return measure(await readBlock(ask, offset, size, expected, isSizeKnown));
+    }
   }
 
   function measure(block: Block): ReadPage {
@@ -134,19 +142,18 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const rows = ids.length + gaps.reduce((sum, { count }) => sum + count, 0);
     unreadRows += rows - ids.length;
     if (unreadRows > MAX_UNREAD) throw new ListingError(`${model.name}: too many rows break their lists`);
-    if (readableSize !== null) {
-      heavy += 1;
-      if (heavy >= HEAVY_BLOCKS) {
-        size = readableSize;
-        isSizeKnown = true;
-        bearableSize = readableSize;
-      }
-    } else if (!isSizeKnown && rows > 0 && !(rows === total && rows < size && !isPlausibleSize(rows))) {
+    // Where a page failed as a whole time after time, and its parts did not, it is the size that is too much.
+    heavy = readableSize === null ? 0 : heavy + 1;
+    if (readableSize !== null && heavy >= HEAVY_BLOCKS) {
+      size = readableSize;
+      bearableSize = readableSize;
+    } else if (!isSizeKnown && rows > 0 && rows <= size) {
       // All that there is, by the portal's count, says nothing of its pages, unless the count is that of the page.
-      size = Math.min(rows, size);
-      isSizeKnown = true;
-      granted = size;
+      const hasMore = total !== null && total > rows;
+      if (rows === size || hasMore || isPlausibleSize(rows)) size = rows;
+      granted = rows === size && hasMore ? size : null;
     }
+    isSizeKnown ||= rows > 0;
     const ascending = ordered && ids.every((id, i) => i === 0 || compareIds(ids[i - 1] ?? '', id) < 0);
     return { items, ids, unread: unreadOf(ids, gaps), rows, total, observedAt, ascending, short: rows < size };
   }

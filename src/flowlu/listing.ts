@@ -74,8 +74,8 @@ export async function* listPages(
     const unproven = options.seen === undefined ? 'resumed in the middle of a listing by page numbers' : null;
     return summary('pages', unproven ?? reason, { order: null, idFilter: null });
   }
-  const hasNoKeyset = known.order === 'refused' || known.idFilter === 'refused' || known.idFilter === 'ignored';
-  if (hasNoKeyset) {
+  // That a filter has no effect shows at the cost of one request; where asking is an error, it costs several.
+  if (known.order === 'refused' || known.idFilter === 'refused') {
     const reason = yield* listByPages(reader, { offset: 0, seen: createSeenIds() });
     return summary('pages', reason, { order: null, idFilter: null });
   }

@@ -41,6 +41,17 @@ export interface Block extends Answer {
 /** What a block was taken apart into. */
 type Part = (Answer & { readonly asked: number }) | Gap;
 
+/** Fewer rows came than a smaller page was to have, though more follow: the portal grants no more on any page. */
+export class GrantedSizeFound extends Error {
+  override readonly name = 'GrantedSizeFound';
+  readonly size: number;
+
+  constructor(size: number) {
+    super(`the portal grants ${size} rows on a page`);
+    this.size = size;
+  }
+}
+
 interface Outcome {
   readonly answer: Answer | null;
   readonly failure: string | null;
@@ -49,9 +60,17 @@ interface Outcome {
 /**
  * Reads the block of `size` rows at `offset`.
  * @param expected rows that are known to lie from there on: an answer without any of them is a failure, too.
- * @throws FlowluError when nothing around it is answered either; what `ask` throws that a smaller page cannot heal.
+ * @param isGranted whether the portal is known to grant pages of that size; smaller ones lie elsewhere otherwise.
+ * @throws FlowluError when nothing around it is answered either; what `ask` throws that a smaller page cannot heal;
+ *   GrantedSizeFound.
  */
-export async function readBlock(ask: Ask, offset: number, size: number, expected: number): Promise<Block> {
+export async function readBlock(
+  ask: Ask,
+  offset: number,
+  size: number,
+  expected: number,
+  isGranted: boolean,
+): Promise<Block> {
   const tried = new Map<string, Outcome>();
   let ignoresSize = false;
 
@@ -61,7 +80,10 @@ export async function readBlock(ask: Ask, offset: number, size: number, expected
     if (known !== undefined) return known;
     const outcome = await ask(at, rows, patience).then(
       (answer): Outcome => {
-        if (answer.ids.length > rows) ignoresSize = true;
+        const { length } = answer.ids;
+        if (length > rows) ignoresSize = true;
+        const isCut = length > 0 && length < rows && answer.total !== null && answer.total > at + length;
+        if (!isGranted && rows < size && isCut) throw new GrantedSizeFound(length);
         // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing.
         const isPastEnd = answer.total !== null && answer.total > 0 && answer.total <= at;
         const isMissing = answer.ids.length === 0 && at < offset + expected && !isPastEnd;

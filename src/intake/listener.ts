@@ -31,7 +31,11 @@ export type IntakeOutcome =
   | 'too_large'
   | 'not_json'
   | 'unavailable'
-  | 'wrong_method';
+  | 'wrong_method'
+  /** HEAD or OPTIONS with the right secret, as senders and uptime checks ask before or beside. */
+  | 'probed'
+  /** An address that is nearly a webhook's. */
+  | 'misdirected';
 
 export interface IntakeOptions {
   readonly gate: GateOptions;
@@ -70,12 +74,21 @@ const refuse = (outcome: IntakeOutcome, status: number, error: string, headers =
 });
 
 const WRONG_METHOD = refuse('wrong_method', 405, 'webhooks come by POST', { Allow: 'POST' });
+const PROBED: Answer = {
+  outcome: 'probed',
+  status: 200,
+  body: { accepted: false },
+  headers: { Allow: 'POST, HEAD, OPTIONS' },
+};
+const MISDIRECTED = refuse('misdirected', 404, 'no webhook has this address: it is /webhooks/flowlu/ and the secret');
 const NOT_TEXT = refuse('not_json', 400, 'the body is not text in UTF-8');
 const NOT_JSON = refuse('not_json', 400, 'the body is not JSON');
 const unavailable = (why: string) => refuse('unavailable', 503, `${why}; send it again`, { 'Retry-After': '5' });
 const BUSY = unavailable('too much is on its way in');
 const LATE = unavailable('it was not stored in time');
 
+/** Between two lines in the log about addresses that are nearly right. */
+const WARNED_EVERY_MS = 60_000;
 /** Bytes of bodies that may be on their way in at the same time, in one process. One body always may. */
 const MAX_RECEIVING_BYTES = 64 * 2 ** 20;
 
@@ -97,14 +110,22 @@ export function createIntake(options: IntakeOptions): Intake {
     }
   }
 
-  async function answerTo(request: IncomingMessage, { secret, model }: Target): Promise<Answer> {
-    if (request.method !== 'POST') return WRONG_METHOD;
+  /** The answer to what is refused, or has no body. */
+  function answerWithoutBody(request: IncomingMessage, secret: string | undefined): Answer | null {
+    const isProbe = request.method === 'HEAD' || request.method === 'OPTIONS';
+    if (request.method !== 'POST' && !isProbe) return WRONG_METHOD;
     const refusal = judge({
       peer: request.socket.remoteAddress,
       forwardedFor: request.headers['x-forwarded-for'] as string | undefined,
       secret,
     });
     if (refusal !== null) return refuse(refusal.outcome, refusal.status, refusal.error, refusal.headers);
+    return isProbe ? PROBED : null;
+  }
+
+  async function answerTo(request: IncomingMessage, { secret, model }: Target): Promise<Answer> {
+    const early = answerWithoutBody(request, secret);
+    if (early !== null) return early;
     const reading = await receive(request, model);
     if ('status' in reading) return reading;
     try {
@@ -121,11 +142,22 @@ export function createIntake(options: IntakeOptions): Intake {
     }
   }
 
+  let warnedAtMs = Number.NEGATIVE_INFINITY;
+  function misdirected(): Answer {
+    if (performance.now() - warnedAtMs > WARNED_EVERY_MS) {
+      warnedAtMs = performance.now();
+      options.log.warn(
+        "a request came to an address that is nearly a webhook's: it must be /webhooks/flowlu/ and the secret",
+      );
+    }
+    return MISDIRECTED;
+  }
+
   return (request, response) => {
-    const target = targetOf(request);
+    const target = targetOf(request) ?? nearTarget(request);
     if (target === null) return false;
     const startedAt = performance.now();
-    answerTo(request, target)
+    (target.isNear ? Promise.resolve(misdirected()) : answerTo(request, target))
       .then(({ outcome, status, body, headers }) => {
         send(response, status, body, headers);
         options.onAnswer?.({ outcome, route: target.route, status, seconds: (performance.now() - startedAt) / 1_000 });
@@ -139,6 +171,8 @@ export function createIntake(options: IntakeOptions): Intake {
 }
 
 interface Target {
+  /** True when the address is none of the intake's, but somebody has meant one. */
+  readonly isNear?: boolean;
   readonly route: Route;
   readonly secret: string | undefined;
   /** `module.model` at the end of an address for automations. */
@@ -150,7 +184,8 @@ function targetOf(request: IncomingMessage): Target | null {
   const url = request.url ?? '';
   if (!url.startsWith(WEBHOOK_ROUTES.header)) return null;
   const query = url.indexOf('?');
-  const rest = url.slice(WEBHOOK_ROUTES.header.length, query < 0 ? undefined : query);
+  // One slash at the end is a habit of people and forms.
+  const rest = url.slice(WEBHOOK_ROUTES.header.length, query < 0 ? undefined : query).replace(/\/$/, '');
   if (rest === '') {
     const header = request.headers[SECRET_HEADER];
     return { route: WEBHOOK_ROUTES.header, secret: typeof header === 'string' ? header : undefined };
@@ -158,6 +193,12 @@ function targetOf(request: IncomingMessage): Target | null {
   const [, secret, model, ...more] = rest.split('/');
   if (!rest.startsWith('/') || !secret || model === '' || more.length > 0) return null;
   return { route: WEBHOOK_ROUTES.path, secret: decoded(secret), model: model && decoded(model) };
+}
+
+/** A POST to something like `/webhook/flowlu/…` or `/webhooks/flowlu//…`. */
+function nearTarget({ method, url = '' }: IncomingMessage): Target | null {
+  const isNear = method === 'POST' && /^\/+(?:api\/)?webhooks?\b/i.test(url);
+  return isNear ? { route: WEBHOOK_ROUTES.header, secret: undefined, isNear } : null;
 }
 
 function decoded(text: string): string | undefined {

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
-import { isMissing, type Queryable, within } from '../postgres/connection.ts';
+import { plainArrayLiteral } from '../postgres/arrays.ts';
+import { isMissing, type Queryable, type Transaction, within } from '../postgres/connection.ts';
 
 /** One step of the schema, as drizzle-kit generated it. */
 export interface Migration {
@@ -68,12 +69,57 @@ function readFolder(folder: string): readonly Migration[] {
   }));
 }
 
+/**
+ * The journal: which migrations the database has had. Ours alone; the one of drizzle is shared by all programs that use
+ * it. Whoever may write rows of this schema may still not write here.
+ */
+const JOURNAL = `
+  create table sync.migrations (
+    made_ms bigint primary key, hash text not null, applied_at timestamptz not null default clock_timestamp());
+  comment on table sync.migrations is 'Migrations of the schema that this database has had';
+  alter table sync.migrations enable row level security;
+  create policy readable on sync.migrations for select using (true)`;
+
+/** Whether the database has a journal of its own. */
+export async function hasJournal(sql: Queryable): Promise<boolean> {
+  const [row] = await sql`select to_regclass('sync.migrations') is not null as is_there`;
+  return row?.is_there === true;
+}
+
 /** The `made_ms` of each migration the database has had, or null where it was never migrated. */
-export async function appliedMigrations(sql: Queryable): Promise<readonly number[] | null> {
-  const query = sql<{ created_at: string }[]>`
-    select created_at from drizzle.__drizzle_migrations order by created_at`;
+async function appliedMigrations(sql: Queryable): Promise<readonly number[] | null> {
+  const query = sql<{ made_ms: string }[]>`select made_ms from sync.migrations order by made_ms`;
   const rows = await within(query, READ_MAX_MS);
-  return rows.length === 0 ? null : rows.map((row) => Number(row.created_at));
+  return rows.length === 0 ? null : rows.map((row) => Number(row.made_ms));
+}
+
+/** Whether the mirror is one of an earlier version, which kept its migrations in the journal that drizzle shares. */
+async function hasSharedJournal(sql: Queryable): Promise<boolean> {
+  const [row] = await sql`
+    select to_regnamespace('sync') is not null and to_regnamespace('flowlu') is not null
+           and to_regclass('drizzle.__drizzle_migrations') is not null as is_there`;
+  return row?.is_there === true;
+}
+
+/** What the database has had; lines of ours are taken over from the shared journal, other programs' are left alone. */
+export async function takeJournal(tx: Transaction): Promise<readonly number[] | null> {
+  if (!(await hasJournal(tx))) {
+    if (!(await hasSharedJournal(tx))) return null;
+    await tx.unsafe(JOURNAL);
+    const made = [...knownMigrations().map(({ made_ms }) => made_ms), ...takeover().made];
+    const ours = plainArrayLiteral(made.map(String));
+    await tx`
+      insert into sync.migrations (made_ms, hash)
+      select distinct on (created_at) created_at, hash from drizzle.__drizzle_migrations
+       where created_at = any(${ours}::bigint[]) order by created_at, id`;
+  }
+  return appliedMigrations(tx);
+}
+
+/** Notes that a migration was applied. The first one makes the schema that the journal lies in. */
+export async function noteMigration(tx: Transaction, { made_ms, hash }: Migration): Promise<void> {
+  if (!(await hasJournal(tx))) await tx.unsafe(JOURNAL);
+  await tx`insert into sync.migrations (made_ms, hash) values (${made_ms}, ${hash})`;
 }
 
 /** Compares what was applied with what this program brings and takes over. Pure. */
@@ -96,7 +142,7 @@ export async function schemaState(sql: Queryable): Promise<SchemaState> {
   try {
     return compareMigrations(await appliedMigrations(sql), knownMigrations(), takeover().made);
   } catch (error) {
-    if (isMissing(error)) return 'empty';
-    throw error;
+    if (!isMissing(error)) throw error;
+    return (await hasSharedJournal(sql)) ? 'behind' : 'empty';
   }
 }

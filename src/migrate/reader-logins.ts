@@ -4,6 +4,7 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { readSettings } from '../store/settings.ts';
 import { applyRoles, quoted, READER, roleOf } from './roles.ts';
 
 /** The login cannot be made or limited; the message says why. */
@@ -78,11 +79,11 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
 /** The zone of the portal where the server knows it; null too for a role that may not look. */
 async function portalZone(sql: Sql): Promise<string | null> {
   try {
-    const [row] = await sql<{ name: string }[]>`
-      select z.name from sync.settings s join pg_timezone_names z on z.name = s.value #>> '{}' where s.key = 'timezone'`;
+    const { timezone = '' } = await readSettings(sql, 'timezone');
+    const [row] = await sql<{ name: string }[]>`select name from pg_timezone_names where name = ${timezone}`;
     return row?.name ?? null;
   } catch (error) {
-    if (errorCode(error) !== '42501') throw error; // insufficient_privilege
+    if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
     return null;
   }
 }

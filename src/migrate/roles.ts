@@ -48,8 +48,6 @@ const RIGHTS: readonly Rights[] = [
   { role: WRITER, schema: 'flowlu_reports', privileges: ['select'] },
   { role: WRITER, schema: 'flowlu_history', privileges: ['select'] },
   { role: WRITER, schema: 'sync', privileges: ['select', 'insert', 'update', 'delete'] },
-  // To see whether the schema is the one that it was written for.
-  { role: WRITER, schema: 'drizzle', table: '__drizzle_migrations', privileges: ['select'] },
 ];
 
 /** Raised by the server when another database of the cluster made the role a moment ago. */

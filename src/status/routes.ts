@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { TimeoutError } from '../core/wait.ts';
+import { TimeoutError, withTimeout } from '../core/wait.ts';
 import type { RecordHealth } from '../intake/record-health.ts';
 import type { SecretUse } from '../intake/secret-use.ts';
 import { schemaState } from '../migrate/migrate.ts';
@@ -54,7 +54,10 @@ export function statusRoutes(options: StatusOptions): Hono {
   const app = new Hono();
   const guard = requireToken(token);
 
-  const isReady = shared(() => readiness(options), READY_TIMEOUT_MS);
+  const isReady = shared(
+    () => withTimeout(readiness(options), READY_TIMEOUT_MS).catch(problemOf),
+    2 * READY_TIMEOUT_MS,
+  );
   const gauges = shared(() => refreshGauges(sql, metrics), READY_TIMEOUT_MS);
   const status = shared(() => statusData(options), STATUS_TIMEOUT_MS);
 
@@ -64,7 +67,7 @@ export function statusRoutes(options: StatusOptions): Hono {
       : context.json({ alive: true }),
   );
   app.get('/readyz', async (context) => {
-    const problem = options.isStopping() ? { problem: 'stopping' } : await isReady().catch(problemOf);
+    const problem = options.isStopping() ? { problem: 'stopping' } : await isReady();
     const last_recorded_at = options.recording.lastSuccessAt();
     if (problem !== null) return context.json({ ready: false, ...problem, last_recorded_at }, 503);
     const refusal = await keyRefusal(sql).catch(() => null);

@@ -41,7 +41,7 @@ test('an empty environment gives the documented defaults', () => {
       models: { include: [], exclude: [] },
     },
     privacy: { omit: [], hash: [], hashSecret: null },
-    webhook: { secrets: [], trust: 'body', allowFrom: null, bodyLimitBytes: 1_048_576 },
+    webhook: { secrets: [], modelNames: [], trust: 'body', allowFrom: null, bodyLimitBytes: 1_048_576 },
     http: {
       host: '127.0.0.1',
       port: 8787,

@@ -144,7 +144,7 @@ describe('migrate, models, status', () => {
   it('refuses a database that a later version has migrated, and fails for one that is away', async () => {
     const later = await createTestDatabase();
     try {
-      await later.sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 99999999999999)`;
+      await later.sql`insert into sync.migrations (hash, made_ms) values ('later', 99999999999999)`;
       const refused = await cli('migrate', { DATABASE_URL: later.url });
       expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/later version|newer/) });
     } finally {

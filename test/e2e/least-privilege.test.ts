@@ -191,7 +191,7 @@ it('migrates as the owner and serves as the writer, each with an address of its 
       stderr: expect.stringContaining(`grant flowlu_writer to ${stranger.user}`),
     });
     // A later version finds the schema behind and names the owner.
-    await fresh.sql`update drizzle.__drizzle_migrations set created_at = ${[...takeover().made][0] ?? 0}`;
+    await fresh.sql`update sync.migrations set made_ms = ${[...takeover().made][0] ?? 0}`;
     const behind = await cli('serve', { DATABASE_URL: own.url });
     expect(behind).toMatchObject({
       code: 2,

@@ -70,12 +70,32 @@ describe('who may post', () => {
     expect(answers.map(({ status }) => status)).toEqual([401, 401]);
   });
 
-  it.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('answers 405 with Allow to %s', async (method) => {
+  it.each(['GET', 'PUT', 'PATCH', 'DELETE'])('answers 405 with Allow to %s', async (method) => {
     for (const path of ['/webhooks/flowlu', `/webhooks/flowlu/${SECRET}`]) {
       const answer = await fetch(`${service.url}${path}`, { method });
       expect(answer.status).toBe(405);
       expect(answer.headers.get('allow')).toBe('POST');
     }
+  });
+
+  it.each(['HEAD', 'OPTIONS'])('answers %s as the secret deserves, and stores nothing', async (method) => {
+    const right = await fetch(`${service.url}/webhooks/flowlu/${SECRET}`, { method });
+    expect([right.status, right.headers.get('allow')]).toEqual([200, 'POST, HEAD, OPTIONS']);
+    expect((await fetch(`${service.url}/webhooks/flowlu/wrong`, { method })).status).toBe(401);
+    expect(await deliveries()).toHaveLength(0);
+  });
+
+  it('takes one slash at the end, and counts and names what is nearly right', async () => {
+    expect((await post(`${service.url}/webhooks/flowlu/${SECRET}/x/y`, account(1))).status).toBe(404);
+    const near = await post(`${service.url}/webhook/flowlu/${SECRET}`, account(1));
+    expect([near.status, await near.text()]).toEqual([
+      404,
+      expect.stringContaining('/webhooks/flowlu/ and the secret'),
+    ]);
+    expect(await deliveries()).toHaveLength(0);
+    expect(await (await fetch(`${service.url}/metrics`)).text()).toMatch(/received_total\{status="misdirected"\} 2/);
+    expect((await post(`${service.url}/webhooks/flowlu/${SECRET}/`, account(1))).status).toBe(200);
+    expect(await deliveries()).toHaveLength(1);
   });
 
   it('answers 404 elsewhere, never with a stack', async () => {

@@ -72,15 +72,45 @@ describe('migrate', () => {
     await fresh(async ({ url, sql }) => {
       await sql`create schema sync`;
       await expect(migrate(url)).rejects.toThrow(/already exists/);
-      const [row] = await sql`select to_regnamespace('flowlu') as flowlu, to_regnamespace('drizzle') as drizzle`;
-      expect(row).toEqual({ flowlu: null, drizzle: null });
+      const [row] = await sql`select to_regnamespace('flowlu') as flowlu, to_regclass('sync.migrations') as journal`;
+      expect(row).toEqual({ flowlu: null, journal: null });
+    });
+  });
+
+  it('has a journal of its own, which other programs that use drizzle do not touch', async () => {
+    await fresh(async ({ url, sql }) => {
+      await sql.unsafe(`create schema drizzle;
+        create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
+      const foreign = (made: number) =>
+        sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('foreign', ${made})`;
+      await foreign(1);
+      expect(await schemaState(sql)).toBe('empty');
+      await migrate(url);
+      await foreign(4102444800000);
+      expect(await schemaState(sql)).toBe('current');
+      expect((await migrate(url)).applied).toEqual([]);
+      expect(await sql`select hash from drizzle.__drizzle_migrations`).toHaveLength(2);
+    });
+  });
+
+  it('takes its lines over from the shared journal of earlier versions', async () => {
+    await fresh(async ({ url, sql }) => {
+      await migrate(url);
+      await sql.unsafe(`create schema drizzle;
+        create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint);
+        insert into drizzle.__drizzle_migrations (hash, created_at) values ('foreign', 7);
+        insert into drizzle.__drizzle_migrations (hash, created_at) select hash, made_ms from sync.migrations;
+        drop table sync.migrations`);
+      expect(await schemaState(sql)).toBe('behind');
+      expect((await migrate(url)).applied).toEqual([]);
+      expect(await schemaState(sql)).toBe('current');
     });
   });
 
   it('refuses a database newer than the program, naming both', async () => {
     await fresh(async ({ url, sql }) => {
       await migrate(url);
-      await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 4102444800000)`;
+      await sql`insert into sync.migrations (hash, made_ms) values ('later', 4102444800000)`;
       expect(await schemaState(sql)).toBe('newer');
       const failure = await migrate(url).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(NewerDatabaseError);
@@ -93,10 +123,10 @@ describe('migrate', () => {
     await fresh(async ({ url, sql }) => {
       await migrate(url);
       await sql`delete from sync.settings where key = 'live_facts'`;
-      await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 4102444800000)`;
+      await sql`insert into sync.migrations (hash, made_ms) values ('later', 4102444800000)`;
       expect(await refreshViews(sql, { zone: 'UTC' })).toBe(false);
       expect(await sql`select from sync.settings where key = 'live_facts'`).toHaveLength(0);
-      await sql`delete from drizzle.__drizzle_migrations where hash = 'later'`;
+      await sql`delete from sync.migrations where hash = 'later'`;
       expect(await refreshViews(sql, { zone: 'UTC' })).toBe(true);
     });
   });
@@ -234,7 +264,7 @@ describe('the role flowlu_reader', () => {
       for (const refused of [
         'select * from sync.deliveries',
         'select * from sync.settings',
-        'select * from drizzle.__drizzle_migrations',
+        'select * from sync.migrations',
         'delete from flowlu.crm_account',
         'update flowlu_live.crm_account set name = null',
         'create table flowlu.own (id int)',

@@ -40,7 +40,7 @@ async function expectRefused(sql: Sql, statements: readonly string[]): Promise<v
 /** The rights that a role holds on the tables of our schemas and beyond, as `schema: privileges`. */
 async function rightsOf(role: string): Promise<Readonly<Record<string, readonly string[]>>> {
   const rows = await database.sql<{ place: string; privileges: string[] }[]>`
-    select n.nspname || case when c.relname in ('uncatalogued', '__drizzle_migrations') then '.' || c.relname else '' end as place,
+    select n.nspname || case when c.relname = 'uncatalogued' then '.' || c.relname else '' end as place,
            array_agg(distinct acl.privilege_type::text) as privileges
       from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) as acl
      where acl.grantee = (select oid from pg_roles where rolname = ${role})
@@ -59,7 +59,6 @@ describe('the role flowlu_writer', () => {
       'flowlu_live.uncatalogued': ['SELECT'],
       flowlu_reports: ['SELECT'],
       sync: ['DELETE', 'INSERT', 'SELECT', 'UPDATE'],
-      'drizzle.__drizzle_migrations': ['SELECT'],
     });
     const [role] = await database.sql`
       select rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls from pg_roles where rolname = 'flowlu_writer'`;
@@ -84,7 +83,7 @@ describe('the role flowlu_writer', () => {
         'create schema own',
         'create trigger spy after insert on flowlu.crm_account execute function suppress_redundant_updates_trigger()',
         'update flowlu_live.crm_account set name = null',
-        'insert into drizzle.__drizzle_migrations (hash, created_at) values (1, 1)',
+        'insert into sync.migrations (hash, made_ms) values (1, 1)',
         'select * from private.payroll',
         'select * from pg_authid',
         'set role flowlu_reader',
@@ -125,7 +124,7 @@ describe('the role flowlu_reader', () => {
     await as(['flowlu_reader'], async (sql) => {
       await sql`select * from flowlu_live.sync_status`;
       const tables = await database.sql<{ name: string }[]>`
-        select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('sync', 'drizzle', 'private')`;
+        select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('sync', 'private')`;
       expect(tables.length).toBeGreaterThan(9);
       await expectRefused(
         sql,
@@ -153,10 +152,10 @@ describe('roles are applied', () => {
         alter role flowlu_reader_${database.name} rename to own_reader_elsewhere; alter role flowlu_writer_${database.name} rename to own_writer_elsewhere;
         alter database ${database.name} owner to ${owner.user};
         do $$ declare name text; begin
-          foreach name in array array['flowlu', 'flowlu_live', 'flowlu_reports', 'flowlu_history', 'sync', 'drizzle'] loop
+          foreach name in array array['flowlu', 'flowlu_live', 'flowlu_reports', 'flowlu_history', 'sync'] loop
             execute format('alter schema %I owner to ${owner.user}', name);
           end loop;
-          for name in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('flowlu', 'sync', 'drizzle') loop
+          for name in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('flowlu', 'sync') loop
             execute format('alter table %s owner to ${owner.user}', name);
           end loop;
           for name in select format('%I.%I', schemaname, viewname) from pg_views where schemaname in ('flowlu_live', 'flowlu_reports', 'flowlu_history') loop

@@ -164,6 +164,22 @@ describe('a portal of which a part is broken', () => {
     });
   });
 
+  it.each(['documented', 'as-seen'] as const)(
+    '%s, breaks its very first and its last page: all others are right',
+    async (profile) => {
+      const from = await start({ profile, rowsPerModel: { 'crm.account': 730, 'crm.lead': 0 } });
+      const all = [...from.portal.portal.rows('crm.account')].map(({ id }) => Number(id));
+      const ids = [all[0], all[3], all.at(-1), all.at(-9)] as number[];
+      from.portal.faults.errorCode = { ids, value: 13, models: ['crm.account'] };
+      const round = await rounds(from, ['crm.account']).backfill();
+      expect(round.status).toBe('differences');
+      const lacking = (await differences(from, ['crm.account'])).map((line) => Number(line.split(' ').at(-1)));
+      expect(lacking.sort((a, b) => a - b)).toEqual(ids.sort((a, b) => a - b));
+      const reason = round.models[0]?.reason ?? '';
+      for (const id of ids) expect(reason).toMatch(new RegExp(`\\b${id}\\b`));
+    },
+  );
+
   it.each([
     ['an order with HTTP 500', { http500: { parameter: 'order_by' } }],
     ['a filter with error 13', { errorCode: { parameter: 'filter[id]' } }],

@@ -58,7 +58,7 @@ it('is told by the page, the status and the readiness, since when and in whose w
     });
     return { watch, ask: () => client.list(ACCOUNT, {}, never).catch(() => null) };
   };
-  expect(await ready()).toEqual({ ready: true });
+  expect(await ready()).toEqual({ ready: true, last_recorded_at: null });
 
   const revoked = process('a-key-that-was-revoked');
   expect(await revoked.watch.mayAsk()).toBe(true);

@@ -1,4 +1,5 @@
 /** Ready-made views about tasks and projects. */
+import { settingAsText } from '../../store/settings.ts';
 import type { View } from '../live-columns.ts';
 import { PROJECT_CUSTOMERS } from './customers.ts';
 import { isDeal, isProject, type Terms } from './definitions.ts';
@@ -21,7 +22,6 @@ import {
 } from './report.ts';
 import { BILLABLE, HOURS, logs } from './time.ts';
 
-const PORTAL = "(select value #>> '{}' from sync.settings where key = 'portal')";
 
 export function work(terms: Terms): readonly View[] {
   const { is } = terms;
@@ -50,7 +50,7 @@ export function work(terms: Terms): readonly View[] {
       ...linked('customer', CUSTOMER, 'Organisation or contact that the task concerns', 'crm.account'),
       created_at: moment('t.created_date', 'When the task was created'),
       updated_at: updatedAt('t'),
-      url: word(`'https://' || ${PORTAL} || '/_module/task/view/task/' || t.id`, 'Page of the task in the portal'),
+      url: word(`'https://' || ${settingAsText('portal')} || '/_module/task/view/task/' || t.id`, 'Page of the task in the portal'),
     },
     from: `flowlu.task_tasks t
 ${name('core_user', 'responsible', 't.responsible_id')}
