@@ -133,7 +133,7 @@ const RESERVED_SQL: readonly (readonly [what: string, pattern: RegExp, allowed: 
     'writing to the ledger',
     /\b(?:insert into|update|delete from|truncate)\s+sync\./i,
     // The journal of migrations is there before the tables of the ledger are.
-    /^(store\/|migrate\/(history-partitions|migrations)\.ts)/,
+    /^(store\/|migrate\/(history-partitions|migrations|migrate)\.ts)/,
   ],
   [
     'calling what writes mirror rows',
@@ -152,7 +152,7 @@ const ROOT = new URL('..', import.meta.url).pathname;
 /** Path below the folder → text without comments, for every TypeScript file of it. */
 function sourcesOf(folder: string): ReadonlyMap<string, string> {
   const files = readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' });
-  const paths = files.map((path) => path.replaceAll('\\', '/')).filter((path) => path.endsWith('.ts'));
+  const paths = files.map((path) => path.replaceAll('\\', '/')).filter((path) => /\.tsx?$/.test(path));
   return new Map(paths.map((path) => [path, readFileSync(`${ROOT}${folder}/${path}`, 'utf8')]));
 }
 

@@ -1,23 +1,19 @@
 /** What the pages for people say is what the program does. */
-import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
-import { promisify } from 'node:util';
-import type { Command } from 'commander';
 import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EXIT } from '../src/cli/exit-codes.ts';
+import { commandsPage } from '../scripts/reference/commands.ts';
 import { loadConfig } from '../src/config/index.ts';
 import { envExample, settingsPage } from '../src/config/reference.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
 import { SECRET_HEADER, WEBHOOK_ROUTES } from '../src/intake/listener.ts';
-import { createRecordHealth } from '../src/intake/record-health.ts';
 import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
 import { appRoutes } from '../src/status/app-routes.ts';
-import { createHealth } from '../src/status/health.ts';
 import { statusRoutes } from '../src/status/routes.ts';
+import { sourceOf } from './status/source.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 
 const ROOT = new URL('..', import.meta.url);
@@ -42,55 +38,21 @@ function section(page: string, heading: string): string {
 
 /** The rows of the tables in a text, without their headings. */
 function tableRows(text: string): readonly string[] {
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith('| ') && !/^\| (?:name|command|exit code|route) \|/.test(line));
+  return text.split('\n').filter((line) => line.startsWith('| ') && !/^\| (?:name|route|message) \|/.test(line));
 }
 
 /** The first word in backquotes of each row. */
 const namesOf = (rows: readonly string[]) => rows.map((row) => /^\| `([\w-]+)/.exec(row)?.[1]);
 
-/** Every command that a file of `src/cli/commands` makes. */
-async function commandsOfSource(): Promise<readonly Command[]> {
-  const files = readdirSync(new URL('src/cli/commands', ROOT), 'utf8').filter((name) => name.endsWith('.ts'));
-  const modules = (await Promise.all(
-    files.map((name) => import(new URL(`src/cli/commands/${name}`, ROOT).href)),
-  )) as Readonly<Record<string, unknown>>[];
-  return modules.flatMap((module) =>
-    Object.entries(module).flatMap(([name, make]) =>
-      name.endsWith('Command') && typeof make === 'function' ? [make() as Command] : [],
-    ),
-  );
-}
+/** A text as one line, without what joins the parts of a message in the source. */
+const oneLine = (text: string) => text.replace(/['"`] \+\s+['"`]/g, '').replace(/\s+/g, ' ');
 
-describe('README', () => {
-  test('describes the commands that the help shows, with all of their options', async () => {
-    const main = new URL('src/cli/main.ts', ROOT).pathname;
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', main, '--help'], {
-      cwd: ROOT.pathname,
-      timeout: 25_000,
-    });
-    const list = /\nCommands:\n(.*?)\n\n/s.exec(stdout)?.[1] ?? '';
-    const shown = [...list.matchAll(/^ {2}(\w+)/gm)].map((match) => match[1]).filter((name) => name !== 'help');
-    const rows = tableRows(section('README.md', '## Commands')).filter((row) => !/^\| \d/.test(row));
-    expect(namesOf(rows)).toEqual(shown);
-    for (const command of await commandsOfSource()) {
-      const row = rows.find((line) => line.startsWith(`| \`${command.name()}`)) ?? '';
-      for (const { flags } of command.options) expect(row, command.name()).toContain(`\`${flags}\``);
-    }
-  });
-
-  test('explains every exit code', () => {
-    const codes = tableRows(section('README.md', '## Commands')).flatMap((row) => /^\| (\d+) \|/.exec(row)?.[1] ?? []);
-    expect(codes.map(Number)).toEqual(Object.values(EXIT));
-  });
-});
-
-describe('settings', () => {
+describe('reference', () => {
   test.each([
-    ['.env.example', envExample],
-    ['docs/settings.md', settingsPage],
-  ])('%s is what `npm run settings` writes', (path, make) => {
+    ['.env.example', 'settings', envExample],
+    ['docs/settings.md', 'settings', settingsPage],
+    ['docs/commands.md', 'commands', commandsPage],
+  ])('%s is what `npm run %s` writes', (path, _, make) => {
     expect(read(path)).toBe(make());
   });
 
@@ -116,6 +78,10 @@ test('pages name the header of the secret as the intake reads it', () => {
 });
 
 describe('pages', () => {
+  test('README has at most 120 lines', () => {
+    expect(read('README.md').split('\n').length - 1).toBeLessThanOrEqual(120);
+  });
+
   let database: TestDatabase;
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -129,28 +95,33 @@ describe('pages', () => {
   });
   afterAll(() => database?.close());
 
-  test('README lists every route', () => {
+  test('the page of routes lists every route', () => {
     const log = createLogger({ level: 'silent' });
     const metrics = createMetrics();
-    const { sql } = database;
+    const source = sourceOf(database.sql);
     const apps: readonly Pick<Hono, 'routes'>[] = [
-      statusRoutes({
-        sql,
-        metrics,
-        log,
-        version: '',
-        token: null,
-        isStopping: () => false,
-        recording: createRecordHealth(),
-        readSecretUse: async () => [],
-      }),
-      appRoutes({ health: createHealth(sql), frameAncestors: [] }),
+      statusRoutes({ ...source, metrics, log, token: null, isStopping: () => false }),
+      appRoutes({ health: source.health, frameAncestors: [] }),
       callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
     ];
     const webhooks = Object.values(WEBHOOK_ROUTES).map((path) => ({ method: 'POST', path }));
     const routes = [...webhooks, ...apps.flatMap(({ routes }) => routes).filter(({ method }) => method !== 'ALL')];
     expect(routes.length).toBeGreaterThan(6);
-    for (const { method, path } of routes) expect(section('README.md', '## HTTP')).toContain(`\`${method} ${path}\``);
+    const listed = tableRows(read('docs/http.md')).flatMap((row) => /^\| `([A-Z]+ [^`]+)`/.exec(row)?.[1] ?? []);
+    expect(listed.toSorted()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).toSorted());
+  });
+
+  test('every message that the page for troubleshooting quotes is in the source', () => {
+    const source = readdirSync(new URL('src', ROOT), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => oneLine(read(`src/${name}`)));
+    const messages = tableRows(read('docs/troubleshooting.md')).flatMap((row) => /^\| `([^`]+)`/.exec(row)?.[1] ?? []);
+    expect(messages.length).toBeGreaterThan(12);
+    const unknown = messages.filter((message) => {
+      const parts = message.split('…').filter((part) => part.trim() !== '');
+      return !source.some((text) => parts.every((part) => text.includes(part)));
+    });
+    expect(unknown).toEqual([]);
   });
 
   test('the operators page explains every metric', async () => {
@@ -173,6 +144,27 @@ describe('pages', () => {
     expect(missing).toEqual([]);
   });
 
+  test.each(pages)('%s says nothing twice', (page) => {
+    const text = read(page);
+    const paragraphs = proseOf(text)
+      .split(/\n{2,}/)
+      .map((paragraph) => paragraph.replace(/\s+/g, ' ').trim())
+      .filter((paragraph) => paragraph.length > 60 && !paragraph.startsWith('|'));
+    expect(repeated(paragraphs), 'paragraphs').toEqual([]);
+    expect(repeated(anchorsOf(text)), 'headings').toEqual([]);
+    const keyOf = KEYS_OF_SEVERAL_CELLS.includes(page) ? (row: string) => row : firstCell;
+    for (const rows of tablesOf(text))
+      expect(repeated(rows.map(keyOf).filter(Boolean)), 'rows of one table').toEqual([]);
+  });
+
+  test.each(pages)('%s has text below every heading', (page) => {
+    const lines = proseOf(read(page))
+      .split('\n')
+      .filter((line) => line.trim() !== '');
+    const isHeading = (line: string | undefined) => line === undefined || /^#+ /.test(line);
+    expect(lines.filter((line, at) => isHeading(line) && isHeading(lines[at + 1]))).toEqual([]);
+  });
+
   const statements = ['README.md', 'docs/analysts.md', 'docs/connect.md', 'docs/operators.md'].flatMap((page) =>
     [...read(page).matchAll(/^```sql\n(.*?)^```$/gms)].map((match) => [page, match[1] ?? ''] as const),
   );
@@ -188,6 +180,21 @@ describe('pages', () => {
     await expect(run).rejects.toBe(undo);
   });
 });
+
+/** A page whose blocks of code are left out. */
+const proseOf = (text: string) => text.replace(/^ *```.*?^ *```$/gms, '(code)');
+
+const repeated = (texts: readonly string[]) => texts.filter((text, at) => texts.indexOf(text) < at);
+
+/** The tables of a page, each as its rows below the rule. */
+const tablesOf = (text: string) =>
+  [...proseOf(text).matchAll(/^\|(?:---\|)+\n((?:\|.*\n)*)/gm)].map(([, rows = '']) => rows.trim().split('\n'));
+
+/** What a row is looked up by; empty where it continues the row above. */
+const firstCell = (row: string) => (row.slice(1).split(' | ')[0] ?? '').trim();
+
+/** Pages of measurements and packages, where a name comes with several comparisons or versions. */
+const KEYS_OF_SEVERAL_CELLS = ['docs/licences.md', 'docs/performance.md'];
 
 /** The anchors that the headings of a page get. */
 function anchorsOf(text: string): readonly string[] {

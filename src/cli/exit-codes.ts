@@ -1,4 +1,4 @@
-/** How a command ends. Scripts hold on to these numbers. */
+/** How a command ends. Scripts depend on these numbers. */
 export const EXIT = {
   /** Done as asked. */
   done: 0,

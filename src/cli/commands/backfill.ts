@@ -6,7 +6,7 @@ import { exitCodeOfRound, printRound, runOverModels } from '../round.ts';
 
 export function backfillCommand(): Command {
   return new Command('backfill')
-    .description('read everything through the API into the mirror; resumes where it was cut off')
+    .description('read everything through the API into the mirror; continues where it was interrupted')
     .argument('[model...]', 'models to read: module.model or module.*; all when there are none')
     .option('--json', 'print the summary as JSON')
     .action((words: string[], { json }: { json?: boolean }) =>

@@ -27,10 +27,10 @@ type Standing =
 
 export function eraseCommand(): Command {
   return new Command('erase')
-    .description('take every value of one record out of the mirror and its ledger, on a privacy request')
+    .description('remove every value of one record from the mirror and its ledger, on a privacy request')
     .argument('<model>', 'module.model')
     .argument('<id>', "the record's id")
-    .option('--force', 'erase although Flowlu still has the record, or cannot be asked')
+    .option('--force', 'erase even if Flowlu still has the record or cannot be asked')
     .option('--json', 'print the result as JSON')
     .action((word: string, id: string, flags: Flags) =>
       runWithSession(

@@ -32,10 +32,10 @@ const MAX_CHANGES = 12;
 
 export function explainCommand(): Command {
   return new Command('explain')
-    .description('tell the story of one record: its row, its deliveries, every decision taken and why')
+    .description('show the history of one record: its row, its deliveries, and every decision with its reason')
     .argument('<model>', 'module.model')
     .argument('<id>', "the record's id")
-    .option('--no-api', 'do not ask the API what it says now')
+    .option('--no-api', 'do not ask the API for the current record')
     .option('--json', 'print everything as JSON')
     .action((word: string, id: string, { api, json }: Flags) =>
       runWithSession(

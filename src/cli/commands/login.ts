@@ -22,8 +22,11 @@ const POLL_MS = 500;
 
 export function loginCommand(): Command {
   return new Command('login')
-    .description('let the mirror read the portal by OAuth: prints an address to open in a browser, and waits')
-    .option('--answer <address>', 'end a login that was begun elsewhere, with the address the browser was sent back to')
+    .description('let the mirror read the portal by OAuth: print an address to open in a browser, and wait')
+    .option(
+      '--answer <address>',
+      'complete a login that was started elsewhere, with the address the browser was sent back to',
+    )
     .option('--json', 'print the outcome as JSON')
     .action((flags: Flags) =>
       runWithSession(

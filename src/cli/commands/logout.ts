@@ -7,7 +7,7 @@ import { runWithSession } from '../run.ts';
 
 export function logoutCommand(): Command {
   return new Command('logout')
-    .description('forget the tokens of OAuth; running replicas stop reading the portal within half a minute')
+    .description('delete the OAuth tokens; running replicas stop reading the portal within half a minute')
     .option('--json', 'print the outcome as JSON')
     .action(({ json }: { json?: boolean }) =>
       runWithSession({ name: 'logout', logTo: 'stderr', onMirror: 'look' }, async ({ sql }) => {

@@ -27,8 +27,8 @@ const MAX_FILE_BYTES = 1_048_576;
 export function manifestCommand(): Command {
   return new Command('manifest')
     .description('print a Developer Hub manifest with exactly the scopes that the mirrored models need')
-    .option('--diff <file>', 'compare with the installed manifest instead: scopes and webhooks that come and go')
-    .option('--webhook-url', 'put the address for webhooks in, which holds the secret')
+    .option('--diff <file>', 'compare with the installed manifest instead: scopes and webhooks added and removed')
+    .option('--webhook-url', 'include the webhook address, which contains the secret')
     .option('--json', 'print everything as JSON: the manifest, why each scope is there, webhooks, notes')
     .action((flags: Flags) =>
       runCommand({ name: 'manifest', logTo: 'stderr' }, async ({ config }) =>

@@ -13,7 +13,7 @@ import { runCommand } from '../run.ts';
 export function migrateCommand(): Command {
   return new Command('migrate')
     .description("bring the database to this version's schema, views and roles")
-    .option('--publication', 'make a publication, so that other servers can follow by logical replication')
+    .option('--publication', 'create a publication, so that other servers can follow by logical replication')
     .option('--json', 'print the result as JSON')
     .action(({ json, publication = false }: { json?: boolean; publication?: boolean }) =>
       runCommand({ name: 'migrate', logTo: 'stderr' }, async ({ config, log, signal }) => {

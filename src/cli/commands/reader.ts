@@ -22,10 +22,10 @@ const TIMEOUT_MAX_MS = 86_400_000;
 
 export function readerCommand(): Command {
   return new Command('reader')
-    .description('make a login that may read the mirror and nothing else, and print how to connect')
+    .description('create a login that may read the mirror and nothing else, and print how to connect')
     .argument('<login>', 'name of the login: lower-case letters, digits and _')
-    .option('--statement-timeout <time>', 'longest statement, e.g. 90s or 5m', '5m')
-    .option('--new-password', 'give a login that is there already another password')
+    .option('--statement-timeout <time>', 'how long a statement may take, e.g. 90s or 5m', '5m')
+    .option('--new-password', 'give an existing login a new password')
     .option('--json', 'print the result as JSON')
     .action((login: string, flags: Flags) =>
       runWithSession({ name: 'reader', logTo: 'stderr', onMirror: 'look' }, async ({ sql, database, config }) => {

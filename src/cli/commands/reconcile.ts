@@ -25,8 +25,12 @@ export function reconcileCommand(): Command {
   return new Command('reconcile')
     .description('catch up with what was missed; --full reads everything and finds missed deletes')
     .argument('[model...]', 'models to reconcile: module.model or module.*; all when there are none')
-    .option('--full', 'sweep every row, and find rows that were deleted without notice')
-    .option('--allow-deletes <count>', 'let so many rows of a model vanish although the guard objects', parseCount)
+    .option('--full', 'compare every row, and find rows whose deletion was missed')
+    .option(
+      '--allow-deletes <count>',
+      'let up to this many rows of a model be deleted although the guard objects',
+      parseCount,
+    )
     .option('--json', 'print the summary as JSON')
     .action((words: string[], flags: Flags) =>
       runOverModels(

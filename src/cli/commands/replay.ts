@@ -39,8 +39,8 @@ const MEANINGS: Readonly<Record<ReplayOutcome, string>> = {
 
 export function replayCommand(): Command {
   return new Command('replay')
-    .description('put stored deliveries through the apply step again; harmless to repeat')
-    .option('--failed', 'those that are not applied: failed, rejected or still pending')
+    .description('apply stored deliveries again; safe to repeat')
+    .option('--failed', 'those that were not applied: failed, rejected or still pending')
     .option('--id <id>', 'one delivery; may be given several times', collectId)
     .option(
       '--since <time>',

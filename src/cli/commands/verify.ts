@@ -20,8 +20,8 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .description('compare the mirror with the portal field by field and report every difference')
     .argument('[model...]', 'models to compare: module.model or module.*; all when there are none')
-    .option('--repair', 'mend what differs')
-    .option('--sample <rows>', 'look at so many random rows per model instead of all: a quick check', parseSample)
+    .option('--repair', 'write what the portal has where the mirror differs')
+    .option('--sample <rows>', 'compare this many random rows of each model instead of all: a quick check', parseSample)
     .option('--json', 'print the result, with every finding, as JSON')
     .action((words: string[], flags: Flags) =>
       runOverModels({ name: 'verify', onMirror: 'work', json: flags.json }, words, async (deps, round) => {
