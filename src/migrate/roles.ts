@@ -102,15 +102,22 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
     if (!hasGroup && !hasOwn) continue;
     // An owner who may create no role goes by the one that an administrator made for all mirrors of the server.
     const holder = hasOwn ? own : group;
-    for (const rights of RIGHTS.filter(({ role }) => role === group)) {
-      if (!(await isGranted(tx, rights, holder))) due.push(...grants(rights, holder, 'current_user'));
-    }
+    due.push(...(await grantsDue(tx, group, holder)));
   }
   const [kept] = await tx`
     select exists (select from pg_policies where schemaname = 'sync' and tablename = 'settings' and policyname = ${POLICY}) as stands`;
   if (kept?.stands !== true) due.push(...keepFacts());
   if (due.length > 0) await tx.unsafe(script(due));
   return missing.length === 0 ? null : rolesScript(database, owner, missing);
+}
+
+/** What the holder lacks of the group's rights. */
+async function grantsDue(tx: Transaction, group: Group, holder: string): Promise<readonly string[]> {
+  const due: string[] = [];
+  for (const rights of RIGHTS.filter(({ role }) => role === group)) {
+    if (!(await isGranted(tx, rights, holder))) due.push(...grants(rights, holder, 'current_user'));
+  }
+  return due;
 }
 
 /** What is due so that the group reaches this database, and its own role gets in. */
