@@ -133,7 +133,7 @@ const RESERVED_SQL: readonly (readonly [what: string, pattern: RegExp, allowed: 
     'writing to the ledger',
     /\b(?:insert into|update|delete from|truncate)\s+sync\./i,
     // The journal of migrations is there before the tables of the ledger are.
-    /^(store\/|migrate\/(history-partitions|migrations)\.ts)/,
+    /^(store\/|migrate\/(history-partitions|migrations|migrate)\.ts)/,
   ],
   [
     'calling what writes mirror rows',

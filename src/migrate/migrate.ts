@@ -15,6 +15,7 @@ import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import {
   compareMigrations,
+  hasJournal,
   knownMigrations,
   type Migration,
   noteMigration,
@@ -57,8 +58,8 @@ export interface MigrateOptions {
   readonly zone?: string;
 }
 
-/** One process at a time migrates or makes views. Who may only read the table, or not even that, cannot take this lock. */
-const LOCK = 'lock table drizzle.__drizzle_migrations in share update exclusive mode';
+/** One process at a time migrates or makes views. Who may not write the ledger cannot take this lock. */
+const LOCK = 'lock table sync.migrations in share update exclusive mode';
 /** Processes that meet in an empty database make the same table; all but one of them fail, and try again. */
 const MEETINGS_MAX = 5;
 const MEETING: readonly (string | undefined)[] = [
@@ -116,9 +117,9 @@ async function migrateLocked(
   zone: string | undefined,
   publish: boolean,
 ): Promise<Omit<MigrationReport, 'duration_ms'>> {
-  await makeJournal(tx);
-  // Held by the transaction, not by the session, so a pooler cannot strand it.
-  await tx.unsafe(`${LOCK}; set local lock_timeout = ${TABLE_WAIT_MS}`);
+  // Held by the transaction, not by the session, so a pooler cannot strand it. Without a journal, whoever makes one first wins.
+  if (await hasJournal(tx)) await tx.unsafe(LOCK);
+  await tx.unsafe(`set local lock_timeout = ${TABLE_WAIT_MS}`);
   const { isEmpty, pending } = await pendingMigrations(tx);
   // A database that has had none has no views either, nor the table that lists them.
   const reshapes = !isEmpty && pending.some(({ sql }) => RESHAPES_TABLES.test(sql));
@@ -149,6 +150,7 @@ async function createHistory(tx: Transaction): Promise<void> {
 
 /** As `migrate` takes it, but where another process has it: false. */
 export async function trySchemaLock(tx: Transaction): Promise<boolean> {
+  if (!(await hasJournal(tx))) return false;
   try {
     await savepoint(tx, (inner) => inner.unsafe(`${LOCK} nowait`));
     return true;
@@ -156,16 +158,6 @@ export async function trySchemaLock(tx: Transaction): Promise<boolean> {
     if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
     return false;
   }
-}
-
-/** The table that drizzle's own tools use, so that they agree with us about what was applied. */
-async function makeJournal(tx: Transaction): Promise<void> {
-  const [found] = await tx<{ present: boolean }[]>`
-    select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
-  if (found?.present === true) return;
-  await tx.unsafe(`
-    create schema if not exists drizzle;
-    create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`);
 }
 
 async function pendingMigrations(

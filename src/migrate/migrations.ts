@@ -80,7 +80,8 @@ const JOURNAL = `
   alter table sync.migrations enable row level security;
   create policy readable on sync.migrations for select using (true)`;
 
-async function hasJournal(sql: Queryable): Promise<boolean> {
+/** Whether the database has a journal of its own. */
+export async function hasJournal(sql: Queryable): Promise<boolean> {
   const [row] = await sql`select to_regclass('sync.migrations') is not null as is_there`;
   return row?.is_there === true;
 }

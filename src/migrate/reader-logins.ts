@@ -66,14 +66,23 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
   try {
     await transaction(sql, {}, async (tx) => {
       await applyRoles(tx);
-      await tx.unsafe(statementsFor(request, database, zone, created, verifier).join(';\n'));
+      await tx.unsafe(
+        statementsFor(request, database, await readerRole(tx, database), zone, created, verifier).join(';\n'),
+      );
     });
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
-    const adminSql = `${statementsFor(request, database, zone, created, null).join(';\n')};\n\\password ${login}`;
+    const adminSql = `${statementsFor(request, database, await readerRole(sql, database), zone, created, null).join(';\n')};\n\\password ${login}`;
     throw new ReaderLoginError(`the role ${us} may not do this: an administrator must`, adminSql, { cause: error });
   }
   return { created, password };
+}
+
+/** The role of this database's readers; that of all mirrors' where nobody could make one. */
+async function readerRole(sql: Queryable, database: string): Promise<string> {
+  const own = roleOf(READER, database);
+  const [row] = await sql`select exists (select from pg_roles where rolname = ${own}) as is_there`;
+  return row?.is_there === true ? own : READER;
 }
 
 /** The zone of the portal where the server knows it; null too for a role that may not look. */
@@ -91,6 +100,7 @@ async function portalZone(sql: Sql): Promise<string | null> {
 function statementsFor(
   { login, statementTimeout_ms }: ReaderRequest,
   database: string,
+  readers: string,
   zone: string | null,
   create: boolean,
   verifier: string | null,
@@ -100,7 +110,7 @@ function statementsFor(
   const limit = `alter role ${role} in database ${identifier(database)} set`;
   return [
     ...(create || password !== '' ? [`${create ? 'create' : 'alter'} role ${role} login${password}`] : []),
-    `grant ${quoted(roleOf(READER, database))} to ${role}`,
+    `grant ${quoted(readers)} to ${role}`,
     `${limit} statement_timeout = ${statementTimeout_ms}`,
     `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
     // Against mistakes; what keeps a reader from writing is that it has no right to.

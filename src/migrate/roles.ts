@@ -54,9 +54,9 @@ const RIGHTS: readonly Rights[] = [
 const ALREADY_THERE: readonly string[] = [SQLSTATE.duplicateObject, SQLSTATE.uniqueViolation];
 
 /** The statements that grant a line of rights; `owner` is who will own the tables to come. */
-function grants({ role, schema, table, privileges }: Rights, database: string, owner: string): readonly string[] {
+function grants({ schema, table, privileges }: Rights, role: string, owner: string): readonly string[] {
   const list = privileges.join(', ');
-  const to = quoted(roleOf(role, database));
+  const to = quoted(role);
   const usage = `grant usage on schema ${schema} to ${to}`;
   if (table !== undefined) return [usage, `grant ${list} on ${schema}.${table} to ${to}`];
   return [
@@ -78,7 +78,7 @@ export function rolesScript(
     ...missing.map((role) => `create role ${quoted(role)} nologin`),
     ...GROUPS.map((group) => `grant ${quoted(roleOf(group, database))} to ${group}`),
     ...RIGHTS.filter(({ role }) => missing.includes(roleOf(role, database))).flatMap((rights) =>
-      grants(rights, database, owner),
+      grants(rights, roleOf(rights.role, database), owner),
     ),
   ]);
 }
@@ -95,12 +95,14 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
   const due: string[] = [];
   for (const group of GROUPS) {
     const own = roleOf(group, database);
-    for (const role of [group, own]) if (!(await createRole(tx, role))) missing.push(role);
-    if (!missing.includes(group) && !missing.includes(own)) due.push(...(await ties(tx, group, database)));
-  }
-  for (const rights of RIGHTS) {
-    if (missing.includes(roleOf(rights.role, database)) || (await isGranted(tx, rights, database))) continue;
-    due.push(...grants(rights, database, 'current_user'));
+    const hasGroup = await createRole(tx, group);
+    const hasOwn = await createRole(tx, own);
+    if (!hasGroup) missing.push(group, ...(hasOwn ? [] : [own]));
+    if (hasGroup && hasOwn) due.push(...(await ties(tx, group, database)));
+    if (!hasGroup && !hasOwn) continue;
+    // An owner who may create no role goes by the one that an administrator made for all mirrors of the server.
+    const holder = hasOwn ? own : group;
+    due.push(...(await grantsDue(tx, group, holder)));
   }
   const [kept] = await tx`
     select exists (select from pg_policies where schemaname = 'sync' and tablename = 'settings' and policyname = ${POLICY}) as stands`;
@@ -109,12 +111,22 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
   return missing.length === 0 ? null : rolesScript(database, owner, missing);
 }
 
+/** What the holder lacks of the group's rights. */
+async function grantsDue(tx: Transaction, group: Group, holder: string): Promise<readonly string[]> {
+  const due: string[] = [];
+  for (const rights of RIGHTS.filter(({ role }) => role === group)) {
+    if (!(await isGranted(tx, rights, holder))) due.push(...grants(rights, holder, 'current_user'));
+  }
+  return due;
+}
+
 /** What is due so that the group reaches this database, and its own role gets in. */
 async function ties(tx: Transaction, group: Group, database: string): Promise<readonly string[]> {
   const own = roleOf(group, database);
   const [stands] = await tx`
     select pg_has_role(${group}::name, ${own}::name, 'usage') as member,
-           has_database_privilege(${own}::name, current_database(), 'connect') as connects`;
+           has_database_privilege(${own}::name, current_database(), 'connect')
+             or not (select pg_has_role(datdba, 'usage') from pg_database where datname = current_database()) as connects`;
   return [
     ...(stands?.member === true ? [] : [`grant ${quoted(own)} to ${group}`]),
     ...(stands?.connects === true ? [] : [`grant connect on database ${identifier(database)} to ${quoted(own)}`]),
@@ -133,12 +145,7 @@ function keepFacts(): readonly string[] {
   ];
 }
 
-async function isGranted(
-  tx: Transaction,
-  { role: group, schema, table, privileges }: Rights,
-  database: string,
-): Promise<boolean> {
-  const role = roleOf(group, database);
+async function isGranted(tx: Transaction, { schema, table, privileges }: Rights, role: string): Promise<boolean> {
   const wanted = [...privileges];
   const [check] = await tx<{ granted: boolean }[]>`
     select has_schema_privilege(${role}::text, ${schema}::text, 'usage') and not exists (

@@ -135,7 +135,7 @@ describe('a reader', () => {
       sql.begin(async (tx) => {
         await tx`select pg_advisory_lock(7310575178423296), pg_advisory_lock(7310575178423297)`;
         await expect(
-          tx.savepoint((inner) => inner.unsafe('lock table drizzle.__drizzle_migrations')),
+          tx.savepoint((inner) => inner.unsafe('lock table sync.migrations in share update exclusive mode')),
         ).rejects.toThrow();
         await expect(tx.savepoint((inner) => inner.unsafe('lock table sync.history in share mode'))).rejects.toThrow();
         hold();
