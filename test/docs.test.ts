@@ -104,7 +104,10 @@ describe('pages', () => {
       appRoutes({ health: source.health, frameAncestors: [] }),
       callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
     ];
-    const webhooks = [...Object.values(WEBHOOK_ROUTES), `${WEBHOOK_ROUTES.path}/:model`].map((path) => ({ method: 'POST', path }));
+    const webhooks = [...Object.values(WEBHOOK_ROUTES), `${WEBHOOK_ROUTES.path}/:model`].map((path) => ({
+      method: 'POST',
+      path,
+    }));
     const routes = [...webhooks, ...apps.flatMap(({ routes }) => routes).filter(({ method }) => method !== 'ALL')];
     expect(routes.length).toBeGreaterThan(6);
     const listed = tableRows(read('docs/http.md')).flatMap((row) => /^\| `([A-Z]+ [^`]+)`/.exec(row)?.[1] ?? []);

@@ -32,9 +32,7 @@ it('the migrations make every index and every table that the definitions name', 
   );
   // The journal is there before the first migration is noted.
   const tablesMade = made.filter(({ kind, name }) => kind === 'r' && name !== 'sync.migrations');
-  expect(names(tablesMade)).toEqual(
-    defined.map(({ schema, name }) => `${schema}.${name}`).toSorted(),
-  );
+  expect(names(tablesMade)).toEqual(defined.map(({ schema, name }) => `${schema}.${name}`).toSorted());
 });
 
 describe('the indexes for readers', () => {
