@@ -152,7 +152,7 @@ const ROOT = new URL('..', import.meta.url).pathname;
 /** Path below the folder → text without comments, for every TypeScript file of it. */
 function sourcesOf(folder: string): ReadonlyMap<string, string> {
   const files = readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' });
-  const paths = files.map((path) => path.replaceAll('\\', '/')).filter((path) => path.endsWith('.ts'));
+  const paths = files.map((path) => path.replaceAll('\\', '/')).filter((path) => /\.tsx?$/.test(path));
   return new Map(paths.map((path) => [path, readFileSync(`${ROOT}${folder}/${path}`, 'utf8')]));
 }
 

@@ -9,12 +9,11 @@ import { envExample, settingsPage } from '../src/config/reference.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
 import { SECRET_HEADER, WEBHOOK_ROUTES } from '../src/intake/listener.ts';
-import { createRecordHealth } from '../src/intake/record-health.ts';
 import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
 import { appRoutes } from '../src/status/app-routes.ts';
-import { createHealth } from '../src/status/health.ts';
 import { statusRoutes } from '../src/status/routes.ts';
+import { sourceOf } from './status/source.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 
 const ROOT = new URL('..', import.meta.url);
@@ -107,19 +106,10 @@ describe('pages', () => {
   test('the page of routes lists every route', () => {
     const log = createLogger({ level: 'silent' });
     const metrics = createMetrics();
-    const { sql } = database;
+    const source = sourceOf(database.sql);
     const apps: readonly Pick<Hono, 'routes'>[] = [
-      statusRoutes({
-        sql,
-        metrics,
-        log,
-        version: '',
-        token: null,
-        isStopping: () => false,
-        recording: createRecordHealth(),
-        readSecretUse: async () => [],
-      }),
-      appRoutes({ health: createHealth(sql), frameAncestors: [] }),
+      statusRoutes({ ...source, metrics, log, token: null, isStopping: () => false }),
+      appRoutes({ health: source.health, frameAncestors: [] }),
       callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
     ];
     const webhooks = [...Object.values(WEBHOOK_ROUTES), `${WEBHOOK_ROUTES.path}/:model`].map((path) => ({

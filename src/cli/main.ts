@@ -3,6 +3,14 @@ import { CommanderError } from 'commander';
 import { EXIT } from './exit-codes.ts';
 import { program } from './program.ts';
 
+// Who reads a part of the output, as `head` does, closes the pipe when it has enough.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
 try {
   await program.parseAsync();
 } catch (error) {

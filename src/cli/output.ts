@@ -102,7 +102,7 @@ const LAYOUT = /[\n\t]+/;
 const LAYOUT_AND_COLOURS = /(?:[\n\t]|\u001b\[[\d;]{0,20}m)+/;
 
 /** Colours for a stream: plain functions when it is not a terminal or when NO_COLOR is set. */
-function coloursOf(stream: TextStream) {
+export function coloursOf(stream: TextStream) {
   return pico.createColors(stream.isTTY === true && pico.isColorSupported);
 }
 

@@ -3,10 +3,12 @@ import { type Config, ConfigError, loadConfig } from '../config/index.ts';
 import { InterruptedError, UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
-import { DatabaseUrlError } from '../postgres/connection.ts';
+import { causeOf } from '../postgres/causes.ts';
+import { DatabaseUrlError, isConnectionError } from '../postgres/connection.ts';
 import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
 import { OtherPortalError } from '../store/portal.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
+import { humanLog } from './human-log.ts';
 import { printError } from './output.ts';
 
 export interface CommandContext {
@@ -44,7 +46,7 @@ export async function runCommand(
   try {
     const config = loadConfig();
     redact = createRedactor(config.secrets);
-    const context = { config, log: loggerFor(config, options.logTo), signal: stop.signal };
+    const context = { config, log: logFor(config, options.logTo), signal: stop.signal };
     await options.check?.(context);
     process.exitCode = await work(context);
   } catch (error) {
@@ -55,6 +57,17 @@ export async function runCommand(
     // A connection to a database that hangs waits for a farewell that never comes, and would keep the process.
     setTimeout(() => process.exit(), LINGER_MS).unref();
   }
+}
+
+/**
+ * Lines of JSON for machines, plain ones for a person at a terminal; there a command that prints results is silent unless
+ * something is wrong. What `serve` does is its result.
+ */
+function logFor(config: Config, logTo: 'stdout' | 'stderr'): Logger {
+  const stream = process[logTo];
+  if (!stream.isTTY) return loggerFor(config, stream);
+  const least = logTo === 'stderr' && config.logLevel === 'info' ? 'warn' : config.logLevel;
+  return loggerFor(config, humanLog(stream), least);
 }
 
 /** Runs a command that needs the database. */
@@ -78,6 +91,8 @@ export function runWithSession(
 
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
+  const { cause, remedy } = causeOf(error);
+  if (isConnectionError(error)) return `${cause} (${message}): ${remedy}`;
   return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
 }
 

@@ -37,6 +37,11 @@ export function createMetrics() {
 
     deliveriesApplied: counter('deliveries_applied_total', 'Deliveries decided, by decision', 'decision'),
     applyDuration: histogram('apply_duration_seconds', 'Time to apply one batch of deliveries', DURATIONS),
+    lastDelivery: gauge(
+      'last_delivery_timestamp_seconds',
+      'When the last webhook arrived at any replica, as Unix time',
+    ),
+    failedDeliveries: gauge('failed_deliveries', 'Deliveries that could not be applied and were set aside'),
     ledgerBacklog: gauge('ledger_backlog', 'Deliveries in the ledger that are not applied yet'),
     doubtfulRows: gauge('doubtful_rows', 'Rows that wait for the API to decide'),
 
@@ -46,11 +51,32 @@ export function createMetrics() {
     keyRefused: gauge('api_key_refused', '1 while Flowlu refuses the API key'),
     oauthRefreshes: counter('oauth_refreshes_total', 'Refreshes of the access token, by outcome', 'outcome'),
 
+    requestBudget: gauge(
+      'request_budget_per_second',
+      'Requests a second that all processes together may make; 0 for no limit',
+    ),
+
+    findings: gauge(
+      'findings',
+      'What is found to be wrong or worth knowing, as on the status page',
+      'code',
+      'severity',
+    ),
+    firstReading: gauge('first_reading', '1 while the models are read for the first time'),
+    databaseUp: gauge('database_up', '1 while the database answers'),
+    databaseClock: gauge('database_clock_timestamp_seconds', "The database's clock, as Unix time"),
+    databaseConnections: gauge('database_connections', 'Connections of all replicas of the service, by state', 'state'),
+
     rowsUncoercible: counter('rows_uncoercible_total', 'Rows with a value that does not fit its column', 'model'),
 
     reconcileLastSuccess: gauge(
       'reconcile_last_success_timestamp_seconds',
       'When the model was last reconciled, as Unix time',
+      'model',
+    ),
+    driftRows: counter(
+      'drift_rows_total',
+      'Rows that the API showed to have changed and no webhook had announced',
       'model',
     ),
     sweepRows: counter('sweep_rows_total', 'Rows compared by sweeps, by outcome', 'outcome'),

@@ -49,3 +49,14 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
   const facts = row as unknown as Omit<DatabaseFacts, 'clock_skew_ms' | 'round_trip_ms'>;
   return { ...facts, clock_skew_ms: (clock?.now as number) - (sentAt + round_trip_ms / 2), round_trip_ms };
 }
+
+/** Connections of running services to this database, by what they do. */
+export async function serviceConnections(sql: Sql): Promise<ReadonlyMap<string, number>> {
+  const rows = await within(
+    sql`
+      select coalesce(state, 'unknown') as state, count(*)::int as connections from pg_stat_activity
+       where datname = current_database() and application_name = 'flowlu-mirror serve' group by 1`,
+    ANSWER_MAX_MS,
+  );
+  return new Map(rows.map(({ state, connections }) => [state as string, connections as number]));
+}

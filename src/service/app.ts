@@ -3,7 +3,8 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
-import { version } from '../core/version.ts';
+import { models } from '../catalog/index.ts';
+import { matchesModel } from '../config/index.ts';
 import { withTimeout } from '../core/wait.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
@@ -15,7 +16,9 @@ import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
+import type { Expectations } from '../status/facts.ts';
 import { createHealth } from '../status/health.ts';
+import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
@@ -47,7 +50,12 @@ export interface ServiceApp {
 /** Puts the routes together. */
 export function createApp(
   session: Session,
-  events: { readonly onPending: () => void; readonly onHint?: () => void; readonly isStopping: () => boolean },
+  events: {
+    readonly onPending: () => void;
+    readonly onHint?: () => void;
+    readonly isStopping: () => boolean;
+    readonly onRecorded?: ((entry: LedgerEntry) => void) | undefined;
+  },
 ): ServiceApp {
   const { config, log, metrics, sql, context } = session;
   const health = createRecordHealth();
@@ -72,7 +80,9 @@ export function createApp(
         sql,
         context,
         log,
-        onRecorded: ({ decision, status, subject }: LedgerEntry) => {
+        onRecorded: (entry: LedgerEntry) => {
+          const { decision, status, subject } = entry;
+          events.onRecorded?.(entry);
           metrics.deliveriesApplied.inc({ decision: decision ?? status });
           if (subject !== null && isUnbelieved(subject, context)) events.onHint?.();
         },
@@ -138,8 +148,9 @@ function createPages(
   app.use(securityHeaders(config.http.tls !== null));
   const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
-  app.route('/', statusRoutes({ sql, metrics, log, version, token, readSecretUse, recording, isStopping }));
-  app.route('/', appRoutes({ health: createHealth(sql), frameAncestors: frameAncestorsOf(config) }));
+  const source = reportSource(session, readSecretUse, recording);
+  app.route('/', statusRoutes({ ...source, metrics, log, token, isStopping }));
+  app.route('/', appRoutes({ health: source.health, frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {
     const login = loginDepsOf(oauth, sql);
@@ -153,6 +164,36 @@ function createPages(
     return context.json({ error: 'internal error' }, 500);
   });
   return app;
+}
+
+/** What the settings lead one to expect of the mirror. */
+export function expectationsOf(config: Session['config'], recording: RecordHealth | null = null): Expectations {
+  const { apiKey, oauth, baseUrl, models: patterns } = config.flowlu;
+  return {
+    hasApi: baseUrl !== null && (apiKey ?? oauth) !== null,
+    compareEvery_s: config.reconcile.intervalMs / 1_000,
+    sweepEvery_s: config.reconcile.sweepIntervalMs / 1_000,
+    models: models.flatMap(({ name }) => (matchesModel(patterns, name) ? [name] : [])),
+    recording,
+  };
+}
+
+/** What the status is read from, for the service and for the commands alike. */
+export function reportSource(
+  { config, sql, database }: Session,
+  readSecretUse: ReportSource['readSecretUse'],
+  recording: RecordHealth | null = null,
+): ReportSource {
+  const expected = expectationsOf(config, recording);
+  const { requestsPerSecond } = config.flowlu;
+  return {
+    sql,
+    expected,
+    health: createHealth(sql, expected),
+    database: database.displayUrl,
+    requestsPerSecond,
+    readSecretUse,
+  };
 }
 
 /** Who may show the app's page in a frame: the portal, unless the settings name others. */

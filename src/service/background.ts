@@ -11,7 +11,7 @@ import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
 import { pruneDeliveries } from '../store/deliveries/prune.ts';
-import { isSweepDue } from '../store/runs.ts';
+import { isSweepDue, pruneRuns } from '../store/runs.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { modelsAtATime, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
@@ -55,6 +55,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     loop('looking whether the database takes writes', READ_ONLY_INTERVAL_MS, () => leaveReadOnly(sql)),
     loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
     loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
+    loop('letting go of old runs', PRUNE_INTERVAL_MS, () => pruneRuns(sql)),
   ];
   const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {
@@ -149,9 +150,9 @@ function logging({ log }: Session): ListingObserver {
 }
 
 function report({ log, metrics }: Session, round: Round): void {
-  const now_s = Date.now() / 1_000;
-  for (const { model, outcome, way } of round.models) {
-    if (outcome === 'complete' && way !== 'none') metrics.reconcileLastSuccess.set({ model }, now_s);
+  for (const { model, way, counts } of round.models) {
+    // A first reading finds everything; what a later one has to write was announced by nobody.
+    if (way !== 'backfill' && counts.written > 0) metrics.driftRows.inc({ model }, counts.written);
   }
   const total = (pick: (row: Round['models'][number]) => number) =>
     round.models.reduce((sum, row) => sum + pick(row), 0);

@@ -1,5 +1,6 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
 
+import type { DestinationStream } from 'pino';
 import { extraModel, findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import { useOwnNames } from '../catalog/other-names.ts';
@@ -290,15 +291,9 @@ function readPatterns(words: readonly string[]) {
   }
 }
 
-/** The logger of a command: stdout belongs to results, so commands that print some log to stderr. */
-export function loggerFor(config: Config, destination: 'stdout' | 'stderr'): Logger {
-  const { logLevel, secrets } = config;
-  return createLogger({
-    level: logLevel,
-    version,
-    secrets,
-    ...(destination === 'stderr' && { stream: process.stderr }),
-  });
+/** The logger of a command. @param least in place of the level of the settings */
+export function loggerFor({ logLevel, secrets }: Config, stream: DestinationStream, least = logLevel): Logger {
+  return createLogger({ level: least, version, secrets, stream });
 }
 
 /** Models under way at a time where nothing but the machine sets the pace. */

@@ -1,27 +1,17 @@
 /** The page that Flowlu shows in a frame: one self-contained document, no script, nothing from elsewhere. */
 import { html, raw } from 'hono/html';
-import type { Freshness, Health } from './health.ts';
+import { needsPerson, type State } from './findings.ts';
+import type { Health } from './health.ts';
 
-const COMPARED: Readonly<Record<Freshness, string>> = {
-  minutes: 'It was compared with Flowlu within the last minutes.',
-  hours: 'It was compared with Flowlu within the last hours.',
-  day: 'It was compared with Flowlu within about a day.',
-  older: 'It has not been compared with Flowlu for more than a day.',
-  never: 'It has not been compared with Flowlu yet.',
-};
-
-const RECEIVED: Readonly<Record<Freshness, string>> = {
-  minutes: 'It received a change from Flowlu within the last minutes.',
-  hours: 'It received a change from Flowlu within the last hours.',
-  day: 'It received a change from Flowlu within about a day.',
-  older: 'It has received no change from Flowlu for more than a day.',
-  never: 'It has received nothing from Flowlu yet.',
-};
+/** How long ago, too coarse to tell what is mirrored; by the seconds up to which it is said. */
+const AGES = [
+  [20 * 60, 'within the last minutes'],
+  [6 * 3_600, 'within the last hours'],
+  [36 * 3_600, 'within about a day'],
+] as const;
 
 const AWAY =
   'Its database does not answer just now. Nothing is lost: what is missed meanwhile is read from Flowlu later.';
-
-type Mood = 'good' | 'care' | 'bad';
 
 const STYLE = `
   :root { color-scheme: light dark; --card: #fff; --page: #f4f5f7; --line: #d9dce1; --good: #1a7f45; --care: #9a6200; --bad: #b3261e; }
@@ -35,13 +25,13 @@ const STYLE = `
   h1 { margin: 0 0 1rem; font-size: 1rem; font-weight: 600; opacity: .75; }
   h2 { margin: 0 0 .25rem; font-size: 1.35rem; line-height: 1.3; display: flex; gap: .6rem; align-items: baseline; }
   h2::before { content: ''; flex: none; width: .8rem; height: .8rem; border-radius: 50%; background: currentColor; }
-  .good { color: var(--good); } .care { color: var(--care); } .bad { color: var(--bad); }
+  .good { color: var(--good); } .reading { color: inherit; } .care { color: var(--care); } .bad { color: var(--bad); }
   p { margin: .25rem 0 0; }
   footer { margin-top: 1.25rem; padding-top: 1rem; border-top: 1px solid var(--line); font-size: .875rem; opacity: .8; }`;
 
 /** Renders the page. */
 export function renderAppPage(health: Health) {
-  const mood = moodOf(health);
+  const { isThere, mood } = moodOf(health);
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -56,7 +46,7 @@ export function renderAppPage(health: Health) {
     <h1>flowlu-mirror</h1>
     <h2 class="${mood}">${HEADLINES[mood]}</h2>
     <p>${sentence(health)}</p>
-    ${health.needsLook && health.isThere ? html`<p>Something needs a look by whoever runs it.</p>` : ''}
+    ${isThere && needsPerson(health) ? html`<p>Something needs a look by whoever runs it.</p>` : ''}
     <footer>
       The mirror keeps a copy of this portal in a database of your own and never changes anything in Flowlu. What it holds is
       not shown here. Whoever runs it finds more with <code>flowlu-mirror status</code>.
@@ -66,21 +56,42 @@ export function renderAppPage(health: Health) {
 </html>`;
 }
 
-const HEADLINES: Readonly<Record<Mood, string>> = {
+const HEADLINES: Readonly<Record<State, string>> = {
   good: 'The mirror is up to date',
+  reading: 'The mirror is being filled',
   care: 'The mirror is running',
   bad: 'The mirror is out of order',
 };
 
-function moodOf({ isThere, freshness, isCompared, needsLook }: Health): Mood {
-  if (!isThere) return 'bad';
-  // Without the API nobody knows what was missed.
-  return needsLook || !isCompared || freshness !== 'minutes' ? 'care' : 'good';
+/** The state of the findings, and no better than what was compared of late. */
+function moodOf({ situation, state }: Health): { readonly isThere: boolean; readonly mood: State } {
+  if (situation.kind !== 'there') return { isThere: false, mood: 'bad' };
+  const { compared } = situation.facts;
+  // Without the API nobody knows what was missed. What is old but still being served is no breakdown for those who read.
+  const isFresh = compared.isCompared && ageWords(compared.age_s) === AGES[0][1];
+  if (state === 'bad' || (state === 'good' && !isFresh)) return { isThere: true, mood: 'care' };
+  return { isThere: true, mood: state };
 }
 
-function sentence({ isThere, freshness, isCompared }: Health): string {
-  if (!isThere) return AWAY;
-  return (isCompared ? COMPARED : RECEIVED)[freshness];
+function sentence({ situation }: Health): string {
+  if (situation.kind !== 'there') return AWAY;
+  const { compared, deliveries, now } = situation.facts;
+  if (compared.isCompared) {
+    const age = ageWords(compared.age_s);
+    if (age === null) return 'It has not been compared with Flowlu yet.';
+    return age === OLD ? `It has not been compared with Flowlu ${OLD}.` : `It was compared with Flowlu ${age}.`;
+  }
+  const { last_received_at } = deliveries;
+  const age = ageWords(last_received_at === null ? null : (Date.parse(now) - Date.parse(last_received_at)) / 1_000);
+  if (age === null) return 'It has received nothing from Flowlu yet.';
+  return age === OLD ? `It has received no change from Flowlu ${OLD}.` : `It received a change from Flowlu ${age}.`;
+}
+
+const OLD = 'for more than a day';
+
+function ageWords(age_s: number | null): string | null {
+  if (age_s === null) return null;
+  return AGES.find(([upTo]) => age_s < upTo)?.[1] ?? OLD;
 }
 
 /** A mirror and its image, in one colour that stands out in both themes. */

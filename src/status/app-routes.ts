@@ -27,7 +27,7 @@ export function appRoutes({ health, frameAncestors }: AppOptions): Hono {
   const app = new Hono();
   app.on(['GET', 'POST'], '/app', async (context) => {
     const now = await health();
-    return context.html(renderAppPage(now), now.isThere ? 200 : 503, headers);
+    return context.html(renderAppPage(now), now.situation.kind === 'there' ? 200 : 503, headers);
   });
   app.get('/app/icon.svg', (context) =>
     context.body(ICON, 200, {

@@ -1,70 +1,36 @@
-/** How the mirror is, in words coarse enough for anybody to read. */
-import { withTimeout } from '../core/wait.ts';
+/** The health of the mirror: one reading and one judgement for all who ask. */
+import { TimeoutError, withTimeout } from '../core/wait.ts';
+import { schemaState } from '../migrate/migrate.ts';
+import { type Cause, causeOf } from '../postgres/causes.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { lastArrival } from '../store/deliveries/reports.ts';
-import { grantStatus } from '../store/grant.ts';
-import { keyRefusal } from '../store/measurements.ts';
-import { lastComparison } from '../store/runs.ts';
+import { type Expectations, readFacts } from './facts.ts';
+import { type Assessment, assess, type Situation } from './findings.ts';
+import { kept } from './shared.ts';
 
-/** How long ago the mirror last heard from the portal. */
-export type Freshness = 'minutes' | 'hours' | 'day' | 'older' | 'never';
+const SILENT: Cause = { cause: 'the database does not answer', remedy: 'look at the server and at DATABASE_URL' };
 
-/** Tells nothing of what is mirrored: no name, no number, no time. */
-export interface Health {
-  /** False while the database does not answer; the rest then says nothing. */
-  readonly isThere: boolean;
-  readonly freshness: Freshness;
-  /** Whether freshness counts from a comparison with the portal; otherwise there is no API, and it counts from a webhook. */
-  readonly isCompared: boolean;
-  /** Whether somebody who runs the mirror should look. */
-  readonly needsLook: boolean;
-}
-
-/** Ages in seconds up to which a freshness holds. */
-const MINUTES_S = 20 * 60;
-const HOURS_S = 6 * 3_600;
-const DAY_S = 36 * 3_600;
-/** Anybody may ask; the database is asked so often at most. */
-const KEPT_MS = 10_000;
 const ANSWER_MAX_MS = 3_000;
-const AWAY: Health = { isThere: false, freshness: 'never', isCompared: true, needsLook: true };
+/** Whoever asks, and however many: the database is asked so often at most. */
+const KEPT_MS = 3_000;
 
-/** One reading of the health for all who ask, however many. Never throws. */
-export function createHealth(sql: Sql): () => Promise<Health> {
-  let kept: Health = AWAY;
-  let keptUntilMs = 0;
-  let reading: Promise<Health> | null = null;
-  return async () => {
-    if (performance.now() < keptUntilMs) return kept;
-    reading ??= withTimeout(readHealth(sql), ANSWER_MAX_MS)
-      .catch(() => AWAY)
-      .then((health) => {
-        kept = health;
-        keptUntilMs = performance.now() + KEPT_MS;
-        reading = null;
-        return health;
-      });
-    return reading;
+export type Health = Assessment & { readonly situation: Situation };
+
+/** One reading of the health for all who ask. Never throws: a database that is away is a finding. */
+export function createHealth(sql: Sql, expected: Expectations): () => Promise<Health> {
+  let awaySince: string | null = null;
+  const read = async (): Promise<Health> => {
+    const situation: Situation = await withTimeout(situationOf(sql, expected), ANSWER_MAX_MS).catch((error: Error) => ({
+      kind: 'away',
+      ...(error instanceof TimeoutError ? SILENT : causeOf(error)),
+      since: awaySince ?? new Date().toISOString(),
+    }));
+    awaySince = situation.kind === 'away' ? situation.since : null;
+    return { ...assess(situation), situation };
   };
+  return kept(read, KEPT_MS);
 }
 
-/** Reads it: the last complete look at the portal, or, without an API, the last webhook. */
-async function readHealth(sql: Sql): Promise<Health> {
-  const [{ isCompared, age_s }, arrival, grant, refusal] = await Promise.all([
-    lastComparison(sql),
-    lastArrival(sql),
-    grantStatus(sql),
-    keyRefusal(sql),
-  ]);
-  const freshness = freshnessOf(isCompared ? age_s : arrival.age_s);
-  const isStale = isCompared && (freshness === 'older' || freshness === 'never');
-  const needsLook = isStale || arrival.hasFailed || grant?.state === 'refused' || refusal !== null;
-  return { isThere: true, freshness, isCompared, needsLook };
-}
-
-function freshnessOf(age_s: number | null): Freshness {
-  if (age_s === null) return 'never';
-  if (age_s < MINUTES_S) return 'minutes';
-  if (age_s < HOURS_S) return 'hours';
-  return age_s < DAY_S ? 'day' : 'older';
+async function situationOf(sql: Sql, expected: Expectations): Promise<Situation> {
+  const schema = await schemaState(sql);
+  return schema === 'current' ? { kind: 'there', facts: await readFacts(sql, expected) } : { kind: 'unfit', schema };
 }

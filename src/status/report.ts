@@ -1,76 +1,164 @@
-/** What the mirror can say about itself: freshness, backlog, failures, last runs. Reads only. */
-
+/** What the status page, `/status.json` and `status` show: the health with its findings, and everything behind them. Reads only. */
+import { version } from '../core/version.ts';
+import type { SecretUse } from '../intake/secret-use.ts';
 import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
-import { type DeliveryCounts, deliveryCounts, type FailedDelivery, lastFailures } from '../store/deliveries/reports.ts';
-import { countDoubts } from '../store/doubts.ts';
+import {
+  type Arrivals,
+  arrivalsOfTheDay,
+  type DeliveryCounts,
+  deliveryCounts,
+  type FailedDelivery,
+  lastFailures,
+} from '../store/deliveries/reports.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
-import { type UnreadModel, unreadModels } from '../store/listings.ts';
+import { type FirstReading, progressOf, type RunProgress, unreadModels } from '../store/listings.ts';
 import { holderWords, lockHolders } from '../store/locks.ts';
-import { allMeasurements, type KeyRefusal, keyRefusal, type Measurement } from '../store/measurements.ts';
-import { lastRuns, type RunSummary } from '../store/runs.ts';
+import { allMeasurements, type Measurement } from '../store/measurements.ts';
+import { lastRuns, lastStart, type RunSummary, requestsOfTheDay } from '../store/runs.ts';
+import { readSettings } from '../store/settings.ts';
 import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
-import { type Coverage, type ForeignName, foreignNames, readCoverage } from './coverage.ts';
 
-export interface StatusReport {
+import { type Coverage, type ForeignName, foreignNames, readCoverage } from './coverage.ts';
+import type { Expectations, Facts } from './facts.ts';
+import type { Assessment } from './findings.ts';
+import type { Health } from './health.ts';
+
+export interface ReportedModel extends ModelStatus {
+  /** How well webhooks announce its changes; null where nothing is known. */
+  readonly coverage: Coverage | null;
+  /** Why it could not be read, or not in full, the last time. */
+  readonly unread: string | null;
+}
+
+export interface StatusReport extends Assessment {
+  readonly version: string;
+  /** By the database's clock. */
+  readonly generated_at: string;
+  /** Host of the portal; null before its first request. */
+  readonly portal: string | null;
+  /** The database, without a password. */
+  readonly database: string;
   readonly deliveries: DeliveryCounts;
   readonly doubtful_rows: number;
   /** What the portal has granted by OAuth; null where nobody has logged in, as with an API key. */
   readonly oauth: GrantStatus | null;
-  /** Since when Flowlu refuses the API key; null while it does not. */
-  readonly key_refused: KeyRefusal | null;
-  /** Models that could not be read, or not in full, the last time. */
-  readonly unread_models: readonly UnreadModel[];
+  readonly webhook_secrets: readonly SecretUse[];
+  readonly first_reading: FirstReading | null;
   /** What the portal has been found to do. */
-  readonly portal: readonly Measurement[];
+  readonly portal_facts: readonly Measurement[];
   /** How well webhooks announce changes, by model. */
   readonly webhooks: readonly Coverage[];
   /** Names that webhooks alone use. */
   readonly foreign_names: readonly ForeignName[];
   readonly failed_deliveries: readonly FailedDelivery[];
   readonly runs: readonly RunSummary[];
-  readonly models: readonly ModelStatus[];
+  /** How far the newest run has come; null when none is under way. */
+  readonly running: RunProgress | null;
+  /** When the next comparison and the next sweep begin; null where they are off. */
+  readonly next: { readonly reconcile: string | null; readonly sweep: string | null };
+  readonly models: readonly ReportedModel[];
+  /** The last day by quarters of an hour. */
+  readonly day: readonly (Arrivals & { readonly requests: number })[];
+  /** Requests that a quarter of an hour may have; 0 for no limit. */
+  readonly requests_per_quarter: number;
+}
+
+export interface ReportSource {
+  readonly sql: Sql;
+  readonly expected: Expectations;
+  readonly health: () => Promise<Health>;
+  /** Without a password. */
+  readonly database: string;
+  readonly requestsPerSecond: number;
+  /** When each webhook secret was last handed in. */
+  readonly readSecretUse: () => Promise<readonly SecretUse[]>;
 }
 
 /** Deliveries and runs shown at most. */
 const LISTED = 20;
+const QUARTER_S = 900;
 
 const LIMITS = { readOnly: true, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
 
-/**
- * Reads the state of the mirror, within limits.
- * @throws LockedError where somebody holds a lock on what is read
- */
-export async function readStatus(sql: Sql): Promise<StatusReport> {
-  try {
-    return await transaction(sql, LIMITS, read);
-  } catch (error) {
-    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
-    const holders = await lockHolders(sql);
-    throw new LockedError(holders.map(holderWords).join('\n') || 'a lock was in the way; try again', { cause: error });
-  }
-}
-
-/** The message names who holds the lock, and what ends it. */
+/** Somebody holds a lock on what is read; the message names who, and what ends it. */
 export class LockedError extends Error {
   override readonly name = 'LockedError';
 }
 
-async function read(sql: Queryable): Promise<StatusReport> {
-  const [counts, rights, portal, coverage, runs, models] = await Promise.all([
-    Promise.all([deliveryCounts(sql), countDoubts(sql), lastFailures(sql, LISTED)]),
-    Promise.all([grantStatus(sql), keyRefusal(sql)]),
-    Promise.all([unreadModels(sql), allMeasurements(sql)]),
-    Promise.all([readCoverage(sql), foreignNames(sql)]),
-    lastRuns(sql, LISTED),
-    modelStatuses(sql),
-  ]);
-  const [deliveries, doubtful_rows, failed_deliveries] = counts;
-  const [oauth, key_refused] = rights;
-  const [unread_models, measured] = portal;
-  const [webhooks, foreign_names] = coverage;
+/**
+ * Reads the state of the mirror within limits, over one connection; null where there is none to read.
+ * @throws LockedError
+ */
+export async function readReport(source: ReportSource): Promise<StatusReport | null> {
+  const health = await source.health();
+  const { situation } = health;
+  if (situation.kind !== 'there') return null;
+  const webhook_secrets = await source.readSecretUse();
+  try {
+    return await transaction(source.sql, LIMITS, (tx) => read(tx, source, health, situation.facts, webhook_secrets));
+  } catch (error) {
+    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
+    const holders = await lockHolders(source.sql);
+    throw new LockedError(holders.map(holderWords).join('\n') || 'a lock was in the way; try again', { cause: error });
+  }
+}
+
+async function read(
+  sql: Queryable,
+  { expected, database, requestsPerSecond }: ReportSource,
+  { situation: _, ...assessment }: Health,
+  facts: Facts,
+  webhook_secrets: readonly SecretUse[],
+): Promise<StatusReport> {
+  const webhooks = await readCoverage(sql);
+  const coverage = new Map(webhooks.map((one) => [one.model, one]));
+  const unread = new Map((await unreadModels(sql)).map(({ model, reason }) => [model, reason ?? 'not read in full']));
+  const [arrivals, requests] = [await arrivalsOfTheDay(sql), await requestsOfTheDay(sql)];
+  const runs = await lastRuns(sql, LISTED);
+  const running = runs.find(({ status }) => status === 'running');
   return {
-    ...{ deliveries, doubtful_rows, oauth, key_refused, unread_models, portal: measured, webhooks, foreign_names },
-    ...{ failed_deliveries, runs, models },
+    ...assessment,
+    version,
+    generated_at: facts.now,
+    portal: (await readSettings(sql, 'portal')).portal ?? null,
+    database,
+    deliveries: await deliveryCounts(sql),
+    doubtful_rows: facts.doubts.total,
+    oauth: await grantStatus(sql),
+    webhook_secrets,
+    first_reading: facts.firstReading,
+    portal_facts: await allMeasurements(sql),
+    webhooks,
+    foreign_names: await foreignNames(sql),
+    failed_deliveries: await lastFailures(sql, LISTED),
+    runs,
+    running: running === undefined ? null : await progressOf(sql, running.id),
+    next: {
+      reconcile: following(await lastStart(sql, 'reconcile'), expected.compareEvery_s),
+      sweep: following(await lastStart(sql, 'sweep'), expected.sweepEvery_s),
+    },
+    models: (await modelStatuses(sql)).map((model) => ({
+      ...model,
+      coverage: coverage.get(model.model) ?? null,
+      unread: unread.get(model.model) ?? null,
+    })),
+    day: joined(arrivals, requests),
+    requests_per_quarter: requestsPerSecond * QUARTER_S,
   };
+}
+
+function following(last: string | null, every_s: number): string | null {
+  return last === null || every_s === 0 ? null : new Date(Date.parse(last) + every_s * 1_000).toISOString();
+}
+
+function joined(
+  arrivals: readonly Arrivals[],
+  requests: readonly { at: string; requests: number }[],
+): StatusReport['day'] {
+  const quarters = new Map(arrivals.map((quarter) => [quarter.at, { ...quarter, requests: 0 }]));
+  for (const { at, requests: number } of requests) {
+    quarters.set(at, { ...(quarters.get(at) ?? { at, deliveries: 0, lag_s: null }), requests: number });
+  }
+  return [...quarters.values()].toSorted((a, b) => a.at.localeCompare(b.at));
 }

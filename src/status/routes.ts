@@ -3,145 +3,110 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { TimeoutError, withTimeout } from '../core/wait.ts';
-import type { RecordHealth } from '../intake/record-health.ts';
-import type { SecretUse } from '../intake/secret-use.ts';
-import { schemaState } from '../migrate/migrate.ts';
-import type { SchemaState } from '../migrate/migrations.ts';
-import { causeOf } from '../postgres/causes.ts';
-import type { Sql } from '../postgres/connection.ts';
-import { countPending } from '../store/deliveries/reports.ts';
-import { countDoubts } from '../store/doubts.ts';
-import { keyRefusal } from '../store/measurements.ts';
-import { tryWrite } from '../store/try-write.ts';
-import { renderPage } from './page.ts';
-import { LockedError, readStatus } from './report.ts';
-import { shared } from './shared.ts';
-import { refusalWords } from './words.ts';
+import { withTimeout } from '../core/wait.ts';
+import { type Assessment, type FindingCode, needsPerson } from './findings.ts';
+import { refreshGauges } from './gauges.ts';
+import { renderAway, renderPage } from './page.tsx';
+import { PAGE_POLICY } from './page-style.ts';
+import { LockedError, type ReportSource, readReport } from './report.ts';
+import { kept, shared } from './shared.ts';
 
-export interface StatusOptions {
-  readonly sql: Sql;
+export interface StatusOptions extends ReportSource {
   readonly metrics: Metrics;
   readonly log: Logger;
-  readonly version: string;
   /** Asked for on `/status`, `/status.json` and `/metrics` when set. */
   readonly token: string | null;
-  /** When each webhook secret was last handed in. */
-  readonly readSecretUse: () => Promise<readonly SecretUse[]>;
-  /** How recording deliveries goes. */
-  readonly recording: RecordHealth;
   /** True once the process has begun to stop: no new work should be sent to it. */
   readonly isStopping: () => boolean;
 }
 
-/** Longest wait for the database before a health check says no. */
-const READY_TIMEOUT_MS = 3_000;
-/** The same for a page. */
-const STATUS_TIMEOUT_MS = 8_000;
-/** What keeps the service from working on a schema, and what helps. */
-const SCHEMA_PROBLEMS: Readonly<Record<SchemaState, string | null>> = {
-  current: null,
-  empty: 'the database has no schema; run flowlu-mirror migrate',
-  behind: 'the database schema is behind; run flowlu-mirror migrate',
-  newer: 'the database schema is newer than this program; run the newer version of flowlu-mirror',
-};
-/** The page's style stands in the page itself; all else is left out by the policy of every answer. */
-const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+/** What keeps the service from taking webhooks. Their sentences name nothing of what is mirrored: anybody may read them. */
+const BLOCKING: ReadonlySet<FindingCode> = new Set(['database_away', 'schema', 'not_accepting']);
+/** All who look within this time get the same page. */
+const REPORT_KEPT_MS = 3_000;
+const REPORT_MAX_MS = 8_000;
+const GAUGES_MAX_MS = 3_000;
 
 /** The routes; to be mounted at the root. */
 export function statusRoutes(options: StatusOptions): Hono {
-  const { sql, metrics, log, token } = options;
+  const { metrics, log, token, health } = options;
   const app = new Hono();
   const guard = requireToken(token);
-
-  const isReady = shared(
-    () => withTimeout(readiness(options), READY_TIMEOUT_MS).catch(problemOf),
-    2 * READY_TIMEOUT_MS,
-  );
-  const gauges = shared(() => refreshGauges(sql, metrics), READY_TIMEOUT_MS);
-  const status = shared(() => statusData(options), STATUS_TIMEOUT_MS);
+  const report = kept(() => withTimeout(readReport(options), REPORT_MAX_MS), REPORT_KEPT_MS);
+  const gauges = shared(() => refreshGauges(options, metrics), GAUGES_MAX_MS);
+  const { recording } = options.expected;
 
   app.get('/livez', (context) =>
-    options.recording.isStuck()
+    recording?.isStuck() === true
       ? context.json({ alive: false, problem: 'a batch of deliveries hangs; restart this process' }, 503)
       : context.json({ alive: true }),
   );
   app.get('/readyz', async (context) => {
-    const problem = options.isStopping() ? { problem: 'stopping' } : await isReady();
-    const last_recorded_at = options.recording.lastSuccessAt();
-    if (problem !== null) return context.json({ ready: false, ...problem, last_recorded_at }, 503);
-    const refusal = await keyRefusal(sql).catch(() => null);
+    if (options.isStopping()) return context.json({ ready: false, problem: 'stopping' }, 503);
+    const last_recorded_at = recording?.lastSuccessAt() ?? null;
+    const { findings } = await health();
+    const blocking = findings.find(({ code }) => BLOCKING.has(code));
+    if (blocking !== undefined) {
+      const { sentence: problem, remedy, since } = blocking;
+      return context.json({ ready: false, problem, remedy, since, last_recorded_at }, 503);
+    }
+    const degraded = findings.flatMap(({ code, severity }) => (severity === 'note' ? [] : [code]));
     return context.json({
       ready: true,
       last_recorded_at,
-      ...(refusal !== null && { degraded: refusalWords(refusal) }),
+      ...(degraded.length > 0 && { degraded: [...new Set(degraded)] }),
     });
   });
   app.get('/metrics', guard, async (context) => {
     await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
     return context.text(await metrics.registry.metrics(), 200, { 'Content-Type': metrics.registry.contentType });
   });
-  app.get('/status.json', guard, (context) => answer(context, log, async () => context.json(await status())));
+  app.get('/status.json', guard, (context) =>
+    answer(context, options, report, (data) => context.json({ ...data, needs_person: needsPerson(data) })),
+  );
   app.get('/status', guard, (context) =>
-    answer(context, log, async () =>
-      context.html(renderPage(await status()), 200, { 'Content-Security-Policy': PAGE_POLICY }),
+    answer(context, options, report, (data) =>
+      context.html(renderPage(data, context.req.query('q')), 200, PAGE_HEADERS),
     ),
   );
   return app;
 }
 
-async function statusData({ sql, version, readSecretUse }: StatusOptions) {
-  const [report, webhook_secrets] = await Promise.all([readStatus(sql), readSecretUse()]);
-  return { version, generated_at: new Date().toISOString(), ...report, webhook_secrets };
-}
+const PAGE_HEADERS = { 'Content-Security-Policy': PAGE_POLICY };
 
-async function answer(context: Context, log: Logger, work: () => Promise<Response>): Promise<Response> {
-  try {
-    return await work();
-  } catch (error) {
+/** Answers with the report, or says what keeps it from being read. */
+async function answer(
+  context: Context,
+  { log, health }: StatusOptions,
+  report: () => ReturnType<typeof readReport>,
+  show: (data: NonNullable<Awaited<ReturnType<typeof readReport>>>) => Response | Promise<Response>,
+): Promise<Response> {
+  const data = await report().catch((error) => {
     log.warn({ err: error }, 'the status could not be read');
-    context.header('Retry-After', '5');
-    const text = error instanceof LockedError ? error.message : problemOf(error).problem;
-    return context.json({ error: text }, 503);
+    return error as Error;
+  });
+  if (data !== null && !(data instanceof Error)) return show(data);
+  const { situation: _, ...found } = await health();
+  const assessment = data !== null && found.state !== 'bad' ? unread(found, data) : found;
+  context.header('Retry-After', '5');
+  if (context.req.path.endsWith('.json')) {
+    return context.json({ error: assessment.headline, ...assessment, needs_person: true }, 503);
   }
+  return context.html(renderAway(assessment), 503, PAGE_HEADERS);
 }
 
-interface Problem {
-  readonly problem: string;
-  readonly remedy?: string;
-  readonly since?: string;
-}
-
-/** What keeps this process from recording deliveries; null where nothing does. */
-async function readiness({ sql, recording }: StatusOptions): Promise<Problem | null> {
-  try {
-    const problem = SCHEMA_PROBLEMS[await schemaState(sql)];
-    if (problem !== null) return { problem };
-    const trouble = recording.trouble();
-    if (trouble === null) return null;
-    // Without traffic nobody else would notice that it is over.
-    const error = await tryWrite(sql).then(
-      () => null,
-      (reason: unknown) => reason,
-    );
-    if (error !== null) return { ...problemOf(error), since: trouble.since };
-    recording.succeeded();
-    return null;
-  } catch (error) {
-    return problemOf(error);
-  }
-}
-
-function problemOf(error: unknown): Problem {
-  if (error instanceof TimeoutError) return { problem: 'the database does not answer' };
-  const { cause, remedy } = causeOf(error);
-  return { problem: cause, remedy };
-}
-
-async function refreshGauges(sql: Sql, metrics: Metrics): Promise<void> {
-  const [pending, doubtful] = await Promise.all([countPending(sql), countDoubts(sql)]);
-  metrics.ledgerBacklog.set(pending);
-  metrics.doubtfulRows.set(doubtful);
+/** The health, where the rest of the page could not be read. */
+function unread({ findings }: Assessment, error: Error): Assessment {
+  const isLocked = error instanceof LockedError;
+  const finding = {
+    code: 'not_readable',
+    severity: 'bad',
+    since: null,
+    sentence: isLocked ? error.message : 'The status could not be read in time',
+    remedy: isLocked ? 'Whoever holds the lock keeps changes from being applied' : 'Look at the load of the database',
+    command: 'flowlu-mirror doctor --quick',
+  } as const;
+  return { state: 'bad', headline: finding.sentence, sentence: finding.remedy, findings: [finding, ...findings] };
 }
 
 function requireToken(token: string | null): MiddlewareHandler {

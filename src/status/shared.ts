@@ -25,3 +25,23 @@ export function shared<T>(read: () => Promise<T>, limitMs: number): () => Promis
     }
   };
 }
+
+/** One result for all who ask at once, kept for a while. */
+export function kept<T>(read: () => Promise<T>, keptMs: number): () => Promise<T> {
+  let reading: Promise<T> | null = null;
+  let keptUntilMs = 0;
+  return () => {
+    if (reading !== null && performance.now() < keptUntilMs) return reading;
+    keptUntilMs = Number.POSITIVE_INFINITY;
+    const started = read();
+    reading = started;
+    const keep = (ms: number) => {
+      keptUntilMs = performance.now() + ms;
+    };
+    started.then(
+      () => keep(keptMs),
+      () => keep(0),
+    );
+    return started;
+  };
+}

@@ -1,7 +1,7 @@
 /** What the ledger records of a delivery, in words for people. */
 import type { Decision, DeliveryStatus } from '../store/deliveries/ledger.ts';
 import type { GrantStatus } from '../store/grant.ts';
-import { type KeyRefusal, type Measurement, PORTAL } from '../store/measurements.ts';
+import { type Measurement, PORTAL } from '../store/measurements.ts';
 
 const DECISIONS: Readonly<Record<Decision, string>> = {
   inserted: 'the mirror did not know the record: a new row',
@@ -36,11 +36,6 @@ export function plainWords(delivery: {
   return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
 }
 
-/** One sentence on a key that is refused. */
-export function refusalWords({ since, words }: KeyRefusal): string {
-  return `Flowlu refuses the API key since ${since.slice(0, 16).replace('T', ' ')} (${words}): make a new one`;
-}
-
 /** What to do about a name that the catalogue does not know. */
 export function foreignWords(suggestions: readonly string[]): string {
   const meant = suggestions.length === 0 ? '' : `; perhaps ${suggestions.join(' or ')}`;
@@ -59,4 +54,41 @@ export function grantWords({ state, issued_at, expires_at, problem }: GrantStatu
   const ends = expires_at === null ? '' : `, good until ${expires_at}`;
   const trouble = problem === null ? '' : `; the last refresh brought nothing: ${problem}`;
   return `tokens of ${issued_at}${ends}${trouble}`;
+}
+
+/** A count with its digits grouped, and the word for what is counted. */
+export function count(number: number, one = '', many = `${one}s`): string {
+  const digits = number.toLocaleString('en-US');
+  return one === '' ? digits : `${digits} ${number === 1 ? one : many}`;
+}
+
+/** The first names, and how many more there are. */
+export function listed(names: readonly string[], shown = 3): string {
+  const rest = names.length - shown;
+  return rest > 1 ? `${names.slice(0, shown).join(', ')} and ${rest} more` : names.join(', ');
+}
+
+/** A length of time in its largest unit: 12 s, 4 min, 3 h, 5 d. */
+export function span(seconds: number): string {
+  if (seconds < 100) return `${Math.max(0, Math.round(seconds))} s`;
+  if (seconds < 100 * 60) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 48 * 3_600) return `${Math.round(seconds / 3_600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}
+
+/** How long ago a moment was, or how far ahead it lies. Both in ISO 8601. */
+export function ageOf(at: string, now: string): string {
+  const seconds = (Date.parse(now) - Date.parse(at)) / 1_000;
+  return seconds < -1 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
+}
+
+/** Items by key, in order of first appearance. */
+export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, readonly T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
 }

@@ -151,6 +151,17 @@ export async function countDoubts(sql: Queryable): Promise<number> {
   return row?.open as number;
 }
 
+/** How many doubts are open, and since when. */
+export interface DoubtFacts {
+  readonly total: number;
+  readonly since: string | null;
+}
+
+export async function doubtFacts(sql: Sql): Promise<DoubtFacts> {
+  const [row] = await sql`select count(*)::int as total, to_json(min(since)) #>> '{}' as since from sync.doubtful`;
+  return row as unknown as DoubtFacts;
+}
+
 /** A doubt with all that is known of it; moments in ISO 8601. */
 export interface DoubtDetails {
   readonly reason: string;

@@ -195,3 +195,53 @@ function positionOf(
   if (mode === 'keyset' && lastId !== null) return { mode, lastId };
   return mode === 'pages' && page !== null && size !== null ? { mode, page, size } : null;
 }
+
+/** A first reading of all models that is not complete yet. */
+export interface FirstReading {
+  readonly since: string;
+  /** Models that are to be read, and of these the ones that have been. */
+  readonly models: number;
+  readonly modelsDone: number;
+  readonly rows: number;
+  /** As far as the portal has said by now; for models not begun, as many as the others have on average. */
+  readonly rowsExpected: number;
+  /** At the pace of the requests so far; null before there is one. */
+  readonly left_s: number | null;
+}
+
+const ROWS_PER_REQUEST = 100;
+
+interface FirstCounts extends Record<'begun' | 'done' | 'rows' | 'known' | 'requests' | 'age_s', number> {
+  readonly since: string;
+}
+
+/** How far the first reading of these models has come; null where nothing has begun, or everything was read once. */
+export async function firstReading(sql: Queryable, models: readonly string[]): Promise<FirstReading | null> {
+  const [row] = await sql`
+    select count(*)::int as begun, count(finished_at)::int as done, coalesce(sum(rows_read), 0)::float8 as rows,
+           coalesce(sum(greatest(total, rows_read)), 0)::float8 as known, coalesce(sum(requests), 0)::float8 as requests,
+           to_json(min(started_at)) #>> '{}' as since,
+           extract(epoch from clock_timestamp() - min(started_at))::float8 as age_s
+      from sync.listings where kind = 'backfill' and model = any(${models as string[]}::text[])`;
+  const { begun, done, rows, known, requests, since, age_s } = row as unknown as FirstCounts;
+  if (begun === 0 || done === models.length) return null;
+  const waiting = models.length - begun;
+  const rowsExpected = Math.round(known + (waiting * known) / Math.max(1, begun));
+  const requestsLeft = waiting + Math.max(0, rowsExpected - rows) / ROWS_PER_REQUEST;
+  const left_s = requests > 0 ? (requestsLeft * age_s) / requests : null;
+  return { since, models: models.length, modelsDone: done, rows, rowsExpected, left_s };
+}
+
+/** What a run has listed so far. */
+export interface RunProgress {
+  /** Models that it is done with. */
+  readonly models: number;
+  readonly rows: number;
+}
+
+export async function progressOf(sql: Queryable, runId: string): Promise<RunProgress> {
+  const [row] = await sql`
+    select count(finished_at)::int as models, coalesce(sum(rows_read), 0)::float8 as rows
+      from sync.listings where run_id = ${runId}`;
+  return row as unknown as RunProgress;
+}

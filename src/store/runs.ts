@@ -66,24 +66,58 @@ export interface RunSummary {
   readonly status: string;
   readonly started_at: string;
   readonly finished_at: string | null;
+  /** Requests to the portal; null where the journal does not say. */
+  readonly requests: number | null;
+  readonly rows_written: number | null;
+  /** What did not go as it should, one line for each reason. */
+  readonly reasons: readonly string[];
 }
+
+/** Reasons of one run that are shown. */
+const MAX_REASONS = 5;
 
 /** The newest runs, latest first. */
 export async function lastRuns(sql: Queryable, limit: number): Promise<readonly RunSummary[]> {
   const rows = await sql`
-    select id::text as id, kind, status, to_json(started_at) #>> '{}' as started_at,
-           to_json(finished_at) #>> '{}' as finished_at
-      from sync.runs order by runs.id desc limit ${limit}`;
+    select r.id::text as id, r.kind, r.status, to_json(r.started_at) #>> '{}' as started_at,
+           to_json(r.finished_at) #>> '{}' as finished_at, s.requests, s.rows_written, coalesce(s.reasons, '{}') as reasons
+      from (select * from sync.runs order by id desc limit ${limit}) r
+      left join lateral (
+           select sum((m ->> 'requests')::numeric)::float8 as requests, sum((m ->> 'written')::numeric)::float8 as rows_written,
+                  (array_agg(distinct coalesce(m ->> 'guarded', m ->> 'reason'))
+                     filter (where m ->> 'outcome' in ('failed', 'incomplete') or m ->> 'guarded' is not null))[:${MAX_REASONS}::int] as reasons
+             from jsonb_array_elements(case when jsonb_typeof(r.summary) = 'array' then r.summary end) m) s on true
+     order by r.id desc`;
   return rows as unknown as readonly RunSummary[];
 }
 
+/** Requests to the portal of the last day that the journal knows, by quarters of an hour. */
+export async function requestsOfTheDay(
+  sql: Queryable,
+): Promise<readonly { readonly at: string; readonly requests: number }[]> {
+  const rows = await sql`
+    select to_json(date_bin('15 minutes', r.finished_at, timestamptz '2000-01-01')) #>> '{}' as at,
+           sum((m ->> 'requests')::numeric)::float8 as requests
+      from sync.runs r
+     cross join jsonb_array_elements(case when jsonb_typeof(r.summary) = 'array' then r.summary end) m
+     where r.id > (select coalesce(max(id), 0) - ${RUNS_A_DAY} from sync.runs)
+       and r.finished_at > clock_timestamp() - interval '1 day'
+     group by 1 order by 1`;
+  return rows as unknown as readonly { at: string; requests: number }[];
+}
+
+/** Runs that a day has at most, with the shortest intervals in use. */
+const RUNS_A_DAY = 2_000;
 /** Runs looked at, newest first. */
 const RECENT_RUNS = 200;
 
 /** Whether the mirror has been compared with the portal lately, and how long ago it last was in full; null for never. */
-export async function lastComparison(
-  sql: Sql,
-): Promise<{ readonly isCompared: boolean; readonly age_s: number | null }> {
+export interface Comparison {
+  readonly isCompared: boolean;
+  readonly age_s: number | null;
+}
+
+export async function lastComparison(sql: Queryable): Promise<Comparison> {
   const [row] = await sql`
     with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
     select count(*) > 0 as is_compared,
@@ -104,4 +138,30 @@ export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, 
      where line ->> 'way' in ('interval', 'newest', 'reread', 'sweep') and line ->> 'guarded' is null
      group by 1`;
   return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
+}
+
+/** When work of a kind last began; null for never. */
+export async function lastStart(sql: Queryable, kind: RunKind): Promise<string | null> {
+  const [row] = await sql`
+    select to_json(started_at) #>> '{}' as at from sync.runs where kind = ${kind} order by id desc limit 1`;
+  return (row?.at ?? null) as string | null;
+}
+
+/** How long finished runs are kept, and how many of each kind in any case. */
+const KEPT_DAYS = 90;
+const KEPT_OF_KIND = 100;
+/** Runs deleted in one go. */
+const PRUNED_AT_ONCE = 1_000;
+
+/** Deletes old runs; the newest of each kind stay, and whatever a listing still refers to. Returns how many went. */
+export async function pruneRuns(sql: Sql): Promise<number> {
+  const { count } = await sql`
+    with ranked as (
+      select id, row_number() over (partition by kind order by id desc) as place from sync.runs),
+    old as (
+      select r.id from sync.runs r join ranked using (id)
+       where place > ${KEPT_OF_KIND} and finished_at < clock_timestamp() - ${KEPT_DAYS} * interval '1 day'
+       order by r.id limit ${PRUNED_AT_ONCE})
+    delete from sync.runs where id in (select id from old)`;
+  return count;
 }

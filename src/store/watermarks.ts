@@ -93,6 +93,25 @@ export async function noteFailure(sql: Queryable, model: string, error: string):
   await sql`update sync.watermarks set last_error = ${error} where model = ${model}`;
 }
 
+/** Why a model could not be caught up the last time. */
+export interface CatchUpError {
+  readonly model: string;
+  readonly last_error: string;
+}
+
+export async function catchUpErrors(sql: Queryable): Promise<readonly CatchUpError[]> {
+  const rows = await sql`select model, last_error from sync.watermarks where last_error is not null order by model`;
+  return rows as unknown as readonly CatchUpError[];
+}
+
+/** When each model was last known to agree with the portal, in seconds of Unix time. */
+export async function lastReconciled(sql: Queryable): Promise<ReadonlyMap<string, number>> {
+  const rows = await sql`
+    select model, extract(epoch from last_reconciled_at)::float8 as at
+      from sync.watermarks where last_reconciled_at is not null`;
+  return new Map(rows.map(({ model, at }) => [model as string, at as number]));
+}
+
 /** One model's state, for people; moments in ISO 8601. */
 export interface ModelStatus {
   readonly model: string;

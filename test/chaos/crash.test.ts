@@ -146,7 +146,7 @@ describe('kill -9', () => {
       const { differences } = await compareWithSource(db.url, source.portal, MODELS);
       expect(differences).toEqual([]);
     },
-    60_000 * FACTOR,
+    180_000 * FACTOR,
   );
 
   it(

@@ -96,11 +96,16 @@ describe('a database that is away', () => {
 
 describe('connections that pass nothing any more while new ones work', () => {
   it('cost senders 503 at most, and are replaced in time', async () => {
-    await Promise.all(Array.from({ length: 8 }, (_, n) => service.post(update(n + 1, 'before'))));
-    proxy.forget();
-    const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => service.post(update(n + 1, 'lost'))));
+    const batch = (name: string) => Promise.all(Array.from({ length: 8 }, (_, n) => service.post(update(n + 1, name))));
+    let answers: readonly Response[] = [];
+    // The pool may just be replacing itself after the outages above; then there is nothing to forget yet.
+    for (let round = 0; round < 5 && !answers.some(({ status }) => status === 503); round += 1) {
+      await batch('before');
+      proxy.forget();
+      answers = await batch('lost');
+      await checkAnswers(answers);
+    }
     expect(answers.map(({ status }) => status)).toContain(503);
-    await checkAnswers(answers);
     await eventually(
       async () => (await service.post(update(1, 'after'))).status,
       (status) => status === 200,

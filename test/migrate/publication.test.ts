@@ -46,7 +46,7 @@ beforeAll(async () => {
     database: { url: source.embedded.url, name: 'flowlu', sql: source.sql, close: async () => {} },
   });
   await mirror.fill(...MODELS);
-});
+}, 180_000);
 afterAll(async () => {
   await mirror?.close();
   await follower?.sql.unsafe('drop subscription if exists flowlu_mirror');

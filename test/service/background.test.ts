@@ -10,6 +10,8 @@ let mirror: Mirror;
 beforeAll(async () => {
   mirror = await startMirror({ rowsPerModel: { 'crm.account': 30 } });
   await mirror.fill('crm.account');
+  // A sweep is due when the first run was long ago.
+  await mirror.sql`update sync.runs set started_at = started_at - interval '2 hours', finished_at = finished_at - interval '2 hours'`;
 });
 afterAll(() => mirror.close());
 

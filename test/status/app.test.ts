@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect } from '../../src/postgres/connection.ts';
 import { appRoutes } from '../../src/status/app-routes.ts';
-import { createHealth } from '../../src/status/health.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { sourceOf } from './source.ts';
 
 let database: TestDatabase;
 
@@ -15,7 +15,7 @@ afterAll(() => database.close());
 const PORTAL = 'https://acme.flowlu.com';
 /** A fresh one each time, since what it has read is kept for some seconds. */
 const app = (frameAncestors: readonly string[] = [PORTAL]) =>
-  appRoutes({ health: createHealth(database.sql), frameAncestors });
+  appRoutes({ health: sourceOf(database.sql, { hasApi: false }).health, frameAncestors });
 const text = async () => (await app().request('/app')).text();
 
 const run = (kind: string, status: string, minutesAgo: number) => database.sql`
@@ -123,15 +123,15 @@ describe('the app page', () => {
       statements.push(String(given[0]));
       return database.sql(...given);
     }) as unknown as typeof database.sql;
-    const crowded = appRoutes({ health: createHealth(counting), frameAncestors: [] });
+    const crowded = appRoutes({ health: sourceOf(counting).health, frameAncestors: [] });
     await Promise.all(Array.from({ length: 500 }, () => crowded.request('/app')));
-    // One for each table that it looks at.
-    expect(statements).toHaveLength(4);
+    // The schema, and one for each table that it looks at.
+    expect(statements).toHaveLength(9);
   });
 
   it('says so, with 503, when the database does not answer', async () => {
     const nobody = connect('postgres://nobody@127.0.0.1:1/nothing', { applicationName: 'flowlu-mirror test' });
-    const response = await appRoutes({ health: createHealth(nobody), frameAncestors: [PORTAL] }).request('/app');
+    const response = await appRoutes({ health: sourceOf(nobody).health, frameAncestors: [PORTAL] }).request('/app');
     await nobody.end({ timeout: 1 });
     expect(response.status).toBe(503);
     expect(await response.text()).toContain('database does not answer');

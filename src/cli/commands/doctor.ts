@@ -4,21 +4,26 @@ import { models } from '../../catalog/index.ts';
 import type { Model } from '../../catalog/types.ts';
 import { matchesModel } from '../../config/index.ts';
 import { createRedactor } from '../../core/redact.ts';
+import { sleep } from '../../core/wait.ts';
 import { type Authorization, apiKeyAuthorization } from '../../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../../flowlu/client.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { createPace, localBudget } from '../../flowlu/pace.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { createZone } from '../../record/zone.ts';
+import { expectationsOf } from '../../service/app.ts';
 import { authorizationOf } from '../../service/authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from '../../service/database.ts';
+import { createHealth } from '../../status/health.ts';
 import { sharedBudget } from '../../store/budget.ts';
+import { arrivalFacts } from '../../store/deliveries/reports.ts';
 import { webhookDelay } from '../../store/mirror-rows/reads.ts';
 import { boundPortal } from '../../store/portal.ts';
 import { storedHistorySettings } from '../../store/settings.ts';
 import { type Check, fail, messageOf, ok, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';
+import { checkNumbers } from '../doctor/numbers.ts';
 import { measurePages } from '../doctor/pages.ts';
 import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
 import { checkPersonalData } from '../doctor/privacy.ts';
@@ -33,6 +38,7 @@ import { type CommandContext, runCommand } from '../run.ts';
 interface Flags {
   readonly quick?: boolean;
   readonly json?: boolean;
+  readonly webhook?: boolean;
   readonly record?: string;
 }
 
@@ -47,6 +53,7 @@ export function doctorCommand(): Command {
     .description('check settings, database, key, rights, filters, sorting and time zone, and say what to do')
     .option('--quick', 'ask for one model per module only')
     .option('--record <directory>', 'write down the form of every answer, without its contents, for a bug report')
+    .option('--webhook', 'wait for the first delivery of a webhook; `serve` has to run')
     .option('--json', 'print the checks as JSON')
     .action((flags: Flags) =>
       runCommand({ name: 'doctor', logTo: 'stderr' }, async (context) => {
@@ -96,6 +103,9 @@ async function examine(context: CommandContext, flags: Flags, report: Report): P
   try {
     const isUsable = await checkDatabase(sql, database.displayUrl, report);
     if (isUsable) await checkViews(sql, config, report);
+    if (isUsable) await checkFindings(sql, config, report);
+    if (isUsable && flags.webhook === true) await waitForWebhook(sql, signal, report);
+    if (isUsable) await checkNumbers(sql, report);
     for (const check of await checkPersonalData(config, isUsable ? sql : null)) report(check);
     await examinePortal(context, flags, isUsable ? sql : null, report);
   } finally {
@@ -193,6 +203,39 @@ function chooseModels({ config }: CommandContext, quick: boolean): readonly Mode
     const own = mirrored.filter((model) => model.module === module);
     return own.find(({ version, edition }) => version !== null && edition === 'flowlu') ?? own[0] ?? [];
   });
+}
+
+/** What the status page finds. */
+async function checkFindings(sql: Sql, config: CommandContext['config'], report: Report): Promise<void> {
+  const { findings } = await createHealth(sql, expectationsOf(config))();
+  for (const { severity, sentence, remedy, command } of findings) {
+    const advice = [remedy, command].filter((part) => part !== null).join(': ');
+    if (severity !== 'note')
+      report({ name: 'mirror', status: severity === 'bad' ? 'fail' : 'warn', found: sentence, advice });
+  }
+}
+
+const WEBHOOK_MAX_MS = 10 * 60_000;
+const WEBHOOK_POLL_MS = 500;
+
+/** Waits until a delivery arrives that was not there before. */
+async function waitForWebhook(sql: Sql, signal: AbortSignal, report: Report): Promise<void> {
+  const last = async () => (await arrivalFacts(sql)).last_received_at;
+  const before = await last();
+  write(process.stderr, '… waiting for a webhook: change something in Flowlu (Ctrl-C ends the waiting)\n');
+  for (const end = performance.now() + WEBHOOK_MAX_MS; performance.now() < end; await sleep(WEBHOOK_POLL_MS, signal)) {
+    const now = await last();
+    if (now !== null && now !== before) {
+      report({
+        name: 'webhook',
+        status: 'ok',
+        found: 'one has arrived and is stored: Flowlu and the mirror are connected',
+      });
+      return;
+    }
+  }
+  const advice = 'look at the address in Flowlu, at the proxy in front, and at the log of `serve`';
+  report(fail('webhook', `none within ${formatDuration(WEBHOOK_MAX_MS)}`, advice));
 }
 
 /** A minute of silence would look like a hang. */

@@ -13,6 +13,7 @@ import { openClientIfAny, type Session } from '../../service/session.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';
+import { printDelivery, printSummary } from '../serve-lines.ts';
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -75,6 +76,7 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
     onPending: () => background.drain.wake(),
     onHint: () => background.settle?.wake(),
     isStopping: () => signal.aborted,
+    onRecorded: process.stdout.isTTY ? printDelivery : undefined,
   });
   const listener = await listen(app, config.http);
   const background = startBackground(session, client, signal);
@@ -90,7 +92,8 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
     notes,
     ...(config.http.tls === null ? [] : [keepCertificate(listener, session, signal)]),
   ];
-  log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
+  if (process.stdout.isTTY) printSummary(session, listener.url);
+  else log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
   // The password of the embedded server is for its user, and the log is not the place for it.
   // On a terminal only: elsewhere a log may keep it.
   if (database.embedded && process.stderr.isTTY) write(process.stderr, `PostgreSQL: ${database.url}\n`);

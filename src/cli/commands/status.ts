@@ -1,100 +1,136 @@
-/** `status`: freshness, backlog, failed deliveries, last runs. */
+/** `status`: what is found, freshness, backlog, failed deliveries, last runs. */
 import { Command } from 'commander';
-import { createSecretUse, type SecretUse } from '../../intake/secret-use.ts';
-import { readStatus, type StatusReport } from '../../status/report.ts';
-import { foreignWords, grantWords, portalWords, refusalWords } from '../../status/words.ts';
+import { createSecretUse } from '../../intake/secret-use.ts';
+import { reportSource } from '../../service/app.ts';
+import { needsPerson } from '../../status/findings.ts';
+import { readReport, type StatusReport } from '../../status/report.ts';
+import { ageOf, count, foreignWords, grantWords, groupBy, portalWords, span } from '../../status/words.ts';
 import { EXIT } from '../exit-codes.ts';
-import { formatCount, formatDuration, printJson, printLine, printTable } from '../output.ts';
+import { printFindings } from '../findings.ts';
+import { printJson, printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
-    .description('show freshness, backlog, failed deliveries and the last runs')
+    .description(
+      'show what needs a look, freshness, backlog and the last runs; exit 3 when a person has to do something',
+    )
+    .option('--all', 'list every model instead of one line for each module')
     .option('--json', 'print everything as JSON')
-    .action(({ json }: { json?: boolean }) =>
+    .action(({ json, all = false }: { json?: boolean; all?: boolean }) =>
       runWithSession({ name: 'status', logTo: 'stderr', onMirror: 'look' }, async (session) => {
-        const { secrets } = session.config.webhook;
-        const [status, webhook_secrets] = await Promise.all([
-          readStatus(session.sql),
-          createSecretUse(secrets).read(session.sql),
-        ]);
-        const report = { ...status, webhook_secrets };
-        if (json) printJson(report);
-        else printStatus(report);
+        const secretUse = createSecretUse(session.config.webhook.secrets);
+        const report = await readReport(reportSource(session, () => secretUse.read(session.sql)));
+        if (report === null) throw new Error('the database does not answer; check DATABASE_URL and the server');
+        if (json) printJson({ ...report, needs_person: needsPerson(report) });
+        else printStatus(report, all);
         return needsPerson(report) ? EXIT.finding : EXIT.done;
       }),
     );
 }
 
-function needsPerson({ deliveries, oauth, key_refused, unread_models }: StatusReport): boolean {
-  return deliveries.failed > 0 || oauth?.state === 'refused' || key_refused !== null || unread_models.length > 0;
+function printStatus(report: StatusReport, all: boolean): void {
+  const {
+    deliveries,
+    doubtful_rows,
+    oauth,
+    portal_facts,
+    webhooks,
+    foreign_names,
+    models,
+    runs,
+    webhook_secrets,
+    next,
+    generated_at: now,
+  } = report;
+  const age = (at: string | null) => (at === null ? 'never' : ageOf(at, now));
+  printLine(`${report.portal ?? 'no portal yet'} → ${report.database}`);
+  printFindings(report, now);
+  printLine();
+  printLine(
+    `Webhooks   last ${age(deliveries.last_received_at)}; ${count(deliveries.total)} kept, ${count(deliveries.pending)} waiting, ` +
+      `${count(deliveries.failed)} failed, ${count(deliveries.rejected)} turned away`,
+  );
+  for (const { position, last_used_at } of webhook_secrets) {
+    printLine(`Secret ${position}   last used ${age(last_used_at)}`);
+  }
+  printLine(`Next       comparison ${upcoming(next.reconcile, now)}, sweep ${upcoming(next.sweep, now)}`);
+  if (doubtful_rows > 0) printLine(`Doubtful   ${count(doubtful_rows, 'row')}`);
+  if (oauth !== null) printLine(`Login      ${grantWords(oauth)}`);
+  if (portal_facts.length > 0) printLine(`Portal     ${portalWords(portal_facts)}`);
+  for (const { model, told, share } of webhooks) {
+    if (share !== null && share < 1) printLine(`Webhooks for ${model}: ${told}`);
+  }
+  for (const { name, rows, suggestions } of foreign_names) {
+    printLine(`Webhooks speak of ${name} (${count(rows, 'row')}); ${foreignWords(suggestions)}`);
+  }
+  printLine();
+  printModels(report, all);
+  printFailures(report);
+  if (runs.length === 0) return;
+  printLine('\nLast runs');
+  printTable(runs.slice(0, 5), [
+    { header: 'run', value: (row) => row.kind },
+    { header: 'outcome', value: (row) => row.status },
+    { header: 'began', value: (row) => age(row.started_at) },
+    {
+      header: 'took',
+      value: (row) => row.finished_at && span((Date.parse(row.finished_at) - Date.parse(row.started_at)) / 1_000),
+    },
+    { header: 'requests', value: (row) => row.requests },
+    { header: 'written', value: (row) => row.rows_written },
+  ]);
+  const empty = models.filter(({ rows, deleted_rows }) => rows + deleted_rows === 0).length;
+  if (!all && empty > 0) printLine(`${count(empty, 'model')} empty; --all lists the others one by one`);
 }
 
-type Report = StatusReport & { readonly webhook_secrets: readonly SecretUse[] };
+function upcoming(at: string | null, now: string): string {
+  if (at === null) return 'not planned';
+  return at <= now ? 'due' : ageOf(at, now);
+}
 
-function printStatus({
-  deliveries,
-  doubtful_rows,
-  oauth,
-  key_refused,
-  unread_models,
-  portal,
-  webhooks,
-  foreign_names,
-  failed_deliveries,
-  runs,
-  models,
-  webhook_secrets,
-}: Report): void {
-  printLine(
-    `Deliveries: ${formatCount(deliveries.total)} received, ${deliveries.pending} pending, ${deliveries.failed} failed, ` +
-      `${deliveries.rejected} rejected; last at ${deliveries.last_received_at ?? 'never'}`,
+function printModels({ models, generated_at: now }: StatusReport, all: boolean): void {
+  const filled = models.filter(({ rows, deleted_rows }) => rows + deleted_rows > 0).toSorted((a, b) => b.rows - a.rows);
+  const groups = groupBy(filled, ({ model }) => (all ? model : `${model.split('.', 1)[0]}`));
+  const rows = [...groups].map(([name, group]) => {
+    const sum = (pick: (model: StatusReport['models'][number]) => number) =>
+      group.reduce((total, one) => total + pick(one), 0);
+    const newest =
+      group
+        .flatMap(({ last_change_at }) => last_change_at ?? [])
+        .toSorted()
+        .at(-1) ?? null;
+    const oldest = group.flatMap(({ last_reconciled_at }) => last_reconciled_at ?? []).toSorted()[0] ?? null;
+    return {
+      name,
+      models: group.length,
+      rows: sum((m) => m.rows),
+      deleted: sum((m) => m.deleted_rows),
+      doubtful: sum((m) => m.doubtful_rows),
+      newest,
+      oldest,
+    };
+  });
+  printTable(
+    rows.toSorted((a, b) => b.rows - a.rows),
+    [
+      { header: all ? 'model' : 'module', value: (row) => row.name },
+      ...(all ? [] : [{ header: 'models', value: (row: (typeof rows)[number]) => row.models }]),
+      { header: 'rows', value: (row) => row.rows },
+      { header: 'deleted', value: (row) => row.deleted },
+      { header: 'doubtful', value: (row) => row.doubtful },
+      { header: 'last change', value: (row) => row.newest && ageOf(row.newest, now) },
+      { header: 'compared', value: (row) => row.oldest && ageOf(row.oldest, now) },
+    ],
   );
-  printLine(`Doubtful rows: ${formatCount(doubtful_rows)}`);
-  if (key_refused !== null) printLine(refusalWords(key_refused));
-  if (portal.length > 0) printLine(`The portal: ${portalWords(portal)}`);
-  for (const { model, outcome, reason } of unread_models)
-    printLine(`Not read in full: ${model}, ${outcome}, ${reason}`);
-  for (const { model, told } of webhooks) printLine(`Webhooks for ${model}: ${told}`);
-  for (const { name, rows, suggestions } of foreign_names) {
-    printLine(`Webhooks speak of ${name} (${rows} rows); ${foreignWords(suggestions)}`);
-  }
-  if (oauth !== null) printLine(`Login at Flowlu: ${grantWords(oauth)}`);
-  for (const { position, last_used_at } of webhook_secrets) {
-    printLine(`Webhook secret ${position} of ${webhook_secrets.length}: last used ${last_used_at ?? 'never'}`);
-  }
-  const filled = models.filter(({ rows, deleted_rows }) => rows + deleted_rows > 0);
-  printLine(`Models with rows: ${filled.length} of ${models.length}\n`);
-  printTable(filled, [
-    { header: 'model', value: (row) => row.model },
-    { header: 'rows', value: (row) => row.rows },
-    { header: 'deleted', value: (row) => row.deleted_rows },
-    { header: 'doubtful', value: (row) => row.doubtful_rows },
-    { header: 'last change', value: (row) => row.last_change_at },
-    { header: 'lag', value: (row) => (row.lag_seconds === null ? null : formatDuration(row.lag_seconds * 1_000)) },
-    { header: 'caught up by', value: (row) => row.strategy },
-  ]);
-  for (const { model, last_error } of models) {
-    if (last_error !== null) printLine(`${model}: catching up failed, ${last_error}`);
-  }
-  if (failed_deliveries.length > 0) {
-    printLine('\nDeliveries that could not be applied');
-    printTable(failed_deliveries, [
-      { header: 'id', value: (row) => row.id },
-      { header: 'received', value: (row) => row.received_at },
-      { header: 'status', value: (row) => row.status },
-      { header: 'model', value: (row) => row.model },
-      { header: 'reason', value: (row) => row.reason },
-    ]);
-  }
-  if (runs.length > 0) {
-    printLine('\nLast runs');
-    printTable(runs, [
-      { header: 'id', value: (row) => row.id },
-      { header: 'kind', value: (row) => row.kind },
-      { header: 'status', value: (row) => row.status },
-      { header: 'started', value: (row) => row.started_at },
-      { header: 'finished', value: (row) => row.finished_at },
-    ]);
+}
+
+function printFailures({ failed_deliveries, generated_at: now }: StatusReport): void {
+  if (failed_deliveries.length === 0) return;
+  printLine('\nWebhooks without effect');
+  for (const { id, received_at, status, model, reason } of failed_deliveries) {
+    printLine(
+      `  ${id} ${status} ${ageOf(received_at, now)}: ${model ?? 'no model'}, ${(reason ?? 'no reason').replace(/\p{Cc}+/gu, ' ')}`,
+    );
   }
 }

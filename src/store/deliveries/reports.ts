@@ -1,5 +1,5 @@
 /** What people are shown of the ledger of deliveries. Reads only. */
-import type { Queryable, Sql } from '../../postgres/connection.ts';
+import type { Queryable } from '../../postgres/connection.ts';
 import type { Decision, DeliveryStatus } from './ledger.ts';
 
 /** A delivery with what became of it. */
@@ -57,12 +57,6 @@ export async function deliveryCounts(sql: Queryable): Promise<DeliveryCounts> {
   return row as unknown as DeliveryCounts;
 }
 
-/** How many deliveries wait to be applied; read from the index of open ones. */
-export async function countPending(sql: Sql): Promise<number> {
-  const [row] = await sql`select count(*)::int as pending from sync.deliveries where status = 'pending'`;
-  return row?.pending as number;
-}
-
 /** A delivery without effect, for people. */
 export interface FailedDelivery {
   readonly id: string;
@@ -80,17 +74,54 @@ export async function lastFailures(sql: Queryable, limit: number): Promise<reado
   return rows as unknown as readonly FailedDelivery[];
 }
 
-/** How long ago the last delivery arrived, null for never, and whether one could not be applied. */
-export async function lastArrival(sql: Sql): Promise<{ readonly age_s: number | null; readonly hasFailed: boolean }> {
+/** What the health of the mirror is judged by: read from indexes alone, however many deliveries there are. */
+export interface ArrivalFacts {
+  /** The database's clock. */
+  readonly now: string;
+  readonly last_received_at: string | null;
+  readonly pending: number;
+  readonly pending_since: string | null;
+  readonly failed: number;
+  readonly failed_since: string | null;
+}
+
+export async function arrivalFacts(sql: Queryable): Promise<ArrivalFacts> {
   const [row] = await sql`
-    select (select extract(epoch from clock_timestamp() - received_at)::float8
-              from sync.deliveries order by id desc limit 1) as age_s,
-           exists (select from sync.deliveries where status = 'failed') as has_failed`;
-  return { age_s: row?.age_s as number | null, hasFailed: row?.has_failed === true };
+    select to_json(clock_timestamp()) #>> '{}' as now,
+           (select to_json(received_at) #>> '{}' from sync.deliveries order by id desc limit 1) as last_received_at,
+           (count(*) filter (where status = 'pending'))::int as pending,
+           to_json(min(received_at) filter (where status = 'pending')) #>> '{}' as pending_since,
+           (count(*) filter (where status = 'failed'))::int as failed,
+           to_json(min(received_at) filter (where status = 'failed')) #>> '{}' as failed_since
+      from sync.deliveries where status in ('pending', 'failed')`;
+  return row as unknown as ArrivalFacts;
+}
+
+/** Deliveries of a quarter of an hour. */
+export interface Arrivals {
+  /** Its beginning. */
+  readonly at: string;
+  readonly deliveries: number;
+  /** Half of the changes took no longer from Flowlu's own time of change to the mirror; null where none is dated. */
+  readonly lag_s: number | null;
+}
+
+/** Quarters of an hour that are shown: a day. */
+export const QUARTERS = 96;
+
+/** What arrived in the last day, by quarters of an hour; those without deliveries are left out. */
+export async function arrivalsOfTheDay(sql: Queryable): Promise<readonly Arrivals[]> {
+  const rows = await sql`
+    select to_json(date_bin('15 minutes', received_at, timestamptz '2000-01-01')) #>> '{}' as at,
+           count(*)::int as deliveries,
+           (percentile_disc(0.5) within group (order by greatest(0, extract(epoch from applied_at - version)))
+              filter (where version is not null and applied_at is not null))::float8 as lag_s
+      from sync.deliveries where received_at > clock_timestamp() - interval '1 day' group by 1 order by 1`;
+  return rows as unknown as readonly Arrivals[];
 }
 
 /** Whether any delivery has been recorded. */
-export async function hasDeliveries(sql: Sql): Promise<boolean> {
+export async function hasDeliveries(sql: Queryable): Promise<boolean> {
   const [row] = await sql`select exists (select from sync.deliveries) as present`;
   return row?.present === true;
 }
