@@ -78,6 +78,14 @@ test('pages name the header of the secret as the intake reads it', () => {
 });
 
 describe('pages', () => {
+  test('decisions have one number each, in order within their subject', () => {
+    const subjects = read('docs/decisions.md')
+      .split(/^## /m)
+      .map((text) => [...text.matchAll(/^\*\*(\d+)\./gm)].map(([, number]) => Number(number)));
+    expect(new Set(subjects.flat()).size).toBe(subjects.flat().length);
+    for (const numbers of subjects) expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+  });
+
   test('README has at most 120 lines', () => {
     expect(read('README.md').split('\n').length - 1).toBeLessThanOrEqual(120);
   });
@@ -111,7 +119,10 @@ describe('pages', () => {
     const routes = [...webhooks, ...apps.flatMap(({ routes }) => routes).filter(({ method }) => method !== 'ALL')];
     expect(routes.length).toBeGreaterThan(6);
     const listed = tableRows(read('docs/http.md')).flatMap((row) => /^\| `([A-Z]+ [^`]+)`/.exec(row)?.[1] ?? []);
+<<<<<<< HEAD
     // A route with a guard in front is there twice.
+=======
+>>>>>>> refs/heads/docs
     const served = new Set(routes.map(({ method, path }) => `${method} ${path}`));
     expect(listed.toSorted()).toEqual([...served].toSorted());
   });
