@@ -119,10 +119,6 @@ describe('pages', () => {
     const routes = [...webhooks, ...apps.flatMap(({ routes }) => routes).filter(({ method }) => method !== 'ALL')];
     expect(routes.length).toBeGreaterThan(6);
     const listed = tableRows(read('docs/http.md')).flatMap((row) => /^\| `([A-Z]+ [^`]+)`/.exec(row)?.[1] ?? []);
-<<<<<<< HEAD
-    // A route with a guard in front is there twice.
-=======
->>>>>>> refs/heads/docs
     const served = new Set(routes.map(({ method, path }) => `${method} ${path}`));
     expect(listed.toSorted()).toEqual([...served].toSorted());
   });
