@@ -103,7 +103,7 @@ function isAlive(pid: number): boolean {
 const postmaster = async (data = join(directory, 'postgres')) =>
   Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
 
-const KEPT = 'create table kept as select 42 as answer';
+const KEPT = 'create table public.kept as select 42 as answer';
 const IS_KEPT = `select to_regclass('kept') is not null as answer`;
 
 beforeAll(async () => {

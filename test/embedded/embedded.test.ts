@@ -81,12 +81,12 @@ describe('the embedded database', () => {
   it('starts, keeps its rows between runs, and stops when it is closed', async () => {
     const first = await openEmbedded({ directory, settings });
     expect(first.started).toBe(true);
-    await query(first.url, 'create table kept as select 42 as answer');
+    await query(first.url, 'create table public.kept as select 42 as answer');
     await first.close();
     await expect(query(first.url, 'select 1 as answer')).rejects.toThrow(/ECONNREFUSED/);
     const second = await openEmbedded({ directory, settings });
     expect(second.url).toBe(first.url);
-    expect(await query(second.url, 'select answer from kept')).toBe(42);
+    expect(await query(second.url, 'select answer from public.kept')).toBe(42);
     await second.close();
   });
 
@@ -161,12 +161,12 @@ describe('the embedded database', () => {
 
   it('starts again after its server was killed while nobody was there', async () => {
     const { child, url } = await startOwner();
-    await query(url, 'create table survived as select 7 as answer');
+    await query(url, 'create table public.survived as select 7 as answer');
     await end(child, 'SIGKILL');
     process.kill(await postmaster(), 'SIGKILL');
     const server = await openEmbedded({ directory, settings });
     expect(server.started).toBe(true);
-    expect(await query(server.url, 'select answer from survived')).toBe(7);
+    expect(await query(server.url, 'select answer from public.survived')).toBe(7);
     await server.close();
   });
 
@@ -202,7 +202,7 @@ describe('the embedded database', () => {
     await once(squatter, 'listening');
     const second = await openEmbedded({ directory, settings });
     expect(Number(new URL(second.url).port)).not.toBe(port);
-    expect(await query(second.url, 'select answer from kept')).toBe(42);
+    expect(await query(second.url, 'select answer from public.kept')).toBe(42);
     await second.close();
     squatter.close();
   });
