@@ -107,6 +107,8 @@ function statementsFor(
     `${limit} default_transaction_read_only = on`,
     // So that psql lists the views for analysts, and nobody needs a prefix.
     `${limit} search_path = flowlu_reports, flowlu_live, flowlu_history`,
+    // Compiling a view's many expressions takes seconds, and running them does not.
+    `${limit} jit = off`,
     // So that moments show by the clock of the portal; the ready-made views go by it in any case.
     ...(zone === null ? [] : [`${limit} timezone = ${literal(zone)}`]),
   ];

@@ -32,7 +32,7 @@ const MAX_BASE_LENGTH = 40;
 /** Of a longer title the beginning is enough. */
 const MAX_WORDING_LENGTH = 1_000;
 /** Columns that a custom field may have beside its own, by what they append to its name. */
-export const COMPANIONS = ['', '_raw', '_label'] as const;
+export const COMPANIONS = ['', '_raw', '_label', '_text'] as const;
 
 /** The readable name that alias and title of a field ask for. */
 export function baseName({ id, alias, title }: Pick<CustomField, 'id' | 'alias' | 'title'>): string {

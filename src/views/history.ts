@@ -220,11 +220,13 @@ create index if not exists history_first on sync.history (entity_id, number) inc
 
 /**
  * The states of deals, as far as `STAGE_FIELDS` are concerned: `id`, `valid_from`, `valid_to`, those fields, and how the state
- * came about. The oldest begins where the mirror first knew of the deal, whatever changed in between.
+ * came about. The oldest begins where the mirror first knew of the deal, whatever changed in between. `place` also keeps the
+ * planner from reading the fields again wherever they are named.
  */
 export const DEAL_STATES = `(
   select s.id, case when s.number is null then least(s.valid_from, first.began_at) else s.valid_from end as valid_from,
          s.valid_to, s.number, s.change, s.path, t.created_date,
+         row_number() over (partition by s.id order by s.number nulls first) as place,
          ${STAGE_FIELDS.map((name) => `${pastValue(catalogued('crm.lead').fields[name]?.kind ?? 'text', literal(name), 's.past', `t.${name}`)} as ${name}`).join(',\n         ')}
     from ${states(['id'], STAGE_CHANGES, 'flowlu.crm_lead')}
     join flowlu.crm_lead t on t.id = s.id
@@ -235,13 +237,18 @@ export const DEAL_STATES = `(
    where s.lives and s.began_at is not null
 )`;
 
+/** When the mirror first knew deals: before that it cannot tell what was. */
+export const DEALS_KNOWN_SINCE = `(select min(coalesce(
+    (select min(h.prior_observed_at) from sync.history h where h.model = 'crm.lead'), t.at))
+  from (select min(l._observed_at) as at from flowlu.crm_lead l) t)`;
+
 /** Stays of deals: consecutive states of one stage and status are one. */
 export const STAYS = `(
   select x.id, x.pipeline_id, x.pipeline_stage_id, x.active, min(x.valid_from) as entered_at,
          case when bool_and(x.valid_to is not null) then max(x.valid_to) end as left_at,
          coalesce(bool_or(x.begins and x.is_exact), false) as entered_exactly
     from (
-      select w.*, count(*) filter (where w.begins) over (partition by w.id order by w.number nulls first rows unbounded preceding) as stay
+      select w.*, count(*) filter (where w.begins) over (partition by w.id order by w.place rows unbounded preceding) as stay
         from (
           select s.*,
                  row(s.pipeline_id, s.pipeline_stage_id, s.active)
@@ -250,7 +257,7 @@ export const STAYS = `(
                  s.valid_from = s.created_date
                  or s.path = 'webhook' and (s.change = 'created' or lag(s.id) over v is not null) is true as is_exact
             from ${DEAL_STATES} s
-          window v as (partition by s.id order by s.number nulls first)
+          window v as (partition by s.id order by s.place)
         ) w
     ) x
    group by x.id, x.stay, x.pipeline_id, x.pipeline_stage_id, x.active

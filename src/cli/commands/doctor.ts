@@ -23,6 +23,7 @@ import { storedHistorySettings } from '../../store/settings.ts';
 import { type Check, fail, messageOf, ok, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';
+import { checkNumbers } from '../doctor/numbers.ts';
 import { measurePages } from '../doctor/pages.ts';
 import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
 import { checkPersonalData } from '../doctor/privacy.ts';
@@ -104,6 +105,7 @@ async function examine(context: CommandContext, flags: Flags, report: Report): P
     if (isUsable) await checkViews(sql, config, report);
     if (isUsable) await checkFindings(sql, config, report);
     if (isUsable && flags.webhook === true) await waitForWebhook(sql, signal, report);
+    if (isUsable) await checkNumbers(sql, report);
     for (const check of await checkPersonalData(config, isUsable ? sql : null)) report(check);
     await examinePortal(context, flags, isUsable ? sql : null, report);
   } finally {

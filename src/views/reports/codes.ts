@@ -43,3 +43,21 @@ export function wordOf(model: string, field: string, code: string): string {
 
 /** SQL for the code of a currency, as far as an operator has named it. */
 export const currencyOf = (id: string): string => `${entries('fin.currency', 'id', 'label')} ->> ${id}::text`;
+
+/** Codes on which amounts depend, with the ones that the views understand. */
+const CODES: readonly (readonly [table: string, field: string, known: readonly number[]])[] = [
+  ['fin_transaction', 'type', [10, 20]],
+  ['fin_transaction', 'status', [0, 10]],
+  ['fin_invoice', 'status_id', [5, 10, 12, 13, 20, 30, 40]],
+  ['fin_estimate', 'status_id', []],
+  ['fin_plan_money', 'type', [10, 20, 30, 40, 50, 60, 70]],
+  ['crm_lead', 'active', [1, 2, 3]],
+];
+
+/** SQL for those that occur and have no word: `code`, as `module.model.field number`. */
+export const UNNAMED_CODES = `${CODES.map(([table, field, known]) => {
+  const model = table.replace('_', '.');
+  return `select '${model}.${field} ' || t.${field} as code from (select distinct ${field} from flowlu.${table} where _deleted_at is null) t
+   where t.${field} <> all ('{${known.join(',')}}')
+     and not exists (select from flowlu_reports.code_labels c where c.model = '${model}' and c.field = '${field}' and c.code = t.${field})`;
+}).join('\nunion all\n')} order by 1`;

@@ -21,7 +21,7 @@ import {
 } from './report.ts';
 
 /** Amounts with their sign: money in is positive. */
-export const SIGNED = 'coalesce(x.income, 0) - coalesce(x.outcome, 0)';
+const SIGNED = 'coalesce(x.income, 0) - coalesce(x.outcome, 0)';
 export const SIGNED_BASE = 'coalesce(x.bcy_income, 0) - coalesce(x.bcy_outcome, 0)';
 
 /** Income, expense, other and their balance, in the base currency; they add up over any rows. */

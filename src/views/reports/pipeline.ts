@@ -1,16 +1,11 @@
 /** Ready-made views about how deals move, from the history: what a pipeline was, where deals die, which are stuck. */
 
 import { literal } from '../../postgres/quote.ts';
-import { DEAL_STATES, STAYS } from '../history.ts';
+import { DEAL_STATES, DEALS_KNOWN_SINCE, STAYS } from '../history.ts';
 import type { View } from '../live-columns.ts';
 import type { Terms } from './definitions.ts';
 import { amount, count, day, days, linked, moment, name, report, updatedAt, yesNo } from './report.ts';
 import { DEAL_ROWS, dealColumns } from './sales.ts';
-
-/** When the mirror first knew deals: before that it cannot tell what was. */
-const FIRST_KNOWN = `(select min(coalesce(
-    (select min(h.prior_observed_at) from sync.history h where h.model = 'crm.lead'), t.at))
-  from (select min(l._observed_at) as at from flowlu.crm_lead l) t)`;
 
 export function pipeline({ is, zone, today }: Terms): readonly View[] {
   const month = (at: string) => `date_trunc('month', ${at} at time zone ${literal(zone)})::date`;
@@ -41,7 +36,7 @@ ${name('crm_pipeline', 'pipeline', 'coalesce(stage.pipeline_id, m.pipeline_id)')
       ),
       budget: amount('m.budget', 'Their amounts at that time'),
       is_complete: yesNo(
-        `m.month >= ${month(FIRST_KNOWN)}`,
+        `m.month >= ${month(DEALS_KNOWN_SINCE)}`,
         'False for months that ended before the mirror first knew the deals: some may be missing',
       ),
     },

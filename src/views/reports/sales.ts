@@ -74,11 +74,8 @@ export function sales({ zone, today, is }: Terms): readonly View[] {
       is_open: yesNo(`coalesce(${is.open_deal}, false)`, 'In progress'),
       is_won: yesNo(`coalesce(${is.won_deal}, false)`, 'Won'),
       is_overdue: yesNo(`coalesce(${is.overdue_deal}, false)`, 'Open, and should have been closed before today'),
-      contact_id: key(DEAL_CONTACT, 'Contact, else the first that takes part', 'crm.account'),
-      contact_name: word(
-        `coalesce((select nullif(contact.name, '') from flowlu.crm_account contact where contact.id = ${DEAL_CONTACT}), l.contact_name)`,
-        'Contact, else the name in the enquiry',
-      ),
+      contact_id: key('who.contact_id', 'Contact, else the first that takes part', 'crm.account'),
+      contact_name: word("coalesce(nullif(contact.name, ''), l.contact_name)", 'Contact, else the name in the enquiry'),
       ...outcome,
       start_date: day('l.start_date', 'Day on which the deal began'),
       deadline: day('l.deadline', 'Day by which the deal is expected to close'),
@@ -91,7 +88,10 @@ export function sales({ zone, today, is }: Terms): readonly View[] {
       last_activity_at: moment('l.last_activity_time', 'Most recent activity'),
       updated_at: updatedAt('l'),
     },
-    from: `${DEALS}\nwhere ${is.deal}`,
+    from: `${DEALS}
+left join lateral (select ${DEAL_CONTACT} as contact_id offset 0) who on true
+${name('crm_account', 'contact', 'who.contact_id')}
+where ${is.deal}`,
   });
 
   const salesPipeline = report({

@@ -22,7 +22,6 @@ import {
 } from './report.ts';
 import { BILLABLE, HOURS, logs } from './time.ts';
 
-
 export function work(terms: Terms): readonly View[] {
   const { is } = terms;
   const responsible = linked('responsible', 't.responsible_id', 'User who does the tasks', 'core.user');
@@ -50,7 +49,10 @@ export function work(terms: Terms): readonly View[] {
       ...linked('customer', CUSTOMER, 'Organisation or contact that the task concerns', 'crm.account'),
       created_at: moment('t.created_date', 'When the task was created'),
       updated_at: updatedAt('t'),
-      url: word(`'https://' || ${settingAsText('portal')} || '/_module/task/view/task/' || t.id`, 'Page of the task in the portal'),
+      url: word(
+        `'https://' || ${settingAsText('portal')} || '/_module/task/view/task/' || t.id`,
+        'Page of the task in the portal',
+      ),
     },
     from: `flowlu.task_tasks t
 ${name('core_user', 'responsible', 't.responsible_id')}
