@@ -15,6 +15,7 @@ import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
 import {
   compareMigrations,
+  forgetUnreleased,
   hasJournal,
   knownMigrations,
   type Migration,
@@ -171,7 +172,7 @@ async function pendingMigrations(
   const pending = ours.filter(({ made_ms }) => !applied?.includes(made_ms));
   if (!applied?.some((one) => made.has(one))) return { isEmpty: applied === null, pending };
   // A database of an unreleased version has most of what the first migration makes.
-  await tx`delete from sync.migrations where made_ms in ${tx([...made])}`;
+  await forgetUnreleased(tx);
   return { isEmpty: false, pending: pending.map((one) => (one === ours[0] ? { ...one, sql } : one)) };
 }
 

@@ -146,3 +146,8 @@ export async function schemaState(sql: Queryable): Promise<SchemaState> {
     return (await hasSharedJournal(sql)) ? 'behind' : 'empty';
   }
 }
+
+/** Forgets the migrations of unreleased versions, which the first of ours replaces. */
+export async function forgetUnreleased(tx: Transaction): Promise<void> {
+  await tx`delete from sync.migrations where made_ms in ${tx([...takeover().made])}`;
+}

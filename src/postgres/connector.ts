@@ -93,6 +93,7 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
         }
         one.failure = null;
         one.failures = 0;
+        one.pausedUntilMs = 0;
         last = one;
         probed();
         return 'tell';
