@@ -203,7 +203,7 @@ describe('paths', () => {
     '/webhooks/flowlu/',
     '/webhooks/flowlu//',
     `/webhooks/flowlu//${SECRET}`,
-    `/webhooks/flowlu/${SECRET}/x`,
+    `/webhooks/flowlu/${SECRET}/crm.lead/x`,
     `/webhooks/flowlu/x%2f..%2f${SECRET}`,
     `/webhooks/flowlu/${SECRET}%00`,
     `/webhooks/flowlu/${SECRET}%2f`,
@@ -241,9 +241,9 @@ describe('paths', () => {
     'with %s in front of the right secret are it or are refused',
     async (dots) => {
       const right = await send(service.url, request(sized(body), body, `/webhooks/flowlu/${dots}${SECRET}`), 150);
-      expect([200, 401, 404]).toContain(right.statuses[0]);
+      expect([200, 401, 404, 429]).toContain(right.statuses[0]);
       const wrong = await send(service.url, request(sized(body), body, `/webhooks/flowlu/${dots}wrong`), 150);
-      expect([401, 404]).toContain(wrong.statuses[0]);
+      expect([401, 404, 429]).toContain(wrong.statuses[0]);
     },
   );
 
