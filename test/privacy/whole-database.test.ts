@@ -119,13 +119,13 @@ describe('with fields left out and hashed, the mirror', () => {
       // No record id: set aside as failed. A model that nobody knows: kept in the common table.
       JSON.stringify(webhook('crm.account', 'update', { phone: `${WORD} of nobody` })),
       JSON.stringify(
-        webhook('crm.contact', 'create', { id: 1, phone: `${WORD} contact`, vat: `${WORD} vat`, note: 'seen' }),
+        webhook('crm.visitor', 'create', { id: 1, phone: `${WORD} contact`, vat: `${WORD} vat`, note: 'seen' }),
       ),
       JSON.stringify(webhook('crm.account', 'archive', { id: 7, phone: `${WORD} odd action` })),
     ];
     for (const body of bodies) expect((await service.post(body)).status, body).toBe(200);
     expect(await rowsWith(database.sql, [WORD])).toEqual([]);
-    const [contact] = await database.sql`select _record as record from flowlu.uncatalogued where model = 'contact'`;
+    const [contact] = await database.sql`select _record as record from flowlu.uncatalogued where model = 'visitor'`;
     expect(contact?.record).toEqual({ id: 1, phone: hashOf(`${WORD} contact`), note: 'seen' });
     expect(await rowOf(1)).toMatchObject({ _source: 'webhook', phone: hashOf(`${WORD} phone 1`) });
   });
