@@ -1,8 +1,10 @@
 /** The commands as a user runs them: through the built bin, judged by exit codes, outputs and what stands in the database. */
+
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openEmbedded } from '../../src/embedded/server.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { clearFaults, type Simulator, startSimulator } from '../simulator/index.ts';
@@ -339,12 +341,15 @@ describe('the embedded database', () => {
     const here = { DATABASE_URL: '', DATA_DIR: join(cwd, 'data') };
     const service = start(['serve'], options(here));
     const [, url = ''] = await service.says(/"url":"(http[^"]+)"/);
-    const [, databaseUrl = ''] = await service.says(/PostgreSQL: (postgres:\S+)/);
+    // The password is shown on a terminal only; a process of ours finds it beside the data.
+    const own = await openEmbedded({ directory: here.DATA_DIR });
+    const databaseUrl = own.url;
     // A second process finds the server running, and leaves it so.
     expect((await cli('backfill crm.industry', here)).code).toBe(0);
     const sql = connect(databaseUrl, { applicationName: 'flowlu-mirror test', max: 1 });
     expect(await count('flowlu.crm_industry', 'true', sql)).toBe(ROWS['crm.industry']);
     await sql.end();
+    await own.close();
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
     service.child.kill('SIGKILL');
     await service.ended;
