@@ -104,7 +104,7 @@ const postmaster = async (data = join(directory, 'postgres')) =>
   Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
 
 const KEPT = 'create table public.kept as select 42 as answer';
-const IS_KEPT = `select to_regclass('kept') is not null as answer`;
+const IS_KEPT = `select to_regclass('public.kept') is not null as answer`;
 
 beforeAll(async () => {
   closed = await mkdtemp(join(tmpdir(), 'closed-'));
