@@ -85,8 +85,11 @@ export function printError(message: string, stream: TextStream = process.stderr)
   write(stream, `${coloursOf(stream).red(visible(message, LAYOUT))}\n`);
 }
 
-/** Writes text; a reader that went away (`… | head`) is not an error. */
-export function write(stream: TextStream, text: string): void {
+/**
+ * Writes text; a reader that went away (`… | head`) is not an error.
+ * @param keep control characters that are meant; the layout, and on a terminal colours, when left out
+ */
+export function write(stream: TextStream, text: string, keep?: RegExp): void {
   if (!guarded.has(stream)) {
     guarded.add(stream);
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -94,7 +97,7 @@ export function write(stream: TextStream, text: string): void {
     });
   }
   // Colours are ours, and where there is no terminal there are none.
-  stream.write(visible(text, stream.isTTY === true ? LAYOUT_AND_COLOURS : LAYOUT));
+  stream.write(visible(text, keep ?? (stream.isTTY === true ? LAYOUT_AND_COLOURS : LAYOUT)));
 }
 
 const LAYOUT = /[\n\t]+/;

@@ -1,5 +1,7 @@
 /** Progress on a terminal: a bar for the whole, one per model that is being read; finished models scroll away as a line each. */
+
 import { MultiBar, type SingleBar } from 'cli-progress';
+import { visible } from '../core/visible.ts';
 import { formatCount, formatDuration, type TextStream, write } from './output.ts';
 import { addStep, newTally, type Outcome, type Progress, quietly, rateOf, type Tally } from './progress-events.ts';
 
@@ -133,9 +135,13 @@ function ratesOf(tally: Tally, now: number, leftMs: number): readonly string[] {
 function finishedLine(tally: Tally, outcome: Outcome, reason: string | undefined, now: number): string {
   const took = formatDuration(now - tally.startedAt);
   const counts = `${formatCount(tally.read)} read, ${formatCount(tally.written)} written, ${took}`;
-  const why = reason ? `: ${reason.replace(/\p{Cc}+/gu, ' ')}` : '';
+  const why = reason ? `: ${visible(reason.replace(/\p{Cc}+/gu, ' '))}` : '';
   return `${MARKS[outcome]} ${tally.name}  ${outcome === 'skipped' ? `skipped${why}` : `${counts}${why}`}`;
 }
+
+/** What bars move the cursor with; texts from outside are made visible before they are put into a line. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what such sequences begin with
+const CONTROLS = /(?:[\r\n\t]|\u001b\[[\d;?]{0,20}[A-Za-z]|\u001b[78])+/;
 
 /** The stream without its exceptions: a terminal that went away must not end the work. */
 function patientStream(stream: Terminal): NodeJS.WritableStream {
@@ -145,7 +151,7 @@ function patientStream(stream: Terminal): NodeJS.WritableStream {
       return stream.columns || 80;
     },
     write(text: string) {
-      quietly(() => write(stream, text));
+      quietly(() => write(stream, text, CONTROLS));
       return true;
     },
   };
