@@ -62,7 +62,7 @@ it('warns until it has run, leaves nothing of the values, and changes nothing wh
   const change = portal.portal.update('crm.account', 2, { name: 'Changed', phone: `${WORD} changed` });
   expect((await service.post(portal.webhooks.body(change))).status).toBe(200);
   expect((await service.post(webhook('crm.account', 'delete', null, { id: 3, phone: WORD }))).status).toBe(200);
-  expect((await service.post(webhook('crm.contact', 'create', { id: 1, phone: WORD, vat: WORD }))).status).toBe(200);
+  expect((await service.post(webhook('crm.visitor', 'create', { id: 1, phone: WORD, vat: WORD }))).status).toBe(200);
   expect((await service.post({ nobody: 'understands', this: WORD })).status).toBe(422);
   // A body that only looks as if it had been withheld.
   expect((await service.post({ withheld: WORD, characters: 1 })).status).toBe(422);

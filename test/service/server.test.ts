@@ -57,7 +57,15 @@ test('stopping answers what is under way, says that the connection ends, and wai
 test('a health check over HTTP/1.0 without a host is answered', async () => {
   const config = loadConfig({ WEBHOOK_SECRET: 'correct-horse-battery-staple-4711' });
   const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
-  const session = { config, log, metrics: createMetrics(), context: {}, privacy: null } as unknown as Session;
+  const session = {
+    config,
+    log,
+    metrics: createMetrics(),
+    context: {},
+    privacy: null,
+    models: [],
+    database: { displayUrl: 'none' },
+  } as unknown as Session;
   const app = createApp(session, { onPending: () => {}, isStopping: () => false });
   const listener = await listen(app, { host: '127.0.0.1', port: 0 });
   const socket = connect(Number(new URL(listener.url).port), '127.0.0.1');
