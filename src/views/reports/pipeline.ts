@@ -46,13 +46,13 @@ ${name('crm_pipeline', 'pipeline', 'coalesce(stage.pipeline_id, m.pipeline_id)')
            sum(step.deals) over upto as open_deals, sum(step.budget) over upto as budget
       from (
         select e.pipeline_id, e.stage_id, min(e.month) as first from (
-          select s.pipeline_id, s.pipeline_stage_id as stage_id, ${month('s.valid_from')} as month from ${DEAL_STATES} s where s.active = 1 and s.merged_to_id is null
+          select coalesce(own.pipeline_id, s.pipeline_id) as pipeline_id, s.pipeline_stage_id as stage_id, ${month('s.valid_from')} as month from ${DEAL_STATES} s left join flowlu.crm_pipeline_stage own on own.id = s.pipeline_stage_id where s.active = 1 and s.merged_to_id is null
         ) e group by e.pipeline_id, e.stage_id
       ) part
       cross join lateral (select first::date as month from generate_series(part.first::timestamp, ${today}::timestamp, interval '1 month') first) month
       left join (
-        select s.pipeline_id, s.pipeline_stage_id as stage_id, ${month('change.at')} as month, sum(change.sign) as deals, sum(change.sign * coalesce(s.budget, 0)) as budget
-          from ${DEAL_STATES} s cross join lateral (values (s.valid_from, 1), (s.valid_to, -1)) change (at, sign)
+        select coalesce(own.pipeline_id, s.pipeline_id) as pipeline_id, s.pipeline_stage_id as stage_id, ${month('change.at')} as month, sum(change.sign) as deals, sum(change.sign * coalesce(s.budget, 0)) as budget
+          from ${DEAL_STATES} s left join flowlu.crm_pipeline_stage own on own.id = s.pipeline_stage_id cross join lateral (values (s.valid_from, 1), (s.valid_to, -1)) change (at, sign)
          where s.active = 1 and s.merged_to_id is null and change.at is not null and ${month('s.valid_from')} is distinct from ${month('s.valid_to')}
          group by 1, 2, 3
       ) step on step.month = month.month and step.stage_id is not distinct from part.stage_id and step.pipeline_id is not distinct from part.pipeline_id
