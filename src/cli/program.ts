@@ -9,6 +9,7 @@ import { explainCommand } from './commands/explain.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { manifestCommand } from './commands/manifest.ts';
+import { mcpCommand } from './commands/mcp.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelsCommand } from './commands/models.ts';
 import { readerCommand } from './commands/reader.ts';
@@ -43,6 +44,7 @@ for (const command of [
   eraseCommand(),
   statusCommand(),
   modelsCommand(),
+  mcpCommand(),
   doctorCommand(),
   migrateCommand(),
   manifestCommand(),

@@ -78,6 +78,8 @@ function assemble(values: Values) {
       url: values.DATABASE_URL ?? null,
       /** The same database as the schema's owner; null: `url` is the owner's, or nobody here may migrate. */
       migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
+      /** The same database as a reader; null: `mcp` makes a login. */
+      readerUrl: values.READER_DATABASE_URL ?? null,
       /** Most connections per process. */
       pool: values.DATABASE_POOL,
       /** Absolute path. */
