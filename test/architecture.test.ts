@@ -45,6 +45,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'store',
   ],
   cli: [
+    'agents',
     'catalog',
     'config',
     'core',
@@ -65,6 +66,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'store',
     'views',
   ],
+  agents: ['core', 'migrate', 'postgres'],
 };
 
 const MAX_LINES = 400;

@@ -1,9 +1,7 @@
 /** `mcp`: the mirror for agents, over standard input and output. */
 import { once } from 'node:events';
-import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { Command, InvalidArgumentError } from 'commander';
 import { type ReaderAddress, requireReader } from '../../agents/query.ts';
-import { createAgentServer } from '../../agents/server.ts';
 import { UsageError } from '../../core/errors.ts';
 import { ReaderLoginError } from '../../migrate/reader-logins.ts';
 import { withLogin } from '../../postgres/url.ts';
@@ -49,6 +47,9 @@ async function serveAgents(
   signal: AbortSignal,
 ) {
   await requireReader(address);
+  // The protocol's package is large, and no other command needs it.
+  const { createAgentServer } = await import('../../agents/server.ts');
+  const { StdioServerTransport } = await import('@modelcontextprotocol/sdk/server/stdio.js');
   const server = createAgentServer(address, limits);
   // Whoever started us closes our input when they are done.
   const done = once(process.stdin, 'end', { signal });
