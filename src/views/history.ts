@@ -11,7 +11,7 @@ import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { settingAsText } from '../store/settings.ts';
-import { sqlTypes } from '../tables/columns.ts';
+import { sqlTypes } from '../tables/facts.ts';
 import { historyViewDocs, stateDocs } from './history-docs.ts';
 import { pastValue } from './history-functions.ts';
 import { fieldMeaning, keepEmpty, type View, type ViewColumn } from './live-columns.ts';
