@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 
 /** The answer to a question; empty where there is no terminal to ask on. */
-export async function ask(question: string, signal: AbortSignal): Promise<string> {
+async function ask(question: string, signal: AbortSignal): Promise<string> {
   if (!process.stdin.isTTY) return '';
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
