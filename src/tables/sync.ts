@@ -7,6 +7,7 @@ import {
   index,
   integer,
   jsonb,
+  numeric,
   pgSchema,
   primaryKey,
   text,
@@ -225,4 +226,26 @@ export const customColumns = sync.table(
     former_since: instant('former_since'),
   },
   (t) => [primaryKey({ columns: [t.model, t.name] })],
+);
+
+/** What deals were, state by state, worked out from the history: see `store/deal-states.ts`. */
+export const dealStates = sync.table(
+  'deal_states',
+  {
+    model: text('model').notNull(),
+    entity_id: big('entity_id').notNull(),
+    place: integer('place').notNull(),
+    valid_from: instant('valid_from').notNull(),
+    valid_to: instant('valid_to'),
+    stay: integer('stay').notNull(),
+    enters_exactly: boolean('enters_exactly').notNull(),
+    known_at: instant('known_at').notNull(),
+    kept_at: instant('kept_at').notNull(),
+    pipeline_id: big('pipeline_id'),
+    pipeline_stage_id: big('pipeline_stage_id'),
+    active: integer('active'),
+    budget: numeric('budget'),
+    merged_to_id: big('merged_to_id'),
+  },
+  (t) => [primaryKey({ columns: [t.entity_id, t.place] })],
 );
