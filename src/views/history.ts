@@ -3,7 +3,7 @@
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import { identifier, literal } from '../postgres/quote.ts';
-import { sqlTypes } from '../tables/columns.ts';
+import { sqlTypes } from '../tables/facts.ts';
 import { historyDocs } from '../tables/history.ts';
 import { dealStates, timeInStage } from './deal-states.ts';
 import { pastValue } from './history-functions.ts';

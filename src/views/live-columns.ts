@@ -4,7 +4,7 @@
  */
 import type { Field, Model } from '../catalog/types.ts';
 import { identifier, literal } from '../postgres/quote.ts';
-import { sqlTypes } from '../tables/columns.ts';
+import { sqlTypes } from '../tables/facts.ts';
 import { COMPANIONS, type CustomColumn } from './custom-columns.ts';
 import { customValues, lateralOf, valueAs } from './custom-values.ts';
 import { keepEmpty, type View, type ViewColumn } from './view.ts';

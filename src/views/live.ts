@@ -1,7 +1,7 @@
 /** Every view of schema `flowlu_live`. Pure. */
 import { models } from '../catalog/index.ts';
 import { identifier, literal } from '../postgres/quote.ts';
-import { metaColumnDocs } from '../tables/columns.ts';
+import { metaColumnDocs } from '../tables/facts.ts';
 import { type LiveFacts, modelView } from './live-columns.ts';
 import { c, type View, view } from './view.ts';
 

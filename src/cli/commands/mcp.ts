@@ -1,7 +1,9 @@
 /** `mcp`: the mirror for agents, over standard input and output. */
 import { once } from 'node:events';
+import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { Command, InvalidArgumentError } from 'commander';
 import { type ReaderAddress, requireReader } from '../../agents/query.ts';
+import { createAgentServer } from '../../agents/server.ts';
 import { UsageError } from '../../core/errors.ts';
 import { ReaderLoginError } from '../../migrate/reader-logins.ts';
 import { withLogin } from '../../postgres/url.ts';
@@ -19,27 +21,22 @@ const ROWS_MAX = 10_000;
 /** The login of agents where no other is given; every process that needs it gives it another password. */
 const LOGIN = 'flowlu_agent';
 
-export function mcpCommand(): Command {
-  return new Command('mcp')
-    .description(
-      'serve the mirror to agents over stdio (Model Context Protocol): views, definitions, read-only queries',
-    )
-    .option('--rows <number>', 'the most rows that a query answers', readRows, 200)
-    .option('--statement-timeout <time>', 'how long a query may take, e.g. 30s', '30s')
-    .action((flags: Flags) =>
-      runCommand({ name: 'mcp', logTo: 'stderr' }, async (context) => {
-        const limits = { rows: flags.rows, time_ms: readTimeout(flags.statementTimeout) };
-        const { readerUrl } = context.config.database;
-        if (readerUrl !== null) return await serveAgents({ url: readerUrl }, limits, context.signal);
-        const session = await openSession(context.config, { ...context, command: 'mcp', onMirror: 'look' });
-        try {
-          return await serveAgents(await ownLogin(session, limits.time_ms), limits, context.signal);
-        } finally {
-          await session.close();
-        }
-      }),
-    );
-}
+export const mcpCommand = new Command()
+  .option('--rows <number>', 'the most rows that a query answers', readRows, 200)
+  .option('--statement-timeout <time>', 'how long a query may take, e.g. 30s', '30s')
+  .action((flags: Flags) =>
+    runCommand({ name: 'mcp', logTo: 'stderr' }, async (context) => {
+      const limits = { rows: flags.rows, time_ms: readTimeout(flags.statementTimeout) };
+      const { readerUrl } = context.config.database;
+      if (readerUrl !== null) return await serveAgents({ url: readerUrl }, limits, context.signal);
+      const session = await openSession(context.config, { ...context, command: 'mcp', onMirror: 'look' });
+      try {
+        return await serveAgents(await ownLogin(session, limits.time_ms), limits, context.signal);
+      } finally {
+        await session.close();
+      }
+    }),
+  );
 
 async function serveAgents(
   address: ReaderAddress,
@@ -47,9 +44,6 @@ async function serveAgents(
   signal: AbortSignal,
 ) {
   await requireReader(address);
-  // The protocol's package is large, and no other command needs it.
-  const { createAgentServer } = await import('../../agents/server.ts');
-  const { StdioServerTransport } = await import('@modelcontextprotocol/sdk/server/stdio.js');
   const server = createAgentServer(address, limits);
   // Whoever started us closes our input when they are done.
   const done = once(process.stdin, 'end', { signal });
