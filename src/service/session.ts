@@ -119,8 +119,8 @@ export async function openSession(
     shapes,
     privacy,
     models: [
-      ...models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
-      ...config.flowlu.extraModels.map(extraModel),
+      ...models.filter(({ name }) => isMirrored(config, name)),
+      ...config.flowlu.extraModels.filter((name) => findModel(name) === undefined).map(extraModel),
     ],
     onMirror,
     watch:
@@ -132,6 +132,9 @@ export async function openSession(
     close,
   };
 }
+
+const isMirrored = ({ flowlu: { models: patterns, extraModels } }: Config, name: string) =>
+  matchesModel(patterns, name) || extraModels.includes(name);
 
 const MISSED_SLOTS_REPORTED = 10;
 const MISSED_SLOTS_EVERY_MS = 60_000;
@@ -157,8 +160,7 @@ function contextOf(
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     tableOf(module, model) {
       const name = `${module}.${model}`;
-      const isMirrored = matchesModel(config.flowlu.models, name) || config.flowlu.extraModels.includes(name);
-      return isMirrored ? { name, model: findModel(name) ?? null } : null;
+      return isMirrored(config, name) ? { name, model: findModel(name) ?? null } : null;
     },
   };
 }
