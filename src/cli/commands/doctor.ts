@@ -25,7 +25,7 @@ import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';
 import { checkNumbers } from '../doctor/numbers.ts';
 import { measurePages } from '../doctor/pages.ts';
-import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
+import { checkPortal, checkPossible, checkUser, type ReadableModel } from '../doctor/portal.ts';
 import { checkPersonalData } from '../doctor/privacy.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from '../doctor/probe.ts';
 import { openRecording, recordingFetch } from '../doctor/recording.ts';
@@ -139,8 +139,11 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
   const chosen = chooseModels(context, flags.quick ?? false);
   announce(chosen.length, context, flags);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
+  if (readable !== null) await checkUser(client, report, context.signal);
   if (readable !== null)
     await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
+  if (readable !== null && flags.quick !== true)
+    await checkPossible(client, context.config.flowlu.extraModels, report, context.signal);
   if (recording !== null)
     report(ok('record', `the form of every answer, without its contents, is in ${recording.path}`));
   if (trouble.missedSlots > trouble.sent / 10) {
