@@ -7,8 +7,8 @@ import { identifier, literal } from '../postgres/quote.ts';
 import type { FieldForms, ValueForm } from '../store/mirror-rows/extra-fields.ts';
 import type { ExtraField } from '../store/settings.ts';
 import { toIdentifier } from './custom-columns.ts';
-import { keepEmpty, type View, type ViewColumn } from './live-columns.ts';
 import { castText } from './values.ts';
+import { keepEmpty, type View, type ViewColumn } from './view.ts';
 
 const MAX_COLUMNS = 500;
 

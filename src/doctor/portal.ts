@@ -1,8 +1,8 @@
 /** Whether the portal can be read: its address, its key, and the key's rights model by model. */
-import { extraModel, possibleModels } from '../../catalog/index.ts';
-import type { Model } from '../../catalog/types.ts';
-import { type FlowluClient, readRights } from '../../flowlu/client.ts';
-import { FlowluError } from '../../flowlu/errors.ts';
+import { extraModel, possibleModels } from '../catalog/index.ts';
+import type { Model } from '../catalog/types.ts';
+import { type FlowluClient, readRights } from '../flowlu/client.ts';
+import { FlowluError } from '../flowlu/errors.ts';
 import { fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 /** A model that the key may list. */
