@@ -27,7 +27,6 @@ const MAX_SHOWN = 60;
 const MAX_CHANGES = 12;
 
 export const explainCommand = new Command('explain')
-  .description('show the history of one record: its row, its deliveries, and every decision with its reason')
   .argument('<model>', 'module.model')
   .argument('<id>', "the record's id")
   .option('--no-api', 'do not ask the API for the current record')

@@ -11,7 +11,6 @@ import { printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
 
 export const statusCommand = new Command('status')
-  .description('show what needs a look, freshness, backlog and the last runs; exit 3 when a person has to do something')
   .option('--all', 'list every model instead of one line for each module')
   .action(({ all = false }: { all?: boolean }, command: Command) =>
     runWithSession(command, 'look', async (session) => {
