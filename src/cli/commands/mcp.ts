@@ -21,11 +21,11 @@ const ROWS_MAX = 10_000;
 /** The login of agents where no other is given; every process that needs it gives it another password. */
 const LOGIN = 'flowlu_agent';
 
-export const mcpCommand = new Command()
+export const mcpCommand = new Command('mcp')
   .option('--rows <number>', 'the most rows that a query answers', readRows, 200)
   .option('--statement-timeout <time>', 'how long a query may take, e.g. 30s', '30s')
-  .action((flags: Flags) =>
-    runCommand({ name: 'mcp', logTo: 'stderr' }, async (context) => {
+  .action((flags: Flags, command: Command) =>
+    runCommand(command, async (context) => {
       const limits = { rows: flags.rows, time_ms: readTimeout(flags.statementTimeout) };
       const { readerUrl } = context.config.database;
       if (readerUrl !== null) return await serveAgents({ url: readerUrl }, limits, context.signal);
