@@ -134,6 +134,17 @@ function isDeeperThan(value: Json, levels: number): boolean {
   return false;
 }
 
+/** What a value takes of memory, in bytes, about: a text two for each character, and every value what an object has. */
+export function weightOf(value: Json): number {
+  if (typeof value === 'string') return VALUE_BYTES + 2 * value.length;
+  if (typeof value !== 'object' || value === null) return VALUE_BYTES;
+  let weight = VALUE_BYTES;
+  for (const key in value as JsonObject) weight += 2 * key.length + weightOf((value as JsonObject)[key] as Json);
+  return weight;
+}
+
+const VALUE_BYTES = 50;
+
 function hasExactNumber(value: Json): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (value instanceof LosslessNumber) return true;

@@ -5,6 +5,7 @@ import { Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import { models } from '../catalog/index.ts';
 import { matchesModel } from '../config/index.ts';
+import { weightOf } from '../core/json.ts';
 import { withTimeout } from '../core/wait.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
@@ -30,9 +31,10 @@ const MAX_QUEUED = 1_000;
 /** Of these, deliveries about one model: a flood of one leaves room for the others. */
 const MAX_QUEUED_OF_MODEL = 800;
 const MAX_BATCH = 200;
-/** Characters of bodies, for the same two bounds: a body may have a megabyte, most have two kilobytes. */
-const MAX_QUEUED_CHARACTERS = 64 * 2 ** 20;
-const MAX_BATCH_CHARACTERS = 8 * 2 ** 20;
+/** Bytes of memory, for the same two bounds: a body may take 20 megabytes, most take ten kilobytes. */
+const MAX_QUEUED_BYTES = 32 * 2 ** 20;
+const MAX_BATCH_BYTES = 8 * 2 ** 20;
+const SMALL_BYTES = 65_536;
 const LANES = 2;
 /** How long a batch may keep its lane. Should it end after all, its senders come again with what is there already. */
 const LANE_MAX_MS = 30_000;
@@ -64,9 +66,11 @@ export function createApp(
     sourceOf: ({ announcement }) => (announcement === null ? '' : `${announcement.module}.${announcement.model}`),
     maxQueuedOfSource: MAX_QUEUED_OF_MODEL,
     maxBatch: MAX_BATCH,
-    weightOf: ({ body }) => body.length,
-    maxQueuedWeight: MAX_QUEUED_CHARACTERS,
-    maxBatchWeight: MAX_BATCH_CHARACTERS,
+    weightOf: ({ body, announcement }) =>
+      body.length + weightOf(announcement?.current ?? null) + weightOf(announcement?.previous ?? null),
+    maxQueuedWeight: MAX_QUEUED_BYTES,
+    maxBatchWeight: MAX_BATCH_BYTES,
+    smallWeight: SMALL_BYTES,
     lanes: LANES,
     keyOf: ({ announcement }) =>
       announcement === null ? '' : `${announcement.module}.${announcement.model}:${announcement.entityId}`,
