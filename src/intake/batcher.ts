@@ -100,7 +100,8 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
     add(item) {
       const weight = options.weightOf(item);
       // A small item always finds room, and any item in an empty queue.
-      const isTooHeavy = queuedWeight > 0 && weight > options.smallWeight && queuedWeight + weight > options.maxQueuedWeight;
+      const isTooHeavy =
+        queuedWeight > 0 && weight > options.smallWeight && queuedWeight + weight > options.maxQueuedWeight;
       const isGreedy = (bySource.get(options.sourceOf(item)) ?? 0) >= options.maxQueuedOfSource;
       if (queued() >= options.maxQueued || isTooHeavy || isGreedy) {
         return Promise.reject(new QueueFullError('too many deliveries are waiting'));

@@ -1,7 +1,7 @@
 /** What `serve` answers over HTTP: intake, health, metrics and status under one roof. */
 import type { RequestListener } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
-import { Hono, type MiddlewareHandler } from 'hono';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import { models } from '../catalog/index.ts';
 import { matchesModel } from '../config/index.ts';
@@ -12,6 +12,7 @@ import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
 import { createRecordHealth, type RecordHealth } from '../intake/record-health.ts';
 import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import { membershipOf, sourceOf } from '../intake/sources.ts';
 import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
@@ -23,6 +24,7 @@ import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
+import { createFloodGate } from './flood.ts';
 import type { Session } from './session.ts';
 
 /** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
@@ -125,9 +127,10 @@ export function createApp(
     // Health checks of load balancers speak HTTP/1.0 and name no host.
     hostname: 'localhost',
   });
+  const isFlood = createFloodGate();
   return {
     listener: (request, response) => {
-      if (!intake(request, response)) void pages(request, response);
+      if (!intake(request, response) && !isFlood(request, response)) void pages(request, response);
     },
     idle: () => batcher.idle(),
     noteSecretUse: () => secretUse.note(sql),
@@ -153,7 +156,10 @@ function createPages(
   const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
   const source = reportSource(session, readSecretUse, recording);
-  app.route('/', statusRoutes({ ...source, metrics, log, token, isStopping }));
+  const isTrusted = membershipOf(config.http.trustedProxies);
+  const sourceIn = (context: Context<{ Bindings: Partial<HttpBindings> }>) =>
+    sourceOf(context.env.incoming?.socket.remoteAddress, context.req.header('x-forwarded-for'), isTrusted);
+  app.route('/', statusRoutes({ ...source, metrics, log, token, isStopping, sourceIn }));
   app.route('/', appRoutes({ health: source.health, frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {
