@@ -1,5 +1,5 @@
-/** The command line: every command with its options. `npm run commands` writes docs/commands.md from it. */
-import { Command } from 'commander';
+/** The command line: every command with its options. */
+import { Command, CommanderError } from 'commander';
 import { settingsHelp } from '../config/index.ts';
 import { version } from '../core/version.ts';
 import { backfillCommand } from './commands/backfill.ts';
@@ -19,7 +19,9 @@ import { replayCommand } from './commands/replay.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { EXIT } from './exit-codes.ts';
 
+/** `npm run commands` writes docs/commands.md from it. */
 export const program = new Command('flowlu-mirror')
   .description('Keeps a true copy of a Flowlu portal in PostgreSQL.')
   .version(version)
@@ -32,23 +34,36 @@ export const program = new Command('flowlu-mirror')
   );
 
 for (const command of [
-  serveCommand(),
-  backfillCommand(),
-  reconcileCommand(),
-  verifyCommand(),
-  replayCommand(),
-  explainCommand(),
-  rebuildCommand(),
-  redactCommand(),
-  eraseCommand(),
-  statusCommand(),
-  modelsCommand(),
-  doctorCommand(),
-  migrateCommand(),
-  manifestCommand(),
-  loginCommand(),
-  logoutCommand(),
-  readerCommand(),
+  serveCommand,
+  backfillCommand,
+  reconcileCommand,
+  verifyCommand,
+  replayCommand,
+  explainCommand,
+  rebuildCommand,
+  redactCommand,
+  eraseCommand,
+  statusCommand,
+  modelsCommand,
+  doctorCommand,
+  migrateCommand,
+  manifestCommand,
+  loginCommand,
+  logoutCommand,
+  readerCommand,
 ]) {
+  if (command !== serveCommand) command.option('--json', 'print the result as one JSON document');
+  command.option('-q, --quiet', 'no progress, and no log but warnings and errors');
   program.addCommand(command.exitOverride());
+}
+
+/** Runs what the words say, to the exit code of the process. */
+export async function runProgram(words: readonly string[]): Promise<void> {
+  try {
+    await program.parseAsync(words, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Commander has said what is wrong, or has printed the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  }
 }

@@ -22,8 +22,6 @@ export interface ListQuery {
   readonly orderBy?: { readonly field: string; readonly direction: 'asc' | 'desc' };
   /** Field → condition; all must hold. The portal may silently ignore any of them. */
   readonly filters?: Readonly<Record<string, Filter>>;
-  /** Asks for the array that describes custom fields. */
-  readonly customFields?: boolean;
 }
 
 /** Rows per page that the API allows at most. */
@@ -73,7 +71,6 @@ export function listParams(model: ListedModel, query: ListQuery): URLSearchParam
   for (const [key, filter] of Object.entries(query.filters ?? {})) {
     params.set(`filter[${field(key)}]`, filterText(filter));
   }
-  if (query.customFields) params.set('customfields', '1');
   return params;
 }
 

@@ -57,9 +57,9 @@ export function grantWords({ state, issued_at, expires_at, problem }: GrantStatu
 }
 
 /** A count with its digits grouped, and the word for what is counted. */
-export function count(number: number, one = '', many = `${one}s`): string {
+export function count(number: number | bigint, one = '', many = `${one}s`): string {
   const digits = number.toLocaleString('en-US');
-  return one === '' ? digits : `${digits} ${number === 1 ? one : many}`;
+  return one === '' ? digits : `${digits} ${Number(number) === 1 ? one : many}`;
 }
 
 /** The first names, and how many more there are. */
@@ -75,6 +75,9 @@ export function span(seconds: number): string {
   if (seconds < 48 * 3_600) return `${Math.round(seconds / 3_600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
 }
+
+/** The time between two moments. Both in ISO 8601. */
+export const took = (from: string, to: string) => span((Date.parse(to) - Date.parse(from)) / 1_000);
 
 /** How long ago a moment was, or how far ahead it lies. Both in ISO 8601. */
 export function ageOf(at: string, now: string): string {

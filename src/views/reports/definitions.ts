@@ -6,7 +6,7 @@
  * `g` time logs, `e` estimates, `a` accounts.
  */
 import { literal } from '../../postgres/quote.ts';
-import { keepEmpty, type View } from '../live-columns.ts';
+import { c, type View, view } from '../view.ts';
 import { countsAs } from './codes.ts';
 
 interface Definition {
@@ -181,27 +181,24 @@ export function definitionsView(zone: string): View {
     ([term, { of, meaning, sql }]) =>
       `(${[term, of.split(' ')[0] ?? '', meaning, sql.replace(/\s+/g, ' ')].map(literal).join(', ')})`,
   );
-  const column = (name: string, comment: string, expression = `d.${name}`) =>
-    ({ name, type: 'text', expression, comment, origin: 'derived', references: null }) as const;
-  return {
-    schema: 'flowlu_reports',
+  const column = (name: string, comment: string, sql = `d.${name}`) => ({ [name]: c.text(sql, comment) });
+  return view({
     name: 'definitions',
-    model: null,
-    comment: 'What the terms of the ready-made views mean. One row for each term; key: term',
+    grain: 'term',
     key: ['term'],
-    columns: [
-      column('term', 'The term, as in the names of columns'),
-      column('model', 'Flowlu model that it speaks of; none where it is about no record', "nullif(d.model, '')"),
-      column('meaning', 'What it means'),
-      column('sql', 'The condition that the views use; each model has one letter, such as l for deals'),
-      column(
+    comment: 'What the terms of the ready-made views mean',
+    columns: {
+      ...column('term', 'The term, as in the names of columns'),
+      ...column('model', 'Flowlu model that it speaks of; none where it is about no record', "nullif(d.model, '')"),
+      ...column('meaning', 'What it means'),
+      ...column('sql', 'The condition that the views use; each model has one letter, such as l for deals'),
+      ...column(
         'in_force',
         'How a term that follows the data is decided at present',
         `case d.term when 'today' then ${definitionsFor(zone).today.sql}::text
           when 'issued' then case when ${NEW_IS_ISSUED} then 'new invoices count as issued' else 'new invoices are drafts' end end`,
       ),
-    ],
+    },
     from: `(values ${rows.join(',\n')}) as d (term, model, meaning, sql)`,
-    keep: keepEmpty,
-  };
+  });
 }

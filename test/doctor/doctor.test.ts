@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
-import type { Check } from '../../src/cli/doctor/check.ts';
-import { checkDatabase } from '../../src/cli/doctor/database.ts';
-import { checkPortal } from '../../src/cli/doctor/portal.ts';
-import { probeQueries, type VersionedModel } from '../../src/cli/doctor/probe.ts';
-import { checkSettings } from '../../src/cli/doctor/settings.ts';
-import { checkZone } from '../../src/cli/doctor/zone.ts';
 import { loadConfig } from '../../src/config/index.ts';
+import type { Check } from '../../src/doctor/check.ts';
+import { checkDatabase } from '../../src/doctor/database.ts';
+import { checkPortal } from '../../src/doctor/portal.ts';
+import { probeQueries, type VersionedModel } from '../../src/doctor/probe.ts';
+import { checkSettings } from '../../src/doctor/settings.ts';
+import { checkZone } from '../../src/doctor/zone.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { webhookDelay } from '../../src/store/mirror-rows/reads.ts';
 import { clearFaults } from '../simulator/index.ts';

@@ -1,7 +1,7 @@
 /** Whether the portal can be read: its address, its key, and the key's rights model by model. */
-import type { Model } from '../../catalog/types.ts';
-import type { FlowluClient } from '../../flowlu/client.ts';
-import { FlowluError } from '../../flowlu/errors.ts';
+import type { Model } from '../catalog/types.ts';
+import type { FlowluClient } from '../flowlu/client.ts';
+import { FlowluError } from '../flowlu/errors.ts';
 import { fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 /** A model that the key may list. */
