@@ -46,6 +46,8 @@ export interface LedgerEntry {
   readonly fromHash: string | null;
   readonly toHash: string | null;
   readonly body: string;
+  /** Those of its HTTP request that may teach something. */
+  readonly headers: Readonly<Record<string, string>> | null;
   readonly decision: Decision | null;
   readonly reason: string | null;
 }
@@ -62,6 +64,7 @@ const COLUMNS = Object.entries({
   from_hash: 'uuid',
   to_hash: 'uuid',
   body: 'text',
+  headers: 'jsonb',
   decision: 'text',
   reason: 'text',
 });
@@ -93,6 +96,7 @@ function valuesOf(entry: LedgerEntry): readonly RowItem[] {
     entry.fromHash,
     entry.toHash,
     entry.body,
+    entry.headers === null ? null : JSON.stringify(entry.headers),
     entry.decision,
     entry.reason,
   ];
@@ -182,7 +186,7 @@ export function claimPending(tx: Transaction, limit: number, except: ReadonlySet
 }
 
 /** What became of a stored delivery, and whom it is about where that was not understood when it came. */
-export interface DeliveryOutcome extends Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body'> {
+export interface DeliveryOutcome extends Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body' | 'headers'> {
   readonly id: string;
   readonly subject?: LedgerEntry['subject'];
 }
