@@ -3,6 +3,7 @@
  * may cost: a read-only transaction that is rolled back, a cursor, which takes a single query and nothing else, limits on rows,
  * bytes and time, and a connection of its own, so that nothing is left of it.
  */
+import { UsageError } from '../core/errors.ts';
 import { READER, roleOf } from '../migrate/roles.ts';
 import { connect, errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
@@ -31,12 +32,7 @@ const ROW_MAX_CHARACTERS = 20_000;
 const FETCHED_AT_A_TIME = 50;
 const SEARCH_PATH = 'flowlu_reports, flowlu_live, flowlu_history';
 
-/** The login could do more than read the mirror. */
-export class NotAReaderError extends Error {
-  override readonly name = 'NotAReaderError';
-}
-
-/** @throws NotAReaderError unless the login of this address may read the mirror and nothing else. */
+/** @throws UsageError unless the login of this address may read the mirror and nothing else. */
 export async function requireReader(address: ReaderAddress): Promise<void> {
   await withConnection(address, async (sql) => {
     const [here] = await sql<{ database: string }[]>`select current_database() as database`;
@@ -57,7 +53,7 @@ export async function requireReader(address: ReaderAddress): Promise<void> {
         select 'able to create in ' || n.nspname from pg_namespace n
          where has_schema_privilege(session_user, n.oid, 'create')) as powers`;
     if (found !== undefined && found.powers.length > 0) {
-      throw new NotAReaderError(
+      throw new UsageError(
         `the login ${found.login} may do more than read (${found.powers.slice(0, 3).join(', ')}): make one with \`flowlu-mirror reader\``,
       );
     }
