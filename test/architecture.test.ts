@@ -61,6 +61,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: [
     'agents',
+    'agents',
     'catalog',
     'config',
     'core',
