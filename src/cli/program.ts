@@ -3,9 +3,11 @@ import { Command, CommanderError } from 'commander';
 import { settingsHelp } from '../config/index.ts';
 import { version } from '../core/version.ts';
 import { backfillCommand } from './commands/backfill.ts';
+import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eraseCommand } from './commands/erase.ts';
 import { explainCommand } from './commands/explain.ts';
+import { initCommand } from './commands/init.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { manifestCommand } from './commands/manifest.ts';
@@ -34,6 +36,7 @@ export const program = new Command('flowlu-mirror')
   );
 
 for (const command of [
+  initCommand,
   serveCommand,
   backfillCommand,
   reconcileCommand,
@@ -51,8 +54,10 @@ for (const command of [
   loginCommand,
   logoutCommand,
   readerCommand,
+  demoCommand,
 ]) {
-  if (command !== serveCommand) command.option('--json', 'print the result as one JSON document');
+  if (command !== serveCommand && command !== demoCommand)
+    command.option('--json', 'print the result as one JSON document');
   command.option('-q, --quiet', 'no progress, and no log but warnings and errors');
   program.addCommand(command.exitOverride());
 }
