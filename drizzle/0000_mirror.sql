@@ -889,6 +889,18 @@ CREATE TABLE "flowlu"."fin_business_line" (
 	"_hash" uuid NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "flowlu"."fin_categories" (
+	"id" bigint PRIMARY KEY NOT NULL,
+	"name" text,
+	"type" integer,
+	"_record" jsonb NOT NULL,
+	"_version" timestamp with time zone,
+	"_observed_at" timestamp with time zone NOT NULL,
+	"_source" text NOT NULL,
+	"_deleted_at" timestamp with time zone,
+	"_hash" uuid NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "flowlu"."fin_commitment" (
 	"id" bigint PRIMARY KEY NOT NULL,
 	"date" date,
@@ -2729,6 +2741,7 @@ CREATE TABLE "sync"."deliveries" (
 	"from_hash" uuid,
 	"to_hash" uuid,
 	"body" text NOT NULL,
+	"headers" jsonb,
 	"decision" text,
 	"reason" text,
 	"attempts" integer DEFAULT 0 NOT NULL,

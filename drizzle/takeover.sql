@@ -9,6 +9,8 @@
 --   1795892831040 0005_report_indexes
 --   1795894626625 0000_mirror
 --   1795901388631 0001_brief_thanos
+--   1795901396702 0000_mirror
+--   1795902917078 0001_aromatic_fantastic_four
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -168,3 +170,15 @@ CREATE TABLE IF NOT EXISTS "sync"."deal_states" (
 	"merged_to_id" bigint,
 	CONSTRAINT "deal_states_entity_id_place_pk" PRIMARY KEY("entity_id","place")
 );
+CREATE TABLE IF NOT EXISTS "flowlu"."fin_categories" (
+	"id" bigint PRIMARY KEY NOT NULL,
+	"name" text,
+	"type" integer,
+	"_record" jsonb NOT NULL,
+	"_version" timestamp with time zone,
+	"_observed_at" timestamp with time zone NOT NULL,
+	"_source" text NOT NULL,
+	"_deleted_at" timestamp with time zone,
+	"_hash" uuid NOT NULL
+);
+ALTER TABLE "sync"."deliveries" ADD COLUMN IF NOT EXISTS "headers" jsonb;

@@ -26,7 +26,7 @@ import { checkDatabase, checkViews } from './database.ts';
 import { checkLogin } from './login.ts';
 import { checkNumbers } from './numbers.ts';
 import { measurePages } from './pages.ts';
-import { checkPortal, type ReadableModel } from './portal.ts';
+import { checkPortal, checkPossible, checkUser, type ReadableModel } from './portal.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
 import { openRecording, recordingFetch } from './recording.ts';
 import { checkPersonalData, checkSettings } from './settings.ts';
@@ -84,6 +84,12 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, report
   }
 }
 
+interface Trouble {
+  sent: number;
+  throttled: number;
+  missedSlots: number;
+}
+
 /** `sql`: the database, where it holds a mirror. */
 async function examinePortal(
   context: DoctorContext,
@@ -107,7 +113,7 @@ async function examinePortal(
     report(fail('portal', found, 'use another database for another portal'));
     return;
   }
-  const trouble = { sent: 0, throttled: 0, missedSlots: 0 };
+  const trouble: Trouble = { sent: 0, throttled: 0, missedSlots: 0 };
   const recording = flags.record === undefined ? null : openRecording(flags.record);
   const fetchIt = recording === null ? fetch : recordingFetch(recording, createRedactor(context.config.secrets));
   const client = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt }, trouble);
@@ -116,10 +122,17 @@ async function examinePortal(
   const seconds = requestsPerSecond > 0 ? chosen.length / requestsPerSecond : 0;
   if (seconds >= 5) context.say(`asking the portal for ${chosen.length} models, about ${span(seconds)}`);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
+  if (readable !== null) await checkUser(client, report, context.signal);
   if (readable !== null)
     await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
+  if (readable !== null && flags.quick !== true)
+    await checkPossible(client, context.config.flowlu.extraModels, report, context.signal);
   if (recording !== null)
     report(ok('record', `the form of every answer, without its contents, is in ${recording.path}`));
+  reportTrouble(trouble, report);
+}
+
+function reportTrouble(trouble: Trouble, report: Report): void {
   if (trouble.missedSlots > trouble.sent / 10) {
     const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
     report(
@@ -154,7 +167,7 @@ function clientOf(
   { config }: Pick<DoctorContext, 'config'>,
   sql: Sql | null,
   portal: { readonly baseUrl: string; readonly authorization: Authorization; readonly fetch: typeof fetch },
-  trouble: { sent: number; throttled: number; missedSlots: number },
+  trouble: Trouble,
 ): FlowluClient {
   const { requestsPerSecond } = config.flowlu;
   return createClient({

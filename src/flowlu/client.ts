@@ -41,11 +41,11 @@ export interface FlowluClient {
    */
   list(model: ListedModel, query: ListQuery, signal: AbortSignal, patience?: Patience): Promise<ListAnswer>;
   /**
-   * Reads one record.
+   * Reads one record; of `core.user` without an id, the one whose right is used.
    * @throws NotFoundError when the portal says that it does not exist; FlowluError; RangeError for an id that is not
    *   all digits; the signal's reason.
    */
-  get(model: ModelPath, id: string, signal: AbortSignal, patience?: Patience): Promise<GetAnswer>;
+  get(model: ModelPath, id: string | null, signal: AbortSignal, patience?: Patience): Promise<GetAnswer>;
 }
 
 /** One attempt, for logs and metrics. Never holds the key. */
@@ -236,3 +236,19 @@ function urlOf({ path, params }: Call<unknown>, { query }: Credentials): string 
   if (query !== undefined) all.set(query.name, query.value);
   return `${path}?${all}`;
 }
+
+/** Whose right the requests use. */
+interface Rights {
+  readonly user: string;
+  /** Null where the portal does not say. */
+  readonly admin: boolean | null;
+}
+
+/** @throws as `get` does. */
+export async function readRights(client: FlowluClient, signal: AbortSignal): Promise<Rights> {
+  const { record } = await client.get({ module: 'core', model: 'user', name: 'core.user' }, null, signal, 'once');
+  const { name, username, id, role_admin } = record;
+  const admin = role_admin === undefined || role_admin === null ? null : /^(1|true)$/.test(String(role_admin));
+  return { user: String(name || username || `user ${id}`).slice(0, MAX_NAME_LENGTH), admin };
+}
+const MAX_NAME_LENGTH = 100;

@@ -102,11 +102,12 @@ export function rowsOf(response: Json, filtered: boolean, what: string): ListedR
  * The record of a get; some models answer with a list of one.
  * @throws FlowluError of kind protocol unless the record asked for came. An empty answer is no proof of absence.
  */
-export function recordOf(response: Json, id: string, what: string): JsonObject {
+export function recordOf(response: Json, id: string | null, what: string): JsonObject {
   const wrapped = isJsonObject(response) && response.id === undefined && response.items !== undefined;
   const candidates = Array.isArray(response) || wrapped ? rowsOf(response, true, what).items : [response];
-  const wanted = id.replace(/^0+(?=\d)/, '');
-  const record = candidates.find((candidate) => isJsonObject(candidate) && idOf(candidate) === wanted);
+  const wanted = id?.replace(/^0+(?=\d)/, '');
+  const isWanted = (found: string | null) => (wanted === undefined ? found !== null : found === wanted);
+  const record = candidates.find((candidate) => isJsonObject(candidate) && isWanted(idOf(candidate)));
   if (!isJsonObject(record)) throw new FlowluError('protocol', `${what}: the answer is not the record asked for`);
   return record;
 }

@@ -51,12 +51,12 @@ export function listPath(baseUrl: string, { module, model }: ModelPath): string 
 }
 
 /**
- * Address of `get`, without query.
+ * Address of `get`, without query. Without an id it means the user whose right is used.
  * @throws RangeError for a module or model that is no plain name, or an id that is not all digits.
  */
-export function getPath(baseUrl: string, { module, model }: ModelPath, id: string): string {
-  if (!isId(id)) throw new RangeError('an id consists of digits');
-  return `${baseUrl}/${name(module)}/${name(model)}/get/${id}`;
+export function getPath(baseUrl: string, { module, model }: ModelPath, id: string | null): string {
+  if (id !== null && !isId(id)) throw new RangeError('an id consists of digits');
+  return `${baseUrl}/${name(module)}/${name(model)}/get${id === null ? '' : `/${id}`}`;
 }
 
 /**

@@ -178,6 +178,12 @@ export async function rowsListed(sql: Queryable, model: string): Promise<number>
   return row?.rows as number;
 }
 
+/** Models that have been listed once from beginning to end. */
+export async function listedModels(sql: Queryable): Promise<readonly string[]> {
+  const rows = await sql`select distinct model from sync.listings where outcome = 'complete' order by model`;
+  return rows.map(({ model }) => model as string);
+}
+
 /** Whether a model has been listed once from beginning to end. */
 export async function wasListed(sql: Queryable, model: string): Promise<boolean> {
   const [row] = await sql`

@@ -38,6 +38,7 @@ export const deliveries = sync.table(
     from_hash: uuid('from_hash'),
     to_hash: uuid('to_hash'),
     body: text('body').notNull(),
+    headers: jsonb('headers'),
     decision: text('decision'),
     reason: text('reason'),
     attempts: integer('attempts').notNull().default(0),

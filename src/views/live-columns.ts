@@ -4,6 +4,7 @@
  */
 import type { Field, Model } from '../catalog/types.ts';
 import { identifier, literal } from '../postgres/quote.ts';
+import type { Settings } from '../store/settings.ts';
 import { sqlTypes } from '../tables/facts.ts';
 import { COMPANIONS, type CustomColumn } from './custom-columns.ts';
 import { customValues, lateralOf, valueAs } from './custom-values.ts';
@@ -15,10 +16,12 @@ export interface LiveFacts {
   readonly zone: string | null;
   /** By `module.model`. */
   readonly customColumns: ReadonlyMap<string, readonly CustomColumn[]>;
+  /** Fields of models that the catalogue does not know, by `module.model`. */
+  readonly extraFields: Settings['extra_fields'];
 }
 
 /** A portal without custom fields. */
-export const NO_FACTS: LiveFacts = { zone: 'UTC', customColumns: new Map() };
+export const NO_FACTS: LiveFacts = { zone: 'UTC', customColumns: new Map(), extraFields: {} };
 
 /** What a field means, with the labels of its codes. */
 export function fieldMeaning(field: Field): string {

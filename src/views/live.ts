@@ -2,6 +2,7 @@
 import { models } from '../catalog/index.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { metaColumnDocs } from '../tables/facts.ts';
+import { extraView } from './extra-models.ts';
 import { type LiveFacts, modelView } from './live-columns.ts';
 import { c, type View, view } from './view.ts';
 
@@ -55,5 +56,9 @@ left join (select model, count(*) as doubtful_rows from sync.doubtful group by m
 
 /** Every view of schema `flowlu_live`. */
 export function liveViews(facts: LiveFacts): readonly View[] {
-  return [...models.map((model) => modelView(model, facts)), uncatalogued, syncStatus()];
+  const known = [...models.map((model) => modelView(model, facts)), uncatalogued, syncStatus()];
+  // In names of views the dot between module and model is lost.
+  const taken = new Set(['data_dictionary', ...known.map(({ name }) => name)]);
+  const extra = Object.entries(facts.extraFields).map(([model, fields]) => extraView(model, fields, facts.zone));
+  return [...known, ...extra.filter(({ name }) => !taken.has(name) && taken.add(name))];
 }

@@ -214,7 +214,7 @@ describe('migrate, models, status', () => {
       model: string;
       table: string;
     }[];
-    expect(json).toHaveLength(103);
+    expect(json).toHaveLength(104);
     expect(json).toContainEqual(expect.objectContaining({ model: 'crm.account', table: 'flowlu.crm_account' }));
     const text = await cli('models');
     expect(text.stdout).toMatch(/crm\.lead +flowlu\.crm_lead/);

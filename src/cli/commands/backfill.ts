@@ -5,7 +5,6 @@ import { bringViewsUpToDate } from '../../service/session.ts';
 import { exitCodeOfRound, printRound, runOverModels } from '../round.ts';
 
 export const backfillCommand = new Command('backfill')
-  .description('read everything through the API into the mirror; continues where it was interrupted')
   .argument('[model...]', 'models to read: module.model or module.*; all when there are none')
   .action((words: string[], _: unknown, command: Command) =>
     runOverModels(command, 'define', words, async (deps, round, session) => {

@@ -23,7 +23,6 @@ interface DemoFlags {
 }
 
 export const demoCommand = new Command('demo')
-  .description('run a simulated portal with a mirror of it on this machine, until Ctrl-C; no account is needed')
   .option('--seconds <number>', 'end by itself after so long', wholeNumber)
   .option('--rows <number>', 'records in the portal', wholeNumber, 20_000)
   .option('--seed <number>', 'same seed, same portal', wholeNumber, 1)

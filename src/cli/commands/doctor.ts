@@ -8,7 +8,6 @@ import { printCheck, printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
 
 export const doctorCommand = new Command('doctor')
-  .description('check settings, database, key, rights, filters, sorting and time zone, and say what to do')
   .option('--quick', 'ask for one model per module only')
   .option('--record <directory>', 'write down the form of every answer, without its contents, for a bug report')
   .option('--webhook', 'wait for the first delivery of a webhook; `serve` has to run')

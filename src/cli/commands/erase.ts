@@ -27,7 +27,6 @@ type Standing =
   | { readonly says: 'nothing'; readonly reason: string };
 
 export const eraseCommand = new Command('erase')
-  .description('remove every value of one record from the mirror and its ledger, on a privacy request')
   .argument('<model>', 'module.model')
   .argument('<id>', "the record's id")
   .option('--force', 'erase even if Flowlu still has the record or cannot be asked')

@@ -9,6 +9,7 @@ import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
 import { openClientIfAny, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
+import { headerWords } from '../../status/words.ts';
 import { requireId, requireModelName, unknownModel } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printLine, printTable } from '../output.ts';
@@ -26,7 +27,6 @@ const MAX_SHOWN = 60;
 const MAX_CHANGES = 12;
 
 export const explainCommand = new Command('explain')
-  .description('show the history of one record: its row, its deliveries, and every decision with its reason')
   .argument('<model>', 'module.model')
   .argument('<id>', "the record's id")
   .option('--no-api', 'do not ask the API for the current record')
@@ -120,9 +120,10 @@ function printDeliveries({ deliveries, deliveries_total }: Explanation): void {
   const omitted = deliveries_total - deliveries.length;
   const which = omitted > 0 ? `the newest ${deliveries.length} of ${deliveries_total}` : String(deliveries_total);
   printLine(`Deliveries, in order of arrival: ${which}`);
-  for (const { id, received_at, action, version, told, changes } of deliveries) {
+  for (const { id, received_at, action, version, told, changes, headers } of deliveries) {
     const of = version === null ? '' : ` of version ${version}`;
     printLine(`  ${id}  ${received_at}  ${action ?? 'unknown'}${of}: ${told}`);
+    if (headers !== null && Object.keys(headers).length > 0) printLine(`      sent with ${headerWords(headers)}`);
     printChanges(changes);
   }
 }

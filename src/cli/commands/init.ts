@@ -23,7 +23,6 @@ interface InitFlags {
 }
 
 export const initCommand = new Command('init')
-  .description('ask for company, key and time zone, test them, write .env and print the webhook address')
   .option('--company <name>', 'sub-domain of the portal')
   .option('--key <key>', 'key of the API; better typed when asked, since other users can see the words of a command')
   .option('--timezone <zone>', 'time zone of the portal, such as Europe/Berlin')

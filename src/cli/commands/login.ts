@@ -15,7 +15,6 @@ import { type CommandContext, type Result, runWithSession } from '../run.ts';
 const POLL_MS = 500;
 
 export const loginCommand = new Command('login')
-  .description('let the mirror read the portal by OAuth: print an address to open in a browser, and wait')
   .option(
     '--answer <address>',
     'complete a login that was started elsewhere, with the address the browser was sent back to',

@@ -24,7 +24,6 @@ const PLACEHOLDER = 'https://public-url-is-not-set.invalid';
 const MAX_FILE_BYTES = 1_048_576;
 
 export const manifestCommand = new Command('manifest')
-  .description('print a Developer Hub manifest with exactly the scopes that the mirrored models need')
   .option('--diff <file>', 'compare with the installed manifest instead: scopes and webhooks added and removed')
   .option('--webhook-url', 'include the webhook address, which contains the secret')
   .action(({ diff, webhookUrl = false }: ManifestFlags, command: Command) =>

@@ -12,7 +12,6 @@ import { printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
 
 export const migrateCommand = new Command('migrate')
-  .description("bring the database to this version's schema, views and roles")
   .option('--publication', 'create a publication, so that other servers can follow by logical replication')
   .action(({ publication = false }: { publication?: boolean }, command: Command) =>
     runCommand(command, async ({ config, log, signal }) => {

@@ -14,7 +14,6 @@ import { printLine, printTable, write } from '../output.ts';
 import { type Result, runCommand, runWithSession } from '../run.ts';
 
 export const modelsCommand = new Command('models')
-  .description('list what is mirrored, with table names and counts; or describe it for other tools')
   .addOption(new Option('--dbt', 'print a sources.yml for dbt 1.10 or later').conflicts('json'))
   .addOption(new Option('--docs <directory>', 'write a page with diagrams of the tables').conflicts(['json', 'dbt']))
   .action(({ docs, dbt = false }: { docs?: string; dbt?: boolean }, command: Command) =>

@@ -21,7 +21,6 @@ const TIMEOUT_MIN_MS = 1_000;
 const TIMEOUT_MAX_MS = 86_400_000;
 
 export const readerCommand = new Command('reader')
-  .description('create a login that may read the mirror and nothing else, and print how to connect')
   .argument('<login>', 'name of the login: lower-case letters, digits and _')
   .option('--statement-timeout <time>', 'how long a statement may take, e.g. 90s or 5m', '5m')
   .option('--new-password', 'give an existing login a new password')

@@ -8,7 +8,6 @@ import { createProgress } from '../progress.ts';
 import { runWithSession } from '../run.ts';
 
 export const rebuildCommand = new Command('rebuild')
-  .description('re-derive the typed columns from the stored records, after a new version or another time zone')
   .argument('[model...]', 'models to rebuild: module.model or module.*; all when there are none')
   .action((words: string[], _: unknown, command: Command) =>
     runWithSession(command, 'define', async (session, { signal, isQuiet }) => {

@@ -21,7 +21,6 @@ const MAX_SETTLED = 100_000;
 const LEASE_WAIT_MS = 60_000;
 
 export const reconcileCommand = new Command('reconcile')
-  .description('catch up with what was missed; --full reads everything and finds missed deletes')
   .argument('[model...]', 'models to reconcile: module.model or module.*; all when there are none')
   .option('--full', 'compare every row, and find rows whose deletion was missed')
   .option(

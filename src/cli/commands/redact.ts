@@ -27,7 +27,6 @@ interface RedactReport {
 }
 
 export const redactCommand = new Command('redact')
-  .description('apply the privacy settings to what was stored before they were made')
   .option('--yes', 'do not ask before values are taken out')
   .action(({ yes = false }: { yes?: boolean }, command: Command) =>
     runWithSession(command, 'work', async (session, { signal }) => {

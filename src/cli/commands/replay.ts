@@ -39,7 +39,6 @@ const MEANINGS: Readonly<Record<ReplayOutcome, string>> = {
 };
 
 export const replayCommand = new Command('replay')
-  .description('apply stored deliveries again; safe to repeat')
   .option('--failed', 'those that were not applied: failed, rejected or still pending')
   .option('--id <id>', 'one delivery; may be given several times', collectId)
   .option(

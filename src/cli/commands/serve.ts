@@ -15,11 +15,9 @@ import { write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';
 import { printDelivery, printSummary } from '../serve-lines.ts';
 
-export const serveCommand = new Command('serve')
-  .description('run the service: receive webhooks, catch up and sweep on schedule, answer health, metrics and status')
-  .action((_: unknown, command: Command) =>
-    runWithSession(command, 'define', serve, { logTo: 'stdout', check: checkSettings }),
-  );
+export const serveCommand = new Command('serve').action((_: unknown, command: Command) =>
+  runWithSession(command, 'define', serve, { logTo: 'stdout', check: checkSettings }),
+);
 
 async function checkSettings({ config, log }: CommandContext): Promise<void> {
   if (config.webhook.secrets.length === 0) {

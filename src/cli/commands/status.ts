@@ -4,14 +4,13 @@ import { createSecretUse } from '../../intake/secret-use.ts';
 import { reportSource } from '../../service/app.ts';
 import { needsPerson } from '../../status/findings.ts';
 import { readReport, type StatusReport } from '../../status/report.ts';
-import { ageOf, count, foreignWords, grantWords, groupBy, portalWords, took } from '../../status/words.ts';
+import { ageOf, count, foreignWords, grantWords, groupBy, headerWords, portalWords, took } from '../../status/words.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printFindings } from '../findings.ts';
 import { printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
 
 export const statusCommand = new Command('status')
-  .description('show what needs a look, freshness, backlog and the last runs; exit 3 when a person has to do something')
   .option('--all', 'list every model instead of one line for each module')
   .action(({ all = false }: { all?: boolean }, command: Command) =>
     runWithSession(command, 'look', async (session) => {
@@ -32,6 +31,7 @@ function printStatus(report: StatusReport, all: boolean): void {
     portal_facts,
     webhooks,
     foreign_names,
+    webhook_headers,
     models,
     runs,
     webhook_secrets,
@@ -53,6 +53,7 @@ function printStatus(report: StatusReport, all: boolean): void {
   if (doubtful_rows > 0) printLine(`Doubtful   ${count(doubtful_rows, 'row')}`);
   if (oauth !== null) printLine(`Login      ${grantWords(oauth)}`);
   if (portal_facts.length > 0) printLine(`Portal     ${portalWords(portal_facts)}`);
+  if (Object.keys(webhook_headers).length > 0) printLine(`Headers    ${headerWords(webhook_headers)}`);
   for (const { model, told, share } of webhooks) {
     if (share !== null && share < 1) printLine(`Webhooks for ${model}: ${told}`);
   }

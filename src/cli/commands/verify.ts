@@ -17,7 +17,6 @@ const MAX_SAMPLE = 10_000;
 const SHOWN = 5;
 
 export const verifyCommand = new Command('verify')
-  .description('compare the mirror with the portal field by field and report every difference')
   .argument('[model...]', 'models to compare: module.model or module.*; all when there are none')
   .option('--repair', 'write what the portal has where the mirror differs')
   .option('--sample <rows>', 'compare this many random rows of each model instead of all: a quick check', parseSample)

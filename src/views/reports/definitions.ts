@@ -5,6 +5,8 @@
  * In a condition each model has one letter: `l` deals, `i` invoices, `x` transactions, `n` planned money, `t` tasks, `p` projects,
  * `g` time logs, `e` estimates, `a` accounts.
  */
+import { splitName } from '../../catalog/name.ts';
+import { namesOf } from '../../catalog/other-names.ts';
 import { literal } from '../../postgres/quote.ts';
 import { c, type View, view } from '../view.ts';
 import { countsAs } from './codes.ts';
@@ -16,11 +18,17 @@ interface Definition {
   readonly sql: string;
 }
 
-/** Whether a link by `module`, `model` and `model_id` leads to a project or a deal, in all spellings that were seen. */
-export const isProject = (alias: string): string =>
-  `(${alias}.module = 'st' and ${alias}.model in ('project', 'projects'))`;
-export const isDeal = (alias: string): string =>
-  `(${alias}.module = 'crm' and ${alias}.model in ('lead', 'leads', 'deal'))`;
+/** Whether a link by `module`, `model` and `model_id` leads to such a model, by any of its names. */
+const leadsTo =
+  (name: string) =>
+  (alias: string): string => {
+    const names = namesOf(name).map(splitName);
+    const pairs = names.map(({ module, model }) => `(${literal(module)}, ${literal(model)})`);
+    const paths = names.map(({ module, model }) => literal(`${module}/${model}`));
+    return `((${alias}.module, ${alias}.model) in (${pairs.join(', ')}) or ${alias}.model in (${paths.join(', ')}))`;
+  };
+export const isProject = leadsTo('st.projects');
+export const isDeal = leadsTo('crm.lead');
 
 const INVOICE = 'i._deleted_at is null and i.is_template is not true';
 /** Invoices stay new until they are paid where nobody confirms them. An operator may say which it is. */

@@ -151,7 +151,7 @@ full join (
       month: c.day('x.month', 'First day of the month; none for transactions without a day'),
       category_id: c.number('x.category_id', 'Finance item; none where the transaction has none'),
       category_name: c.word(
-        `coalesce(max(category._record ->> 'name'), case when x.category_id is not null then ${wordOf('fin.transaction', 'category_id', 'x.category_id')} end)`,
+        `coalesce(max(category.name), case when x.category_id is not null then ${wordOf('fin.transaction', 'category_id', 'x.category_id')} end)`,
         'Its name, where the portal gives fin.categories or flowlu_reports.code_labels has it',
       ),
       kind: c.text(moneyKind, 'income, expense or other, see definitions'),
@@ -170,8 +170,7 @@ full join (
       transactions: c.count('count(*)', 'Transactions, those that are not executed included'),
     },
     from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x
-left join flowlu.uncatalogued category
-  on category.module = 'fin' and category.model = 'categories' and category.id = x.category_id and category._deleted_at is null`,
+left join flowlu.fin_categories category on category.id = x.category_id and category._deleted_at is null`,
     group: `x.month, x.category_id, ${moneyKind}`,
   });
   return [payments, cashPosition, cashFlow, byCategory];
