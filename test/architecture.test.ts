@@ -67,6 +67,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'core',
     'describe',
     'doctor',
+    'embedded',
     'flowlu',
     'intake',
     'maintain',
