@@ -26,6 +26,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   manifest: ['catalog'],
   describe: ['catalog', 'views'],
   status: ['catalog', 'core', 'delivery', 'intake', 'migrate', 'postgres', 'record', 'store'],
+  agents: ['core', 'migrate', 'postgres'],
   service: [
     'catalog',
     'config',
@@ -61,7 +62,6 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: [
     'agents',
-    'agents',
     'catalog',
     'config',
     'core',
@@ -83,7 +83,6 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'store',
     'views',
   ],
-  agents: ['core', 'migrate', 'postgres'],
 };
 
 const MAX_LINES = 400;
