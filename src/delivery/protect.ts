@@ -12,7 +12,8 @@ export function protectDelivery(accepted: Accepted, privacy: Privacy): Accepted 
   if (announcement === null) return { ...accepted, body: withheldBody(accepted.body.length) };
   const protectedOne = protectAnnouncement(announcement, privacy);
   const isSame = protectedOne.current === announcement.current && protectedOne.previous === announcement.previous;
-  if (isSame && !privacy.concerns(nameOf(announcement))) return accepted;
+  const isWhole = isSame && announcement.otherId === undefined;
+  if (isWhole && !privacy.concerns(nameOf(announcement))) return accepted;
   return { ...accepted, body: bodyOf(protectedOne), announcement: protectedOne };
 }
 

@@ -12,7 +12,6 @@ import { bareBody, isWithheldBody, withheldBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { idOf } from '../record/id.ts';
 import { candidateDeliveries, type Entity, withholdDeliveries } from '../store/deliveries/replay.ts';
 import { forgetEntity } from '../store/erasure.ts';
 import {
@@ -82,8 +81,8 @@ function bodyWithout(body: string, { id }: Entity): string | null {
   const announcement = readDelivery(body)?.announcement ?? null;
   // Nobody knows whom it is about, so it may be about this one.
   if (announcement === null) return isWithheldBody(body) ? null : withheldBody(body.length);
-  const { entityId, current, previous } = announcement;
-  if (entityId !== null && ![entityId, idOf(current), idOf(previous)].includes(id)) return null;
+  const { entityId, otherId } = announcement;
+  if (entityId !== null && entityId !== id && otherId !== id) return null;
   const next = bareBody(announcement);
   return next === body ? null : next;
 }
