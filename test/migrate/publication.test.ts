@@ -8,7 +8,7 @@ import { type EmbeddedDatabase, openEmbedded } from '../../src/embedded/server.t
 import { eraseEntity } from '../../src/maintain/erase.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
-import { compareWithSource } from '../support/compare.ts';
+import { compareWithSource } from '../simulator/compare.ts';
 import { rowsWith } from '../support/dump.ts';
 import { until } from '../support/eventually.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
