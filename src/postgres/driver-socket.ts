@@ -94,9 +94,13 @@ export function watchSocket(
   gatherWrites(socket, start);
 }
 
+/** What may wait to be sent before the driver is asked to hold back; larger than a batch of deliveries. */
+const MAX_UNSENT_BYTES = 32 * 1_024 * 1_024;
+
 /**
  * Sends what is written in one turn of the code as one packet. The driver hands over each longer message by itself, and
- * a write to a socket costs more than most of what it says.
+ * a write to a socket costs more than most of what it says. A socket asks for a pause from 16 kB on; the driver then
+ * waits for an answer before its next statement, a round trip for each statement of a larger batch.
  * @param onFirst told the first message
  */
 function gatherWrites(socket: Socket, onFirst: (chunk: Buffer) => void): void {
@@ -115,6 +119,7 @@ function gatherWrites(socket: Socket, onFirst: (chunk: Buffer) => void): void {
       socket.cork();
       process.nextTick(send);
     }
-    return Reflect.apply(write, undefined, args);
+    Reflect.apply(write, undefined, args);
+    return socket.writableLength < MAX_UNSENT_BYTES;
   };
 }
