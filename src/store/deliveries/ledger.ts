@@ -77,6 +77,8 @@ const APPEND = `
 export async function appendDeliveries(tx: Queryable, entries: readonly LedgerEntry[]): Promise<string[]> {
   if (entries.length === 0) return [];
   const rows = await tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true });
+  // Each id is told to a sender as that of its delivery.
+  if (rows.length !== entries.length) throw new Error(`${entries.length} deliveries were given ${rows.length} ids`);
   return rows.map((row) => row.id as string);
 }
 
