@@ -82,6 +82,11 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
     const events: SocketEvents = {
       onOutcome(outcome) {
         if (outcome.kind === 'refused') {
+          // A pooler that wants to be asked in other words, at once.
+          if (outcome.code === SQLSTATE.protocolViolation) {
+            probed();
+            return 'tell';
+          }
           const verdict = failed(refusal(one.host, outcome));
           // Starting, stopping, or a standby that takes no connections: another host may.
           return outcome.code === SQLSTATE.cannotConnectNow ? verdict : 'tell';

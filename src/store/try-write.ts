@@ -1,7 +1,7 @@
 /** Whether the mirror can be written just now. */
 import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
-import { lockLedger } from './deliveries/ledger.ts';
+import { tryAppend } from './deliveries/ledger.ts';
 import { writeSetting } from './settings.ts';
 
 const LIMITS = { statementTimeoutMs: 3_000, lockTimeoutMs: 2_000 };
@@ -14,7 +14,7 @@ export async function tryWrite(sql: Sql): Promise<void> {
   await transact(
     sql,
     async (tx) => {
-      await lockLedger(tx);
+      await tryAppend(tx);
       await writeSetting(tx, 'tried_at', new Date().toISOString());
     },
     LIMITS,

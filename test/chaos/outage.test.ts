@@ -126,7 +126,7 @@ describe('a database that is killed', () => {
       await endure(async (load) => {
         await server.crash();
         const before = load.answers.length;
-        expect(await readyz()).toBe(503);
+        await eventually(readyz, (status) => status === 503);
         await until(() => load.answers.length >= before + 20);
         await server.start();
       });
