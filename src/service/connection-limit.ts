@@ -14,8 +14,10 @@ interface Exchange {
 }
 
 export interface Connections {
-  /** Closes idle connections, and lets every other one end with its next answer, which says so. */
+  /** Lets every connection end with its next answer, which says so. */
   leave(): void;
+  /** Closes those on which nobody waits for an answer. */
+  closeIdle(): void;
 }
 
 /** Keeps at most `maxOpen` connections; to be called before the server listens. */
@@ -69,10 +71,11 @@ export function keepRoom(server: Server, maxOpen: number): Connections {
   return {
     leave() {
       isLeaving = true;
-      for (const [socket, exchange] of open) {
-        if (exchange === null) socket.destroy();
-        else if (!exchange.response.writableFinished) endWith(exchange.response);
-      }
+      for (const exchange of open.values())
+        if (exchange !== null && !exchange.response.writableFinished) endWith(exchange.response);
+    },
+    closeIdle() {
+      for (const [socket, exchange] of open) if (exchange === null) socket.destroy();
       server.closeIdleConnections();
     },
   };
