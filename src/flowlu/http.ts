@@ -23,34 +23,17 @@ export interface HttpOptions {
   readonly maxBodyBytes: number;
   readonly redact: Redact;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Sent by POST; for token endpoints, since nothing at a portal is ever to be changed. */
+  readonly form?: URLSearchParams;
 }
 
 /**
- * Sends one GET.
+ * Sends one GET, or a form.
  * @param what the request as errors name it, without the key.
  * @throws FlowluError of kind network, timeout or (body too large) protocol; the signal's reason on abort.
  */
-export function httpGet(url: string, what: string, options: HttpOptions, signal: AbortSignal): Promise<HttpAnswer> {
-  return exchange(url, { method: 'GET' }, what, options, signal);
-}
-
-/**
- * Sends a form by POST; for token endpoints, since nothing at a portal is ever to be changed.
- * @throws as `httpGet`.
- */
-export function httpPostForm(
+export async function httpExchange(
   url: string,
-  form: URLSearchParams,
-  what: string,
-  options: HttpOptions,
-  signal: AbortSignal,
-): Promise<HttpAnswer> {
-  return exchange(url, { method: 'POST', body: form }, what, options, signal);
-}
-
-async function exchange(
-  url: string,
-  message: Pick<RequestInit, 'method' | 'body'>,
   what: string,
   options: HttpOptions,
   signal: AbortSignal,
@@ -62,7 +45,7 @@ async function exchange(
   signal.addEventListener('abort', stop, { once: true });
   try {
     const response = await options.fetch(url, {
-      ...message,
+      ...(options.form && { method: 'POST', body: options.form }),
       redirect: 'manual',
       headers: { accept: 'application/json', ...options.headers },
       signal: exchange.signal,

@@ -11,6 +11,7 @@ import { errorCode } from '../postgres/errors.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { transact } from '../postgres/transact.ts';
+import { forgetDealStates } from '../store/deal-states.ts';
 import { DEFAULT_PARTITION } from '../tables/history.ts';
 import { INLINE_MAX_BYTES } from '../tables/storage.ts';
 
@@ -108,6 +109,7 @@ async function dropOld(tx: Transaction, retentionMs: number): Promise<readonly s
   for (const name of old) await tx.unsafe(`drop table sync.${identifier(name)}`);
   // Nearly always empty: only what came in a month that had no partition.
   await tx.unsafe(`delete from sync.${DEFAULT_PARTITION} where recorded_at < $1`, [from]);
+  await forgetDealStates(tx, from);
   return old;
 }
 

@@ -10,7 +10,7 @@ import { catchUpAll, sweepAll } from '../reconcile/catch-up.ts';
 import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
-import { pruneDeliveries } from '../store/deliveries/prune.ts';
+import { pruneDeliveries } from '../store/deliveries/replay.ts';
 import { isSweepDue, pruneRuns } from '../store/runs.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';

@@ -2,6 +2,7 @@
 import { createServer, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { Server as NetServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceApp } from './app.ts';
 import { keepRoom } from './connection-limit.ts';
 import { readTlsPair, type TlsFiles, type TlsPair } from './tls.ts';
@@ -21,6 +22,8 @@ const LIMITS = {
   connections: 2_000,
 } as const;
 
+/** While stopping, how long connections are still taken where health checks come, so that these notice it first. */
+const NOTICED_MS = 1_000;
 /** While stopping, how long idle connections stay open: a proxy may just be sending on one. */
 const IDLE_STOP_MS = 250;
 
@@ -48,7 +51,7 @@ export interface Listener {
    */
   renewCertificate(): Promise<boolean>;
   /**
-   * Takes no new connections, and ends each open one with its next answer, which says so, or when it has been idle for a moment.
+   * Takes no new connections, after a second where somebody watches the readiness, and ends each open one with its next answer, which says so, or when it has been idle for a moment.
    * What is still open after the bound is cut.
    */
   stop(graceMs: number): Promise<void>;
@@ -87,9 +90,10 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
       return true;
     },
     async stop(graceMs) {
+      connections.leave();
+      if (connections.isWatched()) await sleep(Math.min(graceMs, NOTICED_MS));
       // Its own `close` would close idle connections at once.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
-      connections.leave();
       const idle = setTimeout(connections.closeIdle, IDLE_STOP_MS);
       const cut = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;

@@ -28,7 +28,7 @@ import { claimPortal, requirePortal } from '../store/portal.ts';
 import { type HistorySettings, noteHistorySettings } from '../store/settings.ts';
 import { authorizationOf, standing } from './authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from './database.ts';
-import { type PortalWatch, watchPortal } from './portal-watch.ts';
+import { noteRights, type PortalWatch, watchPortal } from './portal-watch.ts';
 import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
 import { ensureSchema, NOTHING_SET_UP } from './schema.ts';
 import { configuredSettings, settingsInForce } from './settings-in-force.ts';
@@ -119,8 +119,8 @@ export async function openSession(
     shapes,
     privacy,
     models: [
-      ...models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
-      ...config.flowlu.extraModels.map(extraModel),
+      ...models.filter(({ name }) => isMirrored(config, name)),
+      ...config.flowlu.extraModels.filter((name) => findModel(name) === undefined).map(extraModel),
     ],
     onMirror,
     watch:
@@ -133,8 +133,13 @@ export async function openSession(
   };
 }
 
+const isMirrored = ({ flowlu: { models: patterns, extraModels } }: Config, name: string) =>
+  matchesModel(patterns, name) || extraModels.includes(name);
+
 const MISSED_SLOTS_REPORTED = 10;
 const MISSED_SLOTS_EVERY_MS = 60_000;
+/** Longest wait for the answer to whose rights are used; nothing depends on it. */
+const RIGHTS_MAX_MS = 10_000;
 
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
@@ -157,8 +162,7 @@ function contextOf(
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     tableOf(module, model) {
       const name = `${module}.${model}`;
-      const isMirrored = matchesModel(config.flowlu.models, name) || config.flowlu.extraModels.includes(name);
-      return isMirrored ? { name, model: findModel(name) ?? null } : null;
+      return isMirrored(config, name) ? { name, model: findModel(name) ?? null } : null;
     },
   };
 }
@@ -203,10 +207,11 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
   await (session.onMirror === 'look' ? requirePortal : claimPortal)(sql, baseUrl);
+  const pace = createPace(config.flowlu.requestsPerSecond, sharedBudget(sql), reportMissedSlots(log));
   const client = createClient({
     baseUrl,
     authorization,
-    pace: createPace(config.flowlu.requestsPerSecond, sharedBudget(sql), reportMissedSlots(log)),
+    pace,
     onRequest: (event) => {
       const { method, outcome, duration_ms, attempt } = event;
       session.watch?.onRequest(event);
@@ -218,6 +223,11 @@ async function connectClient(session: Session, baseUrl: string): Promise<FlowluC
     protect: session.privacy?.protect,
   });
   if (session.privacy?.needsAliases === true) await learnAliases(session, client);
+  if (session.onMirror === 'define') {
+    // A client of its own: a refusal of this question is none of the key.
+    const asking = createClient({ baseUrl, authorization, pace });
+    void noteRights(sql, asking, log, AbortSignal.any([session.stop, AbortSignal.timeout(RIGHTS_MAX_MS)]));
+  }
   return client;
 }
 

@@ -2,7 +2,8 @@
 import type { Micros } from '../core/instant.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../postgres/arrays.ts';
-import type { Queryable, Transaction } from '../postgres/connection.ts';
+import { allAnswers, type Queryable, type Transaction } from '../postgres/connection.ts';
+import { DEALS, keepStatesAfter } from './deal-states.ts';
 
 /** Through what the mirror learnt of a change. */
 export type ChangePath = 'webhook' | 'list' | 'get';
@@ -34,12 +35,17 @@ export interface HistoryEntry extends Change {
 }
 
 /**
- * Appends changes, of one entity in the order given. The number and the moment of recording are taken under the locks of
+ * Appends changes, of one entity in the order given, after their rows were written. The number and the moment of recording are taken under the locks of
  * the rows concerned, so for one entity both rise with every change.
  */
 export async function appendChanges(tx: Transaction, entries: readonly HistoryEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  await tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true });
+  const deals = entries.filter(({ model }) => model === DEALS);
+  // Sent at once, in this order: a statement goes out when somebody waits for it.
+  await allAnswers([
+    (async () => tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true }))(),
+    keepStatesAfter(tx, deals),
+  ]);
 }
 
 const typed = (type: string) => (value: string) => `${value}::${type}`;
@@ -102,7 +108,10 @@ export async function modelsWithHistory(sql: Queryable): Promise<string[]> {
   return rows.map(({ model }) => model as string);
 }
 
-/** Changes of one model, by record and in their order; they stay locked for the transaction. */
+/** Bytes of values that are taken into memory at a time. */
+const MAX_BYTES = 4 * 2 ** 20;
+
+/** Changes of one model, by record and in their order, as many as have room in memory; they stay locked for the transaction. */
 export async function takeChanges(
   tx: Transaction,
   model: string,
@@ -111,13 +120,20 @@ export async function takeChanges(
 ): Promise<KeptChange[]> {
   const { entityId = '-1', number = '0' } = after ?? {};
   const rows = await tx`
-    select h.entity_id::text as "entityId", h.number::text as number, h.recorded_at::text as "recordedAt",
-           h.before::text as before, h.after::text as after
-      from sync.history h
-     where h.model = ${model} and (h.entity_id, h.number) > (${entityId}::bigint, ${number}::bigint)
-     order by h.entity_id, h.number
-     limit ${limit}
-       for update`;
+    with taken as materialized (
+      select h.entity_id, h.number, h.recorded_at, h.before::text as before, h.after::text as after
+        from sync.history h
+       where h.model = ${model} and (h.entity_id, h.number) > (${entityId}::bigint, ${number}::bigint)
+       order by h.entity_id, h.number
+       limit ${limit}
+         for update),
+    placed as (
+      select *, sum(octet_length(concat(before, after))) over (order by entity_id, number) as bytes,
+             row_number() over (order by entity_id, number) as place
+        from taken)
+    select entity_id::text as "entityId", number::text as number, recorded_at::text as "recordedAt", before, after
+      from placed where bytes < ${MAX_BYTES} or place = 1
+     order by placed.entity_id, placed.number`;
   const values = (text: string | null) => (text === null ? null : (parseJson(text) as JsonObject));
   return rows.map((row) => ({
     ...(row as unknown as KeptChange),
@@ -126,7 +142,7 @@ export async function takeChanges(
   }));
 }
 
-/** Puts other values in the place of those that were kept. */
+/** Puts other values in the place of those that were kept; the rows of the records have theirs already. */
 export async function rewriteChanges(tx: Transaction, model: string, changes: readonly KeptChange[]): Promise<void> {
   if (changes.length === 0) return;
   const document = JSON.stringify(

@@ -1,6 +1,6 @@
 /** The commands as a user runs them: through the built bin, judged by exit codes, outputs and what stands in the database. */
 
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -10,7 +10,7 @@ import { ensureBuilt } from '../chaos/processes.ts';
 import { clearFaults, type Simulator, startSimulator } from '../simulator/index.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/eventually.ts';
-import { type Command, type CommandOptions, run, start } from './command.ts';
+import { type Command, type CommandOptions, run, runHere, start } from './command.ts';
 
 /** The machine may have other work. */
 vi.setConfig({ testTimeout: 120_000 });
@@ -58,7 +58,7 @@ beforeEach(() => {
 
 const options = (more: Record<string, string> = {}): CommandOptions => ({ cwd, env: { ...env, ...more } });
 async function cli(words: string, more: Record<string, string> = {}) {
-  const result = await run(words.split(' '), options(more));
+  const result = await runHere(words.split(' '), options(more));
   outputs.push(result.stdout, result.stderr);
   return result;
 }
@@ -77,7 +77,7 @@ const empty = () =>
 
 describe('usage', () => {
   it('is told by --help, and by --version, with exit code 0', async () => {
-    const help = await cli('--help');
+    const help = await run(['--help'], options());
     expect(help.code).toBe(0);
     for (const word of ['serve', 'backfill', 'status', 'models', 'migrate', 'DATABASE_URL', 'Exit codes']) {
       expect(help.stdout).toContain(word);
@@ -119,7 +119,7 @@ describe('usage', () => {
     const folder = await mkdtemp(join(cwd, 'dotenv-'));
     await writeFile(join(folder, '.env'), `DATABASE_URL=${db.url}\nFLOWLU_MODELS=crm.lead\n`);
     const models = async (more: Record<string, string>) =>
-      (JSON.parse((await run(['models', '--json'], { cwd: folder, env: more })).stdout) as { model: string }[]).map(
+      (JSON.parse((await runHere(['models', '--json'], { cwd: folder, env: more })).stdout) as { model: string }[]).map(
         ({ model }) => model,
       );
     expect(await models({})).toEqual(['crm.lead']);
@@ -127,13 +127,65 @@ describe('usage', () => {
   });
 });
 
+describe('init', () => {
+  const init = async (folder: string, words: readonly string[]) =>
+    runHere(['init', '--base-url', source.baseUrl, '--timezone', 'UTC', ...words], { cwd: folder });
+
+  it('tests the key, writes a file that only its owner can read, and prints the webhook address', async () => {
+    const folder = await mkdtemp(join(cwd, 'init-'));
+    const made = await init(folder, ['--key', KEY]);
+    expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/✔ key: accepted/) });
+    const file = join(folder, '.env');
+    const text = await readFile(file, 'utf8');
+    const [, secret = ''] = /^WEBHOOK_SECRET=(\w{64})$/m.exec(text) ?? [];
+    expect(made.stdout).toContain(`http://127.0.0.1:8787/webhooks/flowlu/${secret}`);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+
+    // What is there is not written over unasked; what is not the portal's stays.
+    await writeFile(file, `${text}PORT=9000\n`);
+    expect(await init(folder, ['--key', KEY])).toMatchObject({ code: 2, stderr: expect.stringContaining('--force') });
+    expect((await init(folder, ['--key', KEY, '--force', '--no-test'])).code).toBe(0);
+    const renewed = await readFile(file, 'utf8');
+    expect(renewed).toMatch(/^PORT=9000$/m);
+    expect(renewed.match(/WEBHOOK_SECRET=/g)).toHaveLength(1);
+    expect(renewed).not.toContain(secret);
+  });
+
+  it('writes nothing where the key is refused, a setting is wrong, or there is nobody to ask', async () => {
+    const folder = await mkdtemp(join(cwd, 'init-'));
+    const refused = await init(folder, ['--key', 'another-key']);
+    expect(refused).toMatchObject({ code: 3, stdout: expect.stringMatching(/✖ key: refused/) });
+    expect(refused.stdout + refused.stderr).not.toContain('another-key');
+    expect((await init(folder, ['--key', 'k', '--timezone', 'Mars/Base'])).code).toBe(2);
+    expect((await runHere(['init'], { cwd: folder })).stderr).toContain('--company');
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+it('a demonstration disturbs no other, ends with its terminal, and leaves nothing behind', async () => {
+  const folder = await mkdtemp(join(cwd, 'demo-'));
+  await chmod(folder, 0o711);
+  const begin = () => start(['demo', '--rows', '120'], { cwd: folder, env: { TMPDIR: folder } });
+  const demos = [begin(), begin()] as const;
+  for (const demo of demos) await demo.says(/in the table after \d+ ms[\s\S]*Status page/);
+  demos[0].child.kill('SIGHUP');
+  expect(await demos[0].ended).toBe(130);
+  expect((await readdir(folder)).filter((name) => name.startsWith('flowlu-mirror-demo'))).toHaveLength(1);
+  demos[1].child.kill('SIGINT');
+  expect(await demos[1].ended).toBe(0);
+  expect(demos[1].stdout()).toContain('Source and mirror are equal.');
+  expect(await readdir(folder)).toEqual([]);
+});
+
 describe('migrate, models, status', () => {
   it('bring an empty database to the schema, also several at once, and then have nothing to do', async () => {
     const fresh = await createEmptyDatabase();
     try {
-      const results = await Promise.all([1, 2, 3].map(() => cli('migrate --json', { DATABASE_URL: fresh.url })));
+      const results = await Promise.all(
+        [1, 2].map(() => run(['migrate', '--json'], options({ DATABASE_URL: fresh.url }))),
+      );
       const reports = results.map(({ code, stdout }) => ({ code, applied: JSON.parse(stdout).applied as string[] }));
-      expect(reports.map(({ code }) => code)).toEqual([0, 0, 0]);
+      expect(reports.map(({ code }) => code)).toEqual([0, 0]);
       expect(reports.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
       expect(await count('information_schema.tables', `table_schema = 'flowlu'`, fresh.sql)).toBe(104);
       const again = await cli('migrate', { DATABASE_URL: fresh.url });
@@ -162,7 +214,7 @@ describe('migrate, models, status', () => {
       model: string;
       table: string;
     }[];
-    expect(json).toHaveLength(103);
+    expect(json).toHaveLength(104);
     expect(json).toContainEqual(expect.objectContaining({ model: 'crm.account', table: 'flowlu.crm_account' }));
     const text = await cli('models');
     expect(text.stdout).toMatch(/crm\.lead +flowlu\.crm_lead/);

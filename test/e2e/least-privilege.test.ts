@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { takeover } from '../../src/migrate/migrations.ts';
 import { connect } from '../../src/postgres/connection.ts';
-import { pruneDeliveries } from '../../src/store/deliveries/prune.ts';
+import { pruneDeliveries } from '../../src/store/deliveries/replay.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { createLogin, type Login } from '../support/logins.ts';
 import { never } from '../support/mirror.ts';
-import { type Command, run, start } from './command.ts';
+import { type Command, runHere, start } from './command.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -51,7 +51,7 @@ afterAll(async () => {
 });
 
 const cli = (words: string, more: Record<string, string> = {}) =>
-  run(words.split(' '), { cwd, env: { ...env, ...more } });
+  runHere(words.split(' '), { cwd, env: { ...env, ...more } });
 const nameOf = async (id: string | number | bigint) =>
   (await db.sql`select name from flowlu_live.crm_account where id = ${String(id)}`)[0]?.name as string | undefined;
 
