@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 const INSTALL_MAX_MS = 900_000;
 
 /** Whether a program ran and ended well. */
-export function succeeds(program: string, args: readonly string[]): boolean {
+function succeeds(program: string, args: readonly string[]): boolean {
   try {
     execFileSync(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     return true;
