@@ -26,6 +26,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   manifest: ['catalog'],
   describe: ['catalog', 'views'],
   status: ['catalog', 'core', 'delivery', 'intake', 'migrate', 'postgres', 'record', 'store'],
+  agents: ['core', 'migrate', 'postgres'],
   service: [
     'catalog',
     'config',
@@ -60,6 +61,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'views',
   ],
   cli: [
+    'agents',
     'catalog',
     'config',
     'core',
@@ -257,6 +259,9 @@ const WAITS: Readonly<Record<string, string>> = {
   'abuse/wire.ts': 'nothing more comes: no event says so',
   'abuse/sender.ts': 'ends a sender that gets no answer',
   'intake/service.ts': 'nothing more comes: no event says so',
+  'intake/wire.property.test.ts': 'tells a batch that hangs from one that ends',
+  'support/wire-proxy.ts': 'messages that are late, which is what the tests ask for',
+  'field/proxies.field.ts': 'the pace of a rolling restart',
   'postgres/reconnect.test.ts': 'tells a call that never ends from one that does',
   'flowlu/pace.test.ts': 'a fake clock',
   'simulator/api.ts': 'the latency of the portal',
