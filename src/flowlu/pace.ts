@@ -10,16 +10,17 @@ import { orAborted, sleep } from '../core/wait.ts';
 export interface Pace {
   /**
    * Waits for a request slot; first come, first served.
+   * @param isBackground for work that steps back where others have asked lately.
    * @returns a moment, on the budget's clock, not later than the sending.
    * @throws the signal's reason when it aborts first; a slot that is reserved by then is lost.
    */
-  take(signal: AbortSignal): Promise<Micros>;
+  take(signal: AbortSignal, isBackground?: boolean): Promise<Micros>;
 }
 
 /** Where those who share a rate reserve their slots. */
 export interface Budget {
   /** Reserves the first free slot that begins `leadMs` from now or later; the one after it begins `lengthMs` later. */
-  reserve(lengthMs: number, leadMs: number): Promise<Reservation>;
+  reserve(lengthMs: number, leadMs: number, isBackground?: boolean): Promise<Reservation>;
   /** What the budget's clock says. */
   now(): Promise<Micros>;
 }
@@ -68,11 +69,11 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
   /** When this process sent its latest requests: it keeps the rate by itself, whatever becomes of the budget's clock. */
   const sentAtMs: number[] = [];
 
-  async function reserve(lengthMs: number, lateMs: number) {
+  async function reserve(lengthMs: number, lateMs: number, isBackground: boolean | undefined) {
     // The way to the budget is unknown at first, and its length decides how far ahead the slot has to lie.
     if (clock.tripMs() === null) clock.learn(performance.now(), await budget.now());
     const askedAtMs = performance.now();
-    const { now, waitMs } = await budget.reserve(lengthMs, (clock.tripMs() ?? 0) + lateMs);
+    const { now, waitMs } = await budget.reserve(lengthMs, (clock.tripMs() ?? 0) + lateMs, isBackground);
     clock.learn(askedAtMs, now);
     const answeredAtMs = performance.now();
     // Whatever the clock may have done since the other answers, the budget has said so between the two.
@@ -80,11 +81,11 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
     return { now, answeredAtMs, beginsAtMs };
   }
 
-  async function takeSlot(signal: AbortSignal): Promise<Micros> {
+  async function takeSlot(signal: AbortSignal, isBackground: boolean | undefined): Promise<Micros> {
     let lateMs = 0;
     for (let missed = 0; missed < MAX_MISSED; missed += 1) {
       const stretchMs = missed < 2 ? 0 : FIRST_STRETCH_MS * 2 ** (missed - 2);
-      const slot = await orAborted(reserve(slotMs + stretchMs, lateMs), signal);
+      const slot = await orAborted(reserve(slotMs + stretchMs, lateMs, isBackground), signal);
       await sleep(slot.beginsAtMs - performance.now(), signal);
       const nowMs = performance.now();
       lateMs = nowMs - slot.beginsAtMs;
@@ -103,15 +104,25 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
   }
 
   return {
-    take(signal) {
+    take(signal, isBackground) {
       const lane = taken % lanes.length;
       taken += 1;
       const moment = (lanes[lane] as Promise<unknown>).then(() => {
         signal.throwIfAborted();
-        return takeSlot(signal);
+        return takeSlot(signal, isBackground);
       });
       lanes[lane] = moment.catch(() => {});
       return orAborted(moment, signal);
+    },
+  };
+}
+
+/** A pace within another one: who takes a slot has waited for one of its own before. */
+export function partOf(whole: Pace, part: Pace): Pace {
+  return {
+    async take(signal) {
+      await part.take(signal);
+      return whole.take(signal, true);
     },
   };
 }

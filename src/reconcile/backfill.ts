@@ -2,7 +2,7 @@
 import type { Model } from '../catalog/types.ts';
 import { inheritListing } from '../store/listings.ts';
 import type { ListingDeps } from './deps.ts';
-import { guardRefusal, listModel } from './listing.ts';
+import { guardRefusal, listModel, NOTHING } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 
 /** How long ago a run may have been cut off for the next one to build on what it had finished. */
@@ -31,7 +31,7 @@ function inherited(model: Model): RoundReport {
     way: 'none',
     outcome: 'complete',
     reason: 'read already by the run that was cut off',
-    counts: { read: 0, written: 0, unchanged: 0, requests: 0 },
+    counts: NOTHING,
     seconds: 0,
   };
 }

@@ -25,7 +25,7 @@ import {
 } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures } from './measures.ts';
-import { type PageCounts, writePages } from './page.ts';
+import { addCounts, type PageCounts, writePages } from './page.ts';
 
 /** How far before the watermark reading begins again: changes that became visible late. */
 const OVERLAP = 10 * 60 * MICROS_PER_SECOND;
@@ -94,7 +94,7 @@ async function isQuestionRefused(deps: ListingDeps, model: Model, error: FlowluE
 function strategiesToTry({ strategy, strategyCheckedAt }: Watermark, now: Micros): readonly ('interval' | 'newest')[] {
   const remembered = strategyCheckedAt !== null && strategyCheckedAt > now - STRATEGY_TTL ? strategy : null;
   if (remembered === 'reread') return [];
-  return remembered === 'newest' ? ['newest'] : ['interval', 'newest'];
+  return remembered === 'newest' ? ['newest'] : ['newest', 'interval'];
 }
 
 interface Question {
@@ -167,7 +167,7 @@ function isDescending(orders: readonly number[]): boolean {
 
 function collect(deps: ListingDeps, model: Model) {
   const ids = new Set<string>();
-  let counts: PageCounts = { read: 0, written: 0, unchanged: 0 };
+  let counts: PageCounts = { read: 0, written: 0, unchanged: 0, missed: 0 };
   return {
     size: () => ids.size,
     async add(records: readonly JsonObject[], observedAt: Micros) {
@@ -180,11 +180,7 @@ function collect(deps: ListingDeps, model: Model) {
       const added = await transact(deps.sql, (tx) =>
         writePages(tx, table, [{ items, observedAt }], deps.writer, (counts) => counts),
       );
-      counts = {
-        read: counts.read + added.read,
-        written: counts.written + added.written,
-        unchanged: counts.unchanged + added.unchanged,
-      };
+      counts = addCounts(counts, added);
     },
     result: (requests: number): Found => ({ counts: { ...counts, requests }, ids }),
   };

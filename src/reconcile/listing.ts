@@ -22,10 +22,12 @@ import {
   type ListingOutcome,
   type OpenListing,
 } from '../store/listings.ts';
+import { newestVersion } from '../store/mirror-rows/reads.ts';
+import { noteListed } from '../store/schedule.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
-import { type PageCounts, writePages } from './page.ts';
+import { addCounts, type PageCounts, writePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 import { createUnreadReader, sentenceOn } from './unread.ts';
 
@@ -51,7 +53,7 @@ export interface ListingReport {
 }
 
 const NOT_LISTABLE = 'the API has no list of it; webhooks fill it';
-const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, requests: 0 };
+export const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, missed: 0, requests: 0 };
 
 /** A listing to be made. */
 export interface ListingTask {
@@ -92,7 +94,17 @@ export async function listModel(
   };
   const ending = await listPagesInto(deps, { ...task, open, fence }, observer, step, signal).catch(endingOf);
   await finishListing(deps.sql, key, ending.outcome, ending.reason);
-  if (ending.outcome === 'complete') await confirmListing(deps.sql, model, fence);
+  if (ending.outcome === 'complete') {
+    await confirmListing(deps.sql, model, fence);
+    const newest = await newestVersion(deps.sql, model);
+    const { requests } = counts;
+    await noteListed(deps.sql, model.name, {
+      fence,
+      requests,
+      missed: task.kind === 'sweep' ? counts.missed : 0,
+      newest,
+    });
+  }
   // A sweep has yet to compare them with the mirror.
   if (task.kind !== 'sweep') await clearListedIds(deps.sql, key);
   const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
@@ -194,15 +206,6 @@ async function writeRange(
     return { state, added };
   };
   return transact(deps.sql, (tx) => writePages(tx, table, pages, deps.writer, (written) => record(tx, written)));
-}
-
-function addCounts(a: ListingCounts, b: ListingCounts): ListingCounts {
-  return {
-    read: a.read + b.read,
-    written: a.written + b.written,
-    unchanged: a.unchanged + b.unchanged,
-    requests: a.requests + b.requests,
-  };
 }
 
 /** How an error ends the listing of its model; rethrown when it ends the whole run. */

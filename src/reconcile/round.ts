@@ -4,6 +4,7 @@ import type { Model } from '../catalog/types.ts';
 import type { Json } from '../core/json.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { journaled, type RunKind, type RunStatus } from '../store/runs.ts';
+import { aloneWith } from './lease.ts';
 import type { ListingObserver, ListingReport } from './listing.ts';
 
 export interface RoundOptions {
@@ -82,7 +83,9 @@ export function runRound(
   options: RoundOptions,
   one: Work<RoundReport>['one'],
 ): Promise<Round> {
-  return overModels(sql, options, { kind, one, statusOf: (reports) => statusOf(kind, reports), summaryOf });
+  const alone: Work<RoundReport>['one'] = (model, runId, signal) =>
+    aloneWith({ sql, holder: options.holder, model: model.name, signal }, (leased) => one(model, runId, leased));
+  return overModels(sql, options, { kind, one: alone, statusOf: (reports) => statusOf(kind, reports), summaryOf });
 }
 
 /**

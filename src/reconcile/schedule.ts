@@ -12,8 +12,6 @@ export interface ModelState {
   readonly rank: number;
   /** When the last complete reading began; null before the first. */
   readonly sweptAt: number | null;
-  /** Requests that it took. */
-  readonly sweepCost: number;
   readonly polledAt: number | null;
   /** Requests that a catch-up takes; null where only a complete reading shows changes. */
   readonly pollCost: number | null;

@@ -3,7 +3,8 @@ import { withTimeout } from '../core/wait.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { lastArrival } from '../store/deliveries/reports.ts';
 import { grantStatus } from '../store/grant.ts';
-import { lastComparison } from '../store/runs.ts';
+import { hasRuns } from '../store/runs.ts';
+import { lastAgreement } from '../store/watermarks.ts';
 
 /** How long ago the mirror last heard from the portal. */
 export type Freshness = 'minutes' | 'hours' | 'day' | 'older' | 'never';
@@ -49,8 +50,9 @@ export function createHealth(sql: Sql): () => Promise<Health> {
 
 /** Reads it: the last complete look at the portal, or, without an API, the last webhook. */
 async function readHealth(sql: Sql): Promise<Health> {
-  const [{ isCompared, age_s }, arrival, grant] = await Promise.all([
-    lastComparison(sql),
+  const [isCompared, age_s, arrival, grant] = await Promise.all([
+    hasRuns(sql, ['schedule', 'backfill', 'reconcile', 'sweep']),
+    lastAgreement(sql),
     lastArrival(sql),
     grantStatus(sql),
   ]);

@@ -51,10 +51,13 @@ export function renderPage(data: PageData) {
   </dl>
   <h2>Models</h2>
   <table>
-    <tr><th>Model</th><th class="n">Rows</th><th class="n">Deleted</th><th class="n">Doubtful</th><th>Last change</th><th>In step with Flowlu</th></tr>
+    <tr><th>Model</th><th class="n">Rows</th><th class="n">Deleted</th><th class="n">Doubtful</th><th>Last change</th><th>In step with Flowlu</th>
+      <th class="n">Read</th><th class="n">Announced</th><th class="n">Compared within</th><th class="n">A lost change shows</th><th class="n">A lost delete shows</th></tr>
     ${filled.map(
       (row) => html`<tr><td>${row.model}</td><td class="n">${row.rows}</td><td class="n">${row.deleted_rows}</td>
-        <td class="n">${row.doubtful_rows}</td><td>${moment(row.last_change_at)}</td><td>${moment(row.last_reconciled_at)}</td></tr>`,
+        <td class="n">${row.doubtful_rows}</td><td>${moment(row.last_change_at)}</td><td>${moment(row.last_reconciled_at)}</td>
+        <td class="n">${percent(row.read_share)}</td><td class="n">${percent(row.announced_share)}</td>
+        <td class="n">${span(row.oldest_compared_seconds)}</td><td class="n">${span(row.change_shows_seconds)}</td><td class="n">${span(row.delete_shows_seconds)}</td></tr>`,
     )}
   </table>
   ${filled.length === 0 ? html`<p>Nothing is mirrored yet.</p>` : ''}
@@ -80,4 +83,13 @@ export function renderPage(data: PageData) {
 
 function moment(iso: string | null): string {
   return iso === null ? '–' : `${iso.slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+function percent(share: number | null): string {
+  return share === null ? '–' : `${Math.floor(100 * share)} %`;
+}
+
+function span(seconds: number | null): string {
+  if (seconds === null) return '–';
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }

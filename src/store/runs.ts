@@ -2,7 +2,16 @@
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { Queryable, Sql } from '../postgres/connection.ts';
 
-export type RunKind = 'backfill' | 'reconcile' | 'sweep' | 'verify' | 'rebuild' | 'replay' | 'redact' | 'erase';
+export type RunKind =
+  | 'backfill'
+  | 'reconcile'
+  | 'sweep'
+  | 'verify'
+  | 'rebuild'
+  | 'replay'
+  | 'redact'
+  | 'erase'
+  | 'schedule';
 export type RunStatus = 'done' | 'failed' | 'interrupted' | 'differences';
 
 /** A run to be journaled. */
@@ -44,18 +53,10 @@ export function unfinishedRuns(sql: Queryable, kind: RunKind, except: string) {
      where kind = ${kind} and status in ('running', 'interrupted', 'failed') and id <> ${except}`;
 }
 
-/** Whether the last sweep, or without one the first run of all, began longer ago than the interval. */
-export async function isSweepDue(sql: Sql, intervalMs: number): Promise<boolean> {
+/** Whether anything, or anything of these kinds, has ever run. */
+export async function hasRuns(sql: Queryable, kinds: readonly RunKind[] | null = null): Promise<boolean> {
   const [row] = await sql`
-    select coalesce(max(started_at) filter (where kind = 'sweep' and status in ('done', 'differences')), min(started_at))
-             < clock_timestamp() - ${intervalMs} * interval '1 millisecond' as due
-      from sync.runs`;
-  return row?.due === true;
-}
-
-/** Whether anything has ever run. */
-export async function hasRuns(sql: Queryable): Promise<boolean> {
-  const [row] = await sql`select exists (select from sync.runs) as present`;
+    select exists (select from sync.runs where ${kinds}::text[] is null or kind = any(${kinds}::text[])) as present`;
   return row?.present === true;
 }
 
@@ -75,20 +76,4 @@ export async function lastRuns(sql: Sql, limit: number): Promise<readonly RunSum
            to_json(finished_at) #>> '{}' as finished_at
       from sync.runs order by runs.id desc limit ${limit}`;
   return rows as unknown as readonly RunSummary[];
-}
-
-/** Runs looked at, newest first. */
-const RECENT_RUNS = 200;
-
-/** Whether the mirror has been compared with the portal lately, and how long ago it last was in full; null for never. */
-export async function lastComparison(
-  sql: Sql,
-): Promise<{ readonly isCompared: boolean; readonly age_s: number | null }> {
-  const [row] = await sql`
-    with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
-    select count(*) > 0 as is_compared,
-           extract(epoch from clock_timestamp() - max(finished_at) filter (where status in ('done', 'differences')))::float8
-             as age_s
-      from recent where kind in ('backfill', 'reconcile', 'sweep')`;
-  return { isCompared: row?.is_compared === true, age_s: row?.age_s as number | null };
 }

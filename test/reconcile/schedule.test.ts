@@ -143,7 +143,7 @@ function run(portal: Portal, limits: ScheduleLimits, seconds: number, seed: numb
   return { requests, polls, changes, deletes, states, unswept_s: unswept };
 }
 
-type Mutable = { -readonly [K in keyof ModelState]: ModelState[K] };
+type Mutable = { -readonly [K in keyof ModelState]: ModelState[K] } & { readonly sweepCost: number };
 
 const DEFAULTS: ScheduleLimits = { rate: 0.5, poll_s: SLOWEST_S, sweep_s: 86_400 };
 /** 10,000 rows in eleven models. */
@@ -236,7 +236,7 @@ describe('at any time, of any portal', () => {
         const limits = { rate: some.rate, poll_s: Math.max(1, some.poll_s), sweep_s: some.sweep_s };
         const now = 1_000_000;
         const states = some.pages.map((cost, index) => ({
-          ...{ model: String(index), rank: index, sweptAt: 1, sweepCost: cost, polledAt: 1, pollCost: (cost % 3) + 1 },
+          ...{ model: String(index), rank: index, sweptAt: 1, polledAt: 1, pollCost: (cost % 3) + 1 },
           ...{ missedAt: now - (calm[index] as number), announced: cost, freeAt: 0 },
         }));
         const intervals = intervalsOf(states, limits, now);
@@ -251,7 +251,7 @@ describe('at any time, of any portal', () => {
   });
 
   it('first readings go by rank, before sweeps that are not overdue', () => {
-    const base = { sweepCost: 1, polledAt: null, pollCost: null, missedAt: null, announced: 0, freeAt: 0 };
+    const base = { polledAt: null, pollCost: null, missedAt: null, announced: 0, freeAt: 0 };
     const states = [
       { ...base, model: 'later', rank: 2, sweptAt: null },
       { ...base, model: 'first', rank: 1, sweptAt: null },

@@ -1,0 +1,88 @@
+/** What the scheduler knows of each model, for all replicas: when it was asked, what that took, what webhooks missed. */
+import { formatMicros, type Micros } from '../core/instant.ts';
+import type { Queryable } from '../postgres/connection.ts';
+
+/** One model. Moments in seconds, on the database's clock. */
+export interface ScheduleRow {
+  readonly model: string;
+  readonly polledAt: number | null;
+  readonly pollRequests: number | null;
+  readonly sweptAt: number | null;
+  readonly sweepRequests: number;
+  readonly missedAt: number | null;
+  readonly announced: number;
+  readonly retryAt: number | null;
+}
+
+/** Everything that is known, and what the clock says. */
+export async function readSchedule(
+  sql: Queryable,
+): Promise<{ readonly now: number; readonly rows: readonly ScheduleRow[] }> {
+  const rows = await sql`
+    select extract(epoch from clock_timestamp())::float8 as now, s.model,
+           extract(epoch from polled_at)::float8 as "polledAt", poll_requests as "pollRequests",
+           extract(epoch from swept_from)::float8 as "sweptAt", sweep_requests as "sweepRequests",
+           extract(epoch from missed_at)::float8 as "missedAt", announced_since::float8 as announced,
+           extract(epoch from retry_at)::float8 as "retryAt"
+      from (select) as always left join sync.schedule s on true`;
+  const known = rows.filter(({ model }) => model !== null) as unknown as readonly ScheduleRow[];
+  return { now: rows[0]?.now as number, rows: known };
+}
+
+/** Changes beyond which the older half of the counts is forgotten. */
+const COUNTED = 1_000;
+
+/** After a complete reading; the first one takes the newest change in the portal for the last that was missed. */
+export async function noteListed(
+  sql: Queryable,
+  model: string,
+  done: { readonly fence: Micros; readonly requests: number; readonly missed: number; readonly newest: string | null },
+): Promise<void> {
+  const { requests, missed, newest } = done;
+  const fence = sql`${formatMicros(done.fence)}::timestamptz`;
+  await sql`
+    insert into sync.schedule as s (model, poll_requests, swept_from, swept_until, sweep_requests, missed_at)
+    values (${model}, 1, ${fence}, clock_timestamp(), ${Math.max(1, requests)},
+            least(${newest}::timestamptz, case when ${newest}::timestamptz is not null then clock_timestamp() end))
+        on conflict (model) do update
+       set poll_requests = coalesce(s.poll_requests, 1), sweep_requests = excluded.sweep_requests,
+           sweep_interval = extract(epoch from excluded.swept_from - s.swept_from),
+           swept_from = excluded.swept_from, swept_until = excluded.swept_until, failures = 0, retry_at = null,
+           missed = s.missed + ${missed},
+           announced_since = case when ${missed}::int > 0 then 0 else s.announced_since end,
+           missed_at = case when ${missed}::int > 0 then clock_timestamp() else coalesce(s.missed_at, excluded.missed_at) end`;
+}
+
+/** After a catch-up; `requests` is null where none is possible. */
+export async function notePolled(
+  sql: Queryable,
+  model: string,
+  done: {
+    readonly requests: number | null;
+    readonly interval_s: number;
+    readonly missed: number;
+    readonly announced: number;
+    readonly began: number;
+  },
+): Promise<void> {
+  const { requests, interval_s, missed, announced, began } = done;
+  await sql`
+    update sync.schedule
+       set polled_at = to_timestamp(${began}::float8), poll_requests = ${requests}, failures = 0, retry_at = null,
+           poll_interval = ${Math.ceil(interval_s)},
+           announced = (announced + ${announced}) / case when announced + missed > ${COUNTED} then 2 else 1 end,
+           missed = (missed + ${missed}) / case when announced + missed > ${COUNTED} then 2 else 1 end,
+           announced_since = case when ${missed}::int > 0 then 0 else announced_since + ${announced} end,
+           missed_at = case when ${missed}::int > 0 then clock_timestamp() else missed_at end
+     where model = ${model}`;
+}
+
+/** Leaves a model alone: so long at least, and twice as long with each further failure, up to an hour. */
+export async function noteTrouble(sql: Queryable, model: string, atLeast_s: number): Promise<void> {
+  await sql`
+    insert into sync.schedule as s (model, failures, retry_at)
+    values (${model}, 1, clock_timestamp() + ${atLeast_s} * interval '1 second')
+        on conflict (model) do update
+       set failures = s.failures + 1,
+           retry_at = clock_timestamp() + least(3600, ${atLeast_s} * 2 ^ least(s.failures, 12)) * interval '1 second'`;
+}
