@@ -12,6 +12,7 @@ import { envExample, settingsPage } from '../src/config/reference.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
 import { WEBHOOK_ROUTES } from '../src/intake/listener.ts';
+import { createRecordHealth } from '../src/intake/record-health.ts';
 import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
 import { appRoutes } from '../src/status/app-routes.ts';
@@ -130,6 +131,7 @@ describe('pages', () => {
         version: '',
         token: null,
         isStopping: () => false,
+        recording: createRecordHealth(),
         readSecretUse: async () => [],
       }),
       appRoutes({ health: createHealth(sql), frameAncestors: [] }),

@@ -9,6 +9,7 @@ import { customlists } from './customlists.ts';
 import { fin } from './fin.ts';
 import { knowledgebase } from './knowledgebase.ts';
 import { loans } from './loans.ts';
+import { splitName } from './name.ts';
 import { products } from './products.ts';
 import { st } from './st.ts';
 import { system } from './system.ts';
@@ -51,6 +52,20 @@ export const models: readonly Model[] = Object.entries(catalog)
   .sort((a, b) => (a.name < b.name ? -1 : 1));
 
 const byName: ReadonlyMap<string, Model> = new Map(models.map((model) => [model.name, model]));
+
+/** A model that only the settings name: read and swept like others, its records kept in the common table. */
+export function extraModel(name: string): Model {
+  const { module, model } = splitName(name);
+  return {
+    ...{ module, model, name, table: '', title: name, scope: module, edition: 'expected', version: null },
+    ...{ listable: true, gettable: true, fields: {} },
+  };
+}
+
+/** Whether the model has a table of its own. */
+export function isCatalogued({ table }: Model): boolean {
+  return table !== '';
+}
 
 /** The model called `module.model`, or undefined where the catalogue does not know it. */
 export function findModel(name: string): Model | undefined {

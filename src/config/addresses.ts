@@ -1,5 +1,6 @@
 /** Parsers of addresses: of the portal, of this service, of the database, and of networks. */
 import { isIP } from 'node:net';
+import { readTarget } from '../postgres/url.ts';
 import { type Parser, parser, quoted, wordsOf } from './parsers.ts';
 
 /** A range of addresses. */
@@ -72,31 +73,14 @@ export const endpoint = address('https://acme.flowlu.com/path', (url) => {
 export const databaseUrl: Parser<string> = {
   expects: 'postgres://user:password@host:5432/database, with @ : / ? # % in the password percent-encoded',
   read(text) {
-    // A list of hosts, which PostgreSQL allows, is more than URL can parse: look at the first host only.
-    const single = text.replace(/(^[^?]*?\/\/([^/?@]*@)?[^/?@,]*),[^/?@]*/, '$1');
-    const isOne = /^postgres(ql)?:\/\//.test(text) && URL.canParse(single) && isDecodable(new URL(single).password);
-    if (!isOne) throw new Error(`must be an address such as ${databaseUrl.expects}`);
+    try {
+      readTarget(text);
+    } catch (error) {
+      throw new Error(`must be an address such as ${databaseUrl.expects} (${(error as Error).message})`);
+    }
     return text;
   },
 };
-
-/** The passwords in the address of a database, as they are written and as they are meant. */
-export function passwordsIn(url: string): readonly string[] {
-  const [, user, password] = /^\w+:\/\/([^:/?@]*):([^@/?]+)@/.exec(url) ?? [];
-  const parameters = [...url.matchAll(/[?&](?:ssl)?password=([^&]+)/g)].map((match) => match[1]);
-  return [password === user ? undefined : password, ...parameters].flatMap((written) =>
-    written === undefined ? [] : [written, ...(isDecodable(written) ? [decodeURIComponent(written)] : [])],
-  );
-}
-
-function isDecodable(encoded: string): boolean {
-  try {
-    decodeURIComponent(encoded);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** True for a name or address that only this machine answers to. */
 export function isLoopback(hostname: string): boolean {

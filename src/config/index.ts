@@ -1,5 +1,5 @@
 /** Environment → one frozen, checked configuration. All problems are reported together. */
-import { passwordsIn } from './addresses.ts';
+import { passwordsIn } from '../postgres/url.ts';
 import { conflictsOf } from './conflicts.ts';
 import { type Environment, readEnvironment, readText, reasonOf } from './environment.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
@@ -95,6 +95,8 @@ function assemble(values: Values) {
       backgroundShare: values.FLOWLU_BACKGROUND_SHARE,
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
+      /** Models that the catalogue does not know. */
+      extraModels: values.FLOWLU_EXTRA_MODELS ?? [],
     },
     privacy: {
       omit: values.FLOWLU_OMIT_FIELDS ?? [],

@@ -124,6 +124,15 @@ export const fieldNames = parser(
   },
 );
 
+export const extraModels = parser('module.model, comma-separated', (text): readonly string[] =>
+  wordsOf(text.toLowerCase()).map((word) => {
+    if (!/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(word))
+      throw new Error(`${quoted(word)} must be like fin.categories`);
+    if (modelNames.includes(word)) throw new Error(`${quoted(word)} is mirrored without being named here`);
+    return word;
+  }),
+);
+
 /** A name in webhooks, and the model that it means. */
 export interface ModelName {
   readonly other: string;

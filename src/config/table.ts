@@ -88,6 +88,12 @@ const GROUPS = {
       example: 'crm.*,task.tasks,!crm.lead_followers',
       help: 'models to mirror',
     },
+    FLOWLU_EXTRA_MODELS: {
+      parser: names.extraModels,
+      without: 'none',
+      example: 'fin.categories,orgchart.department',
+      help: 'models that this program does not know, to be read and mirrored all the same, in flowlu.uncatalogued',
+    },
   },
   'Personal data': {
     FLOWLU_OMIT_FIELDS: {

@@ -43,6 +43,7 @@ export function createMetrics() {
     apiRequests: counter('api_requests_total', 'Requests to Flowlu, by method and outcome', 'method', 'outcome'),
     apiRequestDuration: histogram('api_request_duration_seconds', 'Time of one request to Flowlu', DURATIONS),
     apiRetries: counter('api_retries_total', 'Requests to Flowlu that were repeated'),
+    keyRefused: gauge('api_key_refused', '1 while Flowlu refuses the API key'),
     oauthRefreshes: counter('oauth_refreshes_total', 'Refreshes of the access token, by outcome', 'outcome'),
 
     rowsUncoercible: counter('rows_uncoercible_total', 'Rows with a value that does not fit its column', 'model'),

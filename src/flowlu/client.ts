@@ -73,6 +73,8 @@ export interface RequestEvent {
   /** 1 for the first. */
   readonly attempt: number;
   readonly outcome: 'ok' | 'aborted' | FlowluErrorKind;
+  /** What the portal, or the way to it, said in place of an answer. */
+  readonly problem: string | null;
 }
 
 /** How failures are repeated: waits of 1, 2, 4 … times `baseMs`, each lengthened at random up to twice that. */
@@ -162,6 +164,7 @@ export function createClient(options: ClientOptions): FlowluClient {
     const sentMs = performance.now();
     let status: number | null = null;
     let outcome: RequestEvent['outcome'] = 'aborted';
+    let problem: string | null = null;
     call.sent += 1;
     try {
       const url = `${call.path}?${withKey(call.params, credentials)}`;
@@ -177,6 +180,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       const error = lacksModel(failure, call) ?? failure;
       if (!(error instanceof FlowluError)) throw error;
       outcome = error.kind;
+      problem = error.message.replace(`${what}: `, '');
       status ??= error.status;
       hasAnswered ||= error.code !== null;
       if (error.retryAfterMs !== null) hold.askedFor(error.retryAfterMs);
@@ -187,7 +191,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       throw error;
     } finally {
       const duration_ms = performance.now() - sentMs;
-      onRequest?.({ model: call.model.name, method: call.method, status, duration_ms, attempt, outcome });
+      onRequest?.({ model: call.model.name, method: call.method, status, duration_ms, attempt, outcome, problem });
     }
   }
 

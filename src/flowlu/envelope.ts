@@ -21,6 +21,8 @@ const DENIED = /denied|forbidden|permission|not allowed|no (access|rights)/i;
 /** What firewalls and bot filters say of themselves. */
 const FIREWALL =
   /just a moment|attention required|checking your browser|cloudflare|captcha|ddos|firewall|incapsula|sucuri/i;
+/** The limit is the account's, and other integrations use it up as well. */
+const RATE_ADVICE = '; if that goes on, set FLOWLU_REQUESTS_PER_SECOND lower';
 const HOST = 'is this the address of a Flowlu API, with the right company sub-domain?';
 
 /**
@@ -42,7 +44,8 @@ export function responseOf(answer: HttpAnswer, what: string, redact: Redact): Js
     throw fail('blocked', `HTTP ${status}: a firewall in front of the portal answered in its place; it may pass`);
   }
   const outranking = kindOfFailingServer(status);
-  if (outranking) throw fail(outranking, `HTTP ${status}${said}`, { code: error?.code ?? null });
+  const advice = status === 429 ? RATE_ADVICE : '';
+  if (outranking) throw fail(outranking, `HTTP ${status}${said}${advice}`, { code: error?.code ?? null });
   if (error) throw fail(kindOf(error, status), explain(error), { code: error.code });
   // The client knows whether other paths of this portal answer.
   if (status === 404) throw fail('protocol', `HTTP 404; ${HOST}`, { garbled: true });

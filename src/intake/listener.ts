@@ -6,10 +6,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../core/log.ts';
-import { withTimeout } from '../core/wait.ts';
+import { TimeoutError, withTimeout } from '../core/wait.ts';
 import { type Accepted, readAutomation, readDelivery } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
+import { causeOf } from '../postgres/causes.ts';
 import type { Privacy } from '../privacy/policy.ts';
+import { QueueFullError } from './batcher.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
 import { createGate, type GateOptions } from './gate.ts';
 
@@ -67,9 +69,9 @@ const refuse = (outcome: IntakeOutcome, status: number, error: string, headers =
 const WRONG_METHOD = refuse('wrong_method', 405, 'webhooks come by POST', { Allow: 'POST' });
 const NOT_TEXT = refuse('not_json', 400, 'the body is not text in UTF-8');
 const NOT_JSON = refuse('not_json', 400, 'the body is not JSON');
-const UNAVAILABLE = refuse('unavailable', 503, 'the database is away; send it again', { 'Retry-After': '5' });
-
-const BUSY = refuse('unavailable', 503, 'too much is on its way in; send it again', { 'Retry-After': '5' });
+const unavailable = (why: string) => refuse('unavailable', 503, `${why}; send it again`, { 'Retry-After': '5' });
+const BUSY = unavailable('too much is on its way in');
+const LATE = unavailable('it was not stored in time');
 
 /** Bytes of bodies that may be on their way in at the same time, in one process. One body always may. */
 const MAX_RECEIVING_BYTES = 64 * 2 ** 20;
@@ -111,7 +113,8 @@ export function createIntake(options: IntakeOptions): Intake {
       return { outcome: 'rejected', status: 422, body };
     } catch (error) {
       options.log.warn({ err: error }, 'a delivery could not be recorded; the sender is told to come again');
-      return UNAVAILABLE;
+      if (error instanceof QueueFullError) return BUSY;
+      return error instanceof TimeoutError ? LATE : unavailable(causeOf(error).cause);
     }
   }
 

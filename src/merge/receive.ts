@@ -13,6 +13,7 @@ import { databaseClock } from '../postgres/clock.ts';
 import { isConnectionError, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { appendDeliveries, type LedgerEntry } from '../store/deliveries/ledger.ts';
+import { lockHolders } from '../store/locks.ts';
 import { applyArrivals, asHint, type DeliveryContext, type Outcome, unapplied } from './deliveries.ts';
 
 export interface Receiver {
@@ -47,7 +48,8 @@ export async function receive(batch: readonly Accepted[], receiver: Receiver): P
     } catch (error) {
       if (isConnectionError(error)) throw error;
       if (context.blocked.note(error) && found < MAX_BLOCKED) {
-        log.warn({ err: error }, 'a model is blocked; its deliveries are recorded and wait');
+        const holders = await lockHolders(sql).catch(() => []);
+        log.warn({ err: error, holders }, 'a model is blocked; its deliveries are recorded and wait');
         continue;
       }
       log.error(

@@ -1,13 +1,12 @@
 /** The one way to reach PostgreSQL. */
-import type { Socket } from 'node:net';
 import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../core/json.ts';
 import { orAborted } from '../core/wait.ts';
+import { createConnector, type Sockets } from './connector.ts';
 import { withdraw } from './deadline.ts';
 import { renewablePool } from './renewal.ts';
 import { forbidRepeats, ownerOf } from './repeats.ts';
-import { openSocket, type SocketAddress } from './socket.ts';
-import { DatabaseUrlError, driverUrl, hasSeveralHosts } from './url.ts';
+import { readTarget } from './url.ts';
 
 export { errorCode, isConnectionError, isMissing, isPassing, isRetryable } from './errors.ts';
 export { allAnswers, LastFlight, savepoint, type TransactionOptions, transaction } from './transaction.ts';
@@ -86,11 +85,22 @@ const END_MAX_SECONDS = 5;
  * @throws DatabaseUrlError when the URL is none; its message does not repeat it.
  */
 export function connect(url: string, options: ConnectOptions): Sql {
-  const target = driverUrl(url);
+  const target = readTarget(url);
+  const [{ name: host, port } = { name: 'localhost', port: 5432 }] = target.hosts;
   const settings: postgres.Options<Record<string, postgres.PostgresType>> = {
+    // With more than one, the driver would keep errors from its callers; which one is used, our sockets decide.
+    host,
+    port,
+    ssl: false,
+    ...(target.user !== undefined && { user: target.user }),
+    ...(target.password !== undefined && { password: target.password }),
+    ...(target.database !== undefined && { database: target.database }),
     max: options.max ?? 10,
     connect_timeout: options.connectTimeoutSeconds ?? 5,
-    connection: { application_name: options.applicationName },
+    connection: {
+      application_name: options.applicationName,
+      ...(target.options !== undefined && { options: target.options }),
+    },
     // The driver would pause for up to 20 s between attempts to connect, and so be away long after the database is back.
     backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, RECONNECT_MAX_SECONDS),
     onnotice: () => {},
@@ -103,36 +113,26 @@ export function connect(url: string, options: ConnectOptions): Sql {
   if (options.maxLifetimeSeconds !== undefined) settings.max_lifetime = options.maxLifetimeSeconds;
   const { onClose } = options;
   if (onClose !== undefined) settings.onclose = () => onClose();
-  // Between several hosts the driver chooses by itself, which it cannot with sockets of ours.
-  const opensSockets = !hasSeveralHosts(target);
+  const connector = createConnector(target);
   return renewablePool((onLost, lacksStatements) => {
-    const sockets = new Set<Socket>();
-    const socket = (address: SocketAddress) => openSocket(address, onLost, sockets);
-    return openPool(target, sockets, {
-      ...settings,
-      ...(lacksStatements && { prepare: false }),
-      ...(opensSockets && { socket }),
-    });
+    const sockets = connector.sockets(onLost);
+    const prepare = target.prepares && !lacksStatements;
+    return openPool(sockets, { ...settings, prepare, socket: sockets.open });
   }, options.onPooler);
 }
 
-function openPool(target: string, sockets: ReadonlySet<Socket>, settings: object): Sql {
-  try {
-    const sql = postgres(target, settings) as unknown as Sql;
-    forbidRepeats(sql);
-    const { end } = sql;
-    return Object.assign(sql, {
-      async end(limit?: { timeout?: number }) {
-        // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
-        await end({ timeout: END_MAX_SECONDS, ...limit });
-        // It takes leave of the server politely, and some will not hear it.
-        for (const socket of sockets) socket.destroy();
-      },
-    });
-  } catch {
-    // The driver's own error may hold the whole URL; it is not passed on.
-    throw new DatabaseUrlError('the connection string cannot be used: check its host, port and parameters');
-  }
+function openPool(sockets: Sockets, settings: object): Sql {
+  const sql = postgres(settings) as unknown as Sql;
+  forbidRepeats(sql);
+  const { end } = sql;
+  return Object.assign(sql, {
+    async end(limit?: { timeout?: number }) {
+      // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
+      await end({ timeout: END_MAX_SECONDS, ...limit });
+      // It takes leave of the server politely, and some will not hear it.
+      sockets.end();
+    },
+  });
 }
 
 /**

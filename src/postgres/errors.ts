@@ -2,8 +2,9 @@
 
 import { SQLSTATE } from './sqlstates.ts';
 
-/** SQLSTATEs with which a server goes away or cannot take a connection now. */
+/** SQLSTATEs with which a server goes away or takes no connection or no writes now. */
 const AWAY: ReadonlySet<string> = new Set([
+  SQLSTATE.readOnlyTransaction, // a standby, or set to read-only
   SQLSTATE.adminShutdown,
   SQLSTATE.crashShutdown,
   SQLSTATE.cannotConnectNow, // starting up or in recovery
@@ -43,16 +44,24 @@ const RETRYABLE: ReadonlySet<string> = new Set([
 
 /** With these the statement may well succeed later, as it stands: the moment is to blame, and not what was to be written. */
 const PASSING: ReadonlySet<string> = new Set([
-  SQLSTATE.readOnlyTransaction,
   SQLSTATE.insufficientPrivilege,
   SQLSTATE.lockNotAvailable,
   SQLSTATE.queryCanceled, // by a time-out or by somebody
 ]);
 
+/** Says why a server takes no writes, by what it has said of itself while it let us in. */
+export function readOnlyServer(is: ReadonlyMap<string, string>, name: string): Error {
+  const text =
+    is.get('in_hot_standby') === 'on'
+      ? `this server (${name}) is a standby, which takes no writes: DATABASE_URL must name the primary`
+      : `this server (${name}) is set to read-only (default_transaction_read_only)`;
+  return Object.assign(new Error(text), { code: SQLSTATE.readOnlyTransaction });
+}
+
 /** How deep a chain of causes is followed; ours are two or three long. */
 const CAUSES_MAX = 8;
 
-/** True when the database is away, restarting or full: the statement may be fine, the moment is not. */
+/** True when the database is away, restarting, full or read-only: the statement may be fine, the moment is not. */
 export function isConnectionError(error: unknown): boolean {
   return someCode(error, (code) => AWAY.has(code) || UNREACHABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code));
 }

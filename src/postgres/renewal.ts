@@ -16,6 +16,9 @@ const REPLACED_MAX_SECONDS = 5;
 /** Longest time for a statement outside a transaction that has no limit of its own. */
 const STATEMENT_MAX_MS = 120_000;
 
+/** Least time between two times that a server that takes no writes is left. */
+const LEFT_EVERY_MS = 1_000;
+
 /** What can be asked of a pool besides statements. */
 interface Pool {
   /**
@@ -29,6 +32,8 @@ interface Pool {
   ): Promise<unknown>;
   /** Goes on without prepared statements, since the server does not keep them. */
   forgoStatements(): void;
+  /** Leaves the server, since it does not take writes; after a pause when it has just done so. */
+  leave(): void;
 }
 
 const pools = new WeakMap<Sql, Pool>();
@@ -91,8 +96,14 @@ export function renewablePool(
     apply: (_target, _this, args) => current.own(Reflect.apply(current.sql, undefined, args)),
     get: (_target, property) => (property === 'end' ? end : Reflect.get(current.sql, property)),
   });
+  let leftAtMs = Number.NEGATIVE_INFINITY;
   pools.set(proxy, {
     forgoStatements,
+    leave() {
+      if (performance.now() - leftAtMs < LEFT_EVERY_MS) return;
+      leftAtMs = performance.now();
+      current.giveUp();
+    },
     begin(mode, withinMs, work) {
       const { sql, giveUp } = current;
       limitMs = withinMs;

@@ -4,7 +4,7 @@
  * When the server no longer knows a prepared statement, the driver sends it again by itself, behind whatever travels on
  * the connection already: behind the commit of its transaction, or into the transaction of another caller
  * (github.com/porsager/postgres/issues/547 and pull/1212). Here a statement of a transaction fails instead, and one that
- * stands alone goes through the pool again, once.
+ * stands alone goes through the pool again, once, and not prepared: another connection may know it as badly.
  */
 
 import type postgres from 'postgres';
@@ -17,7 +17,7 @@ export interface DriverQuery extends Promise<unknown> {
   canceller: ((query: DriverQuery) => Promise<unknown> | undefined) | null;
   strings: readonly string[];
   args: readonly unknown[];
-  options: { onexecute?: unknown };
+  options: { onexecute?: unknown; prepare?: boolean };
   executed: boolean;
   /** Set when it is sent. */
   state: object | null;
@@ -76,6 +76,7 @@ export function forbidRepeats(sql: postgres.Sql): void {
       repeated.add(this);
       queueMicrotask(() => {
         this.cancelled = null;
+        this.options.prepare = false;
         this.handler(this);
       });
     },

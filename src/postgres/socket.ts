@@ -1,81 +1,136 @@
-/** The socket below a connection, with one failure made visible that the driver would chase for ever. */
-import { Socket } from 'node:net';
+/** Sockets to a server, with TLS negotiated where that is asked for. */
+import { readFileSync } from 'node:fs';
+import { connect, isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import type { Host, Tls } from './url.ts';
 
-/** What the driver knows about where to connect. */
-export interface SocketAddress {
-  readonly host: readonly string[];
-  readonly port: readonly number[];
-  readonly path?: string | false;
+/** What is wrong with the TLS of a server, or with our settings of it: to be mended by a person. */
+class TlsError extends Error {
+  override readonly name = 'TlsError';
+  readonly code = 'DATABASE_TLS';
 }
 
-/** A request to cancel a statement is answered by closing the connection, and is exactly this long. */
-const CANCEL_REQUEST_BYTES = 16;
+/** The question whether a server has TLS: the length, and a number that stands for the question. */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+/** Networks far away need longer than the 250 ms that Node.js gives each address of a name. */
+const ADDRESS_MAX_MS = 1_000;
 
-/**
- * Begins to connect. Proxies in front of a database that is away accept a connection and close it at
- * once; the driver takes that for a reason to connect again, without pause or end, and its caller waits
- * for ever. Here it becomes an error like a refused connection.
- * @param onLost called when an open connection breaks, before the driver learns of it
- * @param sockets those that are open, to which this one is added
- */
-export function openSocket({ host, port, path }: SocketAddress, onLost: () => void, sockets: Set<Socket>): Socket {
-  const target = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 };
-  // The driver reads both: for its messages, and for the name that the server's certificate must bear.
-  const socket = Object.assign(new Socket(), target);
-  socket.once('end', () => {
-    if (socket.bytesRead > 0 || socket.bytesWritten === CANCEL_REQUEST_BYTES) return;
-    const error = new Error(`${target.host}:${target.port} closed the connection without an answer`);
-    socket.destroy(Object.assign(error, { code: 'ECONNRESET' }));
-  });
-  sockets.add(socket);
-  watchLoss(socket, onLost, () => sockets.delete(socket));
-  gatherWrites(socket);
-  // What goes out at once is one packet anyway; the rest of a long one must not wait for its beginning to be acknowledged.
+const isUnixSocket = ({ address }: Host): boolean => address.startsWith('/');
+
+/** How messages call a host. */
+export const nameOf = (host: Host): string =>
+  isUnixSocket(host) ? `${host.address}/.s.PGSQL.${host.port}` : `${host.name}:${host.port}`;
+
+/** Connects to a host; resolves once the server expects the first message of the protocol. */
+export async function openSocket(host: Host, tls: Tls, signal: AbortSignal): Promise<Socket> {
+  const plain = await connected(host, signal);
+  if (isUnixSocket(host) || tls.mode === 'disable') return plain;
+  const mayBePlain = tls.mode === 'allow' || tls.mode === 'prefer';
+  try {
+    if (!tls.isDirect && !(await offersTls(plain, host, signal))) {
+      if (mayBePlain) return plain;
+      throw new TlsError(
+        `${nameOf(host)} does not offer TLS, which sslmode=${tls.mode} demands; switch it on at the server, or write sslmode=disable`,
+      );
+    }
+    return await secured(plain, host, tls, signal);
+  } catch (error) {
+    plain.destroy();
+    throw error;
+  }
+}
+
+async function connected(host: Host, signal: AbortSignal): Promise<Socket> {
+  const { address, port } = host;
+  const socket = isUnixSocket(host)
+    ? connect(nameOf(host))
+    : connect({ host: address, port, autoSelectFamilyAttemptTimeout: ADDRESS_MAX_MS });
+  // What is sent at once is one packet anyway; the rest of a long one must not wait for its beginning to be acknowledged.
   socket.setNoDelay(true);
-  return path ? socket.connect(path) : socket.connect(target);
+  await happens(socket, 'connect', host, signal);
+  return socket;
 }
 
-/**
- * Sends what is written in one turn of the code as one packet. The driver hands over each longer message by itself, and
- * a write to a socket costs more than most of what it says.
- */
-function gatherWrites(socket: Socket): void {
-  const write = socket.write.bind(socket);
-  let gathering = false;
-  const send = () => {
-    gathering = false;
-    socket.uncork();
-  };
-  socket.write = (...args: unknown[]) => {
-    if (!gathering) {
-      gathering = true;
-      socket.cork();
-      process.nextTick(send);
-    }
-    return Reflect.apply(write, undefined, args);
+async function offersTls(socket: Socket, host: Host, signal: AbortSignal): Promise<boolean> {
+  const answered = happens<Buffer>(socket, 'data', host, signal);
+  socket.write(SSL_REQUEST);
+  const answer = await answered;
+  // More would have been put there by somebody in between, to be taken for the server's words.
+  if (answer.length !== 1) throw new TlsError(`${nameOf(host)} does not answer as a PostgreSQL server does`);
+  return answer.toString('latin1') === 'S';
+}
+
+async function secured(plain: Socket, host: Host, tls: Tls, signal: AbortSignal): Promise<Socket> {
+  const socket = connectTls({ ...tlsOptions(host, tls), socket: plain });
+  try {
+    await happens(socket, 'secureConnect', host, signal);
+    return socket;
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    if (!/CERT|SIGNATURE|ISSUER|SELF_SIGNED/.test(code)) throw error;
+    const cure = 'set sslrootcert to the file of its authority; with sslmode=verify-full its name must be the host';
+    throw new TlsError(`the certificate of ${nameOf(host)} is not accepted (${message}): ${cure}`, { cause: error });
+  }
+}
+
+function tlsOptions({ name }: Host, { mode, isDirect, rootCert, cert, key, keyPassword }: Tls): ConnectionOptions {
+  return {
+    host: name,
+    // A name of an address is not allowed in TLS.
+    ...(isIP(name) === 0 && { servername: name }),
+    ...(isDirect && { ALPNProtocols: ['postgresql'] }),
+    rejectUnauthorized: mode === 'verify-ca' || mode === 'verify-full',
+    ...(mode === 'verify-ca' && { checkServerIdentity: () => undefined }),
+    ...(rootCert !== undefined && rootCert !== 'system' && { ca: contentOf('sslrootcert', rootCert) }),
+    ...(cert !== undefined && { cert: contentOf('sslcert', cert) }),
+    ...(key !== undefined && { key: contentOf('sslkey', key) }),
+    ...(keyPassword !== undefined && { passphrase: keyPassword }),
   };
 }
 
-/**
- * Holds an error back until the socket is closed. In between the driver would take the connection for a good one, and
- * forget whatever it sends there: the caller would wait for ever.
- */
-function watchLoss(socket: Socket, onLost: () => void, onClosed: () => void): void {
-  const emit = socket.emit.bind(socket);
-  let error: unknown[] | null = null;
-  let leftByServer = false;
-  socket.prependOnceListener('end', () => {
-    leftByServer = !socket.writableEnded;
+/** Read with each connection, so that a renewed certificate needs no restart. */
+function contentOf(parameter: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new TlsError(`the file of ${parameter} in the connection string cannot be read (${code})`, { cause: error });
+  }
+}
+
+/** Resolves with an event's first argument; rejects, and destroys the socket, when it breaks, closes or is too late. */
+function happens<T>(socket: Socket, event: string, host: Host, signal: AbortSignal): Promise<T> {
+  // An error that comes later must not end the process.
+  socket.on('error', () => {});
+  return new Promise((resolve, reject) => {
+    const over = () => {
+      socket.off(event, succeed).off('error', fail).off('close', close);
+      signal.removeEventListener('abort', abort);
+    };
+    const succeed = (value: T) => {
+      over();
+      resolve(value);
+    };
+    const fail = (error: unknown) => {
+      over();
+      socket.destroy();
+      reject(error);
+    };
+    const close = () => fail(closedEarly(host));
+    const abort = () => fail(signal.reason);
+    socket.once(event, succeed).once('error', fail).once('close', close);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
   });
-  socket.emit = (event: string | symbol, ...args: unknown[]) => {
-    if (event === 'error') {
-      error ??= args;
-      return true;
-    }
-    if (event !== 'close') return emit(event, ...args);
-    onClosed();
-    if (socket.bytesRead > 0 && (error !== null || leftByServer)) onLost();
-    if (error !== null) emit('error', ...error);
-    return emit(event, ...args);
-  };
+}
+
+/** A server, or a proxy in front of one that is away, accepts a connection and closes it. */
+export function closedEarly(host: Host): Error {
+  const error = new Error(`${nameOf(host)} closed the connection without an answer`);
+  return Object.assign(error, { code: 'ECONNRESET' });
+}
+
+export function silent(host: Host, limitMs: number): Error {
+  const error = new Error(`${nameOf(host)} gave no answer within ${limitMs / 1_000} s`);
+  return Object.assign(error, { code: 'ETIMEDOUT' });
 }

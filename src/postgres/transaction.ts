@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
 import { ANSWER_GRACE_MS, noAnswer, startDeadline } from './deadline.ts';
-import { errorCode, isConnectionError } from './errors.ts';
+import { errorCode, isConnectionError, readOnlyServer } from './errors.ts';
 import { poolOf } from './renewal.ts';
 import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
 import { SQLSTATE } from './sqlstates.ts';
@@ -84,17 +84,25 @@ export function transaction<T>(
     const { statementTimeoutMs = 30_000 } = options;
     const answerMs = statementTimeoutMs + ANSWER_GRACE_MS;
     const pool = poolOf(sql);
+    const fail = (error: unknown) => {
+      if (errorCode(error) !== SQLSTATE.readOnlyTransaction) return reject(error);
+      const { host, port } = sql.options;
+      const is = new Map(Object.entries(sql.parameters).map(([name, value]) => [name, String(value)]));
+      // Another server may write by now, behind the same name, too.
+      pool.leave();
+      reject(Object.assign(readOnlyServer(is, `${host[0]}:${port[0]}`), { cause: error }));
+    };
     const lost = pool
-      .begin(options.readOnly === true ? 'read only' : 'read write', answerMs, (tx, giveUp) => {
+      .begin(options.readOnly === true ? 'read only' : '', answerMs, (tx, giveUp) => {
         const watched = watch(tx, answerMs, { isTransaction: true, onForgotten: pool.forgoStatements, giveUp });
         void lost.then(watched.close);
-        run(watched, limitsOf(statementTimeoutMs, options), work, lost).then(resolve, reject);
+        run(watched, limitsOf(statementTimeoutMs, options), work, lost).then(resolve, fail);
         // The driver would commit by itself and take any answer for a commit. As it is, it takes the connection back
         // when the server says that no transaction is open.
         return new Promise<never>(() => {});
       })
       .catch((error: unknown) => {
-        reject(error);
+        fail(error);
         return error;
       });
   });
@@ -238,5 +246,6 @@ export async function savepoint<T>(tx: Transaction, work: (inner: Transaction) =
 
 /** True for what breaks the connection, not only the statement. */
 function isLost(error: unknown): boolean {
-  return isConnectionError(error) && errorCode(error) !== SQLSTATE.tooManyConnections;
+  const stays: readonly unknown[] = [SQLSTATE.tooManyConnections, SQLSTATE.readOnlyTransaction];
+  return isConnectionError(error) && !stays.includes(errorCode(error));
 }

@@ -5,7 +5,7 @@ import { databaseClock } from '../postgres/clock.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import { guardRefusal, isRefusal, type ListingObserver, type ListingTask, listModel, NOTHING } from './listing.ts';
+import { guardRefusal, isRefusal, type ListingObserver, type ListingTask, listModel, NOTHING, reasonOf } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 
@@ -71,7 +71,7 @@ export async function catchUpModel(
     if (!(error instanceof FlowluError && isRefusal(error))) {
       return report('none', { outcome: 'failed', reason: error.message });
     }
-    const refused = report('none', { outcome: 'skipped', reason: error.message });
+    const refused = report('none', { outcome: 'skipped', reason: reasonOf(error, model) });
     return { ...refused, guarded: await guardRefusal(deps.sql, refused) };
   }
 }

@@ -16,6 +16,7 @@ import { idOf } from '../record/id.ts';
 import { versionOf } from '../record/version.ts';
 import { measure } from '../store/measurements.ts';
 import { newestRow } from '../store/mirror-rows/reads.ts';
+import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import {
   confirmIncrement,
   findWatermark,
@@ -176,7 +177,7 @@ function collect(deps: ListingDeps, model: Model) {
         return id === null ? [] : [{ id, record }];
       });
       for (const { id } of items) ids.add(id);
-      const table = { name: model.name, model };
+      const table = mirrorTableOf(model);
       const added = await transact(deps.sql, (tx) =>
         writePages(tx, table, [{ items, observedAt }], deps.writer, (counts) => counts),
       );

@@ -21,8 +21,10 @@ import {
   type ListingKind,
   type ListingOutcome,
   type OpenListing,
+  REFUSED,
 } from '../store/listings.ts';
 import { newestVersion } from '../store/mirror-rows/reads.ts';
+import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import { noteListed } from '../store/schedule.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
@@ -92,7 +94,9 @@ export async function listModel(
     counts = addCounts(counts, added);
     observer.modelAdvanced(model.name, added);
   };
-  const ending = await listPagesInto(deps, { ...task, open, fence }, observer, step, signal).catch(endingOf);
+  const ending = await listPagesInto(deps, { ...task, open, fence }, observer, step, signal).catch((error) =>
+    endingOf(error, model),
+  );
   await finishListing(deps.sql, key, ending.outcome, ending.reason);
   if (ending.outcome === 'complete') {
     await confirmListing(deps.sql, model, fence);
@@ -184,7 +188,7 @@ async function writeRange(
   const ids = pages.flatMap(({ items }) => items.map(({ id }) => id));
   const upTo = last.cursor;
   const after = before?.position ?? null;
-  const table = { name: model.name, model };
+  const table = mirrorTableOf(model);
   const record = async (tx: Transaction, written: PageCounts) => {
     const added = { ...written, requests: pages.length };
     const state = {
@@ -209,10 +213,18 @@ async function writeRange(
 }
 
 /** How an error ends the listing of its model; rethrown when it ends the whole run. */
-function endingOf(error: unknown): Ending {
+function endingOf(error: unknown, model: Model): Ending {
   if (error instanceof ListingError) return { outcome: 'failed', reason: error.message };
   if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
-  return { outcome: isRefusal(error) ? 'skipped' : 'failed', reason: error.message };
+  return { outcome: isRefusal(error) ? 'skipped' : 'failed', reason: reasonOf(error, model) };
+}
+
+/** What a report says of an error: whether the portal lacks the model, or the key the right. */
+export function reasonOf(error: FlowluError, { edition }: Model): string {
+  if (!isRefusal(error)) return error.message;
+  // Portals word "unknown method" as "access denied", too.
+  const isLacking = error.kind !== 'forbidden' || (edition === 'aspro' && error.code === 30);
+  return isLacking ? `not in this portal (${error.message})` : `${REFUSED}${error.message}`;
 }
 
 /** True when the portal does not let us read the model at all: it lacks the module, or the key lacks the right. */

@@ -13,6 +13,7 @@ import { clearSuspects, countSuspects, doubtSuspects, suspectUnlisted, takeUncon
 import { clearListedIds, listedIds } from '../store/listed-ids.ts';
 import { findOpenListing, type ListingPosition, lastPosition } from '../store/listings.ts';
 import { countRows } from '../store/mirror-rows/reads.ts';
+import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
 
@@ -90,7 +91,7 @@ async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros
   const suspects = await countSuspects(deps.sql, model.name);
   // The usual end. Counting the rows of a large model takes as long as reading a good part of it.
   if (suspects === 0) return { suspects, guarded: null };
-  const live = await countRows(deps.sql, { name: model.name, model }, 'live');
+  const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
   const guarded = guard(suspects, live, allowDeletes);
   if (guarded === null) await lookInto(deps, model, fence);
   else await clearSuspects(deps.sql, model.name);
@@ -99,7 +100,7 @@ async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros
 
 /** Has the portal asked for each suspect; buries those of which it tells nothing and that an earlier sweep missed, too. */
 async function lookInto({ sql, writer }: ListingDeps, model: Model, fence: Micros): Promise<void> {
-  const table = { name: model.name, model };
+  const table = mirrorTableOf(model);
   await transact(sql, async (tx) => {
     const gone = await takeUnconfirmable(tx, model, fence, SWEEPS_APART_S);
     const observation = { says: 'absent', observedAt: fence } as const;

@@ -8,6 +8,7 @@ import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import type { ListingPage, UnreadRows } from '../flowlu/listing.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
+import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import type { ListingDeps } from './deps.ts';
 import { writePages } from './page.ts';
 
@@ -25,7 +26,7 @@ export function sentenceOn(unreadable: readonly string[]): string | null {
 
 /** Follows the pages of a listing and reads what they lack singly, where that works, into the mirror. */
 export function createUnreadReader({ sql, client, writer }: ListingDeps, model: Model) {
-  const table = { name: model.name, model };
+  const table = mirrorTableOf(model);
   const unreadable: string[] = [];
   let lastId: string | null = null;
 

@@ -8,6 +8,7 @@ import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { read } from '../merge/settle.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { countRows, findUnlisted, type IdRange, randomLiveIds } from '../store/mirror-rows/reads.ts';
+import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import { comparePage } from './compare-page.ts';
 import type { ListingDeps } from './deps.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
@@ -132,7 +133,7 @@ export async function searchSample(search: Search, size: number): Promise<Shortc
     const part = ids.slice(start, start + READS_AT_A_TIME);
     shortcoming = (await Promise.all(part.map((id) => compareOne(search, id)))).find((why) => why !== null) ?? null;
   }
-  const live = await countRows(deps.sql, { name: model.name, model }, 'live');
+  const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
   const page = 1 + Math.floor(Math.random() * Math.max(1, Math.ceil(live / PAGE_SIZE)));
   for (const wanted of new Set([page, 1])) {
     const orderBy = { field: 'id', direction: 'asc' } as const;

@@ -12,6 +12,7 @@ import { shapeOf } from '../merge/writer.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { ListingOutcome } from '../store/listings.ts';
 import { countRows } from '../store/mirror-rows/reads.ts';
+import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import type { RunStatus } from '../store/runs.ts';
 import type { ListingDeps } from './deps.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
@@ -91,7 +92,7 @@ function isInOrder(report: ModelVerification): boolean {
 async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptions): Promise<ModelVerification> {
   const { observer, signal, repair, sample } = options;
   const began = performance.now();
-  const table = { name: model.name, model };
+  const table = mirrorTableOf(model);
   const context = { table, shape: shapeOf(table, deps.writer), zone: deps.writer.zone };
   const candidates = createCandidates(MAX_REPAIRS);
   let rows = 0;
@@ -148,7 +149,7 @@ async function endingOf(error: unknown, { sql }: ListingDeps, model: Model): Pro
   if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
   const isUnknown = error.kind === 'unknown_module' || error.kind === 'unknown_method';
   // A portal that lacks a model and a mirror without rows of it agree.
-  const held = isUnknown ? await countRows(sql, { name: model.name, model }, 'live') : 0;
+  const held = isUnknown ? await countRows(sql, mirrorTableOf(model), 'live') : 0;
   if (isUnknown && held === 0) return { outcome: 'skipped', reason: error.message };
   return { outcome: 'failed', reason: held > 0 ? `${error.message}; the mirror holds ${held} rows` : error.message };
 }

@@ -4,10 +4,13 @@ import { getRequestListener } from '@hono/node-server';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import { version } from '../core/version.ts';
+import { withTimeout } from '../core/wait.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
+import { createRecordHealth, type RecordHealth } from '../intake/record-health.ts';
 import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import type { Outcome } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
@@ -27,6 +30,8 @@ const MAX_BATCH = 200;
 const MAX_QUEUED_CHARACTERS = 64 * 2 ** 20;
 const MAX_BATCH_CHARACTERS = 8 * 2 ** 20;
 const LANES = 2;
+/** How long a batch may keep its lane. Should it end after all, its senders come again with what is there already. */
+const LANE_MAX_MS = 30_000;
 /** Shorter than what senders are known to wait. */
 const COMMIT_TIMEOUT_MS = 8_000;
 
@@ -44,6 +49,7 @@ export function createApp(
   events: { readonly onPending: () => void; readonly onHint?: () => void; readonly isStopping: () => boolean },
 ): ServiceApp {
   const { config, log, metrics, sql, context } = session;
+  const health = createRecordHealth();
   const batcher = createBatcher<Accepted>({
     maxQueued: MAX_QUEUED,
     sourceOf: ({ announcement }) => (announcement === null ? '' : `${announcement.module}.${announcement.model}`),
@@ -61,20 +67,17 @@ export function createApp(
     },
     flush: async (batch) => {
       const done = metrics.applyDuration.startTimer();
-      try {
-        return await receive(batch, {
-          sql,
-          context,
-          log,
-          onRecorded: ({ decision, status }) => {
-            metrics.deliveriesApplied.inc({ decision: decision ?? status });
-            if (context.trust === 'verify') events.onHint?.();
-          },
-          onPending: events.onPending,
-        });
-      } finally {
-        done();
-      }
+      const receiver = {
+        sql,
+        context,
+        log,
+        onRecorded: ({ decision, status }: Outcome) => {
+          metrics.deliveriesApplied.inc({ decision: decision ?? status });
+          if (context.trust === 'verify') events.onHint?.();
+        },
+        onPending: events.onPending,
+      };
+      return await withTimeout(health.watch(() => receive(batch, receiver)).finally(done), LANE_MAX_MS);
     },
   });
 
@@ -102,7 +105,7 @@ export function createApp(
       metrics.httpRequestDuration.observe({ route, status: String(status) }, seconds);
     },
   });
-  const pages = getRequestListener(createPages(session, secretUse, events.isStopping).fetch, {
+  const pages = getRequestListener(createPages(session, secretUse, health, events.isStopping).fetch, {
     overrideGlobalObjects: false,
     // Health checks of load balancers speak HTTP/1.0 and name no host.
     hostname: 'localhost',
@@ -117,7 +120,12 @@ export function createApp(
 }
 
 /** Everything but the intake. */
-function createPages(session: Session, secretUse: SecretUseNotes, isStopping: () => boolean): Hono {
+function createPages(
+  session: Session,
+  secretUse: SecretUseNotes,
+  recording: RecordHealth,
+  isStopping: () => boolean,
+): Hono {
   const { config, log, metrics, sql } = session;
   const app = new Hono();
   app.use(async (context, next) => {
@@ -129,7 +137,7 @@ function createPages(session: Session, secretUse: SecretUseNotes, isStopping: ()
   app.use(securityHeaders(config.http.tls !== null));
   const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
-  app.route('/', statusRoutes({ sql, metrics, log, version, token, readSecretUse, isStopping }));
+  app.route('/', statusRoutes({ sql, metrics, log, version, token, readSecretUse, recording, isStopping }));
   app.route('/', appRoutes({ health: createHealth(sql), frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {

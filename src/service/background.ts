@@ -9,6 +9,7 @@ import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
 import { maintainHistory } from '../migrate/history-partitions.ts';
 import { asOwner } from '../migrate/owner.ts';
+import { leaveReadOnly } from '../postgres/read-only.ts';
 import { type ListingObserver, NOTHING } from '../reconcile/listing.ts';
 import { addCounts } from '../reconcile/page.ts';
 import type { RoundReport } from '../reconcile/round.ts';
@@ -32,6 +33,8 @@ const HISTORY_INTERVAL_MS = 10 * 60_000;
 const CUSTOM_FIELDS_INTERVAL_MS = 5_000;
 /** How soon the scheduler begins again after a login was missing. */
 const SCHEDULE_INTERVAL_MS = 1_000;
+/** How often it is looked whether the database has been set to read-only. */
+const READ_ONLY_INTERVAL_MS = 5_000;
 
 export interface BackgroundLoops {
   readonly drain: Loop;
@@ -50,6 +53,7 @@ export function startBackground(session: Session, clients: Clients | null, signa
   );
   const loops = [
     drain,
+    loop('looking whether the database takes writes', READ_ONLY_INTERVAL_MS, () => leaveReadOnly(sql)),
     loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
     loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
   ];
@@ -63,10 +67,11 @@ export function startBackground(session: Session, clients: Clients | null, signa
   }
   if (clients === null) return { drain, settle: null, all: loops };
 
-  /** Work that asks the portal rests while nobody is logged in: it could only fail, again and again. */
+  /** Work that asks the portal rests while nobody is logged in or the key is refused: it could only fail, again and again. */
   const asking = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     loop(name, intervalMs, async (stop) => {
-      if ((await standing(config, sql)).kind !== 'login') await work(stop);
+      if ((await standing(config, sql)).kind === 'login') return;
+      if (session.watch === null || (await session.watch.mayAsk())) await work(stop);
     });
   const settle = asking('settling doubtful rows', SETTLE_INTERVAL_MS, (stop) =>
     settleDue(settleDepsOf(session, clients.client), SETTLE_BATCH, stop),

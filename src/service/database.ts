@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../core/log.ts';
 import { openEmbedded } from '../embedded/server.ts';
-import { driverUrl, redactUrl } from '../postgres/url.ts';
+import { readTarget, redactUrl } from '../postgres/url.ts';
 
 export interface OpenDatabase {
   /** Connection string, password included. */
@@ -36,7 +36,8 @@ export function hasDatabase({ url, embeddedDirectory }: Pick<OpenOptions, 'url' 
 export async function openDatabase(options: OpenOptions): Promise<OpenDatabase> {
   const { url, embeddedDirectory, ...rest } = options;
   if (url !== undefined) {
-    driverUrl(url); // A typo should show now, not at the first query.
+    const { unused } = readTarget(url); // A typo should show now, not at the first query.
+    if (unused.length > 0) rest.log?.warn({ parameters: unused }, 'parameters of DATABASE_URL that nothing here uses');
     return { url, displayUrl: redactUrl(url), embedded: false, close: async () => {} };
   }
   const server = await openEmbedded({ directory: embeddedDirectory, ...rest });

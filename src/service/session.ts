@@ -1,6 +1,6 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
 
-import { findModel, models } from '../catalog/index.ts';
+import { extraModel, findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import { useOwnNames } from '../catalog/other-names.ts';
 import type { Model } from '../catalog/types.ts';
@@ -28,6 +28,7 @@ import { claimPortal, requirePortal } from '../store/portal.ts';
 import { type HistorySettings, noteHistorySettings } from '../store/settings.ts';
 import { authorizationOf, standing } from './authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from './database.ts';
+import { type PortalWatch, watchPortal } from './portal-watch.ts';
 import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
 import { ensureSchema, NOTHING_SET_UP } from './schema.ts';
 import { configuredSettings, settingsInForce } from './settings-in-force.ts';
@@ -46,6 +47,8 @@ export interface Session {
   /** Models that the settings mirror. */
   readonly models: readonly Model[];
   readonly onMirror: OnMirror;
+  /** What requests with the API key show; null with OAuth, and for commands that only look. */
+  readonly watch: PortalWatch | null;
   /** Names this process in journals and leases. */
   readonly holder: string;
   /** The end of the process. */
@@ -115,8 +118,15 @@ export async function openSession(
     },
     shapes,
     privacy,
-    models: models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
+    models: [
+      ...models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
+      ...config.flowlu.extraModels.map(extraModel),
+    ],
     onMirror,
+    watch:
+      config.flowlu.apiKey === null || onMirror === 'look'
+        ? null
+        : watchPortal({ sql, log, requestsPerSecond: config.flowlu.requestsPerSecond }),
     holder: thisHolder(),
     stop: signal,
     close,
@@ -146,7 +156,8 @@ function contextOf(
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     tableOf(module, model) {
       const name = `${module}.${model}`;
-      return matchesModel(config.flowlu.models, name) ? { name, model: findModel(name) ?? null } : null;
+      const isMirrored = matchesModel(config.flowlu.models, name) || config.flowlu.extraModels.includes(name);
+      return isMirrored ? { name, model: findModel(name) ?? null } : null;
     },
   };
 }
@@ -205,7 +216,10 @@ async function connectClients(session: Session, baseUrl: string): Promise<Client
     baseUrl,
     authorization,
     hold: createHold(),
-    onRequest: ({ method, outcome, duration_ms, attempt }: RequestEvent) => {
+    onRequest: (event: RequestEvent) => {
+      const { method, outcome, duration_ms, attempt } = event;
+      session.watch?.onRequest(event);
+      if (outcome === 'ok' || outcome === 'unauthorized') metrics.keyRefused.set(outcome === 'ok' ? 0 : 1);
       metrics.apiRequests.inc({ method, outcome });
       metrics.apiRequestDuration.observe(duration_ms / 1_000);
       if (attempt > 1) metrics.apiRetries.inc();

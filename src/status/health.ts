@@ -3,6 +3,7 @@ import { withTimeout } from '../core/wait.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { lastArrival } from '../store/deliveries/reports.ts';
 import { grantStatus } from '../store/grant.ts';
+import { keyRefusal } from '../store/measurements.ts';
 import { hasRuns } from '../store/runs.ts';
 import { lastAgreement } from '../store/watermarks.ts';
 
@@ -50,15 +51,16 @@ export function createHealth(sql: Sql): () => Promise<Health> {
 
 /** Reads it: the last complete look at the portal, or, without an API, the last webhook. */
 async function readHealth(sql: Sql): Promise<Health> {
-  const [isCompared, age_s, arrival, grant] = await Promise.all([
+  const [isCompared, age_s, arrival, grant, refusal] = await Promise.all([
     hasRuns(sql, ['schedule', 'backfill', 'reconcile', 'sweep']),
     lastAgreement(sql),
     lastArrival(sql),
     grantStatus(sql),
+    keyRefusal(sql),
   ]);
   const freshness = freshnessOf(isCompared ? age_s : arrival.age_s);
   const isStale = isCompared && (freshness === 'older' || freshness === 'never');
-  const needsLook = isStale || arrival.hasFailed || grant?.state === 'refused';
+  const needsLook = isStale || arrival.hasFailed || grant?.state === 'refused' || refusal !== null;
   return { isThere: true, freshness, isCompared, needsLook };
 }
 

@@ -2,7 +2,7 @@
 import { html, raw } from 'hono/html';
 import type { SecretUse } from '../intake/secret-use.ts';
 import type { StatusReport } from './report.ts';
-import { grantWords } from './words.ts';
+import { foreignWords, grantWords, portalWords, refusalWords } from './words.ts';
 
 interface PageData extends StatusReport {
   readonly version: string;
@@ -43,6 +43,12 @@ export function renderPage(data: PageData) {
     <dt>Could not be applied</dt><dd class="${deliveries.failed > 0 ? 'bad' : ''}">${deliveries.failed}</dd>
     <dt>Turned away</dt><dd>${deliveries.rejected}</dd>
     <dt>Doubtful rows</dt><dd>${doubtful_rows}</dd>
+    ${data.key_refused === null ? '' : html`<dt>Flowlu</dt><dd class="bad">${refusalWords(data.key_refused)}</dd>`}
+    ${data.portal.length === 0 ? '' : html`<dt>The portal</dt><dd>${portalWords(data.portal)}</dd>`}
+    ${data.unread_models.map(
+      ({ model, outcome, reason }) =>
+        html`<dt>Not read in full</dt><dd class="bad">${model}: ${outcome}, ${reason ?? ''}</dd>`,
+    )}
     ${data.oauth === null ? '' : html`<dt>Login at Flowlu</dt><dd class="${data.oauth.state === 'refused' ? 'bad' : ''}">${grantWords(data.oauth)}</dd>`}
     ${data.webhook_secrets.map(
       ({ position, last_used_at }) =>
@@ -61,6 +67,20 @@ export function renderPage(data: PageData) {
     )}
   </table>
   ${filled.length === 0 ? html`<p>Nothing is mirrored yet.</p>` : ''}
+  ${
+    data.webhooks.length === 0
+      ? ''
+      : html`<h2>Webhooks</h2>
+  <table><tr><th>Model</th><th class="n">Deliveries</th><th class="n">Repeats</th><th class="n">Changes announced</th><th class="n">Found without</th><th>Last</th><th>In words</th></tr>
+    ${data.webhooks.map(
+      (row) => html`<tr><td>${row.model}</td><td class="n">${row.deliveries}</td><td class="n">${row.repeats}</td>
+        <td class="n">${row.changes}</td><td class="n">${row.found}</td><td>${moment(row.last_at)}</td><td>${row.told}</td></tr>`,
+    )}
+    ${data.foreign_names.map(
+      ({ name, rows, suggestions }) =>
+        html`<tr><td>${name}</td><td class="n">${rows}</td><td colspan="5">${foreignWords(suggestions)}</td></tr>`,
+    )}</table>`
+  }
   ${
     failed_deliveries.length === 0
       ? ''

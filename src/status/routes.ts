@@ -3,15 +3,26 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { TimeoutError, withTimeout } from '../core/wait.ts';
+import { TimeoutError } from '../core/wait.ts';
+import type { RecordHealth } from '../intake/record-health.ts';
 import type { SecretUse } from '../intake/secret-use.ts';
 import { schemaState } from '../migrate/migrate.ts';
 import type { SchemaState } from '../migrate/migrations.ts';
+import { causeOf } from '../postgres/causes.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { countPending } from '../store/deliveries/reports.ts';
 import { countDoubts } from '../store/doubts.ts';
+<<<<<<< HEAD
+import { keyRefusal } from '../store/measurements.ts';
 import { renderPage } from './page.ts';
 import { readStatus } from './report.ts';
+import { refusalWords } from './words.ts';
+=======
+import { tryWrite } from '../store/try-write.ts';
+import { renderPage } from './page.ts';
+import { LockedError, readStatus } from './report.ts';
+import { shared } from './shared.ts';
+>>>>>>> network
 
 export interface StatusOptions {
   readonly sql: Sql;
@@ -22,12 +33,16 @@ export interface StatusOptions {
   readonly token: string | null;
   /** When each webhook secret was last handed in. */
   readonly readSecretUse: () => Promise<readonly SecretUse[]>;
+  /** How recording deliveries goes. */
+  readonly recording: RecordHealth;
   /** True once the process has begun to stop: no new work should be sent to it. */
   readonly isStopping: () => boolean;
 }
 
 /** Longest wait for the database before a health check says no. */
 const READY_TIMEOUT_MS = 3_000;
+/** The same for a page. */
+const STATUS_TIMEOUT_MS = 8_000;
 /** What keeps the service from working on a schema, and what helps. */
 const SCHEMA_PROBLEMS: Readonly<Record<SchemaState, string | null>> = {
   current: null,
@@ -44,21 +59,37 @@ export function statusRoutes(options: StatusOptions): Hono {
   const app = new Hono();
   const guard = requireToken(token);
 
-  app.get('/livez', (context) => context.json({ alive: true }));
+  const isReady = shared(() => readiness(options), READY_TIMEOUT_MS);
+  const gauges = shared(() => refreshGauges(sql, metrics), READY_TIMEOUT_MS);
+  const status = shared(() => statusData(options), STATUS_TIMEOUT_MS);
+
+  app.get('/livez', (context) =>
+    options.recording.isStuck()
+      ? context.json({ alive: false, problem: 'a batch of deliveries hangs; restart this process' }, 503)
+      : context.json({ alive: true }),
+  );
   app.get('/readyz', async (context) => {
+<<<<<<< HEAD
     const problem = options.isStopping() ? 'stopping' : await readiness(sql);
-    return problem === null ? context.json({ ready: true }) : context.json({ ready: false, problem }, 503);
+    if (problem !== null) return context.json({ ready: false, problem }, 503);
+    const refusal = await keyRefusal(sql).catch(() => null);
+    return context.json({ ready: true, ...(refusal !== null && { degraded: refusalWords(refusal) }) });
+=======
+    const problem = options.isStopping() ? { problem: 'stopping' } : await isReady().catch(problemOf);
+    const last_recorded_at = options.recording.lastSuccessAt();
+    return problem === null
+      ? context.json({ ready: true, last_recorded_at })
+      : context.json({ ready: false, ...problem, last_recorded_at }, 503);
+>>>>>>> network
   });
   app.get('/metrics', guard, async (context) => {
-    await refreshGauges(sql, metrics).catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
+    await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
     return context.text(await metrics.registry.metrics(), 200, { 'Content-Type': metrics.registry.contentType });
   });
-  app.get('/status.json', guard, (context) =>
-    answer(context, log, async () => context.json(await statusData(options))),
-  );
+  app.get('/status.json', guard, (context) => answer(context, log, async () => context.json(await status())));
   app.get('/status', guard, (context) =>
     answer(context, log, async () =>
-      context.html(renderPage(await statusData(options)), 200, { 'Content-Security-Policy': PAGE_POLICY }),
+      context.html(renderPage(await status()), 200, { 'Content-Security-Policy': PAGE_POLICY }),
     ),
   );
   return app;
@@ -75,16 +106,41 @@ async function answer(context: Context, log: Logger, work: () => Promise<Respons
   } catch (error) {
     log.warn({ err: error }, 'the status could not be read');
     context.header('Retry-After', '5');
-    return context.json({ error: 'the database is away' }, 503);
+    const text = error instanceof LockedError ? error.message : problemOf(error).problem;
+    return context.json({ error: text }, 503);
   }
 }
 
-async function readiness(sql: Sql): Promise<string | null> {
+interface Problem {
+  readonly problem: string;
+  readonly remedy?: string;
+  readonly since?: string;
+}
+
+/** What keeps this process from recording deliveries; null where nothing does. */
+async function readiness({ sql, recording }: StatusOptions): Promise<Problem | null> {
   try {
-    return SCHEMA_PROBLEMS[await withTimeout(schemaState(sql), READY_TIMEOUT_MS)];
+    const problem = SCHEMA_PROBLEMS[await schemaState(sql)];
+    if (problem !== null) return { problem };
+    const trouble = recording.trouble();
+    if (trouble === null) return null;
+    // Without traffic nobody else would notice that it is over.
+    const error = await tryWrite(sql).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    if (error !== null) return { ...problemOf(error), since: trouble.since };
+    recording.succeeded();
+    return null;
   } catch (error) {
-    return error instanceof TimeoutError ? 'the database does not answer' : 'the database is away';
+    return problemOf(error);
   }
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof TimeoutError) return { problem: 'the database does not answer' };
+  const { cause, remedy } = causeOf(error);
+  return { problem: cause, remedy };
 }
 
 async function refreshGauges(sql: Sql, metrics: Metrics): Promise<void> {

@@ -1,6 +1,7 @@
 /** What the ledger records of a delivery, in words for people. */
 import type { Decision, DeliveryStatus } from '../store/deliveries/ledger.ts';
 import type { GrantStatus } from '../store/grant.ts';
+import { type KeyRefusal, type Measurement, PORTAL } from '../store/measurements.ts';
 
 const DECISIONS: Readonly<Record<Decision, string>> = {
   inserted: 'the mirror did not know the record: a new row',
@@ -33,6 +34,23 @@ export function plainWords(delivery: {
   const what = decision === null ? STATUSES[status] : DECISIONS[decision];
   if (reason === null) return what;
   return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
+}
+
+/** One sentence on a key that is refused. */
+export function refusalWords({ since, words }: KeyRefusal): string {
+  return `Flowlu refuses the API key since ${since.slice(0, 16).replace('T', ' ')} (${words}): make a new one`;
+}
+
+/** What to do about a name that the catalogue does not know. */
+export function foreignWords(suggestions: readonly string[]): string {
+  const meant = suggestions.length === 0 ? '' : `; perhaps ${suggestions.join(' or ')}`;
+  return `no model is called so${meant}: WEBHOOK_MODEL_NAMES can map it`;
+}
+
+/** What the portal does, as far as its own way goes and not that of single models. */
+export function portalWords(portal: readonly Measurement[]): string {
+  const facts = portal.filter(({ model }) => model === PORTAL);
+  return facts.map(({ fact, value }) => `${fact.replaceAll('_', ' ')} ${JSON.stringify(value)}`).join(', ');
 }
 
 /** One sentence on the login by OAuth. */

@@ -146,7 +146,7 @@ export async function countDoubtsUpTo(tx: Transaction, limit: number): Promise<n
 }
 
 /** How many doubts are open. */
-export async function countDoubts(sql: Sql): Promise<number> {
+export async function countDoubts(sql: Queryable): Promise<number> {
   const [row] = await sql`select count(*)::int as open from sync.doubtful`;
   return row?.open as number;
 }
@@ -201,7 +201,8 @@ export async function clearSuspects(sql: Queryable, model: string): Promise<void
 export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRange): Promise<void> {
   const { query, parameters } = unlistedRows(model, range);
   await tx.unsafe(
-    `insert into sync.suspects (model, entity_id) select $5, u.id from (${query}) as u on conflict do nothing`,
+    `insert into sync.suspects (model, entity_id)
+     select $${parameters.length + 1}, u.id from (${query}) as u on conflict do nothing`,
     [...parameters, model.name],
     { prepare: true },
   );

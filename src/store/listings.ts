@@ -142,6 +142,27 @@ export async function inheritListing(
   return rows.length > 0;
 }
 
+/** A model of which the latest listing did not bring everything. */
+export interface UnreadModel {
+  readonly model: string;
+  readonly outcome: ListingOutcome;
+  readonly reason: string | null;
+}
+
+/** Begins the reasons of listings that the portal refuses for want of a right, and not of the model. */
+export const REFUSED = 'refused: ';
+
+/** Models that could not be read, or not in full, the last time. A model that the portal lacks is none of them. */
+export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel[]> {
+  const rows = await sql`
+    select model, outcome, reason
+      from (select distinct on (model) model, outcome, reason from sync.listings
+             where finished_at is not null order by model, finished_at desc) as latest
+     where outcome in ('failed', 'incomplete') or reason like ${`${REFUSED}%`} or (outcome = 'complete' and reason is not null)
+     order by model`;
+  return rows as unknown as readonly UnreadModel[];
+}
+
 /** Whether a model has been listed once from beginning to end. */
 export async function wasListed(sql: Queryable, model: string): Promise<boolean> {
   const [row] = await sql`

@@ -35,9 +35,7 @@ export interface Measurement<N extends FactName = FactName> {
   readonly fact: N;
   readonly value: Facts[N];
   /** When the portal was last seen to do so. */
-  readonly measuredAt: Date;
-  /** Since when it has been doing so without a change. */
-  readonly age_s: number;
+  readonly measured_at: string;
 }
 
 /** How long a fact is relied on before it is found out again. */
@@ -59,6 +57,26 @@ export async function measure(
           on conflict (model, fact) do update set value = excluded.value, measured_at = clock_timestamp()
        where m.value <> excluded.value or m.measured_at < clock_timestamp() - ${FRESH_SECONDS} * interval '1 second'`;
   }
+}
+
+/** Notes that the portal refuses the key, unless that is known: it counts since then. */
+export async function noteRefusal(sql: Queryable, words: string): Promise<void> {
+  await sql`
+    insert into sync.measurements (model, fact, value) values (${PORTAL}, 'refused', to_jsonb(${words}::text))
+        on conflict (model, fact) do nothing`;
+}
+
+/** Since when and in which words the portal refuses the key, or null. */
+export interface KeyRefusal {
+  readonly since: string;
+  readonly words: string;
+}
+
+export async function keyRefusal(sql: Queryable): Promise<KeyRefusal | null> {
+  const [row] = await sql`
+    select to_json(measured_at) #>> '{}' as since, value #>> '{}' as words
+      from sync.measurements where model = ${PORTAL} and fact = 'refused'`;
+  return (row ?? null) as KeyRefusal | null;
 }
 
 /** Takes a fact back that is no longer so. */
@@ -84,13 +102,7 @@ export async function knownFacts(sql: Queryable, model: string): Promise<Partial
 /** Everything that is known, by model. */
 export async function allMeasurements(sql: Queryable): Promise<readonly Measurement[]> {
   const rows = await sql`
-    select model, fact, value, measured_at, extract(epoch from clock_timestamp() - measured_at)::float8 as age_s
-      from sync.measurements order by model, fact`;
-  return rows.map((row) => ({
-    model: row.model as string,
-    fact: row.fact as FactName,
-    value: row.value as Facts[FactName],
-    measuredAt: row.measured_at as Date,
-    age_s: row.age_s as number,
-  }));
+    select model, fact, value, to_json(measured_at) #>> '{}' as measured_at
+      from sync.measurements where fact <> 'refused' order by model, fact`;
+  return rows as unknown as readonly Measurement[];
 }

@@ -70,7 +70,7 @@ export interface RunSummary {
 }
 
 /** The newest runs, latest first. */
-export async function lastRuns(sql: Sql, limit: number): Promise<readonly RunSummary[]> {
+export async function lastRuns(sql: Queryable, limit: number): Promise<readonly RunSummary[]> {
   const rows = await sql`
     select id::text as id, kind, status, to_json(started_at) #>> '{}' as started_at,
            to_json(finished_at) #>> '{}' as finished_at

@@ -6,7 +6,7 @@ import type { Field, Model } from '../catalog/types.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { sqlTypes } from '../tables/columns.ts';
 import { COMPANIONS, type CustomColumn } from './custom-columns.ts';
-import { customValues, lateralOf, valueAs } from './values.ts';
+import { customValues, lateralOf, valueAs } from './custom-values.ts';
 
 /** One column of a view, with all that can be said about it. */
 export interface ViewColumn {

@@ -1,203 +1,154 @@
 /**
- * SQL that reads the value of a custom field from `_record`. Pure.
+ * How SQL reads Flowlu's loose values: the one coercion beside `record/coerce.ts`, used for custom fields and for the past.
  *
- * Values are texts whatever the declared type, and some do not fit it; a cast must then give null, never an error that
- * would take the whole query down. Plain expressions do that without functions, which readers would need a right to.
+ * A value that does not fit its type, or is too long to be one, is null: a cast that failed would take the reader's whole
+ * query down. The functions stand in `flowlu_history`, where whoever reads its views has the right to find them. Each is
+ * one expression, which the planner puts in the place of the call as long as its parameter stands in it once.
  */
+import type { FieldKind } from '../catalog/types.ts';
 import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import { literal } from '../postgres/quote.ts';
-import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
-import type { CustomColumn } from './custom-columns.ts';
+import { settingAsText } from '../store/settings.ts';
 
-/** What the columns of a custom field show. */
-interface CustomValue {
-  /** What is appended to the field's name: '' for the value itself. */
-  readonly suffix: '' | '_raw' | '_label';
-  readonly type: string;
-  readonly expression: string;
-  readonly doc: string;
-  readonly references: string | null;
+export const FUNCTION_SCHEMA = 'flowlu_history';
+
+export interface SqlFunction {
+  readonly name: string;
+  readonly parameters: string;
+  readonly returns: string;
+  readonly body: string;
 }
 
-/** PostgreSQL type by declared type; what is not here is text. References to records begin with `model.`. */
-const TYPES: Readonly<Record<string, string>> = {
-  int: 'bigint',
-  price: 'numeric',
-  decimal: 'numeric',
-  boolean: 'boolean',
+/** What `String.prototype.trim` takes off. */
+const BLANKS = literal(
+  ' \t\n\r\f\v\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff',
+);
+
+// Patterns have no counted digits and no lookahead, which PostgreSQL matches 10 to 50 times slower.
+const YEAR = String.raw`(?:\d\d\d[1-9]|\d\d[1-9]\d|\d[1-9]\d\d|[1-9]\d\d\d)`;
+const LEAP_YEAR = String.raw`(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)`;
+/** A day of the calendar: a cast of any other would fail. */
+const DAY = String.raw`(?:${YEAR}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))|${LEAP_YEAR}-02-29)`;
+const TIME = String.raw`[Tt ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?`;
+const OFFSET = String.raw`\s*(?:[Zz]|[+-](?:0\d|1[0-5])(?::?[0-5]\d)?)`;
+const WHOLE = String.raw`^[+-]?\d+(?:\.0*)?$`;
+const DECIMAL = String.raw`^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d\d?\d?)?$`;
+const FLAG = String.raw`^(?:1(?:\.0*)?|true|0(?:\.0*)?|false)$`;
+/** The last second of the year 9999. */
+const MAX_UNIX_SECONDS = 253_402_300_799;
+
+/** In an order in which each calls only those before it. */
+export const VALUE_FUNCTIONS: readonly SqlFunction[] = [
+  {
+    name: 'scalar',
+    parameters: 'v text',
+    returns: 'text',
+    // What is longer than any number or date is neither, and some of it would make a cast fail.
+    body: `case when length(v) <= ${MAX_SCALAR_LENGTH} then btrim(v, ${BLANKS}) end`,
+  },
+  {
+    name: 'digits',
+    parameters: 'v jsonb',
+    returns: 'text',
+    body: `case jsonb_typeof(v)
+      when 'string' then ${FUNCTION_SCHEMA}.scalar(v #>> '{}')
+      when 'number' then case when length(v #>> '{}') <= ${MAX_SCALAR_LENGTH} then v #>> '{}' end
+      when 'boolean' then case when v::boolean then '1' else '0' end end`,
+  },
+  {
+    name: 'to_whole',
+    parameters: 'd text, below numeric, beyond numeric',
+    returns: 'numeric',
+    body: `nullif(nullif(greatest(least(trunc(substring(d from '${WHOLE}')::numeric), beyond), below), beyond), below)`,
+  },
+  {
+    name: 'to_decimal',
+    parameters: 'd text',
+    returns: 'numeric',
+    body: `substring(d from '${DECIMAL}')::numeric`,
+  },
+  {
+    name: 'to_flag',
+    parameters: 'd text',
+    returns: 'boolean',
+    body: `case left(substring(lower(d) from '${FLAG}'), 1)
+      when '1' then true when 't' then true when '0' then false when 'f' then false end`,
+  },
+  {
+    name: 'to_day',
+    parameters: 'd text',
+    returns: 'date',
+    body: `left(substring(d from '^${DAY}(?:${TIME}(?:${OFFSET})?)?$'), 10)::date`,
+  },
+  {
+    name: 'first_of',
+    parameters: 'wall timestamp, zone text',
+    returns: 'timestamptz',
+    // Of an hour that the zone repeats, "at time zone" takes the second course.
+    body: `case when (((wall - interval '1 hour') at time zone zone + interval '1 hour') at time zone zone) = wall
+      then least((wall - interval '1 hour') at time zone zone + interval '1 hour', wall at time zone zone)
+      else wall at time zone zone end`,
+  },
+  {
+    name: 'to_moment',
+    parameters: 'd text, zone text',
+    returns: 'timestamptz',
+    body: `case when d ~ '${WHOLE}'
+      then case when d::numeric > 0 and d::numeric <= ${MAX_UNIX_SECONDS} then to_timestamp(d::double precision) end
+      else coalesce(
+        ${FUNCTION_SCHEMA}.first_of(substring(d from '^${DAY}(?:${TIME})?$')::timestamp, zone),
+        substring(d from '^${DAY}${TIME}${OFFSET}$')::timestamptz) end`,
+  },
+];
+
+/** The first numbers that do not fit, on either side. */
+const INT64 = '-9223372036854775809, 9223372036854775808';
+const INT32 = '-2147483649, 2147483648';
+
+/** The scalar `digits` as a column of this kind holds it; moments on the wall clock of `zone`, an SQL expression. */
+function scalarAs(kind: Exclude<FieldKind, 'text'>, digits: string, zone: string): string {
+  switch (kind) {
+    case 'id':
+    case 'integer':
+      return `${FUNCTION_SCHEMA}.to_whole(${digits}, ${INT64})::bigint`;
+    case 'link':
+      return `nullif(${FUNCTION_SCHEMA}.to_whole(${digits}, ${INT64}), 0)::bigint`;
+    case 'code':
+      return `${FUNCTION_SCHEMA}.to_whole(${digits}, ${INT32})::integer`;
+    case 'decimal':
+      return `${FUNCTION_SCHEMA}.to_decimal(${digits})`;
+    case 'flag':
+      return `${FUNCTION_SCHEMA}.to_flag(${digits})`;
+    case 'date':
+      return `${FUNCTION_SCHEMA}.to_day(${digits})`;
+    case 'datetime':
+    case 'unix':
+      return `${FUNCTION_SCHEMA}.to_moment(${digits}, ${zone})`;
+  }
+}
+
+/** SQL for the portal's time zone; asked for once a query. */
+const ZONE = `(select coalesce(${settingAsText('timezone')}, 'UTC'))`;
+
+/** SQL that reads a field's value, a `jsonb` expression, as its column would hold it. */
+export function typedValue(kind: FieldKind, value: string): string {
+  return kind === 'text' ? `${value} #>> '{}'` : scalarAs(kind, `${FUNCTION_SCHEMA}.digits(${value})`, ZONE);
+}
+
+/** The kind of field whose column has this type. */
+const KINDS: Readonly<Record<string, Exclude<FieldKind, 'text'>>> = {
+  bigint: 'integer',
+  numeric: 'decimal',
+  boolean: 'flag',
   date: 'date',
-  datetime: 'timestamptz',
+  timestamptz: 'datetime',
 };
 
-/** Models that references of a declared type lead to. */
-const TARGETS: Readonly<Record<string, string>> = { 'model.user': 'core.user', 'model.file': 'system.files' };
-
-const isReference = (type: string) => type.startsWith('model.');
-const isChoice = (type: string) => type.startsWith('select.');
-
-/** Names that `lateralOf` gives to the parts of a field's value. */
-const text = ({ id }: CustomField) => `c.text_${id}`;
-const label = ({ id }: CustomField) => `c.label_${id}`;
-const json = ({ id }: CustomField) => `c.json_${id}`;
-
-/**
- * What follows `lateral`: the values of all fields as they came, under either spelling of their names; of two the one
- * that is not empty. A record that knows neither may know the field by an alias it had before.
- *
- * Long records are stored compressed, and every look into one unpacks all of it. `|| '{}'` unpacks it once, and `offset 0`
- * keeps the planner from undoing that: some ten times faster where five fields of such records are read, and hardly
- * slower for short ones. What nobody asks for is left out.
- */
-export function lateralOf(columns: readonly CustomColumn[]): string {
-  const parts = columns.flatMap(({ field, oldKeys }) => {
-    const keys = [`cf_${field.id}`, ...(field.alias === '' ? [] : [`cf_${field.alias}`])];
-    return [
-      `${pickText(keys, oldKeys)} as text_${field.id}`,
-      ...(isChoice(field.type) || isReference(field.type)
-        ? [`${pickText(keys.map(labelKey), oldKeys.map(labelKey))} as label_${field.id}`]
-        : []),
-      ...(field.type === 'select.multiple' ? [`${pickJson(keys, oldKeys)} as json_${field.id}`] : []),
-    ];
-  });
-  return `(select ${parts.join(', ')} from (select _record || '{}' as r offset 0) as d offset 0) as c`;
-}
-
-const labelKey = (key: string) => `${key}_value`;
-
-function pickText(keys: readonly string[], oldKeys: readonly string[]): string {
-  return pick(keys, oldKeys, (key) => `nullif(d.r ->> ${literal(key)}, '')`);
-}
-
-function pickJson(keys: readonly string[], oldKeys: readonly string[]): string {
-  return pick(keys, oldKeys, (key) => `nullif(nullif(d.r -> ${literal(key)}, '""'), 'null')`);
-}
-
-function pick(keys: readonly string[], oldKeys: readonly string[], read: (key: string) => string): string {
-  const old = oldKeys.map((key) => `case when not d.r ?| array[${keys.map(literal).join(', ')}] then ${read(key)} end`);
-  const choices = [...keys.map(read), ...old];
-  return choices.length === 1 ? (choices[0] as string) : `coalesce(${choices.join(', ')})`;
-}
-
-/** The columns of one field, over what `lateralOf` yields. */
-export function customValues(field: CustomField, zone: string | null): readonly CustomValue[] {
-  const { type } = field;
-  const raw: CustomValue = {
-    suffix: '_raw',
-    type: 'text',
-    expression: text(field),
-    doc: 'as Flowlu stores it: numbers of options',
-    references: null,
-  };
-  const own = (sqlType: string, expression: string, doc = '', references: string | null = null): CustomValue => ({
-    suffix: '',
-    type: sqlType,
-    expression,
-    doc,
-    references,
-  });
-  if (type === 'select.single') return [own('text', chosenOption(field), 'option chosen, in words'), raw];
-  if (type === 'select.multiple') return [own('text[]', chosenOptions(field), 'options chosen, in words'), raw];
-  if (isReference(type)) {
-    const id = castText('bigint', text(field), zone);
-    // Only users have a name in the mirror; of anything else the record tells it.
-    const name =
-      type === 'model.user'
-        ? `coalesce((select nullif(u.name, '') from flowlu.core_user u where u.id = ${id}), ${label(field)})`
-        : label(field);
-    return [
-      own('bigint', `nullif(${id}, 0)`, '', TARGETS[type] ?? null),
-      { suffix: '_label', type: 'text', expression: name, doc: 'name of the record chosen', references: null },
-    ];
-  }
-  const sqlType = TYPES[type] ?? 'text';
-  return [own(sqlType, castText(sqlType, text(field), zone))];
-}
-
-/** A column that stays although it is no longer what the field asks for: the value, as far as it fits. */
-export function valueAs(field: CustomField, suffix: string, type: string, zone: string | null): string {
-  const present = customValues(field, zone).find((value) => value.suffix === suffix && value.type === type);
-  return present?.expression ?? castText(type, text(field), zone);
-}
-
-/** The wording of an option as Flowlu has it now; else as the record tells it; else what is stored. */
-function chosenOption(field: CustomField): string {
-  const value = text(field);
-  return `case when ${value} <> '0' then coalesce(${optionOf(field, value)}, ${label(field)}, ${value}) end`;
-}
-
-/** As an array in the order of the record, whose value is a list with commas or a JSON array. */
-function chosenOptions(field: CustomField): string {
-  const value = json(field);
-  return `(select array_agg(coalesce(${optionOf(field, 'e.item')}, e.item) order by e.place)
-    from jsonb_array_elements_text(case jsonb_typeof(${value}) when 'array' then ${value}
-      else to_jsonb(regexp_split_to_array(${value} #>> '{}', ${literal('\\s*,\\s*')})) end) with ordinality as e (item, place)
-    where e.item not in ('', '0'))`;
-}
-
-const optionOf = (field: CustomField, value: string) =>
-  `(select nullif(o.value, '') from flowlu.customfields_fieldoptions o where o.field_id = ${field.id} and o.id = ${castText('bigint', value, null)})`;
-
-/** Patterns have no counted digits and no lookahead, which PostgreSQL matches 10 to 50 times slower: the length is compared. */
-const WHOLE = '^[+-]?\\d+(\\.0*)?$';
-const FLAG = '^([01](\\.0*)?|[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$';
-const DECIMAL = '^[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d{1,3})?$';
-/** Days that the calendar has; a cast of any other would fail, as would one of the year 0. */
-const DAY =
-  '(\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))' +
-  '|(\\d\\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)';
-const TIME = '[T ]([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d+)?)?';
-const OFFSET = ' ?(Z|[+-](0\\d|1[0-5])(:?[0-5]\\d)?)';
-/** The last second of the year 9999. */
-const MAX_UNIX_SECONDS = '253402300799';
-
-/** Trimmed as in TypeScript. */
-const trimmed = (value: string) => `btrim(${value}, E' \\t\\n\\r\\f\\v')`;
-const looksLike = (value: string, pattern: string) =>
-  `length(${value}) <= ${MAX_SCALAR_LENGTH} and ${trimmed(value)} ~ ${literal(pattern)}`;
-const looksLikeTime = (value: string, pattern: string) =>
-  `${looksLike(value, pattern)} and left(${trimmed(value)}, 4) <> '0000'`;
-
-/** A text expression as `type`, null where it does not fit. */
+/** A text expression as `type`. Moments need the name of the portal's zone; without it they are null. */
 export function castText(type: string, value: string, zone: string | null): string {
-  const v = trimmed(value);
-  switch (type) {
-    case 'text':
-      return value;
-    case 'text[]':
-      return `case when ${value} is not null then array[${value}] end`;
-    case 'bigint':
-      return `case when ${looksLike(value, WHOLE)} then case when ${v}::numeric between -9223372036854775808 and 9223372036854775807 then trunc(${v}::numeric)::bigint end end`;
-    case 'numeric':
-      return `case when ${looksLike(value, DECIMAL)} then ${v}::numeric end`;
-    case 'boolean':
-      return `case when ${looksLike(value, FLAG)} then lower(left(${v}, 1)) in ('1', 't') end`;
-    case 'date':
-      return `case when ${looksLikeTime(value, `^${DAY}(${TIME}(${OFFSET})?)?$`)} then left(${v}, 10)::date end`;
-    case 'timestamptz':
-      return castMoment(value, zone);
-    default:
-      return `null::${type}`;
-  }
-}
-
-/**
- * A moment: on the portal's wall clock, with an offset, or as Unix seconds. PostgreSQL reads a wall time that the zone
- * repeats as its second occurrence; typed columns hold the first, so the offset of the day before is tried.
- */
-function castMoment(value: string, zone: string | null): string {
-  const v = trimmed(value);
-  const branches = [
-    `when ${looksLike(value, WHOLE)} then case when ${v}::numeric > 0 and ${v}::numeric <= ${MAX_UNIX_SECONDS} then to_timestamp(${v}::float8) end`,
-    `when ${looksLikeTime(value, `^${DAY}${TIME}${OFFSET}$`)} then ${v}::timestamptz`,
-  ];
-  if (zone !== null) {
-    const z = literal(zone);
-    const wall = `${v}::timestamp`;
-    const plain = `(${wall} at time zone ${z})`;
-    const first = `((${wall} - interval '1 day') at time zone ${z} + interval '24 hours')`;
-    branches.push(
-      `when ${looksLikeTime(value, `^${DAY}(${TIME})?$`)} then case when ${plain} at time zone ${z} = ${wall} and ${first} at time zone ${z} <> ${wall} then ${plain} else ${first} end`,
-    );
-  }
-  return `case ${branches.join(' ')} end`;
+  if (type === 'text') return value;
+  if (type === 'text[]') return `case when ${value} is not null then array[${value}] end`;
+  const kind = KINDS[type];
+  if (kind === undefined) return `null::${type}`;
+  return scalarAs(kind, `${FUNCTION_SCHEMA}.scalar(${value})`, zone === null ? 'null' : literal(zone));
 }

@@ -35,6 +35,7 @@ test('an empty environment gives the documented defaults', () => {
       baseUrl: null,
       apiKey: null,
       oauth: null,
+      extraModels: [],
       requestsPerSecond: 1,
       timezone: 'UTC',
       models: { include: [], exclude: [] },

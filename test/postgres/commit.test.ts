@@ -106,6 +106,19 @@ it('a prepared statement whose result has changed fails its transaction, and is 
   }
 });
 
+it('a prepared statement whose result has changed is sent again, though every connection knows the old one', async () => {
+  const pool = connect(database.url, { applicationName: 'flowlu-mirror test', max: 4 });
+  const read = () => pool`select notes.*, pg_sleep(0.02) from notes where id >= ${0}`;
+  try {
+    await Promise.all([read(), read(), read(), read()]);
+    await database.sql`alter table notes add column more int`;
+    expect(await read()).toEqual([]);
+  } finally {
+    await database.sql`alter table notes drop column if exists more`;
+    await pool.end({ timeout: 1 });
+  }
+});
+
 describe('a transaction', () => {
   it('whose commit is answered with a rollback rejects, with what went wrong in it', async () => {
     const torn = transaction(sql, {}, async (tx) => {

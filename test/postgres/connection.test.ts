@@ -14,7 +14,6 @@ import {
   transaction,
   within,
 } from '../../src/postgres/connection.ts';
-import { driverUrl } from '../../src/postgres/url.ts';
 import { openDatabase } from '../../src/service/database.ts';
 import { createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 
@@ -213,9 +212,5 @@ describe('a connection string', () => {
     await sql`select 1`;
     expect(sql.options.prepare).toBe(false);
     await sql.end();
-  });
-
-  it('may name several hosts', () => {
-    expect(driverUrl('postgres://a:b@one:1,two:2/c?x=1')).toBe('postgres://a:b@one:1,two:2/c?x=1');
   });
 });

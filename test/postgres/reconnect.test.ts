@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, isConnectionError, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
+import { eventually } from '../intake/service.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
@@ -72,10 +73,12 @@ describe.each([
       if (round % 2 === 0) await sleep(20);
       mend();
     }
-    await sleep(500);
     const before = done;
-    await sleep(500);
-    expect(done).toBeGreaterThan(before);
+    await eventually(
+      async () => done,
+      (now) => now > before,
+      10_000,
+    );
     stopped = true;
     await Promise.all(workers);
 

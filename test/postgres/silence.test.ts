@@ -40,7 +40,12 @@ const LIMITS = { statementTimeoutMs: 100 };
 
 /** New connections work, and nothing of the old ones is kept. */
 async function expectRenewed(): Promise<void> {
-  expect(await transaction(sql, LIMITS, (tx) => tx`select 1 as one`)).toEqual([{ one: 1 }]);
+  // A host that has not answered is left alone for a moment.
+  await eventually(
+    () => transaction(sql, LIMITS, (tx) => tx`select 1 as one`).catch(() => null),
+    (rows) => rows !== null,
+    10_000,
+  );
   await eventually(
     async () => proxy.clients(),
     (clients) => clients <= 1,

@@ -1,5 +1,6 @@
 /** Portals as clients saw them, and portals of which a part is broken: everything that can be got is got. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { extraModel } from '../../src/catalog/index.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
@@ -215,5 +216,33 @@ describe('a portal of which a part is broken', () => {
     const [row] =
       await from.sql`select count(*)::int as altered from flowlu.crm_account where name like '%' || chr(65533) || '%'`;
     expect(row?.altered).toBe(0);
+  });
+});
+
+describe('a model that only the settings name', () => {
+  it('is read, caught up and swept like others, into the common table, and its neighbours there are left alone', async () => {
+    const from = await start({ rowsPerModel: { 'crm.account': 0, 'crm.lead': 330 } });
+    // The simulator knows it, the mirror is told not to: as a model that is too new for the catalogue.
+    const extra = { ...extraModel('crm.lead'), name: 'crm.lead' };
+    await from.sql`
+      insert into flowlu.uncatalogued (module, model, id, _record, _observed_at, _source, _hash)
+      values ('asset', 'asset', 7, '{"id":7}', clock_timestamp(), 'webhook', gen_random_uuid())`;
+    const deps = { sql: from.sql, client: from.client, writer: from.context };
+    const options = { models: [extra], concurrency: 1, holder: 'test', observer: quietObserver, signal: never };
+    const live = async () => {
+      const rows = await from.sql`
+        select id::text as id from flowlu.uncatalogued where module = 'crm' and model = 'lead' and _deleted_at is null`;
+      return rows.length;
+    };
+    expect((await backfill(deps, options)).status).toBe('done');
+    expect(await live()).toBe(330);
+    for (const id of [5, 300]) from.portal.portal.remove('crm.lead', id);
+    const sweep = () => sweepAll(deps, { ...options, allowDeletes: 0 });
+    expect((await sweep()).models[0]).toMatchObject({ outcome: 'complete', suspects: 2 });
+    await settleDue({ ...deps, tableOf: (name) => ({ name, model: null }) }, 100, never);
+    expect(await live()).toBe(328);
+    expect((await sweep()).models[0]?.counts.written).toBe(0);
+    const [neighbour] = await from.sql`select _deleted_at from flowlu.uncatalogued where module = 'asset'`;
+    expect(neighbour?._deleted_at).toBeNull();
   });
 });

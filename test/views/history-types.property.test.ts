@@ -7,7 +7,7 @@ import { coerce, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { noteHistorySettings } from '../../src/store/settings.ts';
 import { sqlTypes } from '../../src/tables/columns.ts';
-import { typedValue } from '../../src/views/history-functions.ts';
+import { typedValue } from '../../src/views/values.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -77,6 +77,7 @@ const word = fc.oneof(
     '0000-00-00',
     '0000-00-00 00:00:00',
     '1.0',
+    '\u00a08',
     `1.${'0'.repeat(20_000)}`,
     `2024-02-29 10:00:00.${'3'.repeat(300)}`,
     `2024-02-29 10:00:00.${'3'.repeat(80)}`,

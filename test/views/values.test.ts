@@ -41,6 +41,8 @@ async function typed(kind: FieldKind, type: string, texts: readonly string[], zo
 
 /** What is read as nothing, or as the same, whatever the type. */
 const ODD = [
+  '\u00a08\ufeff',
+  '\u20031.50',
   '1.0',
   '\t8',
   '8\n',

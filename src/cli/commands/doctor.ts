@@ -16,12 +16,14 @@ import { sharedBudget } from '../../store/budget.ts';
 import { webhookDelay } from '../../store/mirror-rows/reads.ts';
 import { boundPortal } from '../../store/portal.ts';
 import { storedHistorySettings } from '../../store/settings.ts';
-import { type Check, fail, messageOf, type Report, warn } from '../doctor/check.ts';
+import { type Check, fail, messageOf, ok, type Report, warn } from '../doctor/check.ts';
 import { checkDatabase, checkViews } from '../doctor/database.ts';
 import { checkLogin } from '../doctor/login.ts';
+import { measurePages } from '../doctor/pages.ts';
 import { checkPortal, type ReadableModel } from '../doctor/portal.ts';
 import { checkPersonalData } from '../doctor/privacy.ts';
 import { probeQueries, ROWS_NEEDED, type VersionedModel } from '../doctor/probe.ts';
+import { openRecording, recordingFetch } from '../doctor/recording.ts';
 import { checkSettings } from '../doctor/settings.ts';
 import { checkStoredZone, checkZone } from '../doctor/zone.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -31,6 +33,7 @@ import { type CommandContext, runCommand } from '../run.ts';
 interface Flags {
   readonly quick?: boolean;
   readonly json?: boolean;
+  readonly record?: string;
 }
 
 /** A check is no work to be finished at any price. */
@@ -43,6 +46,7 @@ export function doctorCommand(): Command {
   return new Command('doctor')
     .description('check settings, database, key, rights, filters, sorting and time zone, and say what to do')
     .option('--quick', 'ask for one model per module only')
+    .option('--record <directory>', 'write down the form of every answer, without its contents, for a bug report')
     .option('--json', 'print the checks as JSON')
     .action((flags: Flags) =>
       runCommand({ name: 'doctor', logTo: 'stderr' }, async (context) => {
@@ -119,12 +123,16 @@ async function examinePortal(context: CommandContext, flags: Flags, sql: Sql | n
     return;
   }
   const trouble = { sent: 0, throttled: 0, missedSlots: 0 };
-  const client = clientOf(context, sql, { baseUrl, authorization }, trouble);
+  const recording = flags.record === undefined ? null : openRecording(flags.record);
+  const fetchIt = recording === null ? fetch : recordingFetch(recording, createRedactor(context.config.secrets));
+  const client = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt }, trouble);
   const chosen = chooseModels(context, flags.quick ?? false);
   announce(chosen.length, context, flags);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
   if (readable !== null)
     await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
+  if (recording !== null)
+    report(ok('record', `the form of every answer, without its contents, is in ${recording.path}`));
   if (trouble.missedSlots > trouble.sent / 10) {
     const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
     report(
@@ -158,7 +166,7 @@ async function openAuthorization(
 function clientOf(
   { config }: CommandContext,
   sql: Sql | null,
-  portal: { readonly baseUrl: string; readonly authorization: Authorization },
+  portal: { readonly baseUrl: string; readonly authorization: Authorization; readonly fetch: typeof fetch },
   trouble: { sent: number; throttled: number; missedSlots: number },
 ): FlowluClient {
   const { requestsPerSecond } = config.flowlu;
@@ -206,6 +214,7 @@ async function examineAnswers(
     .filter((one): one is ReadableModel & { model: VersionedModel } => one.model.version !== null)
     .filter(({ total }) => total === null || total >= ROWS_NEEDED)
     .sort((a, b) => (b.total ?? 0) - (a.total ?? 0));
+  for (const check of await measurePages(client, readable, config.flowlu.requestsPerSecond, signal)) report(check);
   const chosen = fitting[0]?.model;
   if (chosen === undefined) {
     report(

@@ -5,6 +5,7 @@ import { UsageError } from '../../core/errors.ts';
 import { asOwner } from '../../migrate/owner.ts';
 import { type GrantedReader, grantReader, ReaderLoginError, type ReaderRequest } from '../../migrate/reader-logins.ts';
 import type { Sql } from '../../postgres/connection.ts';
+import { withLogin } from '../../postgres/url.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatDuration, printJson, printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
@@ -31,7 +32,7 @@ export function readerCommand(): Command {
         try {
           const request = { login, statementTimeout_ms, renewPassword: flags.newPassword === true };
           const granted = await grant(sql, config.database.migrateUrl, request);
-          const url = connectionOf(database.url, login, granted.password);
+          const url = withLogin(database.url, login, granted.password);
           if (flags.json) printJson({ login, ...granted, statement_timeout_ms: statementTimeout_ms, url });
           else {
             const password = granted.password === null ? 'It keeps its password.' : 'The password is shown this once.';
@@ -61,10 +62,4 @@ function readTimeout(text: string): number {
   const value = /^\d+(\.\d+)?\s*[a-z]+$/i.test(text) ? ms(text as StringValue) : Number.NaN;
   if (value >= TIMEOUT_MIN_MS && value <= TIMEOUT_MAX_MS) return Math.round(value);
   throw new UsageError(`--statement-timeout ${text}: a time from 1s to 24h, e.g. 90s or 5m`);
-}
-
-/** The mirror's own address with the login in place of its own; without a password where that is not known. */
-function connectionOf(mirror: string, login: string, password: string | null): string {
-  const secret = password === null ? '' : `:${password}`;
-  return mirror.replace(/^([a-z]+:\/\/)(?:[^/?#]*@)?/i, `$1${login}${secret}@`);
 }

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { createSecretUse, type SecretUse } from '../../intake/secret-use.ts';
 import { readStatus, type StatusReport } from '../../status/report.ts';
-import { grantWords } from '../../status/words.ts';
+import { foreignWords, grantWords, portalWords, refusalWords } from '../../status/words.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatCount, formatDuration, printJson, printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
@@ -21,9 +21,13 @@ export function statusCommand(): Command {
         const report = { ...status, webhook_secrets };
         if (json) printJson(report);
         else printStatus(report);
-        return report.deliveries.failed > 0 || report.oauth?.state === 'refused' ? EXIT.finding : EXIT.done;
+        return needsPerson(report) ? EXIT.finding : EXIT.done;
       }),
     );
+}
+
+function needsPerson({ deliveries, oauth, key_refused, unread_models }: StatusReport): boolean {
+  return deliveries.failed > 0 || oauth?.state === 'refused' || key_refused !== null || unread_models.length > 0;
 }
 
 type Report = StatusReport & { readonly webhook_secrets: readonly SecretUse[] };
@@ -32,6 +36,11 @@ function printStatus({
   deliveries,
   doubtful_rows,
   oauth,
+  key_refused,
+  unread_models,
+  portal,
+  webhooks,
+  foreign_names,
   failed_deliveries,
   runs,
   models,
@@ -42,6 +51,14 @@ function printStatus({
       `${deliveries.rejected} rejected; last at ${deliveries.last_received_at ?? 'never'}`,
   );
   printLine(`Doubtful rows: ${formatCount(doubtful_rows)}`);
+  if (key_refused !== null) printLine(refusalWords(key_refused));
+  if (portal.length > 0) printLine(`The portal: ${portalWords(portal)}`);
+  for (const { model, outcome, reason } of unread_models)
+    printLine(`Not read in full: ${model}, ${outcome}, ${reason}`);
+  for (const { model, told } of webhooks) printLine(`Webhooks for ${model}: ${told}`);
+  for (const { name, rows, suggestions } of foreign_names) {
+    printLine(`Webhooks speak of ${name} (${rows} rows); ${foreignWords(suggestions)}`);
+  }
   if (oauth !== null) printLine(`Login at Flowlu: ${grantWords(oauth)}`);
   for (const { position, last_used_at } of webhook_secrets) {
     printLine(`Webhook secret ${position} of ${webhook_secrets.length}: last used ${last_used_at ?? 'never'}`);

@@ -6,11 +6,17 @@ import { schemaState } from '../../migrate/migrate.ts';
 import { ownership } from '../../migrate/owner.ts';
 import { unlimitedReaders } from '../../migrate/reader-logins.ts';
 import { areViewsCurrent } from '../../migrate/refresh.ts';
+import { causeOf } from '../../postgres/causes.ts';
 import type { Sql } from '../../postgres/connection.ts';
+import { transact } from '../../postgres/transact.ts';
+import { tryWrite } from '../../store/try-write.ts';
 import { type Check, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 const VERSION_MIN = 140_000;
 const SKEW_MAX_MS = 5_000;
+/** Transactions that look for a pooler: enough for it to hand out several of its connections. */
+const POOLER_PROBES = 40;
+const SLOWER = 'it is slower; PgBouncer from 1.21 on keeps them with max_prepared_statements; else add ?prepare=false';
 
 /** Looks at the database; false when it cannot be worked with. */
 export async function checkDatabase(sql: Sql, displayUrl: string, report: Report): Promise<boolean> {
@@ -27,8 +33,32 @@ export async function checkDatabase(sql: Sql, displayUrl: string, report: Report
   report(checkClock(facts));
   report(checkRights(facts));
   const isCurrent = await checkSchema(sql, report);
-  if (isCurrent) await checkReaders(sql, report);
+  if (isCurrent) {
+    await checkWriting(sql, report);
+    await checkReaders(sql, report);
+  }
   return isCurrent;
+}
+
+/** Writes and commits a row, and does so with prepared statements on several connections, which some poolers forget. */
+async function checkWriting(sql: Sql, report: Report): Promise<void> {
+  const name = 'writing';
+  try {
+    await tryWrite(sql);
+  } catch (error) {
+    const { cause, remedy } = causeOf(error);
+    report(fail(name, `${cause}: ${messageOf(error)}`, remedy));
+    return;
+  }
+  const asked = Array.from({ length: POOLER_PROBES }, () =>
+    transact(sql, (tx) => tx`select ${'probe'}::text as probe`),
+  );
+  await Promise.allSettled(asked);
+  if (sql.options.prepare) report(ok(name, 'a row was written and committed; prepared statements are kept'));
+  else
+    report(
+      warn(name, 'works, without prepared statements: a pooler in front of the database does not keep them', SLOWER),
+    );
 }
 
 function checkVersion({ version, version_number }: DatabaseFacts): Check {

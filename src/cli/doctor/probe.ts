@@ -33,10 +33,11 @@ export interface Probed {
 export async function probeQueries(client: FlowluClient, model: VersionedModel, signal: AbortSignal): Promise<Probed> {
   const ask: Ask = async (query) => {
     try {
-      return await client.list(model, { limit: ROWS, page: 1, ...query }, signal);
+      return await client.list(model, { limit: ROWS, page: 1, ...query }, signal, 'once');
     } catch (error) {
       // The portal did not accept how it was asked.
-      if (error instanceof FlowluError && ['invalid_request', 'validation'].includes(error.kind)) return null;
+      const isFlowlus = error instanceof FlowluError;
+      if (isFlowlus && (error.mayBeTooMuch || ['invalid_request', 'validation'].includes(error.kind))) return null;
       throw error;
     }
   };

@@ -199,3 +199,8 @@ export async function settleDeliveries(tx: Queryable, outcomes: readonly Deliver
                 decision text, reason text)
      where d.id = n.id`;
 }
+
+/** Waits until the ledger can be written. */
+export async function lockLedger(tx: Transaction): Promise<void> {
+  await tx`lock table sync.deliveries in row exclusive mode`;
+}

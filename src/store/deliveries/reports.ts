@@ -45,7 +45,7 @@ export interface DeliveryCounts {
   readonly oldest_pending_seconds: number | null;
 }
 
-export async function deliveryCounts(sql: Sql): Promise<DeliveryCounts> {
+export async function deliveryCounts(sql: Queryable): Promise<DeliveryCounts> {
   const [row] = await sql`
     select count(*)::int as total, count(*) filter (where status = 'pending')::int as pending,
            count(*) filter (where status = 'failed')::int as failed,
@@ -73,7 +73,7 @@ export interface FailedDelivery {
 }
 
 /** The newest deliveries that could not be applied or were rejected, latest first. */
-export async function lastFailures(sql: Sql, limit: number): Promise<readonly FailedDelivery[]> {
+export async function lastFailures(sql: Queryable, limit: number): Promise<readonly FailedDelivery[]> {
   const rows = await sql`
     select id::text as id, to_json(received_at) #>> '{}' as received_at, status, module || '.' || model as model, reason
       from sync.deliveries where status in ('failed', 'rejected') order by deliveries.id desc limit ${limit}`;
@@ -93,4 +93,35 @@ export async function lastArrival(sql: Sql): Promise<{ readonly age_s: number | 
 export async function hasDeliveries(sql: Sql): Promise<boolean> {
   const [row] = await sql`select exists (select from sync.deliveries) as present`;
   return row?.present === true;
+}
+
+/** What webhooks have told of a model lately. */
+export interface WebhookUse {
+  readonly model: string;
+  readonly deliveries: number;
+  /** Those that said what the row said already. */
+  readonly repeats: number;
+  /** Those that changed a row. */
+  readonly changes: number;
+  readonly last_at: string;
+  /** Longest time between two of them. */
+  readonly longest_silence_s: number | null;
+}
+
+/** Newest deliveries that count for it. */
+const USE_WINDOW = 20_000;
+
+/** Webhooks by model, among the newest deliveries. */
+export async function webhookUse(sql: Sql): Promise<readonly WebhookUse[]> {
+  const rows = await sql`
+    with recent as (
+      select module || '.' || model as model, decision, received_at,
+             received_at - lag(received_at) over (partition by module, model order by d.id) as silence
+        from (select * from sync.deliveries where module is not null order by id desc limit ${USE_WINDOW}) as d)
+    select model, count(*)::int as deliveries, count(*) filter (where decision = 'duplicate')::int as repeats,
+           count(*) filter (where decision in ('inserted', 'updated', 'tombstoned', 'revived'))::int as changes,
+           to_json(max(received_at)) #>> '{}' as last_at,
+           extract(epoch from max(silence))::float8 as longest_silence_s
+      from recent group by model order by model`;
+  return rows as unknown as readonly WebhookUse[];
 }

@@ -6,7 +6,7 @@ import { type JsonObject, parseJson } from '../../core/json.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import { type Queryable, type Sql, within } from '../../postgres/connection.ts';
 import { eachPage } from '../../postgres/pages.ts';
-import { type MirrorTable, placeOf, type StoredRow, toStored } from './rows.ts';
+import { type MirrorTable, mirrorTableOf, placeOf, type StoredRow, toStored } from './rows.ts';
 
 const STORED = `t.id::text as id, t._record::text as record, t._source as source, t._hash::text as hash,
   (extract(epoch from t._observed_at) * 1000000)::bigint::text as observed_at,
@@ -77,19 +77,19 @@ export interface IdRange {
 const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
 
 /**
- * A query for the ids of live rows of a range that were not listed; it takes the first four parameters. `except` sorts or
+ * A query for the ids of live rows of a range that were not listed; it takes the first parameters, those given here. `except` sorts or
  * hashes both sides; a join with an array, of whose length the planner knows nothing, would look through all of it for
  * every row.
  */
 export function unlistedRows(model: Model, { after, upTo, listed, observedAt }: IdRange) {
-  const { relation } = placeOf({ name: model.name, model });
+  const { relation, part, key } = placeOf(mirrorTableOf(model));
   return {
     query: `
       select t.id from ${relation} t
-       where t.id > $1::bigint and t.id <= $2::bigint and t._deleted_at is null and t._observed_at < $3::timestamptz
+       where t.id > $1::bigint and t.id <= $2::bigint and t._deleted_at is null and t._observed_at < $3::timestamptz${part(5)}
       except
       select l.id from unnest($4::bigint[]) as l(id)`,
-    parameters: [after ?? BELOW_ALL, upTo ?? ABOVE_ALL, formatMicros(observedAt), plainArrayLiteral(listed)],
+    parameters: [after ?? BELOW_ALL, upTo ?? ABOVE_ALL, formatMicros(observedAt), plainArrayLiteral(listed), ...key],
   };
 }
 
@@ -102,7 +102,7 @@ export async function findUnlisted(
 ): Promise<{ readonly ids: readonly string[]; readonly count: number }> {
   const { query, parameters } = unlistedRows(model, range);
   const rows = await sql.unsafe(
-    `select u.id::text as id, (count(*) over ())::float8 as count from (${query}) as u order by u.id limit $5`,
+    `select u.id::text as id, (count(*) over ())::float8 as count from (${query}) as u order by u.id limit $${parameters.length + 1}`,
     [...parameters, limit],
   );
   return { ids: rows.map((row) => row.id as string), count: (rows[0]?.count ?? 0) as number };
@@ -110,10 +110,10 @@ export async function findUnlisted(
 
 /** Ids of live rows, drawn at random. */
 export async function randomLiveIds(sql: Queryable, model: Model, count: number): Promise<string[]> {
+  const { relation, part, key } = placeOf(mirrorTableOf(model));
   const rows = await sql.unsafe(
-    `select t.id::text as id from ${placeOf({ name: model.name, model }).relation} t
-      where t._deleted_at is null order by random() limit $1`,
-    [count],
+    `select t.id::text as id from ${relation} t where t._deleted_at is null${part(2)} order by random() limit $1`,
+    [count, ...key],
   );
   return rows.map((row) => row.id as string);
 }
@@ -136,7 +136,7 @@ export async function newestRow(
 ): Promise<{ readonly id: string; readonly version: Micros } | null> {
   const [row] = await sql.unsafe(
     `select id::text as id, (extract(epoch from _version) * 1000000)::bigint::text as version
-       from ${placeOf({ name: model.name, model }).relation}
+       from ${placeOf(mirrorTableOf(model)).relation}
       where _deleted_at is null and _version is not null and ${CREDIBLE}
         and _observed_at < $1::timestamptz
       order by _version desc
@@ -150,7 +150,7 @@ export async function newestRow(
 export async function newestVersion(sql: Queryable, model: Model): Promise<string | null> {
   if (model.version === null) return null;
   const [row] = await sql.unsafe(
-    `select max(_version)::text as newest from ${placeOf({ name: model.name, model }).relation} where ${CREDIBLE}`,
+    `select max(_version)::text as newest from ${placeOf(mirrorTableOf(model)).relation} where ${CREDIBLE}`,
   );
   return (row?.newest ?? null) as string | null;
 }
@@ -186,7 +186,7 @@ export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay
     sql.unsafe(
       `select count(*)::int as rows,
               (percentile_cont(0.5) within group (order by extract(epoch from t._observed_at - t._version)))::float8 as median_s
-         from (select _observed_at, _version from ${placeOf({ name: model.name, model }).relation}
+         from (select _observed_at, _version from ${placeOf(mirrorTableOf(model)).relation}
                 where _source = 'webhook' and _version is not null and _deleted_at is null
                 order by _observed_at desc limit ${DELAYS_LOOKED_AT}) t`,
     ),
@@ -203,4 +203,15 @@ export async function uncataloguedModels(sql: Queryable): Promise<string[]> {
   const rows = await sql`
     select distinct module || '.' || model as name from flowlu.uncatalogued order by 1 limit ${MAX_MODELS}`;
   return rows.map((row) => row.name as string);
+}
+
+/** Rows of models that the catalogue does not know, by name, the most numerous first. */
+export async function uncataloguedCounts(
+  sql: Queryable,
+  limit: number,
+): Promise<readonly { readonly name: string; readonly rows: number }[]> {
+  const rows = await sql`
+    select module || '.' || model as name, count(*)::int as rows from flowlu.uncatalogued
+     group by 1 order by 2 desc, 1 limit ${limit}`;
+  return rows as unknown as readonly { name: string; rows: number }[];
 }

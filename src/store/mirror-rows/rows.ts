@@ -5,6 +5,7 @@
  * parameters (see arrays.ts).
  */
 
+import { isCatalogued } from '../../catalog/index.ts';
 import { splitName } from '../../catalog/name.ts';
 import type { Model } from '../../catalog/types.ts';
 import { formatMicros, type Micros } from '../../core/instant.ts';
@@ -112,9 +113,10 @@ export async function deleteUncatalogued(
 
 /** Locks the rows of a model whose ids a query gives, in the order in which `lockRows` does. */
 export async function lockRowsOf(tx: Transaction, model: Model, query: string, parameters: string[]): Promise<void> {
+  const { relation, part, key } = placeOf(mirrorTableOf(model));
   await tx.unsafe(
-    `select from ${placeOf({ name: model.name, model }).relation} t where t.id in (${query}) order by t.id for update`,
-    parameters,
+    `select from ${relation} t where t.id in (${query})${part(parameters.length + 1)} order by t.id for update`,
+    [...parameters, ...key],
   );
 }
 
@@ -146,6 +148,11 @@ interface Place {
   readonly part: (first: number) => string;
   /** Those parameters. */
   readonly key: readonly string[];
+}
+
+/** The table of a model; of one that the catalogue does not know, its part of the common one. */
+export function mirrorTableOf(model: Model): MirrorTable {
+  return { name: model.name, model: isCatalogued(model) ? model : null };
 }
 
 /** Where the rows of a table are. */

@@ -1,0 +1,65 @@
+/** How recording deliveries has gone lately: what readiness is judged by. */
+import { type Cause, causeOf } from '../postgres/causes.ts';
+
+/** Recording fails, and has for a while. */
+export interface Trouble extends Cause {
+  /** ISO times. */
+  readonly since: string;
+  readonly last_failure_at: string;
+  readonly last_success_at: string | null;
+}
+
+export interface RecordHealth {
+  /** Runs one batch, and notes how it ends. */
+  watch<T>(batch: () => Promise<T>): Promise<T>;
+  /** Notes that the mirror can be written after all. */
+  succeeded(): void;
+  /** The trouble; null while there is none, or none worth a word. */
+  trouble(): Trouble | null;
+  /** True when a batch hangs for so long that only another process can help. */
+  isStuck(): boolean;
+  lastSuccessAt(): string | null;
+}
+
+/** A hiccup is normal: so many failures in a row, over so long, are trouble. */
+const FAILURES = 3;
+const TROUBLE_MS = 10_000;
+/** All that a batch waits for has limits that add up to less. */
+const STUCK_MS = 120_000;
+
+/** @param now in milliseconds since 1970 */
+export function createRecordHealth(now: () => number = Date.now): RecordHealth {
+  let successMs: number | null = null;
+  let failures: { since: number; last: number; count: number; error: unknown } | null = null;
+  const underWay = new Set<{ readonly sinceMs: number }>();
+  const iso = (ms: number) => new Date(ms).toISOString();
+  const lastSuccessAt = () => (successMs === null ? null : iso(successMs));
+  function succeeded(): void {
+    successMs = now();
+    failures = null;
+  }
+  return {
+    async watch(batch) {
+      const entry = { sinceMs: now() };
+      underWay.add(entry);
+      try {
+        const result = await batch();
+        succeeded();
+        return result;
+      } catch (error) {
+        failures = { since: failures?.since ?? now(), last: now(), count: (failures?.count ?? 0) + 1, error };
+        throw error;
+      } finally {
+        underWay.delete(entry);
+      }
+    },
+    succeeded,
+    trouble() {
+      if (failures === null || failures.count < FAILURES || now() - failures.since < TROUBLE_MS) return null;
+      const { since, last, error } = failures;
+      return { ...causeOf(error), since: iso(since), last_failure_at: iso(last), last_success_at: lastSuccessAt() };
+    },
+    isStuck: () => [...underWay].some(({ sinceMs }) => now() - sinceMs > STUCK_MS),
+    lastSuccessAt,
+  };
+}

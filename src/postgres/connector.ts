@@ -1,0 +1,222 @@
+/**
+ * Where connections come from: the driver is handed sockets that are ready, whichever of several hosts they lead to, and
+ * whether TLS is below or not.
+ *
+ * The driver's own way differs with each of these: under TLS it removes our listeners, several hosts it tries without
+ * pause or end (github.com/porsager/postgres/issues/1076), and what fails while it connects may be lost.
+ */
+import { Socket } from 'node:net';
+import { type SocketEvents, watchSocket } from './driver-socket.ts';
+import { readOnlyServer } from './errors.ts';
+import { closedEarly, nameOf, openSocket, silent } from './socket.ts';
+import { SQLSTATE } from './sqlstates.ts';
+import type { StartupOutcome } from './startup.ts';
+import type { Host, ServerKind, Target } from './url.ts';
+
+/** How long a host may take to answer before the next one is tried, unless the connection string says otherwise. */
+const HOST_MAX_SECONDS = 3;
+/** How long a host that has failed is left alone: at first, and after many failures. */
+const PAUSE_MIN_MS = 100;
+const PAUSE_MAX_MS = 1_000;
+
+/** What is known of a host. */
+interface Known {
+  readonly host: Host;
+  /** Why it could not be used when it was last tried. */
+  failure: (Error & { readonly code?: string }) | null;
+  /** How often in a row that was. */
+  failures: number;
+  /** Until when it is left alone. */
+  pausedUntilMs: number;
+  /** An attempt to use it again after a failure; there is one at a time. */
+  probe: Promise<void> | null;
+}
+
+/** Whom a socket is for. */
+interface Pool {
+  readonly onLost: () => void;
+  readonly ended: AbortSignal;
+}
+
+/** The sockets of one pool. */
+export interface Sockets {
+  /** For the driver's `socket` option. Never rejects: the driver would lose the place of this connection in its pool. */
+  open(): Promise<Socket>;
+  /** Destroys what is open, and opens no more. */
+  end(): void;
+}
+
+export interface Connector {
+  /** @param onLost called when a connection that was in use breaks, before the driver learns of it */
+  sockets(onLost: () => void): Sockets;
+}
+
+/** Makes sockets to the hosts of a connection string. */
+export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST_MAX_SECONDS }: Target): Connector {
+  const known = hosts.map((host): Known => ({ host, failure: null, failures: 0, pausedUntilMs: 0, probe: null }));
+  const limitMs = connectTimeoutSeconds * 1_000;
+  /** The one that worked last: a request to cancel a statement must go where the statement runs. */
+  let last: Known | null = null;
+  const isPaused = ({ pausedUntilMs }: Known) => performance.now() < pausedUntilMs;
+
+  function refuse(one: Known, failure: Error): void {
+    one.failure = failure;
+    one.pausedUntilMs = performance.now() + Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** one.failures);
+    one.failures = Math.min(one.failures + 1, 8);
+  }
+
+  /** What is wrong with a server that has let us in; null where nothing is. */
+  function unfit(parameters: ReadonlyMap<string, string>, one: Known): Error | null {
+    const isLastHope = known.every((other) => other === one || isPaused(other));
+    return FITS[kind](parameters, isLastHope) ? null : unfitServer(one.host, kind, parameters);
+  }
+
+  function handOver(socket: Socket, one: Known, { onLost, ended }: Pool, probed: () => void): Socket {
+    /** Without an error, the driver connects again by itself: to the next host. */
+    const failed = (failure: Error) => {
+      // What we have closed ourselves says nothing about the host.
+      if (!ended.aborted) refuse(one, failure);
+      probed();
+      return known.every(isPaused) ? 'tell' : 'go on';
+    };
+    const events: SocketEvents = {
+      onOutcome(outcome) {
+        if (outcome.kind === 'refused') {
+          const verdict = failed(refusal(one.host, outcome));
+          // Starting, stopping, or a standby that takes no connections: another host may.
+          return outcome.code === SQLSTATE.cannotConnectNow ? verdict : 'tell';
+        }
+        const failure = unfit(outcome.parameters, one);
+        if (failure !== null) {
+          failed(failure);
+          return 'go on';
+        }
+        one.failure = null;
+        one.failures = 0;
+        last = one;
+        probed();
+        return 'tell';
+      },
+      onFailure: failed,
+      onLost,
+      onClosed: probed,
+    };
+    watchSocket(socket, events, { limitMs, late: () => silent(one.host, limitMs), early: () => closedEarly(one.host) });
+    // The driver reads both for its messages.
+    return Object.assign(socket, { host: one.host.name, port: one.host.port });
+  }
+
+  async function openOne(one: Known, pool: Pool): Promise<Socket> {
+    const { ended } = pool;
+    let probed = () => {};
+    if (one.failure !== null) {
+      one.probe = new Promise((resolve) => {
+        probed = () => {
+          one.probe = null;
+          resolve();
+        };
+      });
+    }
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(silent(one.host, limitMs)), limitMs);
+    const end = () => limit.abort(ended.reason);
+    ended.addEventListener('abort', end, { once: true });
+    try {
+      return handOver(await openSocket(one.host, tls, limit.signal), one, pool, probed);
+    } catch (error) {
+      if (!ended.aborted) refuse(one, error as Error);
+      probed();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      ended.removeEventListener('abort', end);
+    }
+  }
+
+  async function openAny(pool: Pool): Promise<Socket> {
+    const failures: Error[] = [];
+    for (const one of last === null ? known : [last, ...known.filter((other) => other !== last)]) {
+      while (one.probe !== null) await one.probe;
+      pool.ended.throwIfAborted();
+      if (isPaused(one)) {
+        if (one.failure !== null) failures.push(one.failure);
+        continue;
+      }
+      try {
+        return await openOne(one, pool);
+      } catch (error) {
+        failures.push(error as Error);
+      }
+    }
+    throw failureOf(failures);
+  }
+
+  return {
+    sockets(onLost) {
+      const open = new Set<Socket>();
+      const ended = new AbortController();
+      return {
+        async open() {
+          try {
+            const socket = await openAny({ onLost, ended: ended.signal });
+            open.add(socket);
+            socket.once('close', () => open.delete(socket));
+            // It may have ended in between.
+            if (ended.signal.aborted) throw ended.signal.reason;
+            return socket;
+          } catch (error) {
+            return brokenSocket(error as Error);
+          }
+        },
+        end() {
+          ended.abort(Object.assign(new Error('the pool has ended'), { code: 'CONNECTION_ENDED' }));
+          for (const socket of open) socket.destroy();
+        },
+      };
+    },
+  };
+}
+
+/**
+ * A socket that fails once the driver writes to it. Were it to fail before, the message would stay with the driver, and
+ * nothing could be sent on this place of the pool any more.
+ */
+function brokenSocket(error: Error): Socket {
+  const socket = new Socket();
+  socket.write = () => {
+    process.nextTick(() => socket.destroy(error));
+    return true;
+  };
+  return socket;
+}
+
+/** Whether a server will do. What a server does not say is taken for granted; it will refuse what it cannot do. */
+const FITS: Readonly<Record<ServerKind, (is: ReadonlyMap<string, string>, isLastHope: boolean) => boolean>> = {
+  any: () => true,
+  'read-write': (is) => is.get('in_hot_standby') !== 'on' && is.get('default_transaction_read_only') !== 'on',
+  'read-only': (is) => is.get('in_hot_standby') !== 'off' || is.get('default_transaction_read_only') !== 'off',
+  primary: (is) => is.get('in_hot_standby') !== 'on',
+  standby: (is) => is.get('in_hot_standby') !== 'off',
+  'prefer-standby': (is, isLastHope) => isLastHope || is.get('in_hot_standby') !== 'off',
+};
+
+function unfitServer(host: Host, kind: ServerKind, parameters: ReadonlyMap<string, string>): Error {
+  if (kind === 'read-write' || kind === 'primary') return readOnlyServer(parameters, nameOf(host));
+  const error = new Error(
+    `${nameOf(host)} takes writes, but target_session_attrs=${kind} demands a server that does not`,
+  );
+  return Object.assign(error, { code: 'WRONG_SERVER' });
+}
+
+function refusal(host: Host, { code, message }: Extract<StartupOutcome, { kind: 'refused' }>): Error {
+  return Object.assign(new Error(`${nameOf(host)}: ${message}`), { code });
+}
+
+/** One error for the caller, who may add to it: never one that others have. */
+function failureOf(failures: readonly Error[]): Error {
+  const [first] = failures;
+  const text = failures.map(({ message }) => message).join('; ');
+  const code = (first as { code?: string } | undefined)?.code;
+  const error = failures.length > 1 ? new AggregateError(failures, text) : new Error(text, { cause: first });
+  return code === undefined ? error : Object.assign(error, { code });
+}

@@ -1,0 +1,120 @@
+/** What the driver gets wrong about sockets, mended on the sockets themselves (postgres 3.4.9, src/connection.js). */
+import type { Socket } from 'node:net';
+import { createStartupReader, type StartupOutcome } from './startup.ts';
+
+/** Whether the driver is told what has happened, or only that the connection is gone: then it opens another. */
+type Verdict = 'tell' | 'go on';
+
+export interface SocketEvents {
+  /** The server has answered the start of the connection. */
+  readonly onOutcome: (outcome: StartupOutcome) => Verdict;
+  /** The connection has broken before that. */
+  readonly onFailure: (error: Error) => Verdict;
+  /** The connection has broken after that. */
+  readonly onLost: () => void;
+  readonly onClosed: () => void;
+}
+
+/** The first message of a connection that asks to cancel a statement; the server answers it by closing the connection. */
+const CANCEL_REQUEST_BYTES = 16;
+
+/**
+ * Watches a socket that is handed to the driver.
+ * @param limitMs how long the first answer may take
+ */
+export function watchSocket(
+  socket: Socket,
+  events: SocketEvents,
+  { limitMs, late, early }: { readonly limitMs: number; readonly late: () => Error; readonly early: () => Error },
+): void {
+  const emit = socket.emit.bind(socket);
+  const read = createStartupReader();
+  let state: 'starting' | 'ready' | 'refused' | 'cancelling' | 'abandoned' = 'starting';
+  let timer: NodeJS.Timeout | undefined;
+  let leftByServer = false;
+  let isWritten = false;
+  let isClosed = false;
+  // An error is held back until the socket is closed. In between the driver would take the connection for a good one, and
+  // forget whatever it sends there: the caller would wait without end.
+  let error: Error | null = null;
+
+  function abandon(): void {
+    state = 'abandoned';
+    socket.destroy();
+  }
+
+  /** What closes before the first message is closed by it: else the driver would keep that message, and send none any more. */
+  function start(chunk: Buffer): void {
+    isWritten = true;
+    if (isClosed) process.nextTick(() => socket.emit('close'));
+    else if (chunk.length === CANCEL_REQUEST_BYTES) state = 'cancelling';
+    else timer = setTimeout(() => socket.destroy(late()), limitMs);
+  }
+
+  /** False when the driver is not to see what has come. */
+  function arrives(chunk: Buffer): boolean {
+    clearTimeout(timer);
+    if (state === 'abandoned') return false;
+    if (state !== 'starting') return true;
+    const outcome = read(chunk);
+    if (outcome === null) return true;
+    state = outcome.kind;
+    if (events.onOutcome(outcome) === 'tell') return true;
+    abandon();
+    return false;
+  }
+
+  function closes(): void {
+    clearTimeout(timer);
+    if (state === 'starting') {
+      // The driver takes a connection that is accepted and closed for a reason to connect again, without pause or end.
+      error ??= early();
+      if (events.onFailure(error) === 'go on') state = 'abandoned';
+    } else if (state === 'ready' && (error !== null || leftByServer)) events.onLost();
+    events.onClosed();
+  }
+
+  socket.prependOnceListener('end', () => {
+    leftByServer = !socket.writableEnded;
+  });
+  socket.emit = (event: string | symbol, ...args: unknown[]) => {
+    if (event === 'error') {
+      error ??= args[0] as Error;
+      return true;
+    }
+    if (event === 'data' && !arrives(args[0] as Buffer)) return true;
+    if (event !== 'close') return emit(event, ...args);
+    isClosed = true;
+    if (!isWritten) return true;
+    closes();
+    if (state === 'abandoned') return emit('close', false);
+    if (error !== null) emit('error', error);
+    return emit('close', error !== null);
+  };
+  gatherWrites(socket, start);
+}
+
+/**
+ * Sends what is written in one turn of the code as one packet. The driver hands over each longer message by itself, and
+ * a write to a socket costs more than most of what it says.
+ * @param onFirst told the first message
+ */
+function gatherWrites(socket: Socket, onFirst: (chunk: Buffer) => void): void {
+  const write = socket.write.bind(socket);
+  let gathering = false;
+  let isFirst = true;
+  const send = () => {
+    gathering = false;
+    socket.uncork();
+  };
+  socket.write = (...args: unknown[]) => {
+    if (isFirst) onFirst(args[0] as Buffer);
+    isFirst = false;
+    if (!gathering) {
+      gathering = true;
+      socket.cork();
+      process.nextTick(send);
+    }
+    return Reflect.apply(write, undefined, args);
+  };
+}

@@ -1,0 +1,56 @@
+/** How well webhooks announce what happens in the portal: what they told, against what had to be found without them. */
+import { similarNames } from '../catalog/other-names.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { type WebhookUse, webhookUse } from '../store/deliveries/reports.ts';
+import { uncataloguedCounts } from '../store/mirror-rows/reads.ts';
+import { foundChanges } from '../store/runs.ts';
+
+export interface Coverage extends Omit<WebhookUse, 'last_at'> {
+  readonly last_at: string | null;
+  /** Changes that nobody had announced when they were found. */
+  readonly found: number;
+  /** Changes announced, of all that are known; null where nothing has changed. */
+  readonly share: number | null;
+  /** The same in words. */
+  readonly told: string;
+}
+
+/** A name that webhooks alone use. */
+export interface ForeignName {
+  readonly name: string;
+  readonly rows: number;
+  /** What it may mean; for a person to decide, with WEBHOOK_MODEL_NAMES. */
+  readonly suggestions: readonly string[];
+}
+
+const MAX_FOREIGN = 50;
+const SILENT = { deliveries: 0, repeats: 0, changes: 0, last_at: null, longest_silence_s: null };
+
+/** Coverage of every model of which something is known. */
+export async function readCoverage(sql: Sql): Promise<readonly Coverage[]> {
+  const [uses, found] = await Promise.all([webhookUse(sql), foundChanges(sql)]);
+  const byModel = new Map(uses.map((use) => [use.model, use]));
+  const names = [...new Set([...byModel.keys(), ...found.keys()])].sort();
+  return names.map((model) => coverageOf(byModel.get(model) ?? { model, ...SILENT }, found.get(model) ?? 0));
+}
+
+/** Pure. */
+function coverageOf(use: Omit<Coverage, 'found' | 'share' | 'told'>, found: number): Coverage {
+  const known = use.changes + found;
+  const share = known === 0 ? null : use.changes / known;
+  return { ...use, found, share, told: words(use.model, use.deliveries, share) };
+}
+
+function words(model: string, deliveries: number, share: number | null): string {
+  if (share === null) return deliveries === 0 ? 'nothing has changed' : 'complete, as far as anything has changed';
+  if (deliveries === 0)
+    return `changes come, nobody announces them: tick create, update and delete of ${model} in Flowlu`;
+  if (share === 1) return 'complete';
+  const percent = Math.floor(share * 100);
+  return `${percent} % of the changes were announced; see whether create, update and delete are all ticked in Flowlu`;
+}
+
+export async function foreignNames(sql: Sql): Promise<readonly ForeignName[]> {
+  const counts = await uncataloguedCounts(sql, MAX_FOREIGN);
+  return counts.map(({ name, rows }) => ({ name, rows, suggestions: similarNames(name) }));
+}

@@ -1,0 +1,92 @@
+/** A key that Flowlu refuses is seen at once, everywhere, and is tried again rarely. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createLogger } from '../../src/core/log.ts';
+import { createMetrics } from '../../src/core/metrics.ts';
+import { createClient } from '../../src/flowlu/client.ts';
+import { createPace, localBudget } from '../../src/flowlu/pace.ts';
+import { watchPortal } from '../../src/service/portal-watch.ts';
+import { createHealth } from '../../src/status/health.ts';
+import { readStatus } from '../../src/status/report.ts';
+import { statusRoutes } from '../../src/status/routes.ts';
+import { type Simulator, startSimulator } from '../simulator/index.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+const ACCOUNT = { module: 'crm', model: 'account', name: 'crm.account' } as const;
+const never = new AbortController().signal;
+const log = createLogger({ level: 'silent', version: 'test', secrets: [] });
+
+let portal: Simulator;
+let database: TestDatabase;
+
+beforeAll(async () => {
+  [portal, database] = await Promise.all([
+    startSimulator({ rowsPerModel: { 'crm.account': 3 } }),
+    createTestDatabase(),
+  ]);
+});
+afterAll(async () => {
+  await portal.close();
+  await database.close();
+});
+
+const surfaces = () =>
+  statusRoutes({
+    sql: database.sql,
+    metrics: createMetrics(),
+    log,
+    version: 'test',
+    token: null,
+    readSecretUse: async () => [],
+    isStopping: () => false,
+  });
+const ready = async () => (await (await surfaces().request('/readyz')).json()) as { ready: boolean; degraded?: string };
+
+it('is told by the page, the status and the readiness, since when and in whose words, until it works again', async () => {
+  const { sql } = database;
+  const process = (apiKey: string) => {
+    const watch = watchPortal({ sql, log, requestsPerSecond: 1 });
+    const pace = createPace(0, localBudget());
+    const client = createClient({
+      baseUrl: portal.baseUrl,
+      apiKey,
+      pace,
+      onRequest: watch.onRequest,
+      retry: { baseMs: 1 },
+    });
+    return { watch, ask: () => client.list(ACCOUNT, {}, never).catch(() => null) };
+  };
+  expect(await ready()).toEqual({ ready: true });
+
+  const revoked = process('a-key-that-was-revoked');
+  expect(await revoked.watch.mayAsk()).toBe(true);
+  await revoked.ask();
+  await expect
+    .poll(ready)
+    .toMatchObject({ ready: true, degraded: expect.stringMatching(/refuses the API key since 2.*error 11/) });
+  const page = await (await surfaces().request('/status')).text();
+  expect(page).toContain('make a new one');
+  expect(page).not.toContain('a-key-that-was-revoked');
+  expect((await createHealth(sql)()).needsLook).toBe(true);
+  const since = (await readStatus(sql)).key_refused?.since;
+  await revoked.ask();
+  expect((await readStatus(sql)).key_refused?.since).toBe(since);
+  // Once more after a start, in case that the key is a new one; then it rests.
+  expect([await revoked.watch.mayAsk(), await revoked.watch.mayAsk()]).toEqual([true, false]);
+
+  const renewed = process(portal.apiKey);
+  expect(await renewed.watch.mayAsk()).toBe(true);
+  await renewed.ask();
+  await expect.poll(ready).toEqual({ ready: true });
+  expect(await renewed.watch.mayAsk()).toBe(true);
+});
+
+it('of a free plan, or at too high a rate, is told with what to do', async () => {
+  const client = createClient({
+    baseUrl: portal.baseUrl,
+    apiKey: portal.apiKey,
+    pace: createPace(0, localBudget()),
+    retry: { attempts: 1 },
+  });
+  portal.faults.http429 = true;
+  await expect(client.list(ACCOUNT, {}, never)).rejects.toThrow('FLOWLU_REQUESTS_PER_SECOND');
+});
