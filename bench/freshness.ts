@@ -100,25 +100,34 @@ async function refreshForever(portal: Simulator, pageSize: number, watch: Watch,
       const seen = new Set<string>();
       for (let page = 1; !signal.aborted; page += 1) {
         const asked = Date.now();
-        const [module, model] = name.split('.');
-        const url = `${portal.baseUrl}/${module}/${model}/list?api_key=${portal.apiKey}&limit=${pageSize}&page=${page}`;
-        const answer = (await (await fetch(url, { signal })).json()) as { response: { items: { id: string | number }[] } };
-        const ids = answer.response.items.map(({ id }) => String(id));
-        const news = ids.filter((id) => !seen.has(id));
-        for (const id of news) seen.add(id);
-        for (const lost of watch.open()) {
-          const { change, at } = lost;
-          if (change.name === name && change.action !== 'delete' && at < asked && ids.includes(change.id)) watch.show(lost);
-        }
+        const ids = await idsOf(portal, name, { limit: pageSize, page }, signal);
+        showListed(watch, (lost) => isChangeOf(lost, name) && lost.at < asked && ids.includes(lost.change.id));
+        const before = seen.size;
+        for (const id of ids) seen.add(id);
         await sleep(1_000 / rate, undefined, { signal });
-        if (ids.length < pageSize || news.length === 0) break;
+        if (ids.length < pageSize || seen.size === before) break;
       }
-      for (const lost of watch.open()) {
-        const { change, at } = lost;
-        if (change.name === name && change.action === 'delete' && at < began && !seen.has(change.id)) watch.show(lost);
-      }
+      showListed(watch, (lost) => isDeleteOf(lost, name) && lost.at < began && !seen.has(lost.change.id));
     }
   }
+}
+
+const isDeleteOf = ({ change }: Lost, name: string) => change.name === name && change.action === 'delete';
+const isChangeOf = ({ change }: Lost, name: string) => change.name === name && change.action !== 'delete';
+
+function showListed(watch: Watch, isShown: (lost: Lost) => boolean): void {
+  for (const lost of watch.open()) if (isShown(lost)) watch.show(lost);
+}
+
+async function idsOf(
+  portal: Simulator,
+  name: string,
+  { limit, page }: { limit: number; page: number },
+  signal: AbortSignal,
+) {
+  const url = `${portal.baseUrl}/${name.replace('.', '/')}/list?api_key=${portal.apiKey}&limit=${limit}&page=${page}`;
+  const answer = await (await fetch(url, { signal })).json();
+  return (answer as { response: { items: { id: string | number }[] } }).response.items.map(({ id }) => String(id));
 }
 
 const quantile = (values: readonly number[], q: number) =>
@@ -140,18 +149,27 @@ async function measure(
   address.pathname = `/${name}`;
   const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-freshness-'));
   const product = { databaseUrl: address.href, directory, profiles: null };
-  const env = { FLOWLU_BASE_URL: portal.baseUrl, FLOWLU_API_KEY: portal.apiKey, FLOWLU_MODELS: NAMES.join(','), LOG_LEVEL: 'warn' };
+  const env = {
+    FLOWLU_BASE_URL: portal.baseUrl,
+    FLOWLU_API_KEY: portal.apiKey,
+    FLOWLU_MODELS: NAMES.join(','),
+    LOG_LEVEL: 'warn',
+  };
   await runCommand(product, ['migrate'], env);
   await runCommand(product, ['backfill'], { ...env, FLOWLU_REQUESTS_PER_SECOND: '0' });
   const sql = connect(address.href, { applicationName: 'flowlu-mirror bench', max: 2 });
-  const service = await startService(product, { ...env, LOG_LEVEL: 'info', DATABASE_POOL: '4', FLOWLU_REQUESTS_PER_SECOND: String(rate) });
+  const service = await startService(product, {
+    ...env,
+    LOG_LEVEL: 'info',
+    DATABASE_POOL: '4',
+    FLOWLU_REQUESTS_PER_SECOND: String(rate),
+  });
   const [ours, theirs] = [createWatch(), createWatch()];
   const peerPortal = portal;
   const stop = new AbortController();
   const pageSize = profile === 'as-seen' ? 25 : 100;
   const peer = refreshForever(peerPortal, pageSize, theirs, stop.signal).catch(() => {});
   const random = randomFrom(seed);
-  const before = await sql`select count(*) from sync.runs`;
   const until = Date.now() + minutes * 60_000;
   let nextAt = Date.now();
   while (Date.now() < until) {
@@ -172,9 +190,8 @@ async function measure(
   stop.abort();
   await peer;
   const [spent] = await sql`
-    select coalesce(sum(poll_interval), 0)::float8 as pace, max(extract(epoch from clock_timestamp() - swept_from))::float8 as sweep
+    select max(extract(epoch from clock_timestamp() - swept_from))::float8 as sweep
       from sync.schedule`;
-  void before;
   await service.stop();
   await sql.end();
   await portal.close();
@@ -194,7 +211,9 @@ try {
   const portals = flags.portals.split(',') as ('documented' | 'as-seen')[];
   const base = { url: database.url, sql: database.sql };
   const lines = await Promise.all(portals.flatMap((profile) => kinds.map((kind) => measure(base, kind, profile))));
-  console.log('| portal | changes | median s | 95 % s | deletes | median s | 95 % s | still lost | oldest sweep s | peer: changes | median s | 95 % s | deletes | median s | 95 % s |');
+  console.log(
+    '| portal | changes | median s | 95 % s | deletes | median s | 95 % s | still lost | oldest sweep s | peer: changes | median s | 95 % s | deletes | median s | 95 % s |',
+  );
   console.log(`|${'---|'.repeat(15)}`);
   for (const line of lines) console.log(`| ${line} |`);
 } finally {

@@ -8,6 +8,7 @@ import { historyDocs } from '../tables/history.ts';
 import { syncTableDocs } from '../tables/sync.ts';
 import { withReference } from '../views/dictionary.ts';
 import { fieldMeaning, type View } from '../views/live-columns.ts';
+import { codeLabelDocs } from '../views/reports/codes.ts';
 import { type KeptView, viewName } from './views.ts';
 
 /** One thing to comment on: a schema, a relation of it, or a column of that. */
@@ -74,6 +75,7 @@ export function expectedComments(views: readonly View[]): readonly Comment[] {
     ...models.flatMap(modelComments),
     ...relation('flowlu', 'uncatalogued', 'table', title, { ...key, ...metaColumnDocs }),
     ...views.flatMap(viewComments),
+    ...relation('flowlu_reports', 'code_labels', 'table', codeLabelDocs.table, codeLabelDocs.columns),
     ...relation(
       'sync',
       'history',

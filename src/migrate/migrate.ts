@@ -5,8 +5,10 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { createHistoryTable } from '../tables/history.ts';
 import { applyStorage } from '../tables/storage.ts';
 import { allViews } from '../views/all.ts';
+import { STAGE_INDEXES } from '../views/history.ts';
 import { createHistoryFunctions } from '../views/history-functions.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
+import { CODE_LABELS } from '../views/reports/codes.ts';
 import { applyComments } from './comments.ts';
 import { makeFirstMonths } from './history-partitions.ts';
 import { type DatabaseLog, silent } from './log.ts';
@@ -99,6 +101,7 @@ async function migrateLocked(
   for (const migration of pending) await applyMigration(tx, migration);
   await applyStorage(tx);
   await createHistory(tx);
+  await tx.unsafe(CODE_LABELS);
   const views = allViews(await settleLiveFacts(tx, zone));
   const keptViews = await applyViews(tx, views, grants);
   await applyComments(tx, views, keptViews);
@@ -114,6 +117,7 @@ async function createHistory(tx: Transaction): Promise<void> {
     await createHistoryTable(tx);
     await makeFirstMonths(tx);
   }
+  await tx.unsafe(STAGE_INDEXES);
   await createHistoryFunctions(tx);
 }
 

@@ -55,6 +55,7 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
     select current_database() as database, current_user as us,
            (select rolsuper from pg_roles where rolname = ${login}) as superuser`;
   const { database = '', us = '', superuser = null } = found ?? {};
+  const zone = await portalZone(sql);
   if (login === us || login === READER || superuser === true) {
     throw new ReaderLoginError(`${login} is the mirror's own role or an administrator: choose another name`);
   }
@@ -62,18 +63,33 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
   const password = created || renewPassword ? randomBytes(18).toString('base64url') : null;
   const verifier = password === null ? null : scramVerifier(password);
   try {
-    await transaction(sql, {}, (tx) => tx.unsafe(statementsFor(request, database, created, verifier).join(';\n')));
+    await transaction(sql, {}, (tx) =>
+      tx.unsafe(statementsFor(request, database, zone, created, verifier).join(';\n')),
+    );
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
-    const adminSql = `${statementsFor(request, database, created, null).join(';\n')};\n\\password ${login}`;
+    const adminSql = `${statementsFor(request, database, zone, created, null).join(';\n')};\n\\password ${login}`;
     throw new ReaderLoginError(`the role ${us} may not do this: an administrator must`, adminSql, { cause: error });
   }
   return { created, password };
 }
 
+/** The zone of the portal where the server knows it; null too for a role that may not look. */
+async function portalZone(sql: Sql): Promise<string | null> {
+  try {
+    const [row] = await sql<{ name: string }[]>`
+      select z.name from sync.settings s join pg_timezone_names z on z.name = s.value #>> '{}' where s.key = 'timezone'`;
+    return row?.name ?? null;
+  } catch (error) {
+    if (errorCode(error) !== '42501') throw error; // insufficient_privilege
+    return null;
+  }
+}
+
 function statementsFor(
   { login, statementTimeout_ms }: ReaderRequest,
   database: string,
+  zone: string | null,
   create: boolean,
   verifier: string | null,
 ): readonly string[] {
@@ -86,7 +102,9 @@ function statementsFor(
     `${limit} statement_timeout = ${statementTimeout_ms}`,
     `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
     // So that psql lists the views for analysts, and nobody needs a prefix.
-    `${limit} search_path = flowlu_live, flowlu_reports, flowlu_history`,
+    `${limit} search_path = flowlu_reports, flowlu_live, flowlu_history`,
+    // So that moments show by the clock of the portal; the ready-made views go by it in any case.
+    ...(zone === null ? [] : [`${limit} timezone = ${literal(zone)}`]),
   ];
 }
 

@@ -5,7 +5,15 @@ import { databaseClock } from '../postgres/clock.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import { guardRefusal, isRefusal, type ListingObserver, type ListingTask, listModel, NOTHING, reasonOf } from './listing.ts';
+import {
+  guardRefusal,
+  isRefusal,
+  type ListingObserver,
+  type ListingTask,
+  listModel,
+  NOTHING,
+  reasonOf,
+} from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 

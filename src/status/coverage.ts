@@ -1,9 +1,9 @@
 /** How well webhooks announce what happens in the portal: what they told, against what had to be found without them. */
 import { similarNames } from '../catalog/other-names.ts';
-import type { Sql } from '../postgres/connection.ts';
+import type { Queryable } from '../postgres/connection.ts';
 import { type WebhookUse, webhookUse } from '../store/deliveries/reports.ts';
 import { uncataloguedCounts } from '../store/mirror-rows/reads.ts';
-import { foundChanges } from '../store/runs.ts';
+import { foundChanges } from '../store/schedule.ts';
 
 export interface Coverage extends Omit<WebhookUse, 'last_at'> {
   readonly last_at: string | null;
@@ -27,7 +27,7 @@ const MAX_FOREIGN = 50;
 const SILENT = { deliveries: 0, repeats: 0, changes: 0, last_at: null, longest_silence_s: null };
 
 /** Coverage of every model of which something is known. */
-export async function readCoverage(sql: Sql): Promise<readonly Coverage[]> {
+export async function readCoverage(sql: Queryable): Promise<readonly Coverage[]> {
   const [uses, found] = await Promise.all([webhookUse(sql), foundChanges(sql)]);
   const byModel = new Map(uses.map((use) => [use.model, use]));
   const names = [...new Set([...byModel.keys(), ...found.keys()])].sort();
@@ -50,7 +50,7 @@ function words(model: string, deliveries: number, share: number | null): string 
   return `${percent} % of the changes were announced; see whether create, update and delete are all ticked in Flowlu`;
 }
 
-export async function foreignNames(sql: Sql): Promise<readonly ForeignName[]> {
+export async function foreignNames(sql: Queryable): Promise<readonly ForeignName[]> {
   const counts = await uncataloguedCounts(sql, MAX_FOREIGN);
   return counts.map(({ name, rows }) => ({ name, rows, suggestions: similarNames(name) }));
 }

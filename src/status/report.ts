@@ -5,12 +5,9 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { type DeliveryCounts, deliveryCounts, type FailedDelivery, lastFailures } from '../store/deliveries/reports.ts';
 import { countDoubts } from '../store/doubts.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
-<<<<<<< HEAD
 import { type UnreadModel, unreadModels } from '../store/listings.ts';
-import { allMeasurements, type KeyRefusal, keyRefusal, type Measurement } from '../store/measurements.ts';
-=======
 import { holderWords, lockHolders } from '../store/locks.ts';
->>>>>>> network
+import { allMeasurements, type KeyRefusal, keyRefusal, type Measurement } from '../store/measurements.ts';
 import { lastRuns, type RunSummary } from '../store/runs.ts';
 import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
 import { type Coverage, type ForeignName, foreignNames, readCoverage } from './coverage.ts';
@@ -45,13 +42,6 @@ const LIMITS = { readOnly: true, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000
  * @throws LockedError where somebody holds a lock on what is read
  */
 export async function readStatus(sql: Sql): Promise<StatusReport> {
-<<<<<<< HEAD
-  const [counts, rights, portal, coverage, runs, models] = await Promise.all([
-    Promise.all([deliveryCounts(sql), countDoubts(sql), lastFailures(sql, LISTED)]),
-    Promise.all([grantStatus(sql), keyRefusal(sql)]),
-    Promise.all([unreadModels(sql), allMeasurements(sql)]),
-    Promise.all([readCoverage(sql), foreignNames(sql)]),
-=======
   try {
     return await transaction(sql, LIMITS, read);
   } catch (error) {
@@ -67,12 +57,11 @@ export class LockedError extends Error {
 }
 
 async function read(sql: Queryable): Promise<StatusReport> {
-  const [deliveries, doubtful_rows, oauth, failed_deliveries, runs, models] = await Promise.all([
-    deliveryCounts(sql),
-    countDoubts(sql),
-    grantStatus(sql),
-    lastFailures(sql, LISTED),
->>>>>>> network
+  const [counts, rights, portal, coverage, runs, models] = await Promise.all([
+    Promise.all([deliveryCounts(sql), countDoubts(sql), lastFailures(sql, LISTED)]),
+    Promise.all([grantStatus(sql), keyRefusal(sql)]),
+    Promise.all([unreadModels(sql), allMeasurements(sql)]),
+    Promise.all([readCoverage(sql), foreignNames(sql)]),
     lastRuns(sql, LISTED),
     modelStatuses(sql),
   ]);

@@ -12,17 +12,12 @@ import { causeOf } from '../postgres/causes.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { countPending } from '../store/deliveries/reports.ts';
 import { countDoubts } from '../store/doubts.ts';
-<<<<<<< HEAD
 import { keyRefusal } from '../store/measurements.ts';
-import { renderPage } from './page.ts';
-import { readStatus } from './report.ts';
-import { refusalWords } from './words.ts';
-=======
 import { tryWrite } from '../store/try-write.ts';
 import { renderPage } from './page.ts';
 import { LockedError, readStatus } from './report.ts';
 import { shared } from './shared.ts';
->>>>>>> network
+import { refusalWords } from './words.ts';
 
 export interface StatusOptions {
   readonly sql: Sql;
@@ -69,18 +64,15 @@ export function statusRoutes(options: StatusOptions): Hono {
       : context.json({ alive: true }),
   );
   app.get('/readyz', async (context) => {
-<<<<<<< HEAD
-    const problem = options.isStopping() ? 'stopping' : await readiness(sql);
-    if (problem !== null) return context.json({ ready: false, problem }, 503);
-    const refusal = await keyRefusal(sql).catch(() => null);
-    return context.json({ ready: true, ...(refusal !== null && { degraded: refusalWords(refusal) }) });
-=======
     const problem = options.isStopping() ? { problem: 'stopping' } : await isReady().catch(problemOf);
     const last_recorded_at = options.recording.lastSuccessAt();
-    return problem === null
-      ? context.json({ ready: true, last_recorded_at })
-      : context.json({ ready: false, ...problem, last_recorded_at }, 503);
->>>>>>> network
+    if (problem !== null) return context.json({ ready: false, ...problem, last_recorded_at }, 503);
+    const refusal = await keyRefusal(sql).catch(() => null);
+    return context.json({
+      ready: true,
+      last_recorded_at,
+      ...(refusal !== null && { degraded: refusalWords(refusal) }),
+    });
   });
   app.get('/metrics', guard, async (context) => {
     await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));

@@ -77,6 +77,12 @@ export async function notePolled(
      where model = ${model}`;
 }
 
+/** Changes that catching up and sweeping have found by themselves lately, by model: nobody had announced them in time. */
+export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, number>> {
+  const rows = await sql`select model, missed::float8 as found from sync.schedule where missed > 0`;
+  return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
+}
+
 /** Leaves a model alone: so long at least, and twice as long with each further failure, up to an hour. */
 export async function noteTrouble(sql: Queryable, model: string, atLeast_s: number): Promise<void> {
   await sql`

@@ -37,6 +37,11 @@ export const historyViewDocs = {
       field: "Flowlu's name of the field",
       old_value: 'Value before, as text; null where the field was empty or not there',
       new_value: 'Value after, as text; null where the field is empty or not there any more',
+      changed_by:
+        'User who made the change, where the change itself names one: models with updated_by, when it is another user than before',
+      changed_by_name: 'Their name',
+      old_label: 'Words for a code before',
+      new_label: 'Words for a code after',
     },
   },
   time_in_stage: {
@@ -51,7 +56,8 @@ export const historyViewDocs = {
       status: 'in progress, lost or won, during the stay',
       entered_at: 'When the deal came into the stage',
       left_at: 'When it went to another stage or status, or was deleted; null while it stays',
-      duration: 'left_at, or now, less entered_at',
+      duration:
+        'left_at, or now, less entered_at; none for a deal that is lost or won and stays so: it waits for nothing',
       entered_exactly:
         'False where the deal may have come into the stage earlier: before the mirror began, or unseen until a reading',
     },

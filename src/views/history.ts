@@ -15,6 +15,7 @@ import { sqlTypes } from '../tables/columns.ts';
 import { historyViewDocs, stateDocs } from './history-docs.ts';
 import { pastValue } from './history-functions.ts';
 import { fieldMeaning, keepEmpty, type View, type ViewColumn } from './live-columns.ts';
+import { typedValue } from './values.ts';
 
 const HISTORY = 'flowlu_history';
 
@@ -168,6 +169,23 @@ const changes = documented(
   historyViewDocs.changes.columns,
 );
 
+/** Who made the change, where the model says and the change gave another name; a change by the one before does not say it. */
+const CHANGED_BY = typedValue('link', "(h.after -> 'updated_by')");
+
+/** Words of the catalogue for the codes of every model, as one object: asked for once a query. */
+const LABELS = literal(
+  JSON.stringify(
+    Object.fromEntries(
+      models.flatMap(({ name, fields }) =>
+        Object.entries(fields).flatMap(([field, { labels }]) =>
+          labels === undefined ? [] : [[`${name} ${field}`, labels]],
+        ),
+      ),
+    ),
+  ),
+);
+const labelIn = (value: string) => `${LABELS}::jsonb -> (h.model || ' ' || f.key) ->> (${value})`;
+
 const fieldChanges = documented(
   {
     name: 'field_changes',
@@ -176,6 +194,14 @@ const fieldChanges = documented(
       column('field', 'text', 'f.key'),
       column('old_value', 'text', 'h.before ->> f.key'),
       column('new_value', 'text', "f.value #>> '{}'"),
+      column('changed_by', 'bigint', CHANGED_BY, '', 'core.user'),
+      column(
+        'changed_by_name',
+        'text',
+        `(select nullif(u.name, '') from flowlu.core_user u where u.id = ${CHANGED_BY})`,
+      ),
+      column('old_label', 'text', labelIn('h.before ->> f.key')),
+      column('new_label', 'text', labelIn("f.value #>> '{}'")),
     ],
     from: 'sync.history h cross join lateral jsonb_each(h.after) f',
   },
@@ -183,17 +209,52 @@ const fieldChanges = documented(
   historyViewDocs.field_changes.columns,
 );
 
-/** A view's query, of some of its columns: what stands on it would keep it from being made anew. */
-function queryOf({ columns, from }: Pick<View, 'columns' | 'from'>, names: readonly string[]): string {
-  const chosen = columns.filter(({ name }) => names.includes(name));
-  return `(select ${chosen.map(({ name, expression }) => `${expression} as ${identifier(name)}`).join(', ')} from ${from})`;
-}
+/** Fields of deals that the questions about pipelines ask for; changes of any other are passed over. */
+const STAGE_FIELDS = ['pipeline_id', 'pipeline_stage_id', 'active', 'budget', 'merged_to_id'] as const;
+const STAGE_CHANGES = `h.model = 'crm.lead' and (h.change <> 'updated' or h.before ?| array[${STAGE_FIELDS.map(literal).join(', ')}])`;
 
-/** The states of deals, as far as stages are concerned. */
-const DEALS = queryOf(modelHistory(catalogued('crm.lead')), [
-  ...['id', 'valid_from', 'valid_to', '_change', '_path', '_number'],
-  ...['pipeline_id', 'pipeline_stage_id', 'active', 'created_date'],
-]);
+/** The table of changes finds those of stages, and the first of each deal, without reading the others. */
+export const STAGE_INDEXES = `
+create index if not exists history_stages on sync.history (entity_id, number) where ${STAGE_CHANGES.replaceAll('h.', '')};
+create index if not exists history_first on sync.history (entity_id, number) include (prior_version, prior_observed_at) where model = 'crm.lead'`;
+
+/**
+ * The states of deals, as far as `STAGE_FIELDS` are concerned: `id`, `valid_from`, `valid_to`, those fields, and how the state
+ * came about. The oldest begins where the mirror first knew of the deal, whatever changed in between.
+ */
+export const DEAL_STATES = `(
+  select s.id, case when s.number is null then least(s.valid_from, first.began_at) else s.valid_from end as valid_from,
+         s.valid_to, s.number, s.change, s.path, t.created_date,
+         ${STAGE_FIELDS.map((name) => `${pastValue(catalogued('crm.lead').fields[name]?.kind ?? 'text', literal(name), 's.past', `t.${name}`)} as ${name}`).join(',\n         ')}
+    from ${states(['id'], STAGE_CHANGES, 'flowlu.crm_lead')}
+    join flowlu.crm_lead t on t.id = s.id
+    left join (
+      select distinct on (h.entity_id) h.entity_id as id, coalesce(h.prior_version, h.prior_observed_at) as began_at
+        from sync.history h where h.model = 'crm.lead' and h.recorded_at >= ${SINCE} order by h.entity_id, h.number
+    ) first on first.id = s.id
+   where s.lives and s.began_at is not null
+)`;
+
+/** Stays of deals: consecutive states of one stage and status are one. */
+export const STAYS = `(
+  select x.id, x.pipeline_id, x.pipeline_stage_id, x.active, min(x.valid_from) as entered_at,
+         case when bool_and(x.valid_to is not null) then max(x.valid_to) end as left_at,
+         coalesce(bool_or(x.begins and x.is_exact), false) as entered_exactly
+    from (
+      select w.*, count(*) filter (where w.begins) over (partition by w.id order by w.number nulls first rows unbounded preceding) as stay
+        from (
+          select s.*,
+                 row(s.pipeline_id, s.pipeline_stage_id, s.active)
+                   is distinct from lag(row(s.pipeline_id, s.pipeline_stage_id, s.active)) over v
+                 or s.valid_from is distinct from lag(s.valid_to) over v as begins,
+                 s.valid_from = s.created_date
+                 or s.path = 'webhook' and (s.change = 'created' or lag(s.id) over v is not null) is true as is_exact
+            from ${DEAL_STATES} s
+          window v as (partition by s.id order by s.number nulls first)
+        ) w
+    ) x
+   group by x.id, x.stay, x.pipeline_id, x.pipeline_stage_id, x.active
+)`;
 
 function catalogued(name: string): Model {
   const model = findModel(name);
@@ -201,7 +262,7 @@ function catalogued(name: string): Model {
   return model;
 }
 
-/** How long deals stayed in a stage: consecutive states of one stage and status are one stay. */
+/** How long deals stayed in a stage. */
 const timeInStage = documented(
   {
     name: 'time_in_stage',
@@ -215,28 +276,14 @@ const timeInStage = documented(
       column('status', 'text', "case y.active when 1 then 'in progress' when 2 then 'lost' when 3 then 'won' end"),
       column('entered_at', 'timestamptz', 'y.entered_at'),
       column('left_at', 'timestamptz', 'y.left_at'),
-      column('duration', 'interval', 'coalesce(y.left_at, now()) - y.entered_at'),
+      column(
+        'duration',
+        'interval',
+        'case when y.left_at is not null or y.active = 1 then coalesce(y.left_at, now()) - y.entered_at end',
+      ),
       column('entered_exactly', 'boolean', 'y.entered_exactly'),
     ],
-    from: `(
-  select x.id, x.pipeline_id, x.pipeline_stage_id, x.active, min(x.valid_from) as entered_at,
-         case when bool_and(x.valid_to is not null) then max(x.valid_to) end as left_at,
-         coalesce(bool_or(x.begins and x.is_exact), false) as entered_exactly
-    from (
-      select w.*, count(*) filter (where w.begins) over (partition by w.id order by w._number nulls first rows unbounded preceding) as stay
-        from (
-          select s.id, s.pipeline_id, s.pipeline_stage_id, s.active, s.valid_from, s.valid_to, s._number,
-                 row(s.pipeline_id, s.pipeline_stage_id, s.active)
-                   is distinct from lag(row(s.pipeline_id, s.pipeline_stage_id, s.active)) over v
-                 or s.valid_from is distinct from lag(s.valid_to) over v as begins,
-                 s.valid_from = s.created_date
-                 or s._path = 'webhook' and (s._change = 'created' or lag(s.id) over v is not null) is true as is_exact
-            from ${DEALS} s
-          window v as (partition by s.id order by s._number nulls first)
-        ) w
-    ) x
-   group by x.id, x.stay, x.pipeline_id, x.pipeline_stage_id, x.active
-) y
+    from: `${STAYS} y
 join flowlu.crm_lead d on d.id = y.id
 left join flowlu.crm_pipeline p on p.id = y.pipeline_id
 left join flowlu.crm_pipeline_stage g on g.id = y.pipeline_stage_id`,

@@ -33,6 +33,8 @@ export interface View {
   /** `module.model` of the records it shows; null where they are no model's. */
   readonly model: string | null;
   readonly comment: string;
+  /** Columns that tell its rows apart, nulls taken as values; left out where they are not known. */
+  readonly key?: readonly string[];
   readonly columns: readonly ViewColumn[];
   /** What follows `from`. */
   readonly from: string;

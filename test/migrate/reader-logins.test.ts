@@ -52,7 +52,7 @@ describe('a reader login', () => {
       await expect(reader.sql`select pg_sleep(20)`).rejects.toMatchObject({ code: '57014' });
       expect(await settingsOf(reader.url)).toEqual({
         statement: '1s',
-        path: 'flowlu_live, flowlu_reports, flowlu_history',
+        path: 'flowlu_reports, flowlu_live, flowlu_history',
         idle: '10min',
       });
       const elsewhere = urlOf('postgres', { user: reader.login, password: reader.password });

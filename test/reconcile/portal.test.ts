@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { extraModel } from '../../src/catalog/index.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
+import { sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
 import { runRound } from '../../src/reconcile/round.ts';
 import { sweepModel } from '../../src/reconcile/sweep.ts';

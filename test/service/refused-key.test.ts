@@ -1,9 +1,11 @@
 /** A key that Flowlu refuses is seen at once, everywhere, and is tried again rarely. */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
 import { createClient } from '../../src/flowlu/client.ts';
 import { createPace, localBudget } from '../../src/flowlu/pace.ts';
+import { createRecordHealth } from '../../src/intake/record-health.ts';
 import { watchPortal } from '../../src/service/portal-watch.ts';
 import { createHealth } from '../../src/status/health.ts';
 import { readStatus } from '../../src/status/report.ts';
@@ -37,6 +39,7 @@ const surfaces = () =>
     version: 'test',
     token: null,
     readSecretUse: async () => [],
+    recording: createRecordHealth(),
     isStopping: () => false,
   });
 const ready = async () => (await (await surfaces().request('/readyz')).json()) as { ready: boolean; degraded?: string };

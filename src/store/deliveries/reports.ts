@@ -112,7 +112,7 @@ export interface WebhookUse {
 const USE_WINDOW = 20_000;
 
 /** Webhooks by model, among the newest deliveries. */
-export async function webhookUse(sql: Sql): Promise<readonly WebhookUse[]> {
+export async function webhookUse(sql: Queryable): Promise<readonly WebhookUse[]> {
   const rows = await sql`
     with recent as (
       select module || '.' || model as model, decision, received_at,

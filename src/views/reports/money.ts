@@ -1,111 +1,195 @@
-/** Ready-made views about invoices and payments. */
-import { catalog } from '../../catalog/index.ts';
+/** Ready-made views about money that has moved: transactions, cash, categories. */
 import type { View } from '../live-columns.ts';
-import { amount, day, days, isProject, key, name, report, word, words, yesNo } from './report.ts';
+import { wordOf } from './codes.ts';
+import { PAYMENT_CUSTOMERS } from './customers.ts';
+import { cashState, moneyKind, type Terms } from './definitions.ts';
+import { INVOICE_NUMBER } from './invoices.ts';
+import {
+  amount,
+  byMonth,
+  count,
+  currency,
+  day,
+  key,
+  linked,
+  name,
+  report,
+  updatedAt,
+  word,
+  words,
+  yesNo,
+} from './report.ts';
 
-const { invoice, transaction } = catalog.fin;
+/** Amounts with their sign: money in is positive. */
+export const SIGNED = 'coalesce(x.income, 0) - coalesce(x.outcome, 0)';
+export const SIGNED_BASE = 'coalesce(x.bcy_income, 0) - coalesce(x.bcy_outcome, 0)';
 
-/** What was paid on an invoice in its own currency; one that is marked as paid owes nothing, whatever is known of payments. */
-const INVOICES = `flowlu.fin_invoice i
-${name('crm_account', 'customer', 'i.customer_id')}
-${name('fin_organization', 'issuer', 'i.org_id')}
-${name('core_user', 'assignee', 'i.assignee_id')}
-${name('st_projects', 'project', `i.model_id and ${isProject('i')}`)}
-left join (
-  select invoice_id, sum(case type when 20 then -icy_total else icy_total end) as paid
-    from flowlu.fin_transaction where _deleted_at is null and status = 10 group by invoice_id
-) payment on payment.invoice_id = i.id`;
-/** No templates. */
-export const LIVE_INVOICES = 'i._deleted_at is null and i.is_template is not true';
-/** An expense that is booked on an invoice takes back what was paid, but adds nothing to what is owed. */
-const PAID = 'greatest(coalesce(payment.paid, 0), 0)';
-const OWED = `case when i.status_id in (30, 40) then 0 else greatest(i.total - ${PAID}, 0) end`;
-/** Confirmed or partly paid, and due before today. */
-export const OVERDUE = 'i.status_id in (13, 20) and i.due_date < current_date';
-
-const INVOICE = {
-  invoice_id: key('i.id', 'Invoice', 'fin.invoice'),
-  invoice_number: word("coalesce(nullif(i.invoice_number_print, ''), i.invoice_number::text)", 'Number as printed'),
-  status: words(invoice.fields.status_id, 'i.status_id', 'State of the invoice'),
-  customer_id: key('i.customer_id', 'Customer', 'crm.account'),
-  customer_name: word("coalesce(nullif(customer.name, ''), i.customer_name)", 'Customer, else the name as printed'),
-  assignee_name: word('assignee.name', 'User responsible for the invoice'),
-  invoice_date: day('i.invoice_date', 'Day of issue'),
-  due_date: day('i.due_date', 'Day by which payment is due'),
-  currency_code: word('i.currency_code', 'Currency of the amounts'),
-  total: amount('i.total', 'Amount of the invoice, in its currency'),
-  paid_amount: amount(PAID, 'Payments that are known, in the currency of the invoice'),
-  open_amount: amount(OWED, 'What is still owed, in the currency of the invoice'),
-} as const;
-
-const invoices = report({
-  name: 'invoices',
-  comment: 'Invoices with customer, project and what is paid and still owed; no templates',
-  columns: {
-    ...INVOICE,
-    paid_date: day('i.paid_date', 'Day on which the invoice was paid'),
-    is_overdue: yesNo(`coalesce(${OVERDUE}, false)`, 'Confirmed or partly paid, and due before today'),
-    issuer_name: word('issuer.name', 'Own organisation that issues the invoice'),
-    project_id: key(`case when ${isProject('i')} then i.model_id end`, 'Project', 'st.projects'),
-    project_name: word('project.name', 'Project that the invoice belongs to'),
-  },
-  from: `${INVOICES}\nwhere ${LIVE_INVOICES}`,
-});
-
-const overdueInvoices = report({
-  name: 'overdue_invoices',
-  comment: 'Invoices that are confirmed or partly paid and were due before today, with how long',
-  columns: {
-    ...INVOICE,
-    days_overdue: days('current_date - i.due_date', 'Days since the due date'),
-    age: [
-      'text',
-      "case when current_date - i.due_date <= 30 then '1-30 days' when current_date - i.due_date <= 60 then '31-60 days' when current_date - i.due_date <= 90 then '61-90 days' else 'over 90 days' end",
-      'The usual classes of age',
-    ],
-    customer_email: word('customer.email', 'Main e-mail address of the customer'),
-    customer_phone: word('customer.phone', 'Main telephone number of the customer'),
-  },
-  from: `${INVOICES}\nwhere ${LIVE_INVOICES} and ${OVERDUE}`,
-});
-
-const payments = report({
-  name: 'payments',
-  comment: 'Money in and out with whom, what for and from which account',
-  columns: {
-    transaction_id: key('x.id', 'Transaction', 'fin.transaction'),
-    date: day('x.date', 'Day of the transaction'),
-    direction: words(transaction.fields.type, 'x.type', 'income or expense'),
-    status: words(transaction.fields.status, 'x.status', 'Whether the money has moved'),
-    amount: amount(
-      'case x.type when 20 then x.outcome else x.income end',
-      'Amount without sign, in the currency of the transaction',
+/** Income, expense, other and their balance, in the base currency; they add up over any rows. */
+export const balance = ({ is }: Terms, counted: string, what: string) =>
+  ({
+    income_base: amount(
+      `coalesce(sum(${SIGNED_BASE}) filter (where ${is.income} and ${counted}), 0)`,
+      `Income, ${what}, in the base currency of the portal`,
     ),
-    currency_id: ['bigint', 'x.currency_id', 'Currency of the transaction, by number'],
-    amount_base: amount(
-      'case x.type when 20 then -x.bcy_outcome else x.bcy_income end',
-      'Amount in the base currency of the portal; expenses are negative',
+    expense_base: amount(
+      `coalesce(sum(${SIGNED_BASE}) filter (where ${is.expense} and ${counted}), 0)`,
+      `Expenses, ${what}, refunds included; negative`,
     ),
-    partner_id: key('x.crm_account_id', 'Customer or supplier', 'crm.account'),
-    partner_name: word('partner.name', 'Customer or supplier'),
-    invoice_id: key('x.invoice_id', 'Invoice', 'fin.invoice'),
-    invoice_number: word(
-      "coalesce(nullif(i.invoice_number_print, ''), i.invoice_number::text)",
-      'Invoice that it settles',
+    other_base: amount(
+      `coalesce(sum(${SIGNED_BASE}) filter (where ${is.other} and ${counted}), 0)`,
+      `Neither, ${what}: transfers and unknown types`,
     ),
-    project_id: key('x.project_id', 'Project', 'st.projects'),
-    project_name: word('project.name', 'Project that it belongs to'),
-    account_name: word('account.name', 'Own bank or cash account'),
-    organisation_name: word('own.name', 'Own organisation'),
-    purpose: word("coalesce(nullif(x.description, ''), x.name)", 'Purpose of the transaction, else its title'),
-  },
-  from: `flowlu.fin_transaction x
-${name('crm_account', 'partner', 'x.crm_account_id')}
+    balance_base: amount(
+      `coalesce(sum(${SIGNED_BASE}) filter (where ${counted}), 0)`,
+      'income_base + expense_base + other_base',
+    ),
+  }) as const;
+
+export function money(terms: Terms): readonly View[] {
+  const { is } = terms;
+  const payments = report({
+    name: 'payments',
+    grain: 'transaction, whatever its state',
+    key: ['transaction_id'],
+    comment: 'Money in and out with whom, what for and from which account',
+    columns: {
+      transaction_id: key('x.id', 'Transaction', 'fin.transaction'),
+      date: day('x.date', 'Day of the transaction'),
+      direction: words('fin.transaction', 'type', 'x.type', 'Type of the transaction, such as income or expense'),
+      kind: ['text', moneyKind, 'income, expense or other, see definitions'],
+      status: words('fin.transaction', 'status', 'x.status', 'State of the transaction'),
+      moves_cash: yesNo(is.moves_cash, 'The money has moved; none where the state is unknown'),
+      counts_in_pl: yesNo(is.counts_in_pl, 'Counts in profit and loss; none where the state is unknown'),
+      is_refund: yesNo(`coalesce(${is.refund}, false)`, 'Money paid back on an own invoice'),
+      is_storno: yesNo('coalesce(x.is_storno, false)', 'Reverses an earlier transaction'),
+      amount: amount(`abs(${SIGNED})`, 'Amount without sign'),
+      signed_amount: amount(SIGNED, 'The same, money out negative'),
+      ...currency('x.currency_id', 'case when x.currency_id = i.currency_id then i.currency_code end'),
+      amount_base: amount(SIGNED_BASE, 'Amount in the base currency of the portal; money out is negative'),
+      ...linked(
+        'partner',
+        'link.customer_id',
+        'Customer or supplier, merges followed; else the customer of the invoice',
+        'crm.account',
+      ),
+      invoice_id: key('x.invoice_id', 'Invoice', 'fin.invoice'),
+      invoice_number: word(INVOICE_NUMBER, 'Invoice that it settles'),
+      ...linked('project', 'x.project_id', 'Project that it belongs to', 'st.projects'),
+      ...linked('account', 'x.org_account_id', 'Own bank or cash account', 'fin.bank_account'),
+      ...linked('organisation', 'x.org_id', 'Own organisation', 'fin.organization'),
+      category_id: ['bigint', 'x.category_id', 'Finance item'],
+      purpose: word("coalesce(nullif(x.description, ''), x.name)", 'Purpose of the transaction, else its title'),
+      updated_at: updatedAt('x'),
+    },
+    from: `flowlu.fin_transaction x
+left join ${PAYMENT_CUSTOMERS} link on link.record_id = x.id
+${name('crm_account', 'partner', 'link.customer_id')}
 ${name('fin_invoice', 'i', 'x.invoice_id')}
 ${name('st_projects', 'project', 'x.project_id')}
 ${name('fin_bank_account', 'account', 'x.org_account_id')}
-${name('fin_organization', 'own', 'x.org_id')}
-where x._deleted_at is null`,
-});
+${name('fin_organization', 'organisation', 'x.org_id')}
+where ${is.transaction}`,
+  });
 
-export const money: readonly View[] = [invoices, overdueInvoices, payments];
+  const cashPosition = report({
+    name: 'cash_position',
+    grain: 'own bank or cash account; a last one for transactions without an account',
+    key: ['account_id'],
+    comment: 'What is on each account, by its fixed balance and what has moved since, and by what Flowlu itself says',
+    columns: {
+      ...linked('account', 'coalesce(account.id, moved.account_id)', 'Own bank or cash account', 'fin.bank_account'),
+      ...linked('organisation', 'account.org_id', 'Own organisation that holds it', 'fin.organization'),
+      ...currency('account.currency_id'),
+      is_closed: yesNo('account.active is false or account.closed_at is not null', 'No longer in use'),
+      fixed_balance: amount('account.fixed_balance', 'Balance fixed as the starting point'),
+      fixed_balance_date: day('account.fixed_balance_date', 'Day for which it was fixed'),
+      moved_since: amount(
+        'coalesce(moved.amount, 0)',
+        'What has moved on the account after that day, money out negative, in the currency of the account',
+      ),
+      balance: amount('coalesce(account.fixed_balance, 0) + coalesce(moved.amount, 0)', 'fixed_balance + moved_since'),
+      flowlu_balance_base: amount(
+        'account.bcy_balance',
+        'Balance as Flowlu itself says, in the base currency of the portal',
+      ),
+      moved_base: amount('coalesce(moved.amount_base, 0)', 'All that ever moved on the account, in the base currency'),
+      unclear_base: amount(
+        'coalesce(moved.unclear_base, 0)',
+        'Transactions in an unknown state, in none of the other figures',
+      ),
+      last_moved_on: day('moved.last_date', 'Day of the last transaction'),
+    },
+    from: `(select * from flowlu.fin_bank_account account where account._deleted_at is null) account
+full join (
+  select x.org_account_id as account_id,
+         sum(${SIGNED}) filter (where ${is.moves_cash} and x.date > coalesce(account.fixed_balance_date, '-infinity')
+           and (x.currency_id is null or account.currency_id is null or x.currency_id = account.currency_id)) as amount,
+         sum(${SIGNED_BASE}) filter (where ${is.moves_cash}) as amount_base,
+         sum(${SIGNED_BASE}) filter (where ${is.moves_cash} is null) as unclear_base,
+         max(x.date) filter (where ${is.moves_cash}) as last_date
+    from flowlu.fin_transaction x ${name('fin_bank_account', 'account', 'x.org_account_id')}
+   where ${is.transaction}
+   group by x.org_account_id
+) moved on moved.account_id = account.id
+${name('fin_organization', 'organisation', 'account.org_id')}`,
+  });
+
+  const cashFlow = report({
+    name: 'cash_flow_by_month',
+    grain: 'month and own organisation',
+    key: ['month', 'organisation_id'],
+    comment: 'Money that has moved by month, in the base currency of the portal',
+    columns: {
+      month: day('x.month', 'First day of the month; none for transactions without a day'),
+      ...linked('organisation', 'x.org_id', 'Own organisation', 'fin.organization', 'max(organisation.name)'),
+      ...balance(terms, is.moves_cash, 'as far as the money has moved'),
+      refunds_base: amount(
+        `coalesce(sum(${SIGNED_BASE}) filter (where ${is.refund} and ${is.moves_cash}), 0)`,
+        'The part of expense_base that was paid back on own invoices',
+      ),
+      unclear_base: amount(
+        `coalesce(sum(${SIGNED_BASE}) filter (where ${is.moves_cash} is null), 0)`,
+        'Transactions in an unknown state, in none of the other figures',
+      ),
+      transactions: count(`count(*) filter (where ${is.moves_cash})`, 'Transactions that moved money'),
+    },
+    from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x
+${name('fin_organization', 'organisation', 'x.org_id')}
+group by x.month, x.org_id`,
+  });
+
+  const byCategory = report({
+    name: 'money_by_category_and_month',
+    grain: 'month, category and kind',
+    key: ['month', 'category_id', 'kind'],
+    comment:
+      'Income and expense by category and month, as cash and as profit and loss, by the day of the transaction; the month of accrual is not known',
+    columns: {
+      month: day('x.month', 'First day of the month; none for transactions without a day'),
+      category_id: ['bigint', 'x.category_id', 'Finance item; none where the transaction has none'],
+      category_name: word(
+        `coalesce(max(category._record ->> 'name'), case when x.category_id is not null then ${wordOf('fin.transaction', 'category_id', 'x.category_id')} end)`,
+        'Its name, where the portal gives fin.categories or flowlu_reports.code_labels has it',
+      ),
+      kind: ['text', moneyKind, 'income, expense or other, see definitions'],
+      cash_base: amount(
+        `coalesce(sum(${SIGNED_BASE}) filter (where ${is.moves_cash}), 0)`,
+        'As far as the money has moved, in the base currency; money out negative',
+      ),
+      pl_base: amount(
+        `coalesce(sum(${SIGNED_BASE}) filter (where ${is.counts_in_pl}), 0)`,
+        'As far as it counts in profit and loss',
+      ),
+      unclear_base: amount(
+        `coalesce(sum(${SIGNED_BASE}) filter (where ${cashState} is null), 0)`,
+        'Transactions in an unknown state, in none of the other figures',
+      ),
+      transactions: count('count(*)', 'Transactions, those that are not executed included'),
+    },
+    from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x
+left join flowlu.uncatalogued category
+  on category.module = 'fin' and category.model = 'categories' and category.id = x.category_id and category._deleted_at is null
+group by x.month, x.category_id, ${moneyKind}`,
+  });
+  return [payments, cashPosition, cashFlow, byCategory];
+}

@@ -1,25 +1,28 @@
 /** Ready-made views about organisations and contacts. */
-import { catalog } from '../../catalog/index.ts';
 import type { View } from '../live-columns.ts';
-import { LIVE_INVOICES, OVERDUE } from './money.ts';
-import { amount, count, key, moment, name, report, word, words, yesNo } from './report.ts';
-import { LIVE_DEALS, PARTIES } from './sales.ts';
+import { DEAL_CUSTOMERS, INVOICE_CUSTOMERS, PAYMENT_CUSTOMERS } from './customers.ts';
+import { moneyKind, type Terms } from './definitions.ts';
+import { owed } from './invoices.ts';
+import { SIGNED_BASE } from './money.ts';
+import { amount, count, key, linked, moment, name, report, updatedAt, word, words, yesNo } from './report.ts';
 
 const contacts = report({
   name: 'contacts',
-  comment:
-    'People with the organisations they work for: one row for each, one without where there is none; merged ones left out',
+  grain: 'contact and organisation that it works for, or contact without one',
+  key: ['contact_id', 'relation_id'],
+  comment: 'People with the organisations they work for; merged ones left out',
   columns: {
     contact_id: key('c.id', 'Contact', 'crm.account'),
     contact_name: word('c.name', 'Name of the person'),
+    relation_id: key('r.id', 'Relation to the organisation', 'crm.relation'),
     position: word('r.position', 'Job title in the organisation'),
     email: word('c.email', 'Main e-mail address'),
     phone: word('c.phone', 'Main telephone number'),
-    organisation_id: key('o.id', 'Organisation', 'crm.account'),
-    organisation_name: word('o.name', 'Organisation that the person works for'),
-    owner_name: word('owner.name', 'User responsible for the contact'),
+    ...linked('organisation', 'o.id', 'Organisation that the person works for', 'crm.account', 'o.name'),
+    ...linked('owner', 'c.owner_id', 'User responsible for the contact', 'core.user'),
     is_active: yesNo('c.active', 'In use'),
     last_activity_at: moment('c.last_activity_time', 'Most recent activity'),
+    updated_at: updatedAt('c'),
   },
   from: `flowlu.crm_account c
 left join (
@@ -29,46 +32,71 @@ ${name('core_user', 'owner', 'c.owner_id')}
 where c._deleted_at is null and c.type = 2 and c.merged_to is null`,
 });
 
-/** Records of accounts that were merged count towards the account they were merged into. */
-const byAccount = (columns: string, from: string, link: string, where: string) =>
-  `(select coalesce(m.merged_to, ${link}) as account_id, ${columns} from ${from} left join flowlu.crm_account m on m.id = ${link} where ${where} group by 1)`;
-
-const customers = report({
-  name: 'customers',
-  comment:
-    'Organisations and contacts with their deals and invoices; what belongs to a merged one counts at the one it was merged into',
-  columns: {
-    customer_id: key('a.id', 'Customer', 'crm.account'),
-    customer_name: word('a.name', 'Display name'),
-    kind: words(catalog.crm.account.fields.type, 'a.type', 'organisation or contact'),
-    category_name: word('category.name', 'Category'),
-    industry_name: word('industry.name', 'Line of industry'),
-    owner_name: word('owner.name', 'User responsible'),
-    open_deals: count('coalesce(d.open_deals, 0)', 'Deals in progress'),
-    open_budget: amount('coalesce(d.open_budget, 0)', 'Their amounts'),
-    won_deals: count('coalesce(d.won_deals, 0)', 'Deals won'),
-    won_budget: amount('coalesce(d.won_budget, 0)', 'Their amounts'),
-    lost_deals: count('coalesce(d.lost_deals, 0)', 'Deals lost'),
-    invoices: count('coalesce(i.invoices, 0)', 'Invoices, templates left out'),
-    overdue_invoices: count('coalesce(i.overdue, 0)', 'Those confirmed or partly paid and due before today'),
-    income_base: amount('coalesce(x.income, 0)', 'Money received, in the base currency of the portal'),
-    last_activity_at: moment('a.last_activity_time', 'Most recent activity'),
-  },
-  from: `flowlu.crm_account a
+export function partners(terms: Terms): readonly View[] {
+  const { is } = terms;
+  const number = (what: string, comment: string) => count(`coalesce(c.${what}, 0)`, comment);
+  const sum = (what: string, comment: string) => amount(`coalesce(c.${what}, 0)`, comment);
+  const counted = (what: string, as: string) => `count(*) filter (where fact.what = '${what}') as ${as}`;
+  const summed = (what: string, as: string) => `sum(fact.amount) filter (where fact.what = '${what}') as ${as}`;
+  const customers = report({
+    name: 'customers',
+    grain: 'customer; a last one without an identifier for what belongs to nobody',
+    key: ['customer_id'],
+    comment:
+      'Organisations and contacts with their deals, invoices and money. What belongs to a merged one counts at the one it was merged into; one that Flowlu has deleted stays while anything belongs to it; so every column adds up to the deals, invoices and payments',
+    columns: {
+      ...linked('customer', 'c.customer_id', 'Customer', 'crm.account', 'a.name'),
+      kind: words('crm.account', 'type', 'a.type', 'organisation or contact'),
+      ...linked('category', 'a.account_category_id', 'Category', 'crm.account_category'),
+      ...linked('industry', 'a.industry_id', 'Line of industry', 'crm.industry'),
+      ...linked('owner', 'a.owner_id', 'User responsible', 'core.user'),
+      is_deleted: yesNo('a.id is null or a._deleted_at is not null', 'Deleted in Flowlu, or not known to the mirror'),
+      deals: number('deals', 'Deals, whatever their state'),
+      open_deals: number('open_deals', 'Deals in progress'),
+      open_budget: sum('open_budget', 'Their amounts; Flowlu gives deals no currency'),
+      won_deals: number('won_deals', 'Deals won'),
+      won_budget: sum('won_budget', 'Their amounts'),
+      lost_deals: number('lost_deals', 'Deals lost'),
+      invoices: number('invoices', 'Invoices, drafts included'),
+      overdue_invoices: number('overdue_invoices', 'Invoices that are overdue'),
+      income_base: sum('income', 'Money received, in the base currency of the portal'),
+      expense_base: sum('expense', 'Money paid to the customer, refunds included; negative'),
+      other_base: sum('other', 'Money that is neither income nor expense'),
+      balance_base: sum('balance', 'income_base + expense_base + other_base: what is left after refunds'),
+      last_activity_at: moment('a.last_activity_time', 'Most recent activity'),
+      updated_at: updatedAt('a'),
+    },
+    from: `(
+  select fact.customer_id,
+         count(*) filter (where fact.what in ('open', 'won', 'lost', 'deal')) as deals,
+         ${counted('open', 'open_deals')}, ${summed('open', 'open_budget')},
+         ${counted('won', 'won_deals')}, ${summed('won', 'won_budget')}, ${counted('lost', 'lost_deals')},
+         count(*) filter (where fact.what in ('invoice', 'overdue')) as invoices, ${counted('overdue', 'overdue_invoices')},
+         ${summed('income', 'income')}, ${summed('expense', 'expense')}, ${summed('other', 'other')},
+         sum(fact.amount) filter (where fact.what in ('income', 'expense', 'other')) as balance
+    from (
+      select a.id as customer_id, 'account' as what, null::numeric as amount
+        from flowlu.crm_account a where a._deleted_at is null and ${is.customer}
+       union all
+      select link.customer_id, case when ${is.open_deal} then 'open' when ${is.won_deal} then 'won' when ${is.lost_deal} then 'lost' else 'deal' end, l.budget
+        from flowlu.crm_lead l left join ${DEAL_CUSTOMERS} link on link.record_id = l.id
+       where ${is.deal}
+       union all
+      select link.customer_id, case when ${is.overdue} then 'overdue' else 'invoice' end, null
+        from flowlu.fin_invoice i${owed(terms)}
+        left join ${INVOICE_CUSTOMERS} link on link.record_id = i.id
+       where ${is.invoice}
+       union all
+      select link.customer_id, ${moneyKind}, ${SIGNED_BASE}
+        from flowlu.fin_transaction x left join ${PAYMENT_CUSTOMERS} link on link.record_id = x.id
+       where ${is.transaction} and ${is.moves_cash}
+    ) fact
+   group by fact.customer_id
+) c
+${name('crm_account', 'a', 'c.customer_id')}
 ${name('crm_account_category', 'category', 'a.account_category_id')}
 ${name('crm_industry', 'industry', 'a.industry_id')}
-${name('core_user', 'owner', 'a.owner_id')}
-left join ${byAccount(
-    `count(*) filter (where l.active = 1) as open_deals, sum(l.budget) filter (where l.active = 1) as open_budget,
-     count(*) filter (where l.active = 3) as won_deals, sum(l.budget) filter (where l.active = 3) as won_budget,
-     count(*) filter (where l.active = 2) as lost_deals`,
-    `flowlu.crm_lead l ${PARTIES}`,
-    'coalesce(l.customer_id, party.organisation_id)',
-    LIVE_DEALS,
-  )} d on d.account_id = a.id
-left join ${byAccount(`count(*) as invoices, count(*) filter (where ${OVERDUE}) as overdue`, 'flowlu.fin_invoice i', 'i.customer_id', LIVE_INVOICES)} i on i.account_id = a.id
-left join ${byAccount('sum(t.bcy_income) as income', 'flowlu.fin_transaction t', 't.crm_account_id', 't._deleted_at is null and t.status = 10')} x on x.account_id = a.id
-where a._deleted_at is null and a.merged_to is null`,
-});
-
-export const partners: readonly View[] = [contacts, customers];
+${name('core_user', 'owner', 'a.owner_id')}`,
+  });
+  return [contacts, customers];
+}
