@@ -58,8 +58,9 @@ async function reserveSlot(
   // A crash of the server that loses a reservation lasts longer than the slot, so the commit need not wait for the disk.
   const [row] = await sql`
     with quick as (select set_config('synchronous_commit', 'off', true))
-    insert into sync.api_budget as b (next_slot_at, background_slot_at)
-    select ${earliest} + ${interval(lengthMs)}, ${earliest} + ${interval(lengthMs)} from quick
+    insert into sync.api_budget as b (next_slot_at, background_slot_at, foreground_at)
+    select ${earliest} + ${interval(lengthMs)}, ${earliest} + ${interval(lengthMs)},
+           case when not ${isBackground} then clock_timestamp() end from quick
         on conflict (id) do update
        set ${sql(name)} = ${interval(lengthMs)} +
              case when ${next} between ${earliest} and clock_timestamp() + ${interval(aheadMs)} then ${next} else ${earliest} end,

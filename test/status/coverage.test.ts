@@ -1,8 +1,7 @@
 /** How well webhooks cover what happens: what they announced, against what had to be found without them. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { catchUpAll } from '../../src/reconcile/catch-up.ts';
 import { foreignNames, readCoverage } from '../../src/status/coverage.ts';
-import { type Mirror, never, quietObserver, startMirror } from '../support/mirror.ts';
+import { type Mirror, startMirror } from '../support/mirror.ts';
 
 let mirror: Mirror;
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { sharedBudget } from '../../src/store/budget.ts';
+import { backgroundBudget, restBackground, sharedBudget } from '../../src/store/budget.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const LENGTH_MS = 500;
@@ -66,5 +66,35 @@ describe('the shared budget', () => {
     const before = await budget.now();
     const { slot } = await reserve(lengthMs);
     expect(slot - before / 1_000).toBeGreaterThan((seconds - 10) * 1_000);
+  });
+});
+
+describe("the background's part", () => {
+  const slotOf = async (part: ReturnType<typeof backgroundBudget>) => {
+    const { now, waitMs } = await part.reserve(LENGTH_MS, 0);
+    return now / 1_000 + waitMs;
+  };
+
+  it('has slots of its own, and takes none of the others', async () => {
+    await budget.reserve(LENGTH_MS, 0, true);
+    const part = backgroundBudget(database.sql);
+    const [first, second] = [await slotOf(part), await slotOf(part)];
+    expect(second - first).toBeCloseTo(LENGTH_MS, 2);
+  });
+
+  it('is five times smaller while others ask, on every replica', async () => {
+    await budget.reserve(LENGTH_MS, 0);
+    for (const part of [backgroundBudget(database.sql), backgroundBudget(database.sql)]) {
+      await slotOf(part);
+      const [first, second] = [await slotOf(part), await slotOf(part)];
+      expect(second - first).toBeCloseTo(5 * LENGTH_MS, 2);
+    }
+  });
+
+  it('rests when the portal complains', async () => {
+    const part = backgroundBudget(database.sql);
+    const before = await slotOf(part);
+    await restBackground(database.sql);
+    expect((await slotOf(part)) - before).toBeGreaterThan(25_000);
   });
 });
