@@ -1,5 +1,5 @@
 /**
- * How late lost changes show: `npm run bench:freshness -- --minutes 8`.
+ * How late lost changes show: `npx tsx bench/freshness.ts --minutes 8`, after `npm run build`.
  *
  * Simulated portals, seeded, all measured side by side in real time at the same rate, each with a mirror of its own and,
  * as the peer, a connector that reads everything again and again.
