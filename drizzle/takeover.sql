@@ -7,6 +7,8 @@
 --   1795891377091 0004_portal_measured
 --   1795893905093 0000_mirror
 --   1795892831040 0005_report_indexes
+--   1795894626625 0000_mirror
+--   1795901301462 0001_even_thundra
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -149,3 +151,27 @@ CREATE INDEX IF NOT EXISTS "fin_invoice_model_id" ON "flowlu"."fin_invoice" USIN
 CREATE INDEX IF NOT EXISTS "fin_relations_plan_money_id" ON "flowlu"."fin_relations" USING btree ("plan_money_id");
 CREATE INDEX IF NOT EXISTS "fin_transaction_invoice_id" ON "flowlu"."fin_transaction" USING btree ("invoice_id");
 CREATE INDEX IF NOT EXISTS "fin_transaction_crm_account_id" ON "flowlu"."fin_transaction" USING btree ("crm_account_id");
+CREATE TABLE IF NOT EXISTS "sync"."schedule" (
+	"model" text PRIMARY KEY NOT NULL,
+	"polled_at" timestamp with time zone,
+	"poll_requests" integer,
+	"poll_interval" integer,
+	"swept_from" timestamp with time zone,
+	"swept_until" timestamp with time zone,
+	"sweep_requests" integer DEFAULT 1 NOT NULL,
+	"sweep_interval" integer,
+	"rows" integer,
+	"missed_at" timestamp with time zone,
+	"announced_since" bigint DEFAULT 0 NOT NULL,
+	"announced" bigint DEFAULT 0 NOT NULL,
+	"missed" bigint DEFAULT 0 NOT NULL,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"retry_at" timestamp with time zone
+);
+ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "background_turn_at" timestamp with time zone;
+ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "background_slot_at" timestamp with time zone;
+ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "foreground_at" timestamp with time zone;
+ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "foreground_run" integer DEFAULT 0 NOT NULL;
+INSERT INTO "sync"."schedule" ("model", "polled_at", "swept_from", "swept_until")
+SELECT "model", "last_reconciled_at", "last_reconciled_at", "last_reconciled_at" FROM "sync"."watermarks" WHERE "last_reconciled_at" IS NOT NULL
+ON CONFLICT ("model") DO NOTHING;

@@ -6,7 +6,7 @@ import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { recordOf, responseOf, rowsOf } from './envelope.ts';
 import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
-import { createHold } from './hold.ts';
+import { createHold, type Hold } from './hold.ts';
 import { httpGet } from './http.ts';
 import type { Pace } from './pace.ts';
 import {
@@ -99,6 +99,8 @@ export type ClientOptions = Right & {
   /** Up to and including `/module`. */
   readonly baseUrl: string;
   readonly pace: Pace;
+  /** Shared by clients of one portal; else the client's own. */
+  readonly hold?: Hold;
   /** Bound on one attempt, body included. */
   readonly timeoutMs?: number;
   readonly maxBodyBytes?: number;
@@ -149,7 +151,7 @@ export function createClient(options: ClientOptions): FlowluClient {
     maxRetryAfterMs = 60_000,
     totalMs = 300_000,
   } = options.retry ?? {};
-  const hold = createHold(baseMs, maxRetryAfterMs);
+  const hold = options.hold ?? createHold(baseMs, maxRetryAfterMs);
   /** Whether this portal has ever answered: a path that is not there then means a model that it lacks. */
   let hasAnswered = false;
 
@@ -166,7 +168,8 @@ export function createClient(options: ClientOptions): FlowluClient {
     call.sent += 1;
     try {
       const url = `${call.path}?${withKey(call.params, credentials)}`;
-      const answer = await httpGet(url, what, { ...http, headers, redact }, signal);
+      const onLeft = (atMs: number) => pace.left(observedAt, atMs);
+      const answer = await httpGet(url, what, { ...http, headers, redact, onLeft }, signal);
       status = answer.status;
       const value = call.decode(responseOf(answer, what, redact), what);
       outcome = 'ok';
@@ -188,6 +191,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       }
       throw error;
     } finally {
+      pace.left(observedAt, sentMs);
       const duration_ms = performance.now() - sentMs;
       onRequest?.({ model: call.model.name, method: call.method, status, duration_ms, attempt, outcome, problem });
     }

@@ -15,6 +15,8 @@ export interface ListingCounts {
   readonly read: number;
   readonly written: number;
   readonly unchanged: number;
+  /** Written rows that no webhook had announced; those of an earlier run are not known. */
+  readonly missed: number;
   readonly requests: number;
 }
 
@@ -50,6 +52,7 @@ export async function findOpenListing(sql: Queryable, kind: ListingKind, model: 
       read: Number(row.read),
       written: Number(row.written),
       unchanged: Number(row.unchanged),
+      missed: 0,
       requests: Number(row.requests),
     },
     total: row.total === null ? null : Number(row.total),
@@ -69,18 +72,6 @@ export async function lastPosition(
       from sync.listings where kind = ${kind} and model = ${model}`;
   if (row === undefined) throw new Error(`no ${kind} of ${model} was ever begun`);
   return { position: positionOf(row.mode, row.last_id, row.page, row.page_size), fence: Number(row.fence) };
-}
-
-/** When and why the portal refused the model, if that is what its latest listing ended with. */
-export async function lastRefusal(
-  sql: Queryable,
-  model: string,
-): Promise<{ readonly age_s: number; readonly reason: string | null } | null> {
-  const [row] = await sql`
-    select outcome, reason, extract(epoch from clock_timestamp() - finished_at)::float8 as age_s
-      from sync.listings where model = ${model} and finished_at is not null
-     order by finished_at desc limit 1`;
-  return row?.outcome === 'skipped' ? { age_s: row.age_s as number, reason: row.reason as string | null } : null;
 }
 
 /** Takes over an unfinished listing. */
@@ -170,13 +161,6 @@ export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel
      where outcome in ('failed', 'incomplete') or reason like ${`${REFUSED}%`} or (outcome = 'complete' and reason is not null)
      order by model`;
   return rows as unknown as readonly UnreadModel[];
-}
-
-/** How many rows the longest listing of a model had. */
-export async function rowsListed(sql: Queryable, model: string): Promise<number> {
-  const [row] = await sql`
-    select coalesce(max(rows_read), 0)::float8 as rows from sync.listings where model = ${model}`;
-  return row?.rows as number;
 }
 
 /** Whether a model has been listed once from beginning to end. */
