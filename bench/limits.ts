@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import type { Queryable, Sql } from '../src/postgres/connection.ts';
-import { sqlTypes } from '../src/tables/columns.ts';
+import { sqlTypes } from '../src/tables/facts.ts';
 import { BODY_BYTES } from './events.ts';
 import { ROW_BYTES } from './portal.ts';
 import { flowluTime, type RecordMaker, recordMaker, versionSeconds, WEBHOOK_MODEL } from './rows.ts';

@@ -1,27 +1,19 @@
 /** The result for people: one table on the terminal. */
-import Table from 'cli-table3';
+import { printTable } from '../src/cli/output.ts';
 import type { Goal, Measure } from './measure.ts';
 
-/** The table of all measures. */
-export function tableOf(measures: readonly Measure[]): string {
-  const table = new Table({
-    head: ['measure', 'unit', 'ours', 'compared with', 'its figure', 'ratio', 'goal', 'reached'],
-    colAligns: ['left', 'left', 'right', 'left', 'right', 'right', 'right', 'left'],
-    style: { head: [], border: [], compact: true },
-  });
-  for (const { name, unit, ours, reference, ratio, goal, reached } of measures) {
-    table.push([
-      name,
-      unit,
-      figure(ours),
-      reference?.name ?? '',
-      reference === null ? '' : figure(reference.value),
-      ratio === null ? '' : ratio.toFixed(2),
-      goal === null ? '' : goalText(goal),
-      reached === null ? '' : reached ? 'yes' : 'no',
-    ]);
-  }
-  return table.toString();
+/** Prints the table of all measures. */
+export function printMeasures(measures: readonly Measure[]): void {
+  printTable(measures, [
+    ['measure', (row) => row.name],
+    'unit',
+    ['ours', (row) => figure(row.ours)],
+    ['compared with', (row) => row.reference?.name],
+    ['its figure', ({ reference }) => reference && figure(reference.value)],
+    ['ratio', (row) => row.ratio?.toFixed(2)],
+    ['goal', ({ goal }) => goal && goalText(goal)],
+    ['reached', ({ reached }) => (reached === null ? '' : reached ? 'yes' : 'no')],
+  ]);
 }
 
 function goalText({ of, bound, value }: Goal): string {

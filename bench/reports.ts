@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { openEmbedded } from '../src/embedded/server.ts';
 import { migrate } from '../src/migrate/migrate.ts';
 import { connect, type Sql } from '../src/postgres/connection.ts';
+import { fillDealStates } from '../src/store/deal-states.ts';
 import { reportViews } from '../src/views/all.ts';
 import { NO_FACTS } from '../src/views/live-columns.ts';
 
@@ -141,10 +142,11 @@ const TABLES: Readonly<Record<string, readonly [rows: number, columns: Readonly<
   ],
 };
 
-const directory = process.argv[2] === undefined ? await mkdtemp(join(tmpdir(), 'flowlu-mirror-reports-')) : null;
+const address = process.argv[2] || undefined;
+const directory = address === undefined ? await mkdtemp(join(tmpdir(), 'flowlu-mirror-reports-')) : null;
 const embedded =
   directory === null ? null : await openEmbedded({ directory, settings: { fsync: 'off', max_wal_size: '4GB' } });
-const url = embedded?.url ?? process.argv[2] ?? '';
+const url = embedded?.url ?? address ?? '';
 const sql = connect(url, { applicationName: 'flowlu-mirror bench reports', max: 1 });
 try {
   await migrate(url, { zone: 'Europe/Berlin' });
@@ -173,6 +175,7 @@ async function fill(into: Sql): Promise<void> {
                    case when i % 10 = 0 then jsonb_build_object('pipeline_stage_id', 1 + i % 24, 'updated_date', i)
                         else jsonb_build_object('description', repeat('x', 100), 'updated_date', i) end as part
               from generate_series(1, ${Math.ceil(2_000_000 * share)}) i) c`);
+  await fillDealStates(into);
   await into.unsafe('vacuum analyze');
 }
 
@@ -211,8 +214,8 @@ async function measure(on: Sql): Promise<void> {
   await ask('time_in_stage', 'select * from flowlu_history.time_in_stage', LIMITS_MS.past);
   await ask(
     'the pipeline as of a day',
-    `select pipeline_stage_id, count(*), sum(budget) from flowlu_history.crm_lead
-      where valid_from <= '2025-06-01' and (valid_to > '2025-06-01' or valid_to is null) and active = 1 group by 1`,
+    `select stage_id, count(*), sum(budget) from flowlu_history.deal_states
+      where valid_from <= '2025-06-01' and (valid_to > '2025-06-01' or valid_to is null) and status = 'in progress' group by 1`,
     LIMITS_MS.past,
   );
   console.log(slow.map((text) => `\n${text}`).join('\n'));

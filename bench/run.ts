@@ -20,7 +20,7 @@ import { describeMachine } from './machine.ts';
 import type { Measure } from './measure.ts';
 import { FULL, QUICK } from './plan.ts';
 import { type Product, runCommand, WEBHOOK_SECRET } from './product.ts';
-import { tableOf } from './report.ts';
+import { printMeasures } from './report.ts';
 import { measureWebhooks, type PeerWorker } from './webhooks.ts';
 import { startWorker } from './worker.ts';
 
@@ -61,7 +61,7 @@ try {
   await runCommand({ ...product, profiles: null }, ['migrate'], {});
   await createLimitTables(database.sql);
   const measures = await measureAll();
-  console.log(tableOf(measures));
+  printMeasures(measures);
   if (flags.only === undefined && flags.profile === undefined) await save(measures);
 } catch (error) {
   // What was under way fails when it is stopped on request.

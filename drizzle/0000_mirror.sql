@@ -889,6 +889,18 @@ CREATE TABLE "flowlu"."fin_business_line" (
 	"_hash" uuid NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "flowlu"."fin_categories" (
+	"id" bigint PRIMARY KEY NOT NULL,
+	"name" text,
+	"type" integer,
+	"_record" jsonb NOT NULL,
+	"_version" timestamp with time zone,
+	"_observed_at" timestamp with time zone NOT NULL,
+	"_source" text NOT NULL,
+	"_deleted_at" timestamp with time zone,
+	"_hash" uuid NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "flowlu"."fin_commitment" (
 	"id" bigint PRIMARY KEY NOT NULL,
 	"date" date,
@@ -2703,6 +2715,24 @@ CREATE TABLE "sync"."custom_columns" (
 	CONSTRAINT "custom_columns_model_name_pk" PRIMARY KEY("model","name")
 );
 --> statement-breakpoint
+CREATE TABLE "sync"."deal_states" (
+	"model" text NOT NULL,
+	"entity_id" bigint NOT NULL,
+	"place" integer NOT NULL,
+	"valid_from" timestamp with time zone NOT NULL,
+	"valid_to" timestamp with time zone,
+	"stay" integer NOT NULL,
+	"enters_exactly" boolean NOT NULL,
+	"known_at" timestamp with time zone NOT NULL,
+	"kept_at" timestamp with time zone NOT NULL,
+	"pipeline_id" bigint,
+	"pipeline_stage_id" bigint,
+	"active" integer,
+	"budget" numeric,
+	"merged_to_id" bigint,
+	CONSTRAINT "deal_states_entity_id_place_pk" PRIMARY KEY("entity_id","place")
+);
+--> statement-breakpoint
 CREATE TABLE "sync"."deliveries" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "sync"."deliveries_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"received_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -2715,6 +2745,7 @@ CREATE TABLE "sync"."deliveries" (
 	"from_hash" uuid,
 	"to_hash" uuid,
 	"body" text NOT NULL,
+	"headers" jsonb,
 	"decision" text,
 	"reason" text,
 	"attempts" integer DEFAULT 0 NOT NULL,

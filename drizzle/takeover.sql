@@ -8,7 +8,11 @@
 --   1795893905093 0000_mirror
 --   1795892831040 0005_report_indexes
 --   1795894626625 0000_mirror
---   1795901301462 0001_even_thundra
+--   1795901388631 0001_brief_thanos
+--   1795901396702 0000_mirror
+--   1795902917078 0001_aromatic_fantastic_four
+--   1795902925735 0000_mirror
+--   1795903545919 0001_colossal_wolfpack
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -151,6 +155,35 @@ CREATE INDEX IF NOT EXISTS "fin_invoice_model_id" ON "flowlu"."fin_invoice" USIN
 CREATE INDEX IF NOT EXISTS "fin_relations_plan_money_id" ON "flowlu"."fin_relations" USING btree ("plan_money_id");
 CREATE INDEX IF NOT EXISTS "fin_transaction_invoice_id" ON "flowlu"."fin_transaction" USING btree ("invoice_id");
 CREATE INDEX IF NOT EXISTS "fin_transaction_crm_account_id" ON "flowlu"."fin_transaction" USING btree ("crm_account_id");
+CREATE TABLE IF NOT EXISTS "sync"."deal_states" (
+	"model" text NOT NULL,
+	"entity_id" bigint NOT NULL,
+	"place" integer NOT NULL,
+	"valid_from" timestamp with time zone NOT NULL,
+	"valid_to" timestamp with time zone,
+	"stay" integer NOT NULL,
+	"enters_exactly" boolean NOT NULL,
+	"known_at" timestamp with time zone NOT NULL,
+	"kept_at" timestamp with time zone NOT NULL,
+	"pipeline_id" bigint,
+	"pipeline_stage_id" bigint,
+	"active" integer,
+	"budget" numeric,
+	"merged_to_id" bigint,
+	CONSTRAINT "deal_states_entity_id_place_pk" PRIMARY KEY("entity_id","place")
+);
+CREATE TABLE IF NOT EXISTS "flowlu"."fin_categories" (
+	"id" bigint PRIMARY KEY NOT NULL,
+	"name" text,
+	"type" integer,
+	"_record" jsonb NOT NULL,
+	"_version" timestamp with time zone,
+	"_observed_at" timestamp with time zone NOT NULL,
+	"_source" text NOT NULL,
+	"_deleted_at" timestamp with time zone,
+	"_hash" uuid NOT NULL
+);
+ALTER TABLE "sync"."deliveries" ADD COLUMN IF NOT EXISTS "headers" jsonb;
 CREATE TABLE IF NOT EXISTS "sync"."schedule" (
 	"model" text PRIMARY KEY NOT NULL,
 	"polled_at" timestamp with time zone,

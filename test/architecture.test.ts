@@ -44,11 +44,27 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'status',
     'store',
   ],
+  doctor: [
+    'catalog',
+    'config',
+    'core',
+    'flowlu',
+    'migrate',
+    'oauth',
+    'postgres',
+    'privacy',
+    'record',
+    'service',
+    'status',
+    'store',
+    'views',
+  ],
   cli: [
     'catalog',
     'config',
     'core',
     'describe',
+    'doctor',
     'flowlu',
     'intake',
     'maintain',
@@ -57,7 +73,6 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'migrate',
     'oauth',
     'postgres',
-    'privacy',
     'reconcile',
     'record',
     'service',
@@ -98,8 +113,10 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   oauth_grant: /^store\/grant\.ts$/,
   oauth_requests: /^store\/oauth-requests\.ts$/,
   custom_columns: /^store\/custom-columns\.ts$/,
+  deal_states: /^(store|views)\/deal-states\.ts$/,
   // Its months are made and dropped by `migrate`.
-  history: /^(store\/history|views\/(history|reports\/pipeline)|migrate\/migrate|migrate\/history-partitions)\.ts$/,
+  history:
+    /^(store\/(history|deal-states)|views\/(history|history-states|deal-states)|migrate\/migrate|migrate\/history-partitions)\.ts$/,
 };
 
 /** The four that maintain what is stored already, beside the one writer of what is observed. */

@@ -19,7 +19,7 @@ test('the same seed makes the same portal, another seed another one', async () =
 test('every model has rows, and the counts add up to what was asked', async () => {
   const sim = await start({ rows: 20_000 });
   const counts = sim.portal.models.map((name) => sim.portal.count(name));
-  expect(counts).toHaveLength(103);
+  expect(counts).toHaveLength(104);
   expect(Math.min(...counts)).toBeGreaterThan(0);
   expect(counts.reduce((sum, count) => sum + count)).toBe(20_000);
   expect(sim.portal.count('task.tasks')).toBeGreaterThan(1000);

@@ -1,7 +1,7 @@
 /** docs/commands.md, from the commands as `--help` describes them. */
 import type { Argument, Command, Option } from 'commander';
 import { EXIT, type ExitCode } from '../../src/cli/exit-codes.ts';
-import { program } from '../../src/cli/program.ts';
+import { programWith } from '../../src/cli/program.ts';
 
 const EXIT_MEANINGS: Record<ExitCode, string> = {
   [EXIT.done]: 'done',
@@ -10,6 +10,8 @@ const EXIT_MEANINGS: Record<ExitCode, string> = {
   [EXIT.finding]: 'finished, but something needs attention: a difference, a guard, an open doubt, a failed delivery',
   [EXIT.interrupted]: 'stopped on request; the state is safe, and running the command again continues',
 };
+
+const { commands } = await programWith();
 
 export function commandsPage(): string {
   const codes = Object.entries(EXIT_MEANINGS).map(([code, meaning]) => `| ${code} | ${meaning} |\n`);
@@ -23,7 +25,7 @@ stderr; only \`serve\` logs to stdout. Settings come from the environment, see [
 | exit code | meaning |
 |---|---|
 ${codes.join('')}
-${program.commands.map(section).join('\n')}`;
+${commands.map(section).join('\n')}`;
 }
 
 function section(command: Command): string {

@@ -62,6 +62,23 @@ export function extraModel(name: string): Model {
   };
 }
 
+/** Models that clients and help pages name and nobody has shown: `doctor` asks for them. */
+export const possibleModels = [
+  'asset.asset',
+  'businessprocess.instance',
+  'businessprocess.process',
+  'finacts.acts',
+  'finacts.advance_invoices',
+  'finacts.items',
+  'finacts.relations',
+  'finacts.status',
+  'finacts.templates',
+  'im.thread',
+  'orgchart.department',
+  'salary.employee',
+  'telephony.telephony',
+] as const;
+
 /** Whether the model has a table of its own. */
 export function isCatalogued({ table }: Model): boolean {
   return table !== '';

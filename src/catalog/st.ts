@@ -11,7 +11,7 @@ const plannedAmount = {
   total: decimal('Planned amount, in its own currency'),
   currency_id,
   status_paid: code('How far the amount is paid', { 0: 'unpaid', 10: 'paid', 20: 'overpaid', 30: 'partly paid' }),
-  category_id: link('Finance item that the amount is booked under'),
+  category_id: link('Finance item that the amount is booked under', 'fin.categories'),
   org_id: link('Own organisation that pays or is paid', 'fin.organization'),
   org_account_id: link('Own bank account used', 'fin.bank_account'),
   crm_company_id: link('Customer or supplier on the other side', 'crm.account'),

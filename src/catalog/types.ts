@@ -47,6 +47,8 @@ export type Edition =
   | 'flowlu'
   /** Documented for flowlu.com, not seen there. */
   | 'expected'
+  /** Named by clients and help pages, documented nowhere; skipped where the API does not know it. */
+  | 'possible'
   /** Documented for the sister edition only; skipped where the API does not know it. */
   | 'aspro';
 

@@ -1,5 +1,7 @@
 /** Arguments that several commands take, checked. */
 
+import { models } from '../catalog/index.ts';
+import { parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import { isId } from '../record/id.ts';
 
@@ -21,4 +23,13 @@ export function requireModelName(text: string): string {
   if (!/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(name))
     throw new UsageError(`"${text}" is no model: write module.model`);
   return name;
+}
+
+/** What to say of a name that neither the catalogue nor the mirror knows. */
+export function unknownModel(name: string): string {
+  const [told = name] = unknownModels(
+    parseModelPatterns([name]),
+    models.map((model) => model.name),
+  );
+  return `neither the catalogue nor the mirror knows ${told}; \`flowlu-mirror models\` lists the models`;
 }

@@ -1,7 +1,5 @@
-/** The program: parses the command line and runs the command. */
-import { CommanderError } from 'commander';
-import { EXIT } from './exit-codes.ts';
-import { program } from './program.ts';
+/** The program: runs the command that the command line names. */
+import { runProgram } from './program.ts';
 
 // Who reads a part of the output, as `head` does, closes the pipe when it has enough.
 for (const stream of [process.stdout, process.stderr]) {
@@ -11,10 +9,9 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  // Commander has said what is wrong, or has printed the help that was asked for.
-  process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
-}
+/** How long the process may take to end by itself once its work is done. */
+const LINGER_MS = 1_000;
+
+await runProgram(process.argv.slice(2));
+// A connection to a database that hangs waits for a farewell that never comes, and would keep the process.
+setTimeout(() => process.exit(), LINGER_MS).unref();

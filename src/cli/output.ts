@@ -1,13 +1,7 @@
-/**
- * What commands say to people, and the only place that touches stdout and stderr.
- *
- * On a terminal: a framed table, colours, grouped digits. In a pipe: aligned columns without any of that,
- * so that grep, awk and sort can read them.
- */
-
-import Table from 'cli-table3';
+/** What commands say to people, and the only place that touches stdout and stderr. */
 import pico from 'picocolors';
 import { visible } from '../core/visible.ts';
+import { count } from '../status/words.ts';
 
 /** What output needs of a stream; `process.stdout` and `process.stderr` fit. */
 export interface TextStream {
@@ -19,60 +13,44 @@ export interface TextStream {
 
 type Cell = string | number | bigint | boolean | Date | null | undefined;
 
-/** One column of a table: its heading and how to read it from a row. Numbers align right. */
-export interface Column<Row> {
-  readonly header: string;
-  readonly value: (row: Row) => Cell;
-}
+/** A column of a table: a field of the rows, or a heading and how to read it from a row. Numbers align right. */
+export type Column<Row> = (keyof Row & string) | readonly [header: string, value: (row: Row) => Cell];
 
-/** Bare columns: no frame, two spaces in between. */
-const PLAIN_CHARS = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
-
-const guarded = new WeakSet<TextStream>();
-
-/** Prints rows as a table; absent values read `-`. Prints only the headings when there are no rows. */
+/**
+ * Prints rows as a table; absent values read `-`. Only the headings when there are no rows. On a terminal the digits are
+ * grouped and no line is wider than the screen.
+ */
 export function printTable<Row>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
   stream: TextStream = process.stdout,
 ): void {
-  const framed = stream.isTTY === true;
-  const bold = coloursOf(stream).bold;
-  const cells = rows.map((row) => columns.map((column) => column.value(row)));
-  const table = new Table({
-    head: columns.map(({ header }) => bold(header)),
-    colAligns: columns.map((_, index) => (cells.some((row) => isNumber(row[index])) ? 'right' : 'left')),
-    style: framed
-      ? { head: [], border: [], compact: true }
-      : { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-    ...(!framed && { chars: PLAIN_CHARS }),
+  const isTerminal = stream.isTTY === true;
+  const width = isTerminal ? (stream.columns ?? 80) : Number.POSITIVE_INFINITY;
+  const fields = columns.map((column) =>
+    typeof column === 'string'
+      ? { header: column.replaceAll('_', ' '), value: (row: Row) => row[column] as Cell }
+      : { header: column[0], value: column[1] },
+  );
+  const lines = fields.map(({ header, value }) => {
+    const cells = rows.map(value);
+    const texts = [header, ...cells.map((cell) => formatCell(cell, isTerminal))];
+    const longest = texts.reduce((most, { length }) => Math.max(most, length), 0);
+    const pad = cells.some(isNumber) ? 'padStart' : 'padEnd';
+    return texts.map((text) => text[pad](longest));
   });
-  table.push(...cells.map((row) => row.map((cell) => formatCell(cell, framed))));
-  printLine(table.toString().replace(/[ ]+$/gm, ''), stream);
+  for (let index = 0; index <= rows.length; index += 1) {
+    const line = lines.map((texts) => texts[index]).join('  ');
+    const text = line.trimEnd();
+    const shown = text.length > width ? `${text.slice(0, width - 1)}…` : text;
+    printLine(index === 0 ? coloursOf(stream).bold(shown) : shown, stream);
+  }
 }
 
-/** Prints a value as JSON: one line, bigint as a string because readers would round it. */
+/** Prints a value as one line of JSON, bigint as a string because readers would round it; a text is JSON already. */
 export function printJson(value: unknown, stream: TextStream = process.stdout): void {
-  printLine(
-    JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner)),
-    stream,
-  );
+  const exact = (_: string, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner);
+  printLine(typeof value === 'string' ? value : JSON.stringify(value, exact), stream);
 }
 
 /** Prints one line of text. */
@@ -85,50 +63,78 @@ export function printError(message: string, stream: TextStream = process.stderr)
   write(stream, `${coloursOf(stream).red(visible(message, LAYOUT))}\n`);
 }
 
-/**
- * Writes text; a reader that went away (`… | head`) is not an error.
- * @param keep control characters that are meant; the layout, and on a terminal colours, when left out
- */
-export function write(stream: TextStream, text: string, keep?: RegExp): void {
-  if (!guarded.has(stream)) {
-    guarded.add(stream);
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
-    });
-  }
+const guarded = new WeakSet<TextStream>();
+
+/** Writes text, above the pinned line if there is one; a reader that went away (`… | head`) is not an error. */
+export function write(stream: TextStream, text: string): void {
+  guard(stream);
+  pinned?.erase();
   // Colours are ours, and where there is no terminal there are none.
-  stream.write(visible(text, keep ?? (stream.isTTY === true ? LAYOUT_AND_COLOURS : LAYOUT)));
+  stream.write(visible(text, stream.isTTY === true ? LAYOUT_AND_COLOURS : LAYOUT));
+}
+
+function guard(stream: TextStream): void {
+  if (guarded.has(stream)) return;
+  guarded.add(stream);
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
+  });
 }
 
 const LAYOUT = /[\n\t]+/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what colours begin with
 const LAYOUT_AND_COLOURS = /(?:[\n\t]|\u001b\[[\d;]{0,20}m)+/;
 
+const FRAME_MS = 100;
+let pinned: { readonly erase: () => void; readonly end: () => void } | null = null;
+
+/**
+ * Keeps a line of its own below everything that is printed on a terminal; nothing where there is none. It takes the place
+ * of an earlier one.
+ * @returns what takes it away
+ */
+export function pinLine(render: (frame: number) => string, stream: TextStream, delayMs = 0): () => void {
+  pinned?.end();
+  if (stream.isTTY !== true) return () => {};
+  guard(stream);
+  let frame = 0;
+  let isShown = false;
+  const timer = setInterval(() => {
+    frame += 1;
+    if (frame * FRAME_MS <= delayMs) return;
+    isShown = true;
+    stream.write(`\r${visible(render(frame))}\u001b[K`);
+  }, FRAME_MS);
+  timer.unref();
+  const erase = () => {
+    if (isShown) stream.write('\r\u001b[K');
+    isShown = false;
+  };
+  const end = () => {
+    clearInterval(timer);
+    erase();
+    if (pinned?.end === end) pinned = null;
+  };
+  pinned = { erase, end };
+  return end;
+}
+
+const TURNING = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏';
+
+/** Shows on a terminal that something is under way, once it has taken more than a second. @returns what takes it away */
+export function spin(what: string, stream: TextStream = process.stderr): () => void {
+  return pinLine((frame) => `${TURNING[frame % TURNING.length]} ${what}`, stream, 1_000);
+}
+
 /** Colours for a stream: plain functions when it is not a terminal or when NO_COLOR is set. */
 export function coloursOf(stream: TextStream) {
   return pico.createColors(stream.isTTY === true && pico.isColorSupported);
 }
 
-/** A count with its digits grouped: 1,234,567. */
-export function formatCount(count: number | bigint): string {
-  return count.toLocaleString('en-US', { maximumFractionDigits: 2 });
-}
-
-/** A length of time with its two largest units: 850ms, 4.2s, 3m 05s, 2h 07m, 5d 03h. */
-export function formatDuration(millis: number): string {
-  if (millis < 1_000) return `${Math.round(millis)}ms`;
-  if (millis < 59_950) return `${(millis / 1_000).toFixed(1)}s`;
-  const seconds = Math.round(millis / 1_000);
-  const two = (value: number) => String(Math.floor(value)).padStart(2, '0');
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}h ${two((seconds % 3_600) / 60)}m`;
-  return `${Math.floor(seconds / 86_400)}d ${two((seconds % 86_400) / 3_600)}h`;
-}
-
-function formatCell(cell: Cell, framed: boolean): string {
+function formatCell(cell: Cell, isTerminal: boolean): string {
   if (cell === null || cell === undefined || cell === '') return '-';
   if (cell instanceof Date) return cell.toISOString();
-  if (isNumber(cell)) return framed ? formatCount(cell) : String(cell);
+  if (isNumber(cell)) return isTerminal ? count(cell) : String(cell);
   // A value from the portal must not move the cursor, set colours or break the line.
   return visible(String(cell));
 }

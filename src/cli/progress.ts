@@ -1,21 +1,152 @@
-/** Progress of long readings: bars on a terminal, JSON lines anywhere else. */
-import { createProgressBars, type Terminal } from './progress-bars.ts';
-import { createProgressLines, type Progress } from './progress-events.ts';
+/** Progress of long readings: one bar on a terminal, JSON lines anywhere else. */
+import { visible } from '../core/visible.ts';
+import { count, span } from '../status/words.ts';
+import { pinLine, type TextStream, write } from './output.ts';
 
-export type { Progress } from './progress-events.ts';
+/** Counts of one step; all are added to what was reported before. */
+interface Advance {
+  readonly read: number;
+  readonly written: number;
+  readonly unchanged: number;
+  readonly requests: number;
+}
+
+/** How the reading of one model ended. */
+type Outcome = 'done' | 'skipped' | 'failed' | 'interrupted';
+
+/** Receives the progress of a backfill or sweep. Never throws, whatever happens to the stream. */
+export interface Progress {
+  /** `total`: rows still to come; null when the portal does not say. */
+  modelStarted(name: string, total: number | null): void;
+  modelAdvanced(name: string, step: Advance): void;
+  /** `reason`: why it was skipped or failed. */
+  modelFinished(name: string, outcome: Outcome, reason?: string): void;
+  /** Ends the display and frees its timer; later calls do nothing. */
+  close(): void;
+}
 
 export interface ProgressOptions {
-  readonly stream: Terminal;
-  /** How many models will be read, when known: the whole's bar then measures against all of them. */
+  readonly stream: TextStream;
+  /** How many models will be read, when known: the bar then measures against all of them. */
   readonly models?: number;
+  readonly isQuiet?: boolean;
   /** Clock in milliseconds. */
   readonly now?: () => number;
   /** Least time between two JSON lines of one model. */
   readonly intervalMs?: number;
 }
 
+interface Tally extends Record<keyof Advance, number> {
+  total: number | null;
+  startedAt: number;
+  reportedAt: number;
+}
+
 /** Starts a progress display on the stream; `close()` it when the work ends. */
-export function createProgress({ stream, models, now = Date.now, intervalMs = 5_000 }: ProgressOptions): Progress {
-  if (stream.isTTY) return createProgressBars(stream, now, models);
-  return createProgressLines(stream, now, intervalMs);
+export function createProgress(options: ProgressOptions): Progress {
+  const { stream, models, isQuiet = false, now = Date.now, intervalMs = 5_000 } = options;
+  const tallyAt = (total: number | null): Tally => {
+    return { total, startedAt: now(), reportedAt: now(), read: 0, written: 0, unchanged: 0, requests: 0 };
+  };
+  const active = new Map<string, Tally>();
+  const tallyOf = (name: string) => {
+    const tally = active.get(name) ?? tallyAt(null);
+    active.set(name, tally);
+    return tally;
+  };
+  const whole = tallyAt(null);
+  let finished = 0;
+  let isOpen = !isQuiet;
+
+  const say = (text: string) => quietly(() => write(stream, `${text}\n`));
+  const emit = (event: string, model: string, fields: object) =>
+    say(JSON.stringify({ time: new Date(now()).toISOString(), event, model, ...fields }));
+  const line = () => {
+    const expected = models ?? finished + active.size;
+    const partly = [...active.values()].reduce((sum, tally) => sum + fractionOf(tally), 0);
+    const fraction = expected > 0 ? Math.min(1, (finished + partly) / expected) : 0;
+    const left_s = fraction > 0 && fraction < 1 ? (secondsOf(whole, now()) * (1 - fraction)) / fraction : 0;
+    const figures = [
+      count(whole.read, 'row'),
+      `${finished}/${count(expected, 'model')}`,
+      `${count(Math.round(rateOf(whole, now())))} rows/s`,
+      ...(left_s > 0 ? [`${span(left_s)} left`] : []),
+    ];
+    return barLine(fraction, figures, (stream.columns ?? 80) - 1);
+  };
+  const isTerminal = stream.isTTY === true;
+  const unpin = isTerminal && isOpen ? pinLine(line, { ...patient(stream) }) : () => {};
+
+  return {
+    modelStarted(name, total) {
+      if (!isOpen) return;
+      active.set(name, tallyAt(total));
+      if (!isTerminal) emit('model_started', name, { total });
+    },
+    modelAdvanced(name, step) {
+      if (!isOpen) return;
+      const tally = tallyOf(name);
+      for (const part of ['read', 'written', 'unchanged', 'requests'] as const) {
+        tally[part] += step[part];
+        whole[part] += step[part];
+      }
+      if (isTerminal || now() - tally.reportedAt < intervalMs) return;
+      tally.reportedAt = now();
+      emit('model_progress', name, summary(tally, now()));
+    },
+    modelFinished(name, outcome, reason) {
+      if (!isOpen) return;
+      const tally = tallyOf(name);
+      active.delete(name);
+      finished += 1;
+      if (!isTerminal) emit('model_finished', name, { outcome, ...(reason && { reason }), ...summary(tally, now()) });
+      else if (outcome === 'failed') say(`✖ ${name}: ${visible(reason ?? 'failed')}`);
+    },
+    close() {
+      isOpen = false;
+      unpin();
+    },
+  };
+}
+
+const BAR_MIN = 8;
+const BAR_MAX = 30;
+
+/** A bar and its figures; where the terminal is narrow, the last figures go first, then the bar. */
+export function barLine(fraction: number, figures: readonly string[], width: number): string {
+  const percent = `${Math.floor(fraction * 100)} %`.padStart(5);
+  const shown = [...figures];
+  while (shown.length > 0 && [percent, ...shown].join('  ').length + BAR_MIN + 2 > width) shown.pop();
+  const text = [percent, ...shown].join('  ');
+  const space = Math.min(BAR_MAX, width - text.length - 2);
+  if (space < BAR_MIN) return text.slice(0, width);
+  const full = Math.round(fraction * space);
+  return `${'█'.repeat(full)}${'░'.repeat(space - full)}  ${text}`;
+}
+
+/** The stream without its exceptions: a terminal that went away must not end the work. */
+function patient(stream: TextStream): TextStream {
+  return {
+    isTTY: true,
+    write: (text) => quietly(() => stream.write(text)),
+    on: (event, listener) => stream.on(event, listener),
+  };
+}
+
+function quietly(action: () => unknown): void {
+  try {
+    action();
+  } catch {
+    // Nobody is reading any more.
+  }
+}
+
+const secondsOf = ({ startedAt }: Tally, now: number) => (now - startedAt) / 1_000;
+const rateOf = (tally: Tally, now: number) => (now > tally.startedAt ? tally.read / secondsOf(tally, now) : 0);
+const fractionOf = ({ total, read }: Tally) => (total === null ? 0 : total === 0 ? 1 : Math.min(1, read / total));
+const rounded = (value: number) => Math.round(value * 10) / 10;
+
+function summary(tally: Tally, now: number) {
+  const { startedAt: _, reportedAt: __, ...counts } = tally;
+  return { ...counts, seconds: rounded(secondsOf(tally, now)), rows_per_second: rounded(rateOf(tally, now)) };
 }

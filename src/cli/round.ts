@@ -1,6 +1,8 @@
 /** How work over many models shows on the command line: while it runs, at its end, and as an exit code. */
 
 import { setFlagsFromString } from 'node:v8';
+import type { Command } from 'commander';
+import { splitName } from '../catalog/name.ts';
 import type { ListingDeps } from '../reconcile/deps.ts';
 import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
 import type { Round, RoundOptions } from '../reconcile/round.ts';
@@ -12,10 +14,11 @@ import {
   requireApi,
   type Session,
 } from '../service/session.ts';
+import { count, groupBy, span } from '../status/words.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { formatCount, printJson, printLine, printTable } from './output.ts';
+import { printLine, printTable } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
-import { runWithSession } from './run.ts';
+import { type Result, runWithSession } from './run.ts';
 
 /**
  * Lets the heap grow by three quarters of what is in use between two collections, where V8 would more than double it:
@@ -37,27 +40,33 @@ function observe(progress: Progress): ListingObserver {
   };
 }
 
-/** Prints what a round did, the largest models first, and what did not go as it should. */
+/** More models than this are summed by module. */
+const LISTED_MAX = 12;
+
+/** Prints what a round did, the largest first, and what did not go as it should. */
 export function printRound({ models }: Round): void {
   const read = models.filter(({ outcome, way }) => outcome !== 'skipped' && way !== 'none');
+  const isLong = read.length > LISTED_MAX;
+  const groups = groupBy(read, ({ model }) => (isLong ? splitName(model).module : model));
+  const sum = (reports: readonly ListingReport[], field: keyof ListingReport['counts']) =>
+    reports.reduce((total, { counts }) => total + counts[field], 0);
+  const field = (name: keyof ListingReport['counts']) =>
+    [name, ([, own]: [string, readonly ListingReport[]]) => sum(own, name)] as const;
   printTable(
-    read.toSorted((a, b) => b.counts.read - a.counts.read),
+    [...groups].toSorted(([, a], [, b]) => sum(b, 'read') - sum(a, 'read')),
     [
-      { header: 'model', value: (row) => row.model },
-      { header: 'way', value: (row) => row.way },
-      { header: 'outcome', value: (row) => row.outcome },
-      { header: 'read', value: (row) => row.counts.read },
-      { header: 'written', value: (row) => row.counts.written },
-      { header: 'unchanged', value: (row) => row.counts.unchanged },
-      { header: 'requests', value: (row) => row.counts.requests },
-      { header: 'seconds', value: (row) => row.seconds.toFixed(1) },
+      [isLong ? 'module' : 'model', ([name]) => name],
+      isLong ? ['models', ([, own]) => own.length] : ['way', ([, [one]]) => one?.way],
+      field('read'),
+      field('written'),
+      field('unchanged'),
+      field('requests'),
+      ['took', ([, own]) => span(own.reduce((total, { seconds }) => total + seconds, 0))],
     ],
   );
-  const sum = (pick: (counts: ListingReport['counts']) => number) =>
-    formatCount(models.reduce((total, row) => total + pick(row.counts), 0));
   printLine(
-    `${read.length} models: ${sum((c) => c.read)} rows read, ${sum((c) => c.written)} written, ` +
-      `${sum((c) => c.unchanged)} unchanged, in ${sum((c) => c.requests)} requests.`,
+    `${count(read.length, 'model')}: ${count(sum(models, 'read'), 'row')} read, ${count(sum(models, 'written'))} written, ` +
+      `${count(sum(models, 'unchanged'))} unchanged, in ${count(sum(models, 'requests'), 'request')}.`,
   );
   for (const { model, outcome, reason, guarded = null } of models) {
     if (reason !== null) printLine(`${model}: ${outcome}, ${reason}`);
@@ -70,36 +79,29 @@ export function exitCodeOfRound({ status }: Round): ExitCode {
   return status === 'failed' ? EXIT.failed : status === 'differences' ? EXIT.finding : EXIT.done;
 }
 
-/** What a command over models has to say at its end. */
-interface Outcome {
-  readonly report: unknown;
-  /** Prints it for people. */
-  readonly print: () => void;
-  readonly exitCode: ExitCode;
-}
-
 /** Runs a command that reads, through the API, the models that its words choose; shows how it goes on. */
 export function runOverModels(
-  options: { readonly name: string; readonly onMirror: OnMirror; readonly json?: boolean | undefined },
+  command: Command,
+  onMirror: OnMirror,
   words: readonly string[],
-  work: (deps: ListingDeps, round: RoundOptions, session: Session) => Promise<Outcome>,
+  work: (deps: ListingDeps, round: RoundOptions, session: Session) => Promise<Result>,
 ): Promise<void> {
-  const { json, ...command } = options;
-  return runWithSession({ ...command, logTo: 'stderr', check: requireApi }, async (session, { signal }) => {
-    const { sql, context, holder, config } = session;
-    const models = chooseModels(session, words);
-    const client = await openClient(session);
-    keepHeapSmall();
-    const progress = createProgress({ stream: process.stderr, models: models.length });
-    try {
-      const round = { models, concurrency: modelsAtATime(config), holder, observer: observe(progress), signal };
-      const { report, print, exitCode } = await work({ sql, client, writer: context }, round, session);
-      progress.close();
-      if (json) printJson(report);
-      else print();
-      return exitCode;
-    } finally {
-      progress.close();
-    }
-  });
+  return runWithSession(
+    command,
+    onMirror,
+    async (session, { signal, isQuiet }) => {
+      const { sql, context, holder, config } = session;
+      const models = chooseModels(session, words);
+      const client = await openClient(session);
+      keepHeapSmall();
+      const progress = createProgress({ stream: process.stderr, models: models.length, isQuiet });
+      try {
+        const round = { models, concurrency: modelsAtATime(config), holder, observer: observe(progress), signal };
+        return await work({ sql, client, writer: context }, round, session);
+      } finally {
+        progress.close();
+      }
+    },
+    { check: requireApi },
+  );
 }

@@ -1,4 +1,5 @@
-/** How every command runs: configuration, signals, session, exit code. */
+/** How every command runs: configuration, signals, session, result, exit code. */
+import type { Command } from 'commander';
 import { type Config, ConfigError, loadConfig } from '../config/index.ts';
 import { InterruptedError, UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
@@ -9,84 +10,113 @@ import { loggerFor, type OnMirror, openSession, type Session } from '../service/
 import { OtherPortalError } from '../store/portal.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { humanLog } from './human-log.ts';
-import { printError } from './output.ts';
+import { printError, printJson, spin } from './output.ts';
 
 export interface CommandContext {
   readonly config: Config;
   readonly log: Logger;
   /** Aborts with `InterruptedError` when the user or the system asks to stop. */
   readonly signal: AbortSignal;
+  readonly isJson: boolean;
+  readonly isQuiet: boolean;
+}
+
+/** What a command has to say at its end. */
+export interface Result {
+  /** The one document that `--json` prints. */
+  readonly data: unknown;
+  /** Prints it for people. */
+  readonly print: () => void;
+  /** Done where it is left out. */
+  readonly exitCode?: ExitCode;
+}
+
+/** Options of every command that prints a result. */
+export interface Flags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
 }
 
 export interface CommandOptions {
-  readonly name: string;
   /** Where log lines go: results of commands that print some own stdout. */
-  readonly logTo: 'stdout' | 'stderr';
+  readonly logTo?: 'stdout' | 'stderr';
+  /** Whether a sign of life is shown while it works. */
+  readonly isBusy?: boolean;
   /** Refuses settings that the command cannot work with, before anything is started. */
   readonly check?: (context: CommandContext) => unknown;
 }
 
 /** SIGHUP: the terminal was closed. */
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** How long the process may take to end by itself once its work is done. */
-const LINGER_MS = 1_000;
 
-/** Runs a command to its exit code; errors become messages. A second signal ends the process at once. */
+/** Runs a command to its result and exit code; errors become messages. A second signal ends the process at once. */
 export async function runCommand(
-  options: CommandOptions,
-  work: (context: CommandContext) => Promise<ExitCode>,
+  command: Command,
+  work: (context: CommandContext) => Promise<Result | ExitCode>,
+  { logTo = 'stderr', isBusy = logTo === 'stderr', check }: CommandOptions = {},
 ): Promise<void> {
+  const { json: isJson = false, quiet: isQuiet = false } = command.opts<Flags>();
   const stop = new AbortController();
   const onSignal = () => {
-    if (stop.signal.aborted) process.exit(130);
+    if (stop.signal.aborted) process.exit(EXIT.interrupted);
     stop.abort(new InterruptedError('stopped on request; what was written is safe, run the command again to go on'));
   };
   for (const name of STOP_SIGNALS) process.on(name, onSignal);
+  const settle = isBusy && !isQuiet ? spin(command.name()) : () => {};
   let redact = createRedactor([]);
   try {
     const config = loadConfig();
     redact = createRedactor(config.secrets);
-    const context = { config, log: logFor(config, options.logTo), signal: stop.signal };
-    await options.check?.(context);
-    process.exitCode = await work(context);
+    const context = { config, log: logFor(config, logTo, isQuiet), signal: stop.signal, isJson, isQuiet };
+    await check?.(context);
+    const result = await work(context);
+    settle();
+    process.exitCode = typeof result === 'number' ? result : show(result, isJson);
   } catch (error) {
+    settle();
     printError(redact(messageOf(error)));
     process.exitCode = exitCodeOf(error);
   } finally {
     for (const name of STOP_SIGNALS) process.off(name, onSignal);
-    // A connection to a database that hangs waits for a farewell that never comes, and would keep the process.
-    setTimeout(() => process.exit(), LINGER_MS).unref();
   }
+}
+
+function show({ data, print, exitCode = EXIT.done }: Result, isJson: boolean): ExitCode {
+  if (isJson) printJson(data);
+  else print();
+  return exitCode;
 }
 
 /**
  * Lines of JSON for machines, plain ones for a person at a terminal; there a command that prints results is silent unless
  * something is wrong. What `serve` does is its result.
  */
-function logFor(config: Config, logTo: 'stdout' | 'stderr'): Logger {
+function logFor(config: Config, logTo: 'stdout' | 'stderr', isQuiet: boolean): Logger {
   const stream = process[logTo];
-  if (!stream.isTTY) return loggerFor(config, stream);
-  const least = logTo === 'stderr' && config.logLevel === 'info' ? 'warn' : config.logLevel;
-  return loggerFor(config, humanLog(stream), least);
+  const isSilent = isQuiet || (stream.isTTY && logTo === 'stderr');
+  const least = isSilent && config.logLevel === 'info' ? 'warn' : config.logLevel;
+  return loggerFor(config, stream.isTTY ? humanLog(stream) : stream, least);
 }
 
 /** Runs a command that needs the database. */
 export function runWithSession(
-  options: CommandOptions & { readonly onMirror: OnMirror },
-  work: (session: Session, context: CommandContext) => Promise<ExitCode>,
+  command: Command,
+  onMirror: OnMirror,
+  work: (session: Session, context: CommandContext) => Promise<Result | ExitCode>,
+  options?: CommandOptions,
 ): Promise<void> {
-  return runCommand(options, async (context) => {
-    const session = await openSession(context.config, {
-      ...context,
-      command: options.name,
-      onMirror: options.onMirror,
-    });
-    try {
-      return await work(session, context);
-    } finally {
-      await session.close();
-    }
-  });
+  return runCommand(
+    command,
+    async (context) => {
+      const session = await openSession(context.config, { ...context, command: command.name(), onMirror });
+      try {
+        return await work(session, context);
+      } finally {
+        await session.close();
+      }
+    },
+    options,
+  );
 }
 
 function messageOf(error: unknown): string {

@@ -126,9 +126,8 @@ export const fieldNames = parser(
 
 export const extraModels = parser('module.model, comma-separated', (text): readonly string[] =>
   wordsOf(text.toLowerCase()).map((word) => {
-    if (!/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(word))
-      throw new Error(`${quoted(word)} must be like fin.categories`);
-    if (modelNames.includes(word)) throw new Error(`${quoted(word)} is mirrored without being named here`);
+    if (!/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(word) || word.length > 60)
+      throw new Error(`${quoted(word)} must be like asset.asset`);
     return word;
   }),
 );

@@ -91,8 +91,8 @@ const GROUPS = {
     FLOWLU_EXTRA_MODELS: {
       parser: names.extraModels,
       without: 'none',
-      example: 'fin.categories,orgchart.department',
-      help: 'models that this program does not know, to be read and mirrored all the same, in flowlu.uncatalogued',
+      example: 'asset.asset,orgchart.department',
+      help: 'models that this program does not know, to be read and mirrored all the same, with views in flowlu_live',
     },
   },
   'Personal data': {

@@ -18,9 +18,11 @@ export interface Announcement {
 }
 
 /** A body to be recorded: with what it announces, or with why it is turned away. */
-export type Accepted =
-  | { readonly body: string; readonly announcement: Announcement }
-  | { readonly body: string; readonly announcement: null; readonly rejection: string };
+export type Accepted = {
+  readonly body: string;
+  /** Headers of its request that are kept. */
+  readonly headers?: Readonly<Record<string, string>>;
+} & ({ readonly announcement: Announcement } | { readonly announcement: null; readonly rejection: string });
 
 /** Understands a body, or says why it is none of Flowlu's; null for one that is not JSON, which is never stored. */
 export function readDelivery(body: string): Accepted | null {

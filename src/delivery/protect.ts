@@ -12,7 +12,7 @@ export function protectDelivery(accepted: Accepted, privacy: Privacy): Accepted 
   if (announcement === null) return { ...accepted, body: withheldBody(accepted.body.length) };
   if (!privacy.concerns(nameOf(announcement))) return accepted;
   const protectedOne = protectAnnouncement(announcement, privacy);
-  return { body: bodyOf(protectedOne), announcement: protectedOne };
+  return { ...accepted, body: bodyOf(protectedOne), announcement: protectedOne };
 }
 
 function protectAnnouncement(announcement: Announcement, { protect }: Privacy): Announcement {

@@ -4,10 +4,10 @@ import type { Micros } from '../core/instant.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
-import { recordOf, responseOf, rowsOf } from './envelope.ts';
+import { type ListedRows, recordOf, responseOf, rowsOf } from './envelope.ts';
 import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
 import { createHold, type Hold } from './hold.ts';
-import { httpGet } from './http.ts';
+import { httpExchange } from './http.ts';
 import type { Pace } from './pace.ts';
 import {
   checkedBaseUrl,
@@ -20,27 +20,14 @@ import {
   type ModelPath,
 } from './url.ts';
 
-/** One page of a list. */
-export interface ListAnswer {
-  readonly items: readonly JsonObject[];
-  /** Rows that match the filters, or null where the portal does not say. A claim of the portal's, sometimes wrong. */
-  readonly total: number | null;
-  /** False when the answer's form hides in which order the portal sent the rows. */
-  readonly ordered: boolean;
+interface Answered {
   /** Moment not later than the sending of the attempt that succeeded. */
   readonly observedAt: Micros;
   /** Requests spent, failed attempts included. */
   readonly requests: number;
 }
-
-/** One record. */
-export interface GetAnswer {
-  readonly record: JsonObject;
-  /** Moment not later than the sending of the attempt that succeeded. */
-  readonly observedAt: Micros;
-  /** Requests spent, failed attempts included. */
-  readonly requests: number;
-}
+export type ListAnswer = ListedRows & Answered;
+export type GetAnswer = { readonly record: JsonObject } & Answered;
 
 /** How often a request is repeated that fails for a reason which a smaller one might not meet. */
 export type Patience = 'full' | 'brief' | 'once';
@@ -54,11 +41,11 @@ export interface FlowluClient {
    */
   list(model: ListedModel, query: ListQuery, signal: AbortSignal, patience?: Patience): Promise<ListAnswer>;
   /**
-   * Reads one record.
+   * Reads one record; of `core.user` without an id, the one whose right is used.
    * @throws NotFoundError when the portal says that it does not exist; FlowluError; RangeError for an id that is not
    *   all digits; the signal's reason.
    */
-  get(model: ModelPath, id: string, signal: AbortSignal, patience?: Patience): Promise<GetAnswer>;
+  get(model: ModelPath, id: string | null, signal: AbortSignal, patience?: Patience): Promise<GetAnswer>;
 }
 
 /** One attempt, for logs and metrics. Never holds the key. */
@@ -112,23 +99,12 @@ export type ClientOptions = Right & {
   readonly fetch?: typeof fetch;
 };
 
-const MIB = 2 ** 20;
-
 interface Call<T> {
   readonly model: ModelPath;
   readonly method: 'list' | 'get';
   readonly path: string;
   readonly params: URLSearchParams;
   readonly decode: (response: Json, what: string) => T;
-  readonly patience: Patience;
-  /** Requests sent for it so far. */
-  sent: number;
-}
-
-interface Outcome<T> {
-  readonly value: T;
-  readonly observedAt: Micros;
-  readonly requests: number;
 }
 
 /**
@@ -136,13 +112,13 @@ interface Outcome<T> {
  * @throws TypeError for a base URL or key that cannot work.
  */
 export function createClient(options: ClientOptions): FlowluClient {
-  const { pace, onRequest, protect } = options;
+  const { pace, onRequest, protect = (_, record) => record } = options;
   const authorization = options.authorization ?? apiKeyAuthorization(options.apiKey);
   const baseUrl = checkedBaseUrl(options.baseUrl);
   const http = {
     fetch: options.fetch ?? fetch,
     timeoutMs: options.timeoutMs ?? 30_000,
-    maxBodyBytes: options.maxBodyBytes ?? 64 * MIB,
+    maxBodyBytes: options.maxBodyBytes ?? 64 * 2 ** 20,
   };
   const {
     attempts = 6,
@@ -165,18 +141,16 @@ export function createClient(options: ClientOptions): FlowluClient {
     let status: number | null = null;
     let outcome: RequestEvent['outcome'] = 'aborted';
     let problem: string | null = null;
-    call.sent += 1;
     try {
-      const url = `${call.path}?${withKey(call.params, credentials)}`;
       const onLeft = (atMs: number) => pace.left(observedAt, atMs);
-      const answer = await httpGet(url, what, { ...http, headers, redact, onLeft }, signal);
+      const answer = await httpExchange(urlOf(call, credentials), what, { ...http, headers, redact, onLeft }, signal);
       status = answer.status;
       const value = call.decode(responseOf(answer, what, redact), what);
       outcome = 'ok';
       hasAnswered = true;
       hold.answered();
       authorization.accepted(credentials);
-      return { value, observedAt, requests: call.sent };
+      return { value, observedAt };
     } catch (failure) {
       const error = lacksModel(failure, call) ?? failure;
       if (!(error instanceof FlowluError)) throw error;
@@ -186,10 +160,8 @@ export function createClient(options: ClientOptions): FlowluClient {
       hasAnswered ||= error.code !== null;
       if (error.retryAfterMs !== null) hold.askedFor(error.retryAfterMs);
       if (error.kind === 'blocked') hold.blocked(sentMs);
-      if (error.kind === 'not_found' && call.method === 'get') {
-        throw new NotFoundError(error.message, observedAt, { status: error.status, code: error.code });
-      }
-      throw error;
+      if (error.kind !== 'not_found' || call.method !== 'get') throw error;
+      throw new NotFoundError(error.message, observedAt, { status: error.status, code: error.code });
     } finally {
       pace.left(observedAt, sentMs);
       const duration_ms = performance.now() - sentMs;
@@ -203,28 +175,32 @@ export function createClient(options: ClientOptions): FlowluClient {
     return new FlowluError('unknown_module', `${model.name} is not in this portal (HTTP 404)`, { status: 404 });
   }
 
-  /** One request; or two, where the first was refused and the credentials could be renewed. */
-  async function attemptOnce<T>(call: Call<T>, attempt: number, signal: AbortSignal): Promise<Outcome<T>> {
-    const credentials = await authorization.credentials(signal);
-    try {
-      return await request(call, credentials, attempt, signal);
-    } catch (error) {
-      const isRefused = error instanceof FlowluError && error.kind === 'unauthorized';
-      if (!isRefused || !(await authorization.renew(credentials, signal))) throw error;
-      return request(call, await authorization.credentials(signal), attempt, signal);
-    }
-  }
-
-  async function send<T>(call: Call<T>, signal: AbortSignal): Promise<Outcome<T>> {
+  async function send<T>(call: Call<T>, patience: Patience, signal: AbortSignal) {
+    let requests = 0;
+    const once = async (credentials: Credentials, attempt: number) => {
+      requests += 1;
+      return request(call, credentials, attempt, signal);
+    };
+    /** One request; or two, where the first was refused and the credentials could be renewed. */
+    const attemptOnce = async (attempt: number) => {
+      const credentials = await authorization.credentials(signal);
+      try {
+        return await once(credentials, attempt);
+      } catch (error) {
+        const isRefused = error instanceof FlowluError && error.kind === 'unauthorized';
+        if (!isRefused || !(await authorization.renew(credentials, signal))) throw error;
+        return once(await authorization.credentials(signal), attempt);
+      }
+    };
     const failures = new Map<FlowluErrorKind, number>();
     const mayRepeat = (error: Error): boolean => {
       if (!(error instanceof FlowluError)) return false;
       const times = (failures.get(error.kind) ?? 0) + 1;
       failures.set(error.kind, times);
-      return times <= Math.min(error.maxRetries, error.mayBeTooMuch ? REPEATS[call.patience] : error.maxRetries);
+      return times <= Math.min(error.maxRetries, error.mayBeTooMuch ? REPEATS[patience] : error.maxRetries);
     };
     try {
-      return await pRetry((attempt) => attemptOnce(call, attempt, signal), {
+      const answer = await pRetry(attemptOnce, {
         retries: attempts - 1,
         minTimeout: baseMs,
         maxTimeout: maxWaitMs,
@@ -233,6 +209,7 @@ export function createClient(options: ClientOptions): FlowluClient {
         signal,
         shouldRetry: ({ error }) => mayRepeat(error),
       });
+      return { ...answer, requests };
     } catch (error) {
       // The retry library replaces reasons that are no Error; the caller is to see its own.
       signal.throwIfAborted();
@@ -243,42 +220,39 @@ export function createClient(options: ClientOptions): FlowluClient {
   return {
     async list(model, query, signal, patience = 'full') {
       const params = listParams(model, query);
-      const filtered = isFiltered(params);
-      const { value, observedAt, requests } = await send(
-        {
-          model,
-          method: 'list',
-          path: listPath(baseUrl, model),
-          params,
-          decode: (response, what) => rowsOf(response, filtered, what),
-          patience,
-          sent: 0,
-        },
-        signal,
-      );
-      const items = protect ? value.items.map((item) => protect(model.name, item)) : value.items;
-      return { ...value, items, observedAt, requests };
+      const decode = (response: Json, what: string) => rowsOf(response, isFiltered(params), what);
+      const call: Call<ListedRows> = { model, method: 'list', path: listPath(baseUrl, model), params, decode };
+      const { value, ...answer } = await send(call, patience, signal);
+      return { ...value, items: value.items.map((item) => protect(model.name, item)), ...answer };
     },
     async get(model, id, signal, patience = 'full') {
-      const { value, observedAt, requests } = await send(
-        {
-          model,
-          method: 'get',
-          path: getPath(baseUrl, model, id),
-          params: new URLSearchParams(),
-          decode: (response, what) => recordOf(response, id, what),
-          patience,
-          sent: 0,
-        },
-        signal,
-      );
-      return { record: protect ? protect(model.name, value) : value, observedAt, requests };
+      const params = new URLSearchParams();
+      const decode = (response: Json, what: string) => recordOf(response, id, what);
+      const call: Call<JsonObject> = { model, method: 'get', path: getPath(baseUrl, model, id), params, decode };
+      const { value, ...answer } = await send(call, patience, signal);
+      return { record: protect(model.name, value), ...answer };
     },
   };
 }
 
-function withKey(params: URLSearchParams, { query }: Credentials): URLSearchParams {
+function urlOf({ path, params }: Call<unknown>, { query }: Credentials): string {
   const all = new URLSearchParams(params);
   if (query !== undefined) all.set(query.name, query.value);
-  return all;
+  return `${path}?${all}`;
 }
+
+/** Whose right the requests use. */
+interface Rights {
+  readonly user: string;
+  /** Null where the portal does not say. */
+  readonly admin: boolean | null;
+}
+
+/** @throws as `get` does. */
+export async function readRights(client: FlowluClient, signal: AbortSignal): Promise<Rights> {
+  const { record } = await client.get({ module: 'core', model: 'user', name: 'core.user' }, null, signal, 'once');
+  const { name, username, id, role_admin } = record;
+  const admin = role_admin === undefined || role_admin === null ? null : /^(1|true)$/.test(String(role_admin));
+  return { user: String(name || username || `user ${id}`).slice(0, MAX_NAME_LENGTH), admin };
+}
+const MAX_NAME_LENGTH = 100;

@@ -21,8 +21,24 @@ const DENIED = /denied|forbidden|permission|not allowed|no (access|rights)/i;
 /** What firewalls and bot filters say of themselves. */
 const FIREWALL =
   /just a moment|attention required|checking your browser|cloudflare|captcha|ddos|firewall|incapsula|sucuri/i;
+const HTML = /^\s*</;
+const FAILING: Readonly<Record<number, FlowluErrorKind>> = { 408: 'timeout', 429: 'rate_limited' };
+const REFUSED: Readonly<Record<number, FlowluErrorKind>> = { 401: 'unauthorized', 403: 'forbidden' };
 /** The limit is the account's, and other integrations use it up as well. */
 const RATE_ADVICE = '; if that goes on, set FLOWLU_REQUESTS_PER_SECOND lower';
+/** What Flowlu's codes mean. 10 is "unknown error": nothing was said about the request, so it is taken like 13. */
+const KINDS: Readonly<Record<number, FlowluErrorKind>> = {
+  10: 'server',
+  11: 'unauthorized',
+  12: 'invalid_request',
+  13: 'server',
+  20: 'not_found',
+  21: 'validation',
+  22: 'forbidden',
+  30: 'unknown_method',
+  31: 'unknown_module',
+  32: 'unknown_module',
+};
 const HOST = 'is this the address of a Flowlu API, with the right company sub-domain?';
 
 /**
@@ -40,16 +56,17 @@ export function responseOf(answer: HttpAnswer, what: string, redact: Redact): Js
   const said = error === null ? '' : ` (${error.message})`;
 
   if (status >= 300 && status < 400) throw fail('protocol', `HTTP ${status} to ${originOf(answer.location)}; ${HOST}`);
-  if (body === undefined && (status === 403 || (looksLikeHtml(answer) && FIREWALL.test(answer.text)))) {
+  if (body === undefined && (status === 403 || (HTML.test(answer.text) && FIREWALL.test(answer.text)))) {
     throw fail('blocked', `HTTP ${status}: a firewall in front of the portal answered in its place; it may pass`);
   }
-  const outranking = kindOfFailingServer(status);
+  // A failing server outranks the body: whatever it writes, it is no statement about a record.
+  const outranking = kindOfFailing(status);
   const advice = status === 429 ? RATE_ADVICE : '';
   if (outranking) throw fail(outranking, `HTTP ${status}${said}${advice}`, { code: error?.code ?? null });
   if (error) throw fail(kindOf(error, status), explain(error), { code: error.code });
   // The client knows whether other paths of this portal answer.
   if (status === 404) throw fail('protocol', `HTTP 404; ${HOST}`, { garbled: true });
-  if (status < 200 || status >= 300) throw fail(kindOfRefusal(status) ?? 'protocol', `HTTP ${status}; ${HOST}`);
+  if (status < 200 || status >= 300) throw fail(REFUSED[status] ?? 'protocol', `HTTP ${status}; ${HOST}`);
   if (body === undefined) throw fail(...kindOfText(answer), { garbled: true });
   if (!isJsonObject(body) || body.response === undefined) {
     throw fail('protocol', `JSON without "response" or "error" came; ${HOST}`);
@@ -85,14 +102,17 @@ export function rowsOf(response: Json, filtered: boolean, what: string): ListedR
  * The record of a get; some models answer with a list of one.
  * @throws FlowluError of kind protocol unless the record asked for came. An empty answer is no proof of absence.
  */
-export function recordOf(response: Json, id: string, what: string): JsonObject {
+export function recordOf(response: Json, id: string | null, what: string): JsonObject {
   const wrapped = isJsonObject(response) && response.id === undefined && response.items !== undefined;
   const candidates = Array.isArray(response) || wrapped ? rowsOf(response, true, what).items : [response];
-  const wanted = id.replace(/^0+(?=\d)/, '');
-  const record = candidates.find((candidate) => isJsonObject(candidate) && idOf(candidate) === wanted);
+  const wanted = id?.replace(/^0+(?=\d)/, '');
+  const isWanted = (found: string | null) => (wanted === undefined ? found !== null : found === wanted);
+  const record = candidates.find((candidate) => isJsonObject(candidate) && isWanted(idOf(candidate)));
   if (!isJsonObject(record)) throw new FlowluError('protocol', `${what}: the answer is not the record asked for`);
   return record;
 }
+
+const kindOfFailing = (status: number) => (status >= 500 ? 'server' : FAILING[status]);
 
 interface SaidError {
   readonly code: number | null;
@@ -106,62 +126,21 @@ function readError(body: JsonObject): SaidError {
   return { code: count(error.error_code), message: text(error.error_msg) || description || 'no message' };
 }
 
-/** These outrank the body: whatever a failing server writes, it is no statement about a record. */
-function kindOfFailingServer(status: number): FlowluErrorKind | null {
-  if (status === 429) return 'rate_limited';
-  if (status === 408) return 'timeout';
-  return status >= 500 ? 'server' : null;
-}
-
-function kindOfRefusal(status: number): FlowluErrorKind | null {
-  if (status === 401) return 'unauthorized';
-  return status === 403 ? 'forbidden' : null;
-}
-
 /** A body that is no JSON: a throttle may answer in plain words, everything else has lost its way. */
 function kindOfText({ text: body, contentType }: HttpAnswer): [FlowluErrorKind, string] {
   if (body.length < MAX_MESSAGE_LENGTH && THROTTLED.test(body)) return ['rate_limited', body];
-  const looks = looksLikeHtml({ text: body }) ? 'an HTML page' : `${body.length} characters that are not JSON`;
+  const looks = HTML.test(body) ? 'an HTML page' : `${body.length} characters that are not JSON`;
   return ['protocol', `${looks} came (content type "${contentType}"); ${HOST}`];
-}
-
-function looksLikeHtml({ text: body }: Pick<HttpAnswer, 'text'>): boolean {
-  return /^\s*</.test(body);
 }
 
 function kindOf({ code, message }: SaidError, status: number): FlowluErrorKind {
   if (THROTTLED.test(message)) return 'rate_limited';
-  const refused = kindOfRefusal(status);
+  const refused = REFUSED[status];
   if (refused) return refused;
-  switch (code) {
-    case 11:
-      return 'unauthorized';
-    case 12:
-      return 'invalid_request';
-    case 20:
-      return 'not_found';
-    case 21:
-      return 'validation';
-    case 22:
-      return 'forbidden';
-    case 30:
-      return DENIED.test(message) ? 'forbidden' : 'unknown_method';
-    case 31:
-    case 32:
-      return 'unknown_module';
-    // 10 is "unknown error": nothing was said about the request, so it is taken like 13.
-    case 10:
-    case 13:
-      return 'server';
-    default:
-      return kindOfWords(message, status);
-  }
-}
-
-function kindOfWords(message: string, status: number): FlowluErrorKind {
-  if (/token|api.?key|unauthori|authori[sz]ation|authentication/i.test(message)) {
-    return 'unauthorized';
-  }
+  if (code === 30 && DENIED.test(message)) return 'forbidden';
+  const known = code === null ? undefined : KINDS[code];
+  if (known !== undefined) return known;
+  if (/token|api.?key|unauthori|authori[sz]ation|authentication/i.test(message)) return 'unauthorized';
   if (DENIED.test(message)) return 'forbidden';
   if (/^validation\b/i.test(message)) return 'validation';
   if (/server error|internal error|temporar|unavailable/i.test(message)) return 'server';
@@ -169,15 +148,12 @@ function kindOfWords(message: string, status: number): FlowluErrorKind {
 }
 
 function explain({ code, message }: SaidError): string {
-  const hint = code === 11 ? hintOnKey(message) : '';
-  return code === null ? `error "${message}"` : `error ${code}, ${message}${hint}`;
-}
-
-function hintOnKey(message: string): string {
-  const onFreePlan = /not loaded/i.test(message);
-  return onFreePlan
-    ? '; keys of free plans have been seen not to work at all: try to log in by OAuth'
-    : '; check the API key and the company sub-domain';
+  if (code === null) return `error "${message}"`;
+  if (code !== 11) return `error ${code}, ${message}`;
+  const hint = /not loaded/i.test(message)
+    ? 'keys of free plans have been seen not to work at all: try to log in by OAuth'
+    : 'check the API key and the company sub-domain';
+  return `error ${code}, ${message}; ${hint}`;
 }
 
 function tryParse(text: string): Json | undefined {

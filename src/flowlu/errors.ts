@@ -1,25 +1,30 @@
 /** What can go wrong between us and a portal, as types; and the one place that decides what is tried again. */
 
-/** What a failed request means. */
-export type FlowluErrorKind =
+/** How often a failure is worth a repetition within one call, by what it means. */
+const RETRIES = {
   /** The key is wrong, revoked, or belongs to another portal. */
-  | 'unauthorized'
+  unauthorized: 0,
   /** The key is good but has no right to the module or record. */
-  | 'forbidden'
-  | 'unknown_method'
-  | 'unknown_module'
+  forbidden: 0,
+  unknown_method: 0,
+  unknown_module: 0,
   /** Error 20. Only `NotFoundError` makes a claim about one record. */
-  | 'not_found'
-  | 'invalid_request'
-  | 'validation'
-  | 'rate_limited'
-  | 'server'
-  | 'network'
-  | 'timeout'
+  not_found: 0,
+  invalid_request: 0,
+  validation: 0,
+  rate_limited: Number.POSITIVE_INFINITY,
+  server: Number.POSITIVE_INFINITY,
+  network: Number.POSITIVE_INFINITY,
+  timeout: Number.POSITIVE_INFINITY,
   /** A firewall in front of the portal answered in its place. */
-  | 'blocked'
+  blocked: Number.POSITIVE_INFINITY,
   /** What came is no Flowlu answer: a redirect, a login page, a cut body, an impossible envelope. */
-  | 'protocol';
+  protocol: 0,
+} as const;
+/** Bodies that are no JSON: enough for a hiccup, few enough that a wrong host is reported soon. */
+const GARBLED_RETRIES = 2;
+
+export type FlowluErrorKind = keyof typeof RETRIES;
 
 /** Where a request stands after a failure: facts beside the kind. */
 export interface FlowluErrorFacts {
@@ -43,7 +48,7 @@ export class FlowluError extends Error {
   readonly status: number | null;
   readonly code: number | null;
   readonly retryAfterMs: number | null;
-  /** How often a failure of this kind is worth a repetition within one call; bounds on attempts and time come on top. */
+  /** Repetitions within one call; bounds on attempts and time come on top. */
   readonly maxRetries: number;
   /** Whether a request for fewer rows may succeed where this one failed. */
   readonly mayBeTooMuch: boolean;
@@ -55,7 +60,7 @@ export class FlowluError extends Error {
     this.code = facts.code ?? null;
     this.retryAfterMs = facts.retryAfterMs ?? null;
     const { garbled = false, tooLarge = false } = facts;
-    this.maxRetries = maxRetries(kind, garbled);
+    this.maxRetries = garbled && kind === 'protocol' ? GARBLED_RETRIES : RETRIES[kind];
     this.mayBeTooMuch = garbled || tooLarge || kind === 'server' || kind === 'timeout' || kind === 'network';
   }
 
@@ -80,28 +85,4 @@ export class NotFoundError extends FlowluError {
 /** A listing that cannot be carried on: endless, repeating, or with rows that have no id. */
 export class ListingError extends Error {
   override readonly name = 'ListingError';
-}
-
-/** Garbled bodies get two more tries: enough for a hiccup, few enough that a wrong host is reported soon. */
-const GARBLED_RETRIES = 2;
-
-function maxRetries(kind: FlowluErrorKind, garbled: boolean): number {
-  switch (kind) {
-    case 'rate_limited':
-    case 'server':
-    case 'network':
-    case 'timeout':
-    case 'blocked':
-      return Number.POSITIVE_INFINITY;
-    case 'protocol':
-      return garbled ? GARBLED_RETRIES : 0;
-    case 'unauthorized':
-    case 'forbidden':
-    case 'unknown_method':
-    case 'unknown_module':
-    case 'not_found':
-    case 'invalid_request':
-    case 'validation':
-      return 0;
-  }
 }

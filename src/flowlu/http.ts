@@ -26,6 +26,8 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Called once, with when the request left this process by `performance.now()`, as far as that can be known. */
   readonly onLeft?: (atMs: number) => void;
+  /** Sent by POST; for token endpoints, since nothing at a portal is ever to be changed. */
+  readonly form?: URLSearchParams;
 }
 
 /** What is to be called when a request to this address is written to its connection, which may have to be opened first. */
@@ -57,31 +59,12 @@ async function tellingWhenLeft<T>(url: string, onLeft: (atMs: number) => void, r
 }
 
 /**
- * Sends one GET.
+ * Sends one GET, or a form.
  * @param what the request as errors name it, without the key.
  * @throws FlowluError of kind network, timeout or (body too large) protocol; the signal's reason on abort.
  */
-export function httpGet(url: string, what: string, options: HttpOptions, signal: AbortSignal): Promise<HttpAnswer> {
-  return exchange(url, { method: 'GET' }, what, options, signal);
-}
-
-/**
- * Sends a form by POST; for token endpoints, since nothing at a portal is ever to be changed.
- * @throws as `httpGet`.
- */
-export function httpPostForm(
+export async function httpExchange(
   url: string,
-  form: URLSearchParams,
-  what: string,
-  options: HttpOptions,
-  signal: AbortSignal,
-): Promise<HttpAnswer> {
-  return exchange(url, { method: 'POST', body: form }, what, options, signal);
-}
-
-async function exchange(
-  url: string,
-  message: Pick<RequestInit, 'method' | 'body'>,
   what: string,
   options: HttpOptions,
   signal: AbortSignal,
@@ -94,7 +77,7 @@ async function exchange(
   try {
     const ask = () =>
       options.fetch(url, {
-        ...message,
+        ...(options.form && { method: 'POST', body: options.form }),
         redirect: 'manual',
         headers: { accept: 'application/json', ...options.headers },
         signal: exchange.signal,

@@ -3,14 +3,16 @@ import { compareIds } from '../record/id.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
 import type { ListingMeasures, ListingPage } from './listing-types.ts';
 
-export type KeysetEnd =
-  /** Came to the end; `reason` says why rows may be missing, null when none can. */
-  | { readonly way: 'done'; readonly reason: string | null; readonly found: Findings }
-  /** The portal does not honour it. `read` are the pages from page 1 on that were read and are still good. */
-  | { readonly way: 'pages'; readonly read: readonly PageAlreadyRead[]; readonly found: Findings };
-
 /** What it shows of the portal. */
 export type Findings = Pick<ListingMeasures, 'order' | 'idFilter'>;
+
+export interface KeysetEnd {
+  /** Why rows may be missing, null when none can. */
+  readonly reason: string | null;
+  /** Where the portal does not honour a keyset: the pages from page 1 on that were read and are still good. */
+  readonly goOn: readonly PageAlreadyRead[] | null;
+  readonly found: Findings;
+}
 
 export interface PageAlreadyRead {
   readonly page: ReadPage;
@@ -20,6 +22,7 @@ export interface PageAlreadyRead {
 
 /** What the answers so far amount to. */
 interface Progress {
+  /** Listed from the beginning, not resumed. */
   readonly fresh: boolean;
   readonly answers: number;
   /** The latest answer, and the one before it. */
@@ -35,16 +38,7 @@ interface Progress {
   readonly wholeTotal: number | null;
 }
 
-const START: Progress = {
-  fresh: true,
-  answers: 0,
-  page: null,
-  before: null,
-  filterWorks: false,
-  seen: 0,
-  seenBefore: undefined,
-  wholeTotal: null,
-};
+const START = { answers: 0, page: null, before: null, filterWorks: false, seen: 0, wholeTotal: null } as const;
 
 /** Lists the rows after `resumeAfter`, or all of them. Every turn of the loop moves on to greater ids, or ends. */
 export async function* listByKeyset(
@@ -53,29 +47,28 @@ export async function* listByKeyset(
   seenBefore?: number,
 ): AsyncGenerator<ListingPage, KeysetEnd> {
   // A resumed listing asks for the row before once more: if it comes, the filter works, even if nothing follows.
-  let last = resumeAfter === null ? null : oneLess(resumeAfter);
+  let last = resumeAfter === null || resumeAfter === '0' ? resumeAfter : String(BigInt(resumeAfter) - 1n);
   let progress: Progress = { ...START, fresh: resumeAfter === null, seenBefore };
-  const found = (idFilter: Findings['idFilter']): Findings => ({ order: orderOf(reader, progress), idFilter });
-
   for (;;) {
     const page = await nextPage(reader, last, progress);
-    const read = pagesRead(progress, page);
+    const first = firstPage(progress, page);
     const objection = objectionTo(page, last, reader, progress);
-    if (page === null || objection !== null) return { way: 'pages', read, found: objection ?? found('refused') };
+    if (page === null || objection !== null) return { reason: null, goOn: first, found: objection as Findings };
     progress = advance(progress, page, last !== null);
+    const order = orderOf(reader, progress);
+    const found = { order, idFilter: progress.filterWorks ? 'honoured' : null } as const;
     const highest = page.ids.at(-1);
-    if (highest === undefined) {
-      const unproven = last !== null && !progress.filterWorks;
-      if (unproven) return { ...(await corroborate(reader, read, progress)), found: found(null) };
-      return { way: 'done', reason: missing(progress), found: found(filterOf(progress)) };
+    if (highest === undefined && last !== null && !progress.filterWorks) {
+      return { ...(await corroborate(reader, first, progress)), found };
     }
+    if (highest === undefined) return { reason: missing(progress), goOn: null, found };
     last = highest;
-    const fresh = page.ids[0] === resumeAfter ? page.items.slice(1) : page.items;
+    const items = page.ids[0] === resumeAfter ? page.items.slice(1) : page.items;
     const { observedAt, total, unread } = page;
-    if (fresh.length > 0 || unread.length > 0) {
-      yield { items: fresh, unread, observedAt, cursor: { mode: 'keyset', lastId: last }, total, mode: 'keyset' };
+    if (items.length > 0 || unread.length > 0) {
+      yield { items, unread, observedAt, cursor: { mode: 'keyset', lastId: last }, total, mode: 'keyset' };
     }
-    if (isEvidentlyLast(progress)) return { way: 'done', reason: null, found: found(filterOf(progress)) };
+    if (isEvidentlyLast(progress)) return { reason: null, goOn: null, found };
   }
 }
 
@@ -88,14 +81,12 @@ function objectionTo(
 ): Findings | null {
   const order = orderOf(reader, progress);
   if (page === null) return { order, idFilter: 'refused' };
-  if (!reader.isSorted()) return { order, idFilter: filterOf(progress) };
+  if (!reader.isSorted()) return { order, idFilter: progress.filterWorks ? 'honoured' : null };
   if (!page.ascending) return { order: 'ignored', idFilter: null };
   const [lowest] = page.ids;
   const isBefore = lowest !== undefined && last !== null && compareIds(lowest, last) <= 0;
   return isBefore ? { order, idFilter: 'ignored' } : null;
 }
-
-const filterOf = ({ filterWorks }: Progress) => (filterWorks ? 'honoured' : null);
 
 /** The next answer, or null where the portal refuses the filter. */
 async function nextPage(reader: PageReader, last: string | null, progress: Progress): Promise<ReadPage | null> {
@@ -106,23 +97,18 @@ async function nextPage(reader: PageReader, last: string | null, progress: Progr
     const plain = await reader.at(reader.size(), 0).catch(() => null);
     if (plain !== null && (plain.rows > 0 || progress.answers === 0)) return null;
   }
-  return reader.after(last, expectedAfter(progress));
+  return reader.after(last, Math.max(0, rowsLeft(progress) ?? 0));
 }
 
 /** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
-async function corroborate(
-  reader: PageReader,
-  read: readonly PageAlreadyRead[],
-  progress: Progress,
-): Promise<Omit<KeysetEnd & { way: 'done' }, 'found'> | Omit<KeysetEnd & { way: 'pages' }, 'found'>> {
-  const [first] = read;
-  if (!first) return { way: 'done', reason: 'nothing shows that the portal honours the filter' };
+async function corroborate(reader: PageReader, [first]: readonly PageAlreadyRead[], progress: Progress) {
+  if (!first) return { reason: 'nothing shows that the portal honours the filter', goOn: null };
   const page = await reader.at(reader.size(), 0);
   const last = first.page.ids.at(-1) ?? '0';
   // Some portals repeat the last page when asked for one beyond it.
   const isEnd = page.ids.every((id) => compareIds(id, last) <= 0);
-  if (isEnd) return { way: 'done', reason: missing(progress) };
-  return { way: 'pages', read: [first, { page, handedOut: false }] };
+  if (isEnd) return { reason: missing(progress), goOn: null };
+  return { reason: null, goOn: [first, { page, handedOut: false }] };
 }
 
 function orderOf(reader: PageReader, { seen }: Progress): Findings['order'] {
@@ -130,66 +116,52 @@ function orderOf(reader: PageReader, { seen }: Progress): Findings['order'] {
   return seen > 1 ? 'honoured' : null;
 }
 
-/** Rows that the portal has announced to lie after those seen. */
-function expectedAfter({ page, before, seen, seenBefore = 0, wholeTotal, fresh }: Progress): number {
-  if (wholeTotal !== null) return fresh || seenBefore > 0 ? Math.max(0, wholeTotal - seen - seenBefore) : 0;
-  // A portal that gives each page's length as its total announces nothing.
-  if (page === null || page.total === null || page.total === page.rows) return 0;
-  return before !== null && before.total === before.rows ? 0 : Math.max(0, page.total - page.rows);
-}
-
-/**
- * Page 1, while nothing else was read: plain paging can carry on from there. An ignored filter brings page 1 again,
- * which is then the better one, since less time lies between it and page 2.
- */
-function pagesRead({ fresh, answers, page: first }: Progress, page: ReadPage | null): readonly PageAlreadyRead[] {
+/** Page 1, while nothing else was read: plain paging can carry on from there. */
+function firstPage({ fresh, answers, page: first }: Progress, page: ReadPage | null): readonly PageAlreadyRead[] {
   if (fresh && answers === 0 && page) return [{ page, handedOut: false }];
-  if (!fresh || answers !== 1 || !first) return [];
-  const known = new Set(first.ids);
-  const shared = page?.ids.filter((id) => known.has(id)).length ?? 0;
-  if (!page || page.ids.length < first.ids.length || shared <= first.ids.length / 2)
-    return [{ page: first, handedOut: true }];
-  return [{ page, handedOut: shared === page.ids.length }];
+  return fresh && answers === 1 && first ? [{ page: first, handedOut: true }] : [];
 }
 
 function advance(progress: Progress, page: ReadPage, filtered: boolean): Progress {
   const { page: before, wholeTotal } = progress;
   const stays = before !== null && before.ids.length > 0 && page.total === before.total;
   return {
-    fresh: progress.fresh,
+    ...progress,
     answers: progress.answers + 1,
     page,
     before,
     filterWorks: progress.filterWorks || (filtered && page.ids.length > 0),
     seen: progress.seen + page.rows,
-    seenBefore: progress.seenBefore,
     wholeTotal: stays || wholeTotal !== null ? (page.total ?? wholeTotal) : null,
   };
 }
 
-function oneLess(id: string): string {
-  return id === '0' ? id : String(BigInt(id) - 1n);
+/** Rows that the portal has announced to lie after those seen; null where it announces nothing. */
+function rowsLeft({ page, before, seen, seenBefore, wholeTotal, fresh }: Progress): number | null {
+  if (wholeTotal !== null && fresh) return wholeTotal - seen;
+  // The row that a resumed listing begins with again is counted once too often, or is gone by now.
+  if (wholeTotal !== null) return seenBefore === undefined ? null : wholeTotal - seen - seenBefore;
+  // Some portals give each page's length as its total.
+  if (page === null || page.total === null || (before !== null && before.total === before.rows)) return null;
+  return page.total - page.rows;
 }
 
 /**
  * Whether the request for an empty tail can be saved: only when two signs agree, a short page and the total.
  * A total alone is never believed, since it may be wrong, or count something else than what was asked for.
  */
-function isEvidentlyLast({ fresh, page, before, seen, wholeTotal }: Progress): boolean {
-  if (!page?.short || page.total === null) return false;
-  if (wholeTotal !== null) return fresh && seen === wholeTotal;
-  // A portal that gives each page's length as its total gave itself away by the page before.
-  return page.total === page.rows && (before === null || before.total !== before.rows);
+function isEvidentlyLast(progress: Progress): boolean {
+  const isCounted = progress.fresh || progress.wholeTotal === null;
+  return progress.page?.short === true && isCounted && rowsLeft(progress) === 0;
 }
 
 /** After an empty answer: why rows may be missing all the same, or null. The keyset itself leaves no gap. */
-function missing({ fresh, page, before, seen, seenBefore, wholeTotal }: Progress): string | null {
+function missing(progress: Progress): string | null {
+  const { page, before, wholeTotal } = progress;
+  const left = rowsLeft(progress) ?? 0;
   if (wholeTotal !== null) {
-    // The row that a resumed listing begins with again is counted once too often, or is gone by now.
-    const all = fresh ? seen : seenBefore === undefined ? wholeTotal : seen + seenBefore;
-    return all < wholeTotal ? `the portal counts ${wholeTotal} rows but sent ${all}` : null;
+    return left > 0 ? `the portal counts ${wholeTotal} rows but sent ${wholeTotal - left}` : null;
   }
-  const left = before === null || before.total === null ? 0 : before.total - before.rows;
-  const announced = page?.total || left;
+  const announced = page?.total || (before?.total ?? 0) - (before?.rows ?? 0);
   return announced > 0 ? `the portal announced ${announced} more rows but sent none` : null;
 }

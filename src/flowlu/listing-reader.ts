@@ -5,9 +5,9 @@ import type { JsonObject } from '../core/json.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient, ListAnswer, Patience } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
-import type { ListingMeasures, UnreadRows } from './listing-types.ts';
+import type { ListingMeasures, ListingOptions, UnreadRows } from './listing-types.ts';
 import { type Answer, type Block, type Gap, GrantedSizeFound, readBlock } from './sick-pages.ts';
-import type { Filter, ListedModel, ListQuery } from './url.ts';
+import type { ListedModel, ListQuery } from './url.ts';
 
 export interface ReadPage {
   readonly items: readonly JsonObject[];
@@ -39,23 +39,6 @@ export interface PageReader {
   measured(): Pick<ListingMeasures, 'pageSize' | 'bearableSize'>;
 }
 
-export interface ReaderOptions {
-  readonly signal: AbortSignal;
-  /** Conditions on every request. */
-  readonly filters?: Readonly<Record<string, Filter>> | undefined;
-  /** Rows to ask for. */
-  readonly size: number;
-  /** Whether that is the portal's size already, as after an earlier reading. */
-  readonly isSizeKnown: boolean;
-  /** Rows that the portal granted when it was asked before. */
-  readonly grantedBefore: number | null;
-  /** False where the portal is known to refuse any order. */
-  readonly sort: boolean;
-  readonly heals: boolean;
-  /** Bound on the requests; null for one that follows from what the portal counts. */
-  readonly maxRequests: number | null;
-}
-
 const BY_ID = { field: 'id', direction: 'asc' } as const;
 /** Sizes of pages that portals are known to grant, or might. */
 const PLAUSIBLE_SIZES: ReadonlySet<number> = new Set([25, 50]);
@@ -68,9 +51,12 @@ const SPARE_REQUESTS = 500;
 const UNCOUNTED_REQUESTS = 1_000_000;
 
 /** @throws ListingError beyond the bounds or for rows without an id. */
-export function createPageReader(client: FlowluClient, model: ListedModel, options: ReaderOptions): PageReader {
-  const { signal, filters } = options;
-  let { size, isSizeKnown, sort } = options;
+export function createPageReader(client: FlowluClient, model: ListedModel, options: ListingOptions): PageReader {
+  const { signal, filters, cursor, known = {}, heals = true } = options;
+  let size = cursor?.mode === 'pages' ? cursor.size : (known.bearableSize ?? options.pageSize ?? 100);
+  /** Whether that is the portal's size already, as after an earlier reading. */
+  let isSizeKnown = cursor?.mode === 'pages' || typeof known.bearableSize === 'number';
+  let sort = known.order !== 'refused';
   let requests = 0;
   let heavy = 0;
   let granted: number | null = null;
@@ -80,8 +66,8 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   let hasAnswered = false;
 
   function maxRequests(): number {
-    if (options.maxRequests !== null) return options.maxRequests;
-    return largestTotal === null ? UNCOUNTED_REQUESTS : SPARE_REQUESTS + 4 * Math.ceil(largestTotal / size);
+    const counted = largestTotal === null ? UNCOUNTED_REQUESTS : SPARE_REQUESTS + 4 * Math.ceil(largestTotal / size);
+    return options.maxRequests ?? counted;
   }
 
   async function list(query: ListQuery, sorted: boolean, patience: Patience): Promise<ListAnswer> {
@@ -125,7 +111,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const after = anchor === null ? {} : { filters: { id: { type: 'more', value: anchor } } as const };
     const ask = (at: number, rows: number, patience: Patience) =>
       request({ limit: rows, page: at / rows + 1, ...after }, patience);
-    if (!options.heals) return measure({ ...(await ask(offset, size, 'brief')), gaps: [], readableSize: null });
+    if (!heals) return measure({ ...(await ask(offset, size, 'brief')), gaps: [], readableSize: null });
     try {
       return measure(await readBlock(ask, offset, size, expected, isSizeKnown));
     } catch (error) {
@@ -159,8 +145,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   }
 
   function isPlausibleSize(rows: number): boolean {
-    const { grantedBefore } = options;
-    return grantedBefore === null ? PLAUSIBLE_SIZES.has(rows) : rows === grantedBefore;
+    return typeof known.pageSize === 'number' ? rows === known.pageSize : PLAUSIBLE_SIZES.has(rows);
   }
 
   return {

@@ -2,11 +2,32 @@
 
 import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { SeenIds } from './seen-ids.ts';
+import type { Filter } from './url.ts';
 
 /** Where to resume. `page` is the next one to read, of `size` rows. */
 export type ListingCursor =
   | { readonly mode: 'keyset'; readonly lastId: string }
   | { readonly mode: 'pages'; readonly page: number; readonly size: number };
+
+export interface ListingOptions {
+  readonly cursor?: ListingCursor | undefined;
+  /** Rows seen up to the cursor: without it, a resumed listing cannot hold a total of the whole against its count. */
+  readonly seenBefore?: number | undefined;
+  /** Ids seen up to a cursor of pages; without them nothing is proven. */
+  readonly seen?: SeenIds | undefined;
+  /** Lists only what meets these conditions; whether the portal honours them is for the caller to check. */
+  readonly filters?: Readonly<Record<string, Filter>>;
+  /** What earlier listings have shown, so that it need not be found out again. */
+  readonly known?: Partial<ListingMeasures> | undefined;
+  /** Rows to ask for per request, 1 to 100. */
+  readonly pageSize?: number;
+  /** False where the conditions may be what is refused: then a page that fails is not read around. Defaults to true. */
+  readonly heals?: boolean;
+  readonly signal: AbortSignal;
+  /** Bound on the requests of this listing, failed attempts included; else one that follows from the portal's count. */
+  readonly maxRequests?: number;
+}
 
 /** Rows that every list fails to bring, and the ids listed before and after them. */
 export interface UnreadRows {

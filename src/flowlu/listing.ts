@@ -9,30 +9,11 @@ import type { FlowluClient } from './client.ts';
 import { type Findings, listByKeyset } from './listing-keyset.ts';
 import { listByPages } from './listing-pages.ts';
 import { createPageReader } from './listing-reader.ts';
-import type { ListingCursor, ListingMeasures, ListingPage, ListingSummary } from './listing-types.ts';
-import { createSeenIds, type SeenIds } from './seen-ids.ts';
-import type { Filter, ListedModel } from './url.ts';
+import type { ListingCursor, ListingOptions, ListingPage, ListingSummary } from './listing-types.ts';
+import { createSeenIds } from './seen-ids.ts';
+import type { ListedModel } from './url.ts';
 
-export type { ListingCursor, ListingMeasures, ListingPage, ListingSummary, UnreadRows } from './listing-types.ts';
-
-export interface ListingOptions {
-  readonly cursor?: ListingCursor | undefined;
-  /** Rows seen up to the cursor: without it, a resumed listing cannot hold a total of the whole against its count. */
-  readonly seenBefore?: number | undefined;
-  /** Ids seen up to a cursor of pages; without them nothing is proven. */
-  readonly seen?: SeenIds | undefined;
-  /** Lists only what meets these conditions; whether the portal honours them is for the caller to check. */
-  readonly filters?: Readonly<Record<string, Filter>>;
-  /** What earlier listings have shown, so that it need not be found out again. */
-  readonly known?: Partial<ListingMeasures> | undefined;
-  /** Rows to ask for per request, 1 to 100. */
-  readonly pageSize?: number;
-  /** False where the conditions may be what is refused: then a page that fails is not read around. Defaults to true. */
-  readonly heals?: boolean;
-  readonly signal: AbortSignal;
-  /** Bound on the requests of this listing, failed attempts included; else one that follows from the portal's count. */
-  readonly maxRequests?: number;
-}
+export type * from './listing-types.ts';
 
 /**
  * Lists a model. The generator's return value is the summary.
@@ -48,18 +29,8 @@ export async function* listPages(
   model: ListedModel,
   options: ListingOptions,
 ): AsyncGenerator<ListingPage, ListingSummary> {
-  const { cursor, signal, filters, known = {}, maxRequests = null } = options;
-  const size = cursor?.mode === 'pages' ? cursor.size : (known.bearableSize ?? options.pageSize ?? 100);
-  const reader = createPageReader(client, model, {
-    size,
-    isSizeKnown: cursor?.mode === 'pages' || typeof known.bearableSize === 'number',
-    grantedBefore: known.pageSize ?? null,
-    sort: known.order !== 'refused',
-    heals: options.heals ?? true,
-    maxRequests,
-    filters,
-    signal,
-  });
+  const { cursor, known = {} } = options;
+  const reader = createPageReader(client, model, options);
   const summary = (mode: ListingCursor['mode'], reason: string | null, found: Findings): ListingSummary => ({
     complete: reason === null,
     ...(reason !== null && { reason }),
@@ -79,7 +50,7 @@ export async function* listPages(
     const reason = yield* listByPages(reader, { offset: 0, seen: createSeenIds() });
     return summary('pages', reason, { order: null, idFilter: null });
   }
-  const end = yield* listByKeyset(reader, cursor?.lastId ?? null, options.seenBefore);
-  if (end.way === 'done') return summary('keyset', end.reason, end.found);
-  return summary('pages', yield* listByPages(reader, { offset: 0, read: end.read, seen: createSeenIds() }), end.found);
+  const { reason, goOn, found } = yield* listByKeyset(reader, cursor?.lastId ?? null, options.seenBefore);
+  if (goOn === null) return summary('keyset', reason, found);
+  return summary('pages', yield* listByPages(reader, { offset: 0, read: goOn, seen: createSeenIds() }), found);
 }

@@ -20,41 +20,41 @@ export function createSeenIds(maxChunks = 500_000): SeenIds {
   let size = 0;
   let full = false;
 
+  /** The bit of a short id. */
   function place(id: string) {
     const number = Number(id);
     const bit = number % BITS_PER_CHUNK;
     return { chunk: (number - bit) / BITS_PER_CHUNK, word: bit >>> 5, mask: 1 << (bit & 31) };
   }
 
-  function addLong(id: string): boolean {
-    if (long.has(id)) return false;
-    long.add(id);
-    return true;
+  function has(id: string): boolean {
+    if (id.length > EXACT_DIGITS) return long.has(id);
+    const { chunk, word, mask } = place(id);
+    return ((chunks.get(chunk)?.[word] ?? 0) & mask) !== 0;
   }
 
-  function addShort(id: string): boolean {
+  function remember(id: string): void {
+    if (id.length > EXACT_DIGITS) {
+      long.add(id);
+      return;
+    }
     const { chunk, word, mask } = place(id);
     const bits = chunks.get(chunk) ?? new Uint32Array(BITS_PER_CHUNK / 32);
     chunks.set(chunk, bits);
-    if (((bits[word] as number) & mask) !== 0) return false;
     (bits[word] as number) |= mask;
-    return true;
   }
 
   return {
-    has(id) {
-      if (id.length > EXACT_DIGITS) return long.has(id);
-      const { chunk, word, mask } = place(id);
-      return ((chunks.get(chunk)?.[word] ?? 0) & mask) !== 0;
-    },
+    has,
     add(id) {
+      if (has(id)) return false;
       if (chunks.size + long.size >= maxChunks) {
         full = true;
-        return !this.has(id);
+      } else {
+        remember(id);
+        size += 1;
       }
-      const isNew = id.length > EXACT_DIGITS ? addLong(id) : addShort(id);
-      if (isNew) size += 1;
-      return isNew;
+      return true;
     },
     size: () => size,
     isFull: () => full,

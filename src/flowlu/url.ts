@@ -22,8 +22,6 @@ export interface ListQuery {
   readonly orderBy?: { readonly field: string; readonly direction: 'asc' | 'desc' };
   /** Field → condition; all must hold. The portal may silently ignore any of them. */
   readonly filters?: Readonly<Record<string, Filter>>;
-  /** Asks for the array that describes custom fields. */
-  readonly customFields?: boolean;
 }
 
 /** Rows per page that the API allows at most. */
@@ -53,12 +51,12 @@ export function listPath(baseUrl: string, { module, model }: ModelPath): string 
 }
 
 /**
- * Address of `get`, without query.
+ * Address of `get`, without query. Without an id it means the user whose right is used.
  * @throws RangeError for a module or model that is no plain name, or an id that is not all digits.
  */
-export function getPath(baseUrl: string, { module, model }: ModelPath, id: string): string {
-  if (!isId(id)) throw new RangeError('an id consists of digits');
-  return `${baseUrl}/${name(module)}/${name(model)}/get/${id}`;
+export function getPath(baseUrl: string, { module, model }: ModelPath, id: string | null): string {
+  if (id !== null && !isId(id)) throw new RangeError('an id consists of digits');
+  return `${baseUrl}/${name(module)}/${name(model)}/get${id === null ? '' : `/${id}`}`;
 }
 
 /**
@@ -73,7 +71,6 @@ export function listParams(model: ListedModel, query: ListQuery): URLSearchParam
   for (const [key, filter] of Object.entries(query.filters ?? {})) {
     params.set(`filter[${field(key)}]`, filterText(filter));
   }
-  if (query.customFields) params.set('customfields', '1');
   return params;
 }
 

@@ -14,6 +14,7 @@ import type { Privacy } from '../privacy/policy.ts';
 import { QueueFullError } from './batcher.ts';
 import { BodyTooLargeError, readBody } from './body.ts';
 import { createGate, type GateOptions } from './gate.ts';
+import { keptHeaders } from './kept-headers.ts';
 
 /** The routes, as docs and metrics name them. */
 /** Carries the secret where the path does not; in small letters, as Node has it. */
@@ -130,7 +131,8 @@ export function createIntake(options: IntakeOptions): Intake {
     if ('status' in reading) return reading;
     try {
       const accepted = options.privacy ? protectDelivery(reading, options.privacy) : reading;
-      const delivery = await withTimeout(options.record(accepted), options.timeoutMs);
+      const headers = keptHeaders(request.headers, options.gate.secrets);
+      const delivery = await withTimeout(options.record({ ...accepted, headers }), options.timeoutMs);
       if (reading.announcement !== null)
         return { outcome: 'accepted', status: 200, body: { accepted: true, delivery } };
       const body = { accepted: false, error: reading.rejection, delivery };

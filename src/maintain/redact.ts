@@ -11,6 +11,7 @@ import type { Sql, Transaction } from '../postgres/connection.ts';
 import { eachPage } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
 import type { Privacy } from '../privacy/policy.ts';
+import { DEALS, keepDealStates } from '../store/deal-states.ts';
 import {
   countDeliveries,
   type RewrittenDelivery,
@@ -81,6 +82,12 @@ export function redactHistory(deps: RedactDeps, model: string, signal: AbortSign
       const taken = await takeChanges(tx, model, after, BATCH_SIZE);
       const changed = taken.flatMap((change) => redactedChange(model, change, deps) ?? []);
       await rewriteChanges(tx, model, changed);
+      if (model === DEALS) {
+        await keepDealStates(
+          tx,
+          taken.map(({ entityId }) => entityId),
+        );
+      }
       return { last: taken.at(-1), read: taken.length, rewritten: changed.length };
     });
   return sumOf(eachPage(redactPage, signal));

@@ -104,15 +104,15 @@ function entriesOf(
   outcomeOf: (announcement: Announcement) => Outcome,
 ): readonly LedgerEntry[] {
   return batch.map((accepted): LedgerEntry => {
-    const { body, announcement } = accepted;
+    const { body, announcement, headers = null } = accepted;
     if (announcement === null) {
       const failed = unapplied('failed', null, accepted.rejection);
       const outcome = context.trust === 'verify' ? asHint(failed) : failed;
-      return { ...outcome, receivedAt, body, status: 'rejected', subject: null };
+      return { ...outcome, receivedAt, body, headers, status: 'rejected', subject: null };
     }
     const told = outcomeOf(announcement);
     const outcome = isUnbelieved(announcement, context) ? asHint(told) : told;
     const kept = outcome.decision === 'erased' ? bareBody(announcement) : body;
-    return { ...outcome, receivedAt, body: kept, subject: announcement };
+    return { ...outcome, receivedAt, body: kept, headers, subject: announcement };
   });
 }

@@ -3,12 +3,12 @@ import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
-import { metaColumnDocs } from '../tables/columns.ts';
+import { metaColumnDocs, syncTableDocs } from '../tables/facts.ts';
 import { historyDocs } from '../tables/history.ts';
-import { syncTableDocs } from '../tables/sync.ts';
 import { withReference } from '../views/dictionary.ts';
-import { fieldMeaning, type View } from '../views/live-columns.ts';
+import { fieldMeaning } from '../views/live-columns.ts';
 import { codeLabelDocs } from '../views/reports/codes.ts';
+import type { View } from '../views/view.ts';
 import { type KeptView, viewName } from './views.ts';
 
 /** One thing to comment on: a schema, a relation of it, or a column of that. */

@@ -10,6 +10,7 @@ import { type Sql, type Transaction, transaction } from '../postgres/connection.
 import { errorCode } from '../postgres/errors.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { forgetDealStates } from '../store/deal-states.ts';
 import { DEFAULT_PARTITION } from '../tables/history.ts';
 import { INLINE_MAX_BYTES } from '../tables/storage.ts';
 
@@ -107,6 +108,7 @@ async function dropOld(tx: Transaction, retentionMs: number): Promise<readonly s
   for (const name of old) await tx.unsafe(`drop table sync.${identifier(name)}`);
   // Nearly always empty: only what came in a month that had no partition.
   await tx.unsafe(`delete from sync.${DEFAULT_PARTITION} where recorded_at < $1`, [from]);
+  await forgetDealStates(tx, from);
   return old;
 }
 

@@ -2,10 +2,11 @@
 
 import { connect, errorCode, type Sql, savepoint, type Transaction, transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { fillDealStates } from '../store/deal-states.ts';
 import { createHistoryTable } from '../tables/history.ts';
 import { applyStorage } from '../tables/storage.ts';
 import { allViews } from '../views/all.ts';
-import { STAGE_INDEXES } from '../views/history.ts';
+import { KEEPER } from '../views/deal-states.ts';
 import { createHistoryFunctions } from '../views/history-functions.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
 import { CODE_LABELS } from '../views/reports/codes.ts';
@@ -145,8 +146,9 @@ async function createHistory(tx: Transaction): Promise<void> {
     await createHistoryTable(tx);
     await makeFirstMonths(tx);
   }
-  await tx.unsafe(STAGE_INDEXES);
-  await createHistoryFunctions(tx);
+  await tx.unsafe('drop index if exists sync.history_stages, sync.history_first');
+  await createHistoryFunctions(tx, KEEPER);
+  await fillDealStates(tx);
 }
 
 /** As `migrate` takes it, but where another process has it: false. */

@@ -1,7 +1,7 @@
 /** The migrations this program brings, the ones a database has had, and what that makes of it. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { plainArrayLiteral } from '../postgres/arrays.ts';
 import { isMissing, type Queryable, type Transaction, within } from '../postgres/connection.ts';
 
@@ -60,13 +60,10 @@ function readFolder(folder: string): readonly Migration[] {
   const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
     readonly entries: readonly { readonly tag: string; readonly when: number }[];
   };
-  const tags = new Map(journal.entries.map((entry) => [entry.when, entry.tag]));
-  return readMigrationFiles({ migrationsFolder: folder }).map((file) => ({
-    tag: tags.get(file.folderMillis) ?? String(file.folderMillis),
-    made_ms: file.folderMillis,
-    hash: file.hash,
-    sql: file.sql.join('\n'),
-  }));
+  return journal.entries.map(({ tag, when }) => {
+    const sql = readFileSync(`${folder}/${tag}.sql`, 'utf8');
+    return { tag, made_ms: when, hash: createHash('sha256').update(sql).digest('hex'), sql };
+  });
 }
 
 /**

@@ -57,9 +57,9 @@ export async function areViewsCurrent(sql: Sql, zone: string): Promise<boolean> 
 }
 
 /** Facts only: replicas of two versions must agree on whether there is something to do. */
-const fingerprint = ({ customColumns }: LiveFacts, zone: string) =>
+const fingerprint = ({ customColumns, extraFields }: LiveFacts, zone: string) =>
   createHash('sha256')
-    .update(JSON.stringify([zone, [...customColumns]]))
+    .update(JSON.stringify([zone, [...customColumns], Object.entries(extraFields).sort()]))
     .digest('hex');
 
 /** How the views stand to the facts; what was kept for dependants is tried again now and then. */

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { isPassing, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 import { readSettings, type Settings, writeSetting } from '../store/settings.ts';
-import type { View } from '../views/live-columns.ts';
+import type { View } from '../views/view.ts';
 
 /** A view that could not be made as it should be, or not at all. */
 export interface KeptView {

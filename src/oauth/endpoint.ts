@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { createRedactor } from '../core/redact.ts';
 import { FlowluError } from '../flowlu/errors.ts';
-import { httpPostForm } from '../flowlu/http.ts';
+import { httpExchange } from '../flowlu/http.ts';
 
 /** Who asks, and where. */
 export interface OAuthClient {
@@ -135,7 +135,7 @@ async function ask(
   const redact = createRedactor(secrets);
   const options = { fetch: fetchIt, timeoutMs: EXCHANGE_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, redact };
   try {
-    const { status, text } = await httpPostForm(url, form, WHAT, options, new AbortController().signal);
+    const { status, text } = await httpExchange(url, WHAT, { ...options, form }, new AbortController().signal);
     const outcome = judge(status, text, (reason) =>
       redact(reason)
         .replace(/\p{Cc}+/gu, ' ')

@@ -219,7 +219,7 @@ function endingOf(error: unknown, model: Model): Ending {
 export function reasonOf(error: FlowluError, { edition }: Model): string {
   if (!isRefusal(error)) return error.message;
   // Portals word "unknown method" as "access denied", too.
-  const isLacking = error.kind !== 'forbidden' || (edition === 'aspro' && error.code === 30);
+  const isLacking = error.kind !== 'forbidden' || (edition !== 'flowlu' && edition !== 'expected' && error.code === 30);
   return isLacking ? `not in this portal (${error.message})` : `${REFUSED}${error.message}`;
 }
 

@@ -1,8 +1,8 @@
 /** What requests show of the right to make them: whether the portal refuses the key, and from which rate on it complains. */
 import type { Logger } from '../core/log.ts';
-import type { RequestEvent } from '../flowlu/client.ts';
+import { type FlowluClient, type RequestEvent, readRights } from '../flowlu/client.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { forget, lastFact, measure, noteRefusal, PORTAL } from '../store/measurements.ts';
+import { forget, knownFacts, lastFact, measure, noteRefusal, PORTAL } from '../store/measurements.ts';
 
 export interface PortalWatch {
   readonly onRequest: (event: RequestEvent) => void;
@@ -51,4 +51,14 @@ export function watchPortal(options: {
       return true;
     },
   };
+}
+
+/** Notes whose rights the requests have, unless that was asked in the last day. */
+export async function noteRights(sql: Sql, client: FlowluClient, log: Logger, signal: AbortSignal): Promise<void> {
+  try {
+    if ((await knownFacts(sql, PORTAL)).rights !== undefined) return;
+    await measure(sql, PORTAL, { rights: await readRights(client, signal) });
+  } catch (err) {
+    log.debug({ err }, 'the portal does not tell whose rights are used');
+  }
 }

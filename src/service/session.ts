@@ -29,7 +29,7 @@ import { claimPortal, requirePortal } from '../store/portal.ts';
 import { type HistorySettings, noteHistorySettings } from '../store/settings.ts';
 import { authorizationOf, standing } from './authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from './database.ts';
-import { type PortalWatch, watchPortal } from './portal-watch.ts';
+import { noteRights, type PortalWatch, watchPortal } from './portal-watch.ts';
 import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
 import { ensureSchema, NOTHING_SET_UP } from './schema.ts';
 import { configuredSettings, settingsInForce } from './settings-in-force.ts';
@@ -120,8 +120,8 @@ export async function openSession(
     shapes,
     privacy,
     models: [
-      ...models.filter(({ name }) => matchesModel(config.flowlu.models, name)),
-      ...config.flowlu.extraModels.map(extraModel),
+      ...models.filter(({ name }) => isMirrored(config, name)),
+      ...config.flowlu.extraModels.filter((name) => findModel(name) === undefined).map(extraModel),
     ],
     onMirror,
     watch:
@@ -134,8 +134,13 @@ export async function openSession(
   };
 }
 
+const isMirrored = ({ flowlu: { models: patterns, extraModels } }: Config, name: string) =>
+  matchesModel(patterns, name) || extraModels.includes(name);
+
 const MISSED_SLOTS_REPORTED = 10;
 const MISSED_SLOTS_EVERY_MS = 60_000;
+/** Longest wait for the answer to whose rights are used; nothing depends on it. */
+const RIGHTS_MAX_MS = 10_000;
 
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
@@ -158,8 +163,7 @@ function contextOf(
       metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
     tableOf(module, model) {
       const name = `${module}.${model}`;
-      const isMirrored = matchesModel(config.flowlu.models, name) || config.flowlu.extraModels.includes(name);
-      return isMirrored ? { name, model: findModel(name) ?? null } : null;
+      return isMirrored(config, name) ? { name, model: findModel(name) ?? null } : null;
     },
   };
 }
@@ -206,7 +210,7 @@ export async function openClientsIfAny(session: Session): Promise<Clients | null
 }
 
 async function connectClients(session: Session, baseUrl: string): Promise<Clients> {
-  const { config, sql, metrics, log, privacy } = session;
+  const { config, sql, metrics, log } = session;
   const { requestsPerSecond, backgroundShare } = config.flowlu;
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
@@ -228,10 +232,15 @@ async function connectClients(session: Session, baseUrl: string): Promise<Client
         restBackground(sql).catch((err) => log.debug({ err }, 'the background could not be told to rest'));
       }
     },
-    protect: privacy?.protect,
+    protect: session.privacy?.protect,
   };
   const client = createClient({ ...common, pace: whole });
-  if (privacy?.needsAliases === true) await learnAliases(session, client);
+  if (session.privacy?.needsAliases === true) await learnAliases(session, client);
+  if (session.onMirror === 'define') {
+    // A client of its own: a refusal of this question is none of the key.
+    const asking = createClient({ baseUrl, authorization, pace: whole });
+    void noteRights(sql, asking, log, AbortSignal.any([session.stop, AbortSignal.timeout(RIGHTS_MAX_MS)]));
+  }
   return {
     client,
     background: createClient({

@@ -7,7 +7,7 @@ import { Models } from './page-models.tsx';
 import { Ago, FindingCard, Icon, moment, Since, ToType } from './page-parts.tsx';
 import { SCRIPT, STYLE } from './page-style.ts';
 import type { StatusReport } from './report.ts';
-import { count, foreignWords, grantWords, portalWords, span } from './words.ts';
+import { count, foreignWords, grantWords, portalWords, took } from './words.ts';
 
 const SIGNS: Readonly<Record<State, string>> = { bad: '✖', care: '!', reading: '…', good: '✔' };
 /** Of the icon in the browser's tab, which knows no dark mode. */
@@ -161,7 +161,7 @@ function Failures({ report: { failed_deliveries, generated_at: now } }: { readon
   if (failed_deliveries.length === 0) return null;
   return (
     <section aria-labelledby="failures">
-      <h2 id="failures">Webhooks without effect</h2>
+      <h2 id="failures">Rejected and failed webhooks</h2>
       <div class="card inside">
         <table>
           <thead>
@@ -256,8 +256,6 @@ function Runs({ report: { runs, running, generated_at: now } }: { readonly repor
   );
 }
 
-const took = (from: string, to: string) => span((Date.parse(to) - Date.parse(from)) / 1_000);
-
 function About({ report }: { readonly report: StatusReport }) {
   const {
     version,
@@ -298,7 +296,7 @@ function About({ report }: { readonly report: StatusReport }) {
         <dd>{database}</dd>
         <dt>Webhooks</dt>
         <dd>
-          {count(deliveries.total)} kept, {count(deliveries.rejected)} of them turned away
+          {count(deliveries.total)} kept, {count(deliveries.rejected)} of them rejected
         </dd>
         {webhook_secrets.map(({ position, last_used_at }) => (
           <>

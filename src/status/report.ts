@@ -10,6 +10,7 @@ import {
   deliveryCounts,
   type FailedDelivery,
   lastFailures,
+  lastHeaders,
 } from '../store/deliveries/reports.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
 import { type FirstReading, progressOf, type RunProgress, unreadModels } from '../store/listings.ts';
@@ -49,6 +50,8 @@ export interface StatusReport extends Assessment {
   readonly portal_facts: readonly Measurement[];
   /** How well webhooks announce changes, by model. */
   readonly webhooks: readonly Coverage[];
+  /** Headers of the newest deliveries, by name. */
+  readonly webhook_headers: Readonly<Record<string, string>>;
   /** Names that webhooks alone use. */
   readonly foreign_names: readonly ForeignName[];
   readonly failed_deliveries: readonly FailedDelivery[];
@@ -128,6 +131,7 @@ async function read(
     first_reading: facts.firstReading,
     portal_facts: await allMeasurements(sql),
     webhooks,
+    webhook_headers: await lastHeaders(sql),
     foreign_names: await foreignNames(sql),
     failed_deliveries: await lastFailures(sql, LISTED),
     runs,

@@ -1,7 +1,7 @@
 /** What the ledger records of a delivery, in words for people. */
 import type { Decision, DeliveryStatus } from '../store/deliveries/ledger.ts';
 import type { GrantStatus } from '../store/grant.ts';
-import { type Measurement, PORTAL } from '../store/measurements.ts';
+import { type FactName, type Facts, type Measurement, PORTAL } from '../store/measurements.ts';
 
 const DECISIONS: Readonly<Record<Decision, string>> = {
   inserted: 'the mirror did not know the record: a new row',
@@ -36,16 +36,41 @@ export function plainWords(delivery: {
   return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
 }
 
+/** Headers as a line of names and values. */
+export function headerWords(headers: Readonly<Record<string, string>>): string {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join(', ');
+}
+
 /** What to do about a name that the catalogue does not know. */
 export function foreignWords(suggestions: readonly string[]): string {
   const meant = suggestions.length === 0 ? '' : `; perhaps ${suggestions.join(' or ')}`;
   return `no model is called so${meant}: WEBHOOK_MODEL_NAMES can map it`;
 }
 
+const honours = (what: string) => (how: Facts['order_by_id']) => `${what} ${how}`;
+
+const FACT_WORDS: { readonly [N in FactName]: (value: Facts[N]) => string } = {
+  page_size: (rows) => `${rows} rows on a page`,
+  bearable_size: (rows) => `pages of more than ${rows} rows fail`,
+  order_by_id: honours('sorting by id'),
+  id_filter: honours('filter on ids'),
+  date_filter: honours('filter on dates'),
+  newest_first: honours('sorting by time of change'),
+  total: (how) =>
+    how === 'missing' ? 'no count of rows' : `counts ${how === 'whole' ? 'without filters' : 'filtered'}`,
+  webhook_texts: (how) => `webhooks spell texts ${how === 'plain' ? 'as the API does' : 'with entities of HTML'}`,
+  get: (words) => `single records: ${words}`,
+  rights: ({ user, admin }) => `read with the rights of ${user}${admin === true ? ', an administrator' : ''}`,
+  throttled_at: (rate) => `has complained at ${rate} requests a second`,
+  refused: (words) => `refuses the key: ${words}`,
+};
+
 /** What the portal does, as far as its own way goes and not that of single models. */
 export function portalWords(portal: readonly Measurement[]): string {
   const facts = portal.filter(({ model }) => model === PORTAL);
-  return facts.map(({ fact, value }) => `${fact.replaceAll('_', ' ')} ${JSON.stringify(value)}`).join(', ');
+  return facts.map(({ fact, value }) => (FACT_WORDS[fact] as (value: unknown) => string)(value)).join(', ');
 }
 
 /** One sentence on the login by OAuth. */
@@ -57,9 +82,9 @@ export function grantWords({ state, issued_at, expires_at, problem }: GrantStatu
 }
 
 /** A count with its digits grouped, and the word for what is counted. */
-export function count(number: number, one = '', many = `${one}s`): string {
+export function count(number: number | bigint, one = '', many = `${one}s`): string {
   const digits = number.toLocaleString('en-US');
-  return one === '' ? digits : `${digits} ${number === 1 ? one : many}`;
+  return one === '' ? digits : `${digits} ${Number(number) === 1 ? one : many}`;
 }
 
 /** The first names, and how many more there are. */
@@ -75,6 +100,9 @@ export function span(seconds: number): string {
   if (seconds < 48 * 3_600) return `${Math.round(seconds / 3_600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
 }
+
+/** The time between two moments. Both in ISO 8601. */
+export const took = (from: string, to: string) => span((Date.parse(to) - Date.parse(from)) / 1_000);
 
 /** How long ago a moment was, or how far ahead it lies. Both in ISO 8601. */
 export function ageOf(at: string, now: string): string {

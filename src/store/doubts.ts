@@ -5,7 +5,6 @@
  */
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/instant.ts';
-import { plainArrayLiteral } from '../postgres/arrays.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 import { type IdRange, unlistedRows } from './mirror-rows/reads.ts';
 import { lockRowsOf, mirrorTableOf, placeOf } from './mirror-rows/rows.ts';
@@ -66,22 +65,11 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
 }
 
 /** Takes back doubts about entities of one model that a reading at `observedAt` has settled. */
-export async function clearDoubtsOf(
-  tx: Transaction,
-  model: string,
-  entityIds: readonly string[],
-  observedAt: Micros,
-): Promise<void> {
-  if (entityIds.length === 0) return;
-  await tx`
-    with settled as (
-      select d.model, d.entity_id
-        from sync.doubtful d
-       where d.model = ${model} and d.entity_id = any(${plainArrayLiteral(entityIds)}::bigint[])
-         and d.since < ${formatMicros(observedAt)}::timestamptz
-       order by d.entity_id
-         for update of d)
-    delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
+export function clearDoubtsOf(tx: Transaction, model: string, entityIds: readonly string[], observedAt: Micros) {
+  return clearDoubts(
+    tx,
+    entityIds.map((entityId) => ({ model, entityId, observedAt })),
+  );
 }
 
 /** A doubt that this process is to settle. */

@@ -2,7 +2,8 @@
 import type { Micros } from '../core/instant.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../postgres/arrays.ts';
-import type { Queryable, Transaction } from '../postgres/connection.ts';
+import { allAnswers, type Queryable, type Transaction } from '../postgres/connection.ts';
+import { DEALS, keepStatesAfter } from './deal-states.ts';
 
 /** Through what the mirror learnt of a change. */
 export type ChangePath = 'webhook' | 'list' | 'get';
@@ -34,12 +35,17 @@ export interface HistoryEntry extends Change {
 }
 
 /**
- * Appends changes, of one entity in the order given. The number and the moment of recording are taken under the locks of
+ * Appends changes, of one entity in the order given, after their rows were written. The number and the moment of recording are taken under the locks of
  * the rows concerned, so for one entity both rise with every change.
  */
 export async function appendChanges(tx: Transaction, entries: readonly HistoryEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  await tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true });
+  const deals = entries.filter(({ model }) => model === DEALS);
+  // Sent at once, in this order: a statement goes out when somebody waits for it.
+  await allAnswers([
+    (async () => tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true }))(),
+    keepStatesAfter(tx, deals),
+  ]);
 }
 
 const typed = (type: string) => (value: string) => `${value}::${type}`;
@@ -126,7 +132,7 @@ export async function takeChanges(
   }));
 }
 
-/** Puts other values in the place of those that were kept. */
+/** Puts other values in the place of those that were kept; the rows of the records have theirs already. */
 export async function rewriteChanges(tx: Transaction, model: string, changes: readonly KeptChange[]): Promise<void> {
   if (changes.length === 0) return;
   const document = JSON.stringify(

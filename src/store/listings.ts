@@ -37,27 +37,28 @@ export interface ListingKey {
   readonly runId: string;
 }
 
-/** The unfinished listing of a model, or null when the next one starts anew. */
-export async function findOpenListing(sql: Queryable, kind: ListingKind, model: string): Promise<OpenListing | null> {
+/** The latest listing of a model, finished or not. */
+async function findListing(sql: Queryable, kind: ListingKind, model: string) {
   const [row] = await sql`
-    select mode, last_id::text as last_id, page, page_size, total::text as total, rows_read::text as read,
-           rows_written::text as written, rows_unchanged::text as unchanged, requests::text as requests,
-           (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
-      from sync.listings
-     where kind = ${kind} and model = ${model} and finished_at is null`;
+    select mode, last_id::text as last_id, page, page_size, total::float8 as total, rows_read::float8 as read,
+           rows_written::float8 as written, rows_unchanged::float8 as unchanged, requests::float8 as requests,
+           (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence, finished_at
+      from sync.listings where kind = ${kind} and model = ${model}`;
   if (row === undefined) return null;
+  const { mode, last_id, page, page_size, total, read, written, unchanged, requests } = row;
   return {
-    position: positionOf(row.mode, row.last_id, row.page, row.page_size),
-    counts: {
-      read: Number(row.read),
-      written: Number(row.written),
-      unchanged: Number(row.unchanged),
-      missed: 0,
-      requests: Number(row.requests),
-    },
-    total: row.total === null ? null : Number(row.total),
+    position: positionOf(mode, last_id, page, page_size),
+    counts: { read, written, unchanged, missed: 0, requests } as ListingCounts,
+    total: total as number | null,
     fence: Number(row.fence),
+    isOpen: row.finished_at === null,
   };
+}
+
+/** The unfinished listing of a model, or null when the next one starts from the beginning. */
+export async function findOpenListing(sql: Queryable, kind: ListingKind, model: string): Promise<OpenListing | null> {
+  const listing = await findListing(sql, kind, model);
+  return listing?.isOpen === true ? listing : null;
 }
 
 /** Where the latest listing of a model has come to, finished or not. */
@@ -65,13 +66,10 @@ export async function lastPosition(
   sql: Queryable,
   kind: ListingKind,
   model: string,
-): Promise<{ readonly position: ListingPosition | null; readonly fence: Micros }> {
-  const [row] = await sql`
-    select mode, last_id::text as last_id, page, page_size,
-           (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence
-      from sync.listings where kind = ${kind} and model = ${model}`;
-  if (row === undefined) throw new Error(`no ${kind} of ${model} was ever begun`);
-  return { position: positionOf(row.mode, row.last_id, row.page, row.page_size), fence: Number(row.fence) };
+): Promise<Pick<OpenListing, 'position' | 'fence'>> {
+  const listing = await findListing(sql, kind, model);
+  if (listing === null) throw new Error(`no ${kind} of ${model} was ever begun`);
+  return listing;
 }
 
 /** Takes over an unfinished listing. */
@@ -161,6 +159,12 @@ export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel
      where outcome in ('failed', 'incomplete') or reason like ${`${REFUSED}%`} or (outcome = 'complete' and reason is not null)
      order by model`;
   return rows as unknown as readonly UnreadModel[];
+}
+
+/** Models that have been listed once from beginning to end. */
+export async function listedModels(sql: Queryable): Promise<readonly string[]> {
+  const rows = await sql`select distinct model from sync.listings where outcome = 'complete' order by model`;
+  return rows.map(({ model }) => model as string);
 }
 
 /** Whether a model has been listed once from beginning to end. */

@@ -2,6 +2,12 @@
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { literal } from '../postgres/quote.ts';
+import type { FieldForms } from './mirror-rows/extra-fields.ts';
+
+/** A field found in records, the column that shows it, and the forms that its values were seen to have. */
+export interface ExtraField extends FieldForms {
+  readonly name: string;
+}
 
 /** What is stored, by key. */
 export interface Settings {
@@ -19,6 +25,8 @@ export interface Settings {
   readonly views: Readonly<Record<string, string>>;
   /** Fingerprint of the facts that the views were last made from, and when to try again what could not be changed. */
   readonly live_facts: { readonly print: string; readonly retry_at: string | null };
+  /** Fields of models that the catalogue does not know, by model, in the order in which they were found. */
+  readonly extra_fields: Readonly<Record<string, readonly ExtraField[]>>;
   /** Hash of the SQL that made the functions of the history. */
   readonly 'history functions': string;
   /** When each webhook secret was last handed in, by its fingerprint. */
@@ -30,7 +38,12 @@ export interface Settings {
 type Key = keyof Settings;
 
 /** Keys that only the owner of the schema may write: it drops and keeps what they name. */
-export const OWNERS_KEYS = ['views', 'live_facts', 'history functions'] as const satisfies readonly Key[];
+export const OWNERS_KEYS = [
+  'views',
+  'live_facts',
+  'extra_fields',
+  'history functions',
+] as const satisfies readonly Key[];
 
 /** The settings of these keys; what has not been stored is missing. */
 export async function readSettings<K extends Key>(sql: Queryable, ...keys: K[]): Promise<Partial<Pick<Settings, K>>> {

@@ -1,6 +1,6 @@
 /** From a catalogue field to its typed column. */
 import { bigint, boolean, date, integer, jsonb, numeric, text, timestamp, uuid } from 'drizzle-orm/pg-core';
-import type { FieldKind, Fields } from '../catalog/types.ts';
+import type { Fields } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
 
 const bigintColumn = (name: string) => bigint(name, { mode: 'bigint' });
@@ -18,20 +18,6 @@ const builders = {
   datetime: instantColumn,
   unix: instantColumn,
 } as const;
-
-/** The name of each kind's PostgreSQL type, as `format_type` spells the short ones. */
-export const sqlTypes: Readonly<Record<FieldKind, string>> = {
-  id: 'bigint',
-  link: 'bigint',
-  text: 'text',
-  integer: 'bigint',
-  code: 'integer',
-  decimal: 'numeric',
-  flag: 'boolean',
-  date: 'date',
-  datetime: 'timestamptz',
-  unix: 'timestamptz',
-};
 
 /** The columns of a model's own fields; every one but `id` may be null. */
 export type FieldColumns<F extends Fields> = {
@@ -53,13 +39,3 @@ export const metaColumns = () => ({
   _deleted_at: instantColumn('_deleted_at'),
   _hash: uuid('_hash').notNull(),
 });
-
-/** What the meta columns mean, for people who read the tables. */
-export const metaColumnDocs: Readonly<Record<keyof ReturnType<typeof metaColumns>, string>> = {
-  _record: 'All fields as last known, unknown and custom ones included, as Flowlu sent them',
-  _version: "Flowlu's own time of the last change; null where the model has none",
-  _observed_at: 'When the mirror learnt it: arrival of the webhook, or the moment before the API request was sent',
-  _source: 'What the mirror learnt it from: webhook or api; erased where, on a privacy request, only the id is held',
-  _deleted_at: 'When the mirror learnt that the record was deleted; null while it is live',
-  _hash: 'Fingerprint of the content of _record',
-};

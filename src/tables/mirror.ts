@@ -76,6 +76,7 @@ export const customlists_lists = mirrorTable('customlists_lists', customlists.li
 export const fin_bank_account = mirrorTable('fin_bank_account', fin.bank_account);
 export const fin_bank_account_group = mirrorTable('fin_bank_account_group', fin.bank_account_group);
 export const fin_business_line = mirrorTable('fin_business_line', fin.business_line);
+export const fin_categories = mirrorTable('fin_categories', fin.categories);
 export const fin_commitment = mirrorTable('fin_commitment', fin.commitment);
 export const fin_customer_payment = mirrorTable('fin_customer_payment', fin.customer_payment);
 export const fin_estimate = mirrorTable('fin_estimate', fin.estimate);

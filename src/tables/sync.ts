@@ -7,6 +7,7 @@ import {
   index,
   integer,
   jsonb,
+  numeric,
   pgSchema,
   primaryKey,
   text,
@@ -37,6 +38,7 @@ export const deliveries = sync.table(
     from_hash: uuid('from_hash'),
     to_hash: uuid('to_hash'),
     body: text('body').notNull(),
+    headers: jsonb('headers'),
     decision: text('decision'),
     reason: text('reason'),
     attempts: integer('attempts').notNull().default(0),
@@ -250,21 +252,24 @@ export const customColumns = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.name] })],
 );
 
-/** One line on each ledger table, for people who look in with psql. */
-export const syncTableDocs: Readonly<Record<string, string>> = {
-  deliveries: 'Every webhook delivery in order of arrival, with its original text and what became of it',
-  doubtful: 'Rows that the merge rules could not decide; a reading of the record through the API settles them',
-  listings: 'Newest complete listing of each model, finished or under way, with its position and counts',
-  suspects: 'Live rows that a sweep under way has not come across: deleted, perhaps',
-  listed_ids: 'Ids that a listing by page numbers under way has come across',
-  measurements: 'What the portal has been found to do, and when it was last seen to do so',
-  watermarks: 'How far incremental reading came, per model',
-  schedule: 'When each model was last asked for by itself, what that took, and what webhooks had missed',
-  runs: 'Backfills, reconciliations, sweeps and verifications, with their outcome',
-  api_budget: 'When the next free slot for an API request begins, for all replicas together',
-  leases: 'Who does the work that only one replica may do, and until when',
-  settings: 'Facts about this mirror, such as the portal it belongs to',
-  oauth_grant: 'What the portal has granted by OAuth; the tokens are encrypted with a key that is not in the database',
-  oauth_requests: 'Logins under way, by the hash of what the browser has to bring back',
-  custom_columns: 'Under which names custom fields stand in the live views, now and formerly',
-};
+/** What deals were, state by state, worked out from the history: see `store/deal-states.ts`. */
+export const dealStates = sync.table(
+  'deal_states',
+  {
+    model: text('model').notNull(),
+    entity_id: big('entity_id').notNull(),
+    place: integer('place').notNull(),
+    valid_from: instant('valid_from').notNull(),
+    valid_to: instant('valid_to'),
+    stay: integer('stay').notNull(),
+    enters_exactly: boolean('enters_exactly').notNull(),
+    known_at: instant('known_at').notNull(),
+    kept_at: instant('kept_at').notNull(),
+    pipeline_id: big('pipeline_id'),
+    pipeline_stage_id: big('pipeline_stage_id'),
+    active: integer('active'),
+    budget: numeric('budget'),
+    merged_to_id: big('merged_to_id'),
+  },
+  (t) => [primaryKey({ columns: [t.entity_id, t.place] })],
+);

@@ -2,7 +2,7 @@
 import { dataDictionary } from './dictionary.ts';
 import { historyViews } from './history.ts';
 import { liveViews } from './live.ts';
-import type { LiveFacts, View } from './live-columns.ts';
+import type { LiveFacts } from './live-columns.ts';
 import { activity } from './reports/activity.ts';
 import { definitionsView, termsFor } from './reports/definitions.ts';
 import { invoices } from './reports/invoices.ts';
@@ -13,6 +13,7 @@ import { planned } from './reports/planned.ts';
 import { sales } from './reports/sales.ts';
 import { time } from './reports/time.ts';
 import { work } from './reports/work.ts';
+import type { View } from './view.ts';
 
 /** The live views, the ready-made ones of schema `flowlu_reports`, those of the past, and the dictionary of them all. */
 export function allViews(facts: LiveFacts): readonly View[] {

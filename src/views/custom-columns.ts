@@ -40,7 +40,8 @@ export function baseName({ id, alias, title }: Pick<CustomField, 'id' | 'alias' 
   return `cf_${wording ?? id}`;
 }
 
-function toIdentifier(text: string): string {
+/** A word of lower-case letters, digits and underscores, perhaps empty, that leaves room for a number and a suffix. */
+export function toIdentifier(text: string): string {
   const word = anyAscii(text.slice(0, MAX_WORDING_LENGTH))
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '_');

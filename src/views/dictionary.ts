@@ -4,22 +4,13 @@
  */
 import type { Queryable } from '../postgres/connection.ts';
 import { literal } from '../postgres/quote.ts';
-import { keepEmpty, type View, type ViewColumn } from './live-columns.ts';
+import { c, type View, view } from './view.ts';
 
 /** Stands in a comment between the meaning of a column and what it refers to. */
 const REFERS = ' → ';
 
 /** A comment with the column that it refers to, as `schema.table.column`; the dictionary takes it apart again. */
 export const withReference = (text: string, target: string): string => `${text}${REFERS}${target}`;
-
-const column = (name: string, type: string, expression: string, comment: string): ViewColumn => ({
-  name,
-  type,
-  expression,
-  comment,
-  origin: 'derived',
-  references: null,
-});
 
 /** Matches the reference at the end of a comment. */
 const REFERENCE = `${REFERS}([^[:space:]]+)$`;
@@ -40,54 +31,41 @@ const COVERAGE = `case
  * looked up column by column, since the planner believes `pg_stats` to be small and would go through it each time.
  */
 export function dataDictionary(): View {
-  return {
+  return view({
     schema: 'flowlu_live',
     name: 'data_dictionary',
-    model: null,
     comment: 'Every column of the mirror: type, meaning, reference, how well it is filled',
-    columns: [
-      column(
-        'table_schema',
-        'text',
+    columns: {
+      table_schema: c.text(
         'n.nspname::text',
         'Schema: flowlu_live for nearly everything, flowlu with deleted records and technical columns',
       ),
-      column('table_name', 'text', 'c.relname::text', 'Table or view'),
-      column('column_name', 'text', 'a.attname::text', 'Column'),
-      column('position', 'integer', 'a.attnum::integer', 'Place of the column in its table, from 1'),
-      column('data_type', 'text', 'format_type(a.atttypid, a.atttypmod)', 'PostgreSQL type'),
-      column(
-        'meaning',
-        'text',
+      table_name: c.text('c.relname::text', 'Table or view'),
+      column_name: c.text('a.attname::text', 'Column'),
+      position: c.integer('a.attnum::integer', 'Place of the column in its table, from 1'),
+      data_type: c.text('format_type(a.atttypid, a.atttypmod)', 'PostgreSQL type'),
+      meaning: c.text(
         `regexp_replace(d.description, ${literal(REFERENCE)}, '')`,
         'What the column holds: meaning, unit, codes',
       ),
-      column(
-        'refers_to',
-        'text',
+      refers_to: c.text(
         `substring(d.description from ${literal(REFERENCE)})`,
         'Column that the values point at, as schema.table.column; a link may lead to a record that is gone',
       ),
-      column(
-        'filled_percent',
-        'numeric',
+      filled_percent: c.amount(
         `round((100 * (1 - s.null_frac - ${EMPTY_SHARE}))::numeric, 1)`,
         "Share of rows with a value, estimated from the planner's sample; null before the first analyze",
       ),
-      column(
-        'coverage',
-        'text',
+      coverage: c.text(
         COVERAGE,
         'How the table is filled: complete (read in full through the API at least once), partial, webhooks only, or not readable with the reason',
       ),
-      column(
-        'estimated_rows',
-        'bigint',
+      estimated_rows: c.count(
         'case when base.reltuples >= 0 then base.reltuples::bigint end',
         "Rows of the table, deleted ones included: the planner's estimate; null before the first analyze",
       ),
-      column('table_meaning', 'text', 't.description', 'What the table holds'),
-    ],
+      table_meaning: c.text('t.description', 'What the table holds'),
+    },
     from: `pg_namespace n
 join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -104,8 +82,7 @@ left join (
   select distinct on (model) model, outcome, reason from sync.listings order by model, started_at desc
 ) l on l.model = regexp_replace(base.relname, '_', '.')
 where (n.nspname = 'flowlu' or n.nspname like 'flowlu\\_%') and has_table_privilege(c.oid, 'select')`,
-    keep: keepEmpty,
-  };
+  });
 }
 
 /** One column, as the dictionary tells it. */

@@ -33,10 +33,13 @@ function definitionOf({ name, parameters, returns, body }: SqlFunction): string 
 /** The order in which `before` patches are laid over each other is that of the window: the last one wins. */
 const OVERLAY = `create aggregate ${FUNCTION_SCHEMA}.laid_over(jsonb) (sfunc = pg_catalog.jsonb_concat, stype = jsonb, initcond = '{}')`;
 
-/** Makes the functions where they are missing or have changed. */
-export async function createHistoryFunctions(tx: Transaction): Promise<void> {
+/** Makes the functions where they are missing or have changed; `keeper` works out the states of deals. */
+export async function createHistoryFunctions(tx: Transaction, keeper: string): Promise<void> {
   const statements = [...VALUE_FUNCTIONS, PAST_RECORD].map(definitionOf);
-  const hash = createHash('sha256').update(statements.join()).digest('hex').slice(0, 32);
+  const hash = createHash('sha256')
+    .update([...statements, keeper].join())
+    .digest('hex')
+    .slice(0, 32);
   if ((await readSettings(tx, 'history functions'))['history functions'] === hash) return;
   const [found] = await tx`select to_regprocedure('flowlu_history.laid_over(jsonb)') is not null as aggregate`;
   await tx.unsafe(
@@ -44,6 +47,7 @@ export async function createHistoryFunctions(tx: Transaction): Promise<void> {
       `create schema if not exists ${FUNCTION_SCHEMA}`,
       ...statements,
       ...(found?.aggregate === true ? [] : [OVERLAY]),
+      keeper,
     ].join(';\n'),
   );
   await writeSetting(tx, 'history functions', hash);

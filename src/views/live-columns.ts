@@ -4,46 +4,11 @@
  */
 import type { Field, Model } from '../catalog/types.ts';
 import { identifier, literal } from '../postgres/quote.ts';
-import { sqlTypes } from '../tables/columns.ts';
+import type { Settings } from '../store/settings.ts';
+import { sqlTypes } from '../tables/facts.ts';
 import { COMPANIONS, type CustomColumn } from './custom-columns.ts';
 import { customValues, lateralOf, valueAs } from './custom-values.ts';
-
-/** One column of a view, with all that can be said about it. */
-export interface ViewColumn {
-  readonly name: string;
-  /** As `format_type` spells it, `timestamptz` in short. */
-  readonly type: string;
-  /** SQL that yields it, in terms of the view's `from`. */
-  readonly expression: string;
-  /** Meaning and codes, in one line. In the database, where a link leads is added to it. */
-  readonly comment: string;
-  /**
-   * `field`: a field of Flowlu's · `label`: words for a code · `custom field`: value, words or stored form of one ·
-   * `former name`: a custom field's column under the name it had · `derived`: anything else.
-   */
-  readonly origin: 'field' | 'label' | 'custom field' | 'former name' | 'derived';
-  /** The model that a link leads to, as `module.model`. */
-  readonly references: string | null;
-}
-
-/** A view over the mirror. */
-export interface View {
-  readonly schema: 'flowlu_live' | 'flowlu_reports' | 'flowlu_history';
-  readonly name: string;
-  /** `module.model` of the records it shows; null where they are no model's. */
-  readonly model: string | null;
-  readonly comment: string;
-  /** Columns that tell its rows apart, nulls taken as values; left out where they are not known. */
-  readonly key?: readonly string[];
-  readonly columns: readonly ViewColumn[];
-  /** What follows `from`. */
-  readonly from: string;
-  /**
-   * SQL for a column that stands in the view and is wanted no more, or with another type, but has to stay for the sake of what
-   * depends on it.
-   */
-  readonly keep: (name: string, type: string) => string;
-}
+import { keepEmpty, type View, type ViewColumn } from './view.ts';
 
 /** What the portal, not the catalogue, decides about the live views. */
 export interface LiveFacts {
@@ -51,13 +16,12 @@ export interface LiveFacts {
   readonly zone: string | null;
   /** By `module.model`. */
   readonly customColumns: ReadonlyMap<string, readonly CustomColumn[]>;
+  /** Fields of models that the catalogue does not know, by `module.model`. */
+  readonly extraFields: Settings['extra_fields'];
 }
 
 /** A portal without custom fields. */
-export const NO_FACTS: LiveFacts = { zone: 'UTC', customColumns: new Map() };
-
-/** A column that is wanted no more shows nothing. */
-export const keepEmpty = (_name: string, type: string): string => `null::${type}`;
+export const NO_FACTS: LiveFacts = { zone: 'UTC', customColumns: new Map(), extraFields: {} };
 
 /** What a field means, with the labels of its codes. */
 export function fieldMeaning(field: Field): string {

@@ -4,9 +4,12 @@ import { findModel } from '../catalog/index.ts';
 import { errorCode, type Queryable, savepoint, type Transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { type GivenName, readNames, storeNames } from '../store/custom-columns.ts';
+import { listedModels } from '../store/listings.ts';
 import { findCustomFields } from '../store/mirror-rows/custom-fields.ts';
-import { storedHistorySettings } from '../store/settings.ts';
+import { formsOfFields } from '../store/mirror-rows/extra-fields.ts';
+import { type ExtraField, readSettings, storedHistorySettings, writeSetting } from '../store/settings.ts';
 import { type CustomColumn, groupedBy, nameColumns } from './custom-columns.ts';
+import { mergeFields } from './extra-models.ts';
 import { type LiveFacts, ownColumns } from './live-columns.ts';
 
 /**
@@ -26,6 +29,7 @@ export async function settleLiveFacts(tx: Transaction, zone: string | undefined)
   const said = await zoneInForce(tx, zone);
   const { facts, names, before } = await collect(tx, (await knowsZone(tx, said)) ? said : null);
   await storeNames(tx, before, names);
+  await writeSetting(tx, 'extra_fields', facts.extraFields);
   return facts;
 }
 
@@ -57,8 +61,19 @@ async function collect(sql: Queryable, zone: string | null): Promise<Collected> 
     customColumns.set(name, named.columns);
     names.push(...named.names);
   }
-  return { facts: { zone, customColumns }, names, before };
+  return { facts: { zone, customColumns, extraFields: await findExtraFields(sql) }, names, before };
 }
+
+/** Fields of the models that are read through the API although the catalogue does not know them. */
+async function findExtraFields(sql: Queryable): Promise<LiveFacts['extraFields']> {
+  const names = (await listedModels(sql)).filter((name) => findModel(name) === undefined).slice(0, MAX_EXTRA_MODELS);
+  if (names.length === 0) return {};
+  const { extra_fields = {} } = await readSettings(sql, 'extra_fields');
+  const fields: Record<string, readonly ExtraField[]> = {};
+  for (const name of names) fields[name] = mergeFields(extra_fields[name] ?? [], await formsOfFields(sql, name));
+  return fields;
+}
+const MAX_EXTRA_MODELS = 100;
 
 /** The portal's zone as the database has been told it, else the one given. */
 export async function zoneInForce(sql: Queryable, zone = 'UTC'): Promise<string> {

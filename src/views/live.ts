@@ -1,31 +1,23 @@
 /** Every view of schema `flowlu_live`. Pure. */
 import { models } from '../catalog/index.ts';
 import { identifier, literal } from '../postgres/quote.ts';
-import { metaColumnDocs } from '../tables/columns.ts';
-import { keepEmpty, type LiveFacts, modelView, type View, type ViewColumn } from './live-columns.ts';
+import { metaColumnDocs } from '../tables/facts.ts';
+import { extraView } from './extra-models.ts';
+import { type LiveFacts, modelView } from './live-columns.ts';
+import { c, type View, view } from './view.ts';
 
-const derived = (
-  name: string,
-  type: string,
-  comment: string,
-  expression = identifier(name),
-  references: string | null = null,
-): ViewColumn => ({ name, type, expression, comment, origin: 'derived', references });
-
-const uncatalogued: View = {
+const uncatalogued = view({
   schema: 'flowlu_live',
   name: 'uncatalogued',
-  model: null,
   comment: 'Records of models that the catalogue does not know: live records',
-  columns: [
-    derived('module', 'text', 'Flowlu module'),
-    derived('model', 'text', 'Flowlu model'),
-    derived('id', 'bigint', 'Identifier in Flowlu'),
-    derived('record', 'jsonb', metaColumnDocs._record, '_record'),
-  ],
+  columns: {
+    module: c.text('module', 'Flowlu module'),
+    model: c.text('model', 'Flowlu model'),
+    id: c.number('id', 'Identifier in Flowlu'),
+    record: c.json('_record', metaColumnDocs._record),
+  },
   from: 'flowlu.uncatalogued where _deleted_at is null',
-  keep: keepEmpty,
-};
+});
 
 const COUNTS = `count(*) filter (where _deleted_at is null), count(*) filter (where _deleted_at is not null), max(_observed_at)`;
 
@@ -42,72 +34,44 @@ function syncStatus(): View {
     ({ name, table }) => `select ${literal(name)}, ${COUNTS} from flowlu.${identifier(table)}`,
   );
   branches.push(`select module || '.' || model, ${COUNTS} from flowlu.uncatalogued group by 1`);
-  return {
+  return view({
     schema: 'flowlu_live',
     name: 'sync_status',
-    model: null,
     comment: 'How fresh the mirror is, per model',
-    columns: [
-      derived('model', 'text', 'Flowlu module and model', 's.model'),
-      derived('rows', 'bigint', 'Live records in the mirror', 's.rows'),
-      derived(
-        'deleted_rows',
-        'bigint',
-        'Records that the mirror keeps although Flowlu has deleted them',
-        's.deleted_rows',
-      ),
-      derived('last_change_at', 'timestamptz', 'When the mirror last learnt of a change', 's.last_change_at'),
-      derived(
-        'last_reconciled_at',
-        'timestamptz',
-        'When the model was last known to be in step with Flowlu',
-        'w.last_reconciled_at',
-      ),
-      derived(
-        'lag_seconds',
-        'bigint',
-        'Seconds since then; null before the first time',
+    columns: {
+      model: c.text('s.model', 'Flowlu module and model'),
+      rows: c.count('s.rows', 'Live records in the mirror'),
+      deleted_rows: c.count('s.deleted_rows', 'Records that the mirror keeps although Flowlu has deleted them'),
+      last_change_at: c.moment('s.last_change_at', 'When the mirror last learnt of a change'),
+      last_reconciled_at: c.moment('w.last_reconciled_at', 'When the model was last known to be in step with Flowlu'),
+      lag_seconds: c.count(
         'case when w.last_reconciled_at is not null then greatest(0, extract(epoch from now() - w.last_reconciled_at))::bigint end',
+        'Seconds since then; null before the first time',
       ),
-      derived(
-        'doubtful_rows',
-        'bigint',
-        'Records whose newest state is still to be settled through the API',
+      doubtful_rows: c.count(
         'coalesce(d.doubtful_rows, 0)',
+        'Records whose newest state is still to be settled through the API',
       ),
-      derived(
-        'announced_share',
-        'numeric',
-        'Of the last changes, the part that webhooks announced; null where that is not known',
+      announced_share: c.amount(
         'case when p.poll_requests is not null then round(p.announced::numeric / nullif(p.announced + p.missed, 0), 3) end',
+        'Of the last changes, the part that webhooks announced; null where that is not known',
       ),
-      derived(
-        'found_by_polling',
-        'bigint',
-        'Of the last changes, those that no webhook announced',
-        'coalesce(p.missed, 0)',
-      ),
-      derived(
-        'oldest_compared_seconds',
-        'bigint',
-        'Seconds since the record was compared with Flowlu whose comparison is longest ago; estimated within a sweep',
+      found_by_polling: c.count('coalesce(p.missed, 0)', 'Of the last changes, those that no webhook announced'),
+      oldest_compared_seconds: c.count(
         comparedAgo('0'),
+        'Seconds since the record was compared with Flowlu whose comparison is longest ago; estimated within a sweep',
       ),
-      derived('compared_95_seconds', 'bigint', 'The same of 95 % of the records', comparedAgo('0.05')),
-      derived(
-        'change_shows_seconds',
-        'bigint',
-        'After how many seconds a change shows that no webhook announces, as expected at the present pace',
+      compared_95_seconds: c.count(comparedAgo('0.05'), 'The same of 95 % of the records'),
+      change_shows_seconds: c.count(
         'ceil(least(p.poll_interval, p.sweep_interval) / 2.0)',
+        'After how many seconds a change shows that no webhook announces, as expected at the present pace',
       ),
-      derived('delete_shows_seconds', 'bigint', 'The same of a delete', 'ceil(p.sweep_interval / 2.0)'),
-      derived(
-        'read_share',
-        'numeric',
-        'Part of the records that the first reading has brought; 1 once it is complete',
+      delete_shows_seconds: c.count('ceil(p.sweep_interval / 2.0)', 'The same of a delete'),
+      read_share: c.amount(
         'case when p.swept_from is not null then 1 else round(least(1, f.rows_read::numeric / nullif(f.total, 0)), 3) end',
+        'Part of the records that the first reading has brought; 1 once it is complete',
       ),
-    ],
+    },
     from: `(
 ${branches.join('\nunion all\n')}
 ) as s (model, rows, deleted_rows, last_change_at)
@@ -116,11 +80,14 @@ left join sync.schedule p on p.model = s.model
 left join sync.listings f on f.model = s.model and f.kind = 'backfill' and f.finished_at is null
 left join sync.listings u on u.model = s.model and u.kind = 'sweep' and u.finished_at is null
 left join (select model, count(*) as doubtful_rows from sync.doubtful group by model) d on d.model = s.model`,
-    keep: keepEmpty,
-  };
+  });
 }
 
 /** Every view of schema `flowlu_live`. */
 export function liveViews(facts: LiveFacts): readonly View[] {
-  return [...models.map((model) => modelView(model, facts)), uncatalogued, syncStatus()];
+  const known = [...models.map((model) => modelView(model, facts)), uncatalogued, syncStatus()];
+  // In names of views the dot between module and model is lost.
+  const taken = new Set(['data_dictionary', ...known.map(({ name }) => name)]);
+  const extra = Object.entries(facts.extraFields).map(([model, fields]) => extraView(model, fields, facts.zone));
+  return [...known, ...extra.filter(({ name }) => !taken.has(name) && taken.add(name))];
 }

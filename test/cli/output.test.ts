@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { describe, expect, test } from 'vitest';
-import { formatCount, formatDuration, printError, printJson, printLine, printTable } from '../../src/cli/output.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type Column, pinLine, printError, printJson, printLine, printTable, spin } from '../../src/cli/output.ts';
+import { count, span } from '../../src/status/words.ts';
+import { Screen } from './screen.ts';
 
 interface Row {
   readonly model: string;
@@ -8,11 +10,7 @@ interface Row {
   readonly note: string | null;
 }
 
-const COLUMNS = [
-  { header: 'MODEL', value: (row: Row) => row.model },
-  { header: 'ROWS', value: (row: Row) => row.rows },
-  { header: 'NOTE', value: (row: Row) => row.note },
-];
+const COLUMNS: readonly Column<Row>[] = ['model', 'rows', ['last note', (row) => row.note]];
 
 function capture(isTTY: boolean) {
   const stream = {
@@ -38,17 +36,21 @@ describe('a table', () => {
       stream,
     );
     expect(stream.text.split('\n')).toEqual([
-      'MODEL                    ROWS  NOTE',
+      'model                    rows  last note',
       'crm.account           1234567  -',
       'task.tasks   9007199254740993  new',
       '',
     ]);
   });
 
-  test('on a terminal groups digits and draws a frame', () => {
-    const stream = capture(true);
-    printTable([{ model: 'crm.account', rows: 1_234_567, note: '' }], COLUMNS, stream);
-    expect(stream.text).toContain('│ crm.account │ 1,234,567 │ -    │');
+  test('on a terminal groups digits, and no line is wider than the screen', () => {
+    const screen = new Screen(40);
+    printTable([{ model: 'crm.account', rows: 1_234_567, note: 'so long that it does not fit' }], COLUMNS, screen);
+    expect(screen.lines().map((line) => line.replace(/\p{Cc}\[\d+m/gu, ''))).toEqual([
+      'model             rows  last note',
+      'crm.account  1,234,567  so long that it…',
+      '',
+    ]);
   });
 
   test('lets no value of the portal control the terminal or break a line', () => {
@@ -75,18 +77,53 @@ test('a reader that stops reading early is not an error', () => {
 });
 
 test.each([
-  [850, '850ms'],
-  [4_249, '4.2s'],
-  [59_999, '1m 00s'],
-  [185_000, '3m 05s'],
-  [7_620_000, '2h 07m'],
-  [442_800_000, '5d 03h'],
-])('%i milliseconds read as %s', (millis, text) => {
-  expect(formatDuration(millis)).toBe(text);
+  [0.4, '0 s'],
+  [99, '99 s'],
+  [185, '3 min'],
+  [7_620, '2 h'],
+  [442_800, '5 d'],
+])('%d seconds read as %s', (seconds, text) => {
+  expect(span(seconds)).toBe(text);
 });
 
 test('counts are grouped by thousands', () => {
-  expect([formatCount(1_234_567), formatCount(12n)]).toEqual(['1,234,567', '12']);
+  expect([count(1_234_567), count(12n), count(1, 'row'), count(2, 'row')]).toEqual([
+    '1,234,567',
+    '12',
+    '1 row',
+    '2 rows',
+  ]);
+});
+
+describe('a pinned line', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test('stays below what is printed, and goes without a trace', () => {
+    const screen = new Screen(40);
+    const end = pinLine((frame) => `frame ${frame}`, screen);
+    vi.advanceTimersByTime(200);
+    printLine('printed', screen);
+    vi.advanceTimersByTime(100);
+    expect(screen.lines()).toEqual(['printed', 'frame 3']);
+    end();
+    vi.advanceTimersByTime(1_000);
+    expect(screen.lines()).toEqual(['printed', '']);
+  });
+
+  test('turns only for what takes more than a second, and only on a terminal', () => {
+    const screen = new Screen(40);
+    const end = spin('status', screen);
+    vi.advanceTimersByTime(1_000);
+    expect(screen.lines()).toEqual(['']);
+    vi.advanceTimersByTime(200);
+    expect(screen.lines()[0]).toMatch(/^\S status$/);
+    end();
+    const stream = capture(false);
+    spin('status', stream);
+    vi.advanceTimersByTime(5_000);
+    expect(stream.text).toBe('');
+  });
 });
 
 describe('a text from outside', () => {

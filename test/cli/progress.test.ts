@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createProgress } from '../../src/cli/progress.ts';
-import { layout } from '../../src/cli/progress-bars.ts';
+import { barLine, createProgress } from '../../src/cli/progress.ts';
 import { Screen } from './screen.ts';
 
 const PAGE = { read: 100, written: 90, unchanged: 10, requests: 1 };
@@ -21,56 +20,39 @@ describe('on a terminal', () => {
     vi.useRealTimers();
   });
 
-  test('a model that is being read shows its rows, its rate and the time left', async () => {
-    const screen = new Screen(120);
+  test('one bar shows how far all models have come, and the time left', () => {
+    const screen = new Screen(80);
     let clock = 0;
     const progress = createProgress({ stream: screen, now: () => clock, models: 4 });
     progress.modelStarted('crm.account', 400);
     clock = 2_000;
     progress.modelAdvanced('crm.account', PAGE);
     vi.advanceTimersByTime(FRAME_MS);
-    const shown = screen.lines();
+    expect(screen.lines()).toEqual([
+      expect.stringMatching(/^█+░+ {4}6 % {2}100 rows {2}0\/4 models {2}50 rows\/s {2}30 s left$/),
+    ]);
     progress.close();
-    expect(shown[0]).toMatch(/^total .*6% {2}0\/4 models {2}100 rows {2}50\/s {2}ETA 30\.0s$/);
-    expect(shown[1]).toMatch(/^crm\.account .*█+░+ {3}25% {2}100\/400 {2}50\/s {2}ETA 6\.0s$/);
+    expect(screen.lines()).toEqual(['']);
   });
 
-  test('finished models scroll away as one line each and leave the total standing', () => {
-    const screen = new Screen(100);
-    const progress = createProgress({ stream: screen, models: 2 });
-    progress.modelStarted('crm.account', 100);
-    progress.modelStarted('crm.lead', null);
-    progress.modelAdvanced('crm.account', PAGE);
-    progress.modelFinished('crm.account', 'done');
-    progress.modelFinished('crm.lead', 'skipped', 'the portal\ndoes not know it');
-    progress.close();
-    const [first, second, third, ...rest] = screen.lines();
-    expect(first).toMatch(/^✔ crm\.account {2}100 read, 90 written, \d+ms$/);
-    expect(second).toBe('– crm.lead  skipped: the portal does not know it');
-    expect(third).toMatch(/^total .*100% {2}2\/2 models {2}100 rows/);
-    expect(rest.join('')).toBe('');
-  });
-
-  test('many models at once share a few bars, and every one of them ends with its line', async () => {
-    const screen = new Screen(80);
-    const progress = createProgress({ stream: screen });
-    const names = Array.from({ length: 30 }, (_, index) => `module.model_${index}`);
-    for (const name of names) progress.modelStarted(name, 200);
-    vi.advanceTimersByTime(FRAME_MS);
-    expect(screen.lines().filter((line) => line !== '')).toHaveLength(8);
-    for (const name of names) progress.modelFinished(name, 'done');
-    progress.close();
-    const lines = screen.lines().filter((line) => line !== '');
-    expect(lines.map((line) => line.split('  ')[0])).toEqual([...names.map((name) => `✔ ${name}`), 'total']);
-  });
-
-  test.each([20, 33, 50, 79, 200])('no bar is wider than a terminal of %i columns', (width) => {
-    const tail = ['1,234,567/9,876,543', '1,234/s', 'ETA 1h 05m'];
-    for (const name of ['a.b', 'customlists.a_model_with_an_uncommonly_long_name']) {
-      const line = layout(name, 0.5, tail, width);
-      expect(line.length).toBeLessThanOrEqual(width);
-      expect(line).toContain('50%');
+  test('what failed stands above the bar at once; what is quiet shows nothing', () => {
+    for (const isQuiet of [false, true]) {
+      const screen = new Screen(100);
+      const progress = createProgress({ stream: screen, models: 2, isQuiet });
+      progress.modelStarted('crm.account', 100);
+      progress.modelFinished('crm.account', 'done');
+      progress.modelFinished('crm.lead', 'failed', 'access denied');
+      vi.advanceTimersByTime(FRAME_MS);
+      const shown = ['✖ crm.lead: access denied', expect.stringMatching(/100 % {2}0 rows {2}2\/2 models/)];
+      expect(screen.lines()).toEqual(isQuiet ? [''] : shown);
+      progress.close();
     }
+  });
+
+  test.each([12, 20, 33, 50, 79, 200])('no bar is wider than a terminal of %i columns', (width) => {
+    const line = barLine(0.5, ['1,234,567 rows', '12/103 models', '1,234 rows/s', '65 min left'], width);
+    expect(line.length).toBeLessThanOrEqual(width);
+    expect(line).toContain('50 %');
   });
 
   test('a terminal that goes away does not end the work', () => {

@@ -36,7 +36,7 @@ beforeAll(async () => {
   mirror.portal.webhooks.configure({ url: `${service.url}/webhooks/flowlu/${SECRET}`, mode: 'live' });
 });
 beforeEach(async () => {
-  await mirror.sql`truncate sync.history, sync.deliveries`;
+  await mirror.sql`truncate sync.history, sync.deal_states, sync.deliveries`;
   await mirror.fill(...MODELS, 'customfields.fields');
 });
 afterAll(async () => {

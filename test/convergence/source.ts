@@ -77,7 +77,7 @@ export function createSource(clock: () => Promise<Micros>): Source {
         async get(model, id) {
           const phases = latenessOf();
           const observedAt = await clock();
-          const answer = get(source, model.name, id, observedAt);
+          const answer = get(source, model.name, id as string, observedAt);
           await late(phases);
           if (answer instanceof Error) throw answer;
           return { record: answer, observedAt, requests: 1 };

@@ -9,7 +9,7 @@ import { type Simulator, startSimulator } from '../simulator/index.ts';
 import type { OAuthOptions, OAuthServer } from '../simulator/oauth.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/eventually.ts';
-import { type Command, type CommandOptions, run, start } from './command.ts';
+import { type Command, type CommandOptions, runHere, start } from './command.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -43,7 +43,10 @@ async function freePort(): Promise<number> {
 
 describe('manifest', () => {
   const manifest = (words: string, env: Record<string, string> = {}) =>
-    run(['manifest', ...words.split(' ').filter(Boolean)], { cwd, env: { FLOWLU_MODELS: 'crm.*,agile.*', ...env } });
+    runHere(['manifest', ...words.split(' ').filter(Boolean)], {
+      cwd,
+      env: { FLOWLU_MODELS: 'crm.*,agile.*', ...env },
+    });
   const PUBLIC = { PUBLIC_URL: 'https://mirror.example.com/' };
 
   it('prints the manifest alone on stdout, and what to tick and what is guessed on stderr', async () => {
@@ -52,7 +55,7 @@ describe('manifest', () => {
     const printed = JSON.parse(stdout);
     expect(printed.permissions).toEqual(['agile.read', 'crm.accounts.read', 'crm.deals.read']);
     expect(printed.entrypointURL).toBe('https://mirror.example.com/app');
-    const { version } = JSON.parse((await run(['--version'], { cwd })).stdout.replace(/(.+)/, '{"version":"$1"}'));
+    const { version } = JSON.parse((await runHere(['--version'], { cwd })).stdout.replace(/(.+)/, '{"version":"$1"}'));
     expect(printed.version).toBe(version);
     expect(stderr).toMatch(/crm\.lead +create update delete/);
     expect(stderr).toMatch(/Guessed.*agile\.read/);
@@ -153,7 +156,7 @@ describe('OAuth', () => {
 
   const options = (more: Record<string, string> = {}): CommandOptions => ({ cwd, env: { ...env, ...more } });
   const cli = async (words: string, more: Record<string, string> = {}) => {
-    const result = await run(words.split(' '), options(more));
+    const result = await runHere(words.split(' '), options(more));
     outputs.push(result.stdout, result.stderr);
     return result;
   };
@@ -238,7 +241,7 @@ describe('OAuth', () => {
     const before = server.log.length;
     const replicas = [begin('serve'), begin('serve')];
     await Promise.all(replicas.map((replica) => replica.says(/"listening"/)));
-    await until(() => server.log.length >= before + 4, 60_000);
+    await until(() => server.log.length >= before + 3, 60_000);
     const said = server.log.slice(before);
     expect(new Set(said)).toEqual(new Set(['refresh']));
     expect(await state()).toMatchObject({ state: 'active', problem: null });
@@ -269,7 +272,7 @@ describe('OAuth', () => {
     await until(async () => (await looks()) > resting + 2);
     source.requests.clear();
     const [asked, begun] = [server.log.length, await looks()];
-    await until(async () => (await looks()) > begun + 10);
+    await until(async () => (await looks()) > begun + 4);
     expect(source.requests.total()).toBe(0);
     expect(server.log.length).toBe(asked);
     const status = await cli('status');

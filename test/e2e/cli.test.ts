@@ -10,7 +10,7 @@ import { ensureBuilt } from '../chaos/processes.ts';
 import { clearFaults, type Simulator, startSimulator } from '../simulator/index.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/eventually.ts';
-import { type Command, type CommandOptions, run, start } from './command.ts';
+import { type Command, type CommandOptions, run, runHere, start } from './command.ts';
 
 /** The machine may have other work. */
 vi.setConfig({ testTimeout: 120_000 });
@@ -58,7 +58,7 @@ beforeEach(() => {
 
 const options = (more: Record<string, string> = {}): CommandOptions => ({ cwd, env: { ...env, ...more } });
 async function cli(words: string, more: Record<string, string> = {}) {
-  const result = await run(words.split(' '), options(more));
+  const result = await runHere(words.split(' '), options(more));
   outputs.push(result.stdout, result.stderr);
   return result;
 }
@@ -77,7 +77,7 @@ const empty = () =>
 
 describe('usage', () => {
   it('is told by --help, and by --version, with exit code 0', async () => {
-    const help = await cli('--help');
+    const help = await run(['--help'], options());
     expect(help.code).toBe(0);
     for (const word of ['serve', 'backfill', 'status', 'models', 'migrate', 'DATABASE_URL', 'Exit codes']) {
       expect(help.stdout).toContain(word);
@@ -119,7 +119,7 @@ describe('usage', () => {
     const folder = await mkdtemp(join(cwd, 'dotenv-'));
     await writeFile(join(folder, '.env'), `DATABASE_URL=${db.url}\nFLOWLU_MODELS=crm.lead\n`);
     const models = async (more: Record<string, string>) =>
-      (JSON.parse((await run(['models', '--json'], { cwd: folder, env: more })).stdout) as { model: string }[]).map(
+      (JSON.parse((await runHere(['models', '--json'], { cwd: folder, env: more })).stdout) as { model: string }[]).map(
         ({ model }) => model,
       );
     expect(await models({})).toEqual(['crm.lead']);
@@ -131,9 +131,11 @@ describe('migrate, models, status', () => {
   it('bring an empty database to the schema, also several at once, and then have nothing to do', async () => {
     const fresh = await createEmptyDatabase();
     try {
-      const results = await Promise.all([1, 2, 3].map(() => cli('migrate --json', { DATABASE_URL: fresh.url })));
+      const results = await Promise.all(
+        [1, 2].map(() => run(['migrate', '--json'], options({ DATABASE_URL: fresh.url }))),
+      );
       const reports = results.map(({ code, stdout }) => ({ code, applied: JSON.parse(stdout).applied as string[] }));
-      expect(reports.map(({ code }) => code)).toEqual([0, 0, 0]);
+      expect(reports.map(({ code }) => code)).toEqual([0, 0]);
       expect(reports.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
       expect(await count('information_schema.tables', `table_schema = 'flowlu'`, fresh.sql)).toBe(104);
       const again = await cli('migrate', { DATABASE_URL: fresh.url });
@@ -162,7 +164,7 @@ describe('migrate, models, status', () => {
       model: string;
       table: string;
     }[];
-    expect(json).toHaveLength(103);
+    expect(json).toHaveLength(104);
     expect(json).toContainEqual(expect.objectContaining({ model: 'crm.account', table: 'flowlu.crm_account' }));
     const text = await cli('models');
     expect(text.stdout).toMatch(/crm\.lead +flowlu\.crm_lead/);

@@ -1,8 +1,9 @@
-/** A command of the built bin as a child process, with its two outputs apart. */
+/** Commands with their two outputs apart: of the built bin as child processes, or within this process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { runProgram } from '../../src/cli/program.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/flowlu-mirror.js', import.meta.url));
 
@@ -68,4 +69,34 @@ export async function run(words: readonly string[], options: CommandOptions): Pr
   const command = start(words, options);
   const code = await command.ended;
   return { code, stdout: command.stdout(), stderr: command.stderr() };
+}
+
+/**
+ * Runs a command within this process, one at a time: the same as `run` but for a second of starting. Not for what is to be
+ * stopped or killed.
+ */
+export async function runHere(words: readonly string[], { cwd, env = {} }: CommandOptions): Promise<Result> {
+  const before = { env: process.env, cwd: process.cwd(), exitCode: process.exitCode };
+  const { PATH = '', HOME = '' } = process.env;
+  const texts = { stdout: '', stderr: '' };
+  const writers = (['stdout', 'stderr'] as const).map((name) => {
+    const own = process[name].write;
+    process[name].write = ((chunk: string | Uint8Array) => {
+      texts[name] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8');
+      return true;
+    }) as typeof own;
+    return { name, own };
+  });
+  process.env = { PATH, HOME, ...env };
+  process.exitCode = undefined;
+  try {
+    process.chdir(cwd);
+    await runProgram(words);
+    return { code: (process.exitCode as number | undefined) ?? 0, ...texts };
+  } finally {
+    for (const { name, own } of writers) process[name].write = own;
+    process.env = before.env;
+    process.exitCode = before.exitCode;
+    process.chdir(before.cwd);
+  }
 }

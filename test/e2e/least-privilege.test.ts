@@ -13,7 +13,7 @@ import { createEmptyDatabase, createTestDatabase, type TestDatabase, urlOf } fro
 import { eventually } from '../support/eventually.ts';
 import { createLogin, type Login } from '../support/logins.ts';
 import { never } from '../support/mirror.ts';
-import { type Command, run, start } from './command.ts';
+import { type Command, runHere, start } from './command.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -51,7 +51,7 @@ afterAll(async () => {
 });
 
 const cli = (words: string, more: Record<string, string> = {}) =>
-  run(words.split(' '), { cwd, env: { ...env, ...more } });
+  runHere(words.split(' '), { cwd, env: { ...env, ...more } });
 const nameOf = async (id: string | number | bigint) =>
   (await db.sql`select name from flowlu_live.crm_account where id = ${String(id)}`)[0]?.name as string | undefined;
 

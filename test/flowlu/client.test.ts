@@ -37,7 +37,6 @@ describe('asking', () => {
           updated_date: { start_date: '2026-10-01 00:00:00' },
           name: 'a,b',
         },
-        customFields: true,
       },
       never(),
     );
@@ -51,7 +50,6 @@ describe('asking', () => {
       ['filter[id]', '{"type":"more","value":9223372036854775807}'],
       ['filter[updated_date]', '{"start_date":"2026-10-01 00:00:00"}'],
       ['filter[name]', 'a,b'],
-      ['customfields', '1'],
       ['api_key', KEY],
     ]);
     expect(headers).not.toContain('ret');

@@ -43,6 +43,35 @@ describe('who may post', () => {
     expect(await deliveries()).toHaveLength(4);
   });
 
+  it('keeps headers that name the sender, a delivery or a signature, bounded, and no secret under any name', async () => {
+    const noise = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`X-Hook-${n}-Id`, 'v'.repeat(300)]));
+    const headers = {
+      'User-Agent': 'Flowlu-Webhooks/2',
+      'X-Flowlu-Delivery': '6f1c',
+      'X-Webhook-Signature': 'sha256=ab',
+      'X-Webhook-Id': `for ${SECRET}`,
+      'X-Webhook-Secret': SECRET,
+      'X-Token-Id': 'token',
+      'X-Session-Id': 'session',
+      Authorization: 'Bearer abc',
+      Cookie: 'id=1',
+      'X-Forwarded-For': '192.0.2.1',
+    };
+    await service.post(account(7), { headers });
+    await service.post(account(8), { headers: { 'User-Agent': 'x', ...noise } });
+    const [kept, many] = await deliveries();
+    expect(kept?.headers).toEqual({
+      'content-type': expect.any(String),
+      'user-agent': 'Flowlu-Webhooks/2',
+      'x-flowlu-delivery': '6f1c',
+      'x-webhook-signature': 'sha256=ab',
+    });
+    expect(Object.keys(many?.headers)).toHaveLength(12);
+    expect(Math.max(...Object.values<string>(many?.headers).map(({ length }) => length))).toBe(200);
+    const status = (await (await fetch(`${service.url}/status.json`)).json()) as { webhook_headers: unknown };
+    expect(status.webhook_headers).toMatchObject({ 'user-agent': 'x', 'x-flowlu-delivery': '6f1c' });
+  });
+
   it('answers 401 to a wrong, missing, empty or broken secret and stores nothing', async () => {
     const base = `${service.url}/webhooks/flowlu`;
     const answers = await Promise.all([

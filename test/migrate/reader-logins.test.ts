@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Check } from '../../src/cli/doctor/check.ts';
-import { checkDatabase } from '../../src/cli/doctor/database.ts';
+import type { Check } from '../../src/doctor/check.ts';
+import { checkDatabase } from '../../src/doctor/database.ts';
 import { grantReader, ReaderLoginError, unlimitedReaders } from '../../src/migrate/reader-logins.ts';
 import { applyRoles } from '../../src/migrate/roles.ts';
 import { connect, errorCode, transaction } from '../../src/postgres/connection.ts';

@@ -25,7 +25,7 @@ afterAll(async () => {
   await database?.close();
 });
 beforeEach(async () => {
-  await database.sql`truncate notes`;
+  await database.sql`truncate public.notes`;
   onPooler.mockClear();
   sql = connect(database.url, { applicationName: 'flowlu-mirror test', max: 1, onPooler });
 });
@@ -109,13 +109,13 @@ it('a prepared statement whose result has changed fails its transaction, and is 
 
 it('a prepared statement whose result has changed is sent again, though every connection knows the old one', async () => {
   const pool = connect(database.url, { applicationName: 'flowlu-mirror test', max: 4 });
-  const read = () => pool`select notes.*, pg_sleep(0.02) from notes where id >= ${0}`;
+  const read = () => pool`select public.notes.*, pg_sleep(0.02) from public.notes where id >= ${0}`;
   try {
     await Promise.all([read(), read(), read(), read()]);
-    await database.sql`alter table notes add column more int`;
+    await database.sql`alter table public.notes add column more int`;
     expect(await read()).toEqual([]);
   } finally {
-    await database.sql`alter table notes drop column if exists more`;
+    await database.sql`alter table public.notes drop column if exists more`;
     await pool.end({ timeout: 1 });
   }
 });

@@ -7,7 +7,7 @@ import type { FieldKind } from '../../src/catalog/types.ts';
 import { type Json, parseJson } from '../../src/core/json.ts';
 import { coerce, coerceRecord, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
-import { sqlTypes } from '../../src/tables/columns.ts';
+import { sqlTypes } from '../../src/tables/facts.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const berlin = createZone('Europe/Berlin');

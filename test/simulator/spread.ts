@@ -58,6 +58,8 @@ const SHARES: Readonly<Record<string, number>> = {
   'crm.phones': 20,
   'task.followers': 20,
   'st.projects': 10,
+  'system.files': 1,
+  'fin.categories': 1,
 };
 const DEFAULT_SHARE = 2;
 

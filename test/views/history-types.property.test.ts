@@ -6,7 +6,7 @@ import { parseJson, stringifyJson } from '../../src/core/json.ts';
 import { coerce, MISFIT } from '../../src/record/coerce.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { noteHistorySettings } from '../../src/store/settings.ts';
-import { sqlTypes } from '../../src/tables/columns.ts';
+import { sqlTypes } from '../../src/tables/facts.ts';
 import { typedValue } from '../../src/views/values.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -24,7 +24,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
 });
 beforeEach(async () => {
-  await database.sql`truncate sync.history, flowlu.crm_lead, flowlu.crm_loss_reason, flowlu.crm_pipeline_stage, flowlu.crm_account,
+  await database.sql`truncate sync.history, sync.deal_states, flowlu.crm_lead, flowlu.crm_loss_reason, flowlu.crm_pipeline_stage, flowlu.crm_account,
                               flowlu.uncatalogued, flowlu.customfields_fields, sync.settings`;
   await noteHistorySettings(database.sql, { timezone: 'Europe/Berlin', keeps: true });
 });

@@ -1,6 +1,8 @@
 /** Small portals in which a number could go wrong: each with the outcome that a finance director would expect. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/migrate/migrate.ts';
+import { transaction } from '../../src/postgres/connection.ts';
+import { keepDealStates } from '../../src/store/deal-states.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { askAsReader, putRows, type Row } from './rows.ts';
 
@@ -406,13 +408,15 @@ describe('time', () => {
 });
 
 describe('the past of deals', () => {
-  const change = async (id: number, kind: string, at: string, before: Row, after: Row, prior: string) =>
-    database.sql`
+  const change = async (id: number, kind: string, at: string, before: Row, after: Row, prior: string) => {
+    await database.sql`
       insert into sync.history (recorded_at, model, entity_id, change, version, observed_at, path, before, after, prior_version, prior_observed_at)
       values (${at}, 'crm.lead', ${id}, ${kind}, ${at}, ${at}, 'webhook', ${JSON.stringify(before)}::jsonb, ${JSON.stringify(after)}::jsonb, ${prior}, ${prior})`;
+    await transaction(database.sql, {}, (tx) => keepDealStates(tx, [String(id)]));
+  };
 
   it('pipeline_by_month, stage_conversion and stuck_deals: as deals stood, where they went, which wait', async () => {
-    await database.sql`truncate sync.history`;
+    await database.sql`truncate sync.history, sync.deal_states`;
     await put(
       'crm_pipeline_stage',
       { id: 1, pipeline_id: 1, name: 'New', ordering: 1 },

@@ -68,7 +68,7 @@ export const invoices = {
       ...documentCustomer,
       ...linkedRecord,
       group_id: link('Group that the invoice is filed under'),
-      category_id: link('Finance item that the income is booked under'),
+      category_id: link('Finance item that the income is booked under', 'fin.categories'),
       estimate_id: link('Estimate that the invoice was made from', 'fin.estimate'),
       recurring_invoice_id: link('Recurring invoice that produced this one', 'fin.recurring_invoice'),
       template_id: link('Print template used'),

@@ -57,6 +57,17 @@ export const setup = {
     },
   }),
 
+  categories: model({
+    title: 'Finance items and their activities',
+    scope: 'fin',
+    edition: 'possible',
+    fields: {
+      id: id(),
+      name: text('Name of the item, or of the activity that groups items'),
+      type: code('Presumably whether it is an activity or an item, of income or of expense (values undocumented)'),
+    },
+  }),
+
   organization: model({
     title: 'Own organisations (legal entities of the company)',
     scope: 'fin',

@@ -4,16 +4,12 @@ import { backfill } from '../../reconcile/backfill.ts';
 import { bringViewsUpToDate } from '../../service/session.ts';
 import { exitCodeOfRound, printRound, runOverModels } from '../round.ts';
 
-export function backfillCommand(): Command {
-  return new Command('backfill')
-    .description('read everything through the API into the mirror; continues where it was interrupted')
-    .argument('[model...]', 'models to read: module.model or module.*; all when there are none')
-    .option('--json', 'print the summary as JSON')
-    .action((words: string[], { json }: { json?: boolean }) =>
-      runOverModels({ name: 'backfill', onMirror: 'define', json }, words, async (deps, round, session) => {
-        const report = await backfill(deps, round);
-        await bringViewsUpToDate(session);
-        return { report, print: () => printRound(report), exitCode: exitCodeOfRound(report) };
-      }),
-    );
-}
+export const backfillCommand = new Command('backfill')
+  .argument('[model...]', 'models to read: module.model or module.*; all when there are none')
+  .action((words: string[], _: unknown, command: Command) =>
+    runOverModels(command, 'define', words, async (deps, round, session) => {
+      const report = await backfill(deps, round);
+      await bringViewsUpToDate(session);
+      return { data: report, print: () => printRound(report), exitCode: exitCodeOfRound(report) };
+    }),
+  );

@@ -10,13 +10,14 @@ import { mentionsEntity } from '../../store/erasure.ts';
 import { readRows } from '../../store/mirror-rows/reads.ts';
 import { journaled } from '../../store/runs.ts';
 import { requireId, requireModelName } from '../arguments.ts';
-import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { printJson, printLine } from '../output.ts';
-import { runWithSession } from '../run.ts';
+import { EXIT } from '../exit-codes.ts';
+import { printLine } from '../output.ts';
+import { confirm } from '../prompt.ts';
+import { type Result, runWithSession } from '../run.ts';
 
-interface Flags {
+interface EraseFlags {
   readonly force?: boolean;
-  readonly json?: boolean;
+  readonly yes?: boolean;
 }
 
 /** What Flowlu says of the record before it is erased. */
@@ -25,36 +26,40 @@ type Standing =
   | { readonly says: 'there' }
   | { readonly says: 'nothing'; readonly reason: string };
 
-export function eraseCommand(): Command {
-  return new Command('erase')
-    .description('remove every value of one record from the mirror and its ledger, on a privacy request')
-    .argument('<model>', 'module.model')
-    .argument('<id>', "the record's id")
-    .option('--force', 'erase even if Flowlu still has the record or cannot be asked')
-    .option('--json', 'print the result as JSON')
-    .action((word: string, id: string, flags: Flags) =>
-      runWithSession(
-        { name: 'erase', logTo: 'stderr', onMirror: 'work', check: () => [requireId(id), requireModelName(word)] },
-        (session, { signal }) => erase(session, requireModelName(word), requireId(id), flags, signal),
-      ),
-    );
-}
+export const eraseCommand = new Command('erase')
+  .argument('<model>', 'module.model')
+  .argument('<id>', "the record's id")
+  .option('--force', 'erase even if Flowlu still has the record or cannot be asked')
+  .option('--yes', 'do not ask before the values are taken out')
+  .action((word: string, id: string, flags: EraseFlags, command: Command) =>
+    runWithSession(
+      command,
+      'work',
+      (session, { signal }) => erase(session, requireModelName(word), requireId(id), flags, signal),
+      { check: () => [requireId(id), requireModelName(word)] },
+    ),
+  );
 
 async function erase(
   session: Session,
   name: string,
   id: string,
-  { force = false, json = false }: Flags,
+  { force = false, yes = false }: EraseFlags,
   signal: AbortSignal,
-): Promise<ExitCode> {
+): Promise<Result> {
   const standing = await askFlowlu(session, name, id, signal);
-  const isUnknown = standing.says !== 'there' && !(await isKnown(session.sql, name, id));
-  const isErased = !isUnknown && (force || standing.says === 'gone');
-  const erased = isErased ? await eraseAndNote(session, name, id) : null;
-  if (json) printJson({ model: name, id, flowlu: standing, known: !isUnknown, erased });
-  else if (isUnknown) printLine(`Nobody knows ${name} ${id}: the mirror holds nothing of it. Nothing was changed.`);
-  else printResult(name, id, standing, erased);
-  return isErased ? EXIT.done : EXIT.finding;
+  const isKnown = standing.says === 'there' || (await findsAnything(session.sql, name, id));
+  const mayErase = isKnown && (force || standing.says === 'gone');
+  const isWanted = mayErase && (yes || (await confirm(`Erase every value of ${name} ${id}?`, signal)));
+  const erased = isWanted ? await eraseAndNote(session, name, id) : null;
+  const print = () => {
+    if (erased !== null) return printErased(name, id, standing, erased);
+    if (!isKnown) printLine(`Nobody knows ${name} ${id}: the mirror holds nothing of it. Nothing was changed.`);
+    else if (mayErase) printLine('Nothing was changed.');
+    else printRefusal(name, id, standing);
+  };
+  const exitCode = erased === null ? EXIT.finding : EXIT.done;
+  return { data: { model: name, id, flowlu: standing, known: isKnown, erased }, print, exitCode };
 }
 
 async function askFlowlu(session: Session, name: string, id: string, signal: AbortSignal): Promise<Standing> {
@@ -71,14 +76,10 @@ async function askFlowlu(session: Session, name: string, id: string, signal: Abo
 }
 
 /** Whether the mirror holds a row, a delivery or a line of the ledger about it. */
-async function isKnown(sql: Session['sql'], name: string, id: string): Promise<boolean> {
-  return (await findsRow(sql, name, id)) || (await mentionsEntity(sql, { ...splitName(name), id }));
-}
-
-async function findsRow(sql: Session['sql'], name: string, id: string): Promise<boolean> {
+async function findsAnything(sql: Session['sql'], name: string, id: string): Promise<boolean> {
   const tables = [...new Set([findModel(name) ?? null, null])].map((model) => ({ name, model }));
   const found = await Promise.all(tables.map((table) => readRows(sql, table, [id])));
-  return found.some((rows) => rows.length > 0);
+  return found.some((rows) => rows.length > 0) || mentionsEntity(sql, { ...splitName(name), id });
 }
 
 /** The journal says that it was done, and to which id; who asked for it is not known here. */
@@ -91,22 +92,19 @@ async function eraseAndNote({ sql, context, holder, stop }: Session, name: strin
   });
 }
 
-function printResult(name: string, id: string, standing: Standing, erased: Erased | null): void {
-  const what = `${name} ${id}`;
-  if (erased === null) {
-    const why =
-      standing.says === 'nothing'
-        ? `Flowlu does not say whether it still has it: ${standing.reason}`
-        : 'Flowlu still has it';
-    printLine(`${what} was not erased. ${why}.`);
-    printLine(
-      'Delete it in Flowlu first: what is there comes back with the next sweep. Or erase it all the same with --force.',
-    );
-    return;
-  }
-  const row = erased.had_row ? 'Its row' : 'The mirror had no row of it; what there was';
+function printRefusal(name: string, id: string, standing: Standing): void {
+  const why =
+    standing.says === 'nothing'
+      ? `Flowlu does not say whether it still has it: ${standing.reason}`
+      : 'Flowlu still has it';
+  printLine(`${name} ${id} was not erased. ${why}.`);
+  printLine('Delete it in Flowlu first: what is there comes back with the next sweep. --force erases it all the same.');
+}
+
+function printErased(name: string, id: string, standing: Standing, { had_row, deliveries, lines }: Erased): void {
+  const row = had_row ? 'Its row' : 'The mirror had no row of it; what there was';
   printLine(
-    `${what} is erased. ${row}, ${erased.deliveries} deliveries and ${erased.lines} other lines hold none of its values any more.`,
+    `${name} ${id} is erased. ${row}, ${deliveries} deliveries and ${lines} other lines hold none of its values any more.`,
   );
   if (standing.says !== 'gone') printLine('Flowlu may still have it; then a sweep or a catch-up brings it back.');
   printLine('Backups, and records of others that repeat its values, are not touched; see docs/operators.md.');

@@ -7,9 +7,10 @@ import { UsageError } from '../../core/errors.ts';
 import { formatMicros } from '../../core/instant.ts';
 import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
-import { openClient, type Session } from '../../service/session.ts';
+import { openClientsIfAny, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
-import { requireId } from '../arguments.ts';
+import { headerWords } from '../../status/words.ts';
+import { requireId, requireModelName, unknownModel } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
@@ -20,58 +21,48 @@ type ApiView =
   | { readonly says: 'absent'; readonly observed_at: string }
   | { readonly says: 'nothing'; readonly reason: string };
 
-interface Flags {
-  readonly api: boolean;
-  readonly json?: boolean;
-}
-
 /** Longest value shown on a line. */
 const MAX_SHOWN = 60;
 /** Changed fields shown per delivery; `--json` has them all. */
 const MAX_CHANGES = 12;
 
-export function explainCommand(): Command {
-  return new Command('explain')
-    .description('show the history of one record: its row, its deliveries, and every decision with its reason')
-    .argument('<model>', 'module.model')
-    .argument('<id>', "the record's id")
-    .option('--no-api', 'do not ask the API for the current record')
-    .option('--json', 'print everything as JSON')
-    .action((word: string, id: string, { api, json }: Flags) =>
-      runWithSession(
-        { name: 'explain', logTo: 'stderr', onMirror: 'look', check: () => requireId(id) },
-        async (session, { signal }) => {
-          const name = word.trim().toLowerCase();
-          const table = { name, model: findModel(name) ?? null };
-          const story = await explain(session.sql, table, id, session.shapes.of(table));
-          const isKnown = story.row !== null || story.deliveries_total > 0;
-          if (!isKnown && table.model === null) {
-            throw new UsageError(
-              `neither the catalogue nor the mirror knows ${word}; \`flowlu-mirror models\` lists the models`,
-            );
-          }
-          const said = api ? await askApi(session, name, story, signal) : null;
+export const explainCommand = new Command('explain')
+  .argument('<model>', 'module.model')
+  .argument('<id>', "the record's id")
+  .option('--no-api', 'do not ask the API for the current record')
+  .action((word: string, id: string, { api }: { api: boolean }, command: Command) =>
+    runWithSession(
+      command,
+      'look',
+      async (session, { signal }) => {
+        const name = requireModelName(word);
+        const table = { name, model: findModel(name) ?? null };
+        const story = await explain(session.sql, table, requireId(id), session.shapes.of(table));
+        const isKnown = story.row !== null || story.deliveries_total > 0;
+        if (!isKnown && table.model === null) throw new UsageError(unknownModel(name));
+        const said = api ? await askApi(session, name, story, signal) : null;
+        return {
           // Not by way of plain JSON, which would round what is exact.
-          if (json) printLine(stringifyJson({ ...story, api: said } as unknown as Json));
-          else printStory(story, said);
-          return isKnown ? EXIT.done : EXIT.finding;
-        },
-      ),
-    );
-}
+          data: stringifyJson({ ...story, api: said } as unknown as Json),
+          print: () => printStory(story, said),
+          exitCode: isKnown ? EXIT.done : EXIT.finding,
+        };
+      },
+      { check: () => [requireId(id), requireModelName(word)] },
+    ),
+  );
 
-/** Null where no key is configured. */
+/** Null where the settings name no right to ask. */
 async function askApi(
   session: Session,
   name: string,
   story: Explanation,
   signal: AbortSignal,
 ): Promise<ApiView | null> {
-  const { apiKey, baseUrl } = session.config.flowlu;
-  if (apiKey === null || baseUrl === null) return null;
   const { module, model } = splitName(name);
   try {
-    const client = await openClient(session);
+    const client = (await openClientsIfAny(session))?.client ?? null;
+    if (client === null) return null;
     const { record, observedAt } = await client.get({ module, model, name }, story.id, signal);
     const shape = session.shapes.of({ name, model: findModel(name) ?? null });
     const held: JsonObject = story.row?.record ?? {};
@@ -113,13 +104,11 @@ function printRow({ model, id, table, row }: Explanation): void {
     `Last changed in the portal ${row.version ?? 'at an unknown time'}; learnt from ${source}, ${row.observed_at}`,
   );
   printLine();
-  printTable(
-    Object.entries(row.values).filter(([name]) => name !== 'id'),
-    [
-      { header: 'field', value: ([name]) => name },
-      { header: 'value', value: ([, value]) => shown(value) },
-    ],
-  );
+  const values = Object.entries(row.values).filter(([name]) => name !== 'id');
+  printTable(values, [
+    ['field', ([name]) => name],
+    ['value', ([, value]) => shown(value)],
+  ]);
   printLine();
 }
 
@@ -131,9 +120,10 @@ function printDeliveries({ deliveries, deliveries_total }: Explanation): void {
   const omitted = deliveries_total - deliveries.length;
   const which = omitted > 0 ? `the newest ${deliveries.length} of ${deliveries_total}` : String(deliveries_total);
   printLine(`Deliveries, in order of arrival: ${which}`);
-  for (const { id, received_at, action, version, told, changes } of deliveries) {
+  for (const { id, received_at, action, version, told, changes, headers } of deliveries) {
     const of = version === null ? '' : ` of version ${version}`;
     printLine(`  ${id}  ${received_at}  ${action ?? 'unknown'}${of}: ${told}`);
+    if (headers !== null && Object.keys(headers).length > 0) printLine(`      sent with ${headerWords(headers)}`);
     printChanges(changes);
   }
 }
@@ -163,7 +153,7 @@ function printApi({ row }: Explanation, said: ApiView): void {
 }
 
 function shown(value: Json | undefined): string {
-  return value === undefined ? 'not told' : shownText(stringifyJson(value));
+  return value === undefined ? 'absent' : shownText(stringifyJson(value));
 }
 
 /** A value from the portal must neither move the cursor nor fill the screen. */

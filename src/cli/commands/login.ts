@@ -8,40 +8,29 @@ import { loginDepsOf } from '../../service/authorization.ts';
 import type { Session } from '../../service/session.ts';
 import { grantStatus } from '../../store/grant.ts';
 import { requestOutcome } from '../../store/oauth-requests.ts';
-import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Listener, listenForCallback } from '../login-listener.ts';
-import { printJson, printLine, write } from '../output.ts';
-import { type CommandContext, runWithSession } from '../run.ts';
-
-interface Flags {
-  readonly answer?: string;
-  readonly json?: boolean;
-}
+import { printLine, write } from '../output.ts';
+import { type CommandContext, type Result, runWithSession } from '../run.ts';
 
 const POLL_MS = 500;
 
-export function loginCommand(): Command {
-  return new Command('login')
-    .description('let the mirror read the portal by OAuth: print an address to open in a browser, and wait')
-    .option(
-      '--answer <address>',
-      'complete a login that was started elsewhere, with the address the browser was sent back to',
-    )
-    .option('--json', 'print the outcome as JSON')
-    .action((flags: Flags) =>
-      runWithSession(
-        { name: 'login', logTo: 'stderr', onMirror: 'work', check: requireOAuth },
-        async (session, { signal }) => {
-          try {
-            return await login(session, flags, signal);
-          } catch (error) {
-            if (!(error instanceof LoginError)) throw error;
-            throw new Error(`not logged in: ${error.message}`, { cause: error });
-          }
-        },
-      ),
-    );
-}
+export const loginCommand = new Command('login')
+  .option(
+    '--answer <address>',
+    'complete a login that was started elsewhere, with the address the browser was sent back to',
+  )
+  .action(({ answer }: { answer?: string }, command: Command) =>
+    runWithSession(
+      command,
+      'work',
+      (session, { signal }) =>
+        login(session, answer, signal).catch((error: unknown) => {
+          if (!(error instanceof LoginError)) throw error;
+          throw new Error(`not logged in: ${error.message}`, { cause: error });
+        }),
+      { check: requireOAuth, isBusy: false },
+    ),
+  );
 
 function requireOAuth({ config }: Pick<CommandContext, 'config'>) {
   const { oauth } = config.flowlu;
@@ -51,7 +40,7 @@ function requireOAuth({ config }: Pick<CommandContext, 'config'>) {
   );
 }
 
-async function login(session: Session, { answer, json }: Flags, signal: AbortSignal): Promise<ExitCode> {
+async function login(session: Session, answer: string | undefined, signal: AbortSignal): Promise<Result> {
   const oauth = requireOAuth(session);
   const { sql, log } = session;
   const deps = loginDepsOf(oauth, sql);
@@ -72,9 +61,11 @@ async function login(session: Session, { answer, json }: Flags, signal: AbortSig
     }
   }
   const grant = await grantStatus(sql);
-  if (json) printJson({ logged_in: true, granted_at: grant?.granted_at, expires_at: grant?.expires_at });
-  else printLine('Logged in. The mirror reads the portal as this user, as far as the scopes of the app allow.');
-  return EXIT.done;
+  return {
+    data: { logged_in: true, granted_at: grant?.granted_at, expires_at: grant?.expires_at },
+    print: () =>
+      printLine('Logged in. The mirror reads the portal as this user, as far as the scopes of the app allow.'),
+  };
 }
 
 function whereItEnds(listener: Listener | null, redirectUrl: string): string {

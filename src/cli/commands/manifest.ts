@@ -10,32 +10,27 @@ import { buildManifest } from '../../manifest/build.ts';
 import { diffManifests, isSame, type ManifestDiff, type Trigger, triggersOf } from '../../manifest/diff.ts';
 import { type Manifest, manifestSchema } from '../../manifest/schema.ts';
 import { type NeededScope, neededScopes } from '../../manifest/scopes.ts';
-import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { printJson, printLine, printTable, write } from '../output.ts';
-import { runCommand } from '../run.ts';
+import { EXIT } from '../exit-codes.ts';
+import { type Column, printLine, printTable } from '../output.ts';
+import { type Result, runCommand } from '../run.ts';
 
-interface Flags {
+interface ManifestFlags {
   readonly diff?: string;
   readonly webhookUrl?: boolean;
-  readonly json?: boolean;
 }
 
 /** No such host can exist, so nobody installs it by mistake. */
 const PLACEHOLDER = 'https://public-url-is-not-set.invalid';
 const MAX_FILE_BYTES = 1_048_576;
 
-export function manifestCommand(): Command {
-  return new Command('manifest')
-    .description('print a Developer Hub manifest with exactly the scopes that the mirrored models need')
-    .option('--diff <file>', 'compare with the installed manifest instead: scopes and webhooks added and removed')
-    .option('--webhook-url', 'include the webhook address, which contains the secret')
-    .option('--json', 'print everything as JSON: the manifest, why each scope is there, webhooks, notes')
-    .action((flags: Flags) =>
-      runCommand({ name: 'manifest', logTo: 'stderr' }, async ({ config }) =>
-        flags.diff === undefined ? print(config, flags) : compare(config, flags, await readInstalled(flags.diff)),
-      ),
-    );
-}
+export const manifestCommand = new Command('manifest')
+  .option('--diff <file>', 'compare with the installed manifest instead: scopes and webhooks added and removed')
+  .option('--webhook-url', 'include the webhook address, which contains the secret')
+  .action(({ diff, webhookUrl = false }: ManifestFlags, command: Command) =>
+    runCommand(command, async ({ config }) =>
+      diff === undefined ? show(config, webhookUrl) : compare(config, webhookUrl, await readInstalled(diff)),
+    ),
+  );
 
 interface Plan {
   readonly manifest: Manifest;
@@ -79,46 +74,24 @@ function notesOn(scopes: readonly NeededScope[], publicUrl: string | null, hasSe
   return notes;
 }
 
-function print(config: Config, { webhookUrl = false, json }: Flags): ExitCode {
-  const { manifest, scopes, triggers, notes } = plan(config, webhookUrl);
-  const isUsable = config.app.publicUrl !== null;
-  if (json) {
-    printJson({ manifest, scopes, triggers, notes });
-  } else {
-    // The manifest alone goes to stdout, so that it can be sent straight into a file.
-    printLine(JSON.stringify(manifest, null, 2));
-    write(process.stderr, '\nScopes, and the models that need them\n');
-    printTable(
-      scopes,
-      [
-        { header: 'scope', value: (row) => row.permission },
-        { header: 'basis', value: (row) => row.basis },
-        { header: 'models', value: (row) => row.models.join(' ') },
-      ],
-      process.stderr,
-    );
-    write(
-      process.stderr,
-      '\nWebhooks to tick in the portal, under System Settings → Webhooks, as far as it offers them\n',
-    );
-    printTriggers(triggers, process.stderr);
-    for (const note of notes) write(process.stderr, `\n${note}\n`);
-  }
-  return isUsable ? EXIT.done : EXIT.finding;
+function show(config: Config, webhookUrl: boolean): Result {
+  const data = plan(config, webhookUrl);
+  return { data, print: () => printPlan(data), exitCode: config.app.publicUrl === null ? EXIT.finding : EXIT.done };
 }
 
-function printTriggers(triggers: readonly Trigger[], stream: NodeJS.WriteStream): void {
-  printTable(
-    triggers,
-    [
-      { header: 'model', value: (row) => row.model },
-      { header: 'actions', value: (row) => row.actions.join(' ') },
-    ],
-    stream,
-  );
+/** The manifest alone goes to stdout, so that it can be sent straight into a file. */
+function printPlan({ manifest, scopes, triggers, notes }: Plan): void {
+  const { stderr } = process;
+  printLine(JSON.stringify(manifest, null, 2));
+  printLine('\nScopes, and the models that need them', stderr);
+  const models: Column<NeededScope> = ['models', (row) => row.models.join(' ')];
+  printTable(scopes, [['scope', (row) => row.permission], 'basis', models], stderr);
+  printLine('\nWebhooks to tick in the portal, under System Settings → Webhooks, as far as it offers them', stderr);
+  printTable(triggers, ['model', ['actions', (row) => row.actions.join(' ')]], stderr);
+  for (const note of notes) printLine(`\n${note}`, stderr);
 }
 
-function compare(config: Config, { webhookUrl = false, json }: Flags, installed: Manifest): ExitCode {
+function compare(config: Config, webhookUrl: boolean, installed: Manifest): Result {
   // Without the flag, what the installed one has decides, as far as the settings can make it.
   const hadWebhookUrl = installed.webhookURL !== undefined && config.webhook.secrets.length > 0;
   const { manifest, notes } = plan(config, webhookUrl || hadWebhookUrl);
@@ -127,9 +100,9 @@ function compare(config: Config, { webhookUrl = false, json }: Flags, installed:
   );
   const diff = hideSecrets(diffManifests(installed, manifest, catalogue, mirrored, config.app.scopes));
   const same = isSame(diff);
-  if (json) printJson({ same, ...diff, notes });
-  else printDiff(diff, same);
-  return same ? EXIT.done : EXIT.finding;
+  const print = () =>
+    same ? printLine('The installed manifest is the one that these settings make.') : printDiff(diff);
+  return { data: { same, ...diff, notes }, print, exitCode: same ? EXIT.done : EXIT.finding };
 }
 
 /** The address for webhooks holds the secret; that it differs is all that needs saying. */
@@ -139,11 +112,7 @@ function hideSecrets(diff: ManifestDiff): ManifestDiff {
   return { ...diff, fields: diff.fields.map(({ field, from, to }) => ({ field, from: shown(from), to: shown(to) })) };
 }
 
-function printDiff(diff: ManifestDiff, same: boolean): void {
-  if (same) {
-    printLine('The installed manifest is the one that these settings make.');
-    return;
-  }
+function printDiff(diff: ManifestDiff): void {
   const list = (title: string, lines: readonly string[]) => {
     if (lines.length > 0) printLine(`${title}\n${lines.map((line) => `  ${line}`).join('\n')}\n`);
   };

@@ -6,42 +6,35 @@ import type { PublicationReport } from '../../migrate/publication.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { openDatabase } from '../../service/database.ts';
 import { configuredSettings, settingsInForce } from '../../service/settings-in-force.ts';
+import { span } from '../../status/words.ts';
 import { EXIT } from '../exit-codes.ts';
-import { formatDuration, printJson, printLine } from '../output.ts';
+import { printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
 
-export function migrateCommand(): Command {
-  return new Command('migrate')
-    .description("bring the database to this version's schema, views and roles")
-    .option('--publication', 'create a publication, so that other servers can follow by logical replication')
-    .option('--json', 'print the result as JSON')
-    .action(({ json, publication = false }: { json?: boolean; publication?: boolean }) =>
-      runCommand({ name: 'migrate', logTo: 'stderr' }, async ({ config, log, signal }) => {
-        const database = await openDatabase({
-          url: config.database.migrateUrl ?? config.database.url ?? undefined,
-          embeddedDirectory: config.database.dataDir,
-          log,
-          signal,
-        });
-        try {
-          const sql = connect(database.url, { applicationName: 'flowlu-mirror migrate', max: 1 });
-          const options = { zone: config.flowlu.timezone, publication };
-          const report = await migrateAll(sql, options, config.history.retentionMs)
-            .then(async (done) => {
-              await settingsInForce(sql, configuredSettings(config), log);
-              return done;
-            })
-            .finally(() => sql.end({ timeout: 5 }));
-          if (json) printJson(report);
-          else printReport(report);
-          const isPublished = report.publication === null || report.publication.wal_level === 'logical';
-          return report.adminSql === null && report.keptViews.length === 0 && isPublished ? EXIT.done : EXIT.finding;
-        } finally {
-          await database.close();
-        }
-      }),
-    );
-}
+export const migrateCommand = new Command('migrate')
+  .option('--publication', 'create a publication, so that other servers can follow by logical replication')
+  .action(({ publication = false }: { publication?: boolean }, command: Command) =>
+    runCommand(command, async ({ config, log, signal }) => {
+      const database = await openDatabase({
+        url: config.database.migrateUrl ?? config.database.url ?? undefined,
+        embeddedDirectory: config.database.dataDir,
+        log,
+        signal,
+      });
+      const sql = connect(database.url, { applicationName: 'flowlu-mirror migrate', max: 1 });
+      try {
+        const options = { zone: config.flowlu.timezone, publication };
+        const report = await migrateAll(sql, options, config.history.retentionMs);
+        await settingsInForce(sql, configuredSettings(config), log);
+        const isPublished = report.publication === null || report.publication.wal_level === 'logical';
+        const isDone = report.adminSql === null && report.keptViews.length === 0 && isPublished;
+        return { data: report, print: () => printReport(report), exitCode: isDone ? EXIT.done : EXIT.finding };
+      } finally {
+        await sql.end({ timeout: 5 });
+        await database.close();
+      }
+    }),
+  );
 
 /** With the months of the history, which `serve` cannot make where it works as another role. */
 async function migrateAll(sql: Sql, options: MigrateOptions, retentionMs: number) {
@@ -53,7 +46,7 @@ async function migrateAll(sql: Sql, options: MigrateOptions, retentionMs: number
 function printReport(report: Awaited<ReturnType<typeof migrate>>): void {
   const applied = report.applied.length === 0 ? 'no migration was due' : `applied ${report.applied.join(', ')}`;
   printLine(
-    `The schema is current: ${applied}; views, comments and roles are in place (${formatDuration(report.duration_ms)}).`,
+    `The schema is current: ${applied}; views, comments and roles are in place (${span(report.duration_ms / 1_000)}).`,
   );
   for (const { view, columns, reason } of report.keptViews)
     printLine(`View ${view} keeps columns that should go or change (${columns.join(', ')}): ${reason}.`);

@@ -10,34 +10,17 @@ import type { Session } from '../../service/session.ts';
 import { modelStatuses } from '../../store/watermarks.ts';
 import { readDictionary } from '../../views/dictionary.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printJson, printLine, printTable, write } from '../output.ts';
-import { runCommand, runWithSession } from '../run.ts';
+import { printLine, printTable, write } from '../output.ts';
+import { type Result, runCommand, runWithSession } from '../run.ts';
 
-interface Flags {
-  readonly json?: boolean;
-  readonly dbt?: boolean;
-  readonly docs?: string;
-}
-
-export function modelsCommand(): Command {
-  return new Command('models')
-    .description('list what is mirrored, with table names and counts; or describe it for other tools')
-    .option('--json', 'print the list as JSON')
-    .addOption(new Option('--dbt', 'print a sources.yml for dbt 1.10 or later').conflicts('json'))
-    .addOption(new Option('--docs <directory>', 'write a page with diagrams of the tables').conflicts(['json', 'dbt']))
-    .action(async (flags: Flags) => {
-      const { docs } = flags;
-      if (docs !== undefined) {
-        await runCommand({ name: 'models', logTo: 'stderr' }, () => writePage(docs));
-        return;
-      }
-      await runWithSession({ name: 'models', logTo: 'stderr', onMirror: 'look' }, async (session) => {
-        if (flags.dbt) await printDbt(session);
-        else await printModels(session, flags.json === true);
-        return EXIT.done;
-      });
-    });
-}
+export const modelsCommand = new Command('models')
+  .addOption(new Option('--dbt', 'print a sources.yml for dbt 1.10 or later').conflicts('json'))
+  .addOption(new Option('--docs <directory>', 'write a page with diagrams of the tables').conflicts(['json', 'dbt']))
+  .action(({ docs, dbt = false }: { docs?: string; dbt?: boolean }, command: Command) =>
+    docs !== undefined
+      ? runCommand(command, () => writePage(docs))
+      : runWithSession(command, 'look', (session) => (dbt ? printDbt(session) : listModels(session))),
+  );
 
 async function writePage(directory: string) {
   await mkdir(directory, { recursive: true });
@@ -47,40 +30,38 @@ async function writePage(directory: string) {
   return EXIT.done;
 }
 
-async function printDbt({ sql, models: mirrored }: Session): Promise<void> {
+async function printDbt({ sql, models: mirrored }: Session) {
   const kept = new Set(mirrored.map(({ table }) => table));
   const leftOut = new Set(models.map(({ table }) => table).filter((table) => !kept.has(table)));
   const entries = (await readDictionary(sql)).filter(({ table_name }) => !leftOut.has(table_name));
   write(process.stdout, dbtSources(entries));
+  return EXIT.done;
 }
 
-async function printModels({ sql, models: mirrored, config }: Session, json: boolean): Promise<void> {
+async function listModels({ sql, models: mirrored, config }: Session): Promise<Result> {
   const counts = new Map((await modelStatuses(sql)).map((status) => [status.model, status]));
-  const rows = mirrored.map((model) => ({
-    model: model.name,
-    title: model.title,
-    table: `flowlu.${model.table}`,
-    rows: counts.get(model.name)?.rows ?? 0,
-    deleted: counts.get(model.name)?.deleted_rows ?? 0,
-    version: model.version,
-    edition: model.edition,
-    scope: scopeOf(codeOf(model, config.app.scopes)),
-  }));
-  if (json) {
-    printJson(rows);
-    return;
-  }
-  printTable(rows, [
-    { header: 'model', value: (row) => row.model },
-    { header: 'table', value: (row) => row.table },
-    { header: 'rows', value: (row) => row.rows },
-    { header: 'deleted', value: (row) => row.deleted },
-    { header: 'version field', value: (row) => row.version },
-    { header: 'edition', value: (row) => row.edition },
-    { header: 'title', value: (row) => row.title },
-  ]);
-}
-
-function scopeOf(code: string | null): string | null {
-  return code === null ? null : `${code}.read`;
+  const rows = mirrored.map((model) => {
+    const code = codeOf(model, config.app.scopes);
+    return {
+      model: model.name,
+      title: model.title,
+      table: `flowlu.${model.table}`,
+      rows: counts.get(model.name)?.rows ?? 0,
+      deleted: counts.get(model.name)?.deleted_rows ?? 0,
+      version: model.version,
+      edition: model.edition,
+      scope: code === null ? null : `${code}.read`,
+    };
+  });
+  const print = () =>
+    printTable(rows, [
+      'model',
+      'table',
+      'rows',
+      'deleted',
+      ['version field', (row) => row.version],
+      'edition',
+      'title',
+    ]);
+  return { data: rows, print };
 }

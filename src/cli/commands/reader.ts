@@ -7,48 +7,42 @@ import { asOwner } from '../../migrate/owner.ts';
 import { type GrantedReader, grantReader, ReaderLoginError, type ReaderRequest } from '../../migrate/reader-logins.ts';
 import type { Sql } from '../../postgres/connection.ts';
 import { withLogin } from '../../postgres/url.ts';
+import { span } from '../../status/words.ts';
 import { EXIT } from '../exit-codes.ts';
-import { formatDuration, printJson, printLine } from '../output.ts';
+import { printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
 
-interface Flags {
+interface ReaderFlags {
   readonly statementTimeout: string;
   readonly newPassword?: boolean;
-  readonly json?: boolean;
 }
 
 const TIMEOUT_MIN_MS = 1_000;
 const TIMEOUT_MAX_MS = 86_400_000;
 
-export function readerCommand(): Command {
-  return new Command('reader')
-    .description('create a login that may read the mirror and nothing else, and print how to connect')
-    .argument('<login>', 'name of the login: lower-case letters, digits and _')
-    .option('--statement-timeout <time>', 'how long a statement may take, e.g. 90s or 5m', '5m')
-    .option('--new-password', 'give an existing login a new password')
-    .option('--json', 'print the result as JSON')
-    .action((login: string, flags: Flags) =>
-      runWithSession({ name: 'reader', logTo: 'stderr', onMirror: 'look' }, async ({ sql, database, config }) => {
-        const statementTimeout_ms = readTimeout(flags.statementTimeout);
-        try {
-          const request = { login, statementTimeout_ms, renewPassword: flags.newPassword === true };
-          const granted = await grant(sql, config.database.migrateUrl, request);
-          const url = withLogin(database.url, login, granted.password);
-          const open = (await openPlaces(sql)).map(({ name, sql: closing }) => ({ name, sql: closing }));
-          const shown = { login, ...granted, statement_timeout_ms: statementTimeout_ms, url, open };
-          if (flags.json) printJson(shown);
-          else print(shown);
-          return EXIT.done;
-        } catch (error) {
-          if (!(error instanceof ReaderLoginError)) throw error;
-          if (error.adminSql === null) throw new UsageError(error.message, { cause: error });
-          if (flags.json) printJson({ login, adminSql: error.adminSql });
-          else printLine(`${error.message} run:\n\n${error.adminSql}\n`);
-          return EXIT.finding;
-        }
-      }),
-    );
-}
+export const readerCommand = new Command('reader')
+  .argument('<login>', 'name of the login: lower-case letters, digits and _')
+  .option('--statement-timeout <time>', 'how long a statement may take, e.g. 90s or 5m', '5m')
+  .option('--new-password', 'give an existing login a new password')
+  .action((login: string, { statementTimeout, newPassword = false }: ReaderFlags, command: Command) =>
+    runWithSession(command, 'look', async ({ sql, database, config }) => {
+      const statementTimeout_ms = readTimeout(statementTimeout);
+      try {
+        const request = { login, statementTimeout_ms, renewPassword: newPassword };
+        const granted = await grant(sql, config.database.migrateUrl, request);
+        const url = withLogin(database.url, login, granted.password);
+        const open = (await openPlaces(sql)).map(({ name, sql: closing }) => ({ name, sql: closing }));
+        const data = { login, ...granted, statement_timeout_ms: statementTimeout_ms, url, open };
+        return { data, print: () => print(data) };
+      } catch (error) {
+        if (!(error instanceof ReaderLoginError)) throw error;
+        const { message, adminSql } = error;
+        if (adminSql === null) throw new UsageError(message, { cause: error });
+        const print = () => printLine(`${message} run:\n\n${adminSql}\n`);
+        return { data: { login, adminSql }, print, exitCode: EXIT.finding };
+      }
+    }),
+  );
 
 function print(shown: {
   readonly login: string;
@@ -59,9 +53,7 @@ function print(shown: {
 }): void {
   const { login, statement_timeout_ms, url, open } = shown;
   const password = shown.password === null ? 'It keeps its password.' : 'The password is shown this once.';
-  printLine(
-    `${login} may read the mirror, ${formatDuration(statement_timeout_ms)} a statement. ${password}\n\n${url}\n`,
-  );
+  printLine(`${login} may read the mirror, ${span(statement_timeout_ms / 1_000)} a statement. ${password}\n\n${url}\n`);
   for (const { name, sql } of open) {
     printLine(`Open to everybody in this database: ${name}. An administrator can close it: ${sql};`);
   }

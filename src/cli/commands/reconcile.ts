@@ -10,10 +10,9 @@ import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printLine } from '../output.ts';
 import { exitCodeOfRound, printRound, runOverModels } from '../round.ts';
 
-interface Flags {
+interface ReconcileFlags {
   readonly full?: boolean;
   readonly allowDeletes?: number;
-  readonly json?: boolean;
 }
 
 /** Doubts that one call settles at most; the rest stays for the next one, or for `serve`. */
@@ -21,37 +20,29 @@ const MAX_SETTLED = 100_000;
 /** Longer than a lease lives: a process that was killed is not waited for in vain. */
 const LEASE_WAIT_MS = 60_000;
 
-export function reconcileCommand(): Command {
-  return new Command('reconcile')
-    .description('catch up with what was missed; --full reads everything and finds missed deletes')
-    .argument('[model...]', 'models to reconcile: module.model or module.*; all when there are none')
-    .option('--full', 'compare every row, and find rows whose deletion was missed')
-    .option(
-      '--allow-deletes <count>',
-      'let up to this many rows of a model be deleted although the guard objects',
-      parseCount,
-    )
-    .option('--json', 'print the summary as JSON')
-    .action((words: string[], flags: Flags) =>
-      runOverModels(
-        { name: 'reconcile', onMirror: 'work', json: flags.json },
-        words,
-        async (deps, options, session) => {
-          const lease = { sql: deps.sql, name: flags.full ? 'sweep' : 'reconcile', waitMs: LEASE_WAIT_MS, ...options };
-          const round = await withLease(lease, (signal) => runOne(deps, { ...options, signal }, flags));
-          const settled = await settleDue(settleDepsOf(session, deps.client), MAX_SETTLED, options.signal);
-          await bringViewsUpToDate(session);
-          const print = () => {
-            printRound(round);
-            printLine(`Doubtful rows: ${settled.settled} settled, ${settled.open} still open.`);
-          };
-          return { report: { ...round, ...settled }, print, exitCode: exitCodeOf(round, settled.open) };
-        },
-      ),
-    );
-}
+export const reconcileCommand = new Command('reconcile')
+  .argument('[model...]', 'models to reconcile: module.model or module.*; all when there are none')
+  .option('--full', 'compare every row, and find rows whose deletion was missed')
+  .option(
+    '--allow-deletes <count>',
+    'let up to this many rows of a model be deleted although the guard objects',
+    parseCount,
+  )
+  .action((words: string[], flags: ReconcileFlags, command: Command) =>
+    runOverModels(command, 'work', words, async (deps, options, session) => {
+      const lease = { sql: deps.sql, name: flags.full ? 'sweep' : 'reconcile', waitMs: LEASE_WAIT_MS, ...options };
+      const round = await withLease(lease, (signal) => runOne(deps, { ...options, signal }, flags));
+      const settled = await settleDue(settleDepsOf(session, deps.client), MAX_SETTLED, options.signal);
+      await bringViewsUpToDate(session);
+      const print = () => {
+        printRound(round);
+        printLine(`Doubtful rows: ${settled.settled} settled, ${settled.open} still open.`);
+      };
+      return { data: { ...round, ...settled }, print, exitCode: exitCodeOf(round, settled.open) };
+    }),
+  );
 
-function runOne(deps: ListingDeps, options: RoundOptions, { full, allowDeletes = 0 }: Flags): Promise<Round> {
+function runOne(deps: ListingDeps, options: RoundOptions, { full, allowDeletes = 0 }: ReconcileFlags): Promise<Round> {
   if (full) return sweepAll(deps, { ...options, allowDeletes });
   return catchUpAll(deps, options);
 }

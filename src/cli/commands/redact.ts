@@ -10,12 +10,14 @@ import {
   redactRows,
 } from '../../maintain/redact.ts';
 import type { Session } from '../../service/session.ts';
+import { count } from '../../status/words.ts';
 import { modelsWithHistory } from '../../store/history.ts';
 import { uncataloguedModels } from '../../store/mirror-rows/reads.ts';
 import { markKept } from '../../store/privacy-mark.ts';
 import { journaled } from '../../store/runs.ts';
 import { EXIT } from '../exit-codes.ts';
-import { formatCount, printJson, printLine } from '../output.ts';
+import { printLine } from '../output.ts';
+import { confirm } from '../prompt.ts';
 import { runWithSession } from '../run.ts';
 
 interface RedactReport {
@@ -24,25 +26,22 @@ interface RedactReport {
   readonly deliveries: RedactCounts;
 }
 
-export function redactCommand(): Command {
-  return new Command('redact')
-    .description('apply the privacy settings to what was stored before they were made')
-    .option('--json', 'print the result as JSON')
-    .action(({ json }: { json?: boolean }) =>
-      runWithSession({ name: 'redact', logTo: 'stderr', onMirror: 'work' }, async (session, { signal }) => {
-        const report = await redactAll(session, signal);
-        if (json) printJson(report);
-        else {
-          const { rows, changes, deliveries } = report;
-          printLine(`${formatCount(rows.rewritten)} of ${formatCount(rows.read)} rows rewritten.`);
-          printLine(
-            `${formatCount(changes.rewritten)} of ${formatCount(changes.read)} changes of the history rewritten.`,
-          );
-          printLine(`${formatCount(deliveries.rewritten)} of ${formatCount(deliveries.read)} deliveries rewritten.`);
-        }
-        return EXIT.done;
-      }),
-    );
+export const redactCommand = new Command('redact')
+  .option('--yes', 'do not ask before values are taken out')
+  .action(({ yes = false }: { yes?: boolean }, command: Command) =>
+    runWithSession(command, 'work', async (session, { signal }) => {
+      if (!(yes || (await confirm('Take the protected values out of everything that is stored?', signal))))
+        return EXIT.finding;
+      const report = await redactAll(session, signal);
+      return { data: report, print: () => printReport(report) };
+    }),
+  );
+
+function printReport({ rows, changes, deliveries }: RedactReport): void {
+  const parts = { rows, 'changes of the history': changes, deliveries };
+  for (const [what, { read, rewritten }] of Object.entries(parts)) {
+    printLine(`${count(rewritten)} of ${count(read)} ${what} rewritten.`);
+  }
 }
 
 async function redactAll(session: Session, signal: AbortSignal): Promise<RedactReport> {

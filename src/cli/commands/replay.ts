@@ -4,17 +4,18 @@ import ms from 'ms';
 import { UsageError } from '../../core/errors.ts';
 import { MICROS_PER_MS, type Micros } from '../../core/instant.ts';
 import { type ReplayOutcome, type ReplayReport, replay } from '../../maintain/replay.ts';
+import type { Session } from '../../service/session.ts';
+import { count } from '../../status/words.ts';
 import type { DeliveryFilter } from '../../store/deliveries/replay.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { formatCount, printJson, printLine, printTable } from '../output.ts';
+import { printLine, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { runWithSession } from '../run.ts';
+import { type CommandContext, type Result, runWithSession } from '../run.ts';
 
-interface Flags {
+interface ReplayFlags {
   readonly failed?: boolean;
   readonly id?: readonly string[];
   readonly since?: Micros;
-  readonly json?: boolean;
 }
 
 /** What outcomes mean, in the order of the report. */
@@ -37,56 +38,54 @@ const MEANINGS: Readonly<Record<ReplayOutcome, string>> = {
   failed: 'could not be applied; `status` says why',
 };
 
-export function replayCommand(): Command {
-  return new Command('replay')
-    .description('apply stored deliveries again; safe to repeat')
-    .option('--failed', 'those that were not applied: failed, rejected or still pending')
-    .option('--id <id>', 'one delivery; may be given several times', collectId)
-    .option(
-      '--since <time>',
-      'those that arrived since: an ISO date-time (UTC unless it says otherwise) or 2h',
-      parseSince,
-    )
-    .option('--json', 'print the result as JSON')
-    .action((flags: Flags) =>
-      runWithSession(
-        { name: 'replay', logTo: 'stderr', onMirror: 'work', check: () => requireChoice(flags) },
-        async (session, { signal }) => {
-          const { sql, context, log, holder } = session;
-          const progress = createProgress({ stream: process.stderr, models: 1 });
-          let known = 0;
-          try {
-            const report = await replay(
-              { sql, context, log, holder },
-              filterOf(flags),
-              (taken, total) => {
-                if (known === 0) progress.modelStarted('deliveries', total);
-                progress.modelAdvanced('deliveries', { read: taken - known, written: 0, unchanged: 0, requests: 0 });
-                known = taken;
-              },
-              signal,
-            );
-            if (known > 0) progress.modelFinished('deliveries', 'done');
-            progress.close();
-            if (flags.json) printJson(report);
-            else printReport(report);
-            return exitCodeOf(report, flags);
-          } finally {
-            progress.close();
-          }
-        },
-      ),
+export const replayCommand = new Command('replay')
+  .option('--failed', 'those that were not applied: failed, rejected or still pending')
+  .option('--id <id>', 'one delivery; may be given several times', collectId)
+  .option(
+    '--since <time>',
+    'those that arrived since: an ISO date-time (UTC unless it says otherwise) or 2h',
+    parseSince,
+  )
+  .action((flags: ReplayFlags, command: Command) =>
+    runWithSession(command, 'work', (session, context) => replayChosen(session, context, flags), {
+      check: () => requireChoice(flags),
+    }),
+  );
+
+async function replayChosen(
+  session: Session,
+  { signal, isQuiet }: CommandContext,
+  flags: ReplayFlags,
+): Promise<Result> {
+  const { sql, context, log, holder } = session;
+  const progress = createProgress({ stream: process.stderr, models: 1, isQuiet });
+  let known = 0;
+  try {
+    const report = await replay(
+      { sql, context, log, holder },
+      filterOf(flags),
+      (taken, total) => {
+        if (known === 0) progress.modelStarted('deliveries', total);
+        progress.modelAdvanced('deliveries', { read: taken - known, written: 0, unchanged: 0, requests: 0 });
+        known = taken;
+      },
+      signal,
     );
+    if (known > 0) progress.modelFinished('deliveries', 'done');
+    return { data: report, print: () => printReport(report), exitCode: exitCodeOf(report, flags) };
+  } finally {
+    progress.close();
+  }
 }
 
-function requireChoice({ failed, id, since }: Flags): void {
+function requireChoice({ failed, id, since }: ReplayFlags): void {
   if (failed || id !== undefined || since !== undefined) return;
   throw new UsageError(
     'say which deliveries: --failed, --id <id> or --since <time> (for all of them: --since 1970-01-01)',
   );
 }
 
-function filterOf({ failed, id, since }: Flags): DeliveryFilter {
+function filterOf({ failed, id, since }: ReplayFlags): DeliveryFilter {
   return {
     ...(failed && { failed }),
     ...(id !== undefined && { ids: id }),
@@ -117,20 +116,15 @@ function printReport({ deliveries, outcomes, doubtful }: ReplayReport): void {
     return;
   }
   const rows = Object.entries(MEANINGS).flatMap(([outcome, meaning]) => {
-    const count = outcomes[outcome as ReplayOutcome] ?? 0;
-    return count === 0 ? [] : [{ outcome: outcome.replaceAll('_', ' '), count, meaning }];
+    const number = outcomes[outcome as ReplayOutcome] ?? 0;
+    return number === 0 ? [] : [{ outcome: outcome.replaceAll('_', ' '), deliveries: number, meaning }];
   });
-  printTable(rows, [
-    { header: 'outcome', value: (row) => row.outcome },
-    { header: 'deliveries', value: (row) => row.count },
-    { header: 'meaning', value: (row) => row.meaning },
-  ]);
-  const doubt =
-    doubtful === 0 ? '' : ` ${formatCount(doubtful)} of them left a doubtful row, which the API will settle.`;
-  printLine(`${formatCount(deliveries)} deliveries replayed.${doubt}`);
+  printTable(rows, ['outcome', 'deliveries', 'meaning']);
+  const doubt = doubtful === 0 ? '' : ` ${count(doubtful)} of them left a doubtful row, which the API will settle.`;
+  printLine(`${count(deliveries)} deliveries replayed.${doubt}`);
 }
 
-function exitCodeOf({ deliveries, outcomes }: ReplayReport, { id }: Flags): ExitCode {
+function exitCodeOf({ deliveries, outcomes }: ReplayReport, { id }: ReplayFlags): ExitCode {
   const unhappy = (outcomes.failed ?? 0) + (outcomes.rejected ?? 0);
   return unhappy > 0 || (id !== undefined && deliveries === 0) ? EXIT.finding : EXIT.done;
 }

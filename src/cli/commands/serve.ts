@@ -15,15 +15,9 @@ import { write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';
 import { printDelivery, printSummary } from '../serve-lines.ts';
 
-export function serveCommand(): Command {
-  return new Command('serve')
-    .description('run the service: receive webhooks, catch up and sweep on schedule, answer health, metrics and status')
-    .action(() =>
-      runWithSession({ name: 'serve', logTo: 'stdout', onMirror: 'define', check: checkSettings }, (session, context) =>
-        serve(session, context),
-      ),
-    );
-}
+export const serveCommand = new Command('serve').action((_: unknown, command: Command) =>
+  runWithSession(command, 'define', serve, { logTo: 'stdout', check: checkSettings }),
+);
 
 async function checkSettings({ config, log }: CommandContext): Promise<void> {
   if (config.webhook.secrets.length === 0) {
@@ -64,19 +58,20 @@ function keepCertificate(listener: Listener, { log, metrics }: Session, signal: 
   });
 }
 
-async function serve(session: Session, { signal }: CommandContext): Promise<ExitCode> {
+async function serve(session: Session, { signal, isQuiet }: CommandContext): Promise<ExitCode> {
   const { config, log, database } = session;
   const clients = await openClientsIfAny(session);
   if (clients === null)
     log.warn('FLOWLU_API_KEY is not set; the mirror lives on webhooks alone and cannot find what they miss');
   const now = await standing(config, session.sql);
   if (now.kind === 'login') log.warn({ why: now.why }, 'the API is not read before somebody runs flowlu-mirror login');
+  const isShown = process.stdout.isTTY && !isQuiet;
   // Listening comes first: a port that is taken ends the command before anything runs by itself.
   const app = createApp(session, {
     onPending: () => background.drain.wake(),
     onHint: () => background.settle?.wake(),
     isStopping: () => signal.aborted,
-    onRecorded: process.stdout.isTTY ? printDelivery : undefined,
+    onRecorded: isShown ? printDelivery : undefined,
   });
   const listener = await listen(app, config.http);
   const background = startBackground(session, clients, signal);
@@ -92,7 +87,7 @@ async function serve(session: Session, { signal }: CommandContext): Promise<Exit
     notes,
     ...(config.http.tls === null ? [] : [keepCertificate(listener, session, signal)]),
   ];
-  if (process.stdout.isTTY) printSummary(session, listener.url);
+  if (isShown) printSummary(session, listener.url);
   else log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
   // The password of the embedded server is for its user, and the log is not the place for it.
   // On a terminal only: elsewhere a log may keep it.

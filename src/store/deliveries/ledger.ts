@@ -45,6 +45,8 @@ export interface LedgerEntry {
   readonly fromHash: string | null;
   readonly toHash: string | null;
   readonly body: string;
+  /** Those of its HTTP request that may teach something. */
+  readonly headers: Readonly<Record<string, string>> | null;
   readonly decision: Decision | null;
   readonly reason: string | null;
 }
@@ -61,6 +63,7 @@ const COLUMNS = Object.entries({
   from_hash: 'uuid',
   to_hash: 'uuid',
   body: 'text',
+  headers: 'jsonb',
   decision: 'text',
   reason: 'text',
 });
@@ -92,6 +95,7 @@ function valuesOf(entry: LedgerEntry): readonly RowItem[] {
     entry.fromHash,
     entry.toHash,
     entry.body,
+    entry.headers === null ? null : JSON.stringify(entry.headers),
     entry.decision,
     entry.reason,
   ];
@@ -172,7 +176,9 @@ export async function claimPending(
 }
 
 /** What became of a stored delivery. */
-export type DeliveryOutcome = Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body'> & { readonly id: string };
+export type DeliveryOutcome = Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body' | 'headers'> & {
+  readonly id: string;
+};
 
 /** Writes outcomes onto stored deliveries. */
 export async function settleDeliveries(tx: Queryable, outcomes: readonly DeliveryOutcome[]): Promise<void> {

@@ -13,6 +13,7 @@ export interface DeliveryStory {
   readonly reason: string | null;
   readonly attempts: number;
   readonly body: string;
+  readonly headers: Readonly<Record<string, string>> | null;
 }
 
 /** The newest deliveries about an entity, oldest first, and how many there are in all. */
@@ -24,7 +25,7 @@ export async function deliveriesAbout(
   const { module, model, id } = subject;
   const rows = await sql`
     select d.id::text as id, to_json(d.received_at) #>> '{}' as received_at, d.status, d.action,
-           to_json(d.version) #>> '{}' as version, d.decision, d.reason, d.attempts, d.body,
+           to_json(d.version) #>> '{}' as version, d.decision, d.reason, d.attempts, d.body, d.headers,
            (count(*) over ())::float8 as total
       from sync.deliveries d
      where d.module = ${module} and d.model = ${model} and d.entity_id = ${id}
@@ -33,6 +34,17 @@ export async function deliveriesAbout(
   const deliveries = rows.map(({ total: _, ...row }) => row as DeliveryStory).reverse();
   return { total: (rows[0]?.total ?? 0) as number, deliveries };
 }
+
+/** Headers that came with the newest deliveries, each with its latest value. */
+export async function lastHeaders(sql: Queryable): Promise<Readonly<Record<string, string>>> {
+  const rows = await sql`
+    select distinct on (h.key) h.key as name, h.value
+      from (select id, headers from sync.deliveries order by id desc limit ${HEADERS_WINDOW}) as d
+     cross join jsonb_each_text(d.headers) as h order by h.key, d.id desc limit ${MAX_HEADERS}`;
+  return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+}
+const HEADERS_WINDOW = 200;
+const MAX_HEADERS = 30;
 
 /** How many deliveries there are, and how they stand. */
 export interface DeliveryCounts {

@@ -7,7 +7,7 @@ import { formatMicros, type Micros } from '../../core/instant.ts';
 import type { Queryable, Transaction } from '../../postgres/connection.ts';
 import { identifier, literal } from '../../postgres/quote.ts';
 import type { ColumnValue } from '../../record/coerce.ts';
-import { sqlTypes } from '../../tables/columns.ts';
+import { sqlTypes } from '../../tables/facts.ts';
 import { type MirrorTable, perTable, placeOf } from './rows.ts';
 
 /** What a row's derived columns should hold. */

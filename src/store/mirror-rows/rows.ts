@@ -21,7 +21,7 @@ import {
 import type { Queryable, Transaction } from '../../postgres/connection.ts';
 import { identifier } from '../../postgres/quote.ts';
 import type { ColumnValue } from '../../record/coerce.ts';
-import { sqlTypes } from '../../tables/columns.ts';
+import { sqlTypes } from '../../tables/facts.ts';
 
 /** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */
 export interface MirrorTable {

@@ -5,8 +5,10 @@
  * In a condition each model has one letter: `l` deals, `i` invoices, `x` transactions, `n` planned money, `t` tasks, `p` projects,
  * `g` time logs, `e` estimates, `a` accounts.
  */
+import { splitName } from '../../catalog/name.ts';
+import { namesOf } from '../../catalog/other-names.ts';
 import { literal } from '../../postgres/quote.ts';
-import { keepEmpty, type View } from '../live-columns.ts';
+import { c, type View, view } from '../view.ts';
 import { countsAs } from './codes.ts';
 
 interface Definition {
@@ -16,11 +18,17 @@ interface Definition {
   readonly sql: string;
 }
 
-/** Whether a link by `module`, `model` and `model_id` leads to a project or a deal, in all spellings that were seen. */
-export const isProject = (alias: string): string =>
-  `(${alias}.module = 'st' and ${alias}.model in ('project', 'projects'))`;
-export const isDeal = (alias: string): string =>
-  `(${alias}.module = 'crm' and ${alias}.model in ('lead', 'leads', 'deal'))`;
+/** Whether a link by `module`, `model` and `model_id` leads to such a model, by any of its names. */
+const leadsTo =
+  (name: string) =>
+  (alias: string): string => {
+    const names = namesOf(name).map(splitName);
+    const pairs = names.map(({ module, model }) => `(${literal(module)}, ${literal(model)})`);
+    const paths = names.map(({ module, model }) => literal(`${module}/${model}`));
+    return `((${alias}.module, ${alias}.model) in (${pairs.join(', ')}) or ${alias}.model in (${paths.join(', ')}))`;
+  };
+export const isProject = leadsTo('st.projects');
+export const isDeal = leadsTo('crm.lead');
 
 const INVOICE = 'i._deleted_at is null and i.is_template is not true';
 /** Invoices stay new until they are paid where nobody confirms them. An operator may say which it is. */
@@ -181,27 +189,24 @@ export function definitionsView(zone: string): View {
     ([term, { of, meaning, sql }]) =>
       `(${[term, of.split(' ')[0] ?? '', meaning, sql.replace(/\s+/g, ' ')].map(literal).join(', ')})`,
   );
-  const column = (name: string, comment: string, expression = `d.${name}`) =>
-    ({ name, type: 'text', expression, comment, origin: 'derived', references: null }) as const;
-  return {
-    schema: 'flowlu_reports',
+  const column = (name: string, comment: string, sql = `d.${name}`) => ({ [name]: c.text(sql, comment) });
+  return view({
     name: 'definitions',
-    model: null,
-    comment: 'What the terms of the ready-made views mean. One row for each term; key: term',
+    grain: 'term',
     key: ['term'],
-    columns: [
-      column('term', 'The term, as in the names of columns'),
-      column('model', 'Flowlu model that it speaks of; none where it is about no record', "nullif(d.model, '')"),
-      column('meaning', 'What it means'),
-      column('sql', 'The condition that the views use; each model has one letter, such as l for deals'),
-      column(
+    comment: 'What the terms of the ready-made views mean',
+    columns: {
+      ...column('term', 'The term, as in the names of columns'),
+      ...column('model', 'Flowlu model that it speaks of; none where it is about no record', "nullif(d.model, '')"),
+      ...column('meaning', 'What it means'),
+      ...column('sql', 'The condition that the views use; each model has one letter, such as l for deals'),
+      ...column(
         'in_force',
         'How a term that follows the data is decided at present',
         `case d.term when 'today' then ${definitionsFor(zone).today.sql}::text
           when 'issued' then case when ${NEW_IS_ISSUED} then 'new invoices count as issued' else 'new invoices are drafts' end end`,
       ),
-    ],
+    },
     from: `(values ${rows.join(',\n')}) as d (term, model, meaning, sql)`,
-    keep: keepEmpty,
-  };
+  });
 }

@@ -1,22 +1,8 @@
 /** Ready-made views about invoices: what is paid and what is owed. */
-import type { View } from '../live-columns.ts';
+import { c, type View, view } from '../view.ts';
 import { INVOICE_CUSTOMERS } from './customers.ts';
 import { isDeal, isProject, moneyKind, type Terms } from './definitions.ts';
-import {
-  amount,
-  currency,
-  day,
-  days,
-  key,
-  linked,
-  linkOf,
-  name,
-  report,
-  updatedAt,
-  word,
-  words,
-  yesNo,
-} from './report.ts';
+import { currency, linkOf, words } from './report.ts';
 
 /** Rate from each currency to the base currency, as the portal's bank accounts have it. */
 const RATES = `(
@@ -69,80 +55,76 @@ export function invoices(terms: Terms): readonly View[] {
   const { is, today } = terms;
   const rows = `flowlu.fin_invoice i${owed(terms)}
 left join ${INVOICE_CUSTOMERS} link on link.record_id = i.id
-${name('crm_account', 'customer', 'link.customer_id')}
-${name('core_user', 'assignee', 'i.assignee_id')}
-${name('fin_organization', 'issuer', 'i.org_id')}
 ${linkOf('fin_invoice', 'of_project', 'i', isProject)}
-${name('st_projects', 'project', 'of_project.model_id')}
-${linkOf('fin_invoice', 'of_deal', 'i', isDeal)}
-${name('crm_lead', 'deal', 'of_deal.model_id')}`;
+${linkOf('fin_invoice', 'of_deal', 'i', isDeal)}`;
   const columns = {
-    invoice_id: key('i.id', 'Invoice', 'fin.invoice'),
-    invoice_number: word(INVOICE_NUMBER, 'Number as printed'),
+    invoice_id: c.key('i.id', 'Invoice', 'fin.invoice'),
+    invoice_number: c.word(INVOICE_NUMBER, 'Number as printed'),
     status: words('fin.invoice', 'status_id', 'i.status_id', 'State of the invoice'),
-    ...linked(
+    ...c.linked(
       'customer',
       'link.customer_id',
       'Customer, see definitions; else the name as printed',
       'crm.account',
       "coalesce(nullif(customer.name, ''), i.customer_name)",
     ),
-    ...linked('assignee', 'i.assignee_id', 'User responsible for the invoice', 'core.user'),
-    invoice_date: day('i.invoice_date', 'Day of issue'),
-    due_date: day('i.due_date', 'Day by which payment is due'),
+    ...c.linked('assignee', 'i.assignee_id', 'User responsible for the invoice', 'core.user'),
+    invoice_date: c.day('i.invoice_date', 'Day of issue'),
+    due_date: c.day('i.due_date', 'Day by which payment is due'),
     ...currency('i.currency_id', 'i.currency_code'),
-    total: amount('said.total', 'Amount of the invoice'),
-    paid_amount: amount(
+    total: c.amount('said.total', 'Amount of the invoice'),
+    paid_amount: c.amount(
       'paid.amount',
       'What was paid: total = paid_amount + open_amount - overpaid_amount for every issued invoice',
     ),
-    open_amount: amount('owed.open_amount', 'What is owed; none for invoices that are not issued'),
-    overpaid_amount: amount(
+    open_amount: c.amount('owed.open_amount', 'What is owed; none for invoices that are not issued'),
+    overpaid_amount: c.amount(
       'owed.overpaid_amount',
       'What was paid beyond the total; none for invoices that are not issued',
     ),
-    paid_sources_differ: yesNo(
+    paid_sources_differ: c.yesNo(
       DIFFER,
       'The transactions, what the invoice itself says and its state do not tell the same amount',
     ),
-    ...linked('project', 'of_project.model_id', 'Project that the invoice belongs to', 'st.projects'),
-    ...linked('deal', 'of_deal.model_id', 'Deal that the invoice belongs to', 'crm.lead'),
-    ...linked('issuer', 'i.org_id', 'Own organisation that issues the invoice', 'fin.organization'),
+    ...c.linked('project', 'of_project.model_id', 'Project that the invoice belongs to', 'st.projects'),
+    ...c.linked('deal', 'of_deal.model_id', 'Deal that the invoice belongs to', 'crm.lead'),
+    ...c.linked('issuer', 'i.org_id', 'Own organisation that issues the invoice', 'fin.organization'),
   } as const;
 
   return [
-    report({
+    view({
       name: 'invoices',
       grain: 'invoice, drafts included',
       key: ['invoice_id'],
       comment: 'Invoices with customer, project and what is paid and still owed; no templates',
       columns: {
         ...columns,
-        is_issued: yesNo(`coalesce(${is.issued}, false)`, 'Issued, see definitions; false for drafts'),
-        is_overdue: yesNo(`coalesce(${is.overdue}, false)`, 'Issued, something is owed, and due before today'),
-        paid_date: day('i.paid_date', 'Day on which the invoice was paid'),
-        updated_at: updatedAt('i'),
+        is_issued: c.yesNo(`coalesce(${is.issued}, false)`, 'Issued, see definitions; false for drafts'),
+        is_overdue: c.yesNo(`coalesce(${is.overdue}, false)`, 'Issued, something is owed, and due before today'),
+        paid_date: c.day('i.paid_date', 'Day on which the invoice was paid'),
+        updated_at: c.updatedAt('i'),
       },
-      from: `${rows}\nwhere ${is.invoice}`,
+      from: rows,
+      where: is.invoice,
     }),
-    report({
+    view({
       name: 'overdue_invoices',
       grain: 'overdue invoice',
       key: ['invoice_id'],
       comment: 'Issued invoices on which something is owed and that were due before today, with how long',
       columns: {
         ...columns,
-        days_overdue: days(`${today} - i.due_date`, 'Days since the due date'),
-        age: [
-          'text',
+        days_overdue: c.integer(`${today} - i.due_date`, 'Days since the due date'),
+        age: c.text(
           `case when ${today} - i.due_date <= 30 then '1-30 days' when ${today} - i.due_date <= 60 then '31-60 days' when ${today} - i.due_date <= 90 then '61-90 days' else 'over 90 days' end`,
           'The usual classes of age',
-        ],
-        customer_email: word('customer.email', 'Main e-mail address of the customer'),
-        customer_phone: word('customer.phone', 'Main telephone number of the customer'),
-        updated_at: updatedAt('i'),
+        ),
+        customer_email: c.word('customer.email', 'Main e-mail address of the customer'),
+        customer_phone: c.word('customer.phone', 'Main telephone number of the customer'),
+        updated_at: c.updatedAt('i'),
       },
-      from: `${rows}\nwhere ${is.invoice} and ${is.overdue}`,
+      from: rows,
+      where: `${is.invoice} and ${is.overdue}`,
     }),
   ];
 }

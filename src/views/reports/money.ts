@@ -1,24 +1,10 @@
 /** Ready-made views about money that has moved: transactions, cash, categories. */
-import type { View } from '../live-columns.ts';
+import { c, joined, type View, view } from '../view.ts';
 import { wordOf } from './codes.ts';
 import { PAYMENT_CUSTOMERS } from './customers.ts';
 import { cashState, moneyKind, type Terms } from './definitions.ts';
 import { INVOICE_NUMBER } from './invoices.ts';
-import {
-  amount,
-  byMonth,
-  count,
-  currency,
-  day,
-  key,
-  linked,
-  name,
-  report,
-  updatedAt,
-  word,
-  words,
-  yesNo,
-} from './report.ts';
+import { byMonth, currency, words } from './report.ts';
 
 /** Amounts with their sign: money in is positive. */
 const SIGNED = 'coalesce(x.income, 0) - coalesce(x.outcome, 0)';
@@ -27,19 +13,19 @@ export const SIGNED_BASE = 'coalesce(x.bcy_income, 0) - coalesce(x.bcy_outcome, 
 /** Income, expense, other and their balance, in the base currency; they add up over any rows. */
 export const balance = ({ is }: Terms, counted: string, what: string) =>
   ({
-    income_base: amount(
+    income_base: c.amount(
       `coalesce(sum(${SIGNED_BASE}) filter (where ${is.income} and ${counted}), 0)`,
       `Income, ${what}, in the base currency of the portal`,
     ),
-    expense_base: amount(
+    expense_base: c.amount(
       `coalesce(sum(${SIGNED_BASE}) filter (where ${is.expense} and ${counted}), 0)`,
       `Expenses, ${what}, refunds included; negative`,
     ),
-    other_base: amount(
+    other_base: c.amount(
       `coalesce(sum(${SIGNED_BASE}) filter (where ${is.other} and ${counted}), 0)`,
       `Neither, ${what}: transfers and unknown types`,
     ),
-    balance_base: amount(
+    balance_base: c.amount(
       `coalesce(sum(${SIGNED_BASE}) filter (where ${counted}), 0)`,
       'income_base + expense_base + other_base',
     ),
@@ -47,79 +33,78 @@ export const balance = ({ is }: Terms, counted: string, what: string) =>
 
 export function money(terms: Terms): readonly View[] {
   const { is } = terms;
-  const payments = report({
+  const payments = view({
     name: 'payments',
     grain: 'transaction, whatever its state',
     key: ['transaction_id'],
     comment: 'Money in and out with whom, what for and from which account',
     columns: {
-      transaction_id: key('x.id', 'Transaction', 'fin.transaction'),
-      date: day('x.date', 'Day of the transaction'),
+      transaction_id: c.key('x.id', 'Transaction', 'fin.transaction'),
+      date: c.day('x.date', 'Day of the transaction'),
       direction: words('fin.transaction', 'type', 'x.type', 'Type of the transaction, such as income or expense'),
-      kind: ['text', moneyKind, 'income, expense or other, see definitions'],
+      kind: c.text(moneyKind, 'income, expense or other, see definitions'),
       status: words('fin.transaction', 'status', 'x.status', 'State of the transaction'),
-      moves_cash: yesNo(is.moves_cash, 'The money has moved; none where the state is unknown'),
-      counts_in_pl: yesNo(is.counts_in_pl, 'Counts in profit and loss; none where the state is unknown'),
-      is_refund: yesNo(`coalesce(${is.refund}, false)`, 'Money paid back on an own invoice'),
-      is_storno: yesNo('coalesce(x.is_storno, false)', 'Reverses an earlier transaction'),
-      amount: amount(`abs(${SIGNED})`, 'Amount without sign'),
-      signed_amount: amount(SIGNED, 'The same, money out negative'),
+      moves_cash: c.yesNo(is.moves_cash, 'The money has moved; none where the state is unknown'),
+      counts_in_pl: c.yesNo(is.counts_in_pl, 'Counts in profit and loss; none where the state is unknown'),
+      is_refund: c.yesNo(`coalesce(${is.refund}, false)`, 'Money paid back on an own invoice'),
+      is_storno: c.yesNo('coalesce(x.is_storno, false)', 'Reverses an earlier transaction'),
+      amount: c.amount(`abs(${SIGNED})`, 'Amount without sign'),
+      signed_amount: c.amount(SIGNED, 'The same, money out negative'),
       ...currency('x.currency_id', 'case when x.currency_id = i.currency_id then i.currency_code end'),
-      amount_base: amount(SIGNED_BASE, 'Amount in the base currency of the portal; money out is negative'),
-      ...linked(
+      amount_base: c.amount(SIGNED_BASE, 'Amount in the base currency of the portal; money out is negative'),
+      ...c.linked(
         'partner',
         'link.customer_id',
         'Customer or supplier, merges followed; else the customer of the invoice',
         'crm.account',
       ),
-      invoice_id: key('x.invoice_id', 'Invoice', 'fin.invoice'),
-      invoice_number: word(INVOICE_NUMBER, 'Invoice that it settles'),
-      ...linked('project', 'x.project_id', 'Project that it belongs to', 'st.projects'),
-      ...linked('account', 'x.org_account_id', 'Own bank or cash account', 'fin.bank_account'),
-      ...linked('organisation', 'x.org_id', 'Own organisation', 'fin.organization'),
-      category_id: ['bigint', 'x.category_id', 'Finance item'],
-      purpose: word("coalesce(nullif(x.description, ''), x.name)", 'Purpose of the transaction, else its title'),
-      updated_at: updatedAt('x'),
+      invoice_id: c.key('x.invoice_id', 'Invoice', 'fin.invoice'),
+      invoice_number: c.word(INVOICE_NUMBER, 'Invoice that it settles'),
+      ...c.linked('project', 'x.project_id', 'Project that it belongs to', 'st.projects'),
+      ...c.linked('account', 'x.org_account_id', 'Own bank or cash account', 'fin.bank_account'),
+      ...c.linked('organisation', 'x.org_id', 'Own organisation', 'fin.organization'),
+      category_id: c.number('x.category_id', 'Finance item'),
+      purpose: c.word("coalesce(nullif(x.description, ''), x.name)", 'Purpose of the transaction, else its title'),
+      updated_at: c.updatedAt('x'),
     },
     from: `flowlu.fin_transaction x
 left join ${PAYMENT_CUSTOMERS} link on link.record_id = x.id
-${name('crm_account', 'partner', 'link.customer_id')}
-${name('fin_invoice', 'i', 'x.invoice_id')}
-${name('st_projects', 'project', 'x.project_id')}
-${name('fin_bank_account', 'account', 'x.org_account_id')}
-${name('fin_organization', 'organisation', 'x.org_id')}
-where ${is.transaction}`,
+${joined('fin_invoice', 'i', 'x.invoice_id')}`,
+    where: is.transaction,
   });
 
-  const cashPosition = report({
+  const cashPosition = view({
     name: 'cash_position',
     grain: 'own bank or cash account; a last one for transactions without an account',
     key: ['account_id'],
     comment: 'What is on each account, by its fixed balance and what has moved since, and by what Flowlu itself says',
     columns: {
-      ...linked('account', 'coalesce(account.id, moved.account_id)', 'Own bank or cash account', 'fin.bank_account'),
-      ...linked('organisation', 'account.org_id', 'Own organisation that holds it', 'fin.organization'),
-      ...currency('account.currency_id'),
-      is_closed: yesNo('account.active is false or account.closed_at is not null', 'No longer in use'),
-      fixed_balance: amount('account.fixed_balance', 'Balance fixed as the starting point'),
-      fixed_balance_date: day('account.fixed_balance_date', 'Day for which it was fixed'),
-      moved_since: amount(
+      ...c.linked('account', 'coalesce(own.id, moved.account_id)', 'Own bank or cash account', 'fin.bank_account'),
+      ...c.linked('organisation', 'own.org_id', 'Own organisation that holds it', 'fin.organization'),
+      ...currency('own.currency_id'),
+      is_closed: c.yesNo('own.active is false or own.closed_at is not null', 'No longer in use'),
+      fixed_balance: c.amount('own.fixed_balance', 'Balance fixed as the starting point'),
+      fixed_balance_date: c.day('own.fixed_balance_date', 'Day for which it was fixed'),
+      moved_since: c.amount(
         'coalesce(moved.amount, 0)',
         'What has moved on the account after that day, money out negative, in the currency of the account',
       ),
-      balance: amount('coalesce(account.fixed_balance, 0) + coalesce(moved.amount, 0)', 'fixed_balance + moved_since'),
-      flowlu_balance_base: amount(
-        'account.bcy_balance',
+      balance: c.amount('coalesce(own.fixed_balance, 0) + coalesce(moved.amount, 0)', 'fixed_balance + moved_since'),
+      flowlu_balance_base: c.amount(
+        'own.bcy_balance',
         'Balance as Flowlu itself says, in the base currency of the portal',
       ),
-      moved_base: amount('coalesce(moved.amount_base, 0)', 'All that ever moved on the account, in the base currency'),
-      unclear_base: amount(
+      moved_base: c.amount(
+        'coalesce(moved.amount_base, 0)',
+        'All that ever moved on the account, in the base currency',
+      ),
+      unclear_base: c.amount(
         'coalesce(moved.unclear_base, 0)',
         'Transactions in an unknown state, in none of the other figures',
       ),
-      last_moved_on: day('moved.last_date', 'Day of the last transaction'),
+      last_moved_on: c.day('moved.last_date', 'Day of the last transaction'),
     },
-    from: `(select * from flowlu.fin_bank_account account where account._deleted_at is null) account
+    from: `(select * from flowlu.fin_bank_account account where account._deleted_at is null) own
 full join (
   select x.org_account_id as account_id,
          sum(${SIGNED}) filter (where ${is.moves_cash} and x.date > coalesce(account.fixed_balance_date, '-infinity')
@@ -127,69 +112,66 @@ full join (
          sum(${SIGNED_BASE}) filter (where ${is.moves_cash}) as amount_base,
          sum(${SIGNED_BASE}) filter (where ${is.moves_cash} is null) as unclear_base,
          max(x.date) filter (where ${is.moves_cash}) as last_date
-    from flowlu.fin_transaction x ${name('fin_bank_account', 'account', 'x.org_account_id')}
+    from flowlu.fin_transaction x ${joined('fin_bank_account', 'account', 'x.org_account_id')}
    where ${is.transaction}
    group by x.org_account_id
-) moved on moved.account_id = account.id
-${name('fin_organization', 'organisation', 'account.org_id')}`,
+) moved on moved.account_id = own.id`,
   });
 
-  const cashFlow = report({
+  const cashFlow = view({
     name: 'cash_flow_by_month',
     grain: 'month and own organisation',
     key: ['month', 'organisation_id'],
     comment: 'Money that has moved by month, in the base currency of the portal',
     columns: {
-      month: day('x.month', 'First day of the month; none for transactions without a day'),
-      ...linked('organisation', 'x.org_id', 'Own organisation', 'fin.organization', 'max(organisation.name)'),
+      month: c.day('x.month', 'First day of the month; none for transactions without a day'),
+      ...c.linked('organisation', 'x.org_id', 'Own organisation', 'fin.organization', 'max(organisation.name)'),
       ...balance(terms, is.moves_cash, 'as far as the money has moved'),
-      refunds_base: amount(
+      refunds_base: c.amount(
         `coalesce(sum(${SIGNED_BASE}) filter (where ${is.refund} and ${is.moves_cash}), 0)`,
         'The part of expense_base that was paid back on own invoices',
       ),
-      unclear_base: amount(
+      unclear_base: c.amount(
         `coalesce(sum(${SIGNED_BASE}) filter (where ${is.moves_cash} is null), 0)`,
         'Transactions in an unknown state, in none of the other figures',
       ),
-      transactions: count(`count(*) filter (where ${is.moves_cash})`, 'Transactions that moved money'),
+      transactions: c.count(`count(*) filter (where ${is.moves_cash})`, 'Transactions that moved money'),
     },
-    from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x
-${name('fin_organization', 'organisation', 'x.org_id')}
-group by x.month, x.org_id`,
+    from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x`,
+    group: 'x.month, x.org_id',
   });
 
-  const byCategory = report({
+  const byCategory = view({
     name: 'money_by_category_and_month',
     grain: 'month, category and kind',
     key: ['month', 'category_id', 'kind'],
     comment:
       'Income and expense by category and month, as cash and as profit and loss, by the day of the transaction; the month of accrual is not known',
     columns: {
-      month: day('x.month', 'First day of the month; none for transactions without a day'),
-      category_id: ['bigint', 'x.category_id', 'Finance item; none where the transaction has none'],
-      category_name: word(
-        `coalesce(max(category._record ->> 'name'), case when x.category_id is not null then ${wordOf('fin.transaction', 'category_id', 'x.category_id')} end)`,
+      month: c.day('x.month', 'First day of the month; none for transactions without a day'),
+      category_id: c.number('x.category_id', 'Finance item; none where the transaction has none'),
+      category_name: c.word(
+        `coalesce(max(category.name), case when x.category_id is not null then ${wordOf('fin.transaction', 'category_id', 'x.category_id')} end)`,
         'Its name, where the portal gives fin.categories or flowlu_reports.code_labels has it',
       ),
-      kind: ['text', moneyKind, 'income, expense or other, see definitions'],
-      cash_base: amount(
+      kind: c.text(moneyKind, 'income, expense or other, see definitions'),
+      cash_base: c.amount(
         `coalesce(sum(${SIGNED_BASE}) filter (where ${is.moves_cash}), 0)`,
         'As far as the money has moved, in the base currency; money out negative',
       ),
-      pl_base: amount(
+      pl_base: c.amount(
         `coalesce(sum(${SIGNED_BASE}) filter (where ${is.counts_in_pl}), 0)`,
         'As far as it counts in profit and loss',
       ),
-      unclear_base: amount(
+      unclear_base: c.amount(
         `coalesce(sum(${SIGNED_BASE}) filter (where ${cashState} is null), 0)`,
         'Transactions in an unknown state, in none of the other figures',
       ),
-      transactions: count('count(*)', 'Transactions, those that are not executed included'),
+      transactions: c.count('count(*)', 'Transactions, those that are not executed included'),
     },
     from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x
-left join flowlu.uncatalogued category
-  on category.module = 'fin' and category.model = 'categories' and category.id = x.category_id and category._deleted_at is null
-group by x.month, x.category_id, ${moneyKind}`,
+left join flowlu.fin_categories category on category.id = x.category_id and category._deleted_at is null`,
+    group: `x.month, x.category_id, ${moneyKind}`,
   });
   return [payments, cashPosition, cashFlow, byCategory];
 }

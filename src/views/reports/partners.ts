@@ -1,56 +1,55 @@
 /** Ready-made views about organisations and contacts. */
-import type { View } from '../live-columns.ts';
+import { c, joined, type View, view } from '../view.ts';
 import { DEAL_CUSTOMERS, INVOICE_CUSTOMERS, PAYMENT_CUSTOMERS } from './customers.ts';
 import { moneyKind, type Terms } from './definitions.ts';
 import { owed } from './invoices.ts';
 import { SIGNED_BASE } from './money.ts';
-import { amount, count, key, linked, moment, name, report, updatedAt, word, words, yesNo } from './report.ts';
+import { words } from './report.ts';
 
-const contacts = report({
+const contacts = view({
   name: 'contacts',
   grain: 'contact and organisation that it works for, or contact without one',
   key: ['contact_id', 'relation_id'],
   comment: 'People with the organisations they work for; merged ones left out',
   columns: {
-    contact_id: key('c.id', 'Contact', 'crm.account'),
-    contact_name: word('c.name', 'Name of the person'),
-    relation_id: key('r.id', 'Relation to the organisation', 'crm.relation'),
-    position: word('r.position', 'Job title in the organisation'),
-    email: word('c.email', 'Main e-mail address'),
-    phone: word('c.phone', 'Main telephone number'),
-    ...linked('organisation', 'o.id', 'Organisation that the person works for', 'crm.account', 'o.name'),
-    ...linked('owner', 'c.owner_id', 'User responsible for the contact', 'core.user'),
-    is_active: yesNo('c.active', 'In use'),
-    last_activity_at: moment('c.last_activity_time', 'Most recent activity'),
-    updated_at: updatedAt('c'),
+    contact_id: c.key('c.id', 'Contact', 'crm.account'),
+    contact_name: c.word('c.name', 'Name of the person'),
+    relation_id: c.key('r.id', 'Relation to the organisation', 'crm.relation'),
+    position: c.word('r.position', 'Job title in the organisation'),
+    email: c.word('c.email', 'Main e-mail address'),
+    phone: c.word('c.phone', 'Main telephone number'),
+    ...c.linked('organisation', 'o.id', 'Organisation that the person works for', 'crm.account', 'o.name'),
+    ...c.linked('owner', 'c.owner_id', 'User responsible for the contact', 'core.user'),
+    is_active: c.yesNo('c.active', 'In use'),
+    last_activity_at: c.moment('c.last_activity_time', 'Most recent activity'),
+    updated_at: c.updatedAt('c'),
   },
   from: `flowlu.crm_account c
 left join (
   flowlu.crm_relation r join flowlu.crm_account o on o.id = r.parent_acc_id and o._deleted_at is null
-) on r.child_acc_id = c.id and r.type = 1 and r._deleted_at is null
-${name('core_user', 'owner', 'c.owner_id')}
-where c._deleted_at is null and c.type = 2 and c.merged_to is null`,
+) on r.child_acc_id = c.id and r.type = 1 and r._deleted_at is null`,
+  where: 'c._deleted_at is null and c.type = 2 and c.merged_to is null',
 });
 
 export function partners(terms: Terms): readonly View[] {
   const { is } = terms;
-  const number = (what: string, comment: string) => count(`coalesce(c.${what}, 0)`, comment);
-  const sum = (what: string, comment: string) => amount(`coalesce(c.${what}, 0)`, comment);
+  const number = (what: string, comment: string) => c.count(`coalesce(c.${what}, 0)`, comment);
+  const sum = (what: string, comment: string) => c.amount(`coalesce(c.${what}, 0)`, comment);
   const counted = (what: string, as: string) => `count(*) filter (where fact.what = '${what}') as ${as}`;
   const summed = (what: string, as: string) => `sum(fact.amount) filter (where fact.what = '${what}') as ${as}`;
-  const customers = report({
+  const customers = view({
     name: 'customers',
     grain: 'customer; a last one without an identifier for what belongs to nobody',
     key: ['customer_id'],
     comment:
       'Organisations and contacts with their deals, invoices and money. What belongs to a merged one counts at the one it was merged into; one that Flowlu has deleted stays while anything belongs to it; so every column adds up to the deals, invoices and payments',
     columns: {
-      ...linked('customer', 'c.customer_id', 'Customer', 'crm.account', 'a.name'),
+      ...c.linked('customer', 'c.customer_id', 'Customer', 'crm.account', 'a.name'),
       kind: words('crm.account', 'type', 'a.type', 'organisation or contact'),
-      ...linked('category', 'a.account_category_id', 'Category', 'crm.account_category'),
-      ...linked('industry', 'a.industry_id', 'Line of industry', 'crm.industry'),
-      ...linked('owner', 'a.owner_id', 'User responsible', 'core.user'),
-      is_deleted: yesNo('a.id is null or a._deleted_at is not null', 'Deleted in Flowlu, or not known to the mirror'),
+      ...c.linked('category', 'a.account_category_id', 'Category', 'crm.account_category'),
+      ...c.linked('industry', 'a.industry_id', 'Line of industry', 'crm.industry'),
+      ...c.linked('owner', 'a.owner_id', 'User responsible', 'core.user'),
+      is_deleted: c.yesNo('a.id is null or a._deleted_at is not null', 'Deleted in Flowlu, or not known to the mirror'),
       deals: number('deals', 'Deals, whatever their state'),
       open_deals: number('open_deals', 'Deals in progress'),
       open_budget: sum('open_budget', 'Their amounts; Flowlu gives deals no currency'),
@@ -63,8 +62,8 @@ export function partners(terms: Terms): readonly View[] {
       expense_base: sum('expense', 'Money paid to the customer, refunds included; negative'),
       other_base: sum('other', 'Money that is neither income nor expense'),
       balance_base: sum('balance', 'income_base + expense_base + other_base: what is left after refunds'),
-      last_activity_at: moment('a.last_activity_time', 'Most recent activity'),
-      updated_at: updatedAt('a'),
+      last_activity_at: c.moment('a.last_activity_time', 'Most recent activity'),
+      updated_at: c.updatedAt('a'),
     },
     from: `(
   select fact.customer_id,
@@ -93,10 +92,7 @@ export function partners(terms: Terms): readonly View[] {
     ) fact
    group by fact.customer_id
 ) c
-${name('crm_account', 'a', 'c.customer_id')}
-${name('crm_account_category', 'category', 'a.account_category_id')}
-${name('crm_industry', 'industry', 'a.industry_id')}
-${name('core_user', 'owner', 'a.owner_id')}`,
+${joined('crm_account', 'a', 'c.customer_id')}`,
   });
   return [contacts, customers];
 }

@@ -1,52 +1,41 @@
 /** Ready-made views about deals. */
-import type { View } from '../live-columns.ts';
+import { c, joined, type View, view } from '../view.ts';
 import { DEAL_CONTACT, DEAL_CUSTOMERS } from './customers.ts';
 import type { Terms } from './definitions.ts';
-import {
-  amount,
-  byMonth,
-  count,
-  day,
-  days,
-  key,
-  linked,
-  moment,
-  monthOf,
-  name,
-  report,
-  updatedAt,
-  word,
-  words,
-  yesNo,
-} from './report.ts';
+import { byMonth, monthOf, words } from './report.ts';
 
-/** The pipeline of a deal is that of its stage; its own where it has no stage. */
-const PIPELINE = 'coalesce(stage.pipeline_id, l.pipeline_id)';
+/** Gives rows that have a stage and a pipeline `in_pipeline_id`: the pipeline of the stage; their own where they have no stage. */
+export const inPipeline = (rows: string): string => `(
+  select r.*, coalesce(own.pipeline_id, r.pipeline_id) as in_pipeline_id
+    from ${rows} r ${joined('crm_pipeline_stage', 'own', 'r.pipeline_stage_id')}
+)`;
 
-const DEALS = `flowlu.crm_lead l
-${name('crm_pipeline_stage', 'stage', 'l.pipeline_stage_id')}
-${name('crm_pipeline', 'pipeline', PIPELINE)}
-${name('core_user', 'assignee', 'l.assignee_id')}
-${name('crm_source', 'source', 'l.source_id')}
-${name('crm_loss_reason', 'loss_reason', 'case when l.active = 2 then l.closing_status_id end')}
-left join ${DEAL_CUSTOMERS} link on link.record_id = l.id
-${name('crm_account', 'customer', 'link.customer_id')}`;
+const DEALS = `${inPipeline('flowlu.crm_lead')} l`;
+const WITH_CUSTOMER = `${DEALS}
+left join ${DEAL_CUSTOMERS} link on link.record_id = l.id`;
 
 /** Columns that every list of deals has. */
-export const dealColumns = {
-  deal_id: key('l.id', 'Deal', 'crm.lead'),
-  deal_name: word('l.name', 'Title of the deal'),
-  ...linked('pipeline', PIPELINE, 'Sales pipeline: of the stage, else of the deal', 'crm.pipeline'),
-  ...linked('stage', 'l.pipeline_stage_id', 'Stage that the deal has reached', 'crm.pipeline_stage'),
-  budget: amount('l.budget', 'Amount of the deal; Flowlu gives it no currency'),
-  ...linked('assignee', 'l.assignee_id', 'User responsible for the deal', 'core.user'),
-  ...linked('customer', 'link.customer_id', 'Customer, see definitions', 'crm.account'),
+const dealColumns = {
+  deal_id: c.key('l.id', 'Deal', 'crm.lead'),
+  deal_name: c.word('l.name', 'Title of the deal'),
+  ...c.linked('pipeline', 'l.in_pipeline_id', 'Sales pipeline: of the stage, else of the deal', 'crm.pipeline'),
+  ...c.linked('stage', 'l.pipeline_stage_id', 'Stage that the deal has reached', 'crm.pipeline_stage'),
+  budget: c.amount('l.budget', 'Amount of the deal; Flowlu gives it no currency'),
+  ...c.linked('assignee', 'l.assignee_id', 'User responsible for the deal', 'core.user'),
+  ...c.linked('customer', 'link.customer_id', 'Customer, see definitions', 'crm.account'),
 } as const;
-export { DEALS as DEAL_ROWS };
+
+/** Columns of what is counted by pipeline and stage. */
+export const placeColumns = (pipeline: string, stage: string) =>
+  ({
+    ...c.linked('pipeline', pipeline, 'Sales pipeline: of the stage, else of the deals', 'crm.pipeline'),
+    ...c.linked('stage', stage, 'Stage; none where the deals have none', 'crm.pipeline_stage'),
+    stage_position: c.count('stage.ordering', 'Place of the stage within its pipeline, lowest first'),
+  }) as const;
 
 const outcome = {
-  ...linked('source', 'l.source_id', 'Where the deal came from', 'crm.source'),
-  ...linked(
+  ...c.linked('source', 'l.source_id', 'Where the deal came from', 'crm.source'),
+  ...c.linked(
     'loss_reason',
     'case when l.active = 2 then l.closing_status_id end',
     'Why the deal was lost',
@@ -63,7 +52,7 @@ const began = (zone: string) => {
 const daysBetween = (to: string, from: string) => `case when ${to} >= ${from} then ${to} - (${from}) end`;
 
 export function sales({ zone, today, is }: Terms): readonly View[] {
-  const deals = report({
+  const deals = view({
     name: 'deals',
     grain: 'deal',
     key: ['deal_id'],
@@ -71,72 +60,58 @@ export function sales({ zone, today, is }: Terms): readonly View[] {
     columns: {
       ...dealColumns,
       state: words('crm.lead', 'active', 'l.active', 'in progress, lost or won'),
-      is_open: yesNo(`coalesce(${is.open_deal}, false)`, 'In progress'),
-      is_won: yesNo(`coalesce(${is.won_deal}, false)`, 'Won'),
-      is_overdue: yesNo(`coalesce(${is.overdue_deal}, false)`, 'Open, and should have been closed before today'),
-      contact_id: key('who.contact_id', 'Contact, else the first that takes part', 'crm.account'),
-      contact_name: word("coalesce(nullif(contact.name, ''), l.contact_name)", 'Contact, else the name in the enquiry'),
+      is_open: c.yesNo(`coalesce(${is.open_deal}, false)`, 'In progress'),
+      is_won: c.yesNo(`coalesce(${is.won_deal}, false)`, 'Won'),
+      is_overdue: c.yesNo(`coalesce(${is.overdue_deal}, false)`, 'Open, and should have been closed before today'),
+      contact_id: c.key('who.contact_id', 'Contact, else the first that takes part', 'crm.account'),
+      contact_name: c.word(
+        "coalesce(nullif(contact.name, ''), l.contact_name)",
+        'Contact, else the name in the enquiry',
+      ),
       ...outcome,
-      start_date: day('l.start_date', 'Day on which the deal began'),
-      deadline: day('l.deadline', 'Day by which the deal is expected to close'),
-      closing_date: day('l.closing_date', 'Day on which the deal was won or lost'),
-      days_open: days(
+      start_date: c.day('l.start_date', 'Day on which the deal began'),
+      deadline: c.day('l.deadline', 'Day by which the deal is expected to close'),
+      closing_date: c.day('l.closing_date', 'Day on which the deal was won or lost'),
+      days_open: c.integer(
         `case when ${is.open_deal} then ${daysBetween(today, began(zone))} else ${daysBetween('l.closing_date', began(zone))} end`,
         'Days from the beginning to the closing, of open deals to today; none where the dates do not fit',
       ),
-      created_at: moment('l.created_date', 'When the deal was created'),
-      last_activity_at: moment('l.last_activity_time', 'Most recent activity'),
-      updated_at: updatedAt('l'),
+      created_at: c.moment('l.created_date', 'When the deal was created'),
+      last_activity_at: c.moment('l.last_activity_time', 'Most recent activity'),
+      updated_at: c.updatedAt('l'),
     },
-    from: `${DEALS}
+    from: `${WITH_CUSTOMER}
 left join lateral (select ${DEAL_CONTACT} as contact_id offset 0) who on true
-${name('crm_account', 'contact', 'who.contact_id')}
-where ${is.deal}`,
+${joined('crm_account', 'contact', 'who.contact_id')}`,
+    where: is.deal,
   });
 
-  const salesPipeline = report({
+  const salesPipeline = view({
     name: 'sales_pipeline',
     grain: 'stage of a pipeline',
     key: ['pipeline_id', 'stage_id'],
     comment: 'Open deals by pipeline and stage, stages without deals included',
     columns: {
-      ...linked(
-        'pipeline',
-        'coalesce(stage.pipeline_id, d.pipeline_id)',
-        'Sales pipeline: of the stage, else of the deals',
-        'crm.pipeline',
-      ),
-      ...linked(
-        'stage',
-        'coalesce(d.stage_id, current.id)',
-        'Stage; none where the deals have none',
-        'crm.pipeline_stage',
-      ),
-      stage_position: count('stage.ordering', 'Place of the stage within its pipeline, lowest first'),
-      open_deals: count('coalesce(d.open_deals, 0)', 'Deals in progress'),
-      budget: amount('coalesce(d.budget, 0)', 'Their amounts together'),
-      overdue_deals: count('coalesce(d.overdue_deals, 0)', 'Deals that should have been closed before today'),
-      oldest_start: day('d.oldest_start', 'Beginning of the oldest of them'),
+      ...placeColumns('coalesce(d.pipeline_id, current.pipeline_id)', 'coalesce(d.stage_id, current.id)'),
+      open_deals: c.count('coalesce(d.open_deals, 0)', 'Deals in progress'),
+      budget: c.amount('coalesce(d.budget, 0)', 'Their amounts together'),
+      overdue_deals: c.count('coalesce(d.overdue_deals, 0)', 'Deals that should have been closed before today'),
+      oldest_start: c.day('d.oldest_start', 'Beginning of the oldest of them'),
     },
     from: `(
-  select l.pipeline_stage_id as stage_id, max(l.pipeline_id) as pipeline_id, count(*) as open_deals, sum(l.budget) as budget,
+  select l.pipeline_stage_id as stage_id, l.in_pipeline_id as pipeline_id, count(*) as open_deals, sum(l.budget) as budget,
          count(*) filter (where ${is.overdue_deal}) as overdue_deals, min(l.start_date) as oldest_start
-    from flowlu.crm_lead l
+    from ${DEALS}
    where ${is.deal} and ${is.open_deal}
-   group by l.pipeline_stage_id,
-         case when l.pipeline_stage_id is null or not exists (
-           select from flowlu.crm_pipeline_stage known where known.id = l.pipeline_stage_id and known.pipeline_id is not null
-         ) then l.pipeline_id end
+   group by l.pipeline_stage_id, l.in_pipeline_id
 ) d
 full join (
-  select id from flowlu.crm_pipeline_stage
+  select id, pipeline_id from flowlu.crm_pipeline_stage
    where _deleted_at is null and deleted_at is null and active is distinct from false
-) current on current.id = d.stage_id
-${name('crm_pipeline_stage', 'stage', 'coalesce(d.stage_id, current.id)')}
-${name('crm_pipeline', 'pipeline', 'coalesce(stage.pipeline_id, d.pipeline_id)')}`,
+) current on current.id = d.stage_id`,
   });
 
-  const closedDeals = report({
+  const closedDeals = view({
     name: 'closed_deals',
     grain: 'deal that was won or lost',
     key: ['deal_id'],
@@ -144,40 +119,60 @@ ${name('crm_pipeline', 'pipeline', 'coalesce(stage.pipeline_id, d.pipeline_id)')
     columns: {
       ...dealColumns,
       result: words('crm.lead', 'active', 'l.active', 'won or lost'),
-      is_won: yesNo(is.won_deal, 'Won'),
-      closing_date: day('l.closing_date', 'Day on which the deal was won or lost'),
-      closing_month: day(monthOf('l.closing_date'), 'First day of the month of closing'),
+      is_won: c.yesNo(is.won_deal, 'Won'),
+      closing_date: c.day('l.closing_date', 'Day on which the deal was won or lost'),
+      closing_month: c.day(monthOf('l.closing_date'), 'First day of the month of closing'),
       ...outcome,
-      days_to_close: days(
+      days_to_close: c.integer(
         daysBetween('l.closing_date', began(zone)),
         'Days from the beginning to the closing; from the creation where the deal has no beginning or one after its closing; none where neither fits',
       ),
-      updated_at: updatedAt('l'),
+      updated_at: c.updatedAt('l'),
     },
-    from: `${DEALS}\nwhere ${is.deal} and (${is.won_deal} or ${is.lost_deal})`,
+    from: WITH_CUSTOMER,
+    where: `${is.deal} and (${is.won_deal} or ${is.lost_deal})`,
   });
 
-  const wonLostByMonth = report({
+  const wonLostByMonth = view({
     name: 'won_lost_by_month',
     grain: 'month and user responsible',
     key: ['month', 'assignee_id'],
     comment: 'Deals won and lost by month of closing and by the user responsible',
     columns: {
-      month: day('l.month', 'First day of the month of closing; none where it is not known'),
-      ...linked('assignee', 'l.assignee_id', 'User responsible for the deals', 'core.user', 'max(assignee.name)'),
-      won_deals: count(`count(*) filter (where ${is.won_deal})`, 'Deals won'),
-      lost_deals: count(`count(*) filter (where ${is.lost_deal})`, 'Deals lost'),
-      won_percent: amount(
+      month: c.day('l.month', 'First day of the month of closing; none where it is not known'),
+      ...c.linked('assignee', 'l.assignee_id', 'User responsible for the deals', 'core.user', 'max(assignee.name)'),
+      won_deals: c.count(`count(*) filter (where ${is.won_deal})`, 'Deals won'),
+      lost_deals: c.count(`count(*) filter (where ${is.lost_deal})`, 'Deals lost'),
+      won_percent: c.amount(
         `round(100.0 * count(*) filter (where ${is.won_deal}) / count(*), 1)`,
         'Share of deals won, percent; not to be added up',
       ),
-      won_budget: amount(`coalesce(sum(l.budget) filter (where ${is.won_deal}), 0)`, 'Amounts of the deals won'),
-      lost_budget: amount(`coalesce(sum(l.budget) filter (where ${is.lost_deal}), 0)`, 'Amounts of the deals lost'),
+      won_budget: c.amount(`coalesce(sum(l.budget) filter (where ${is.won_deal}), 0)`, 'Amounts of the deals won'),
+      lost_budget: c.amount(`coalesce(sum(l.budget) filter (where ${is.lost_deal}), 0)`, 'Amounts of the deals lost'),
     },
-    from: `${byMonth('crm_lead', 'l', 'l.closing_date', `${is.deal} and (${is.won_deal} or ${is.lost_deal})`)} l
-${name('core_user', 'assignee', 'l.assignee_id')}
-group by l.month, l.assignee_id`,
+    from: `${byMonth('crm_lead', 'l', 'l.closing_date', `${is.deal} and (${is.won_deal} or ${is.lost_deal})`)} l`,
+    group: 'l.month, l.assignee_id',
   });
 
-  return [deals, salesPipeline, closedDeals, wonLostByMonth];
+  const stuckDeals = view({
+    name: 'stuck_deals',
+    grain: 'open deal without any activity or change for 30 days',
+    key: ['deal_id'],
+    comment: 'Open deals on which nothing has happened for 30 days',
+    columns: {
+      ...dealColumns,
+      last_activity_at: c.moment('greatest(l.last_activity_time, l._version)', 'Most recent activity or change'),
+      days_quiet: c.integer(
+        'floor(extract(epoch from now() - greatest(l.last_activity_time, l._version)) / 86400)::integer',
+        'Whole days since then',
+      ),
+      deadline: c.day('l.deadline', 'Day by which the deal is expected to close'),
+      is_overdue: c.yesNo(`coalesce(${is.overdue_deal}, false)`, 'Should have been closed before today'),
+      updated_at: c.updatedAt('l'),
+    },
+    from: WITH_CUSTOMER,
+    where: `${is.deal} and ${is.stuck_deal}`,
+  });
+
+  return [deals, salesPipeline, closedDeals, stuckDeals, wonLostByMonth];
 }

@@ -1,22 +1,7 @@
 /** Ready-made views about time: logs, budgets, what is not billed yet, and what is planned. */
-import { literal } from '../../postgres/quote.ts';
-import type { View } from '../live-columns.ts';
+import { c, dayIn, monthIn, type View, view } from '../view.ts';
 import { isProject, type Terms } from './definitions.ts';
-import {
-  amount,
-  count,
-  currency,
-  day,
-  key,
-  linked,
-  linkOf,
-  moment,
-  name,
-  report,
-  updatedAt,
-  word,
-  yesNo,
-} from './report.ts';
+import { currency, linkOf } from './report.ts';
 
 /** Finer than a second, so that sums of hours are those of the seconds. */
 const hours = (seconds: string) => `trim_scale(round(${seconds} / 3600.0, 5))`;
@@ -41,60 +26,63 @@ export const logs = ({ is }: Terms): string => `(
 
 export function time(terms: Terms): readonly View[] {
   const { is, zone, today } = terms;
-  const local = (at: string) => `(${at} at time zone ${literal(zone)})::date`;
-  const person = linked('person', 'g.user_id', 'User who worked', 'core.user');
-  const project = linked('project', 'g.project_id', 'Project that the time was spent on', 'st.projects');
-  const JOINS = `${name('core_user', 'person', 'g.user_id')}
-${name('st_projects', 'project', 'g.project_id')}`;
+  const local = (at: string) => dayIn(zone, at);
+  const person = c.linked('person', 'g.user_id', 'User who worked', 'core.user');
+  const project = c.linked('project', 'g.project_id', 'Project that the time was spent on', 'st.projects');
 
-  const timeEntries = report({
+  const timeEntries = view({
     name: 'time_entries',
     grain: 'time log',
     key: ['time_log_id'],
     comment: 'Time logs with person, task and project; days are those of the portal’s time zone',
     columns: {
-      time_log_id: key('g.id', 'Time log', 'timetracker.timelogs'),
-      day: day(local('g.start_timestamp'), 'Day on which work began, by the clock of the portal'),
+      time_log_id: c.key('g.id', 'Time log', 'timetracker.timelogs'),
+      day: c.day(local('g.start_timestamp'), 'Day on which work began, by the clock of the portal'),
       ...person,
       ...project,
-      ...linked('task', 'g.task_id', 'Task that the time was spent on', 'task.tasks'),
-      description: word("coalesce(nullif(g.name, ''), g.description)", 'What the time was spent on'),
-      hours: amount(hours('g.time_spent'), 'Hours worked'),
-      is_billable: yesNo('g.is_billable', 'Charged to the customer'),
-      billing_amount: amount('g.billing_amount', 'At the price charged to the customer'),
-      cost_amount: amount('g.employee_cost_amount', 'At the cost of the employee'),
+      ...c.linked('task', 'g.task_id', 'Task that the time was spent on', 'task.tasks'),
+      description: c.word("coalesce(nullif(g.name, ''), g.description)", 'What the time was spent on'),
+      hours: c.amount(hours('g.time_spent'), 'Hours worked'),
+      is_billable: c.yesNo('g.is_billable', 'Charged to the customer'),
+      billing_amount: c.amount('g.billing_amount', 'At the price charged to the customer'),
+      cost_amount: c.amount('g.employee_cost_amount', 'At the cost of the employee'),
       ...currency('g.currency_id'),
-      started_at: moment('g.start_timestamp', 'When work began'),
-      updated_at: updatedAt('g'),
+      started_at: c.moment('g.start_timestamp', 'When work began'),
+      updated_at: c.updatedAt('g'),
     },
-    from: `${logs(terms)} g
-${JOINS}
-${name('task_tasks', 'task', 'g.task_id')}`,
+    from: `${logs(terms)} g`,
   });
 
   /** Sums of logs in one currency. */
   const sums = {
     ...currency('g.currency_id'),
-    hours: amount(HOURS, 'Hours worked'),
-    billable_hours: amount(BILLABLE, 'Those charged to the customer'),
-    billing_amount: amount('coalesce(sum(g.billing_amount), 0)', 'At the price charged to the customer, as logged'),
-    cost_amount: amount('coalesce(sum(g.employee_cost_amount), 0)', 'At the cost of the employees, as logged'),
+    hours: c.amount(HOURS, 'Hours worked'),
+    billable_hours: c.amount(BILLABLE, 'Those charged to the customer'),
+    billing_amount: c.amount('coalesce(sum(g.billing_amount), 0)', 'At the price charged to the customer, as logged'),
+    cost_amount: c.amount('coalesce(sum(g.employee_cost_amount), 0)', 'At the cost of the employees, as logged'),
   } as const;
   const people = {
-    ...linked('project', 'g.project_id', 'Project; none for time spent elsewhere', 'st.projects', 'max(project.name)'),
-    ...linked('person', 'g.user_id', 'User who worked', 'core.user', 'max(person.name)'),
+    ...c.linked(
+      'project',
+      'g.project_id',
+      'Project; none for time spent elsewhere',
+      'st.projects',
+      'max(project.name)',
+    ),
+    ...c.linked('person', 'g.user_id', 'User who worked', 'core.user', 'max(person.name)'),
   } as const;
-  const month = `date_trunc('month', g.start_timestamp at time zone ${literal(zone)})::date`;
-  const byProject = report({
+  const month = monthIn(zone, 'g.start_timestamp');
+  const byProject = view({
     name: 'time_by_project_and_person',
     grain: 'month, project, person and currency',
     key: ['month', 'project_id', 'person_id', 'currency_id'],
     comment: 'Hours by month, project, person and currency; months are those of the portal’s time zone',
-    columns: { month: day(month, 'First day of the month'), ...people, ...sums },
-    from: `${logs(terms)} g\n${JOINS}\ngroup by ${month}, g.project_id, g.user_id, g.currency_id`,
+    columns: { month: c.day(month, 'First day of the month'), ...people, ...sums },
+    from: `${logs(terms)} g`,
+    group: `${month}, g.project_id, g.user_id, g.currency_id`,
   });
 
-  const unbilled = report({
+  const unbilled = view({
     name: 'unbilled_time',
     grain: 'project, person and currency',
     key: ['project_id', 'person_id', 'currency_id'],
@@ -102,34 +90,36 @@ ${name('task_tasks', 'task', 'g.task_id')}`,
     columns: {
       ...people,
       ...sums,
-      oldest_day: day(`min(${local('g.start_timestamp')})`, 'Day of the oldest of it'),
+      oldest_day: c.day(`min(${local('g.start_timestamp')})`, 'Day of the oldest of it'),
     },
-    from: `${logs(terms)} g\n${JOINS}\nwhere ${is.unbilled}\ngroup by g.project_id, g.user_id, g.currency_id`,
+    from: `${logs(terms)} g`,
+    where: is.unbilled,
+    group: 'g.project_id, g.user_id, g.currency_id',
   });
 
-  const timeBudget = report({
+  const timeBudget = view({
     name: 'time_budget',
     grain: 'task with an estimate or with time spent',
     key: ['task_id'],
     comment:
       'Estimated against spent time of tasks; Flowlu does not document the unit of estimates, taken to be seconds as in time logs',
     columns: {
-      task_id: key('t.id', 'Task', 'task.tasks'),
-      task_name: word('t.name', 'Title of the task'),
-      ...linked('project', 'of_project.model_id', 'Project that the task belongs to', 'st.projects'),
-      ...linked('responsible', 't.responsible_id', 'User who does the task', 'core.user'),
-      is_open: yesNo(is.open_task, 'Neither completed nor archived'),
-      estimated_hours: amount(hours('coalesce(t.time_estimate, 0)'), 'Planned working time'),
-      spent_hours: amount(hours('coalesce(spent.seconds, 0)'), 'Time logged'),
-      remaining_hours: amount(
+      task_id: c.key('t.id', 'Task', 'task.tasks'),
+      task_name: c.word('t.name', 'Title of the task'),
+      ...c.linked('project', 'of_project.model_id', 'Project that the task belongs to', 'st.projects'),
+      ...c.linked('responsible', 't.responsible_id', 'User who does the task', 'core.user'),
+      is_open: c.yesNo(is.open_task, 'Neither completed nor archived'),
+      estimated_hours: c.amount(hours('coalesce(t.time_estimate, 0)'), 'Planned working time'),
+      spent_hours: c.amount(hours('coalesce(spent.seconds, 0)'), 'Time logged'),
+      remaining_hours: c.amount(
         hours('(coalesce(t.time_estimate, 0) - coalesce(spent.seconds, 0))'),
         'Planned less logged; negative beyond the estimate',
       ),
-      is_over: yesNo(
+      is_over: c.yesNo(
         'coalesce(spent.seconds > t.time_estimate and t.time_estimate > 0, false)',
         'More was logged than planned',
       ),
-      updated_at: updatedAt('t'),
+      updated_at: c.updatedAt('t'),
     },
     from: `flowlu.task_tasks t
 left join lateral (
@@ -137,10 +127,8 @@ left join lateral (
     from flowlu.timetracker_timesheets s join flowlu.timetracker_timelogs g on g.timesheet_id = s.id
    where s.module = 'task' and s.model_id = t.id and ${is.time_log}
 ) spent on true
-${name('core_user', 'responsible', 't.responsible_id')}
-${linkOf('task_tasks', 'of_project', 't', isProject)}
-${name('st_projects', 'project', 'of_project.model_id')}
-where ${is.task} and (t.time_estimate > 0 or spent.seconds > 0)`,
+${linkOf('task_tasks', 'of_project', 't', isProject)}`,
+    where: `${is.task} and (t.time_estimate > 0 or spent.seconds > 0)`,
   });
 
   /** Working days, Monday to Friday, before a day: counted from a Monday in the past. */
@@ -148,21 +136,21 @@ where ${is.task} and (t.time_estimate > 0 or spent.seconds > 0)`,
     `((${date} - date '0001-01-01') / 7 * 5 + least((${date} - date '0001-01-01') % 7, 5))`;
   /** Those from one day to another, both included. */
   const workdays = (from: string, to: string) => `(${before(`(${to} + 1)`)} - ${before(from)})`;
-  const workload = report({
+  const workload = view({
     name: 'workload_by_week',
     grain: 'person and week',
     key: ['week', 'person_id'],
     comment:
       'Planned hours of open tasks, spread evenly over the working days from planned start to planned end; tasks without a start count on their last day, those without any day have no week',
     columns: {
-      week: day('w.week', 'Monday of the week; none for tasks without any day'),
-      ...linked('person', 'w.person_id', 'User who does the tasks', 'core.user', 'max(person.name)'),
-      planned_hours: amount(
+      week: c.day('w.week', 'Monday of the week; none for tasks without any day'),
+      ...c.linked('person', 'w.person_id', 'User who does the tasks', 'core.user', 'max(person.name)'),
+      planned_hours: c.amount(
         `trim_scale(round(sum(w.seconds) / 3600.0, 5))`,
         'Planned working time that falls on the week',
       ),
-      tasks: count('count(*)', 'Tasks that it comes from; a task counts in each of its weeks'),
-      is_past: yesNo(`coalesce(w.week + 6 < ${today}, false)`, 'The week is over'),
+      tasks: c.count('count(*)', 'Tasks that it comes from; a task counts in each of its weeks'),
+      is_past: c.yesNo(`coalesce(w.week + 6 < ${today}, false)`, 'The week is over'),
     },
     from: `(
   select t.responsible_id as person_id, week.week, t.time_estimate * share.part as seconds
@@ -182,9 +170,8 @@ where ${is.task} and (t.time_estimate > 0 or spent.seconds > 0)`,
                   else ${workdays('greatest(week.week, t.first)', 'least(week.week + 6, t.last)')}::numeric / span.days end as part
     ) share
    where share.part > 0
-) w
-${name('core_user', 'person', 'w.person_id')}
-group by w.week, w.person_id`,
+) w`,
+    group: 'w.week, w.person_id',
   });
   return [timeEntries, byProject, unbilled, timeBudget, workload];
 }

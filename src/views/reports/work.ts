@@ -1,142 +1,114 @@
 /** Ready-made views about tasks and projects. */
 import { settingAsText } from '../../store/settings.ts';
-import type { View } from '../live-columns.ts';
+import { c, type View, view } from '../view.ts';
 import { PROJECT_CUSTOMERS } from './customers.ts';
 import { isDeal, isProject, type Terms } from './definitions.ts';
 import { balance } from './money.ts';
-import {
-  amount,
-  count,
-  day,
-  days,
-  key,
-  linked,
-  linkOf,
-  moment,
-  name,
-  report,
-  updatedAt,
-  word,
-  words,
-  yesNo,
-} from './report.ts';
+import { linkOf, words } from './report.ts';
 import { BILLABLE, HOURS, logs } from './time.ts';
 
 export function work(terms: Terms): readonly View[] {
   const { is } = terms;
-  const responsible = linked('responsible', 't.responsible_id', 'User who does the tasks', 'core.user');
-  const openTasks = report({
+  const responsible = c.linked('responsible', 't.responsible_id', 'User who does the tasks', 'core.user');
+  const openTasks = view({
     name: 'open_tasks',
     grain: 'open task',
     key: ['task_id'],
     comment: 'Tasks that are neither completed nor archived, with the names of everything they are linked to',
     columns: {
-      task_id: key('t.id', 'Task', 'task.tasks'),
-      task_name: word('t.name', 'Title of the task'),
+      task_id: c.key('t.id', 'Task', 'task.tasks'),
+      task_name: c.word('t.name', 'Title of the task'),
       ...responsible,
-      ...linked('owner', 't.owner_id', 'User who set the task', 'core.user'),
+      ...c.linked('owner', 't.owner_id', 'User who set the task', 'core.user'),
       status: words('task.tasks', 'status', 't.status', 'State of the task'),
       priority: words('task.tasks', 'priority', 't.priority', 'Urgency of the task'),
-      ...linked('stage', 't.workflow_stage_id', 'Stage of the workflow', 'task.stages'),
-      deadline: moment('t.deadline', 'Moment by which the task is due'),
-      is_overdue: yesNo(`coalesce(${is.overdue_task}, false)`, 'The deadline has passed'),
-      days_overdue: days(
+      ...c.linked('stage', 't.workflow_stage_id', 'Stage of the workflow', 'task.stages'),
+      deadline: c.moment('t.deadline', 'Moment by which the task is due'),
+      is_overdue: c.yesNo(`coalesce(${is.overdue_task}, false)`, 'The deadline has passed'),
+      days_overdue: c.integer(
         `case when ${is.overdue_task} then floor(extract(epoch from now() - t.deadline) / 86400)::integer end`,
         'Whole days since the deadline',
       ),
-      ...linked('project', 'of_project.model_id', 'Project that the task belongs to', 'st.projects'),
-      ...linked('deal', 'of_deal.model_id', 'Deal that the task belongs to', 'crm.lead'),
-      ...linked('customer', CUSTOMER, 'Organisation or contact that the task concerns', 'crm.account'),
-      created_at: moment('t.created_date', 'When the task was created'),
-      updated_at: updatedAt('t'),
-      url: word(
+      ...c.linked('project', 'of_project.model_id', 'Project that the task belongs to', 'st.projects'),
+      ...c.linked('deal', 'of_deal.model_id', 'Deal that the task belongs to', 'crm.lead'),
+      ...c.linked('customer', CUSTOMER, 'Organisation or contact that the task concerns', 'crm.account'),
+      created_at: c.moment('t.created_date', 'When the task was created'),
+      updated_at: c.updatedAt('t'),
+      url: c.word(
         `'https://' || ${settingAsText('portal')} || '/_module/task/view/task/' || t.id`,
         'Page of the task in the portal',
       ),
     },
     from: `flowlu.task_tasks t
-${name('core_user', 'responsible', 't.responsible_id')}
-${name('core_user', 'owner', 't.owner_id')}
-${name('task_stages', 'stage', 't.workflow_stage_id')}
 ${linkOf('task_tasks', 'of_project', 't', isProject)}
-${name('st_projects', 'project', 'of_project.model_id')}
-${linkOf('task_tasks', 'of_deal', 't', isDeal)}
-${name('crm_lead', 'deal', 'of_deal.model_id')}
-${name('crm_account', 'customer', CUSTOMER)}
-where ${is.task} and ${is.open_task}`,
+${linkOf('task_tasks', 'of_deal', 't', isDeal)}`,
+    where: `${is.task} and ${is.open_task}`,
   });
 
-  const tasksByPerson = report({
+  const tasksByPerson = view({
     name: 'tasks_by_person',
     grain: 'user who has open tasks; a last one without a user for those of nobody',
     key: ['responsible_id'],
     comment: 'Open tasks by the user who does them',
     columns: {
-      ...linked('responsible', 't.responsible_id', 'User who does the tasks', 'core.user', 'max(responsible.name)'),
-      open_tasks: count('count(*)', 'Tasks that are neither completed nor archived'),
-      overdue_tasks: count(`count(*) filter (where ${is.overdue_task})`, 'Those whose deadline has passed'),
-      due_in_7_days: count(
+      ...c.linked('responsible', 't.responsible_id', 'User who does the tasks', 'core.user', 'max(responsible.name)'),
+      open_tasks: c.count('count(*)', 'Tasks that are neither completed nor archived'),
+      overdue_tasks: c.count(`count(*) filter (where ${is.overdue_task})`, 'Those whose deadline has passed'),
+      due_in_7_days: c.count(
         "count(*) filter (where t.deadline >= now() and t.deadline < now() + interval '7 days')",
         'Those due within the next seven days',
       ),
-      without_deadline: count('count(*) filter (where t.deadline is null)', 'Those without a deadline'),
-      high_priority: count('count(*) filter (where t.priority = 3)', 'Those of high priority'),
-      next_deadline: moment('min(t.deadline) filter (where t.deadline >= now())', 'The next deadline to come'),
+      without_deadline: c.count('count(*) filter (where t.deadline is null)', 'Those without a deadline'),
+      high_priority: c.count('count(*) filter (where t.priority = 3)', 'Those of high priority'),
+      next_deadline: c.moment('min(t.deadline) filter (where t.deadline >= now())', 'The next deadline to come'),
     },
-    from: `flowlu.task_tasks t
-${name('core_user', 'responsible', 't.responsible_id')}
-where ${is.task} and ${is.open_task}
-group by t.responsible_id`,
+    from: `flowlu.task_tasks t`,
+    where: `${is.task} and ${is.open_task}`,
+    group: 't.responsible_id',
   });
 
   const project = {
-    project_id: key('p.id', 'Project', 'st.projects'),
-    project_name: word('p.name', 'Name of the project'),
-    ...linked('manager', 'p.manager_id', 'User who manages the project', 'core.user'),
-    ...linked('customer', 'link.customer_id', 'Customer of the project', 'crm.account'),
-    is_archived: yesNo('coalesce(p.is_archive, false)', 'Archived'),
+    project_id: c.key('p.id', 'Project', 'st.projects'),
+    project_name: c.word('p.name', 'Name of the project'),
+    ...c.linked('manager', 'p.manager_id', 'User who manages the project', 'core.user'),
+    ...c.linked('customer', 'link.customer_id', 'Customer of the project', 'crm.account'),
+    is_archived: c.yesNo('coalesce(p.is_archive, false)', 'Archived'),
   } as const;
   const PROJECTS = `flowlu.st_projects p
-left join ${PROJECT_CUSTOMERS} link on link.record_id = p.id
-${name('core_user', 'manager', 'p.manager_id')}
-${name('crm_account', 'customer', 'link.customer_id')}`;
+left join ${PROJECT_CUSTOMERS} link on link.record_id = p.id`;
 
-  const projects = report({
+  const projects = view({
     name: 'projects',
     grain: 'project, archived ones included',
     key: ['project_id'],
     comment: 'Projects with their people, place and tasks',
     columns: {
       ...project,
-      ...linked('portfolio', 'p.briefcase_id', 'Portfolio', 'st.portfolio'),
-      ...linked('board', 'p.project_type_id', 'Board (template) of the project', 'st.project_types'),
-      ...linked('stage', 'p.stage_id', 'Stage that the project has reached', 'st.stages'),
-      ...linked('deal', 'p.crm_lead_id', 'Deal that the project came from', 'crm.lead'),
+      ...c.linked('portfolio', 'p.briefcase_id', 'Portfolio', 'st.portfolio'),
+      ...c.linked('board', 'p.project_type_id', 'Board (template) of the project', 'st.project_types'),
+      ...c.linked('stage', 'p.stage_id', 'Stage that the project has reached', 'st.stages'),
+      ...c.linked('deal', 'p.crm_lead_id', 'Deal that the project came from', 'crm.lead'),
       priority: words('st.projects', 'priority', 'p.priority', 'Urgency of the project'),
-      startdate: day('p.startdate', 'First day of the project'),
-      enddate: day('p.enddate', 'Last day of the project'),
-      is_late: yesNo(`coalesce(${is.late_project}, false)`, 'Not archived although its last day has passed'),
-      open_tasks: count('coalesce(work.open_tasks, 0)', 'Tasks that are neither completed nor archived'),
-      completed_tasks: count('coalesce(work.completed_tasks, 0)', 'Tasks that are completed'),
-      overdue_tasks: count('coalesce(work.overdue_tasks, 0)', 'Open tasks whose deadline has passed'),
-      updated_at: updatedAt('p'),
+      startdate: c.day('p.startdate', 'First day of the project'),
+      enddate: c.day('p.enddate', 'Last day of the project'),
+      is_late: c.yesNo(`coalesce(${is.late_project}, false)`, 'Not archived although its last day has passed'),
+      open_tasks: c.count('coalesce(work.open_tasks, 0)', 'Tasks that are neither completed nor archived'),
+      completed_tasks: c.count('coalesce(work.completed_tasks, 0)', 'Tasks that are completed'),
+      overdue_tasks: c.count('coalesce(work.overdue_tasks, 0)', 'Open tasks whose deadline has passed'),
+      updated_at: c.updatedAt('p'),
     },
     from: `${PROJECTS}
-${name('st_portfolio', 'portfolio', 'p.briefcase_id')}
-${name('st_project_types', 'board', 'p.project_type_id')}
-${name('st_stages', 'stage', 'p.stage_id')}
-${name('crm_lead', 'deal', 'p.crm_lead_id')}
 left join (
   select t.model_id, count(*) filter (where ${is.open_task}) as open_tasks,
          count(*) filter (where ${is.completed_task}) as completed_tasks,
          count(*) filter (where ${is.overdue_task}) as overdue_tasks
     from flowlu.task_tasks t where ${is.task} and ${isProject('t')} group by t.model_id
-) work on work.model_id = p.id
-where ${is.project}`,
+) work on work.model_id = p.id`,
+    where: is.project,
   });
 
   const { income_base, expense_base, other_base, balance_base } = balance(terms, 'true', '');
-  const profitability = report({
+  const profitability = view({
     name: 'project_profitability',
     grain: 'project, archived ones included',
     key: ['project_id'],
@@ -144,29 +116,29 @@ where ${is.project}`,
       'What projects were to bring and what they have brought, in the base currency of the portal, with their hours',
     columns: {
       ...project,
-      estimated_revenue: amount('p.estimated_revenue', 'Revenue expected, as entered in the project'),
-      estimated_expenses: amount('p.estimated_expenses', 'Expenses expected, as entered in the project'),
-      income_base: amount('coalesce(money.income_base, 0)', 'Money received for the project'),
-      expenses_base: amount('coalesce(-money.expense_base, 0)', 'Money spent on the project, without sign'),
-      other_base: amount('coalesce(money.other_base, 0)', 'Money that is neither income nor expense'),
-      profit_base: amount('coalesce(money.income_base + money.expense_base, 0)', 'Income less expenses'),
-      margin_percent: amount(
+      estimated_revenue: c.amount('p.estimated_revenue', 'Revenue expected, as entered in the project'),
+      estimated_expenses: c.amount('p.estimated_expenses', 'Expenses expected, as entered in the project'),
+      income_base: c.amount('coalesce(money.income_base, 0)', 'Money received for the project'),
+      expenses_base: c.amount('coalesce(-money.expense_base, 0)', 'Money spent on the project, without sign'),
+      other_base: c.amount('coalesce(money.other_base, 0)', 'Money that is neither income nor expense'),
+      profit_base: c.amount('coalesce(money.income_base + money.expense_base, 0)', 'Income less expenses'),
+      margin_percent: c.amount(
         'round(100 * (money.income_base + money.expense_base) / nullif(money.income_base, 0), 1)',
         'Profit as a share of the income, percent; none without income; not to be added up',
       ),
-      hours: amount('coalesce(spent.hours, 0)', 'Hours worked on the project and its tasks'),
-      billable_hours: amount('coalesce(spent.billable_hours, 0)', 'Those charged to the customer'),
-      time_cost: amount(
+      hours: c.amount('coalesce(spent.hours, 0)', 'Hours worked on the project and its tasks'),
+      billable_hours: c.amount('coalesce(spent.billable_hours, 0)', 'Those charged to the customer'),
+      time_cost: c.amount(
         'case when spent.hours is null then 0 else spent.cost end',
         'Hours at the cost of the employees; none where they are in several currencies, see time_by_project_and_person; not part of profit_base',
       ),
-      time_cost_currency_id: ['bigint', 'spent.currency_id', 'Currency of time_cost, by number'],
-      updated_at: updatedAt('p'),
+      time_cost_currency_id: c.number('spent.currency_id', 'Currency of time_cost, by number'),
+      updated_at: c.updatedAt('p'),
     },
     from: `${PROJECTS}
 left join (
   select x.project_id, ${Object.entries({ income_base, expense_base, other_base, balance_base })
-    .map(([column, [, sql]]) => `${sql} as ${column}`)
+    .map(([column, { sql }]) => `${sql} as ${column}`)
     .join(', ')}
     from flowlu.fin_transaction x where ${is.transaction} and ${is.moves_cash} group by x.project_id
 ) money on money.project_id = p.id
@@ -175,8 +147,8 @@ left join (
          case when min(g.currency_id) is not distinct from max(g.currency_id) then coalesce(sum(g.employee_cost_amount), 0) end as cost,
          case when min(g.currency_id) = max(g.currency_id) then min(g.currency_id) end as currency_id
     from ${logs(terms)} g group by g.project_id
-) spent on spent.project_id = p.id
-where ${is.project}`,
+) spent on spent.project_id = p.id`,
+    where: is.project,
   });
   return [openTasks, tasksByPerson, projects, profitability];
 }

@@ -1,14 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
-import type { Check } from '../../src/cli/doctor/check.ts';
-import { checkDatabase } from '../../src/cli/doctor/database.ts';
-import { checkPortal } from '../../src/cli/doctor/portal.ts';
-import { probeQueries, type VersionedModel } from '../../src/cli/doctor/probe.ts';
-import { checkSettings } from '../../src/cli/doctor/settings.ts';
-import { checkZone } from '../../src/cli/doctor/zone.ts';
 import { loadConfig } from '../../src/config/index.ts';
+import type { Check } from '../../src/doctor/check.ts';
+import { checkDatabase } from '../../src/doctor/database.ts';
+import { checkPortal, checkPossible, checkUser } from '../../src/doctor/portal.ts';
+import { probeQueries, type VersionedModel } from '../../src/doctor/probe.ts';
+import { checkSettings } from '../../src/doctor/settings.ts';
+import { checkZone } from '../../src/doctor/zone.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { webhookDelay } from '../../src/store/mirror-rows/reads.ts';
+import { answer, startPortal } from '../flowlu/portal.ts';
 import { clearFaults } from '../simulator/index.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
@@ -20,6 +21,7 @@ beforeAll(async () => {
 afterAll(() => mirror.close());
 afterEach(() => clearFaults(mirror.portal.faults));
 
+const ERROR_31 = '{"error":{"error_code":31,"error_msg":"unknown module"}}';
 const brief = (checks: readonly Check[]) => Object.fromEntries(checks.map(({ name, status }) => [name, status]));
 
 async function collect<T>(work: (report: (check: Check) => void) => Promise<T>) {
@@ -75,6 +77,40 @@ describe('doctor: portal', () => {
     expect(mirror.portal.requests.entries.length).toBe(models.filter(({ listable }) => listable).length);
     expect(new Set(mirror.portal.requests.entries.map(({ query }) => query.limit))).toEqual(new Set(['1']));
     expect(result?.find(({ model }) => model.name === 'crm.account')?.total).toBe(60);
+  });
+
+  it('tells whose rights the key has, and warns of a user who is no administrator', async () => {
+    const user = (fields: string) =>
+      startPortal((request, response, url) =>
+        answer(200, url.pathname.endsWith('/core/user/get') ? `{"response":{"id":3,${fields}}}` : ERROR_31)(
+          request,
+          response,
+          url,
+        ),
+      );
+    for (const [fields, status, found] of [
+      ['"name":"Ann","role_admin":1', 'ok', 'Ann'],
+      ['"name":"Bo","role_admin":"0"', 'warn', 'Bo, not an administrator'],
+      ['"username":"c@x"', 'ok', 'c@x'],
+    ] as const) {
+      await using portal = await user(fields);
+      const { checks } = await collect((report) => checkUser(portal.client(), report, never));
+      expect(checks).toMatchObject([{ status, found }]);
+    }
+  });
+
+  it('suggests models that the catalogue does not know and the portal has, beside those that are named already', async () => {
+    await using portal = await startPortal((request, response, url) => {
+      const isThere = /orgchart\/department|asset\/asset/.test(url.pathname);
+      answer(200, isThere ? '{"response":{"total":0,"items":[]}}' : ERROR_31)(request, response, url);
+    });
+    const { checks } = await collect((report) => checkPossible(portal.client(), ['asset.asset'], report, never));
+    expect(checks).toMatchObject([
+      {
+        found: 'this portal also has orgchart.department',
+        advice: 'FLOWLU_EXTRA_MODELS=asset.asset,orgchart.department',
+      },
+    ]);
   });
 
   it('stops at a key that is refused, and at a portal that does not answer', async () => {

@@ -1,12 +1,12 @@
 /** What of its own documentation the portal honours, judged by the rows that come back. */
 
-import type { Model } from '../../catalog/types.ts';
-import type { JsonObject } from '../../core/json.ts';
-import type { FlowluClient, ListAnswer } from '../../flowlu/client.ts';
-import { FlowluError } from '../../flowlu/errors.ts';
-import type { ListQuery } from '../../flowlu/url.ts';
-import { compareIds, idOf } from '../../record/id.ts';
-import { fieldValue } from '../../record/record.ts';
+import type { Model } from '../catalog/types.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { FlowluClient, ListAnswer } from '../flowlu/client.ts';
+import { FlowluError } from '../flowlu/errors.ts';
+import type { ListQuery } from '../flowlu/url.ts';
+import { compareIds, idOf } from '../record/id.ts';
+import { fieldValue } from '../record/record.ts';
 import { type Check, ok, warn } from './check.ts';
 
 const ROWS = 20;

@@ -1,10 +1,10 @@
 /** Whether somebody is logged in by OAuth, and whether what was granted can be used. */
-import type { Config, OAuthConfig } from '../../config/index.ts';
-import { openTokens } from '../../oauth/token-store.ts';
-import type { Sql } from '../../postgres/connection.ts';
-import { cipherOf, standing } from '../../service/authorization.ts';
-import { readGrant } from '../../store/grant.ts';
-import { formatDuration } from '../output.ts';
+import type { Config, OAuthConfig } from '../config/index.ts';
+import { openTokens } from '../oauth/token-store.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { cipherOf, standing } from '../service/authorization.ts';
+import { span } from '../status/words.ts';
+import { readGrant } from '../store/grant.ts';
 import { type Check, fail, messageOf, ok, warn } from './check.ts';
 
 const NAME = 'login';
@@ -33,7 +33,6 @@ export async function checkLogin(config: Config, oauth: OAuthConfig, sql: Sql): 
     const advice = 'keep the former key in TOKEN_KEY until the next refresh';
     return warn(NAME, 'the tokens are still sealed with a former key', advice);
   }
-  const left =
-    grant.left_ms === null ? '' : `; the access token lasts ${formatDuration(Math.max(0, grant.left_ms))} more`;
+  const left = grant.left_ms === null ? '' : `; the access token lasts ${span(grant.left_ms / 1_000)} more`;
   return ok(NAME, `logged in${left}`);
 }

@@ -4,9 +4,9 @@
  */
 import { mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { isJsonObject, type Json, type JsonObject, parseJson } from '../../core/json.ts';
-import type { Redact } from '../../core/redact.ts';
-import { compareIds, idOf } from '../../record/id.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
+import type { Redact } from '../core/redact.ts';
+import { compareIds, idOf } from '../record/id.ts';
 
 /** Numbers of an envelope, which count rows and tell nothing of them. */
 const COUNTS: ReadonlySet<string> = new Set(['total', 'total_result', 'page', 'count']);

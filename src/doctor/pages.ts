@@ -1,7 +1,7 @@
 /** How many rows the portal puts on a page, and what reading everything takes at that size. */
-import type { FlowluClient } from '../../flowlu/client.ts';
-import { FlowluError } from '../../flowlu/errors.ts';
-import { formatCount, formatDuration } from '../output.ts';
+import type { FlowluClient } from '../flowlu/client.ts';
+import { FlowluError } from '../flowlu/errors.ts';
+import { count, span } from '../status/words.ts';
 import { type Check, ok, warn } from './check.ts';
 import type { ReadableModel } from './portal.ts';
 
@@ -22,11 +22,10 @@ export async function measurePages(
   if (size === null) return [warn('page size', `lists of ${largest.model.name} fail at every size`, 'try again later')];
   const rows = readable.reduce((sum, { total }) => sum + (total ?? 0), 0);
   const requests = readable.reduce((sum, { total }) => sum + Math.max(1, Math.ceil((total ?? 0) / size)), 0);
-  const time =
-    requestsPerSecond > 0 ? `, ${formatDuration((requests / requestsPerSecond) * 1_000)} at the rate set` : '';
+  const time = requestsPerSecond > 0 ? `, ${span(requests / requestsPerSecond)} at the rate set` : '';
   return [
     ok('page size', size < ASKED ? `at most ${size} rows, where ${ASKED} were asked for` : `${ASKED} rows`),
-    ok('to read everything', `${formatCount(rows)} rows take about ${formatCount(requests)} requests${time}`),
+    ok('to read everything', `${count(rows)} rows take about ${count(requests)} requests${time}`),
   ];
 }
 

@@ -1,16 +1,16 @@
 /** Whether the database can hold the mirror. */
 
-import type { Config } from '../../config/index.ts';
-import { CREATE_IN_PUBLIC, openPlaces } from '../../migrate/closing.ts';
-import { type DatabaseFacts, databaseFacts } from '../../migrate/health.ts';
-import { schemaState } from '../../migrate/migrate.ts';
-import { ownership } from '../../migrate/owner.ts';
-import { unlimitedReaders } from '../../migrate/reader-logins.ts';
-import { areViewsCurrent } from '../../migrate/refresh.ts';
-import { causeOf } from '../../postgres/causes.ts';
-import type { Sql } from '../../postgres/connection.ts';
-import { transact } from '../../postgres/transact.ts';
-import { tryWrite } from '../../store/try-write.ts';
+import type { Config } from '../config/index.ts';
+import { CREATE_IN_PUBLIC, openPlaces } from '../migrate/closing.ts';
+import { type DatabaseFacts, databaseFacts } from '../migrate/health.ts';
+import { schemaState } from '../migrate/migrate.ts';
+import { ownership } from '../migrate/owner.ts';
+import { unlimitedReaders } from '../migrate/reader-logins.ts';
+import { areViewsCurrent } from '../migrate/refresh.ts';
+import { causeOf } from '../postgres/causes.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { tryWrite } from '../store/try-write.ts';
 import { type Check, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 const VERSION_MIN = 140_000;

@@ -3,13 +3,25 @@ import { mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { openRecording, recordingFetch } from '../../src/cli/doctor/recording.ts';
 import { createRedactor } from '../../src/core/redact.ts';
+import { openRecording, recordingFetch } from '../../src/doctor/recording.ts';
 import { createClient } from '../../src/flowlu/client.ts';
+import { listPages } from '../../src/flowlu/listing.ts';
 import { createPace, localBudget } from '../../src/flowlu/pace.ts';
 import { startSimulator } from '../simulator/index.ts';
+import { startRecordedPortal } from '../support/recorded-portal.ts';
 
 const never = new AbortController().signal;
+async function everyId(client: Parameters<typeof listPages>[0]) {
+  const listing = listPages(client, ACCOUNT, { signal: never });
+  const ids: string[] = [];
+  for (;;) {
+    const step = await listing.next();
+    if (step.done) return { ids, summary: step.value };
+    ids.push(...step.value.items.map(({ id }) => String(id)));
+  }
+}
+
 const ACCOUNT = { module: 'crm', model: 'account', name: 'crm.account' } as const;
 
 it('holds forms, counts, orders and error codes, and neither values nor the key', async () => {
@@ -55,3 +67,33 @@ it('holds forms, counts, orders and error codes, and neither values nor the key'
     await portal.close();
   }
 });
+
+it.each(['documented', 'as-seen'] as const)(
+  'can be replayed: a portal %s answers in the same ways again',
+  async (profile) => {
+    const portal = await startSimulator({ profile, rowsPerModel: { 'crm.account': 230 } });
+    try {
+      portal.faults.errorCode = { models: ['fin.*'], value: 22 };
+      const recording = openRecording(mkdtempSync(join(tmpdir(), 'recording-')));
+      const options = { pace: createPace(0, localBudget()), retry: { attempts: 1 } };
+      const fetch = recordingFetch(recording, createRedactor([portal.apiKey]));
+      const client = createClient({ baseUrl: portal.baseUrl, apiKey: portal.apiKey, ...options, fetch });
+      const { summary } = await everyId(client);
+      const { record } = await client.get(ACCOUNT, '5', never);
+      const INVOICE = { module: 'fin', model: 'invoice', name: 'fin.invoice' };
+      await client.list(INVOICE, { limit: 1 }, never).catch(() => {});
+
+      await using replayed = await startRecordedPortal(readFileSync(recording.path, 'utf8'));
+      const again = replayed.client();
+      const found = await everyId(again);
+      expect(found.summary).toMatchObject({ complete: true, mode: summary.mode, measured: summary.measured });
+      expect(new Set(found.ids).size).toBe(230);
+      const { record: made } = await again.get(ACCOUNT, '7', never);
+      expect(Object.keys(made)).toEqual(Object.keys(record));
+      expect(made.id).toBe(7);
+      await expect(again.list(INVOICE, { limit: 1 }, never)).rejects.toMatchObject({ kind: 'forbidden', code: 22 });
+    } finally {
+      await portal.close();
+    }
+  },
+);

@@ -1,9 +1,9 @@
 /** Whether the configured time zone can be the portal's: changes neither lie ahead nor all a while back. */
 
-import { MICROS_PER_MS } from '../../core/instant.ts';
-import type { Zone } from '../../record/zone.ts';
-import type { WebhookDelay } from '../../store/mirror-rows/reads.ts';
-import { formatDuration } from '../output.ts';
+import { MICROS_PER_MS } from '../core/instant.ts';
+import type { Zone } from '../record/zone.ts';
+import { span } from '../status/words.ts';
+import type { WebhookDelay } from '../store/mirror-rows/reads.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
 /** Clocks may differ by so much. */
@@ -35,11 +35,11 @@ export function checkZone(zone: Zone, versions: readonly string[], delay: Webhoo
   if (moments.length === 0) return warn(NAME, `${zone.name}; no change is there to judge it by`, advice);
   const age_ms = nowMs - Math.max(...moments) / MICROS_PER_MS;
   if (age_ms < -AHEAD_MAX_MS) {
-    return fail(NAME, `${zone.name} cannot be: the newest change would lie ${formatDuration(-age_ms)} ahead`, advice);
+    return fail(NAME, `${zone.name} cannot be: the newest change would lie ${span(-age_ms / 1_000)} ahead`, advice);
   }
   if (delay !== null && delay.rows >= DELAYS_NEEDED && (delay.median_s ?? 0) > DELAY_MAX_S) {
-    const late = formatDuration((delay.median_s ?? 0) * 1_000);
+    const late = span(delay.median_s ?? 0);
     return warn(NAME, `${zone.name} is doubtful: webhooks seem to come ${late} after the change`, advice);
   }
-  return ok(NAME, `${zone.name} is plausible: the newest change is ${formatDuration(Math.max(0, age_ms))} old`);
+  return ok(NAME, `${zone.name} is plausible: the newest change is ${span(age_ms / 1_000)} old`);
 }

@@ -1,7 +1,8 @@
 /** Whether the portal can be read: its address, its key, and the key's rights model by model. */
-import type { Model } from '../../catalog/types.ts';
-import type { FlowluClient } from '../../flowlu/client.ts';
-import { FlowluError } from '../../flowlu/errors.ts';
+import { extraModel, possibleModels } from '../catalog/index.ts';
+import type { Model } from '../catalog/types.ts';
+import { type FlowluClient, readRights } from '../flowlu/client.ts';
+import { FlowluError } from '../flowlu/errors.ts';
 import { fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 /** A model that the key may list. */
@@ -51,6 +52,34 @@ export async function checkPortal(
   const refused = answers.filter((answer): answer is Refusal => 'error' in answer);
   reportRights(readable, refused, report);
   return readable;
+}
+
+/** Whose rights the requests have. */
+export async function checkUser(client: FlowluClient, report: Report, signal: AbortSignal): Promise<void> {
+  try {
+    const { user, admin } = await readRights(client, signal);
+    const advice = 'what the portal hides from this user, the mirror lacks: use the key of an administrator';
+    report(admin === false ? warn('rights of', `${user}, not an administrator`, advice) : ok('rights of', user));
+  } catch (error) {
+    signal.throwIfAborted();
+    report(ok('rights of', `not told (${messageOf(error)})`));
+  }
+}
+
+/** Asks for models that a portal may have although the catalogue does not know them, and suggests those that answer. */
+export async function checkPossible(
+  client: FlowluClient,
+  mirrored: readonly string[],
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  const asked = possibleModels.filter((name) => !mirrored.includes(name)).map(extraModel);
+  const answers: (ReadableModel | Refusal)[] = [];
+  for (const model of asked) answers.push(await ask(client, model, signal));
+  const names = answers.flatMap((answer) => ('error' in answer ? [] : [answer.model.name]));
+  if (names.length === 0) return;
+  const setting = [...mirrored, ...names].join(',');
+  report(warn('more models', `this portal also has ${names.join(', ')}`, `FLOWLU_EXTRA_MODELS=${setting}`));
 }
 
 async function ask(client: FlowluClient, model: Model, signal: AbortSignal): Promise<ReadableModel | Refusal> {

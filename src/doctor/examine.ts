@@ -1,0 +1,261 @@
+/** Examines everything, from the settings to the portal's answers. */
+import { models } from '../catalog/index.ts';
+import type { Model } from '../catalog/types.ts';
+import { type Config, matchesModel } from '../config/index.ts';
+import type { Logger } from '../core/log.ts';
+import { createRedactor } from '../core/redact.ts';
+import { sleep } from '../core/wait.ts';
+import { type Authorization, apiKeyAuthorization } from '../flowlu/authorization.ts';
+import { createClient, type FlowluClient } from '../flowlu/client.ts';
+import { FlowluError } from '../flowlu/errors.ts';
+import { createPace, localBudget } from '../flowlu/pace.ts';
+import { connect, type Sql } from '../postgres/connection.ts';
+import { createZone } from '../record/zone.ts';
+import { expectationsOf } from '../service/app.ts';
+import { authorizationOf } from '../service/authorization.ts';
+import { hasDatabase, type OpenDatabase, openDatabase } from '../service/database.ts';
+import { createHealth } from '../status/health.ts';
+import { span } from '../status/words.ts';
+import { sharedBudget } from '../store/budget.ts';
+import { arrivalFacts } from '../store/deliveries/reports.ts';
+import { webhookDelay } from '../store/mirror-rows/reads.ts';
+import { boundPortal } from '../store/portal.ts';
+import { storedHistorySettings } from '../store/settings.ts';
+import { fail, messageOf, ok, type Report, warn } from './check.ts';
+import { checkDatabase, checkViews } from './database.ts';
+import { checkLogin } from './login.ts';
+import { checkNumbers } from './numbers.ts';
+import { measurePages } from './pages.ts';
+import { checkPortal, checkPossible, checkUser, type ReadableModel } from './portal.ts';
+import { probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
+import { openRecording, recordingFetch } from './recording.ts';
+import { checkPersonalData, checkSettings } from './settings.ts';
+import { checkStoredZone, checkZone } from './zone.ts';
+
+export interface DoctorContext {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Takes a line for a person who waits. */
+  readonly say: (text: string) => void;
+}
+
+export interface DoctorFlags {
+  readonly quick?: boolean;
+  readonly webhook?: boolean;
+  readonly record?: string;
+}
+
+/** A check is no work to be finished at any price. */
+const RETRY = { attempts: 3, totalMs: 20_000, maxRetryAfterMs: 10_000 };
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** Everything that needs the database or the portal; what is not there does not keep the rest from being checked. */
+export async function examine(context: DoctorContext, flags: DoctorFlags, report: Report): Promise<void> {
+  const { config, log, signal, say } = context;
+  for (const check of checkSettings(config, process.versions.node)) report(check);
+  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
+  if (!hasDatabase(address)) {
+    report(warn('database', `none in ${config.database.dataDir} yet`, 'flowlu-mirror serve or backfill makes one'));
+    await examinePortal(context, flags, null, report);
+    return;
+  }
+  let database: OpenDatabase;
+  try {
+    database = await openDatabase({ ...address, log, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
+    await examinePortal(context, flags, null, report);
+    return;
+  }
+  const sql = connect(database.url, { applicationName: 'flowlu-mirror doctor', max: 2 });
+  try {
+    const isUsable = await checkDatabase(sql, database.displayUrl, report);
+    if (isUsable) await checkViews(sql, config, report);
+    if (isUsable) await checkFindings(sql, config, report);
+    if (isUsable && flags.webhook === true) await waitForWebhook(sql, { signal, say }, report);
+    if (isUsable) await checkNumbers(sql, report);
+    for (const check of await checkPersonalData(config, isUsable ? sql : null)) report(check);
+    await examinePortal(context, flags, isUsable ? sql : null, report);
+  } finally {
+    await sql.end({ timeout: 5 });
+    await database.close();
+  }
+}
+
+interface Trouble {
+  sent: number;
+  throttled: number;
+  missedSlots: number;
+}
+
+/** `sql`: the database, where it holds a mirror. */
+async function examinePortal(
+  context: DoctorContext,
+  flags: DoctorFlags,
+  sql: Sql | null,
+  report: Report,
+): Promise<void> {
+  const { baseUrl, apiKey, oauth, timezone } = context.config.flowlu;
+  const stored = sql === null ? {} : await storedHistorySettings(sql);
+  const contradiction = checkStoredZone(timezone, stored.timezone);
+  if (contradiction !== null) report(contradiction);
+  if (baseUrl === null || (apiKey ?? oauth) === null) {
+    report(warn('portal', 'no key: the mirror lives on webhooks alone', 'set FLOWLU_COMPANY and FLOWLU_API_KEY'));
+    return;
+  }
+  const authorization = await openAuthorization(context, sql, report);
+  if (authorization === null) return;
+  const bound = sql === null ? null : await boundPortal(sql);
+  if (bound !== null && bound !== new URL(baseUrl).host) {
+    const found = `this database mirrors ${bound}, the settings name ${new URL(baseUrl).host}`;
+    report(fail('portal', found, 'use another database for another portal'));
+    return;
+  }
+  const trouble: Trouble = { sent: 0, throttled: 0, missedSlots: 0 };
+  const recording = flags.record === undefined ? null : openRecording(flags.record);
+  const fetchIt = recording === null ? fetch : recordingFetch(recording, createRedactor(context.config.secrets));
+  const client = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt }, trouble);
+  const chosen = chooseModels(context, flags.quick ?? false);
+  const { requestsPerSecond } = context.config.flowlu;
+  const seconds = requestsPerSecond > 0 ? chosen.length / requestsPerSecond : 0;
+  if (seconds >= 5) context.say(`asking the portal for ${chosen.length} models, about ${span(seconds)}`);
+  const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
+  if (readable !== null) await checkUser(client, report, context.signal);
+  if (readable !== null)
+    await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
+  if (readable !== null && flags.quick !== true)
+    await checkPossible(client, context.config.flowlu.extraModels, report, context.signal);
+  if (recording !== null)
+    report(ok('record', `the form of every answer, without its contents, is in ${recording.path}`));
+  reportTrouble(trouble, report);
+}
+
+function reportTrouble(trouble: Trouble, report: Report): void {
+  if (trouble.missedSlots > trouble.sent / 10) {
+    const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
+    report(
+      warn('request slots', `${trouble.missedSlots} passed unused, because the process was too late for them`, advice),
+    );
+  }
+  if (trouble.throttled > 0) {
+    const advice = 'another integration shares the limit, or FLOWLU_REQUESTS_PER_SECOND is above that of the tariff';
+    report(warn('rate limit', `the portal rejected ${trouble.throttled} requests for coming too fast`, advice));
+  }
+}
+
+/** The right to ask the portal, once it is clear that there is one. */
+async function openAuthorization(
+  { config, log, signal }: DoctorContext,
+  sql: Sql | null,
+  report: Report,
+): Promise<Authorization | null> {
+  const { apiKey, oauth } = config.flowlu;
+  if (apiKey !== null) return apiKeyAuthorization(apiKey);
+  if (oauth === null) return null;
+  if (sql === null) {
+    report(warn('login', 'cannot be looked up without the database', 'mend the database first'));
+    return null;
+  }
+  const check = await checkLogin(config, oauth, sql);
+  report(check);
+  return check.status === 'fail' ? null : authorizationOf(config, { sql, log, stop: signal });
+}
+
+function clientOf(
+  { config }: DoctorContext,
+  sql: Sql | null,
+  portal: { readonly baseUrl: string; readonly authorization: Authorization; readonly fetch: typeof fetch },
+  trouble: Trouble,
+): FlowluClient {
+  const { requestsPerSecond } = config.flowlu;
+  return createClient({
+    ...portal,
+    pace: createPace(requestsPerSecond, sql === null ? localBudget() : sharedBudget(sql), () => {
+      trouble.missedSlots += 1;
+    }),
+    retry: RETRY,
+    timeoutMs: REQUEST_TIMEOUT_MS,
+    onRequest: ({ outcome }) => {
+      trouble.sent += 1;
+      if (outcome === 'rate_limited') trouble.throttled += 1;
+    },
+  });
+}
+
+function chooseModels({ config }: DoctorContext, quick: boolean): readonly Model[] {
+  const mirrored = models.filter(({ name, listable }) => listable && matchesModel(config.flowlu.models, name));
+  if (!quick) return mirrored;
+  const modules = new Set(mirrored.map(({ module }) => module));
+  // Deals, tasks and the like have a version and rows; dictionaries often have neither.
+  return [...modules].flatMap((module) => {
+    const own = mirrored.filter((model) => model.module === module);
+    return own.find(({ version, edition }) => version !== null && edition === 'flowlu') ?? own[0] ?? [];
+  });
+}
+
+/** What the status page finds. */
+async function checkFindings(sql: Sql, config: Config, report: Report): Promise<void> {
+  const { findings } = await createHealth(sql, expectationsOf(config))();
+  for (const { severity, sentence, remedy, command } of findings) {
+    const advice = [remedy, command].filter((part) => part !== null).join(': ');
+    if (severity !== 'note')
+      report({ name: 'mirror', status: severity === 'bad' ? 'fail' : 'warn', found: sentence, advice });
+  }
+}
+
+const WEBHOOK_MAX_MS = 10 * 60_000;
+const WEBHOOK_POLL_MS = 500;
+
+/** Waits until a delivery arrives that was not there before. */
+async function waitForWebhook(
+  sql: Sql,
+  { signal, say }: Pick<DoctorContext, 'signal' | 'say'>,
+  report: Report,
+): Promise<void> {
+  const last = async () => (await arrivalFacts(sql)).last_received_at;
+  const before = await last();
+  say('waiting for a webhook: change something in Flowlu (Ctrl-C ends the waiting)');
+  const endAt = performance.now() + WEBHOOK_MAX_MS;
+  for (; performance.now() < endAt; await sleep(WEBHOOK_POLL_MS, signal)) {
+    const now = await last();
+    if (now !== null && now !== before) {
+      report(ok('webhook', 'one has arrived and is stored: Flowlu and the mirror are connected'));
+      return;
+    }
+  }
+  const advice = 'look at the address in Flowlu, at the proxy in front, and at the log of `serve`';
+  report(fail('webhook', `none within ${span(WEBHOOK_MAX_MS / 1_000)}`, advice));
+}
+
+async function examineAnswers(
+  { config, signal }: DoctorContext,
+  client: FlowluClient,
+  readable: readonly ReadableModel[],
+  { sql, isZoneRefuted }: { readonly sql: Sql | null; readonly isZoneRefuted: boolean },
+  report: Report,
+): Promise<void> {
+  const fitting = readable
+    .filter((one): one is ReadableModel & { model: VersionedModel } => one.model.version !== null)
+    .filter(({ total }) => total === null || total >= ROWS_NEEDED)
+    .sort((a, b) => (b.total ?? 0) - (a.total ?? 0));
+  for (const check of await measurePages(client, readable, config.flowlu.requestsPerSecond, signal)) report(check);
+  const chosen = fitting[0]?.model;
+  if (chosen === undefined) {
+    report(
+      warn('sorting and filters', 'no model has enough rows to tell', 'run doctor again when the portal is in use'),
+    );
+    return;
+  }
+  try {
+    const { checks, versions } = await probeQueries(client, chosen, signal);
+    for (const check of checks) report(check);
+    if (isZoneRefuted) return;
+    const delay = sql === null ? null : await webhookDelay(sql, chosen);
+    report(checkZone(createZone(config.flowlu.timezone), versions, delay, Date.now()));
+  } catch (error) {
+    if (!(error instanceof FlowluError)) throw error;
+    report(warn('sorting and filters', messageOf(error), 'try again later'));
+  }
+}
