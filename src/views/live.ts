@@ -26,7 +26,7 @@ const COUNTS = `count(*) filter (where _deleted_at is null), count(*) filter (wh
  * others were compared at an even pace in the last one.
  */
 const comparedAgo = (part: string) => `case when p.swept_from is not null then ceil(extract(epoch from now() - (
-  p.swept_from + (p.swept_until - p.swept_from) * least(1, coalesce(u.rows_read::float8 / nullif(s.rows, 0), 0) + ${part})))) end`;
+  p.swept_from + (p.swept_until - p.swept_from) * least(1, coalesce(u.rows_read::float8 / nullif(s.rows, 0), 0) + ${part}))))::bigint end`;
 
 /** Freshness per model. Counts are exact, so asking for them reads every table once. */
 function syncStatus(): View {
@@ -63,10 +63,10 @@ function syncStatus(): View {
       ),
       compared_95_seconds: c.count(comparedAgo('0.05'), 'The same of 95 % of the records'),
       change_shows_seconds: c.count(
-        'ceil(least(p.poll_interval, p.sweep_interval) / 2.0)',
+        'ceil(least(p.poll_interval, p.sweep_interval) / 2.0)::bigint',
         'After how many seconds a change shows that no webhook announces, as expected at the present pace',
       ),
-      delete_shows_seconds: c.count('ceil(p.sweep_interval / 2.0)', 'The same of a delete'),
+      delete_shows_seconds: c.count('ceil(p.sweep_interval / 2.0)::bigint', 'The same of a delete'),
       read_share: c.amount(
         'case when p.swept_from is not null then 1 else round(least(1, f.rows_read::numeric / nullif(f.total, 0)), 3) end',
         'Part of the records that the first reading has brought; 1 once it is complete',
