@@ -12,7 +12,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
-RUN npm run build
+# The demonstration brings an embedded PostgreSQL, which the image lacks: only the program is built.
+RUN npx tsc -p tsconfig.build.json
 
 FROM node:24-slim AS dependencies
 WORKDIR /app

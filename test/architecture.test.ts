@@ -65,6 +65,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'core',
     'describe',
     'doctor',
+    'embedded',
     'flowlu',
     'intake',
     'maintain',

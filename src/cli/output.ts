@@ -1,6 +1,7 @@
 /** What commands say to people, and the only place that touches stdout and stderr. */
 import pico from 'picocolors';
 import { visible } from '../core/visible.ts';
+import type { Check } from '../doctor/check.ts';
 import { count } from '../status/words.ts';
 
 /** What output needs of a stream; `process.stdout` and `process.stderr` fit. */
@@ -56,6 +57,14 @@ export function printJson(value: unknown, stream: TextStream = process.stdout): 
 /** Prints one line of text. */
 export function printLine(text = '', stream: TextStream = process.stdout): void {
   write(stream, `${text}\n`);
+}
+
+/** Prints what `doctor` has looked at, and what to do about it. */
+export function printCheck({ name, status, found, advice }: Check): void {
+  const { green, yellow, red } = coloursOf(process.stdout);
+  const mark = { ok: green('✔'), warn: yellow('!'), fail: red('✖') }[status];
+  printLine(`${mark} ${name}: ${found.replace(/\p{Cc}+/gu, ' ')}`);
+  if (advice !== undefined) printLine(`    ${advice}`);
 }
 
 /** Prints a message on stderr. */

@@ -6,6 +6,10 @@ import { EXIT } from './exit-codes.ts';
 
 /** What each command does, and where it is: a command is loaded when it is called, since all of them take a second. */
 const COMMANDS: Readonly<Record<string, readonly [does: string, load: () => Promise<Command>]>> = {
+  init: [
+    'ask for company, key and time zone, test them, write .env and print the webhook address',
+    async () => (await import('./commands/init.ts')).initCommand,
+  ],
   serve: [
     'run the service: receive webhooks, catch up and sweep on schedule, answer health, metrics and status',
     async () => (await import('./commands/serve.ts')).serveCommand,
@@ -74,6 +78,10 @@ const COMMANDS: Readonly<Record<string, readonly [does: string, load: () => Prom
     'create a login that may read the mirror and nothing else, and print how to connect',
     async () => (await import('./commands/reader.ts')).readerCommand,
   ],
+  demo: [
+    'run a simulated portal with a mirror of it on this machine, until Ctrl-C; no account is needed',
+    async () => (await import('./commands/demo.ts')).demoCommand,
+  ],
 };
 
 /** The program with all options of these commands; of the others it has the names. `npm run commands` has all. */
@@ -99,7 +107,7 @@ function withCommonOptions(command: Command): Command {
   const hasQuiet = command.options.some(({ long }) => long === '--quiet');
   // A process that runs several commands, as tests do, has them already.
   if (hasQuiet) return command;
-  if (command.name() !== 'serve') command.option('--json', 'print the result as one JSON document');
+  if (!['serve', 'demo'].includes(command.name())) command.option('--json', 'print the result as one JSON document');
   return command.option('-q, --quiet', 'no progress, and no log but warnings and errors');
 }
 

@@ -1,14 +1,19 @@
 /** Questions to a person at a terminal. */
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { write } from './output.ts';
 
-/** The answer to a question; empty where there is no terminal to ask on. */
-async function ask(question: string, signal: AbortSignal): Promise<string> {
-  if (!process.stdin.isTTY) return '';
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+/** The answer to a question. @param isSecret what is typed does not show */
+export async function ask(question: string, signal: AbortSignal, isSecret = false): Promise<string> {
+  const hidden = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const output = isSecret ? hidden : process.stderr;
+  if (isSecret) write(process.stderr, `${question} `);
+  const terminal = createInterface({ input: process.stdin, output, terminal: true });
   try {
-    return (await terminal.question(`${question} `, { signal })).trim();
+    return (await terminal.question(isSecret ? '' : `${question} `, { signal })).trim();
   } finally {
     terminal.close();
+    if (isSecret) write(process.stderr, '\n');
   }
 }
 

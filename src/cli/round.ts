@@ -40,6 +40,8 @@ function observe(progress: Progress): ListingObserver {
   };
 }
 
+type Group = readonly [name: string, reports: readonly ListingReport[]];
+
 /** More models than this are summed by module. */
 const LISTED_MAX = 12;
 
@@ -50,8 +52,7 @@ export function printRound({ models }: Round): void {
   const groups = groupBy(read, ({ model }) => (isLong ? splitName(model).module : model));
   const sum = (reports: readonly ListingReport[], field: keyof ListingReport['counts']) =>
     reports.reduce((total, { counts }) => total + counts[field], 0);
-  const field = (name: keyof ListingReport['counts']) =>
-    [name, ([, own]: [string, readonly ListingReport[]]) => sum(own, name)] as const;
+  const field = (name: keyof ListingReport['counts']) => [name, ([, own]: Group) => sum(own, name)] as const;
   printTable(
     [...groups].toSorted(([, a], [, b]) => sum(b, 'read') - sum(a, 'read')),
     [
@@ -61,7 +62,8 @@ export function printRound({ models }: Round): void {
       field('written'),
       field('unchanged'),
       field('requests'),
-      ['took', ([, own]) => span(own.reduce((total, { seconds }) => total + seconds, 0))],
+      // Models are read side by side, so the times of a module add up to nothing.
+      ...(isLong ? [] : [['took', ([, [one]]: Group) => span(one?.seconds ?? 0)] as const]),
     ],
   );
   printLine(

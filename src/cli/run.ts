@@ -42,6 +42,8 @@ export interface CommandOptions {
   readonly logTo?: 'stdout' | 'stderr';
   /** Whether a sign of life is shown while it works. */
   readonly isBusy?: boolean;
+  /** For a command that makes settings or brings its own. */
+  readonly ignoresSettings?: boolean;
   /** Refuses settings that the command cannot work with, before anything is started. */
   readonly check?: (context: CommandContext) => unknown;
 }
@@ -53,7 +55,7 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export async function runCommand(
   command: Command,
   work: (context: CommandContext) => Promise<Result | ExitCode>,
-  { logTo = 'stderr', isBusy = logTo === 'stderr', check }: CommandOptions = {},
+  { logTo = 'stderr', isBusy = logTo === 'stderr', ignoresSettings = false, check }: CommandOptions = {},
 ): Promise<void> {
   const { json: isJson = false, quiet: isQuiet = false } = command.opts<Flags>();
   const stop = new AbortController();
@@ -65,7 +67,7 @@ export async function runCommand(
   const settle = isBusy && !isQuiet ? spin(command.name()) : () => {};
   let redact = createRedactor([]);
   try {
-    const config = loadConfig();
+    const config = ignoresSettings ? loadConfig({}) : loadConfig();
     redact = createRedactor(config.secrets);
     const context = { config, log: logFor(config, logTo, isQuiet), signal: stop.signal, isJson, isQuiet };
     await check?.(context);

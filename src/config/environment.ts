@@ -71,3 +71,8 @@ function readBytes(path: string): Buffer {
 export function reasonOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? (error as Error).message;
 }
+
+/** The environment of a process that is to take its settings from us alone. */
+export function foreignEnvironment(isSetting: (name: string) => boolean): Environment {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isSetting(name.replace(/_FILE$/, ''))));
+}

@@ -1,7 +1,7 @@
 /** Environment → one frozen, checked configuration. All problems are reported together. */
 import { passwordsIn } from '../postgres/url.ts';
 import { conflictsOf } from './conflicts.ts';
-import { type Environment, readEnvironment, readText, reasonOf } from './environment.ts';
+import { type Environment, foreignEnvironment, readEnvironment, readText, reasonOf } from './environment.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { parseModelPatterns } from './names.ts';
 import { isPlaceholder } from './secrets.ts';
@@ -40,6 +40,12 @@ export function loadConfig(env: Environment = readEnvironment()): Config {
   if (problems.length === 0) problems.push(...conflictsOf(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return assemble(values);
+}
+
+/** The environment without any setting of ours. */
+export function withoutSettings(): Environment {
+  const names = new Set<string>(settings.map(([name]) => name));
+  return foreignEnvironment((name) => names.has(name));
 }
 
 /** The text of one setting: the variable, else the file that `NAME_FILE` names, else the default. */

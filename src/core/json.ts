@@ -36,18 +36,19 @@ const MAX_DEPTH = 100;
 const MAX_NUMBER_LENGTH = 1_000;
 const REPLACEMENT = '\uFFFD';
 
-/** JSON, but nested deeper than any record. */
-export class TooDeepError extends SyntaxError {
-  override readonly name = 'TooDeepError';
+/** JSON, but nested deeper than any record, or of more values than it may have. */
+export class TooMuchError extends SyntaxError {
+  override readonly name = 'TooMuchError';
 }
 
 /**
  * Parses JSON text; NUL and half surrogate pairs become U+FFFD.
- * @throws SyntaxError when the text is not JSON; `TooDeepError`, which is one, when it nests deeper than 100 levels.
+ * @param maxValues those in lists and objects included
+ * @throws SyntaxError when the text is not JSON; `TooMuchError`, which is one, when it nests deeper than 100 levels.
  */
-export function parseJson(text: string): Json {
+export function parseJson(text: string, maxValues = Number.POSITIVE_INFINITY): Json {
   const plain = JSON.parse(text) as Json;
-  if (isDeeperThan(plain, MAX_DEPTH)) throw new TooDeepError(`JSON nested deeper than ${MAX_DEPTH} levels`);
+  check(plain, MAX_DEPTH, { left: maxValues });
   const exact = mayLoseDigits(text) ? parseDigits(text, plain) : plain;
   return text.includes('\\u') && MAY_NOT_BE_STORABLE.test(text) ? storable(exact) : exact;
 }
@@ -125,18 +126,33 @@ function storable(value: Json): Json {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [storable(key) as string, storable(item)]));
 }
 
-function isDeeperThan(value: Json, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  for (const key in value as JsonObject) {
-    if (isDeeperThan((value as JsonObject)[key] as Json, levels - 1)) return true;
-  }
-  return false;
+/** Goes through all values, in time proportional to their number. */
+function check(value: Json, levels: number, counted: { left: number }): void {
+  counted.left -= 1;
+  if (counted.left < 0) throw new TooMuchError('JSON of too many values');
+  if (typeof value !== 'object' || value === null) return;
+  if (levels === 0) throw new TooMuchError(`JSON nested deeper than ${MAX_DEPTH} levels`);
+  // A loop over the keys of a list would make a text of each place.
+  if (Array.isArray(value)) for (const item of value) check(item, levels - 1, counted);
+  else for (const key in value) check((value as JsonObject)[key] as Json, levels - 1, counted);
 }
+
+/** What a value takes of memory, in bytes, about: a text two for each character, and every value what an object has. */
+export function weightOf(value: Json): number {
+  if (typeof value === 'string') return VALUE_BYTES + 2 * value.length;
+  if (typeof value !== 'object' || value === null) return VALUE_BYTES;
+  let weight = VALUE_BYTES;
+  if (Array.isArray(value)) for (const item of value) weight += weightOf(item);
+  else for (const key in value as JsonObject) weight += 2 * key.length + weightOf((value as JsonObject)[key] as Json);
+  return weight;
+}
+
+const VALUE_BYTES = 50;
 
 function hasExactNumber(value: Json): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (value instanceof LosslessNumber) return true;
+  if (Array.isArray(value)) return value.some(hasExactNumber);
   for (const key in value as JsonObject) {
     if (hasExactNumber((value as JsonObject)[key] as Json)) return true;
   }

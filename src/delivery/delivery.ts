@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { splitName } from '../catalog/name.ts';
 import { readName } from '../catalog/other-names.ts';
-import { isJsonObject, type Json, type JsonObject, parseJson, stringifyJson, TooDeepError } from '../core/json.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson, stringifyJson, TooMuchError } from '../core/json.ts';
 import { idOf } from '../record/id.ts';
 
 /** One announced change of one entity, under the catalogue's name of its model; the body keeps the name as it came. */
@@ -130,11 +130,14 @@ function entityOf(body: JsonObject, key: 'current' | 'previous'): JsonObject | n
   throw new WrongShapeError(`${key}: must be an object, null or an empty list`);
 }
 
+/** Values in a body, those in lists and objects included; records have some hundreds. Each costs time and memory. */
+const MAX_VALUES = 20_000;
+
 function jsonOf(text: string): Json {
   try {
     // Some senders begin with a byte order mark, which is no part of the JSON.
-    return parseJson(text.startsWith('\uFEFF') ? text.slice(1) : text);
+    return parseJson(text.startsWith('\uFEFF') ? text.slice(1) : text, MAX_VALUES);
   } catch (error) {
-    throw error instanceof TooDeepError ? new WrongShapeError(`body: ${error.message}`) : error;
+    throw error instanceof TooMuchError ? new WrongShapeError(`body: ${error.message}`) : error;
   }
 }

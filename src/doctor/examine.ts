@@ -164,7 +164,7 @@ async function openAuthorization(
 }
 
 function clientOf(
-  { config }: DoctorContext,
+  { config }: Pick<DoctorContext, 'config'>,
   sql: Sql | null,
   portal: { readonly baseUrl: string; readonly authorization: Authorization; readonly fetch: typeof fetch },
   trouble: Trouble,
@@ -205,6 +205,18 @@ async function checkFindings(sql: Sql, config: Config, report: Report): Promise<
   }
 }
 
+/** Whether the portal of new settings answers, takes the key and keeps its times in the zone given. */
+export async function tryPortal(config: Config, signal: AbortSignal, report: Report): Promise<void> {
+  const { baseUrl, apiKey } = config.flowlu;
+  const model = models.find(({ name }) => name === 'crm.account');
+  if (baseUrl === null || apiKey === null || model === undefined) return;
+  const context = { config, signal };
+  const portal = { baseUrl, authorization: apiKeyAuthorization(apiKey), fetch };
+  const client = clientOf(context, null, portal, { sent: 0, throttled: 0, missedSlots: 0 });
+  const readable = await checkPortal(client, baseUrl, [model], report, signal);
+  if (readable !== null) await examineAnswers(context, client, readable, { sql: null, isZoneRefuted: false }, report);
+}
+
 const WEBHOOK_MAX_MS = 10 * 60_000;
 const WEBHOOK_POLL_MS = 500;
 
@@ -230,7 +242,7 @@ async function waitForWebhook(
 }
 
 async function examineAnswers(
-  { config, signal }: DoctorContext,
+  { config, signal }: Pick<DoctorContext, 'config' | 'signal'>,
   client: FlowluClient,
   readable: readonly ReadableModel[],
   { sql, isZoneRefuted }: { readonly sql: Sql | null; readonly isZoneRefuted: boolean },

@@ -24,6 +24,8 @@ export interface BatcherOptions<T> {
   /** Items and weight that may wait, over all lanes. */
   readonly maxQueued: number;
   readonly maxQueuedWeight: number;
+  /** An item that weighs no more is never too heavy. */
+  readonly smallWeight: number;
   /** Items and weight of one batch; a single item may weigh more. */
   readonly maxBatch: number;
   readonly maxBatchWeight: number;
@@ -97,8 +99,9 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
   return {
     add(item) {
       const weight = options.weightOf(item);
-      // One item always finds room in an empty queue, however heavy it is.
-      const isTooHeavy = queuedWeight > 0 && queuedWeight + weight > options.maxQueuedWeight;
+      // A small item always finds room, and any item in an empty queue.
+      const isTooHeavy =
+        queuedWeight > 0 && weight > options.smallWeight && queuedWeight + weight > options.maxQueuedWeight;
       const isGreedy = (bySource.get(options.sourceOf(item)) ?? 0) >= options.maxQueuedOfSource;
       if (queued() >= options.maxQueued || isTooHeavy || isGreedy) {
         return Promise.reject(new QueueFullError('too many deliveries are waiting'));

@@ -12,7 +12,7 @@ import { protectDelivery } from '../delivery/protect.ts';
 import { causeOf } from '../postgres/causes.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { QueueFullError } from './batcher.ts';
-import { BodyTooLargeError, readBody } from './body.ts';
+import { BodyTooLargeError, NoRoomError, type Room, readBody } from './body.ts';
 import { createGate, type GateOptions } from './gate.ts';
 import { keptHeaders } from './kept-headers.ts';
 
@@ -90,25 +90,24 @@ const LATE = unavailable('it was not stored in time');
 
 /** Between two lines in the log about addresses that are nearly right. */
 const WARNED_EVERY_MS = 60_000;
-/** Bytes of bodies that may be on their way in at the same time, in one process. One body always may. */
-const MAX_RECEIVING_BYTES = 64 * 2 ** 20;
+/** Bytes that may have arrived of bodies that are on their way in, in one process; one body, and small ones, always may. */
+const MAX_RECEIVING_BYTES = 32 * 2 ** 20;
 
 /** Makes the intake. */
 export function createIntake(options: IntakeOptions): Intake {
   const judge = createGate(options.gate);
-  let receiving = 0;
+  const room: Room = { bytes: 0, max: MAX_RECEIVING_BYTES };
 
-  /** Reads a body if there is room for it: as much as it announces, or the most there may be. */
   async function receive(request: IncomingMessage, model: string | undefined): Promise<Accepted | Answer> {
-    const announced = Number(request.headers['content-length'] ?? options.bodyLimitBytes);
-    const bytes = Math.min(announced, options.bodyLimitBytes);
-    if (receiving > 0 && receiving + bytes > MAX_RECEIVING_BYTES) return BUSY;
-    receiving += bytes;
+    let body: string;
     try {
-      return await read(request, options.bodyLimitBytes, model);
-    } finally {
-      receiving -= bytes;
+      body = await readBody(request, options.bodyLimitBytes, room);
+    } catch (error) {
+      if (error instanceof NoRoomError) return BUSY;
+      if (!(error instanceof BodyTooLargeError)) return NOT_TEXT;
+      return refuse('too_large', 413, `a body may have ${options.bodyLimitBytes} bytes at most`);
     }
+    return (model === undefined ? readDelivery(body) : readAutomation(body, model)) ?? NOT_JSON;
   }
 
   /** The answer to what is refused, or has no body. */
@@ -210,22 +209,6 @@ function decoded(text: string): string | undefined {
     // A broken escape is no secret.
     return undefined;
   }
-}
-
-async function read(
-  request: IncomingMessage,
-  limitBytes: number,
-  model: string | undefined,
-): Promise<Accepted | Answer> {
-  let body: string;
-  try {
-    body = await readBody(request, limitBytes);
-  } catch (error) {
-    if (error instanceof BodyTooLargeError)
-      return refuse('too_large', 413, `a body may have ${limitBytes} bytes at most`);
-    return NOT_TEXT;
-  }
-  return (model === undefined ? readDelivery(body) : readAutomation(body, model)) ?? NOT_JSON;
 }
 
 function send(response: ServerResponse, status: number, body: Answer['body'], headers: Answer['headers']): void {

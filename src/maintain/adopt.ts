@@ -5,6 +5,7 @@ import type { Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareVersions } from '../record/version.ts';
 import { raiseDoubts } from '../store/doubts.ts';
+import { inParts } from '../store/heavy.ts';
 import { readRowsAfter } from '../store/mirror-rows/reads.ts';
 import {
   deleteUncatalogued,
@@ -36,16 +37,16 @@ export async function adoptUncatalogued(
     signal.throwIfAborted();
     const rows = await readRowsAfter(sql, from, null, BATCH_SIZE);
     if (rows.length === 0) return moved;
-    moved += await transact(sql, (tx) => move(tx, model, rows, context));
+    const ids = rows.map(({ id }) => id);
+    moved += (await inParts(ids, (part) => transact(sql, (tx) => move(tx, model, part, context)))).length;
   }
 }
 
-async function move(tx: Transaction, model: Model, found: readonly StoredRow[], context: DeriveContext) {
+async function move(tx: Transaction, model: Model, ids: readonly string[], context: DeriveContext) {
   const [from, to]: readonly [MirrorTable, MirrorTable] = [
     { name: model.name, model: null },
     { name: model.name, model },
   ];
-  const ids = found.map(({ id }) => id);
   const rows = await lockRows(tx, from, ids);
   const held = new Map((await lockRows(tx, to, ids)).map((row) => [row.id, row]));
   const complete = (row: StoredRow): RowToWrite => ({ ...row, ...derive(to, row, context) });
@@ -62,7 +63,7 @@ async function move(tx: Transaction, model: Model, found: readonly StoredRow[], 
     twice.map(({ row }) => ({ model: to.name, entityId: row.id, reason: 'it was held in two tables at a time' })),
   );
   await deleteUncatalogued(tx, model, ids);
-  return rows.length;
+  return rows;
 }
 
 /** By version where that tells, else by when the mirror learnt it. */

@@ -4,11 +4,12 @@
  */
 
 import { shapeOf, type WriterContext } from '../merge/writer.ts';
-import type { Sql, Transaction } from '../postgres/connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { contentHash } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
+import { inParts } from '../store/heavy.ts';
 import { type DerivedRow, findUnlike, rewriteDerived } from '../store/mirror-rows/derived-columns.ts';
 import { rowPages } from '../store/mirror-rows/reads.ts';
 import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
@@ -26,19 +27,20 @@ export function derive(table: MirrorTable, row: Pick<StoredRow, 'id' | 'record'>
   return { id: row.id, columns, version: version?.at ?? null, hash: contentHash(shape, row.record) };
 }
 
-/** Derives rows anew within the caller's transaction; returns how many had to be written. */
+/** Derives rows again as they are once locked; returns how many had to be written. */
 export async function rederive(
-  tx: Transaction,
+  sql: Sql,
   table: MirrorTable,
   ids: readonly string[],
   context: DeriveContext,
 ): Promise<number> {
-  const rows = await lockRows(tx, table, ids);
-  return rewriteDerived(
-    tx,
-    table,
-    rows.map((row) => derive(table, row, context)),
+  const written = await inParts(ids, (part) =>
+    transact(sql, async (tx) => {
+      const rows = (await lockRows(tx, table, part)).map((row) => derive(table, row, context));
+      return [await rewriteDerived(tx, table, rows)];
+    }),
   );
+  return written.reduce((sum, count) => sum + count, 0);
 }
 
 /** Told after each batch. */
@@ -62,8 +64,7 @@ export async function rebuildTable(
       rows.map((row) => derive(table, row, context)),
     );
     // A webhook may have changed a row since it was read, so what is written follows from the row as it is locked.
-    const written =
-      unlike.size === 0 ? 0 : await transact(sql, (tx) => rederive(tx, table, [...unlike.keys()], context));
+    const written = unlike.size === 0 ? 0 : await rederive(sql, table, [...unlike.keys()], context);
     onStep({ read: rows.length, written });
   }
 }

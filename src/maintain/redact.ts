@@ -18,6 +18,7 @@ import {
   rewriteDeliveries,
   takeDeliveries,
 } from '../store/deliveries/replay.ts';
+import { inParts } from '../store/heavy.ts';
 import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history.ts';
 import { rowPages } from '../store/mirror-rows/reads.ts';
 import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../store/mirror-rows/rows.ts';
@@ -46,7 +47,9 @@ export async function redactRows(deps: RedactDeps, table: MirrorTable, signal: A
   for await (const { rows } of rowPages(deps.sql, table, BATCH_SIZE, signal)) {
     read += rows.length;
     const ids = rows.filter((row) => redactedRow(row, table, deps) !== null).map(({ id }) => id);
-    if (ids.length > 0) rewritten += await transact(deps.sql, (tx) => rewriteRows(tx, table, ids, deps));
+    if (ids.length === 0) continue;
+    const written = await inParts(ids, (part) => transact(deps.sql, (tx) => rewriteRows(tx, table, part, deps)));
+    rewritten += written.length;
   }
   return { read, rewritten };
 }
@@ -57,14 +60,14 @@ async function rewriteRows(
   table: MirrorTable,
   ids: readonly string[],
   deps: RedactDeps,
-): Promise<number> {
+): Promise<readonly StoredRow[]> {
   const rows = (await lockRows(tx, table, ids)).flatMap((row) => redactedRow(row, table, deps) ?? []);
   await updateRows(
     tx,
     table,
     rows.map((row) => ({ ...row, ...derive(table, row, deps.context) })),
   );
-  return rows.length;
+  return rows;
 }
 
 function redactedRow(row: StoredRow, table: MirrorTable, { privacy }: RedactDeps): StoredRow | null {

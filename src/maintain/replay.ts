@@ -21,14 +21,13 @@ import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/co
 import { eachPage, type Page } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
 import { contains, type Shape } from '../record/record.ts';
-import { type Decision, type DeliveryStatus, settleDeliveries } from '../store/deliveries/ledger.ts';
 import {
-  countDeliveries,
-  type DeliveryFilter,
-  nameDeliveries,
-  type ReplayedDelivery,
-  takeDeliveries,
-} from '../store/deliveries/replay.ts';
+  type Decision,
+  type DeliveryStatus,
+  type StoredDelivery,
+  settleDeliveries,
+} from '../store/deliveries/ledger.ts';
+import { countDeliveries, type DeliveryFilter, takeDeliveries } from '../store/deliveries/replay.ts';
 import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
 import { journaled } from '../store/runs.ts';
 
@@ -107,7 +106,7 @@ async function replayBatch(
   filter: DeliveryFilter,
   range: { readonly after: string | null; readonly last: string },
 ): Promise<Batch> {
-  const run = (each: (tx: Transaction, taken: readonly ReplayedDelivery[]) => Promise<readonly Ending[]>) =>
+  const run = (each: (tx: Transaction, taken: readonly StoredDelivery[]) => Promise<readonly Ending[]>) =>
     transact(sql, async (tx): Promise<Batch> => {
       const taken = await takeDeliveries(tx, filter, range, BATCH_SIZE);
       return { endings: await each(tx, taken), last: taken.at(-1)?.id };
@@ -128,7 +127,7 @@ async function replayBatch(
 /** One delivery; where it cannot be applied, it is set aside with the reason, unless it had been applied before. */
 async function applyAloneAgain(
   tx: Transaction,
-  delivery: ReplayedDelivery,
+  delivery: StoredDelivery,
   context: DeliveryContext,
   log: Logger,
 ): Promise<Ending> {
@@ -148,13 +147,13 @@ async function applyAloneAgain(
 }
 
 interface Understood {
-  readonly delivery: ReplayedDelivery;
+  readonly delivery: StoredDelivery;
   readonly announcement: Announcement;
 }
 
 async function applyAgain(
   tx: Transaction,
-  taken: readonly ReplayedDelivery[],
+  taken: readonly StoredDelivery[],
   context: DeliveryContext,
 ): Promise<readonly Ending[]> {
   const understood = taken.flatMap((delivery): Understood[] => {
@@ -170,7 +169,11 @@ async function applyAgain(
     isHint: wasHint(reason),
   }));
   const outcomes = await (await applyArrivals(tx, arrivals, context, (all) => all)).answers;
-  const recorded = outcomes.map((outcome, index) => ({ ...outcome, id: arrivals[index]?.id as string }));
+  const recorded = outcomes.map((outcome, index) => {
+    const { delivery, announcement } = news[index] as Understood;
+    const subject = delivery.status === 'rejected' ? announcement : null;
+    return { ...outcome, id: delivery.id, subject };
+  });
   const wasApplied = new Set(news.flatMap(({ delivery: { id, status } }) => (status === 'applied' ? [id] : [])));
   // The ledger tells what became of a delivery when it came; a repetition without effect does not rewrite that.
   await settleDeliveries(
@@ -178,12 +181,6 @@ async function applyAgain(
     recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision)),
   );
   await withholdErased(tx, arrivals, outcomes);
-  await nameDeliveries(
-    tx,
-    news.flatMap(({ delivery: { id, status }, announcement: { module, model, action } }) =>
-      status === 'rejected' ? [{ id, module, model, action }] : [],
-    ),
-  );
   const endings = new Map(
     recorded.map(({ id, decision, status, reason }): [string, Ending] => [
       id,

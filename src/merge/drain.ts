@@ -26,7 +26,7 @@ export async function drainPending(drain: Drain, signal: AbortSignal): Promise<n
   for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
     const taken = await drainBatch(drain, signal);
     total += taken ?? 0;
-    if (taken !== null && taken < BATCH_SIZE) break;
+    if (taken === 0) break;
   }
   return total;
 }

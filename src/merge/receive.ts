@@ -13,6 +13,7 @@ import { databaseClock } from '../postgres/clock.ts';
 import { isConnectionError, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { appendDeliveries, type LedgerEntry } from '../store/deliveries/ledger.ts';
+import { inParts, TooHeavyError } from '../store/heavy.ts';
 import { lockHolders } from '../store/locks.ts';
 import { applyArrivals, asHint, type DeliveryContext, isUnbelieved, type Outcome, unapplied } from './deliveries.ts';
 
@@ -33,9 +34,13 @@ const MAX_BLOCKED = 2;
 
 /**
  * Records a batch, in order; returns the ids of its deliveries once they are committed.
- * @throws when nothing is recorded; the sender must then be told to come again.
+ * @throws when it is not recorded, or only in part; the sender must then be told to come again.
  */
-export async function receive(batch: readonly Accepted[], receiver: Receiver): Promise<readonly string[]> {
+export function receive(batch: readonly Accepted[], receiver: Receiver): Promise<readonly string[]> {
+  return inParts(batch, (part) => receivePart(part, receiver));
+}
+
+async function receivePart(batch: readonly Accepted[], receiver: Receiver): Promise<readonly string[]> {
   const { sql, context, log } = receiver;
   for (let found = 0; ; found += 1) {
     try {
@@ -46,7 +51,7 @@ export async function receive(batch: readonly Accepted[], receiver: Receiver): P
       if (entries.some(isPending)) receiver.onPending?.();
       return ids;
     } catch (error) {
-      if (isConnectionError(error)) throw error;
+      if (isConnectionError(error) || (error instanceof TooHeavyError && batch.length > 1)) throw error;
       if (context.blocked.note(error) && found < MAX_BLOCKED) {
         const holders = await lockHolders(sql).catch(() => []);
         log.warn({ err: error, holders }, 'a model is blocked; its deliveries are recorded and wait');

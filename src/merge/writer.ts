@@ -22,8 +22,9 @@ import { compareIds } from '../record/id.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
-import { type EarlierEntry, findEarlier } from '../store/deliveries/ledger.ts';
+import { type EarlierEntry, findEarlier, readBody } from '../store/deliveries/ledger.ts';
 import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
+import { TooHeavyError } from '../store/heavy.ts';
 import { appendChanges, type HistoryEntry } from '../store/history.ts';
 import {
   insertRows,
@@ -119,7 +120,7 @@ async function lockSubjects(tx: Transaction, subjects: readonly Subject[], conte
     group.own.set(entityId, known);
   }
   const inOrder = [...tables.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
-  const groups = await Promise.all(inOrder.map(({ table, own }) => lockGroup(tx, table, own, context)));
+  const groups = await Promise.all(inOrder.map(({ table, own }) => lockGroup(tx, table, own, context, inOrder.length)));
   return new Map(groups.map((group) => [group.table.name, group]));
 }
 
@@ -136,12 +137,13 @@ async function lockGroup(
   table: MirrorTable,
   own: ReadonlyMap<string, KnownRow | undefined>,
   context: WriterContext,
+  tables: number,
 ): Promise<LockedGroup> {
   const shape = shapeOf(table, context);
   const texts = context.texts?.known() ?? null;
   const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace, texts };
   const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
-  const stored = await naming(table, lockRows(tx, table, [...own.keys()], known));
+  const stored = await naming(table, lockRows(tx, table, [...own.keys()], known, tables));
   const rows = stored.map((row): [string, Row] => [
     row.id,
     { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
@@ -167,8 +169,9 @@ async function judge(
   applying: readonly string[],
 ): Promise<{ readonly groups: readonly FoldedGroup[]; readonly verdicts: readonly Verdict[] }> {
   const seen = entitiesByTable(observed);
+  const room = { bytes: observed.length === 1 ? Number.POSITIVE_INFINITY : MAX_READ_BYTES };
   const groups = await Promise.all(
-    [...locked.values()].map((group) => foldGroup(tx, group, seen.get(group.table.name) ?? [], applying)),
+    [...locked.values()].map((group) => foldGroup(tx, group, seen.get(group.table.name) ?? [], applying, room)),
   );
   const verdicts = new Map(groups.flatMap(verdictsByPosition));
   return { groups, verdicts: observed.map((_, position) => verdicts.get(position) as Verdict) };
@@ -191,16 +194,31 @@ async function foldGroup(
   group: LockedGroup,
   entities: readonly Entity[],
   applying: readonly string[],
+  room: { bytes: number },
 ): Promise<FoldedGroup> {
   const observations = ({ seen }: Entity) => seen.map(({ observation }) => observation);
   const tied = entities.filter((entity) => mayTie(group.rows.get(entity.id) ?? null, observations(entity)));
   const earlier = tied.length === 0 ? new Map<string, Earlier[]>() : await loadEarlier(tx, group, tied, applying);
-  const results = entities.map((entity): [string, Folded] => [
-    entity.id,
-    fold(group.rows.get(entity.id) ?? null, observations(entity), earlier.get(entity.id) ?? [], group.fold),
-  ]);
-  return { ...group, entities, results: new Map(results) };
+  const results = new Map<string, Folded>();
+  for (const entity of entities) {
+    const row = group.rows.get(entity.id) ?? null;
+    let known: readonly Earlier[] = earlier.get(entity.id) ?? [];
+    let folded = fold(row, observations(entity), known, group.fold);
+    // Ends, since each turn reads one more of the earlier deliveries.
+    for (let needs = folded.needs; needs !== undefined; needs = folded.needs) {
+      const body = (await readBody(tx, needs)) ?? '';
+      room.bytes -= body.length;
+      if (room.bytes < 0) throw new TooHeavyError('ties need too many bodies at a time');
+      const record = body === '' ? null : readAnnouncement(body).current;
+      known = known.map((one) => (one.unread === needs ? { ...one, record, unread: null } : one));
+      folded = fold(row, observations(entity), known, group.fold);
+    }
+    results.set(entity.id, folded);
+  }
+  return { ...group, entities, results };
 }
+/** Bytes of earlier bodies that the ties of a batch may need; those of a single observation always fit. */
+const MAX_READ_BYTES = 2 * 2 ** 20;
 
 /** Asked for after the rows are locked, so that what another replica has just recorded about them is in it. */
 async function loadEarlier(
@@ -226,7 +244,8 @@ function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
   return {
     link: { from: entry.fromHash, to: entry.toHash },
     version: entry.version === null ? null : { at: entry.version, order: zone.orderOf(entry.version) },
-    record: entry.body === null ? null : readAnnouncement(entry.body).current,
+    record: null,
+    unread: entry.unapplied,
   };
 }
 

@@ -14,6 +14,8 @@ export interface CallbackOptions {
 /** Where `serve` answers. */
 export const CALLBACK_PATH = '/oauth/callback';
 
+const WARNED_EVERY_MS = 60_000;
+
 const HEADERS = {
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
   'X-Frame-Options': 'DENY',
@@ -26,6 +28,7 @@ const HEADERS = {
 /** The route; to be mounted at the root. Nothing of its address is logged. */
 export function callbackRoutes({ path, complete, log }: CallbackOptions): Hono {
   const app = new Hono();
+  let warnedAtMs = Number.NEGATIVE_INFINITY;
   app.get(path, async (context) => {
     const { state = '', code = null, error = null } = context.req.query();
     try {
@@ -37,7 +40,10 @@ export function callbackRoutes({ path, complete, log }: CallbackOptions): Hono {
       );
     } catch (thrown) {
       if (thrown instanceof LoginError) {
-        log.warn({ reason: thrown.message }, 'a login was turned away');
+        if (performance.now() - warnedAtMs > WARNED_EVERY_MS) {
+          warnedAtMs = performance.now();
+          log.warn({ reason: thrown.message }, 'a login was turned away; others within a minute are not logged');
+        }
         return context.html(page('Not logged in', `${thrown.message}.`), 400, HEADERS);
       }
       log.error({ err: thrown }, 'a login failed');

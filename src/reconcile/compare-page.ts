@@ -4,7 +4,7 @@ import { derive } from '../maintain/rebuild.ts';
 import type { WriterContext } from '../merge/writer.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { findUnlike } from '../store/mirror-rows/derived-columns.ts';
-import { readRows } from '../store/mirror-rows/reads.ts';
+import { rowPages } from '../store/mirror-rows/reads.ts';
 import type { MirrorTable, StoredRow } from '../store/mirror-rows/rows.ts';
 import { type CompareContext, compareRow, type Difference, type Finding, type Told } from './findings.ts';
 
@@ -23,15 +23,23 @@ export async function comparePage(
   told: ReadonlyMap<string, Told>,
 ): Promise<readonly Finding[]> {
   if (told.size === 0) return [];
-  const rows = new Map((await readRows(deps.sql, context.table, [...told.keys()])).map((row) => [row.id, row]));
-  const findings = [...told].flatMap(([id, one]): Finding[] => {
-    const difference = compareRow(rows.get(id) ?? null, one, context);
+  const unmet = new Map(told);
+  const findings: Finding[] = [];
+  for await (const { rows } of rowPages(deps.sql, context.table, told.size, undefined, [...told.keys()])) {
+    const agreeing = rows.filter((row) => {
+      const difference = compareRow(row, told.get(row.id) as Told, context);
+      unmet.delete(row.id);
+      if (difference !== null) findings.push({ id: row.id, ...difference });
+      return difference === null && row.deletedAt === null;
+    });
+    const wrong = await wrongColumns(deps, context.table, agreeing);
+    for (const [id, difference] of wrong) findings.push({ id, ...difference });
+  }
+  const missing = [...unmet].flatMap(([id, one]): Finding[] => {
+    const difference = compareRow(null, one, context);
     return difference === null ? [] : [{ id, ...difference }];
   });
-  const found = new Set(findings.map(({ id }) => id));
-  const agreeing = [...rows.values()].filter(({ id, deletedAt }) => deletedAt === null && !found.has(id));
-  const wrong = await wrongColumns(deps, context.table, agreeing);
-  return [...findings, ...[...wrong].map(([id, difference]) => ({ id, ...difference }))];
+  return [...findings, ...missing];
 }
 
 /** Of these rows, those whose columns do not hold what their own records say. */

@@ -6,7 +6,7 @@ import { type Observed, shapeOf, type WriterContext, writeObservations } from '.
 import { allAnswers, type LastFlight, type Transaction } from '../postgres/connection.ts';
 import { contains, contentHash, hasAlias } from '../record/record.ts';
 import { credible, versionOf } from '../record/version.ts';
-import { clearDoubtsOf } from '../store/doubts.ts';
+import { clearDoubts } from '../store/doubts.ts';
 import { findChanged, type MirrorTable } from '../store/mirror-rows/rows.ts';
 
 /** Rows of one answer, not yet compared. */
@@ -29,6 +29,8 @@ export const WEBHOOK_DELAY = 10 * MICROS_PER_SECOND;
 
 export const addCounts = <T extends Record<keyof T, number>>(a: T, b: T): T =>
   Object.fromEntries(Object.keys(a).map((key) => [key, a[key as keyof T] + b[key as keyof T]])) as T;
+
+const TOO_LARGE = 'too large to be compared beside others; the API is asked for it alone';
 
 /**
  * Compares pages with the mirror and writes what differs, within the caller's transaction.
@@ -56,14 +58,21 @@ export async function writePages<T>(
     const row = rows.get(id);
     if (row === undefined) continue;
     const { record, observedAt } = row;
+    if (held?.record === null) {
+      // The row is not read: what is known of it stands for it.
+      const observation = { says: 'unclear', reason: TOO_LARGE, observedAt } as const;
+      observed.push({ table, entityId: id, observation, known: { record: {}, hash: held.hash } });
+      continue;
+    }
     if (held !== null && contains(shape, held.record, record) && !hasAlias(shape, held.record, record)) continue;
     const version = credible(versionOf(table.model, record, context.zone), observedAt);
     const observation = { says: 'present', record, version, observedAt, whole: false, settling: false } as const;
     observed.push({ table, entityId: id, observation, ...(held !== null && { known: held }) });
   }
   // Only the very same content settles a doubt: it may be about what this list leaves out.
-  const agreed = [...rows.keys()].filter((id) => !changed.has(id));
-  const since = Math.min(...pages.map(({ observedAt }) => observedAt));
+  const agreed = [...rows.values()].flatMap(({ id: entityId, observedAt }) =>
+    changed.has(entityId) ? [] : [{ model: table.name, entityId, observedAt }],
+  );
   return writeObservations(tx, { subjects: observed, observed }, context, async (verdicts) => {
     const written = observed.filter((_, index) => verdicts[index]?.row !== null);
     const missed = written.filter(({ observation }) => {
@@ -72,7 +81,7 @@ export async function writePages<T>(
     });
     const unchanged = rows.size - written.length;
     const counts = { read: rows.size, written: written.length, unchanged, missed: missed.length };
-    const cleared = clearDoubtsOf(tx, table.name, agreed, since);
+    const cleared = clearDoubts(tx, agreed);
     const [, answer] = await allAnswers([cleared, (async () => alongside(counts))()]);
     return answer;
   });

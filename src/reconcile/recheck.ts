@@ -12,7 +12,7 @@ import { writeObservations } from '../merge/writer.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { credible, versionOf } from '../record/version.ts';
-import { countRows, readRows } from '../store/mirror-rows/reads.ts';
+import { countRows, readRow, rowPages } from '../store/mirror-rows/reads.ts';
 import type { StoredRow } from '../store/mirror-rows/rows.ts';
 import { wrongColumns } from './compare-page.ts';
 import type { ListingDeps } from './deps.ts';
@@ -106,8 +106,9 @@ async function recheckColumns(
   const findings: Finding[] = [];
   for (let start = 0; start < candidates.length; start += ROWS_AT_A_TIME) {
     const ids = candidates.slice(start, start + ROWS_AT_A_TIME).map(({ id }) => id);
-    const wrong = await wrongColumns(deps, table, await readRows(deps.sql, table, ids));
-    for (const [id, difference] of wrong) findings.push({ id, ...difference });
+    for await (const { rows } of rowPages(deps.sql, table, ROWS_AT_A_TIME, undefined, ids)) {
+      for (const [id, difference] of await wrongColumns(deps, table, rows)) findings.push({ id, ...difference });
+    }
   }
   return findings.sort((a, b) => compareIds(a.id, b.id));
 }
@@ -115,7 +116,7 @@ async function recheckColumns(
 async function mendColumns({ sql, writer }: ListingDeps, { table }: CompareContext, wrong: readonly Finding[]) {
   for (let start = 0; start < wrong.length; start += ROWS_AT_A_TIME) {
     const ids = wrong.slice(start, start + ROWS_AT_A_TIME).map(({ id }) => id);
-    await transact(sql, (tx) => rederive(tx, table, ids, writer));
+    await rederive(sql, table, ids, writer);
   }
   return wrong.length;
 }
@@ -190,7 +191,7 @@ async function judge(
   { id, compared, suspected }: Candidate,
   observation: Observation,
 ): Promise<Difference | null> {
-  const row = (await readRows(deps.sql, context.table, [id]))[0] ?? null;
+  const row = await readRow(deps.sql, context.table, id);
   const isLive = row !== null && row.deletedAt === null;
   const wrong = isLive ? ((await wrongColumns(deps, context.table, [row])).get(id) ?? null) : null;
   if (row !== null && row.observedAt >= observation.observedAt) return wrong;
@@ -208,15 +209,15 @@ function sharedNames({ shape }: CompareContext, row: StoredRow | null, record: J
 
 /** Writes the observation; false when the row is not as the portal has it even then. */
 async function mend({ sql, writer }: ListingDeps, { table }: CompareContext, { finding, observation }: Confirmed) {
-  return transact(sql, async (tx) => {
-    // First the row has to say what its own record says, or the writer compares with a hash of something else.
-    await rederive(tx, table, [finding.id], writer);
-    const observed = [{ table, entityId: finding.id, observation }];
-    return writeObservations(tx, { subjects: observed, observed }, writer, ([verdict]) => {
+  // First the row has to say what its own record says, or the writer compares with a hash of something else.
+  await rederive(sql, table, [finding.id], writer);
+  const observed = [{ table, entityId: finding.id, observation }];
+  return transact(sql, (tx) =>
+    writeObservations(tx, { subjects: observed, observed }, writer, ([verdict]) => {
       if (verdict === undefined || verdict.doubt !== null) return false;
       return verdict.decision !== 'ignored' || isOfColumnsAlone(finding);
-    });
-  });
+    }),
+  );
 }
 
 function isOfColumnsAlone({ kind, fields, columns }: Difference): boolean {

@@ -7,7 +7,7 @@
 import { hash } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
 import type { FieldKind, Model } from '../catalog/types.ts';
-import { isJsonObject, type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson } from '../core/json.ts';
+import { isJsonObject, type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson, weightOf } from '../core/json.ts';
 
 /** What a record is compared by: the model's fields, or none of a model that the catalogue does not know. */
 export interface Shape extends Pick<Model, 'fields'> {
@@ -116,13 +116,20 @@ function renamed(shape: Shape, record: JsonObject): JsonObject {
   return Object.fromEntries(canonical);
 }
 
-/** The stored record with everything that the patch knows; a key absent from the patch keeps its value. */
+/** What a record may weigh that many messages have made together; the records of portals weigh a thousandth of it. */
+const MAX_MERGED_BYTES = 4 * 2 ** 20;
+
+/**
+ * The stored record with everything that the patch knows; a key absent from the patch keeps its value, unless both
+ * together are larger than any record.
+ */
 export function mergeRecords(shape: Shape, base: JsonObject, patch: JsonObject): JsonObject {
   const patched = new Set(Object.keys(patch).map((key) => canonicalKey(shape, key)));
   const kept = Object.entries(base).filter(([key]) => !patched.has(canonicalKey(shape, key)));
   // The same record, so that what is known of it need not be worked out again.
   if (kept.length === 0) return patch;
-  return { ...Object.fromEntries(kept), ...patch };
+  const merged = { ...Object.fromEntries(kept), ...patch };
+  return weightOf(merged) > MAX_MERGED_BYTES ? patch : merged;
 }
 
 /** True when everything in `part` stands in `whole` with the same meaning. An empty part tells nothing: false. */

@@ -1,16 +1,18 @@
 /** What `serve` answers over HTTP: intake, health, metrics and status under one roof. */
 import type { RequestListener } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
-import { Hono, type MiddlewareHandler } from 'hono';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import { models } from '../catalog/index.ts';
 import { matchesModel } from '../config/index.ts';
+import { weightOf } from '../core/json.ts';
 import { withTimeout } from '../core/wait.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
 import { createRecordHealth, type RecordHealth } from '../intake/record-health.ts';
 import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import { membershipOf, sourceOf } from '../intake/sources.ts';
 import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
 import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
@@ -22,6 +24,7 @@ import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
+import { createFloodGate } from './flood.ts';
 import type { Session } from './session.ts';
 
 /** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
@@ -30,9 +33,10 @@ const MAX_QUEUED = 1_000;
 /** Of these, deliveries about one model: a flood of one leaves room for the others. */
 const MAX_QUEUED_OF_MODEL = 800;
 const MAX_BATCH = 200;
-/** Characters of bodies, for the same two bounds: a body may have a megabyte, most have two kilobytes. */
-const MAX_QUEUED_CHARACTERS = 64 * 2 ** 20;
-const MAX_BATCH_CHARACTERS = 8 * 2 ** 20;
+/** Bytes of memory, for the same two bounds: a body may take 20 megabytes, most take ten kilobytes. */
+const MAX_QUEUED_BYTES = 32 * 2 ** 20;
+const MAX_BATCH_BYTES = 8 * 2 ** 20;
+const SMALL_BYTES = 65_536;
 const LANES = 2;
 /** How long a batch may keep its lane. Should it end after all, its senders come again with what is there already. */
 const LANE_MAX_MS = 30_000;
@@ -64,9 +68,11 @@ export function createApp(
     sourceOf: ({ announcement }) => (announcement === null ? '' : `${announcement.module}.${announcement.model}`),
     maxQueuedOfSource: MAX_QUEUED_OF_MODEL,
     maxBatch: MAX_BATCH,
-    weightOf: ({ body }) => body.length,
-    maxQueuedWeight: MAX_QUEUED_CHARACTERS,
-    maxBatchWeight: MAX_BATCH_CHARACTERS,
+    weightOf: ({ body, announcement }) =>
+      body.length + weightOf(announcement?.current ?? null) + weightOf(announcement?.previous ?? null),
+    maxQueuedWeight: MAX_QUEUED_BYTES,
+    maxBatchWeight: MAX_BATCH_BYTES,
+    smallWeight: SMALL_BYTES,
     lanes: LANES,
     keyOf: ({ announcement }) =>
       announcement === null ? '' : `${announcement.module}.${announcement.model}:${announcement.entityId}`,
@@ -121,9 +127,10 @@ export function createApp(
     // Health checks of load balancers speak HTTP/1.0 and name no host.
     hostname: 'localhost',
   });
+  const isFlood = createFloodGate();
   return {
     listener: (request, response) => {
-      if (!intake(request, response)) void pages(request, response);
+      if (!intake(request, response) && !isFlood(request, response)) void pages(request, response);
     },
     idle: () => batcher.idle(),
     noteSecretUse: () => secretUse.note(sql),
@@ -149,7 +156,10 @@ function createPages(
   const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
   const source = reportSource(session, readSecretUse, recording);
-  app.route('/', statusRoutes({ ...source, metrics, log, token, isStopping }));
+  const isTrusted = membershipOf(config.http.trustedProxies);
+  const sourceIn = (context: Context<{ Bindings: Partial<HttpBindings> }>) =>
+    sourceOf(context.env.incoming?.socket.remoteAddress, context.req.header('x-forwarded-for'), isTrusted);
+  app.route('/', statusRoutes({ ...source, metrics, log, token, isStopping, sourceIn }));
   app.route('/', appRoutes({ health: source.health, frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {

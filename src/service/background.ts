@@ -9,7 +9,7 @@ import type { ListingObserver } from '../reconcile/listing.ts';
 import type { RoundReport } from '../reconcile/round.ts';
 import type { Lane } from '../reconcile/schedule.ts';
 import { createLanes } from '../reconcile/work.ts';
-import { pruneDeliveries } from '../store/deliveries/prune.ts';
+import { pruneDeliveries } from '../store/deliveries/replay.ts';
 import { pruneRuns } from '../store/runs.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';

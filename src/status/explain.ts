@@ -10,7 +10,7 @@ import { recordFields, type Shape } from '../record/record.ts';
 import { type DeliveryStory, deliveriesAbout } from '../store/deliveries/reports.ts';
 import { type DoubtDetails, doubtAbout } from '../store/doubts.ts';
 import { lastFact } from '../store/measurements.ts';
-import { readColumns, readRows } from '../store/mirror-rows/reads.ts';
+import { readColumns, readRow } from '../store/mirror-rows/reads.ts';
 import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import { plainWords } from './words.ts';
 
@@ -81,8 +81,8 @@ export async function explain(sql: Sql, table: MirrorTable, id: string, shape: S
 }
 
 async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<ExplainedRow | null> {
-  const [[row], read] = await Promise.all([readRows(sql, table, [id]), readColumns(sql, table, id)]);
-  if (row === undefined || read === null) return null;
+  const [row, read] = await Promise.all([readRow(sql, table, id), readColumns(sql, table, id)]);
+  if (row === null || read === null) return null;
   const { record, source, observedAt, deletedAt } = row;
   const isUnconfirmed = deletedAt !== null && source === 'api' && (await lastFact(sql, table.name, 'get')) !== null;
   return {
@@ -100,7 +100,7 @@ async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<Exp
 function explainDeliveries(stories: readonly DeliveryStory[], shape: Shape): readonly ExplainedDelivery[] {
   let before: JsonObject | null = null;
   return stories.map(({ body, ...story }) => {
-    const { current = null, previous = null } = readDelivery(body)?.announcement ?? {};
+    const { current = null, previous = null } = (body === null ? null : readDelivery(body))?.announcement ?? {};
     const from = previous ?? before;
     const changes = current === null || from === null ? [] : changesBetween(shape, from, current);
     before = current ?? before;

@@ -4,6 +4,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { withTimeout } from '../core/wait.ts';
+import { createAttemptCounter } from '../intake/attempts.ts';
 import { type Assessment, type FindingCode, needsPerson } from './findings.ts';
 import { refreshGauges } from './gauges.ts';
 import { renderAway, renderPage } from './page.tsx';
@@ -16,6 +17,8 @@ export interface StatusOptions extends ReportSource {
   readonly log: Logger;
   /** Asked for on `/status`, `/status.json` and `/metrics` when set. */
   readonly token: string | null;
+  /** The address that a request comes from. */
+  readonly sourceIn?: (context: Context) => string | null;
   /** True once the process has begun to stop: no new work should be sent to it. */
   readonly isStopping: () => boolean;
 }
@@ -26,14 +29,20 @@ const BLOCKING: ReadonlySet<FindingCode> = new Set(['database_away', 'schema', '
 const REPORT_KEPT_MS = 3_000;
 const REPORT_MAX_MS = 8_000;
 const GAUGES_MAX_MS = 3_000;
+const METRICS_KEPT_MS = 1_000;
 
 /** The routes; to be mounted at the root. */
 export function statusRoutes(options: StatusOptions): Hono {
-  const { metrics, log, token, health } = options;
+  const { metrics, log, health } = options;
   const app = new Hono();
-  const guard = requireToken(token);
+  const guard = requireToken(options);
   const report = kept(() => withTimeout(readReport(options), REPORT_MAX_MS), REPORT_KEPT_MS);
   const gauges = shared(() => refreshGauges(options, metrics), GAUGES_MAX_MS);
+  const text = kept(async () => {
+    await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
+    return metrics.registry.metrics();
+  }, METRICS_KEPT_MS);
+  const page = remembering(renderPage);
   const { recording } = options.expected;
 
   app.get('/livez', (context) =>
@@ -58,16 +67,13 @@ export function statusRoutes(options: StatusOptions): Hono {
     });
   });
   app.get('/metrics', guard, async (context) => {
-    await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
-    return context.text(await metrics.registry.metrics(), 200, { 'Content-Type': metrics.registry.contentType });
+    return context.text(await text(), 200, { 'Content-Type': metrics.registry.contentType });
   });
   app.get('/status.json', guard, (context) =>
     answer(context, options, report, (data) => context.json({ ...data, needs_person: needsPerson(data) })),
   );
   app.get('/status', guard, (context) =>
-    answer(context, options, report, (data) =>
-      context.html(renderPage(data, context.req.query('q')), 200, PAGE_HEADERS),
-    ),
+    answer(context, options, report, (data) => context.html(page(data, context.req.query('q')), 200, PAGE_HEADERS)),
   );
   return app;
 }
@@ -109,14 +115,30 @@ function unread({ findings }: Assessment, error: Error): Assessment {
   return { state: 'bad', headline: finding.sentence, sentence: finding.remedy, findings: [finding, ...findings] };
 }
 
-function requireToken(token: string | null): MiddlewareHandler {
+/** What a function makes of its last arguments, as long as they are the same. */
+function remembering<A extends readonly unknown[], T>(make: (...given: A) => T): (...given: A) => T {
+  let last: { readonly given: A; readonly made: T } | null = null;
+  return (...given) => {
+    if (last === null || !given.every((one, index) => one === last?.given[index]))
+      last = { given, made: make(...given) };
+    return last.made;
+  };
+}
+
+/** As with webhook secrets, the right token is always taken; who tries wrong ones is told to stop. */
+function requireToken({ token, log, sourceIn }: StatusOptions): MiddlewareHandler {
   const expected = token === null ? null : digest(token);
+  const attempts = createAttemptCounter();
   return async (context, next) => {
-    if (expected !== null && !timingSafeEqual(digest(givenToken(context.req.header('authorization'))), expected)) {
-      context.header('WWW-Authenticate', 'Basic realm="flowlu-mirror", charset="UTF-8"');
-      return context.json({ error: 'a token is required' }, 401);
-    }
-    return next();
+    const given = context.req.header('authorization');
+    if (expected === null || timingSafeEqual(digest(givenToken(given)), expected)) return next();
+    context.header('WWW-Authenticate', 'Basic realm="flowlu-mirror", charset="UTF-8"');
+    if (given === undefined) return context.json({ error: 'a token is required' }, 401);
+    const source = sourceIn?.(context) ?? null;
+    const { isTooMany, isFirstTooMany, retryAfter_s } = attempts.wrong(source, performance.now());
+    if (isFirstTooMany) log.warn({ source }, 'too many wrong status tokens from one source');
+    if (!isTooMany) return context.json({ error: 'a token is required' }, 401);
+    return context.json({ error: 'too many wrong tokens' }, 429, { 'Retry-After': String(retryAfter_s) });
   };
 }
 

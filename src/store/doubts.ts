@@ -64,14 +64,6 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
     delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
 }
 
-/** Takes back doubts about entities of one model that a reading at `observedAt` has settled. */
-export function clearDoubtsOf(tx: Transaction, model: string, entityIds: readonly string[], observedAt: Micros) {
-  return clearDoubts(
-    tx,
-    entityIds.map((entityId) => ({ model, entityId, observedAt })),
-  );
-}
-
 /** A doubt that this process is to settle. */
 export interface ClaimedDoubt {
   /** `module.model`. */
@@ -84,7 +76,7 @@ export interface ClaimedDoubt {
 
 /** Claims doubts that are due, oldest first: nobody else takes them up for so many seconds. */
 export async function claimDoubts(sql: Sql, limit: number, seconds: number): Promise<ClaimedDoubt[]> {
-  const rows = await sql`
+  const rows = await sql<ClaimedDoubt[]>`
     with due as (
       select model, entity_id from sync.doubtful
        where next_attempt_at <= clock_timestamp()
@@ -95,13 +87,8 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number): Pro
        set attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second'
       from due
      where d.model = due.model and d.entity_id = due.entity_id
-    returning d.model, d.entity_id::text as entity_id, d.reason, d.attempts`;
-  return rows.map((row) => ({
-    model: row.model as string,
-    entityId: row.entity_id as string,
-    reason: row.reason as string,
-    attempts: row.attempts as number,
-  }));
+    returning d.model, d.entity_id::text as "entityId", d.reason, d.attempts`;
+  return [...rows];
 }
 
 /** Puts a doubt off, with the reason why it is still open; `refused` where the portal does not tell at all. */

@@ -108,7 +108,10 @@ export async function modelsWithHistory(sql: Queryable): Promise<string[]> {
   return rows.map(({ model }) => model as string);
 }
 
-/** Changes of one model, by record and in their order; they stay locked for the transaction. */
+/** Bytes of values that are taken into memory at a time. */
+const MAX_BYTES = 4 * 2 ** 20;
+
+/** Changes of one model, by record and in their order, as many as have room in memory; they stay locked for the transaction. */
 export async function takeChanges(
   tx: Transaction,
   model: string,
@@ -117,13 +120,20 @@ export async function takeChanges(
 ): Promise<KeptChange[]> {
   const { entityId = '-1', number = '0' } = after ?? {};
   const rows = await tx`
-    select h.entity_id::text as "entityId", h.number::text as number, h.recorded_at::text as "recordedAt",
-           h.before::text as before, h.after::text as after
-      from sync.history h
-     where h.model = ${model} and (h.entity_id, h.number) > (${entityId}::bigint, ${number}::bigint)
-     order by h.entity_id, h.number
-     limit ${limit}
-       for update`;
+    with taken as materialized (
+      select h.entity_id, h.number, h.recorded_at, h.before::text as before, h.after::text as after
+        from sync.history h
+       where h.model = ${model} and (h.entity_id, h.number) > (${entityId}::bigint, ${number}::bigint)
+       order by h.entity_id, h.number
+       limit ${limit}
+         for update),
+    placed as (
+      select *, sum(octet_length(concat(before, after))) over (order by entity_id, number) as bytes,
+             row_number() over (order by entity_id, number) as place
+        from taken)
+    select entity_id::text as "entityId", number::text as number, recorded_at::text as "recordedAt", before, after
+      from placed where bytes < ${MAX_BYTES} or place = 1
+     order by placed.entity_id, placed.number`;
   const values = (text: string | null) => (text === null ? null : (parseJson(text) as JsonObject));
   return rows.map((row) => ({
     ...(row as unknown as KeptChange),

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/core/log.ts';
 import { post, SECRET, type Service, startService, webhook } from '../intake/service.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { until } from '../support/eventually.ts';
+import { eventually, until } from '../support/eventually.ts';
 import { open, send } from './wire.ts';
 
 const CONNECTIONS = 60;
@@ -260,6 +260,21 @@ describe('paths', () => {
 });
 
 describe('pages and answers', () => {
+  it('cost a bounded amount, however many are asked for: connections beyond it close, and webhooks are taken', async () => {
+    const one = 'GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n';
+    const floods = Array.from({ length: 10 }, () => send(service.url, one.repeat(1_000)));
+    expect((await service.post(webhook('crm.account', 'create', { id: 77, name: 'meanwhile' }))).status).toBe(200);
+    expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
+    const answers = (await Promise.all(floods)).flatMap(({ statuses }) => statuses);
+    expect(answers.length).toBeLessThan(10_000);
+    expect(answers.filter((status) => status === 503).length).toBeLessThanOrEqual(10);
+    // The next second has room again.
+    await eventually(
+      () => fetch(`${service.url}/nowhere`),
+      ({ status }) => status === 404,
+    );
+  });
+
   it.each(['/status', '/status.json', '/metrics'])('%s tells nothing without the token', async (page) => {
     for (const authorization of [
       '',
@@ -290,4 +305,12 @@ describe('pages and answers', () => {
       expect(answer.headers.get('x-powered-by')).toBeNull();
     },
   );
+
+  it('count wrong tokens, and take the right one all the same', async () => {
+    const ask = (token: string) => fetch(`${service.url}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+    const answers: number[] = [];
+    for (let n = 0; n < 21; n += 1) answers.push((await ask(`wrong-${n}`)).status);
+    expect(answers.at(-1)).toBe(429);
+    expect((await ask('the-status-token')).status).toBe(200);
+  });
 });

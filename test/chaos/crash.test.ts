@@ -1,7 +1,7 @@
 /** kill -9 at random moments under load: what was acknowledged is kept, nothing is half done, and the mirror comes right. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareWithSource } from '../simulator/compare.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
-import { compareWithSource } from '../support/compare.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { ledgerProblems, startLoad } from './load.ts';

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
+import { compareWithSource } from '../simulator/compare.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
-import { compareWithSource } from '../support/compare.ts';
 import { eventually, until } from '../support/eventually.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { type Answer, type Load, ledgerProblems, post, startLoad } from './load.ts';

@@ -59,8 +59,7 @@ export async function ensureBuilt(): Promise<void> {
       continue;
     }
     try {
-      const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-      const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: ROOT });
+      const { status, stdout } = spawnSync('npm', ['run', '--silent', 'build'], { cwd: ROOT });
       if (status !== 0) throw new Error(`the build failed:\n${stdout}`);
       return;
     } finally {

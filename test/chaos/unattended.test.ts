@@ -1,8 +1,8 @@
 /** `serve` left to itself: an empty mirror that fills under webhooks, and a mirror that comes back after an absence. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pruneDeliveries } from '../../src/store/deliveries/prune.ts';
+import { pruneDeliveries } from '../../src/store/deliveries/replay.ts';
+import { compareWithSource } from '../simulator/compare.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
-import { compareWithSource } from '../support/compare.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { ledgerProblems, startLoad } from './load.ts';

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { LosslessNumber } from 'lossless-json';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isJsonObject, type Json, parseJson, stringifyJson, TooDeepError } from '../../src/core/json.ts';
+import { isJsonObject, type Json, parseJson, stringifyJson, TooMuchError } from '../../src/core/json.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 describe('parsing', () => {
@@ -39,7 +39,7 @@ describe('parsing', () => {
     const nested = (levels: number, [open, close] = ['[', ']']) => open.repeat(levels) + close.repeat(levels);
     expect(parseJson(nested(100))).toBeInstanceOf(Array);
     for (const text of [nested(101), nested(100_000), `${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`]) {
-      expect(() => parseJson(text)).toThrow(TooDeepError);
+      expect(() => parseJson(text)).toThrow(TooMuchError);
     }
   });
 

@@ -1,6 +1,6 @@
 /** The commands as a user runs them: through the built bin, judged by exit codes, outputs and what stands in the database. */
 
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -125,6 +125,56 @@ describe('usage', () => {
     expect(await models({})).toEqual(['crm.lead']);
     expect(await models({ FLOWLU_MODELS: 'crm.industry' })).toEqual(['crm.industry']);
   });
+});
+
+describe('init', () => {
+  const init = async (folder: string, words: readonly string[]) =>
+    runHere(['init', '--base-url', source.baseUrl, '--timezone', 'UTC', ...words], { cwd: folder });
+
+  it('tests the key, writes a file that only its owner can read, and prints the webhook address', async () => {
+    const folder = await mkdtemp(join(cwd, 'init-'));
+    const made = await init(folder, ['--key', KEY]);
+    expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/✔ key: accepted/) });
+    const file = join(folder, '.env');
+    const text = await readFile(file, 'utf8');
+    const [, secret = ''] = /^WEBHOOK_SECRET=(\w{64})$/m.exec(text) ?? [];
+    expect(made.stdout).toContain(`http://127.0.0.1:8787/webhooks/flowlu/${secret}`);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+
+    // What is there is not written over unasked; what is not the portal's stays.
+    await writeFile(file, `${text}PORT=9000\n`);
+    expect(await init(folder, ['--key', KEY])).toMatchObject({ code: 2, stderr: expect.stringContaining('--force') });
+    expect((await init(folder, ['--key', KEY, '--force', '--no-test'])).code).toBe(0);
+    const renewed = await readFile(file, 'utf8');
+    expect(renewed).toMatch(/^PORT=9000$/m);
+    expect(renewed.match(/WEBHOOK_SECRET=/g)).toHaveLength(1);
+    expect(renewed).not.toContain(secret);
+  });
+
+  it('writes nothing where the key is refused, a setting is wrong, or there is nobody to ask', async () => {
+    const folder = await mkdtemp(join(cwd, 'init-'));
+    const refused = await init(folder, ['--key', 'another-key']);
+    expect(refused).toMatchObject({ code: 3, stdout: expect.stringMatching(/✖ key: refused/) });
+    expect(refused.stdout + refused.stderr).not.toContain('another-key');
+    expect((await init(folder, ['--key', 'k', '--timezone', 'Mars/Base'])).code).toBe(2);
+    expect((await runHere(['init'], { cwd: folder })).stderr).toContain('--company');
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+it('a demonstration disturbs no other, ends with its terminal, and leaves nothing behind', async () => {
+  const folder = await mkdtemp(join(cwd, 'demo-'));
+  await chmod(folder, 0o711);
+  const begin = () => start(['demo', '--rows', '120'], { cwd: folder, env: { TMPDIR: folder } });
+  const demos = [begin(), begin()] as const;
+  for (const demo of demos) await demo.says(/in the table after \d+ ms[\s\S]*Status page/);
+  demos[0].child.kill('SIGHUP');
+  expect(await demos[0].ended).toBe(130);
+  expect((await readdir(folder)).filter((name) => name.startsWith('flowlu-mirror-demo'))).toHaveLength(1);
+  demos[1].child.kill('SIGINT');
+  expect(await demos[1].ended).toBe(0);
+  expect(demos[1].stdout()).toContain('Source and mirror are equal.');
+  expect(await readdir(folder)).toEqual([]);
 });
 
 describe('migrate, models, status', () => {

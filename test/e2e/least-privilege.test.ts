@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { takeover } from '../../src/migrate/migrations.ts';
 import { connect } from '../../src/postgres/connection.ts';
-import { pruneDeliveries } from '../../src/store/deliveries/prune.ts';
+import { pruneDeliveries } from '../../src/store/deliveries/replay.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';

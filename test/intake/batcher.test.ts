@@ -28,6 +28,7 @@ function recorder(
     weightOf: ({ weight = 1 }) => weight,
     maxQueuedWeight: options.maxWeight ?? 1_000,
     maxBatchWeight: options.maxWeight ?? 1_000,
+    smallWeight: 0,
     keyOf: ({ key }) => key,
     async flush(batch) {
       batches.push([...batch]);

@@ -220,6 +220,7 @@ function smallIntake({ sql, context, log }: Session): Pick<ServiceApp, 'listener
     weightOf: ({ body }) => body.length,
     maxQueuedWeight: 1_000_000,
     maxBatchWeight: 1_000_000,
+    smallWeight: 0,
     lanes: 2,
     keyOf: ({ announcement }) => String(announcement?.entityId),
     flush: (batch) => receive(batch, { sql, context, log }),

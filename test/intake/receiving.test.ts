@@ -22,21 +22,23 @@ afterAll(async () => {
 const large = webhook('crm.account', 'create', { id: 1, name: 'x'.repeat(MEBIBYTE - 200) });
 const small = webhook('crm.account', 'create', { id: 2, name: 'Ada' });
 
-it('are refused with 503 beyond a bound, small ones still fit, and all is well when the others have gone', async () => {
-  const head = `POST /webhooks/flowlu/${SECRET} HTTP/1.1\r\nHost: x\r\n`;
-  const held = await Promise.all(
-    Array.from({ length: 64 }, async (_, n) => {
+const head = `POST /webhooks/flowlu/${SECRET} HTTP/1.1\r\nHost: x\r\n`;
+
+async function send(count: number, text: string) {
+  return await Promise.all(
+    Array.from({ length: count }, async (_, n) => {
       const socket = await open(service.url);
       socket.on('error', () => {}).resume();
-      // One does not say how much comes: it counts as the most there may be. All leave a little room.
-      socket.write(
-        n === 0
-          ? `${head}Transfer-Encoding: chunked\r\n\r\n5\r\n{"met`
-          : `${head}Content-Length: ${MEBIBYTE - 100}\r\n\r\n{"met`,
-      );
+      // One does not say how much comes.
+      const length = n === 0 ? 'Transfer-Encoding: chunked\r\n\r\n' : `Content-Length: ${MEBIBYTE - 100}\r\n\r\n`;
+      socket.write(`${head}${length}${n === 0 ? `${text.length.toString(16)}\r\n` : ''}${text}`);
       return socket;
     }),
   );
+}
+
+it('are refused with 503 beyond a bound, small ones still fit, and all is well when the others have gone', async () => {
+  const held = await send(40, `{"meta":"${'x'.repeat(0.9 * MEBIBYTE)}`);
   const refused = await eventually(
     () => service.post(large),
     ({ status }) => status === 503,
@@ -48,4 +50,10 @@ it('are refused with 503 beyond a bound, small ones still fit, and all is well w
     () => service.post(large),
     ({ status }) => status === 200,
   );
+});
+
+it('take no room by what they announce', async () => {
+  const held = await send(100, '{"met');
+  expect((await service.post(large)).status).toBe(200);
+  for (const socket of held) socket.destroy();
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RebuildObserver, rebuild } from '../../src/maintain/rebuild-all.ts';
 import { createZone } from '../../src/record/zone.ts';
-import { compareWithSource } from '../support/compare.ts';
+import { compareWithSource } from '../simulator/compare.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
 
 const ROWS = 620;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { replay } from '../../src/maintain/replay.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { DeliveryFilter } from '../../src/store/deliveries/replay.ts';
-import { compareWithSource } from '../support/compare.ts';
+import { compareWithSource } from '../simulator/compare.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
 
 const MODELS = ['crm.account', 'crm.loss_reason'];

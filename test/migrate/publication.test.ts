@@ -7,7 +7,7 @@ import { models } from '../../src/catalog/index.ts';
 import { type EmbeddedDatabase, openEmbedded } from '../../src/embedded/server.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
-import { compareWithSource } from '../support/compare.ts';
+import { compareWithSource } from '../simulator/compare.ts';
 import { until } from '../support/eventually.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 

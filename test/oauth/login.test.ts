@@ -165,6 +165,17 @@ describe('the callback', () => {
     expect(await response.text()).not.toMatch(/script|alert/);
   });
 
+  it('logs what is turned away once a minute', async () => {
+    const logged: unknown[] = [];
+    const app = callbackRoutes({
+      path: '/oauth/callback',
+      complete: (answer) => completeLogin(world.deps, answer),
+      log: { ...world.log, warn: (...line: unknown[]) => logged.push(line) } as never,
+    });
+    for (let n = 0; n < 20; n += 1) expect((await app.request('/oauth/callback?state=x&code=y')).status).toBe(400);
+    expect(logged).toHaveLength(1);
+  });
+
   it('repeats what the portal says in plain characters only', async () => {
     const { state } = await beginLogin(world.deps);
     const response = await call(`?state=${state}&error=%3Cscript%3Ealert(1)%3C/script%3E`);

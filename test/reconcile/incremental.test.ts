@@ -1,8 +1,8 @@
 /** Incremental catch-up: the ladder of ways, each believed only when the rows that come back bear it out. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { catchUp } from '../../src/reconcile/incremental.ts';
+import { compareWithSource } from '../simulator/compare.ts';
 import { clearFaults } from '../simulator/index.ts';
-import { compareWithSource } from '../support/compare.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
 
 let mirror: Mirror;

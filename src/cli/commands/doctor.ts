@@ -4,7 +4,7 @@ import { createRedactor } from '../../core/redact.ts';
 import type { Check, Report } from '../../doctor/check.ts';
 import { type DoctorFlags, examine } from '../../doctor/examine.ts';
 import { EXIT } from '../exit-codes.ts';
-import { coloursOf, printLine } from '../output.ts';
+import { printCheck, printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
 
 export const doctorCommand = new Command('doctor')
@@ -31,10 +31,3 @@ export const doctorCommand = new Command('doctor')
       return { data: { healthy, checks }, print, exitCode: healthy ? EXIT.done : EXIT.finding };
     }),
   );
-
-function printCheck({ name, status, found, advice }: Check): void {
-  const { green, yellow, red } = coloursOf(process.stdout);
-  const mark = { ok: green('✔'), warn: yellow('!'), fail: red('✖') }[status];
-  printLine(`${mark} ${name}: ${found.replace(/\p{Cc}+/gu, ' ')}`);
-  if (advice !== undefined) printLine(`    ${advice}`);
-}

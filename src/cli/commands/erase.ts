@@ -7,7 +7,7 @@ import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
 import { openClientsIfAny, type Session, settleDepsOf } from '../../service/session.ts';
 import { mentionsEntity } from '../../store/erasure.ts';
-import { readRows } from '../../store/mirror-rows/reads.ts';
+import { readRow } from '../../store/mirror-rows/reads.ts';
 import { journaled } from '../../store/runs.ts';
 import { requireId, requireModelName } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -78,8 +78,8 @@ async function askFlowlu(session: Session, name: string, id: string, signal: Abo
 /** Whether the mirror holds a row, a delivery or a line of the ledger about it. */
 async function findsAnything(sql: Session['sql'], name: string, id: string): Promise<boolean> {
   const tables = [...new Set([findModel(name) ?? null, null])].map((model) => ({ name, model }));
-  const found = await Promise.all(tables.map((table) => readRows(sql, table, [id])));
-  return found.some((rows) => rows.length > 0) || mentionsEntity(sql, { ...splitName(name), id });
+  const found = await Promise.all(tables.map((table) => readRow(sql, table, id)));
+  return found.some((row) => row !== null) || mentionsEntity(sql, { ...splitName(name), id });
 }
 
 /** The journal says that it was done, and to which id; who asked for it is not known here. */

@@ -28,6 +28,8 @@ export interface Folded {
   readonly rows: readonly (Row | null)[];
   /** What the observations show of the portal's webhooks. */
   readonly texts: WebhookTexts;
+  /** The id of an earlier delivery whose record has to be read before this can be folded. */
+  readonly needs?: string;
 }
 
 /** Folds `seen` into `row`; `earlier` are the deliveries that the ledger already held. */
@@ -48,6 +50,7 @@ export function fold(
     const one = spelt.observation;
     texts = spelt.shows ?? texts;
     const decided = decide(current, one, { shape, settleGrace, earlier: known });
+    if (decided.needs !== undefined) return { row: null, verdicts, rows, texts, needs: decided.needs };
     const verdict =
       spelt.isUnclear && decided.row !== null ? { ...decided, doubt: decided.doubt ?? SPELLING } : decided;
     const made = verdict.row === null ? null : completeRow(verdict.row, context);

@@ -79,8 +79,10 @@ export interface Link {
 export interface Earlier {
   readonly link: Link;
   readonly version: Version;
-  /** The announced record, where it may still have to be applied; null where it was. */
+  /** The announced record, where it may still have to be applied; null where it was, or has not been read. */
   readonly record: JsonObject | null;
+  /** Under which id the ledger has the record, where it may have to be applied. */
+  readonly unread?: string | null;
 }
 
 export interface Verdict {
@@ -89,6 +91,8 @@ export interface Verdict {
   readonly row: NextRow | null;
   /** Why only the API can tell what is right, or null where nothing is in doubt. */
   readonly doubt: string | null;
+  /** The id of an earlier delivery whose record has to be read first; then this is no verdict yet. */
+  readonly needs?: string;
 }
 
 /** A row to write; its version and hash follow from the record. */

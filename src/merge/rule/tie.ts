@@ -43,7 +43,9 @@ export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdi
 /** Applies the state that the chosen delivery tells; its own, where the chosen one's record is not at hand. */
 function take(row: Row, seen: Announced, chosen: Earlier | null, doubt: string | null, around: Surroundings): Verdict {
   const record = chosen?.record ?? null;
+  const needs = record === null && typeof chosen?.unread === 'string' ? { needs: chosen.unread } : {};
   return {
+    ...needs,
     decision: 'updated',
     row: announcedRow(row, record === null ? seen : { ...seen, record }, around.shape),
     doubt: doubt ?? (record === null ? UNLINKED : null),

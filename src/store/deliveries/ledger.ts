@@ -2,6 +2,7 @@
  * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
  * Hand-written statements; a batch travels as one text (see postgres/arrays.ts).
  */
+import type postgres from 'postgres';
 import { formatMicros, type Micros } from '../../core/instant.ts';
 import { plainArrayLiteral, ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../../postgres/arrays.ts';
 import type { Queryable, Transaction } from '../../postgres/connection.ts';
@@ -107,102 +108,113 @@ export interface EarlierEntry {
   readonly fromHash: string | null;
   readonly toHash: string;
   readonly version: Micros | null;
-  /** The body, only where its state is not known to have reached the row. */
-  readonly body: string | null;
+  /** Its id, only where its state is not known to have reached the row. */
+  readonly unapplied: string | null;
 }
 
 /** Deliveries remembered per entity when a tie is judged. */
 const MAX_EARLIER = 64;
 
-/** The newest deliveries of each entity, but for those that are being applied now. */
+/** The newest deliveries of each entity, but for those that are being applied now. Bodies are left out: a tie needs one at most. */
 export async function findEarlier(
   tx: Transaction,
   subject: { readonly module: string; readonly model: string },
   entityIds: readonly string[],
   except: readonly string[],
 ): Promise<EarlierEntry[]> {
-  const rows = await tx`
-    select k.entity_id::text as entity_id, k.from_hash::text as from_hash, k.to_hash::text as to_hash,
+  const rows = await tx<(EarlierEntry & { version: string | null })[]>`
+    select k.entity_id::text as "entityId", k.from_hash::text as "fromHash", k.to_hash::text as "toHash",
            (extract(epoch from k.version) * 1000000)::bigint::text as version,
-           case when k.decision = 'kept' then k.body end as body
+           case when k.decision = 'kept' then k.id end::text as unapplied
       from unnest(${plainArrayLiteral(entityIds)}::bigint[]) as e(id)
      cross join lateral (
-           select d.entity_id, d.from_hash, d.to_hash, d.version, d.decision, d.body
+           select d.id, d.entity_id, d.from_hash, d.to_hash, d.version, d.decision
              from sync.deliveries d
             where d.module = ${subject.module} and d.model = ${subject.model} and d.entity_id = e.id
               and d.to_hash is not null and d.id <> all(${plainArrayLiteral(except)}::bigint[])
             order by d.id desc
             limit ${MAX_EARLIER}) k`;
-  return rows.map((row) => ({
-    entityId: row.entity_id as string,
-    fromHash: row.from_hash as string | null,
-    toHash: row.to_hash as string,
-    version: row.version === null ? null : Number(row.version),
-    body: row.body as string | null,
-  }));
+  return rows.map((row) => ({ ...row, version: row.version === null ? null : Number(row.version) }));
 }
 
-/** A stored delivery that is to be applied. */
+/** The body of one delivery; null where it is not there any more. */
+export async function readBody(tx: Queryable, id: string): Promise<string | null> {
+  const [row] = await tx`select body from sync.deliveries where id = ${id}`;
+  return (row?.body ?? null) as string | null;
+}
+
+/** A delivery that is taken up again. */
 export interface StoredDelivery {
   readonly id: string;
   readonly receivedAt: Micros;
-  readonly body: string;
+  readonly status: DeliveryStatus;
   /** What was noted when it was stored. */
   readonly reason: string | null;
+  readonly body: string;
+}
+
+/** Bytes of bodies that are taken into memory at a time. */
+const MAX_BODY_BYTES = 2 * 2 ** 20;
+
+/**
+ * Takes the first deliveries of a selection that locks them, in order of arrival: as many as have room in memory, and
+ * one at least where there is any.
+ * @param selection what follows on `from sync.deliveries d`
+ */
+export async function takeFitting(tx: Transaction, selection: postgres.Fragment): Promise<StoredDelivery[]> {
+  const rows = await tx<(StoredDelivery & { receivedAt: string })[]>`
+    with taken as materialized (
+      select d.id, d.received_at, d.status, d.reason, d.body from sync.deliveries d ${selection}),
+    placed as (
+      select *, sum(octet_length(body)) over (order by taken.id) - octet_length(body) as bytes_before from taken)
+    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as "receivedAt", status, reason, body
+      from placed where bytes_before < ${MAX_BODY_BYTES}
+     order by placed.id`;
+  return rows.map((row) => ({ ...row, receivedAt: Number(row.receivedAt) }));
 }
 
 /**
  * Takes pending deliveries, oldest first, that no other replica is working on; they stay locked for the transaction.
  * @param except models, as `module.model`, whose deliveries are to wait
  */
-export async function claimPending(
-  tx: Transaction,
-  limit: number,
-  except: ReadonlySet<string>,
-): Promise<StoredDelivery[]> {
-  const rows = await tx`
-    select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as received_at, body, reason
-      from sync.deliveries
-     where status = 'pending' and not coalesce(module || '.' || model = any(${[...except]}::text[]), false)
-     order by deliveries.id
-     limit ${limit}
-       for update skip locked`;
-  return rows.map((row) => ({
-    id: row.id as string,
-    receivedAt: Number(row.received_at),
-    body: row.body as string,
-    reason: row.reason as string | null,
-  }));
+export function claimPending(tx: Transaction, limit: number, except: ReadonlySet<string>): Promise<StoredDelivery[]> {
+  return takeFitting(
+    tx,
+    tx`where d.status = 'pending' and not coalesce(d.module || '.' || d.model = any(${[...except]}::text[]), false)
+       order by d.id limit ${limit} for update skip locked`,
+  );
 }
 
-/** What became of a stored delivery. */
-export type DeliveryOutcome = Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body' | 'headers'> & {
+/** What became of a stored delivery, and whom it is about where that was not understood when it came. */
+export interface DeliveryOutcome extends Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body' | 'headers'> {
   readonly id: string;
-};
+  readonly subject?: LedgerEntry['subject'];
+}
 
 /** Writes outcomes onto stored deliveries. */
 export async function settleDeliveries(tx: Queryable, outcomes: readonly DeliveryOutcome[]): Promise<void> {
   if (outcomes.length === 0) return;
   const document = JSON.stringify(
-    outcomes.map((outcome) => ({
-      id: outcome.id,
-      status: outcome.status,
-      entity_id: outcome.entityId,
-      version: outcome.version === null ? null : formatMicros(outcome.version),
-      from_hash: outcome.fromHash,
-      to_hash: outcome.toHash,
-      decision: outcome.decision,
-      reason: outcome.reason,
+    outcomes.map(({ subject, entityId, version, fromHash, toHash, ...outcome }) => ({
+      ...outcome,
+      module: subject?.module,
+      model: subject?.model,
+      action: subject?.action,
+      entity_id: entityId,
+      version: version === null ? null : formatMicros(version),
+      from_hash: fromHash,
+      to_hash: toHash,
     })),
   );
   await tx`
     update sync.deliveries d
        set status = n.status, entity_id = n.entity_id, version = n.version, from_hash = n.from_hash,
            to_hash = n.to_hash, decision = n.decision, reason = n.reason, attempts = d.attempts + 1,
-           applied_at = case when n.status = 'applied' then clock_timestamp() end
+           applied_at = case when n.status = 'applied' then clock_timestamp() end,
+           module = coalesce(n.module, d.module), model = coalesce(n.model, d.model), action = coalesce(n.action, d.action)
       from jsonb_to_recordset(${document}::text::jsonb)
-           as n(id bigint, status text, entity_id bigint, version timestamptz, from_hash uuid, to_hash uuid,
-                decision text, reason text)
+           as n(id bigint, status text, module text, model text, action text, entity_id bigint, version timestamptz,
+                from_hash uuid, to_hash uuid, decision text, reason text)
      where d.id = n.id`;
 }
 

@@ -1,10 +1,11 @@
-/** Deliveries of the ledger, taken up once more: to be applied again, or to be stored with another body. */
+/** Deliveries of the ledger, taken up once more: to be applied again, stored with another body, or pruned. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatMicros, type Micros } from '../../core/instant.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import type { Queryable, Sql, Transaction } from '../../postgres/connection.ts';
 import { eachPage } from '../../postgres/pages.ts';
 import { HINT } from '../doubts.ts';
-import type { DeliveryStatus } from './ledger.ts';
+import { type StoredDelivery, takeFitting } from './ledger.ts';
 
 /** Which deliveries; all conditions hold together. */
 export interface DeliveryFilter {
@@ -14,14 +15,6 @@ export interface DeliveryFilter {
   readonly failed?: boolean;
   /** Only those that arrived then or later. */
   readonly since?: Micros;
-}
-
-export interface ReplayedDelivery {
-  readonly id: string;
-  readonly receivedAt: Micros;
-  readonly status: DeliveryStatus;
-  readonly reason: string | null;
-  readonly body: string;
 }
 
 const EVERYTHING = '9223372036854775807';
@@ -45,44 +38,16 @@ export async function countDeliveries(
 }
 
 /** Takes deliveries in order of arrival, after one and up to another; they stay locked for the transaction. */
-export async function takeDeliveries(
+export function takeDeliveries(
   tx: Transaction,
   filter: DeliveryFilter,
-  range: { readonly after: string | null; readonly last: string },
+  { after, last }: { readonly after: string | null; readonly last: string },
   limit: number,
-): Promise<ReplayedDelivery[]> {
-  const rows = await tx`
-    select d.id::text as id, (extract(epoch from d.received_at) * 1000000)::bigint::text as received_at, d.status, d.reason, d.body
-      from sync.deliveries d
-     where d.id > ${range.after ?? '0'} and d.id <= ${range.last}${conditions(tx, filter)}
-     order by d.id
-     limit ${limit}
-       for update`;
-  return rows.map((row) => ({
-    id: row.id as string,
-    receivedAt: Number(row.received_at),
-    status: row.status as DeliveryStatus,
-    reason: row.reason as string | null,
-    body: row.body as string,
-  }));
-}
-
-/** Whom a delivery is about, once that has been understood. */
-export interface NamedDelivery {
-  readonly id: string;
-  readonly module: string;
-  readonly model: string;
-  readonly action: string;
-}
-
-/** Notes whom deliveries are about that were not understood when they came. */
-export async function nameDeliveries(tx: Transaction, named: readonly NamedDelivery[]): Promise<void> {
-  if (named.length === 0) return;
-  const document = JSON.stringify(named.map(({ id, module, model, action }) => ({ id, module, model, action })));
-  await tx`
-    update sync.deliveries d set module = n.module, model = n.model, action = n.action
-      from jsonb_to_recordset(${document}::text::jsonb) as n(id bigint, module text, model text, action text)
-     where d.id = n.id`;
+): Promise<StoredDelivery[]> {
+  return takeFitting(
+    tx,
+    tx`where d.id > ${after ?? '0'} and d.id <= ${last}${conditions(tx, filter)} order by d.id limit ${limit} for update`,
+  );
 }
 
 /** A delivery with another body, and the hashes of what that one tells. */
@@ -114,12 +79,6 @@ export interface Entity {
   readonly id: string;
 }
 
-/** A stored delivery that is, or may be, about the entity. */
-export interface CandidateDelivery {
-  readonly id: string;
-  readonly body: string;
-}
-
 /** Deliveries taken up at a time. */
 const BATCH_SIZE = 500;
 
@@ -129,15 +88,13 @@ const BATCH_SIZE = 500;
  */
 export function candidateDeliveries(tx: Transaction, { module, model, id }: Entity) {
   return eachPage(async (after: string | null) => {
-    const rows = await tx`
-      select d.id::text as id, d.body from sync.deliveries d
-       where d.id > ${after ?? '0'} and (
-             (d.module = ${module} and d.model = ${model} and (d.entity_id = ${id} or d.entity_id is null))
-             or d.status = 'rejected')
-       order by d.id
-       limit ${BATCH_SIZE}
-         for update`;
-    const deliveries = rows as unknown as readonly CandidateDelivery[];
+    const deliveries = await takeFitting(
+      tx,
+      tx`where d.id > ${after ?? '0'} and (
+               (d.module = ${module} and d.model = ${model} and (d.entity_id = ${id} or d.entity_id is null))
+               or d.status = 'rejected')
+         order by d.id limit ${BATCH_SIZE} for update`,
+    );
     return { deliveries, last: deliveries.at(-1)?.id };
   });
 }
@@ -146,7 +103,10 @@ export function candidateDeliveries(tx: Transaction, { module, model, id }: Enti
  * Puts bodies without values in the place of those that came, and takes away whatever else was derived from them. One
  * that was not believed when it came keeps its mark: a replay must not believe it now.
  */
-export async function withholdDeliveries(tx: Transaction, withheld: readonly CandidateDelivery[]): Promise<void> {
+export async function withholdDeliveries(
+  tx: Transaction,
+  withheld: readonly Pick<StoredDelivery, 'id' | 'body'>[],
+): Promise<void> {
   if (withheld.length === 0) return;
   await tx`
     update sync.deliveries d
@@ -158,3 +118,28 @@ export async function withholdDeliveries(tx: Transaction, withheld: readonly Can
 }
 
 const REASON = 'erased on request';
+
+const PRUNED_AT_A_TIME = 1_000;
+/** Batches per call: ten million deliveries; the next call goes on. */
+const MAX_BATCHES = 10_000;
+const PAUSE_MS = 50;
+
+/** Deletes deliveries that have done their work and are older than `retentionMs`; failed and pending ones stay. */
+export async function pruneDeliveries(sql: Sql, retentionMs: number, signal: AbortSignal): Promise<number> {
+  let total = 0;
+  for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
+    const { count } = await sql`
+      delete from sync.deliveries
+       where id in (
+             select d.id from sync.deliveries d
+              where d.received_at < clock_timestamp() - ${retentionMs} * interval '1 millisecond'
+                and d.status in ('applied', 'skipped', 'rejected')
+              order by d.received_at
+              limit ${PRUNED_AT_A_TIME}
+                for update skip locked)`;
+    total += count;
+    if (count < PRUNED_AT_A_TIME) break;
+    await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
+  }
+  return total;
+}

@@ -12,9 +12,13 @@ export interface DeliveryStory {
   readonly decision: Decision | null;
   readonly reason: string | null;
   readonly attempts: number;
-  readonly body: string;
+  /** Null for an older one that has no room in memory beside the others. */
+  readonly body: string | null;
   readonly headers: Readonly<Record<string, string>> | null;
 }
+
+/** Bytes of bodies that are told of at a time. */
+const MAX_BODY_BYTES = 8 * 2 ** 20;
 
 /** The newest deliveries about an entity, oldest first, and how many there are in all. */
 export async function deliveriesAbout(
@@ -25,7 +29,9 @@ export async function deliveriesAbout(
   const { module, model, id } = subject;
   const rows = await sql`
     select d.id::text as id, to_json(d.received_at) #>> '{}' as received_at, d.status, d.action,
-           to_json(d.version) #>> '{}' as version, d.decision, d.reason, d.attempts, d.body, d.headers,
+           to_json(d.version) #>> '{}' as version, d.decision, d.reason, d.attempts,
+           case when sum(octet_length(d.body)) over (order by d.id desc) <= ${MAX_BODY_BYTES} then d.body end as body,
+           d.headers,
            (count(*) over ())::float8 as total
       from sync.deliveries d
      where d.module = ${module} and d.model = ${model} and d.entity_id = ${id}

@@ -6,42 +6,48 @@ import { type JsonObject, parseJson } from '../../core/json.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import { type Queryable, type Sql, within } from '../../postgres/connection.ts';
 import { eachPage } from '../../postgres/pages.ts';
-import { type MirrorTable, mirrorTableOf, placeOf, type StoredRow, toStored } from './rows.ts';
+import { firstRows, type MirrorTable, mirrorTableOf, placeOf, type StoredRow, toStored } from './rows.ts';
 
-const STORED = `t.id::text as id, t._record::text as record, t._source as source, t._hash::text as hash,
-  (extract(epoch from t._observed_at) * 1000000)::bigint::text as observed_at,
-  (extract(epoch from t._deleted_at) * 1000000)::bigint::text as deleted_at`;
+/** Where a range without a bound ends: at the two ends of what a bigint holds. */
+const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
 
-/** The rows with these ids, as far as there are any. */
-export async function readRows(sql: Queryable, table: MirrorTable, ids: readonly string[]): Promise<StoredRow[]> {
-  const { relation, part, key } = placeOf(table);
-  const rows = await sql.unsafe(
-    `select ${STORED} from ${relation} t where t.id = any($1::bigint[])${part(2)} order by t.id`,
-    [plainArrayLiteral(ids), ...key],
-  );
-  return rows.map((row) => toStored(row));
+/** A row, or null. */
+export async function readRow(sql: Queryable, table: MirrorTable, id: string): Promise<StoredRow | null> {
+  return (await readRowsAfter(sql, table, null, 1, [id]))[0] ?? null;
 }
 
-/** Rows in order of id, deleted ones included, after `after`; from the first when it is null. */
+/**
+ * The first rows in order of id, deleted ones included: `limit` at most, and no more than have room in memory.
+ * @param after begins behind it; at the first row when it is null
+ * @param ids only these, where given
+ */
 export async function readRowsAfter(
   sql: Queryable,
   table: MirrorTable,
   after: string | null,
   limit: number,
+  ids?: readonly string[],
 ): Promise<StoredRow[]> {
   const { relation, part, key } = placeOf(table);
+  const [which, parameter] = ids === undefined ? ['', []] : [' and t.id = any($3::bigint[])', [plainArrayLiteral(ids)]];
   const rows = await sql.unsafe(
-    `select ${STORED} from ${relation} t
-      where ($1::text is null or t.id > $1::text::bigint)${part(3)} order by t.id limit $2`,
-    [after, limit, ...key],
+    firstRows(`
+      from ${relation} t where t.id > $1::text::bigint${which}${part(3 + parameter.length)} order by t.id limit $2`),
+    [after ?? BELOW_ALL, limit, ...parameter, ...key],
   );
   return rows.map((row) => toStored(row));
 }
 
-/** All rows of a table in order of id, deleted ones included, in pages of `limit`. */
-export function rowPages(sql: Queryable, table: MirrorTable, limit: number, signal: AbortSignal) {
+/** All rows of a table, or those of some ids, in order of id and deleted ones included, in pages of `limit` at most. */
+export function rowPages(
+  sql: Queryable,
+  table: MirrorTable,
+  limit: number,
+  signal?: AbortSignal,
+  ids?: readonly string[],
+) {
   return eachPage(async (after: string | null) => {
-    const rows = await readRowsAfter(sql, table, after, limit);
+    const rows = await readRowsAfter(sql, table, after, limit, ids);
     return { rows, last: rows.at(-1)?.id };
   }, signal);
 }
@@ -72,9 +78,6 @@ export interface IdRange {
   /** When the request was sent: rows learnt of later could not be in its answer. */
   readonly observedAt: Micros;
 }
-
-/** Where a range without a bound ends: at the two ends of what a bigint holds. */
-const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
 
 /**
  * A query for the ids of live rows of a range that were not listed; it takes the first parameters, those given here. `except` sorts or

@@ -22,6 +22,7 @@ import type { Queryable, Transaction } from '../../postgres/connection.ts';
 import { identifier } from '../../postgres/quote.ts';
 import type { ColumnValue } from '../../record/coerce.ts';
 import { sqlTypes } from '../../tables/facts.ts';
+import { TooHeavyError } from '../heavy.ts';
 
 /** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */
 export interface MirrorTable {
@@ -55,20 +56,35 @@ export interface KnownRow {
   readonly hash: string;
 }
 
+/** Bytes of records that are taken into memory at a time. */
+const MAX_RECORD_BYTES = 4 * 2 ** 20;
+
+/** What a record of row `t` weighs, at least about: its text, or without decompressing it twice what it takes on disk. */
+const WEIGHT = `case when pg_column_compression(t._record) is null then 2 * pg_column_size(t._record)
+  else octet_length(t._record::text) end`;
+
 /**
  * Reads rows and locks them in order of id until the transaction ends, so that batches never wait in a circle.
  * @param known rows that were just read: their records travel again only where their content has changed since.
+ * @param tables how many tables share the room in memory; a single row of a single table always fits
+ * @throws TooHeavyError where the records have more bytes than that
  */
 export async function lockRows(
   tx: Transaction,
   table: MirrorTable,
   ids: readonly string[],
   known: ReadonlyMap<string, KnownRow> = new Map(),
+  tables = 1,
 ): Promise<StoredRow[]> {
   const { lock, key } = statementsOf(table);
+  const maxBytes = ids.length * tables === 1 ? Number.MAX_SAFE_INTEGER : Math.floor(MAX_RECORD_BYTES / tables);
   const hashes = ids.map((id) => known.get(id)?.hash ?? null);
-  const rows = await tx.unsafe(lock, [plainArrayLiteral(ids), plainArrayLiteral(hashes), ...key], { prepare: true });
-  return rows.map((row) => toStored(row, known.get(row.id)));
+  const parameters = [plainArrayLiteral(ids), plainArrayLiteral(hashes), String(maxBytes), ...key];
+  const rows = await tx.unsafe(lock, parameters, { prepare: true });
+  return rows.map((row) => {
+    if (row.is_left) throw new TooHeavyError(`the rows of ${table.name} have more than ${maxBytes} bytes`);
+    return toStored(row, known.get(row.id));
+  });
 }
 
 /** A row as the database answers it; its record may be known and left out. */
@@ -120,6 +136,9 @@ export async function lockRowsOf(tx: Transaction, model: Model, query: string, p
   );
 }
 
+/** A row whose content has changed; its record is null where it has no room in memory beside the others. */
+export type ChangedRow = KnownRow | { readonly record: null; readonly hash: string };
+
 /**
  * Of these (id, content hash) pairs, those whose live row does not have exactly that content, with what it has
  * instead; null where no row is live. Locks nothing.
@@ -128,15 +147,15 @@ export async function findChanged(
   sql: Queryable,
   table: MirrorTable,
   pairs: readonly { readonly id: string; readonly hash: string }[],
-): Promise<ReadonlyMap<string, KnownRow | null>> {
+): Promise<ReadonlyMap<string, ChangedRow | null>> {
   const { changed, key } = statementsOf(table);
   const ids = plainArrayLiteral(pairs.map(({ id }) => id));
   const hashes = plainArrayLiteral(pairs.map(({ hash }) => hash));
   const rows = await sql.unsafe(changed, [ids, hashes, ...key], { prepare: true });
   return new Map(
-    rows.map(({ id, record, hash }): [string, KnownRow | null] => [
+    rows.map(({ id, record, hash }): [string, ChangedRow | null] => [
       id,
-      record === null ? null : { record: parseJson(record) as JsonObject, hash },
+      hash === null ? null : { record: record === null ? null : (parseJson(record) as JsonObject), hash },
     ]),
   );
 }
@@ -201,6 +220,18 @@ const META = {
   _hash: 'uuid',
 } as const;
 
+/** What is read of row `t`, as it is stored and as it is answered. */
+const HELD = 't.id, t._record, t._source, t._hash, t._observed_at, t._deleted_at';
+const ANSWERED = `t.id::text as id, t._source as source, t._hash::text as hash,
+  (extract(epoch from t._observed_at) * 1000000)::bigint::text as observed_at,
+  (extract(epoch from t._deleted_at) * 1000000)::bigint::text as deleted_at`;
+
+/** SQL for the first of some rows, in order of id: as many as have room in memory, and one at least. */
+export const firstRows = (selection: string) => `
+  with taken as materialized (select ${HELD}, ${WEIGHT} as weight ${selection}),
+  placed as (select *, sum(weight) over (order by id) - weight as bytes_before from taken)
+  select ${ANSWERED}, t._record::text as record from placed t where bytes_before < ${MAX_RECORD_BYTES} order by t.id`;
+
 function buildStatements(table: MirrorTable): Statements {
   const { model } = table;
   const fields = Object.entries(model?.fields ?? {}).map(([field, { kind }], at) => ({ field, kind, at }));
@@ -218,15 +249,16 @@ function buildStatements(table: MirrorTable): Statements {
     key,
     columns: beside.map(({ at }) => at),
     lock: `
-      select t.id::text as id, case when t._hash is distinct from k.hash then t._record::text end as record,
-             t._source as source, t._hash::text as hash,
-             (extract(epoch from t._observed_at) * 1000000)::bigint::text as observed_at,
-             (extract(epoch from t._deleted_at) * 1000000)::bigint::text as deleted_at
-        from ${relation} t
-        join unnest($1::bigint[], $2::uuid[]) as k(id, hash) on k.id = t.id
-       where true${part(3)}
-       order by t.id
-         for update of t`,
+      with locked as materialized (
+        select ${HELD}, case when t._hash is distinct from k.hash then ${WEIGHT} end as weight
+          from ${relation} t
+          join unnest($1::bigint[], $2::uuid[]) as k(id, hash) on k.id = t.id
+         where true${part(4)}
+         order by t.id
+           for update of t),
+      placed as (select *, weight is not null and sum(weight) over (order by id) > $3::bigint as is_left from locked)
+      select ${ANSWERED}, is_left, case when weight is not null and not is_left then t._record::text end as record
+        from placed t order by t.id`,
     insert: `
       insert into ${relation} (${keyNames}id, ${columns.map((column) => column.name).join(', ')})
       select ${keyValues}${rowValue(1)}::bigint, ${columns.map(({ value }) => value).join(', ')}
@@ -237,10 +269,13 @@ function buildStatements(table: MirrorTable): Statements {
         from ${ROWS_SOURCE}
        where t.id = ${rowValue(1)}::bigint${part(afterRows)}`,
     changed: `
-      select n.id::text as id, t._record::text as record, t._hash::text as hash
-        from unnest($1::bigint[], $2::uuid[]) as n(id, hash)
-        left join ${relation} t on t.id = n.id and t._deleted_at is null${part(3)}
-       where t._hash is distinct from n.hash`,
+      with changed as materialized (
+        select n.id, t._record, t._hash, ${WEIGHT} as weight
+          from unnest($1::bigint[], $2::uuid[]) as n(id, hash)
+          left join ${relation} t on t.id = n.id and t._deleted_at is null${part(3)}
+         where t._hash is distinct from n.hash),
+      placed as (select *, sum(weight) over (order by id) > ${2 * MAX_RECORD_BYTES} as is_left from changed)
+      select id::text as id, case when not is_left then _record::text end as record, _hash::text as hash from placed`,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Source and mirror, row by row: the last word of tests and of the demonstration. */
-import { connect, type Sql } from '../../src/postgres/connection.ts';
-import { type Portal, type SimRecord, toJson } from '../simulator/index.ts';
+import postgres, { type Sql } from 'postgres';
+import { type Portal, type SimRecord, toJson } from './index.ts';
 
 export interface Comparison {
   readonly rows: number;
@@ -14,7 +14,7 @@ export interface Comparison {
 
 /** Compares every record of the portal with the live rows of the mirror, and finds rows that the portal lacks. */
 export async function compareWithSource(url: string, portal: Portal, names: readonly string[]): Promise<Comparison> {
-  const sql = connect(url, { applicationName: 'comparison', max: 1 });
+  const sql = postgres(url, { max: 1, connection: { application_name: 'comparison' } });
   const total = { rows: 0, live: 0, deleted: 0 };
   const differences: string[] = [];
   const undecided: string[] = [];

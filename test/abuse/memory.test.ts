@@ -1,0 +1,95 @@
+/** Accepted bodies of any size and kind, in any order, by whoever knows the secret: the process lives in a small heap. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ensureBuilt, runCli, SECRET, type Service, type Settings, startServe } from '../chaos/processes.ts';
+import { post, webhook } from '../intake/service.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+
+const HEAP_MB = 128;
+const LARGE = 1_000_000;
+const DEALS = 6;
+const UPDATES = 8;
+
+let db: TestDatabase;
+let serve: Service;
+let settings: Settings;
+
+beforeAll(async () => {
+  await ensureBuilt();
+  db = await createTestDatabase();
+  settings = { DATABASE_URL: db.url, NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}` };
+  serve = await startServe(settings);
+});
+afterAll(async () => {
+  await serve?.stop();
+  await db?.close();
+});
+
+const send = async (body: unknown) => {
+  const text = JSON.stringify(body);
+  for (;;) {
+    const { status } = await post(`${serve.url}/webhooks/flowlu/${SECRET}`, text);
+    if (status !== 503) return status;
+  }
+};
+
+/** In waves, since a test has a heap of its own. */
+async function sendAll(bodies: readonly (() => unknown)[], atATime: number): Promise<void> {
+  for (let start = 0; start < bodies.length; start += atATime) {
+    const wave = bodies.slice(start, start + atATime).map((body) => send(body()));
+    for (const status of await Promise.all(wave)) expect([200, 422]).toContain(status);
+  }
+}
+
+const VERSION = '2026-03-01 10:00:00';
+const lead = (id: number, fields: object) => webhook('crm.lead', 'update', { id, updated_date: VERSION, ...fields });
+const ids = Array.from({ length: DEALS }, (_, n) => n + 1);
+
+it(`is enough with a heap of ${HEAP_MB} MB`, async () => {
+  // Values that take many times their bytes once they are parsed, of which many more come at a time than fit.
+  const dense = JSON.parse(`[${'{},'.repeat(19_000)}{}]`) as unknown;
+  await sendAll(
+    Array.from({ length: 24 }, (_, n) => () => lead(100 + n, { list: dense })),
+    24,
+  );
+  // States of one second, each of them large, which nothing puts in order.
+  const states = Array.from({ length: UPDATES }, (_, turn) => turn).flatMap((turn) =>
+    ids.map((id) => () => lead(id, { description: `${turn}${'é'.repeat(LARGE / 2 - 100)}` })),
+  );
+  await sendAll(states, DEALS);
+  // Small ones that make all of it be looked at.
+  await sendAll(
+    ids.flatMap((id) => [() => lead(id, { name: 'a' }), () => lead(id, { name: 'b' })]),
+    2 * DEALS,
+  );
+  // Fields that are all kept, one large one after the other.
+  await sendAll(
+    Array.from({ length: 5 }, (_, n) => () => lead(50, { [`x${n}`]: 'y'.repeat(LARGE - 200) })),
+    4,
+  );
+  // And as many rows at once as a batch has.
+  await sendAll(
+    Array.from({ length: 50 }, (_, n) => () => lead(n + 1, { name: 'c' })),
+    50,
+  );
+  expect(serve.isAlive()).toBe(true);
+  await eventually(
+    () => db.sql`select from sync.deliveries where status = 'pending'`,
+    (waiting) => waiting.length === 0,
+    30_000,
+  );
+  const [record] = await db.sql`select max(octet_length(_record::text))::int as bytes from flowlu.crm_lead`;
+  expect(record?.bytes).toBeLessThan(5 * LARGE);
+  expect(await db.sql`select name from flowlu.crm_lead where id = 40`).toEqual([{ name: 'c' }]);
+
+  for (const words of [
+    ['replay', '--since', '1970-01-01'],
+    ['explain', 'crm.lead', '1'],
+    ['rebuild', 'crm.lead'],
+    ['erase', 'crm.lead', '2', '--force'],
+  ]) {
+    const { code, output } = await runCli(words, settings);
+    expect([0, 3], `${words.join(' ')}: ${output.slice(-2_000)}`).toContain(code);
+  }
+  expect(serve.isAlive()).toBe(true);
+}, 120_000);
