@@ -177,12 +177,13 @@ async function doWork(
 
 /** What the work has shown, for the next plan. */
 async function note(
-  { deps: { sql } }: Background,
+  { deps: { sql }, limits }: Background,
   { outcome, counts, way }: RoundReport,
   { kind, model, before, now, interval_s }: Chosen,
 ): Promise<void> {
   if (outcome !== 'complete') {
-    return noteTrouble(sql, model.name, outcome === 'skipped' ? REFUSED_SECONDS : FAILED_SECONDS);
+    const rest_s = outcome === 'skipped' ? REFUSED_SECONDS : Math.min(FAILED_SECONDS, limits.poll_s || limits.sweep_s);
+    return noteTrouble(sql, model.name, rest_s);
   }
   if (kind === 'read' || kind === 'sweep') return;
   const polled = { interval_s, began: now, requests: before?.pollRequests ?? null, missed: 0, announced: 0 };

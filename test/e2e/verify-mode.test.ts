@@ -170,7 +170,7 @@ describe('a flood of hints', () => {
     await eventually(
       () => rowOf(someId()),
       (row) => row?.name === 'In the flood',
-      20_000,
+      40_000,
     );
     await settled();
     expect(portal.requests.maxPerSecond()).toBeLessThanOrEqual(RATE + 1);
