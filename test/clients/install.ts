@@ -11,9 +11,17 @@ const PACKAGES = [
   'python3-sqlalchemy',
   'python3-psycopg2',
   'python3-yaml',
+  'prometheus',
+  'caddy',
+  'systemd',
 ];
 /** Where a program is enough, whichever package it came with. */
-const PROGRAMS: Readonly<Record<string, string>> = { 'postgresql-client': 'psql', 'default-jdk-headless': 'javac' };
+const PROGRAMS: Readonly<Record<string, string>> = {
+  'postgresql-client': 'psql',
+  'default-jdk-headless': 'javac',
+  prometheus: 'promtool',
+  systemd: 'systemd-analyze',
+};
 const INSTALL_MAX_MS = 900_000;
 
 function succeeds(program: string, args: readonly string[]): boolean {
