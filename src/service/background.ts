@@ -10,10 +10,13 @@ import { catchUpAll, sweepAll } from '../reconcile/catch-up.ts';
 import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { Round } from '../reconcile/round.ts';
+import { createHealth } from '../status/health.ts';
 import { pruneDeliveries } from '../store/deliveries/replay.ts';
 import { isSweepDue, pruneRuns } from '../store/runs.ts';
+import { expectationsOf } from './app.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { createReminders } from './reminders.ts';
 import { modelsAtATime, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
 
 /** How often deliveries that were recorded but not applied are looked for; they are rare. */
@@ -35,6 +38,9 @@ const REREAD_SHARE = 0.2;
 /** A model that the portal lacks or refuses is asked for again so often: a right that comes back is noticed. */
 const RETRY_REFUSED_SECONDS = 3_600;
 
+/** How often it is looked for what a person has to do. */
+const REMINDER_INTERVAL_MS = 60_000;
+
 export interface Background {
   readonly drain: Loop;
   /** Null without an API to ask. */
@@ -47,6 +53,8 @@ export function startBackground(session: Session, client: FlowluClient | null, s
   const { sql, context, log, config, metrics } = session;
   const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     startLoop({ name, intervalMs, log, signal, work });
+  const health = createHealth(sql, expectationsOf(config));
+  const remind = createReminders(log);
   const drain = loop('applying pending deliveries', DRAIN_INTERVAL_MS, (stop) =>
     drainPending({ sql, context, log }, stop),
   );
@@ -56,6 +64,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
     loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
     loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
     loop('letting go of old runs', PRUNE_INTERVAL_MS, () => pruneRuns(sql)),
+    loop('looking for what needs a person', REMINDER_INTERVAL_MS, async () => remind((await health()).findings)),
   ];
   const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {
