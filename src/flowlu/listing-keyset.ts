@@ -103,7 +103,8 @@ async function nextPage(reader: PageReader, last: string | null, progress: Progr
 /** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
 async function corroborate(reader: PageReader, [first]: readonly PageAlreadyRead[], progress: Progress) {
   if (!first) return { reason: 'nothing shows that the portal honours the filter', goOn: null };
-  const page = await reader.at(reader.size(), 0);
+  // Rows that are announced and do not come either hide behind a record that breaks its lists.
+  const page = await reader.at(reader.size(), Math.max(0, rowsLeft(progress) ?? 0));
   const last = first.page.ids.at(-1) ?? '0';
   // Some portals repeat the last page when asked for one beyond it.
   const isEnd = page.ids.every((id) => compareIds(id, last) <= 0);
@@ -116,10 +117,17 @@ function orderOf(reader: PageReader, { seen }: Progress): Findings['order'] {
   return seen > 1 ? 'honoured' : null;
 }
 
-/** Page 1, while nothing else was read: plain paging can carry on from there. */
+/**
+ * Page 1, while nothing else was read: plain paging can carry on from there. An ignored filter brings page 1 again,
+ * which is then the better one: whatever changed between the two would go unnoticed.
+ */
 function firstPage({ fresh, answers, page: first }: Progress, page: ReadPage | null): readonly PageAlreadyRead[] {
   if (fresh && answers === 0 && page) return [{ page, handedOut: false }];
-  return fresh && answers === 1 && first ? [{ page: first, handedOut: true }] : [];
+  if (!fresh || answers !== 1 || !first) return [];
+  const known = new Set(first.ids);
+  const shared = page?.ids.filter((id) => known.has(id)).length ?? 0;
+  const isPageAgain = page !== null && page.ids.length >= first.ids.length && shared > first.ids.length / 2;
+  return isPageAgain ? [{ page, handedOut: shared === page.ids.length }] : [{ page: first, handedOut: true }];
 }
 
 function advance(progress: Progress, page: ReadPage, filtered: boolean): Progress {

@@ -29,7 +29,7 @@ import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
 import { type PageCounts, writePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
-import { createUnreadReader, sentenceOn } from './unread.ts';
+import { createUnreadReader, intoMirror, sentenceOn } from './unread.ts';
 
 /** Told as a listing goes on. */
 export interface ListingObserver {
@@ -131,7 +131,7 @@ async function listPagesInto(
   const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
   const pages = listPages(deps.client, model, { cursor, seen, seenBefore: open?.counts.read, known, signal });
   const ranges = readAhead(pages, RANGE_PAGES);
-  const singly = createUnreadReader(deps, model);
+  const singly = createUnreadReader(deps.client, model, intoMirror(deps, model));
   let state = open;
   let requests = 0;
   for (;;) {

@@ -24,16 +24,21 @@ export function sentenceOn(unreadable: readonly string[]): string | null {
   return `these break every list that contains them and cannot be read: ${unreadable.slice(0, MAX_NAMED).join(', ')}${more}`;
 }
 
-/** Follows the pages of a listing and reads what they lack singly, where that works, into the mirror. */
-export function createUnreadReader({ sql, client, writer }: ListingDeps, model: Model) {
-  const table = mirrorTableOf(model);
+/** Takes a row that was read singly. */
+type Keep = (row: FoundRows['read'][number]) => Promise<void>;
+
+/** Takes them into the mirror. */
+export function intoMirror({ sql, writer }: ListingDeps, model: Model): Keep {
+  return async ({ record, observedAt }) => {
+    const page = { items: [{ id: idOf(record) as string, record }], observedAt };
+    await transact(sql, (tx) => writePages(tx, mirrorTableOf(model), [page], writer, () => null));
+  };
+}
+
+/** Follows the pages of a listing and reads what they lack singly, where that works. */
+export function createUnreadReader(client: FlowluClient, model: Model, keep: Keep) {
   const unreadable: string[] = [];
   let lastId: string | null = null;
-
-  async function keep({ record, observedAt }: FoundRows['read'][number]): Promise<void> {
-    const page = { items: [{ id: idOf(record) as string, record }], observedAt };
-    await transact(sql, (tx) => writePages(tx, table, [page], writer, () => null));
-  }
 
   return {
     unreadable: (): readonly string[] => unreadable,

@@ -12,8 +12,10 @@ import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import { comparePage } from './compare-page.ts';
 import type { ListingDeps } from './deps.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
+import { knownMeasures } from './measures.ts';
 import { readAhead } from './prefetch.ts';
 import { rememberIds } from './remembered-ids.ts';
+import { createUnreadReader, sentenceOn } from './unread.ts';
 
 /** Rows read singly at a time; the budget paces them. */
 export const READS_AT_A_TIME = 10;
@@ -39,8 +41,12 @@ const PAGES_AHEAD = 2;
 /** Lists everything and compares it page by page. */
 export async function searchAll(search: Search): Promise<Shortcoming> {
   const { deps, model, candidates, startedAt, signal } = search;
-  const groups = readAhead(listPages(deps.client, model, { signal }), PAGES_AHEAD);
+  const known = await knownMeasures(deps.sql, model.name);
+  const groups = readAhead(listPages(deps.client, model, { known, signal }), PAGES_AHEAD);
   const walk = createWalk(search);
+  const singly = createUnreadReader(deps.client, model, async ({ record, observedAt }) => {
+    await compareListed(search, [record], observedAt, null);
+  });
   let requests = 0;
   for (;;) {
     const next = await groups.next();
@@ -48,12 +54,14 @@ export async function searchAll(search: Search): Promise<Shortcoming> {
       for (const page of next.value) {
         requests += 1;
         await compareListed(search, page.items, page.observedAt, page.total);
+        const { requests: more } = await singly.read(page, signal);
+        if (more > 0) search.onStep({ rows: 0, requests: more, total: null });
         await walk.page(page);
       }
       continue;
     }
     search.onStep({ rows: 0, requests: next.value.requests - requests, total: null });
-    if (next.value.complete) return walk.end(startedAt);
+    if (next.value.complete) return (await walk.end(startedAt)) ?? sentenceOn(singly.unreadable());
     // What was not listed may merely have been missed.
     candidates.dropSuspected();
     return next.value.reason ?? 'the listing is not complete';
@@ -133,11 +141,12 @@ export async function searchSample(search: Search, size: number): Promise<Shortc
     const part = ids.slice(start, start + READS_AT_A_TIME);
     shortcoming = (await Promise.all(part.map((id) => compareOne(search, id)))).find((why) => why !== null) ?? null;
   }
+  const { order: sorting } = await knownMeasures(deps.sql, model.name);
+  const order = sorting === 'refused' ? {} : { orderBy: { field: 'id', direction: 'asc' } as const };
   const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
   const page = 1 + Math.floor(Math.random() * Math.max(1, Math.ceil(live / PAGE_SIZE)));
   for (const wanted of new Set([page, 1])) {
-    const orderBy = { field: 'id', direction: 'asc' } as const;
-    const answer = await deps.client.list(model, { limit: PAGE_SIZE, page: wanted, orderBy }, signal);
+    const answer = await deps.client.list(model, { limit: PAGE_SIZE, page: wanted, ...order }, signal);
     const known = answer.items.filter((record) => idOf(record) !== null);
     const chosen = shuffled(known).slice(0, size);
     await compareListed(search, chosen, answer.observedAt, null);

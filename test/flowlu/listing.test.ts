@@ -142,13 +142,13 @@ describe('listing by pages', () => {
     expect(pages.at(-1)?.cursor).toEqual({ mode: 'pages', page: 4, size: 100 });
   });
 
-  it('goes back to page 1 when it has changed meanwhile', async () => {
+  it('makes use of the wasted request when page 1 has changed meanwhile', async () => {
     const model = fakeModel(upTo(250), { filter: 'ignored' }, (ids, answers) =>
       answers === 1 ? ids.filter((id) => id !== 7) : ids,
     );
     const { ids, summary } = await run(model.client);
     expect(new Set(ids)).toEqual(new Set(upTo(250)));
-    expect(summary).toMatchObject({ complete: true, mode: 'pages', requests: 6 });
+    expect(summary).toMatchObject({ complete: true, mode: 'pages', requests: 4 });
   });
 
   it('takes over where the order is ignored, wasting nothing', async () => {
