@@ -26,6 +26,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   manifest: ['catalog'],
   describe: ['catalog', 'views'],
   status: ['catalog', 'core', 'delivery', 'intake', 'migrate', 'postgres', 'record', 'store'],
+  agents: ['core', 'migrate', 'postgres'],
   service: [
     'catalog',
     'config',
@@ -60,6 +61,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'views',
   ],
   cli: [
+    'agents',
     'catalog',
     'config',
     'core',

@@ -50,6 +50,10 @@ const COMMANDS: Readonly<Record<string, readonly [does: string, load: () => Prom
     'show what needs a look, freshness, backlog and the last runs; exit 3 when a person has to do something',
     async () => (await import('./commands/status.ts')).statusCommand,
   ],
+  mcp: [
+    'serve the mirror to agents over stdio (Model Context Protocol): views, definitions, read-only queries',
+    async () => (await import('./commands/mcp.ts')).mcpCommand,
+  ],
   models: [
     'list what is mirrored, with table names and counts; or describe it for other tools',
     async () => (await import('./commands/models.ts')).modelsCommand,

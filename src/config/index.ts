@@ -76,19 +76,23 @@ function meant(text: string, { placeholder }: Setting): string {
   return text;
 }
 
+const databaseOf = (values: Values) => ({
+  /** Null: the embedded server under `dataDir`. */
+  url: values.DATABASE_URL ?? null,
+  /** The same database as the schema's owner; null: `url` is the owner's, or nobody here may migrate. */
+  migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
+  /** The same database as a reader; null: `mcp` makes a login. */
+  readerUrl: values.READER_DATABASE_URL ?? null,
+  /** Most connections per process. */
+  pool: values.DATABASE_POOL,
+  /** Absolute path. */
+  dataDir: values.DATA_DIR,
+});
+
 function assemble(values: Values) {
   const companyUrl = values.FLOWLU_COMPANY && `https://${values.FLOWLU_COMPANY}.flowlu.com/api/v1/module`;
   return deepFreeze({
-    database: {
-      /** Null: the embedded server under `dataDir`. */
-      url: values.DATABASE_URL ?? null,
-      /** The same database as the schema's owner; null: `url` is the owner's, or nobody here may migrate. */
-      migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
-      /** Most connections per process. */
-      pool: values.DATABASE_POOL,
-      /** Absolute path. */
-      dataDir: values.DATA_DIR,
-    },
+    database: databaseOf(values),
     flowlu: {
       /** Without a trailing slash; null when no portal is named. */
       baseUrl: values.FLOWLU_BASE_URL ?? companyUrl ?? null,

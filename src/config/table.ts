@@ -46,6 +46,13 @@ const GROUPS = {
       placeholder: 'postgres://flowlu_owner:change-me@localhost:5432/flowlu',
       help: 'the same database, as the role that owns the schema; DATABASE_URL then needs no more than the role flowlu_writer',
     },
+    READER_DATABASE_URL: {
+      parser: address.databaseUrl,
+      without: 'a login of its own, made as the owner',
+      secret: 'password',
+      placeholder: 'postgres://reader:change-me@localhost:5432/flowlu',
+      help: 'the same database, as a login that may only read: what agents use (`mcp`)',
+    },
     DATABASE_POOL: {
       parser: parse.wholeNumber(2, 200),
       default: '10',

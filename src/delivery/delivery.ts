@@ -15,6 +15,8 @@ export interface Announcement {
   readonly entityId: string | null;
   readonly current: JsonObject | null;
   readonly previous: JsonObject | null;
+  /** Another id that the state before bears; then it is no state of this entity, and left out here. */
+  readonly otherId?: string;
 }
 
 /** A body to be recorded: with what it announces, or with why it is turned away. */
@@ -82,13 +84,10 @@ export function readAnnouncement(text: string): Announcement {
   const { module, model, action } = parsed.data;
   const current = entityOf(body, 'current');
   const previous = entityOf(body, 'previous');
-  return {
-    ...readName(module, model),
-    action: action.toLowerCase(),
-    entityId: idOf(current) ?? idOf(previous),
-    current,
-    previous,
-  };
+  const [id, otherId] = [idOf(current), idOf(previous)];
+  const named = { ...readName(module, model), action: action.toLowerCase(), entityId: id ?? otherId, current };
+  if (id === null || otherId === null || id === otherId) return { ...named, previous };
+  return { ...named, previous: null, otherId };
 }
 
 /** The action that the mirror gives a body of an automation: something has happened to the record. */

@@ -5,13 +5,15 @@ import type { Accepted, Announcement } from './delivery.ts';
 
 /**
  * Takes out of a delivery what must not be stored. A body that nobody understands may hold anything anywhere, so of
- * such a one nothing is kept but its length. One about a model without protected fields stays as it came.
+ * such a one nothing is kept but its length. One of a model without protected fields stays as it came if it holds none.
  */
 export function protectDelivery(accepted: Accepted, privacy: Privacy): Accepted {
   const { announcement } = accepted;
   if (announcement === null) return { ...accepted, body: withheldBody(accepted.body.length) };
-  if (!privacy.concerns(nameOf(announcement))) return accepted;
   const protectedOne = protectAnnouncement(announcement, privacy);
+  const isSame = protectedOne.current === announcement.current && protectedOne.previous === announcement.previous;
+  const isWhole = isSame && announcement.otherId === undefined;
+  if (isWhole && !privacy.concerns(nameOf(announcement))) return accepted;
   return { ...accepted, body: bodyOf(protectedOne), announcement: protectedOne };
 }
 

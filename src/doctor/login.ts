@@ -1,6 +1,6 @@
 /** Whether somebody is logged in by OAuth, and whether what was granted can be used. */
 import type { Config, OAuthConfig } from '../config/index.ts';
-import { openTokens } from '../oauth/token-store.ts';
+import { openTokens } from '../oauth/cipher.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { cipherOf, standing } from '../service/authorization.ts';
 import { span } from '../status/words.ts';

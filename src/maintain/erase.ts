@@ -81,7 +81,8 @@ function bodyWithout(body: string, { id }: Entity): string | null {
   const announcement = readDelivery(body)?.announcement ?? null;
   // Nobody knows whom it is about, so it may be about this one.
   if (announcement === null) return isWithheldBody(body) ? null : withheldBody(body.length);
-  if (announcement.entityId !== id && announcement.entityId !== null) return null;
+  const { entityId, otherId } = announcement;
+  if (entityId !== null && entityId !== id && otherId !== id) return null;
   const next = bareBody(announcement);
   return next === body ? null : next;
 }

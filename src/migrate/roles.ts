@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
-import { OWNERS_KEYS } from '../store/settings.ts';
+import { FIXED_KEYS, OWNERS_KEYS } from '../store/settings.ts';
 
 /** One line of rights: on every table of a schema, those to come included, or on one table alone. */
 interface Rights {
@@ -133,14 +133,19 @@ async function ties(tx: Transaction, group: Group, database: string): Promise<re
   ];
 }
 
-const POLICY = 'facts of others';
+const POLICY = 'others change what is theirs';
 
 /** What only the owner may know for certain, since it acts on it, others may read and not write. */
 function keepFacts(): readonly string[] {
-  const theirs = `key <> all (array[${OWNERS_KEYS.map(literal).join(', ')}])`;
+  const beside = (keys: readonly string[]) => `(key <> all (array[${keys.map(literal).join(', ')}]))`;
+  const changed = beside([...OWNERS_KEYS, ...FIXED_KEYS]);
   return [
-    `create policy "everybody reads" on sync.settings for select using (true)`,
-    `create policy ${identifier(POLICY)} on sync.settings using (${theirs}) with check (${theirs})`,
+    'drop policy if exists "everybody reads" on sync.settings',
+    'drop policy if exists "facts of others" on sync.settings',
+    'create policy "everybody reads" on sync.settings for select using (true)',
+    `create policy "others add what is theirs" on sync.settings for insert with check ${beside(OWNERS_KEYS)}`,
+    `create policy ${identifier(POLICY)} on sync.settings for update using ${changed} with check ${changed}`,
+    `create policy "others forget what is theirs" on sync.settings for delete using ${changed}`,
     'alter table sync.settings enable row level security',
   ];
 }

@@ -1,5 +1,7 @@
 /** Tokens at rest: AES-256-GCM with keys that are not in the database. */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import type { Tokens } from './endpoint.ts';
 
 /** What was sealed cannot be opened: with none of the keys, or because it was changed. */
 export class SealError extends Error {
@@ -60,4 +62,20 @@ export function createCipher(keys: readonly Buffer[]): Cipher {
 /** Tells keys apart without telling anything about them: they are random, so no digest can be searched for. */
 function nameOf(key: Buffer): string {
   return createHash('sha256').update('flowlu-mirror token key').update(key).digest('hex').slice(0, 8);
+}
+
+/** The pair of tokens as one sealed text, bound to the client that it was granted to. */
+export type TokenPair = Pick<Tokens, 'access' | 'refresh'>;
+
+const pair = z.object({ access: z.string(), refresh: z.string().nullable() });
+
+const purpose = (clientId: string) => `tokens of ${clientId}`;
+
+export function sealTokens(cipher: Cipher, clientId: string, { access, refresh }: TokenPair): string {
+  return cipher.seal(JSON.stringify({ access, refresh }), purpose(clientId));
+}
+
+/** @throws SealError */
+export function openTokens(cipher: Cipher, clientId: string, sealed: string): TokenPair {
+  return pair.parse(JSON.parse(cipher.open(sealed, purpose(clientId))));
 }

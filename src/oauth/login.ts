@@ -10,8 +10,8 @@ import type { Sql } from '../postgres/connection.ts';
 import { saveGrant } from '../store/grant.ts';
 import { beginRequest, finishRequest, takeRequest } from '../store/oauth-requests.ts';
 import type { Cipher } from './cipher.ts';
+import { sealTokens } from './cipher.ts';
 import { exchange, type OAuthClient } from './endpoint.ts';
-import { sealTokens } from './token-store.ts';
 
 export interface LoginDeps {
   readonly sql: Sql;

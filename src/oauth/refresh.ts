@@ -19,8 +19,8 @@ import {
   type StoredGrant,
 } from '../store/grant.ts';
 import type { Cipher } from './cipher.ts';
+import { openTokens, sealTokens } from './cipher.ts';
 import { EXCHANGE_TIMEOUT_MS, type Exchange, exchange, type OAuthClient } from './endpoint.ts';
-import { openTokens, sealTokens } from './token-store.ts';
 
 export interface RefreshDeps {
   readonly sql: Sql;

@@ -4,9 +4,8 @@ import { createRedactor } from '../core/redact.ts';
 import type { Authorization, Credentials } from '../flowlu/authorization.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { readGrant, type StoredGrant } from '../store/grant.ts';
-import { SealError } from './cipher.ts';
+import { openTokens, SealError } from './cipher.ts';
 import { type RefreshDeps, refreshGrant } from './refresh.ts';
-import { openTokens } from './token-store.ts';
 
 /** How old what is in memory may be: within it a logout, a login or another replica's refresh shows. */
 const RECHECK_MS = 20_000;

@@ -9,7 +9,7 @@ export type Protect = (model: string, record: JsonObject) => JsonObject;
 
 export interface Privacy {
   readonly protect: Protect;
-  /** True for models whose records may hold something protected. */
+  /** True for models of which fields are protected; records of others may still hold a record of theirs. */
   concerns(model: string): boolean;
   /** True when a custom field is protected, so that its second names have to be known. */
   readonly needsAliases: boolean;
@@ -41,11 +41,13 @@ export function createPrivacy(rules: PrivacyRules, aliasesOf: AliasesOf): Privac
   // A record of a model that nobody knows may be any of them, under another name.
   const everything = new Map([...byModel.values()].flatMap((fields) => [...fields]).sort(omissionLast));
   const hash = rules.hashSecret === null ? (value: Json) => value : keyedHash(rules.hashSecret);
-  const fieldsOf = (model: string) => byModel.get(model) ?? (findModel(model) === undefined ? everything : undefined);
-  const protectionOf = remembering((model) => fieldsOf(model) ?? new Map(), aliasesOf);
+  const fieldsOf = (model: string) => byModel.get(model) ?? (findModel(model) === undefined ? everything : new Map());
+  // So may a record within one.
+  const nested = protectionFor(everything, new Map());
+  const protectionOf = remembering(fieldsOf, aliasesOf, nested);
   return {
-    protect: (model, record) => (fieldsOf(model) === undefined ? record : redact(record, protectionOf(model), hash)),
-    concerns: (model) => fieldsOf(model) !== undefined,
+    protect: (model, record) => redact(record, protectionOf(model), hash),
+    concerns: (model) => fieldsOf(model).size > 0,
     needsAliases: [...everything.keys()].some((field) => field.startsWith('cf_')),
     fingerprint: fingerprintOf(rules),
   };
@@ -68,13 +70,17 @@ const omissionLast = ([, a]: [string, Treatment], [, b]: [string, Treatment]) =>
   Number(a === 'omit') - Number(b === 'omit');
 
 /** Works a model's protection out once, and again when its aliases have changed. */
-function remembering(fieldsOf: (model: string) => Fields, aliasesOf: AliasesOf): (model: string) => Protection {
+function remembering(
+  fieldsOf: (model: string) => Fields,
+  aliasesOf: AliasesOf,
+  nested: Protection,
+): (model: string) => Protection {
   const known = new Map<string, { readonly aliases: ReturnType<AliasesOf>; readonly protection: Protection }>();
   return (model) => {
     const aliases = aliasesOf(model);
     const before = known.get(model);
     if (before !== undefined && before.aliases === aliases) return before.protection;
-    const protection = protectionFor(fieldsOf(model), aliases ?? new Map());
+    const protection = { ...protectionFor(fieldsOf(model), aliases ?? new Map()), nested };
     if (known.size < MAX_REMEMBERED_MODELS) known.set(model, { aliases, protection });
     return protection;
   };

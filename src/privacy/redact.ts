@@ -22,6 +22,8 @@ export interface Protection {
   readonly unknownAlias: Treatment | null;
   /** Second names of custom fields, in lower case → treatment of the field, null where it has none. */
   readonly aliases: ReadonlyMap<string, Treatment | null>;
+  /** For records within the record, which may be of any model: whatever has an id is one. */
+  readonly nested?: Protection;
 }
 
 /** Replaces a value. */
@@ -97,10 +99,17 @@ function redactWithin(key: string, value: Json, protection: Protection, hash: Ha
   if (typeof value === 'string') return redactText(value, protection, hash);
   if (typeof value !== 'object' || value === null || value instanceof LosslessNumber) return value;
   if (/^custom_?fields$/i.test(key)) return redactDescribed(value, protection, hash);
-  if (isJsonObject(value)) return redact(value, protection, hash);
+  if (isJsonObject(value)) return redactObject(value, protection, hash);
   const items = value as readonly Json[];
   const next = items.map((item) => redactWithin('', item, protection, hash));
   return next.some((item, index) => item !== items[index]) ? next : value;
+}
+
+/** An object within a record; as a record of its own too, where it is one. */
+function redactObject(value: JsonObject, protection: Protection, hash: HashValue): JsonObject {
+  const own = redact(value, protection, hash);
+  const { nested } = protection;
+  return nested === undefined || idOf(own) === null ? own : redact(own, nested, hash);
 }
 
 /** A text that is JSON itself. */

@@ -25,13 +25,13 @@ import { thisHolder } from '../reconcile/holder.ts';
 import { createZone } from '../record/zone.ts';
 import { sharedBudget } from '../store/budget.ts';
 import { claimPortal, requirePortal } from '../store/portal.ts';
-import { type HistorySettings, noteHistorySettings } from '../store/settings.ts';
+import type { HistorySettings } from '../store/settings.ts';
 import { authorizationOf, standing } from './authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from './database.ts';
 import { noteRights, type PortalWatch, watchPortal } from './portal-watch.ts';
 import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
 import { ensureSchema, NOTHING_SET_UP } from './schema.ts';
-import { configuredSettings, settingsInForce } from './settings-in-force.ts';
+import { configuredSettings, defineSettings, settingsInForce } from './settings-in-force.ts';
 
 export interface Session {
   readonly config: Config;
@@ -93,8 +93,10 @@ export async function openSession(
   try {
     const { migrateUrl } = config.database;
     await ensureSchema(sql, { migrateUrl, zone: configured.timezone, mayMigrate: onMirror !== 'look', log });
-    if (onMirror === 'define') await noteHistorySettings(sql, configured);
-    else settings = await settingsInForce(sql, configured, log);
+    settings =
+      onMirror === 'define'
+        ? await defineSettings(sql, configured, migrateUrl, log)
+        : await settingsInForce(sql, configured, log);
   } catch (error) {
     await close();
     throw error;

@@ -4,11 +4,33 @@
  */
 import type { Config } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
-import type { Queryable } from '../postgres/connection.ts';
-import { type HistorySettings, storedHistorySettings } from '../store/settings.ts';
+import { asOwner } from '../migrate/owner.ts';
+import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { type HistorySettings, noteHistorySettings, storedHistorySettings } from '../store/settings.ts';
 
 export function configuredSettings({ flowlu, history }: Pick<Config, 'flowlu' | 'history'>): HistorySettings {
   return { timezone: flowlu.timezone, keeps: history.keeps };
+}
+
+/** Notes the settings of the environment; where only the owner may change those of the database, as the owner or not at all. */
+export async function defineSettings(
+  sql: Sql,
+  configured: HistorySettings,
+  migrateUrl: string | null,
+  log: Logger,
+): Promise<HistorySettings> {
+  try {
+    await noteHistorySettings(sql, configured);
+  } catch (error) {
+    if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
+    if (migrateUrl === null) {
+      log.warn('only the owner of the mirror may change its time zone: set MIGRATE_DATABASE_URL for one start');
+      return settingsInForce(sql, configured, log);
+    }
+    await asOwner(sql, migrateUrl, (owner) => noteHistorySettings(owner, configured));
+  }
+  return configured;
 }
 
 /** The settings of the database, with one warning where the environment says otherwise; the environment's where it has none. */

@@ -45,6 +45,9 @@ export const OWNERS_KEYS = [
   'history functions',
 ] as const satisfies readonly Key[];
 
+/** Keys that others may write as long as nobody has: what is read by them must not change under the owner's views. */
+export const FIXED_KEYS = ['timezone'] as const satisfies readonly Key[];
+
 /** The settings of these keys; what has not been stored is missing. */
 export async function readSettings<K extends Key>(sql: Queryable, ...keys: K[]): Promise<Partial<Pick<Settings, K>>> {
   const rows = await sql`select key, value from sync.settings where key = any(${keys}::text[])`;
@@ -97,11 +100,13 @@ export async function storedHistorySettings(sql: Queryable): Promise<Partial<His
 /**
  * Notes the settings of the history, and writes only what differs. After a time in which changes were not kept, states of
  * the past begin again: what went unseen would be missing from those before.
+ * @throws the server's insufficient_privilege where only the owner may change what is there
  */
 export async function noteHistorySettings(sql: Queryable, { timezone, keeps }: HistorySettings): Promise<void> {
   await sql`
     with wanted (key, value) as (
       select 'timezone', to_jsonb(${timezone}::text)
+       where not exists (select from sync.settings where key = 'timezone' and value = to_jsonb(${timezone}::text))
        union all
       select 'history_paused', to_jsonb(${!keeps}::boolean)
        union all

@@ -28,6 +28,8 @@ export interface View {
   readonly comment: string;
   /** Columns that tell its rows apart, nulls taken as values; left out where they are not known. */
   readonly key?: readonly string[];
+  /** One row may have no key: it is for what belongs to nobody. */
+  readonly hasNobody?: boolean;
   readonly columns: readonly ViewColumn[];
   /** What follows `from`. */
   readonly from: string;
@@ -59,6 +61,7 @@ interface Description {
   /** What one row stands for, after "one row for each". */
   readonly grain?: string;
   readonly key?: readonly string[];
+  readonly hasNobody?: boolean;
   readonly columns: Columns;
   readonly from: string;
   readonly where?: string;
@@ -67,14 +70,14 @@ interface Description {
 
 /** A view of derived columns; the records that its columns name are joined after `from`. */
 export function view({ schema = 'flowlu_reports', model, comment, grain, columns, ...rest }: Description): View {
-  const { name, key, from, where, group } = rest;
+  const { name, key, hasNobody = false, from, where, group } = rest;
   const joins = Object.values(columns).flatMap(({ join }) => join ?? []);
   return {
     schema,
     name,
     model: model ?? null,
     comment: grain === undefined ? comment : `${comment}. One row for each ${grain}; key: ${key?.join(', ')}`,
-    ...(key === undefined ? {} : { key }),
+    ...(key === undefined ? {} : { key, hasNobody }),
     columns: Object.entries(columns).map(([column, { type, sql, comment: meaning, references }]) => ({
       name: column,
       type,

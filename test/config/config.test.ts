@@ -30,7 +30,13 @@ function problemsIn(load: () => unknown): readonly string[] {
 
 test('an empty environment gives the documented defaults', () => {
   expect(loadConfig({})).toEqual({
-    database: { url: null, migrateUrl: null, pool: 10, dataDir: join(process.cwd(), '.flowlu-mirror') },
+    database: {
+      url: null,
+      migrateUrl: null,
+      readerUrl: null,
+      pool: 10,
+      dataDir: join(process.cwd(), '.flowlu-mirror'),
+    },
     flowlu: {
       baseUrl: null,
       apiKey: null,

@@ -61,6 +61,12 @@ const round = () => ({
 const deps = () => ({ sql: mirror.sql, client: mirror.client, writer: mirror.context });
 
 describe('an erased entity', () => {
+  it('is found in deliveries by the id of either state', async () => {
+    const id = await post(hook('update', { id: 991, name: 'other' }, { id: 992, ...person() }));
+    await erase(992);
+    expect(JSON.stringify(await deliveryOf(id))).not.toContain(WORD);
+  });
+
   it('has left no value in any table, whatever ways they came', async () => {
     const { portal, sql, context } = mirror;
     await mirror.deliver(portal.portal.update('crm.account', 1, person()));

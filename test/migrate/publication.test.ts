@@ -3,11 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { models } from '../../src/catalog/index.ts';
+import { findModel, models } from '../../src/catalog/index.ts';
 import { type EmbeddedDatabase, openEmbedded } from '../../src/embedded/server.ts';
+import { eraseEntity } from '../../src/maintain/erase.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { compareWithSource } from '../simulator/compare.ts';
+import { rowsWith } from '../support/dump.ts';
 import { until } from '../support/eventually.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 
@@ -122,6 +124,21 @@ describe('a second server', () => {
     expect(differences).toEqual([]);
     expect(rows).toBeGreaterThan(500);
     expect(deleted).toBeGreaterThan(0);
+  });
+
+  it('forgets with the first one what is erased there', async () => {
+    const word = 'to-be-f0rgotten';
+    await mirror.deliver(mirror.portal.portal.update('crm.account', 1, { name: word }));
+    await caughtUp();
+    expect(await rowsWith(follower.sql, [word])).not.toEqual([]);
+    await eraseEntity(
+      mirror.sql,
+      { name: 'crm.account', model: findModel('crm.account') ?? null },
+      '1',
+      mirror.context,
+    );
+    await caughtUp();
+    expect(await rowsWith(follower.sql, [word])).toEqual([]);
   });
 
   it('shows analysts its live views, and how fresh the first one is', async () => {

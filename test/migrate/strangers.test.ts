@@ -5,6 +5,7 @@ import { migrate } from '../../src/migrate/migrate.ts';
 import { refreshViews } from '../../src/migrate/refresh.ts';
 import { roleOf } from '../../src/migrate/roles.ts';
 import { connect, errorCode, type Sql, transaction } from '../../src/postgres/connection.ts';
+import { noteHistorySettings, storedHistorySettings } from '../../src/store/settings.ts';
 import { createEmptyDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 import { createLogin, type Login } from '../support/logins.ts';
 import { openReader, type Reader } from '../support/reader.ts';
@@ -77,6 +78,24 @@ describe('a planted function', () => {
     await database.sql.unsafe('set search_path = public, pg_catalog');
     const [row] = await transaction(database.sql, {}, (tx) => tx`select current_setting('search_path') as path`);
     expect(row).toEqual({ path: 'pg_catalog, pg_temp' });
+  });
+});
+
+describe('the time zone of the portal', () => {
+  it('can be noted once by the service, and changed by the owner alone', async () => {
+    await database.sql`delete from sync.settings where key = 'timezone'`;
+    await as(writer.url, async (sql) => {
+      await noteHistorySettings(sql, { timezone: 'Europe/Berlin', keeps: true });
+      await noteHistorySettings(sql, { timezone: 'Europe/Berlin', keeps: true });
+      await expect(noteHistorySettings(sql, { timezone: 'Asia/Tokyo', keeps: true })).rejects.toMatchObject({
+        code: '42501',
+      });
+      await sql`update sync.settings set value = '"Asia/Tokyo"' where key = 'timezone'`;
+      await sql`delete from sync.settings where key = 'timezone'`;
+    });
+    expect(await storedHistorySettings(database.sql)).toMatchObject({ timezone: 'Europe/Berlin' });
+    await noteHistorySettings(database.sql, { timezone: 'Europe/Paris', keeps: true });
+    expect(await storedHistorySettings(database.sql)).toMatchObject({ timezone: 'Europe/Paris' });
   });
 });
 

@@ -35,6 +35,20 @@ function protect(record: JsonObject, model = 'crm.account', chosen = RULES): Jso
 const hashOf = (text: string) => `hmac:${createHmac('sha256', KEY).update(text).digest('hex')}`;
 
 describe('a protected value', () => {
+  it('is found in a record that stands within one of another model', () => {
+    const lead = {
+      id: 1,
+      vat: 'own',
+      account: { id: 7, vat: 'x', phone: '1', name: 'Ada' },
+      stage: { vat: 'no record' },
+    };
+    const account = { id: 7, phone: hashOf('1'), name: 'Ada' };
+    expect(protect(lead, 'crm.lead')).toEqual({ ...lead, account });
+    expect(protect({ list: JSON.stringify([lead.account]) }, 'crm.lead')).toEqual({ list: JSON.stringify([account]) });
+    const untouched = { id: 1, stage: { id: 3, name: 'won' } };
+    expect(protect(untouched, 'crm.lead')).toBe(untouched);
+  });
+
   it('is found under an alias that another field has, too', () => {
     expect(protect({ cf_segment: 'x', cf_colour: 'red' })).toEqual({ cf_colour: 'red' });
   });

@@ -5,22 +5,34 @@ import { Command, Option } from 'commander';
 import { models } from '../../catalog/index.ts';
 import { DATA_MODEL_PAGE, dataModelPage } from '../../describe/data-model.ts';
 import { dbtSources } from '../../describe/dbt.ts';
+import { keysFor, TOOLS, type Tool } from '../../describe/keys.ts';
 import { codeOf } from '../../manifest/scopes.ts';
 import type { Session } from '../../service/session.ts';
 import { modelStatuses } from '../../store/watermarks.ts';
+import { allViews } from '../../views/all.ts';
 import { readDictionary } from '../../views/dictionary.ts';
+import { readLiveFacts } from '../../views/live-facts.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printLine, printTable, write } from '../output.ts';
 import { type Result, runCommand, runWithSession } from '../run.ts';
 
 export const modelsCommand = new Command('models')
   .addOption(new Option('--dbt', 'print a sources.yml for dbt 1.10 or later').conflicts('json'))
-  .addOption(new Option('--docs <directory>', 'write a page with diagrams of the tables').conflicts(['json', 'dbt']))
-  .action(({ docs, dbt = false }: { docs?: string; dbt?: boolean }, command: Command) =>
-    docs !== undefined
-      ? runCommand(command, () => writePage(docs))
-      : runWithSession(command, 'look', (session) => (dbt ? printDbt(session) : listModels(session))),
-  );
+  .addOption(
+    new Option('--keys <tool>', 'print keys and links of the views for a tool')
+      .choices(TOOLS)
+      .conflicts(['json', 'dbt']),
+  )
+  .addOption(
+    new Option('--docs <directory>', 'write a page with diagrams of the tables').conflicts(['json', 'dbt', 'keys']),
+  )
+  .action(({ docs, keys, dbt = false }: { docs?: string; keys?: Tool; dbt?: boolean }, command: Command) => {
+    if (docs !== undefined) return runCommand(command, () => writePage(docs));
+    return runWithSession(command, 'look', (session) => {
+      if (keys !== undefined) return printKeys(session, keys);
+      return dbt ? printDbt(session) : listModels(session);
+    });
+  });
 
 async function writePage(directory: string) {
   await mkdir(directory, { recursive: true });
@@ -35,6 +47,11 @@ async function printDbt({ sql, models: mirrored }: Session) {
   const leftOut = new Set(models.map(({ table }) => table).filter((table) => !kept.has(table)));
   const entries = (await readDictionary(sql)).filter(({ table_name }) => !leftOut.has(table_name));
   write(process.stdout, dbtSources(entries));
+  return EXIT.done;
+}
+
+async function printKeys({ sql }: Session, tool: Tool) {
+  write(process.stdout, keysFor(tool, allViews(await readLiveFacts(sql))));
   return EXIT.done;
 }
 

@@ -60,12 +60,12 @@ function print(shown: {
 }
 
 /** As the owner of the schema, where we can be; who may only write rows is told what an administrator has to run. */
-async function grant(sql: Sql, migrateUrl: string | null, request: ReaderRequest): Promise<GrantedReader> {
+export async function grant(sql: Sql, migrateUrl: string | null, request: ReaderRequest): Promise<GrantedReader> {
   const asked = await asOwner(sql, migrateUrl, (owner) => grantReader(owner, request));
   return asked?.done ?? (await grantReader(sql, request));
 }
 
-function readTimeout(text: string): number {
+export function readTimeout(text: string): number {
   const value = /^\d+(\.\d+)?\s*[a-z]+$/i.test(text) ? ms(text as StringValue) : Number.NaN;
   if (value >= TIMEOUT_MIN_MS && value <= TIMEOUT_MAX_MS) return Math.round(value);
   throw new UsageError(`--statement-timeout ${text}: a time from 1s to 24h, e.g. 90s or 5m`);

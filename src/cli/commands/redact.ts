@@ -64,11 +64,12 @@ async function redactAll(session: Session, signal: AbortSignal): Promise<RedactR
       // Rows of a model that the catalogue has come to know stay in the common table until a rebuild moves them.
       ...(await uncataloguedModels(sql)).map((name) => ({ name, model: null })),
     ];
-    for (const table of tables.filter(({ name }) => privacy.concerns(name))) {
+    for (const table of tables) {
       report.rows = sumOf(report.rows, await redactRows(deps, table, signal));
     }
-    const past = (await modelsWithHistory(sql)).filter((name) => privacy.concerns(name));
-    for (const name of past) report.changes = sumOf(report.changes, await redactHistory(deps, name, signal));
+    for (const name of await modelsWithHistory(sql)) {
+      report.changes = sumOf(report.changes, await redactHistory(deps, name, signal));
+    }
     await markKept(sql, privacy.fingerprint);
     return report;
   });

@@ -17,8 +17,7 @@ import type {
   Surroundings,
   Verdict,
 } from './observation.ts';
-import { judgeTie } from './tie.ts';
-import { announcedRow, keep, write } from './verdict.ts';
+import { announcedRow, judgeTie, keep, write } from './tie.ts';
 
 /** Decides what becomes of `row` (null: never heard of) now that `seen` was observed. */
 export function decide(row: Row | null, seen: Observation, around: Surroundings): Verdict {

@@ -5,10 +5,10 @@
  * content: each delivery leads `from` one state `to` the next, and the deliveries of one version form a path when
  * nothing is missing or repeated. Where they do not, only the API knows, and the row becomes doubtful.
  */
-import { contains, contentHash } from '../../record/record.ts';
+import { contains, contentHash, mergeRecords, type Shape } from '../../record/record.ts';
 import { compareVersions, type Version } from '../../record/version.ts';
-import type { Announced, Earlier, Link, Row, Surroundings, Verdict } from './observation.ts';
-import { announcedRow, keep } from './verdict.ts';
+import type { Decision } from '../../store/deliveries/ledger.ts';
+import type { Announced, Earlier, Link, NextRow, Row, Surroundings, Verdict } from './observation.ts';
 
 const REVISITED = 'deliveries of one version return to an earlier state, or may, so their order cannot be told';
 const UNLINKED = 'two states of one version, and nothing tells which came last';
@@ -126,4 +126,22 @@ function lastOfPath(links: readonly Earlier[]): Earlier | null {
   const starts = links.filter(({ link }) => !entered.has(link.from as string));
   const first = starts[0];
   return first === undefined || starts.length > 1 ? null : followFrom(first, links);
+}
+
+export function write(decision: Decision, row: NextRow, doubt: string | null = null): Verdict {
+  return { decision, row, doubt };
+}
+
+export function keep(decision: Decision, doubt: string | null = null): Verdict {
+  return { decision, row: null, doubt };
+}
+
+/** The row that an announced state makes: what it does not tell keeps its stored value. */
+export function announcedRow(row: Row | null, seen: Announced, shape: Shape): NextRow {
+  return {
+    record: row === null ? seen.record : mergeRecords(shape, row.record, seen.record),
+    observedAt: seen.observedAt,
+    source: 'webhook',
+    deletedAt: null,
+  };
 }

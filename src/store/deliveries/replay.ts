@@ -84,14 +84,15 @@ const BATCH_SIZE = 500;
 
 /**
  * Hands out, in batches, every delivery that may tell of the entity, locked: those known to be about it, those about its
- * model that were not taken apart (pending, failed), and those that nobody understood.
+ * model that were not taken apart (pending, failed) or have its id somewhere, and those that nobody understood.
  */
 export function candidateDeliveries(tx: Transaction, { module, model, id }: Entity) {
   return eachPage(async (after: string | null) => {
     const deliveries = await takeFitting(
       tx,
       tx`where d.id > ${after ?? '0'} and (
-               (d.module = ${module} and d.model = ${model} and (d.entity_id = ${id} or d.entity_id is null))
+               (d.module = ${module} and d.model = ${model}
+                and (d.entity_id = ${id} or d.entity_id is null or strpos(d.body, ${id}::text) > 0))
                or d.status = 'rejected')
          order by d.id limit ${BATCH_SIZE} for update`,
     );

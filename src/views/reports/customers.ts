@@ -25,8 +25,7 @@ const followed = (links: string) => `(
    where not exists (select from flowlu.crm_account a where a.id = link.account_id and a.merged_to is not null)
    union all
   select link.record_id, merged.target_id
-    from ${MERGED} merged
-    cross join lateral (select link.record_id from (${links}) link where link.account_id = merged.account_id offset 0) link
+    from ${MERGED} merged join (${links}) link on link.account_id = merged.account_id
 )`;
 
 const PARTY = 'party._deleted_at is null and party.account_id is not null';

@@ -77,6 +77,7 @@ ${joined('fin_invoice', 'i', 'x.invoice_id')}`,
     name: 'cash_position',
     grain: 'own bank or cash account; a last one for transactions without an account',
     key: ['account_id'],
+    hasNobody: true,
     comment: 'What is on each account, by its fixed balance and what has moved since, and by what Flowlu itself says',
     columns: {
       ...c.linked('account', 'coalesce(own.id, moved.account_id)', 'Own bank or cash account', 'fin.bank_account'),

@@ -41,6 +41,7 @@ export function partners(terms: Terms): readonly View[] {
     name: 'customers',
     grain: 'customer; a last one without an identifier for what belongs to nobody',
     key: ['customer_id'],
+    hasNobody: true,
     comment:
       'Organisations and contacts with their deals, invoices and money. What belongs to a merged one counts at the one it was merged into; one that Flowlu has deleted stays while anything belongs to it; so every column adds up to the deals, invoices and payments',
     columns: {

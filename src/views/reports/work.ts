@@ -49,6 +49,7 @@ ${linkOf('task_tasks', 'of_deal', 't', isDeal)}`,
     name: 'tasks_by_person',
     grain: 'user who has open tasks; a last one without a user for those of nobody',
     key: ['responsible_id'],
+    hasNobody: true,
     comment: 'Open tasks by the user who does them',
     columns: {
       ...c.linked('responsible', 't.responsible_id', 'User who does the tasks', 'core.user', 'max(responsible.name)'),
