@@ -6,10 +6,11 @@
  * ever refused. All of this is tried again and again, and gives way to whoever holds a lock that it needs.
  */
 
-import { type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
 import { errorCode } from '../postgres/errors.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { transact } from '../postgres/transact.ts';
 import { forgetDealStates } from '../store/deal-states.ts';
 import { DEFAULT_PARTITION } from '../tables/history.ts';
 import { INLINE_MAX_BYTES } from '../tables/storage.ts';
@@ -49,9 +50,9 @@ export function monthsFrom(now: Date): readonly [Month, ...Month[]] {
  * Several processes may call it at once. Nothing is done of what would have to wait for a lock; the next call does it.
  */
 export async function maintainHistory(sql: Sql, retentionMs: number): Promise<PartitionReport> {
-  const limits = { statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
-  const made = await gently(() => transaction(sql, limits, makeMonths));
-  const dropped = retentionMs > 0 ? await gently(() => transaction(sql, limits, (tx) => dropOld(tx, retentionMs))) : [];
+  const limits = { byKey: false, statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
+  const made = await gently(() => transact(sql, makeMonths, limits));
+  const dropped = retentionMs > 0 ? await gently(() => transact(sql, (tx) => dropOld(tx, retentionMs), limits)) : [];
   return { made: made ?? [], dropped: dropped ?? [] };
 }
 

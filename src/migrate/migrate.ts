@@ -1,6 +1,14 @@
 /** Brings a database to this program's schema, comments, views and roles. */
 
-import { connect, errorCode, type Sql, savepoint, type Transaction, transaction } from '../postgres/connection.ts';
+import {
+  connect,
+  errorCode,
+  isRetryable,
+  type Sql,
+  savepoint,
+  type Transaction,
+  transaction,
+} from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { fillDealStates } from '../store/deal-states.ts';
 import { createHistoryTable } from '../tables/history.ts';
@@ -109,7 +117,7 @@ async function attempt<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (meetings === MEETINGS_MAX || !MEETING.includes(errorCode(error))) throw error;
+      if (meetings === MEETINGS_MAX || !(MEETING.includes(errorCode(error)) || isRetryable(error))) throw error;
     }
   }
 }

@@ -1,9 +1,10 @@
 /** Logins of analysts and their tools: members of the database's readers with limits of their own. */
 
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
-import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
+import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { transact } from '../postgres/transact.ts';
 import { readSettings } from '../store/settings.ts';
 import { applyRoles, quoted, READER, roleOf } from './roles.ts';
 
@@ -64,7 +65,7 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
   const password = created || renewPassword ? randomBytes(18).toString('base64url') : null;
   const verifier = password === null ? null : scramVerifier(password);
   try {
-    await transaction(sql, {}, async (tx) => {
+    await transact(sql, async (tx) => {
       await applyRoles(tx);
       await tx.unsafe(
         statementsFor(request, database, await readerRole(tx, database), zone, created, verifier).join(';\n'),

@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { formatMicros, MICROS_PER_MS, MICROS_PER_SECOND } from '../core/instant.ts';
 import { databaseClock } from '../postgres/clock.ts';
-import { type Queryable, type Sql, type Transaction, transaction } from '../postgres/connection.ts';
+import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
 import { readSettings, writeSetting } from '../store/settings.ts';
 import { allViews } from '../views/all.ts';
 import type { LiveFacts } from '../views/live-columns.ts';
@@ -39,7 +40,7 @@ export async function refreshViews(
 ): Promise<boolean> {
   if (await areViewsCurrent(sql, zone)) return false;
   const refreshed = await asOwner(sql, migrateUrl, (owner) =>
-    transaction(owner, { lockTimeoutMs: VIEW_WAIT_MS }, (tx) => refreshLocked(tx, zone)),
+    transact(owner, (tx) => refreshLocked(tx, zone), { byKey: false, lockTimeoutMs: VIEW_WAIT_MS }),
   );
   if (refreshed === null) {
     log.debug({}, 'custom fields have changed, and the views are left to `migrate`: this role may not change them');

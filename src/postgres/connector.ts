@@ -3,7 +3,7 @@
  * whether TLS is below or not.
  *
  * The driver's own way differs with each of these: under TLS it removes our listeners, several hosts it tries without
- * pause or end (github.com/porsager/postgres/issues/1076), and what fails while it connects may be lost.
+ * pause or end (github.com/porsager/postgres/issues/1174 and 1179), and what fails while it connects may be lost.
  */
 import { Socket } from 'node:net';
 import { type SocketEvents, watchSocket } from './driver-socket.ts';
@@ -82,6 +82,11 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
     const events: SocketEvents = {
       onOutcome(outcome) {
         if (outcome.kind === 'refused') {
+          // A pooler that wants to be asked in other words, at once.
+          if (outcome.code === SQLSTATE.protocolViolation) {
+            probed();
+            return 'tell';
+          }
           const verdict = failed(refusal(one.host, outcome));
           // Starting, stopping, or a standby that takes no connections: another host may.
           return outcome.code === SQLSTATE.cannotConnectNow ? verdict : 'tell';

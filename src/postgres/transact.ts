@@ -12,15 +12,15 @@ import {
 const MAX_ATTEMPTS = 12;
 const MAX_PAUSE_MS = 250;
 
-/** Runs `work` in a transaction, again when another one got in its way. */
+/** Runs `work` in a transaction, again when another one got in its way, or a pooler has lost its prepared statements. */
 export async function transact<T>(
   sql: Sql,
   work: (tx: Transaction) => Promise<T | LastFlight<T>>,
-  limits: Pick<TransactionOptions, 'statementTimeoutMs' | 'lockTimeoutMs'> = {},
+  options: TransactionOptions = {},
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await transaction(sql, { ...limits, byKey: true }, work);
+      return await transaction(sql, { byKey: true, ...options }, work);
     } catch (error) {
       if (attempt >= MAX_ATTEMPTS || !isRetryable(error)) throw error;
       // Randomly spread, so that two transactions do not meet again at once.

@@ -136,11 +136,13 @@ async function run<T>(
   } catch (error) {
     // The driver closes a connection that is lost in a moment; an error like that may also be another connection's.
     if (watched.state() === 'lost') await Promise.race([lost, sleep(LOSS_NOTICED_MAX_MS, undefined, { ref: false })]);
-    if (watched.state() !== 'closed') await Promise.race([lost, watched.end('rollback').catch(() => {})]);
+    if (watched.state() !== 'closed') await Promise.race([lost, watched.end('rollback').catch(watched.giveUp)]);
     throw error;
   }
   const answers = outcome instanceof LastFlight ? outcome.answers : outcome;
   const [answered, committed] = await Promise.allSettled([answers, watched.end('commit')]);
+  // Where no end was accepted, the server may still hold the transaction open, and with it the connection.
+  if (committed.status === 'rejected') watched.giveUp();
   if (answered.status === 'rejected') throw answered.reason;
   if (committed.status === 'rejected') throw committed.reason;
   if (committed.value.command === 'COMMIT') return answered.value;
@@ -156,6 +158,8 @@ interface Watched {
   failure(): unknown;
   /** Notes that the connection has closed. A statement sent to it would end the process. */
   close(reason: unknown): void;
+  /** Gives up its connection, and with it the pool. */
+  giveUp(): void;
   /** Sends the last statement, behind everything that was sent before. */
   end(statement: 'commit' | 'rollback'): Promise<postgres.RowList<postgres.Row[]>>;
 }
@@ -223,6 +227,7 @@ function watch(tx: Transaction, answerMs: number, owner: Owner): Watched {
     state: () => state,
     failure: () => failure,
     close,
+    giveUp: owner.giveUp,
     async end(statement) {
       if (state !== 'closed') refusal = null;
       return await watched(tx.unsafe(statement), () => {

@@ -13,14 +13,22 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
+/** Health checks come more often than this. */
+const WATCHED_MS = 30_000;
+
 export interface Connections {
-  /** Closes idle connections, and lets every other one end with its next answer, which says so. */
+  /** Lets every connection end with its next answer, which says so. */
   leave(): void;
+  /** True where somebody has asked for the readiness lately. */
+  isWatched(): boolean;
+  /** Closes those on which nobody waits for an answer. */
+  closeIdle(): void;
 }
 
 /** Keeps at most `maxOpen` connections; to be called before the server listens. */
 export function keepRoom(server: Server, maxOpen: number): Connections {
   let isLeaving = false;
+  let watchedAtMs = Number.NEGATIVE_INFINITY;
   /** Connections with their latest exchange, oldest first. */
   const open = new Map<Socket, Exchange | null>();
   /** Connections that still negotiate TLS, by the sender's address and port. */
@@ -57,6 +65,7 @@ export function keepRoom(server: Server, maxOpen: number): Connections {
   }
   server.prependListener('request', (request, response) => {
     open.set(request.socket, { request, response });
+    if (request.url === '/readyz') watchedAtMs = performance.now();
     if (isLeaving) endWith(response);
   });
 
@@ -69,10 +78,12 @@ export function keepRoom(server: Server, maxOpen: number): Connections {
   return {
     leave() {
       isLeaving = true;
-      for (const [socket, exchange] of open) {
-        if (exchange === null) socket.destroy();
-        else if (!exchange.response.writableFinished) endWith(exchange.response);
-      }
+      for (const exchange of open.values())
+        if (exchange !== null && !exchange.response.writableFinished) endWith(exchange.response);
+    },
+    isWatched: () => performance.now() - watchedAtMs < WATCHED_MS,
+    closeIdle() {
+      for (const [socket, exchange] of open) if (exchange === null) socket.destroy();
       server.closeIdleConnections();
     },
   };

@@ -1,6 +1,8 @@
 /** The listener: started when it really listens, stopped within a bound. */
 import { createServer, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import { Server as NetServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceApp } from './app.ts';
 import { keepRoom } from './connection-limit.ts';
 import { readTlsPair, type TlsFiles, type TlsPair } from './tls.ts';
@@ -19,6 +21,11 @@ const LIMITS = {
   headerBytes: 16_384,
   connections: 2_000,
 } as const;
+
+/** While stopping, how long connections are still taken where health checks come, so that these notice it first. */
+const NOTICED_MS = 1_000;
+/** While stopping, how long idle connections stay open: a proxy may just be sending on one. */
+const IDLE_STOP_MS = 250;
 
 /** The hard limit, as a multiple of `connections`: some are still about to give way to others. */
 const SPARE_FACTOR = 1.25;
@@ -44,7 +51,7 @@ export interface Listener {
    */
   renewCertificate(): Promise<boolean>;
   /**
-   * Takes no new connections, closes the idle ones, and ends each of the others with its next answer, which says so.
+   * Takes no new connections, after a second where somebody watches the readiness, and ends each open one with its next answer, which says so, or when it has been idle for a moment.
    * What is still open after the bound is cut.
    */
   stop(graceMs: number): Promise<void>;
@@ -83,10 +90,14 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
       return true;
     },
     async stop(graceMs) {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       connections.leave();
+      if (connections.isWatched()) await sleep(Math.min(graceMs, NOTICED_MS));
+      // Its own `close` would close idle connections at once.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+      const idle = setTimeout(connections.closeIdle, IDLE_STOP_MS);
       const cut = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
+      clearTimeout(idle);
       clearTimeout(cut);
     },
   };

@@ -1,8 +1,9 @@
 /** What the status page, `/status.json` and `status` show: the health with its findings, and everything behind them. Reads only. */
 import { version } from '../core/version.ts';
 import type { SecretUse } from '../intake/secret-use.ts';
-import { errorCode, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
+import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { transact } from '../postgres/transact.ts';
 import {
   type Arrivals,
   arrivalsOfTheDay,
@@ -82,7 +83,7 @@ export interface ReportSource {
 const LISTED = 20;
 const QUARTER_S = 900;
 
-const LIMITS = { readOnly: true, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
+const LIMITS = { byKey: false, readOnly: true, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
 
 /** Somebody holds a lock on what is read; the message names who, and what ends it. */
 export class LockedError extends Error {
@@ -99,7 +100,7 @@ export async function readReport(source: ReportSource): Promise<StatusReport | n
   if (situation.kind !== 'there') return null;
   const webhook_secrets = await source.readSecretUse();
   try {
-    return await transaction(source.sql, LIMITS, (tx) => read(tx, source, health, situation.facts, webhook_secrets));
+    return await transact(source.sql, (tx) => read(tx, source, health, situation.facts, webhook_secrets), LIMITS);
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
     const holders = await lockHolders(source.sql);

@@ -1,6 +1,7 @@
 /** Whether the mirror can be written just now. */
-import { type Sql, transaction } from '../postgres/connection.ts';
-import { lockLedger } from './deliveries/ledger.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { tryAppend } from './deliveries/ledger.ts';
 import { writeSetting } from './settings.ts';
 
 const LIMITS = { statementTimeoutMs: 3_000, lockTimeoutMs: 2_000 };
@@ -10,8 +11,12 @@ const LIMITS = { statementTimeoutMs: 3_000, lockTimeoutMs: 2_000 };
  * @throws what recording a delivery would fail with.
  */
 export async function tryWrite(sql: Sql): Promise<void> {
-  await transaction(sql, LIMITS, async (tx) => {
-    await lockLedger(tx);
-    await writeSetting(tx, 'tried_at', new Date().toISOString());
-  });
+  await transact(
+    sql,
+    async (tx) => {
+      await tryAppend(tx);
+      await writeSetting(tx, 'tried_at', new Date().toISOString());
+    },
+    LIMITS,
+  );
 }

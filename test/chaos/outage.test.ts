@@ -1,12 +1,15 @@
-/** The database killed, cut off or hanging under load: honest answers in time, and recovery without a hand. */
+/** The database, behind TLS and a pooler, killed, cut off or hanging under load: honest answers in time, and recovery without a hand. */
 
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { compareWithSource } from '../simulator/compare.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
+import { writeCertificate } from '../support/certificates.ts';
 import { eventually, until } from '../support/eventually.ts';
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { startWireProxy, type WireProxy } from '../support/wire-proxy.ts';
 import { type Answer, type Load, ledgerProblems, post, startLoad } from './load.ts';
 import { API_KEY, ensureBuilt, expectNoSecrets, type Service, type Settings, startServe } from './processes.ts';
 import { type Chance, chanceFor } from './random.ts';
@@ -19,7 +22,8 @@ const GRACE_MS = 2_000;
 
 let server: OwnServer;
 let source: Simulator;
-let proxy: TcpProxy;
+let proxy: WireProxy;
+let directory: string;
 let sql: Sql;
 let service: Service;
 let chance: Chance;
@@ -38,7 +42,13 @@ beforeAll(async () => {
   ]);
   server = own;
   source = sim;
-  proxy = await startTcpProxy(server.url);
+  directory = mkdtempSync(join(tmpdir(), 'outage-'));
+  // As a database far away behind a pooler: TLS, messages that are late, and prepared statements that are forgotten.
+  proxy = await startWireProxy(server.url, {
+    certificate: writeCertificate(directory, 'db.test'),
+    forgetsStatements: true,
+    fateOf: () => (chance.next() < 0.002 ? chance.between(1, 50) : 'pass'),
+  });
   sql = connect(server.url, { applicationName: 'flowlu-mirror test', max: 2 });
   settings = {
     DATABASE_URL: proxy.url(server.url),
@@ -58,6 +68,7 @@ afterAll(async () => {
   await service?.kill();
   await sql?.end();
   await proxy?.close();
+  rmSync(directory, { recursive: true, force: true });
   await source?.close();
   await server?.close();
 }, 60_000);

@@ -16,7 +16,9 @@ it('fires each alert when it should, and none while all is well', async () => {
 
 it('Caddy takes its file', async () => {
   const words = ['validate', '--adapter', 'caddyfile', '--config', path('caddy/Caddyfile')];
-  expect(await output('caddy', words, { env: { MIRROR_HOST: 'mirror.example.com' } })).toContain('Valid configuration');
+  expect(
+    await output('caddy', words, { env: { SITE: 'mirror.example.com', REPLICAS: 'flowlu-mirror:8787' } }),
+  ).toContain('Valid configuration');
 });
 
 it('systemd takes the unit', async () => {

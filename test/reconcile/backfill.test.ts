@@ -85,7 +85,7 @@ const listable = models.filter((model) => model.listable).map(({ name }) => name
 
 describe('a portal with every model', () => {
   it.each([
-    ['UTC', {}],
+    ['UTC', { emptyDates: true } as const],
     [
       'America/Sao_Paulo',
       {
@@ -106,12 +106,6 @@ describe('a portal with every model', () => {
         omitTotal: true,
         omitTotalResult: true,
         limitCap: true,
-      } as const,
-    ],
-    [
-      'Europe/Berlin',
-      {
-        emptyDates: true,
         idsAsStrings: true,
         http503: { probability: 0.05, value: 0 },
         truncatedJson: { probability: 0.05 },
@@ -120,7 +114,7 @@ describe('a portal with every model', () => {
   ])(
     'in %s reads in every column as the source means it, and a second backfill writes nothing',
     async (timeZone, faults) => {
-      const from = await start({ rows: 1_800, timeZone, uglyText: 0.2, faults });
+      const from = await start({ rows: 1_200, timeZone, uglyText: 0.2, faults });
       addUglyRows(from);
       const first = await run(from);
       expect(first.models.filter(({ outcome }) => outcome !== 'complete').map(({ model }) => model)).toEqual(
@@ -157,7 +151,7 @@ describe('a portal with every model', () => {
 describe('a backfill that is cut off', () => {
   it('goes on where it stopped, page by page, however often, and asks for nearly nothing twice', async () => {
     const from = await start({
-      rowsPerModel: { 'crm.account': 4_300, 'crm.lead': 3_900, 'task.tasks': 3_500, 'crm.source': 30 },
+      rowsPerModel: { 'crm.account': 2_300, 'crm.lead': 1_900, 'task.tasks': 1_500, 'crm.source': 30 },
     });
     const names = ['crm.account', 'crm.lead', 'task.tasks', 'crm.source'];
     let aborts = 0;
@@ -182,7 +176,7 @@ describe('a backfill that is cut off', () => {
     expect(aborts).toBeGreaterThanOrEqual(4);
     expect((await run(from, { names })).status).toBe('done');
     expect(await wrongColumns(from, 'UTC', names)).toEqual({});
-    const needed = 43 + 39 + 35 + 1 + 2 * names.length;
+    const needed = 23 + 19 + 15 + 1 + 2 * names.length;
     // A page that was under way when it was cut off, and one in advance of it, per model.
     expect(from.portal.requests.total()).toBeLessThanOrEqual(needed + aborts * 8);
     const statuses = (await from.sql`select status from sync.runs order by runs.id`).map(({ status }) => status);
@@ -213,7 +207,7 @@ describe('a portal that refuses', () => {
     expect(skipped.length).toBeGreaterThan(models.filter((model) => !model.listable).length);
     for (const { model, reason } of skipped) {
       const declared = from.model(model);
-      expect(declared.edition === 'aspro' || !declared.listable, model).toBe(true);
+      expect(/aspro|possible/.test(declared.edition) || !declared.listable, model).toBe(true);
       expect(reason).toBeTruthy();
     }
     const read = listable.filter((name) => !skipped.some(({ model }) => model === name));

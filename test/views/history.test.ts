@@ -10,6 +10,7 @@ import { transact } from '../../src/postgres/transact.ts';
 import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
+import { fillDealStates } from '../../src/store/deal-states.ts';
 import type { MirrorTable } from '../../src/store/mirror-rows/rows.ts';
 import { noteHistorySettings } from '../../src/store/settings.ts';
 import { writeAlone } from '../merge/world.ts';
@@ -307,6 +308,45 @@ describe('changes', () => {
       { field: 'cf_1', old_value: null, new_value: '[2]' },
       { field: 'name', old_value: 'Roof', new_value: 'Attic' },
     ]);
+  });
+});
+
+describe('the states of deals', () => {
+  const kept = () =>
+    database.sql`select entity_id, place, valid_from, valid_to, stay, enters_exactly, known_at, pipeline_stage_id, active, budget
+                   from sync.deal_states order by entity_id, place`;
+
+  it('kept change by change are those that the whole history gives', async () => {
+    const [a, b, c, d] = [
+      deal('2026-01-05 09:00:00'),
+      deal('2026-01-06 09:00:00', { name: 'Attic' }),
+      deal('2026-01-07 09:00:00', { name: 'Attic', pipeline_stage_id: '12' }),
+      deal('2026-01-08 09:00:00', { name: 'Attic', pipeline_stage_id: '12', budget: '7.5', active: 3 }),
+    ] as [JsonObject, JsonObject, JsonObject, JsonObject];
+    await see(DEALS, list(DEALS, '2026-01-05T12:00:00Z', a), '7');
+    await see(DEALS, webhook(DEALS, '2026-01-06T08:00:01Z', b, a), '7');
+    await see(DEALS, webhook(DEALS, '2026-01-07T08:00:01Z', c, b), '7');
+    await see(DEALS, webhook(DEALS, '2026-01-08T08:00:01Z', d, c), '7');
+    const before = [...(await kept())];
+    expect(before.map(({ pipeline_stage_id, budget, active }) => [pipeline_stage_id, budget, active])).toEqual([
+      ['11', '100.00', 1],
+      ['12', '100.00', 1],
+      ['12', '7.5', 3],
+    ]);
+    await database.sql`truncate sync.deal_states`;
+    await fillDealStates(database.sql);
+    expect([...(await kept())]).toEqual(before);
+  });
+
+  it('count a deal that was merged into another no more from then on', async () => {
+    const [a, b] = [deal('2026-01-05 09:00:00'), deal('2026-01-07 09:00:00', { merged_to_id: 8 })];
+    await see(DEALS, webhook(DEALS, '2026-01-05T08:00:01Z', a), '7');
+    await see(DEALS, webhook(DEALS, '2026-01-07T08:00:01Z', b, a), '7');
+    const open = (at: string) =>
+      database.sql`select deal_id from flowlu_history.deal_states
+                    where valid_from <= ${at}::timestamptz and (valid_to > ${at}::timestamptz or valid_to is null)`;
+    expect(await open('2026-01-06T00:00:00Z')).toHaveLength(1);
+    expect(await open('2026-01-08T00:00:00Z')).toHaveLength(0);
   });
 });
 

@@ -2,6 +2,7 @@
  * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
  * Hand-written statements; a batch travels as one text (see postgres/arrays.ts).
  */
+import { randomBytes } from 'node:crypto';
 import type postgres from 'postgres';
 import { formatMicros, type Micros } from '../../core/instant.ts';
 import { plainArrayLiteral, ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../../postgres/arrays.ts';
@@ -81,6 +82,8 @@ const APPEND = `
 export async function appendDeliveries(tx: Queryable, entries: readonly LedgerEntry[]): Promise<string[]> {
   if (entries.length === 0) return [];
   const rows = await tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true });
+  // Each id is told to a sender as that of its delivery.
+  if (rows.length !== entries.length) throw new Error(`${entries.length} deliveries were given ${rows.length} ids`);
   return rows.map((row) => row.id as string);
 }
 
@@ -218,7 +221,11 @@ export async function settleDeliveries(tx: Queryable, outcomes: readonly Deliver
      where d.id = n.id`;
 }
 
-/** Waits until the ledger can be written. */
-export async function lockLedger(tx: Transaction): Promise<void> {
-  await tx`lock table sync.deliveries in row exclusive mode`;
+const TRIED_BYTES = 12_288;
+
+/** Writes a delivery as large as some are, and takes it back: fails where there is no space, although a small change would fit. */
+export async function tryAppend(tx: Transaction): Promise<void> {
+  const body = randomBytes(TRIED_BYTES).toString('base64');
+  const [row] = await tx`insert into sync.deliveries (status, body) values ('skipped', ${body}) returning id`;
+  await tx`delete from sync.deliveries where id = ${row?.id}`;
 }
