@@ -2698,6 +2698,10 @@ CREATE TABLE "flowlu"."uncatalogued" (
 CREATE TABLE "sync"."api_budget" (
 	"id" boolean PRIMARY KEY DEFAULT true NOT NULL,
 	"next_slot_at" timestamp with time zone NOT NULL,
+	"background_turn_at" timestamp with time zone,
+	"background_slot_at" timestamp with time zone,
+	"foreground_at" timestamp with time zone,
+	"foreground_run" integer DEFAULT 0 NOT NULL,
 	CONSTRAINT "api_budget_single" CHECK ("sync"."api_budget"."id")
 );
 --> statement-breakpoint
@@ -2843,6 +2847,24 @@ CREATE TABLE "sync"."runs" (
 	"summary" jsonb,
 	"holder" text,
 	CONSTRAINT "runs_status" CHECK ("sync"."runs"."status" in ('running', 'done', 'failed', 'interrupted', 'differences'))
+);
+--> statement-breakpoint
+CREATE TABLE "sync"."schedule" (
+	"model" text PRIMARY KEY NOT NULL,
+	"polled_at" timestamp with time zone,
+	"poll_requests" integer,
+	"poll_interval" integer,
+	"swept_from" timestamp with time zone,
+	"swept_until" timestamp with time zone,
+	"sweep_requests" integer DEFAULT 1 NOT NULL,
+	"sweep_interval" integer,
+	"rows" integer,
+	"missed_at" timestamp with time zone,
+	"announced_since" bigint DEFAULT 0 NOT NULL,
+	"announced" bigint DEFAULT 0 NOT NULL,
+	"missed" bigint DEFAULT 0 NOT NULL,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"retry_at" timestamp with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "sync"."settings" (

@@ -11,6 +11,8 @@
 --   1795901388631 0001_brief_thanos
 --   1795901396702 0000_mirror
 --   1795902917078 0001_aromatic_fantastic_four
+--   1795902925735 0000_mirror
+--   1795903545919 0001_colossal_wolfpack
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -182,3 +184,27 @@ CREATE TABLE IF NOT EXISTS "flowlu"."fin_categories" (
 	"_hash" uuid NOT NULL
 );
 ALTER TABLE "sync"."deliveries" ADD COLUMN IF NOT EXISTS "headers" jsonb;
+CREATE TABLE IF NOT EXISTS "sync"."schedule" (
+	"model" text PRIMARY KEY NOT NULL,
+	"polled_at" timestamp with time zone,
+	"poll_requests" integer,
+	"poll_interval" integer,
+	"swept_from" timestamp with time zone,
+	"swept_until" timestamp with time zone,
+	"sweep_requests" integer DEFAULT 1 NOT NULL,
+	"sweep_interval" integer,
+	"rows" integer,
+	"missed_at" timestamp with time zone,
+	"announced_since" bigint DEFAULT 0 NOT NULL,
+	"announced" bigint DEFAULT 0 NOT NULL,
+	"missed" bigint DEFAULT 0 NOT NULL,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"retry_at" timestamp with time zone
+);
+ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "background_turn_at" timestamp with time zone;
+ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "background_slot_at" timestamp with time zone;
+ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "foreground_at" timestamp with time zone;
+ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "foreground_run" integer DEFAULT 0 NOT NULL;
+INSERT INTO "sync"."schedule" ("model", "polled_at", "swept_from", "swept_until")
+SELECT "model", "last_reconciled_at", "last_reconciled_at", "last_reconciled_at" FROM "sync"."watermarks" WHERE "last_reconciled_at" IS NOT NULL
+ON CONFLICT ("model") DO NOTHING;

@@ -101,6 +101,8 @@ function assemble(values: Values) {
       /** Null: the API key, or webhook-only. */
       oauth: oauthOf(values),
       requestsPerSecond: values.FLOWLU_REQUESTS_PER_SECOND,
+      /** Of these, what work that nobody asked for may use, from 0 to 1. */
+      backgroundShare: values.FLOWLU_BACKGROUND_SHARE,
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
       /** Models that the catalogue does not know. */

@@ -79,6 +79,11 @@ const GROUPS = {
       default: '1',
       help: 'API requests per second that all replicas together may make; 0 sets no limit',
     },
+    FLOWLU_BACKGROUND_SHARE: {
+      parser: parse.number(0.01, 1),
+      default: '0.5',
+      help: 'part of them that `serve` may use for looking for changes by itself; it uses less while other work asks',
+    },
     FLOWLU_TIMEZONE: {
       parser: parse.timezone,
       default: 'UTC',
@@ -181,12 +186,12 @@ const GROUPS = {
     RECONCILE_INTERVAL: {
       parser: parse.duration('100ms', '7d', '5m'),
       default: '5m',
-      help: 'time between incremental catch-ups of `serve`; 0 turns them off',
+      help: 'longest time after which `serve` asks a model in which changes were missed of late, as far as the budget allows; twelve times as long for calm ones; 0 turns it off',
     },
     SWEEP_INTERVAL: {
       parser: parse.duration('100ms', '24d', '24h'),
       default: '24h',
-      help: 'time between full sweeps of `serve`, which find missed deletes; 0 turns them off',
+      help: 'longest time after which `serve` compares a whole model, deletes included, as far as the budget allows; 0 turns it off',
     },
     SETTLE_GRACE: {
       parser: parse.duration('1ms', '1d', '60s'),

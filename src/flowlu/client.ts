@@ -6,7 +6,7 @@ import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { type ListedRows, recordOf, responseOf, rowsOf } from './envelope.ts';
 import { FlowluError, type FlowluErrorKind, NotFoundError } from './errors.ts';
-import { createHold } from './hold.ts';
+import { createHold, type Hold } from './hold.ts';
 import { httpExchange } from './http.ts';
 import type { Pace } from './pace.ts';
 import {
@@ -86,6 +86,8 @@ export type ClientOptions = Right & {
   /** Up to and including `/module`. */
   readonly baseUrl: string;
   readonly pace: Pace;
+  /** Shared by clients of one portal; else the client's own. */
+  readonly hold?: Hold;
   /** Bound on one attempt, body included. */
   readonly timeoutMs?: number;
   readonly maxBodyBytes?: number;
@@ -125,7 +127,7 @@ export function createClient(options: ClientOptions): FlowluClient {
     maxRetryAfterMs = 60_000,
     totalMs = 300_000,
   } = options.retry ?? {};
-  const hold = createHold(baseMs, maxRetryAfterMs);
+  const hold = options.hold ?? createHold(baseMs, maxRetryAfterMs);
   /** Whether this portal has ever answered: a path that is not there then means a model that it lacks. */
   let hasAnswered = false;
 
@@ -140,7 +142,8 @@ export function createClient(options: ClientOptions): FlowluClient {
     let outcome: RequestEvent['outcome'] = 'aborted';
     let problem: string | null = null;
     try {
-      const answer = await httpExchange(urlOf(call, credentials), what, { ...http, headers, redact }, signal);
+      const onLeft = (atMs: number) => pace.left(observedAt, atMs);
+      const answer = await httpExchange(urlOf(call, credentials), what, { ...http, headers, redact, onLeft }, signal);
       status = answer.status;
       const value = call.decode(responseOf(answer, what, redact), what);
       outcome = 'ok';
@@ -160,6 +163,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       if (error.kind !== 'not_found' || call.method !== 'get') throw error;
       throw new NotFoundError(error.message, observedAt, { status: error.status, code: error.code });
     } finally {
+      pace.left(observedAt, sentMs);
       const duration_ms = performance.now() - sentMs;
       onRequest?.({ model: call.model.name, method: call.method, status, duration_ms, attempt, outcome, problem });
     }

@@ -14,7 +14,7 @@ export interface Hold {
   answered(): void;
 }
 
-export function createHold(baseMs: number, maxMs: number): Hold {
+export function createHold(baseMs = 1_000, maxMs = 60_000): Hold {
   let untilMs = 0;
   let blocks = 0;
   const extend = (ms: number) => {

@@ -1,6 +1,7 @@
 /** One exchange over HTTP: bounded in time and bytes, never redirected, its failures stripped of the key. */
 
 import { isUtf8 } from 'node:buffer';
+import { subscribe } from 'node:diagnostics_channel';
 import { type Redact, safeCause } from '../core/redact.ts';
 import { FlowluError } from './errors.ts';
 
@@ -23,8 +24,38 @@ export interface HttpOptions {
   readonly maxBodyBytes: number;
   readonly redact: Redact;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Called once, with when the request left this process by `performance.now()`, as far as that can be known. */
+  readonly onLeft?: (atMs: number) => void;
   /** Sent by POST; for token endpoints, since nothing at a portal is ever to be changed. */
   readonly form?: URLSearchParams;
+}
+
+/** What is to be called when a request to this address is written to its connection, which may have to be opened first. */
+const leaving = new Map<string, ((atMs: number) => void)[]>();
+subscribe('undici:client:sendHeaders', (message) => {
+  const { origin, path } = (message as { readonly request: { readonly origin: string | URL; readonly path: string } })
+    .request;
+  leaving.get(new URL(path, origin).href)?.shift()?.(performance.now());
+});
+
+/** Runs an exchange and tells when its request left: when `fetch` was called, where nothing else says so. */
+async function tellingWhenLeft<T>(url: string, onLeft: (atMs: number) => void, run: () => Promise<T>): Promise<T> {
+  const calledAtMs = performance.now();
+  const key = new URL(url).href;
+  let isTold = false;
+  const tell = (atMs: number) => {
+    if (!isTold) onLeft(atMs);
+    isTold = true;
+  };
+  leaving.set(key, [...(leaving.get(key) ?? []), tell]);
+  try {
+    return await run();
+  } finally {
+    tell(calledAtMs);
+    const others = (leaving.get(key) ?? []).filter((one) => one !== tell);
+    if (others.length > 0) leaving.set(key, others);
+    else leaving.delete(key);
+  }
 }
 
 /**
@@ -44,12 +75,15 @@ export async function httpExchange(
   const timer = setTimeout(stop, options.timeoutMs);
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const response = await options.fetch(url, {
-      ...(options.form && { method: 'POST', body: options.form }),
-      redirect: 'manual',
-      headers: { accept: 'application/json', ...options.headers },
-      signal: exchange.signal,
-    });
+    const ask = () =>
+      options.fetch(url, {
+        ...(options.form && { method: 'POST', body: options.form }),
+        redirect: 'manual',
+        headers: { accept: 'application/json', ...options.headers },
+        signal: exchange.signal,
+      });
+    const { onLeft } = options;
+    const response = await (onLeft === undefined ? ask() : tellingWhenLeft(url, onLeft, ask));
     const redirected = response.status >= 300 && response.status < 400;
     if (redirected) await response.body?.cancel();
     return {

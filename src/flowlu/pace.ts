@@ -10,16 +10,25 @@ import { orAborted, sleep } from '../core/wait.ts';
 export interface Pace {
   /**
    * Waits for a request slot; first come, first served.
+   * @param isBackground for work that steps back where others have asked lately.
    * @returns a moment, on the budget's clock, not later than the sending.
    * @throws the signal's reason when it aborts first; a slot that is reserved by then is lost.
    */
-  take(signal: AbortSignal): Promise<Micros>;
+  take(signal: AbortSignal, isBackground?: boolean): Promise<Micros>;
+  /**
+   * Must follow each `take`, at the latest when the request has come to its end.
+   * @param moment what `take` returned
+   * @param atMs when the request left this process, by `performance.now()`
+   */
+  left(moment: Micros, atMs: number): void;
 }
 
 /** Where those who share a rate reserve their slots. */
 export interface Budget {
   /** Reserves the first free slot that begins `leadMs` from now or later; the one after it begins `lengthMs` later. */
-  reserve(lengthMs: number, leadMs: number): Promise<Reservation>;
+  reserve(lengthMs: number, leadMs: number, isBackground?: boolean): Promise<Reservation>;
+  /** Moves the slots that nobody has reserved yet. Must not throw. */
+  moveSlots(ms: number): Promise<void>;
   /** What the budget's clock says. */
   now(): Promise<Micros>;
 }
@@ -47,6 +56,8 @@ const FIRST_STRETCH_MS = 25;
 const MAX_MISSED = 12;
 /** Two clocks differ less in speed, even while one of them is being adjusted. */
 const MAX_DRIFT = 0.001;
+/** One request that leaves late moves later slots by so much at most. */
+const MAX_MOVE_MS = 10_000;
 
 /**
  * @param requestsPerSecond 0 means no limit.
@@ -55,7 +66,7 @@ const MAX_DRIFT = 0.001;
  */
 export function createPace(requestsPerSecond: number, budget: Budget, onMissed?: (lateMs: number) => void): Pace {
   if (!(requestsPerSecond >= 0)) throw new RangeError(`requests per second must not be ${requestsPerSecond}`);
-  if (requestsPerSecond === 0) return { take: (signal) => orAborted(budget.now(), signal) };
+  if (requestsPerSecond === 0) return { take: (signal) => orAborted(budget.now(), signal), left: () => {} };
 
   /** As many slots as the rate allows in `windowMs`: a second, or one slot where a slot takes longer. */
   const slots = Math.max(1, Math.floor(requestsPerSecond));
@@ -65,34 +76,44 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
   /** Whoever comes waits behind one of those who reserve, so that no process holds more slots than these. */
   const lanes = new Array<Promise<unknown>>(Math.ceil(AHEAD_MS / slotMs)).fill(Promise.resolve());
   let taken = 0;
-  /** When this process sent its latest requests: it keeps the rate by itself, whatever becomes of the budget's clock. */
-  const sentAtMs: number[] = [];
+  /**
+   * The latest requests of this process, which keeps the rate by itself, whatever becomes of the budget's clock. One that
+   * was given its slot may yet wait for a connection or a busy machine: `leftAtMs` is null until it is on its way.
+   */
+  const sent: { readonly moment: Micros; readonly slot: ReservedSlot; leftAtMs: number | null }[] = [];
+  /** By how much this process has moved the slots that were not reserved yet. */
+  let movedMs = 0;
+  const isFree = (nowMs: number) => {
+    const before = sent.length < slots ? undefined : sent[0];
+    if (before === undefined) return true;
+    return before.leftAtMs !== null && nowMs - before.leftAtMs >= windowMs + MARGIN_MS - TOLERANCE_MS;
+  };
 
-  async function reserve(lengthMs: number, lateMs: number) {
+  async function reserve(lengthMs: number, lateMs: number, isBackground?: boolean): Promise<ReservedSlot> {
     // The way to the budget is unknown at first, and its length decides how far ahead the slot has to lie.
     if (clock.tripMs() === null) clock.learn(performance.now(), await budget.now());
-    const askedAtMs = performance.now();
-    const { now, waitMs } = await budget.reserve(lengthMs, (clock.tripMs() ?? 0) + lateMs);
+    const [askedAtMs, movedBeforeMs] = [performance.now(), movedMs];
+    const { now, waitMs } = await budget.reserve(lengthMs, (clock.tripMs() ?? 0) + lateMs, isBackground);
     clock.learn(askedAtMs, now);
     const answeredAtMs = performance.now();
     // Whatever the clock may have done since the other answers, the budget has said so between the two.
     const beginsAtMs = clamp(clock.toLocal(now) + waitMs, askedAtMs + waitMs, answeredAtMs + waitMs);
-    return { now, answeredAtMs, beginsAtMs };
+    return { now, answeredAtMs, beginsAtMs, movedBeforeMs };
   }
 
-  async function takeSlot(signal: AbortSignal): Promise<Micros> {
+  async function takeSlot(signal: AbortSignal, isBackground?: boolean): Promise<Micros> {
     let lateMs = 0;
     for (let missed = 0; missed < MAX_MISSED; missed += 1) {
       const stretchMs = missed < 2 ? 0 : FIRST_STRETCH_MS * 2 ** (missed - 2);
-      const slot = await orAborted(reserve(slotMs + stretchMs, lateMs), signal);
+      const slot = await orAborted(reserve(slotMs + stretchMs, lateMs, isBackground), signal);
       await sleep(slot.beginsAtMs - performance.now(), signal);
       const nowMs = performance.now();
       lateMs = nowMs - slot.beginsAtMs;
-      const isFree = sentAtMs.length < slots || nowMs - (sentAtMs[0] as number) >= windowMs;
-      if (isFree && lateMs <= TOLERANCE_MS + stretchMs) {
-        sentAtMs.push(nowMs);
-        if (sentAtMs.length > slots) sentAtMs.shift();
-        return slot.now + Math.floor((nowMs - slot.answeredAtMs) * (1 - MAX_DRIFT) * MICROS_PER_MS);
+      if (isFree(nowMs) && lateMs <= TOLERANCE_MS + stretchMs) {
+        const moment = slot.now + Math.floor((nowMs - slot.answeredAtMs) * (1 - MAX_DRIFT) * MICROS_PER_MS);
+        sent.push({ moment, slot, leftAtMs: null });
+        if (sent.length > slots) sent.shift();
+        return moment;
       }
       onMissed?.(lateMs);
     }
@@ -102,17 +123,56 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
     );
   }
 
+  function left(moment: Micros, atMs: number): void {
+    const request = sent.find((one) => one.moment === moment && one.leftAtMs === null);
+    if (request === undefined) return;
+    request.leftAtMs = atMs;
+    const { beginsAtMs, movedBeforeMs } = request.slot;
+    // What was late meets what leaves a second later: that has to be moved, unless it has been since.
+    const moveMs = Math.min(atMs - beginsAtMs, MAX_MOVE_MS) - TOLERANCE_MS - (movedMs - movedBeforeMs);
+    if (moveMs <= 0) return;
+    movedMs += moveMs;
+    void budget.moveSlots(moveMs);
+  }
+
   return {
-    take(signal) {
+    async take(signal, isBackground) {
       const lane = taken % lanes.length;
       taken += 1;
       const moment = (lanes[lane] as Promise<unknown>).then(() => {
         signal.throwIfAborted();
-        return takeSlot(signal);
+        return takeSlot(signal, isBackground);
       });
       lanes[lane] = moment.catch(() => {});
-      return orAborted(moment, signal);
+      try {
+        return await orAborted(moment, signal);
+      } catch (error) {
+        // Whoever has gone away sends nothing.
+        moment.then((unused) => left(unused, performance.now())).catch(() => {});
+        throw error;
+      }
     },
+    left,
+  };
+}
+
+/** Of this process's own clock, but for `now`. */
+interface ReservedSlot {
+  readonly now: Micros;
+  readonly answeredAtMs: number;
+  readonly beginsAtMs: number;
+  /** `movedMs` when it was asked for. */
+  readonly movedBeforeMs: number;
+}
+
+/** A pace for work that has turns of its own, too: it waits for one of them, and then for a slot. */
+export function inTurns(whole: Pace, takeTurn: () => Promise<number>): Pace {
+  return {
+    async take(signal) {
+      await sleep(await orAborted(takeTurn(), signal), signal);
+      return whole.take(signal, true);
+    },
+    left: whole.left,
   };
 }
 
@@ -127,6 +187,9 @@ export function localBudget(): Budget {
       const slotAtMs = Math.max(nextAtMs, nowMs + leadMs);
       nextAtMs = slotAtMs + lengthMs;
       return { now: await now(), waitMs: slotAtMs - nowMs };
+    },
+    async moveSlots(ms) {
+      nextAtMs += ms;
     },
   };
 }

@@ -6,7 +6,7 @@ import { identifier } from '../postgres/quote.ts';
 const PUBLICATION = 'flowlu_mirror';
 
 /** What `flowlu_live.sync_status` needs of the ledger, so that a follower's tells the truth, too. */
-const OF_THE_LEDGER = ['watermarks', 'doubtful'];
+const OF_THE_LEDGER = ['watermarks', 'doubtful', 'schedule', 'listings'];
 
 export interface PublicationReport {
   readonly name: string;

@@ -2,7 +2,8 @@
 import type { Model } from '../catalog/types.ts';
 import { inheritListing } from '../store/listings.ts';
 import type { ListingDeps } from './deps.ts';
-import { guardRefusal, listModel } from './listing.ts';
+import { guardRefusal, listModel, NOTHING } from './listing.ts';
+import { rankOf } from './ranks.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 
 /** How long ago a run may have been cut off for the next one to build on what it had finished. */
@@ -14,7 +15,8 @@ const INHERIT_SECONDS = 24 * 3_600;
  * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
  */
 export function backfill(deps: ListingDeps, options: RoundOptions): Promise<Round> {
-  return runRound(deps.sql, 'backfill', options, async (model, runId, signal) => {
+  const models = options.models.toSorted((a, b) => rankOf(a.name) - rankOf(b.name));
+  return runRound(deps.sql, 'backfill', { ...options, models }, async (model, runId, signal) => {
     if (await inheritListing(deps.sql, { kind: 'backfill', model: model.name, runId }, INHERIT_SECONDS)) {
       const report = inherited(model);
       options.observer.modelFinished(report);
@@ -31,7 +33,7 @@ function inherited(model: Model): RoundReport {
     way: 'none',
     outcome: 'complete',
     reason: 'read already by the run that was cut off',
-    counts: { read: 0, written: 0, unchanged: 0, requests: 0 },
+    counts: NOTHING,
     seconds: 0,
   };
 }

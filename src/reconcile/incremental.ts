@@ -25,8 +25,9 @@ import {
   type Watermark,
 } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
+import { NOTHING } from './listing.ts';
 import { knownMeasures } from './measures.ts';
-import { type PageCounts, writePages } from './page.ts';
+import { addCounts, type PageCounts, writePages } from './page.ts';
 
 /** How far before the watermark reading begins again: changes that became visible late. */
 const OVERLAP = 10 * 60 * MICROS_PER_SECOND;
@@ -95,7 +96,7 @@ async function isQuestionRefused(deps: ListingDeps, model: Model, error: FlowluE
 function strategiesToTry({ strategy, strategyCheckedAt }: Watermark, now: Micros): readonly ('interval' | 'newest')[] {
   const remembered = strategyCheckedAt !== null && strategyCheckedAt > now - STRATEGY_TTL ? strategy : null;
   if (remembered === 'reread') return [];
-  return remembered === 'newest' ? ['newest'] : ['interval', 'newest'];
+  return remembered === 'newest' ? ['newest'] : ['newest', 'interval'];
 }
 
 interface Question {
@@ -132,14 +133,35 @@ async function readInterval(deps: ListingDeps, { model, field, since }: Question
   }
 }
 
-/** Newest first, until a page lies wholly before what is asked for. */
-async function readNewest(deps: ListingDeps, { model, field, since }: Question, signal: AbortSignal): Promise<Found> {
+/** Pages read before the first complete reading of a model. */
+const FIRST_PAGES = 10;
+
+/** The newest rows of a model that was never read, where the portal sorts by time of change; else nothing or little. */
+export async function readNewestRows(deps: ListingDeps, model: Model, signal: AbortSignal): Promise<Found['counts']> {
+  const question = { model, field: model.version ?? '', since: Number.NEGATIVE_INFINITY };
+  try {
+    return (await readNewest(deps, question, signal, FIRST_PAGES)).counts;
+  } catch (error) {
+    const isOrder =
+      error instanceof NotHonouredError || (error instanceof FlowluError && error.kind !== 'unauthorized');
+    if (!isOrder) throw error;
+    return NOTHING;
+  }
+}
+
+/** Newest first, until a page lies wholly before what is asked for, or for so many pages. */
+async function readNewest(
+  deps: ListingDeps,
+  { model, field, since }: Question,
+  signal: AbortSignal,
+  pages = MAX_NEWEST_PAGES,
+): Promise<Found> {
   const found = collect(deps, model);
   const { bearableSize } = await knownMeasures(deps.sql, model.name);
   const limit = bearableSize ?? PAGE_SIZE;
   let requests = 0;
   let before = Number.POSITIVE_INFINITY;
-  for (let page = 1; page <= MAX_NEWEST_PAGES; page += 1) {
+  for (let page = 1; page <= pages; page += 1) {
     const orderBy = { field, direction: 'desc' } as const;
     const answer = await deps.client.list(model, { limit, page, orderBy }, signal, 'brief');
     requests += answer.requests;
@@ -159,6 +181,7 @@ async function readNewest(deps: ListingDeps, { model, field, since }: Question, 
     if (answer.items.length < limit && answer.total !== null && answer.total <= found.size())
       return found.result(requests);
   }
+  if (pages < MAX_NEWEST_PAGES) return found.result(requests);
   throw new NotHonouredError('too much has changed for reading newest first');
 }
 
@@ -168,7 +191,7 @@ function isDescending(orders: readonly number[]): boolean {
 
 function collect(deps: ListingDeps, model: Model) {
   const ids = new Set<string>();
-  let counts: PageCounts = { read: 0, written: 0, unchanged: 0 };
+  let counts: PageCounts = { read: 0, written: 0, unchanged: 0, missed: 0 };
   return {
     size: () => ids.size,
     async add(records: readonly JsonObject[], observedAt: Micros) {
@@ -181,11 +204,7 @@ function collect(deps: ListingDeps, model: Model) {
       const added = await transact(deps.sql, (tx) =>
         writePages(tx, table, [{ items, observedAt }], deps.writer, (counts) => counts),
       );
-      counts = {
-        read: counts.read + added.read,
-        written: counts.written + added.written,
-        unchanged: counts.unchanged + added.unchanged,
-      };
+      counts = addCounts(counts, added);
     },
     result: (requests: number): Found => ({ counts: { ...counts, requests }, ids }),
   };

@@ -2,7 +2,7 @@
 import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
 import { withTimeout } from '../core/wait.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
+import { heldLeases, leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
 import { isDead } from './holder.ts';
 
 /** A lease runs out so long after its last renewal: how long others wait after its holder was killed. */
@@ -55,6 +55,33 @@ export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSi
     await renewing;
     await releaseLease(sql, name, holder).catch(() => {});
   }
+}
+
+/** Longer than a background reading needs to notice that somebody waits for its model. */
+const MODEL_WAIT_MS = 600_000;
+const OF_MODEL = 'model ';
+const WANTED = 'wanted ';
+
+/** Works on a model alone, for a person: the background gives it up at its next request. */
+export async function aloneWith<T>(
+  { model, ...options }: Omit<LeaseOptions, 'name' | 'waitMs'> & { readonly model: string },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const wanted = { ...options, name: `${WANTED}${model} ${options.holder}`, waitMs: 0 };
+  return withLease(wanted, (signal) =>
+    withLease({ ...options, signal, name: OF_MODEL + model, waitMs: MODEL_WAIT_MS }, work),
+  );
+}
+
+/** The same for the background, which waits for nobody. */
+export const leaseOfModel = (model: string) => ({ name: OF_MODEL + model, waitMs: 0 });
+
+/** Models that somebody works on or waits for. */
+export async function takenModels(sql: Sql): Promise<{ readonly held: Set<string>; readonly wanted: Set<string> }> {
+  const names = (await heldLeases(sql)).flatMap(({ name, holder }) => (isDead(holder) ? [] : [name]));
+  const of = (prefix: string) =>
+    new Set(names.flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length).split(' ')[0] ?? ''] : [])));
+  return { held: of(OF_MODEL), wanted: of(WANTED) };
 }
 
 async function renew(

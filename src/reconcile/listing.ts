@@ -23,11 +23,13 @@ import {
   type OpenListing,
   REFUSED,
 } from '../store/listings.ts';
+import { newestVersion } from '../store/mirror-rows/reads.ts';
 import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
+import { noteListed } from '../store/schedule.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
-import { type PageCounts, writePages } from './page.ts';
+import { addCounts, type PageCounts, writePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
 import { createUnreadReader, intoMirror, sentenceOn } from './unread.ts';
 
@@ -53,7 +55,7 @@ export interface ListingReport {
 }
 
 const NOT_LISTABLE = 'the API has no list of it; webhooks fill it';
-const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, requests: 0 };
+export const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, missed: 0, requests: 0 };
 
 /** A listing to be made. */
 export interface ListingTask {
@@ -96,7 +98,13 @@ export async function listModel(
     endingOf(error, model),
   );
   await finishListing(deps.sql, key, ending.outcome, ending.reason);
-  if (ending.outcome === 'complete') await confirmListing(deps.sql, model, fence);
+  if (ending.outcome === 'complete') {
+    await confirmListing(deps.sql, model, fence);
+    const { requests, read } = addCounts(counts, open?.counts ?? NOTHING);
+    const missed = task.kind === 'sweep' ? counts.missed : 0;
+    const newest = await newestVersion(deps.sql, model);
+    await noteListed(deps.sql, model.name, { fence, requests, rows: read, missed, newest });
+  }
   // A sweep has yet to compare them with the mirror.
   if (task.kind !== 'sweep') await clearListedIds(deps.sql, key);
   const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
@@ -198,15 +206,6 @@ async function writeRange(
     return { state, added };
   };
   return transact(deps.sql, (tx) => writePages(tx, table, pages, deps.writer, (written) => record(tx, written)));
-}
-
-function addCounts(a: ListingCounts, b: ListingCounts): ListingCounts {
-  return {
-    read: a.read + b.read,
-    written: a.written + b.written,
-    unchanged: a.unchanged + b.unchanged,
-    requests: a.requests + b.requests,
-  };
 }
 
 /** How an error ends the listing of its model; rethrown when it ends the whole run. */

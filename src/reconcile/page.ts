@@ -1,6 +1,6 @@
 /** Pages of the API's rows into the mirror: what changed goes through the writer, the rest costs no write. */
 
-import type { Micros } from '../core/instant.ts';
+import { MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
 import { type Observed, shapeOf, type WriterContext, writeObservations } from '../merge/writer.ts';
 import { allAnswers, type LastFlight, type Transaction } from '../postgres/connection.ts';
@@ -20,7 +20,15 @@ export interface PageCounts {
   readonly read: number;
   readonly written: number;
   readonly unchanged: number;
+  /** Of the written ones, those that no webhook had announced in time. */
+  readonly missed: number;
 }
+
+/** A webhook that comes later than that after the change is taken for lost. */
+export const WEBHOOK_DELAY = 10 * MICROS_PER_SECOND;
+
+export const addCounts = <T extends Record<keyof T, number>>(a: T, b: T): T =>
+  Object.fromEntries(Object.keys(a).map((key) => [key, a[key as keyof T] + b[key as keyof T]])) as T;
 
 const TOO_LARGE = 'too large to be compared beside others; the API is asked for it alone';
 
@@ -66,8 +74,13 @@ export async function writePages<T>(
     changed.has(entityId) ? [] : [{ model: table.name, entityId, observedAt }],
   );
   return writeObservations(tx, { subjects: observed, observed }, context, async (verdicts) => {
-    const written = verdicts.filter(({ row }) => row !== null).length;
-    const counts = { read: rows.size, written, unchanged: rows.size - written };
+    const written = observed.filter((_, index) => verdicts[index]?.row !== null);
+    const missed = written.filter(({ observation }) => {
+      const changedAt = observation.says === 'present' ? observation.version?.at : undefined;
+      return (changedAt ?? 0) < observation.observedAt - WEBHOOK_DELAY;
+    });
+    const unchanged = rows.size - written.length;
+    const counts = { read: rows.size, written: written.length, unchanged, missed: missed.length };
     const cleared = clearDoubts(tx, agreed);
     const [, answer] = await allAnswers([cleared, (async () => alongside(counts))()]);
     return answer;

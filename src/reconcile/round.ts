@@ -4,6 +4,7 @@ import type { Model } from '../catalog/types.ts';
 import type { Json } from '../core/json.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { journaled, type RunKind, type RunStatus } from '../store/runs.ts';
+import { aloneWith } from './lease.ts';
 import type { ListingObserver, ListingReport } from './listing.ts';
 
 export interface RoundOptions {
@@ -82,14 +83,16 @@ export function runRound(
   options: RoundOptions,
   one: Work<RoundReport>['one'],
 ): Promise<Round> {
-  return overModels(sql, options, { kind, one, statusOf: (reports) => statusOf(kind, reports), summaryOf });
+  const alone: Work<RoundReport>['one'] = (model, runId, signal) =>
+    aloneWith({ sql, holder: options.holder, model: model.name, signal }, (leased) => one(model, runId, leased));
+  return overModels(sql, options, { kind, one: alone, statusOf: (reports) => statusOf(kind, reports), summaryOf });
 }
 
 /**
  * Failed when nothing could be read; differences when a model or a row was not, or a guard stopped it. A sweep is a
  * check: a model that it could not read is what it has found, whatever kept it from reading.
  */
-function statusOf(kind: RunKind, reports: readonly RoundReport[]): RunStatus {
+export function statusOf(kind: RunKind, reports: readonly RoundReport[]): RunStatus {
   const failed = reports.filter(({ outcome }) => outcome === 'failed').length;
   const tried = reports.filter(({ outcome }) => outcome !== 'skipped').length;
   if (kind !== 'sweep' && failed > 0 && failed === tried) return 'failed';
@@ -100,7 +103,7 @@ function statusOf(kind: RunKind, reports: readonly RoundReport[]): RunStatus {
   return failed > 0 || doubtful ? 'differences' : 'done';
 }
 
-function summaryOf(reports: readonly RoundReport[]): Json {
+export function summaryOf(reports: readonly RoundReport[]): Json {
   return reports.map(({ model, way, outcome, reason, counts, seconds, suspects = 0, guarded = null }) => ({
     model,
     way,

@@ -16,6 +16,7 @@ import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import type { RunStatus } from '../store/runs.ts';
 import type { ListingDeps } from './deps.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
+import { NOTHING } from './listing.ts';
 import { type Rechecked, recheck } from './recheck.ts';
 import { overModels, type RoundOptions, toMillis } from './round.ts';
 import { type Search, type Shortcoming, searchAll, searchSample } from './verify-listing.ts';
@@ -99,7 +100,7 @@ async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptio
   const advance = (step: { rows: number; requests: number }) => {
     rows += step.rows;
     requests += step.requests;
-    observer.modelAdvanced(model.name, { read: step.rows, written: 0, unchanged: step.rows, requests: step.requests });
+    observer.modelAdvanced(model.name, { ...NOTHING, read: step.rows, unchanged: step.rows, requests: step.requests });
   };
   const onStep: Search['onStep'] = (step) => {
     if (rows === 0 && step.rows > 0) observer.modelStarted(model.name, sample === null ? step.total : null);
@@ -120,7 +121,7 @@ async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptio
   const seconds = (performance.now() - began) / 1_000;
   const report = { model: model.name, rows, requests, seconds, ...ended, ...countsOf(looked) };
   const { outcome, reason, repaired: written } = report;
-  const counts = { read: rows, written, unchanged: rows - written, requests };
+  const counts = { ...NOTHING, read: rows, written, unchanged: rows - written, requests };
   observer.modelFinished({ model: model.name, outcome, reason, counts, seconds });
   return { ...report, reason: reason ?? looked.reason };
 }

@@ -182,7 +182,6 @@ export function expectationsOf(config: Session['config'], recording: RecordHealt
   return {
     hasApi: baseUrl !== null && (apiKey ?? oauth) !== null,
     compareEvery_s: config.reconcile.intervalMs / 1_000,
-    sweepEvery_s: config.reconcile.sweepIntervalMs / 1_000,
     models: models.flatMap(({ name }) => (matchesModel(patterns, name) ? [name] : [])),
     recording,
   };

@@ -1,23 +1,22 @@
 /** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries and history. */
-
-import type { FlowluClient } from '../flowlu/client.ts';
+import type { Logger } from '../core/log.ts';
 import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
 import { maintainHistory } from '../migrate/history-partitions.ts';
 import { asOwner } from '../migrate/owner.ts';
 import { leaveReadOnly } from '../postgres/read-only.ts';
-import { catchUpAll, sweepAll } from '../reconcile/catch-up.ts';
-import { LeaseTakenError, withLease } from '../reconcile/lease.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
-import type { Round } from '../reconcile/round.ts';
+import type { RoundReport } from '../reconcile/round.ts';
+import type { Lane } from '../reconcile/schedule.ts';
+import { createLanes } from '../reconcile/work.ts';
 import { createHealth } from '../status/health.ts';
 import { pruneDeliveries } from '../store/deliveries/replay.ts';
-import { isSweepDue, pruneRuns } from '../store/runs.ts';
+import { pruneRuns } from '../store/runs.ts';
 import { expectationsOf } from './app.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { createReminders } from './reminders.ts';
-import { modelsAtATime, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
+import { type Clients, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
 
 /** How often deliveries that were recorded but not applied are looked for; they are rare. */
 const DRAIN_INTERVAL_MS = 5_000;
@@ -29,19 +28,16 @@ const PRUNE_INTERVAL_MS = 10 * 60_000;
 const HISTORY_INTERVAL_MS = 10 * 60_000;
 /** How often it is looked whether custom fields came, went or changed: five small statements. */
 const CUSTOM_FIELDS_INTERVAL_MS = 5_000;
+/** How soon a lane of the scheduler goes on after one run, or looks again whether it may ask. */
+const SCHEDULE_INTERVAL_MS = 1_000;
+const LANES: Readonly<Record<Lane, string>> = { quick: 'looking for changes', long: 'comparing models' };
 /** How often it is looked whether the database has been set to read-only. */
 const READ_ONLY_INTERVAL_MS = 5_000;
-/** How often it is looked whether a sweep is due. */
-const SWEEP_CHECK_MS = 60_000;
-/** Share of the time that models without versions may be read again. */
-const REREAD_SHARE = 0.2;
-/** A model that the portal lacks or refuses is asked for again so often: a right that comes back is noticed. */
-const RETRY_REFUSED_SECONDS = 3_600;
 
 /** How often it is looked for what a person has to do. */
 const REMINDER_INTERVAL_MS = 60_000;
 
-export interface Background {
+export interface BackgroundLoops {
   readonly drain: Loop;
   /** Null without an API to ask. */
   readonly settle: Loop | null;
@@ -49,8 +45,8 @@ export interface Background {
 }
 
 /** Starts everything that runs by itself. */
-export function startBackground(session: Session, client: FlowluClient | null, signal: AbortSignal): Background {
-  const { sql, context, log, config, metrics } = session;
+export function startBackground(session: Session, clients: Clients | null, signal: AbortSignal): BackgroundLoops {
+  const { sql, context, log, config, models, holder } = session;
   const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     startLoop({ name, intervalMs, log, signal, work });
   const health = createHealth(sql, expectationsOf(config));
@@ -74,7 +70,7 @@ export function startBackground(session: Session, client: FlowluClient | null, s
       ),
     );
   }
-  if (client === null) return { drain, settle: null, all: loops };
+  if (clients === null) return { drain, settle: null, all: loops };
 
   /** Work that asks the portal rests while nobody is logged in or the key is refused: it could only fail, again and again. */
   const asking = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
@@ -82,42 +78,20 @@ export function startBackground(session: Session, client: FlowluClient | null, s
       if ((await standing(config, sql)).kind === 'login') return;
       if (session.watch === null || (await session.watch.mayAsk())) await work(stop);
     });
-  const deps = { sql, client, writer: context };
-  const options = (stop: AbortSignal) => ({
-    models: session.models,
-    concurrency: modelsAtATime(session.config),
-    holder: session.holder,
-    observer: logging(session),
-    signal: stop,
-  });
   const settle = asking('settling doubtful rows', SETTLE_INTERVAL_MS, (stop) =>
-    settleDue(settleDepsOf(session, client), SETTLE_BATCH, stop),
+    settleDue(settleDepsOf(session, clients.client), SETTLE_BATCH, stop),
   );
   loops.push(settle);
-  if (intervalMs > 0) {
-    loops.push(
-      asking('catching up', intervalMs, (stop) =>
-        alone(session, 'reconcile', stop, async (leased) => {
-          const limits = { rereadShare: REREAD_SHARE, retryRefusedAfter_s: RETRY_REFUSED_SECONDS };
-          report(session, await catchUpAll(deps, { ...options(leased), ...limits }));
-        }),
-      ),
-    );
-  }
-  if (sweepIntervalMs > 0) {
-    loops.push(
-      asking('sweeping', Math.min(SWEEP_CHECK_MS, sweepIntervalMs), async (stop) => {
-        if (!(await isSweepDue(sql, sweepIntervalMs))) return;
-        await alone(session, 'sweep', stop, async (leased) => {
-          const round = await sweepAll(deps, { ...options(leased), allowDeletes: 0, resume: true });
-          report(session, round);
-          for (const { counts } of round.models) {
-            metrics.sweepRows.inc({ outcome: 'written' }, counts.written);
-            metrics.sweepRows.inc({ outcome: 'unchanged' }, counts.unchanged);
-          }
-        });
-      }),
-    );
+  const { requestsPerSecond, backgroundShare } = config.flowlu;
+  const rate = requestsPerSecond === 0 ? Number.POSITIVE_INFINITY : requestsPerSecond * backgroundShare;
+  const limits = { rate, poll_s: intervalMs / 1_000, sweep_s: sweepIntervalMs / 1_000 };
+  const deps = { sql, client: clients.background, writer: context };
+  const { workAWhile } = createLanes({ deps, models, limits, holder, observer: logging(log) });
+  const onReport = (report: RoundReport) => noteReport(report, session);
+  const lanes: Lane[] = new Array<Lane>(intervalMs + sweepIntervalMs > 0 ? longLanes(rate) : 0).fill('long');
+  if (intervalMs > 0) lanes.push('quick');
+  for (const lane of lanes) {
+    loops.push(asking(LANES[lane], SCHEDULE_INTERVAL_MS, (stop) => workAWhile(lane, onReport, stop)));
   }
   return { drain, settle, all: loops };
 }
@@ -135,50 +109,25 @@ async function keepMonths({ sql, config, log }: Session): Promise<void> {
   if (made.length + dropped.length > 0) log.info({ made, dropped }, 'months of the history');
 }
 
-/** Runs work that one replica at a time does; quietly leaves it to another that is at it already. */
-async function alone(
-  { sql, holder }: Session,
-  name: string,
-  signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  try {
-    await withLease({ sql, name, holder, signal, waitMs: 0 }, work);
-  } catch (error) {
-    if (!(error instanceof LeaseTakenError)) throw error;
+/** Models read as a whole at a time: so many that answers on their way leave no slot unused. */
+const longLanes = (rate: number) => (rate === Number.POSITIVE_INFINITY ? 4 : Math.min(8, Math.ceil(rate)));
+
+function noteReport({ model, outcome, way, counts, guarded = null }: RoundReport, { metrics, log }: Session) {
+  if (outcome === 'complete' && way !== 'none') metrics.reconcileLastSuccess.set({ model }, Date.now() / 1_000);
+  if (way === 'sweep') {
+    metrics.sweepRows.inc({ outcome: 'written' }, counts.written);
+    metrics.sweepRows.inc({ outcome: 'unchanged' }, counts.unchanged);
   }
+  // A first reading finds everything.
+  if (way !== 'backfill' && counts.missed > 0) metrics.driftRows.inc({ model }, counts.missed);
+  if (guarded !== null) log.warn({ model, guarded }, 'a sweep was stopped by its guard');
 }
 
-function logging({ log }: Session): ListingObserver {
+function logging(log: Logger): ListingObserver {
   return {
     modelStarted: (model, total) => log.debug({ model, total }, 'listing'),
     modelAdvanced: () => {},
     modelFinished: ({ model, outcome, reason, counts, seconds }) =>
       log[outcome === 'failed' ? 'warn' : 'debug']({ model, outcome, reason, ...counts, seconds }, 'listed'),
   };
-}
-
-function report({ log, metrics }: Session, round: Round): void {
-  for (const { model, way, counts } of round.models) {
-    // A first reading finds everything; what a later one has to write was announced by nobody.
-    if (way !== 'backfill' && counts.written > 0) metrics.driftRows.inc({ model }, counts.written);
-  }
-  const total = (pick: (row: Round['models'][number]) => number) =>
-    round.models.reduce((sum, row) => sum + pick(row), 0);
-  const guarded = round.models.flatMap(({ model, guarded = null }) => (guarded === null ? [] : [{ model, guarded }]));
-  const failed = round.models.flatMap(({ model, outcome, reason }) =>
-    outcome === 'failed' ? [{ model, reason }] : [],
-  );
-  log[round.status === 'done' ? 'info' : 'warn'](
-    {
-      run: round.runId,
-      status: round.status,
-      read: total((row) => row.counts.read),
-      written: total((row) => row.counts.written),
-      requests: total((row) => row.counts.requests),
-      ...(guarded.length > 0 && { guarded }),
-      ...(failed.length > 0 && { failed }),
-    },
-    'round finished',
-  );
 }

@@ -11,8 +11,9 @@ import { MICROS_PER_MS } from '../core/instant.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { version } from '../core/version.ts';
-import { createClient, type FlowluClient } from '../flowlu/client.ts';
-import { createPace } from '../flowlu/pace.ts';
+import { createClient, type FlowluClient, type RequestEvent } from '../flowlu/client.ts';
+import { createHold } from '../flowlu/hold.ts';
+import { createPace, inTurns } from '../flowlu/pace.ts';
 import { createBlockedModels } from '../merge/blocked.ts';
 import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
@@ -23,7 +24,7 @@ import { connect, type Sql } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { thisHolder } from '../reconcile/holder.ts';
 import { createZone } from '../record/zone.ts';
-import { sharedBudget } from '../store/budget.ts';
+import { restBackground, sharedBudget, takeBackgroundTurn } from '../store/budget.ts';
 import { claimPortal, requirePortal } from '../store/portal.ts';
 import type { HistorySettings } from '../store/settings.ts';
 import { authorizationOf, standing } from './authorization.ts';
@@ -191,46 +192,64 @@ export async function openClient(session: Session): Promise<FlowluClient> {
   const { baseUrl } = requireApi(session);
   const now = await standing(session.config, session.sql);
   if (now.kind === 'login') throw new UsageError(`${now.why}; run: flowlu-mirror login`);
-  return connectClient(session, baseUrl);
+  return (await connectClients(session, baseUrl)).client;
+}
+
+/** Clients for one portal, within the budget that all processes on this database share. */
+export interface Clients {
+  readonly client: FlowluClient;
+  /** Keeps to the background's share of the budget. */
+  readonly background: FlowluClient;
 }
 
 /**
- * The client for the portal's API, within the budget that all processes on this database share; null where the
- * settings name no right to read it. With OAuth it may yet lack a login.
+ * The clients for the portal's API; null where the settings name no right to read it. With OAuth they may yet lack a login.
  * @throws OtherPortalError when the database mirrors another portal.
  */
-export async function openClientIfAny(session: Session): Promise<FlowluClient | null> {
+export async function openClientsIfAny(session: Session): Promise<Clients | null> {
   const { baseUrl, apiKey, oauth } = session.config.flowlu;
-  return baseUrl === null || (apiKey ?? oauth) === null ? null : connectClient(session, baseUrl);
+  return baseUrl === null || (apiKey ?? oauth) === null ? null : connectClients(session, baseUrl);
 }
 
-async function connectClient(session: Session, baseUrl: string): Promise<FlowluClient> {
+async function connectClients(session: Session, baseUrl: string): Promise<Clients> {
   const { config, sql, metrics, log } = session;
+  const { requestsPerSecond, backgroundShare } = config.flowlu;
   const authorization = authorizationOf(config, session);
   if (authorization === null) throw new UsageError('the settings name no right to read the portal');
   await (session.onMirror === 'look' ? requirePortal : claimPortal)(sql, baseUrl);
-  const pace = createPace(config.flowlu.requestsPerSecond, sharedBudget(sql), reportMissedSlots(log));
-  const client = createClient({
+  const turnMs = 1_000 / (requestsPerSecond * backgroundShare);
+  const whole = createPace(requestsPerSecond, sharedBudget(sql), reportMissedSlots(log));
+  const common = {
     baseUrl,
     authorization,
-    pace,
-    onRequest: (event) => {
+    hold: createHold(),
+    onRequest: (event: RequestEvent) => {
       const { method, outcome, duration_ms, attempt } = event;
       session.watch?.onRequest(event);
       if (outcome === 'ok' || outcome === 'unauthorized') metrics.keyRefused.set(outcome === 'ok' ? 0 : 1);
       metrics.apiRequests.inc({ method, outcome });
       metrics.apiRequestDuration.observe(duration_ms / 1_000);
       if (attempt > 1) metrics.apiRetries.inc();
+      if (outcome === 'rate_limited') {
+        restBackground(sql).catch((err) => log.debug({ err }, 'the background could not be told to rest'));
+      }
     },
     protect: session.privacy?.protect,
-  });
+  };
+  const client = createClient({ ...common, pace: whole });
   if (session.privacy?.needsAliases === true) await learnAliases(session, client);
   if (session.onMirror === 'define') {
     // A client of its own: a refusal of this question is none of the key.
-    const asking = createClient({ baseUrl, authorization, pace });
+    const asking = createClient({ baseUrl, authorization, pace: whole });
     void noteRights(sql, asking, log, AbortSignal.any([session.stop, AbortSignal.timeout(RIGHTS_MAX_MS)]));
   }
-  return client;
+  return {
+    client,
+    background: createClient({
+      ...common,
+      pace: requestsPerSecond === 0 ? whole : inTurns(whole, () => takeBackgroundTurn(sql, turnMs)),
+    }),
+  };
 }
 
 /** Says, once a minute at most, that the process was too late for request slots; a few happen on any machine. */

@@ -3,7 +3,7 @@ import { similarNames } from '../catalog/other-names.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { type WebhookUse, webhookUse } from '../store/deliveries/reports.ts';
 import { uncataloguedCounts } from '../store/mirror-rows/reads.ts';
-import { foundChanges } from '../store/runs.ts';
+import { foundChanges } from '../store/schedule.ts';
 
 export interface Coverage extends Omit<WebhookUse, 'last_at'> {
   readonly last_at: string | null;

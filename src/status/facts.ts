@@ -8,9 +8,9 @@ import { type DoubtFacts, doubtFacts } from '../store/doubts.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
 import { type FirstReading, firstReading, type UnreadModel, unreadModels } from '../store/listings.ts';
 import { type KeyRefusal, keyRefusal } from '../store/measurements.ts';
-import { type Comparison, lastComparison } from '../store/runs.ts';
+import { hasRuns } from '../store/runs.ts';
 import { tryWrite } from '../store/try-write.ts';
-import { type CatchUpError, catchUpErrors } from '../store/watermarks.ts';
+import { type CatchUpError, catchUpErrors, lastAgreement } from '../store/watermarks.ts';
 
 /** What the settings lead one to expect. */
 export interface Expectations {
@@ -18,8 +18,6 @@ export interface Expectations {
   readonly hasApi: boolean;
   /** 0: comparing by itself is off. */
   readonly compareEvery_s: number;
-  /** 0: off. */
-  readonly sweepEvery_s: number;
   /** Names of the models that are mirrored. */
   readonly models: readonly string[];
   /** How recording deliveries goes in this process; null in one that records none. */
@@ -41,7 +39,8 @@ export interface Facts extends Pick<Expectations, 'hasApi' | 'compareEvery_s'> {
   readonly doubts: DoubtFacts;
   readonly unread: readonly UnreadModel[];
   readonly errors: readonly CatchUpError[];
-  readonly compared: Comparison;
+  /** Whether the mirror has been compared with the portal at all, and how long ago a model last was; null for never. */
+  readonly compared: { readonly isCompared: boolean; readonly age_s: number | null };
   /** Null once every model has been read once. */
   readonly firstReading: FirstReading | null;
 }
@@ -59,7 +58,7 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
     deliveries,
     refusal: await keyRefusal(sql),
     grant: await grantStatus(sql),
-    compared: await lastComparison(sql),
+    compared: await readComparison(sql),
     firstReading: await firstReading(
       sql,
       expected.models.filter((name) => listable.has(name)),
@@ -68,6 +67,11 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
     errors: await catchUpErrors(sql),
     doubts: await doubtFacts(sql),
   };
+}
+
+async function readComparison(sql: Sql): Promise<Facts['compared']> {
+  const age_s = await lastAgreement(sql);
+  return { isCompared: age_s !== null || (await hasRuns(sql, ['backfill', 'reconcile', 'sweep'])), age_s };
 }
 
 /** What keeps deliveries from being recorded; null while nothing does, as a row that is written proves. */

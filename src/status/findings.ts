@@ -105,8 +105,7 @@ function freshness(facts: Facts): string {
   const webhook =
     last_received_at === null ? 'no webhook so far' : `last webhook ${ageOf(last_received_at, facts.now)}`;
   if (!facts.hasApi) return `${capital(webhook)}; without an API key nobody can tell what was missed`;
-  const compared =
-    facts.compared.age_s === null ? 'not compared yet' : `everything compared ${ago(facts.compared.age_s)}`;
+  const compared = facts.compared.age_s === null ? 'not compared yet' : `last comparison ${ago(facts.compared.age_s)}`;
   return `${capital(webhook)}, ${compared}`;
 }
 

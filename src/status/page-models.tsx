@@ -2,7 +2,7 @@
 import { splitName } from '../catalog/name.ts';
 import { Ago } from './page-parts.tsx';
 import type { ReportedModel } from './report.ts';
-import { count, groupBy } from './words.ts';
+import { count, groupBy, span } from './words.ts';
 
 export interface ModelsProps {
   readonly models: readonly ReportedModel[];
@@ -87,6 +87,9 @@ function Module({ module, own, now, most, isOpen }: ModuleProps) {
               <th scope="col" class="n">
                 Compared
               </th>
+              <th scope="col" class="n wide" title="How soon a change or a delete shows that no webhook announces">
+                Lost ones show
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -131,12 +134,17 @@ function Row({ model, now }: { readonly model: ReportedModel; readonly now: stri
       <td class="n">
         <Ago at={last_reconciled_at} now={now} />
       </td>
+      <td class="n wide">{model.read_share === 1 ? expected(model) : readSoFar(model)}</td>
     </tr>
   );
 }
 
 /** Changes that webhooks announced, of all that are known. */
 const shareOf = (share: number | null) => (share === null ? '–' : `${Math.floor(100 * share)} %`);
+const expected = ({ change_shows_seconds, delete_shows_seconds }: ReportedModel) =>
+  [change_shows_seconds, delete_shows_seconds].map((seconds) => (seconds === null ? '–' : span(seconds))).join(' / ');
+const readSoFar = ({ read_share }: ReportedModel) =>
+  read_share === null ? <span class="muted">–</span> : `${shareOf(read_share)} read`;
 const some = (number: number) => (number === 0 ? <span class="muted">–</span> : count(number));
 const rowsOf = (models: readonly ReportedModel[]) => models.reduce((sum, { rows }) => sum + rows, 0);
 const hasTrouble = ({ unread, last_error }: ReportedModel) => unread !== null || last_error !== null;

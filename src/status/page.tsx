@@ -198,22 +198,10 @@ function Failures({ report: { failed_deliveries, generated_at: now } }: { readon
 const RUNS_SHOWN = 10;
 const MOODS: Readonly<Record<string, State>> = { done: 'good', failed: 'bad', running: 'reading' };
 
-function Runs({ report: { runs, next, running, generated_at: now } }: { readonly report: StatusReport }) {
-  const ahead = Object.entries({ comparison: next.reconcile, sweep: next.sweep }).filter(([, at]) => at !== null);
+function Runs({ report: { runs, running, generated_at: now } }: { readonly report: StatusReport }) {
   return (
     <section aria-labelledby="runs">
       <h2 id="runs">Work</h2>
-      {ahead.length === 0 ? null : (
-        <p class="muted above">
-          {ahead.map(([name, at], index) => (
-            <>
-              {index === 0 ? 'Next ' : ', next '}
-              {name} {at !== null && at < now ? 'due' : <Ago at={at} now={now} />}
-            </>
-          ))}
-          .
-        </p>
-      )}
       {runs.length === 0 ? (
         <p class="muted">Nothing has run yet.</p>
       ) : (

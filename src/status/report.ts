@@ -17,7 +17,7 @@ import { type GrantStatus, grantStatus } from '../store/grant.ts';
 import { type FirstReading, progressOf, type RunProgress, unreadModels } from '../store/listings.ts';
 import { holderWords, lockHolders } from '../store/locks.ts';
 import { allMeasurements, type Measurement } from '../store/measurements.ts';
-import { lastRuns, lastStart, type RunSummary, requestsOfTheDay } from '../store/runs.ts';
+import { lastRuns, type RunSummary, requestsOfTheDay } from '../store/runs.ts';
 import { readSettings } from '../store/settings.ts';
 import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
 
@@ -59,8 +59,6 @@ export interface StatusReport extends Assessment {
   readonly runs: readonly RunSummary[];
   /** How far the newest run has come; null when none is under way. */
   readonly running: RunProgress | null;
-  /** When the next comparison and the next sweep begin; null where they are off. */
-  readonly next: { readonly reconcile: string | null; readonly sweep: string | null };
   readonly models: readonly ReportedModel[];
   /** The last day by quarters of an hour. */
   readonly day: readonly (Arrivals & { readonly requests: number })[];
@@ -110,7 +108,7 @@ export async function readReport(source: ReportSource): Promise<StatusReport | n
 
 async function read(
   sql: Queryable,
-  { expected, database, requestsPerSecond }: ReportSource,
+  { database, requestsPerSecond }: ReportSource,
   { situation: _, ...assessment }: Health,
   facts: Facts,
   webhook_secrets: readonly SecretUse[],
@@ -140,10 +138,6 @@ async function read(
     failed_deliveries: await lastFailures(sql, LISTED),
     runs,
     running,
-    next: {
-      reconcile: following(await lastStart(sql, 'reconcile'), expected.compareEvery_s),
-      sweep: following(await lastStart(sql, 'sweep'), expected.sweepEvery_s),
-    },
     models: (await modelStatuses(sql)).map((model) => ({
       ...model,
       coverage: coverage.get(model.model) ?? null,
@@ -152,10 +146,6 @@ async function read(
     day: joined(arrivals, running === null ? requests : [...requests, { at: facts.now, requests: running.requests }]),
     requests_per_quarter: requestsPerSecond * QUARTER_S,
   };
-}
-
-function following(last: string | null, every_s: number): string | null {
-  return last === null || every_s === 0 ? null : new Date(Date.parse(last) + every_s * 1_000).toISOString();
 }
 
 function joined(

@@ -9,33 +9,73 @@ import type { Sql } from '../postgres/connection.ts';
  */
 const MAX_AHEAD_SECONDS = 60;
 const MAX_AHEAD_SLOTS = 60;
+/** From so many requests in a row on that others than the background make, each of its own takes so many times longer. */
+const FOREGROUND_RUN = 5;
+const STEP_BACK = 5;
+/** Others are done when they have not asked for so long. */
+const FOREGROUND_SECONDS = 5;
+/** How long the background leaves a portal alone that finds the requests too many. */
+const REST_SECONDS = 30;
+
+const interval = (sql: Sql, ms: number) => sql`${ms}::float8 * interval '1 millisecond'`;
 
 /** The budget in `sync.api_budget`, for `createPace`. */
 export function sharedBudget(sql: Sql) {
   return {
     now: () => databaseClock(sql),
-    reserve: (lengthMs: number, leadMs: number) => reserveSlot(sql, lengthMs, leadMs),
+    async reserve(lengthMs: number, leadMs: number, isBackground = false): Promise<{ now: Micros; waitMs: number }> {
+      const aheadMs = Math.max(MAX_AHEAD_SECONDS * 1_000, MAX_AHEAD_SLOTS * lengthMs);
+      const earliest = sql`clock_timestamp() + ${interval(sql, leadMs)}`;
+      const now = sql`clock_timestamp()`;
+      // A crash of the server that loses a reservation lasts longer than the slot, so the commit need not wait for the disk.
+      const [row] = await sql`
+        with quick as (select set_config('synchronous_commit', 'off', true))
+        insert into sync.api_budget as b (next_slot_at) select ${earliest} + ${interval(sql, lengthMs)} from quick
+            on conflict (id) do update
+           set next_slot_at = ${interval(sql, lengthMs)} +
+                 case when b.next_slot_at between ${earliest} and ${now} + ${interval(sql, aheadMs)}
+                      then b.next_slot_at else ${earliest} end,
+               foreground_run = case when ${isBackground} then b.foreground_run
+                                     when b.foreground_at > ${now} - ${FOREGROUND_SECONDS} * interval '1 second'
+                                     then b.foreground_run + 1 else 1 end,
+               foreground_at = case when ${isBackground} then b.foreground_at else ${now} end
+        returning (extract(epoch from ${now}) * 1000000)::bigint::text as now,
+                  (extract(epoch from next_slot_at - ${interval(sql, lengthMs)}) * 1000000)::bigint::text as slot`;
+      const at = Number(row?.now);
+      return { now: at, waitMs: (Number(row?.slot) - at) / 1_000 };
+    },
+    async moveSlots(ms: number): Promise<void> {
+      // A budget that cannot be told hands out no slots either.
+      await sql`update sync.api_budget set next_slot_at = next_slot_at + ${interval(sql, ms)}`.catch(() => {});
+    },
   };
 }
 
-async function reserveSlot(
-  sql: Sql,
-  lengthMs: number,
-  leadMs: number,
-): Promise<{ readonly now: Micros; readonly waitMs: number }> {
+/**
+ * Takes the next turn of the background, which has one every `lengthMs`; what it left unused for a moment may be made up
+ * for. @returns how many milliseconds it is away
+ */
+export async function takeBackgroundTurn(sql: Sql, lengthMs: number): Promise<number> {
   const aheadMs = Math.max(MAX_AHEAD_SECONDS * 1_000, MAX_AHEAD_SLOTS * lengthMs);
-  const interval = (ms: number) => sql`${ms}::float8 * interval '1 millisecond'`;
-  // A crash of the server that loses a reservation lasts longer than the slot, so the commit need not wait for the disk.
+  const now = sql`clock_timestamp()`;
+  const isBusy = sql`b.foreground_run >= ${FOREGROUND_RUN}
+    and b.foreground_at > ${now} - ${FOREGROUND_SECONDS} * interval '1 second'`;
+  const next = sql`case when b.background_slot_at > ${now} + ${interval(sql, aheadMs)} then ${now}
+    else greatest(b.background_slot_at, ${now} - ${interval(sql, lengthMs)}) end`;
   const [row] = await sql`
     with quick as (select set_config('synchronous_commit', 'off', true))
-    insert into sync.api_budget as b (next_slot_at)
-    select clock_timestamp() + ${interval(leadMs)} + ${interval(lengthMs)} from quick
+    insert into sync.api_budget as b (next_slot_at, background_slot_at, background_turn_at)
+    select ${now}, ${now} + ${interval(sql, lengthMs)}, ${now} from quick
         on conflict (id) do update
-       set next_slot_at = ${interval(lengthMs)} +
-             case when b.next_slot_at between clock_timestamp() + ${interval(leadMs)} and clock_timestamp() + ${interval(aheadMs)}
-                  then b.next_slot_at else clock_timestamp() + ${interval(leadMs)} end
-    returning (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now,
-              (extract(epoch from next_slot_at - ${interval(lengthMs)}) * 1000000)::bigint::text as slot`;
-  const now = Number(row?.now);
-  return { now, waitMs: (Number(row?.slot) - now) / 1_000 };
+       set background_turn_at = ${next},
+           background_slot_at = ${next} + ${interval(sql, lengthMs)} * case when ${isBusy} then ${STEP_BACK} else 1 end
+    returning (extract(epoch from background_turn_at - ${now}) * 1000)::float8 as wait`;
+  return Math.max(0, row?.wait as number);
+}
+
+/** Has the background of all replicas rest for a while. */
+export async function restBackground(sql: Sql): Promise<void> {
+  await sql`
+    update sync.api_budget
+       set background_slot_at = greatest(background_slot_at, clock_timestamp() + ${REST_SECONDS} * interval '1 second')`;
 }

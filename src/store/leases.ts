@@ -23,3 +23,9 @@ export async function leaseHolder(sql: Sql, name: string): Promise<string | null
   const [row] = await sql`select holder from sync.leases where name = ${name} and expires_at >= clock_timestamp()`;
   return (row?.holder ?? null) as string | null;
 }
+
+/** All leases that have not run out. */
+export async function heldLeases(sql: Sql): Promise<readonly { readonly name: string; readonly holder: string }[]> {
+  const rows = await sql`select name, holder from sync.leases where expires_at >= clock_timestamp()`;
+  return rows as unknown as readonly { readonly name: string; readonly holder: string }[];
+}

@@ -15,6 +15,8 @@ export interface ListingCounts {
   readonly read: number;
   readonly written: number;
   readonly unchanged: number;
+  /** Written rows that no webhook had announced; those of an earlier run are not known. */
+  readonly missed: number;
   readonly requests: number;
 }
 
@@ -46,7 +48,7 @@ async function findListing(sql: Queryable, kind: ListingKind, model: string) {
   const { mode, last_id, page, page_size, total, read, written, unchanged, requests } = row;
   return {
     position: positionOf(mode, last_id, page, page_size),
-    counts: { read, written, unchanged, requests } as ListingCounts,
+    counts: { read, written, unchanged, missed: 0, requests } as ListingCounts,
     total: total as number | null,
     fence: Number(row.fence),
     isOpen: row.finished_at === null,
@@ -68,18 +70,6 @@ export async function lastPosition(
   const listing = await findListing(sql, kind, model);
   if (listing === null) throw new Error(`no ${kind} of ${model} was ever begun`);
   return listing;
-}
-
-/** When and why the portal refused the model, if that is what its latest listing ended with. */
-export async function lastRefusal(
-  sql: Queryable,
-  model: string,
-): Promise<{ readonly age_s: number; readonly reason: string | null } | null> {
-  const [row] = await sql`
-    select outcome, reason, extract(epoch from clock_timestamp() - finished_at)::float8 as age_s
-      from sync.listings where model = ${model} and finished_at is not null
-     order by finished_at desc limit 1`;
-  return row?.outcome === 'skipped' ? { age_s: row.age_s as number, reason: row.reason as string | null } : null;
 }
 
 /** Takes over an unfinished listing. */
@@ -169,13 +159,6 @@ export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel
      where outcome in ('failed', 'incomplete') or reason like ${`${REFUSED}%`} or (outcome = 'complete' and reason is not null)
      order by model`;
   return rows as unknown as readonly UnreadModel[];
-}
-
-/** How many rows the longest listing of a model had. */
-export async function rowsListed(sql: Queryable, model: string): Promise<number> {
-  const [row] = await sql`
-    select coalesce(max(rows_read), 0)::float8 as rows from sync.listings where model = ${model}`;
-  return row?.rows as number;
 }
 
 /** Models that have been listed once from beginning to end. */

@@ -44,18 +44,10 @@ export function unfinishedRuns(sql: Queryable, kind: RunKind, except: string) {
      where kind = ${kind} and status in ('running', 'interrupted', 'failed') and id <> ${except}`;
 }
 
-/** Whether the last sweep, or without one the first run of all, began longer ago than the interval. */
-export async function isSweepDue(sql: Sql, intervalMs: number): Promise<boolean> {
+/** Whether anything, or anything of these kinds, has ever run. */
+export async function hasRuns(sql: Queryable, kinds: readonly RunKind[] | null = null): Promise<boolean> {
   const [row] = await sql`
-    select coalesce(max(started_at) filter (where kind = 'sweep' and status in ('done', 'differences')), min(started_at))
-             < clock_timestamp() - ${intervalMs} * interval '1 millisecond' as due
-      from sync.runs`;
-  return row?.due === true;
-}
-
-/** Whether anything has ever run. */
-export async function hasRuns(sql: Queryable): Promise<boolean> {
-  const [row] = await sql`select exists (select from sync.runs) as present`;
+    select exists (select from sync.runs where ${kinds}::text[] is null or kind = any(${kinds}::text[])) as present`;
   return row?.present === true;
 }
 
@@ -108,44 +100,6 @@ export async function requestsOfTheDay(
 
 /** Runs that a day has at most, with the shortest intervals in use. */
 const RUNS_A_DAY = 2_000;
-/** Runs looked at, newest first. */
-const RECENT_RUNS = 200;
-
-/** Whether the mirror has been compared with the portal lately, and how long ago it last was in full; null for never. */
-export interface Comparison {
-  readonly isCompared: boolean;
-  readonly age_s: number | null;
-}
-
-export async function lastComparison(sql: Queryable): Promise<Comparison> {
-  const [row] = await sql`
-    with recent as (select kind, status, finished_at from sync.runs order by id desc limit ${RECENT_RUNS})
-    select count(*) > 0 as is_compared,
-           extract(epoch from clock_timestamp() - max(finished_at) filter (where status in ('done', 'differences')))::float8
-             as age_s
-      from recent where kind in ('backfill', 'reconcile', 'sweep')`;
-  return { isCompared: row?.is_compared === true, age_s: row?.age_s as number | null };
-}
-
-/** Changes that catching up and sweeping have found by themselves lately, by model: nobody had announced them in time. */
-export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, number>> {
-  const rows = await sql`
-    with recent as (
-      select summary from sync.runs
-       where kind in ('reconcile', 'sweep') and jsonb_typeof(summary) = 'array' order by id desc limit ${RECENT_RUNS})
-    select line ->> 'model' as model, sum((line ->> 'written')::int + (line ->> 'suspects')::int)::int as found
-      from recent cross join lateral jsonb_array_elements(summary) as line
-     where line ->> 'way' in ('interval', 'newest', 'reread', 'sweep') and line ->> 'guarded' is null
-     group by 1`;
-  return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
-}
-
-/** When work of a kind last began; null for never. */
-export async function lastStart(sql: Queryable, kind: RunKind): Promise<string | null> {
-  const [row] = await sql`
-    select to_json(started_at) #>> '{}' as at from sync.runs where kind = ${kind} order by id desc limit 1`;
-  return (row?.at ?? null) as string | null;
-}
 
 /** How long finished runs are kept, and how many of each kind in any case. */
 const KEPT_DAYS = 90;

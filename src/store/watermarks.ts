@@ -112,6 +112,13 @@ export async function lastReconciled(sql: Queryable): Promise<ReadonlyMap<string
   return new Map(rows.map(({ model, at }) => [model as string, at as number]));
 }
 
+/** Seconds since a model was last known to agree with the portal; null where none ever was. */
+export async function lastAgreement(sql: Queryable): Promise<number | null> {
+  const [row] = await sql`
+    select extract(epoch from clock_timestamp() - max(last_reconciled_at))::float8 as age_s from sync.watermarks`;
+  return row?.age_s as number | null;
+}
+
 /** One model's state, for people; moments in ISO 8601. */
 export interface ModelStatus {
   readonly model: string;
@@ -122,6 +129,13 @@ export interface ModelStatus {
   /** Seconds since the model was last known to agree with the portal; null before the first time. */
   readonly lag_seconds: number | null;
   readonly doubtful_rows: number;
+  readonly announced_share: number | null;
+  readonly found_by_polling: number;
+  readonly oldest_compared_seconds: number | null;
+  readonly compared_95_seconds: number | null;
+  readonly change_shows_seconds: number | null;
+  readonly delete_shows_seconds: number | null;
+  readonly read_share: number | null;
   /** How changes are found: `interval`, `newest` or `reread`; null before the first catch-up. */
   readonly strategy: string | null;
   /** The source time up to which changes are in the mirror; null for models without versions. */
@@ -136,7 +150,10 @@ export async function modelStatuses(sql: Queryable): Promise<readonly ModelStatu
     select s.model, s.rows::float8 as rows, s.deleted_rows::float8 as deleted_rows,
            to_json(s.last_change_at) #>> '{}' as last_change_at,
            to_json(s.last_reconciled_at) #>> '{}' as last_reconciled_at, s.lag_seconds::float8 as lag_seconds,
-           s.doubtful_rows::float8 as doubtful_rows, w.strategy, to_json(w.watermark) #>> '{}' as watermark, w.last_error
+           s.doubtful_rows::float8 as doubtful_rows, s.announced_share::float8 as announced_share,
+           s.found_by_polling::float8 as found_by_polling, s.oldest_compared_seconds::float8 as oldest_compared_seconds,
+           s.compared_95_seconds::float8 as compared_95_seconds, s.change_shows_seconds::float8 as change_shows_seconds,
+           s.delete_shows_seconds::float8 as delete_shows_seconds, s.read_share::float8 as read_share, w.strategy, to_json(w.watermark) #>> '{}' as watermark, w.last_error
       from flowlu_live.sync_status s left join sync.watermarks w using (model)
      order by s.model`;
   return rows as unknown as readonly ModelStatus[];

@@ -35,6 +35,7 @@ export const syncTableDocs: Readonly<Record<string, string>> = {
   listed_ids: 'Ids that a listing by page numbers under way has come across',
   measurements: 'What the portal has been found to do, and when it was last seen to do so',
   watermarks: 'How far incremental reading came, per model',
+  schedule: 'When each model was last asked for by itself, what that took, and what webhooks had missed',
   runs: 'Backfills, reconciliations, sweeps and verifications, with their outcome',
   api_budget: 'When the next free slot for an API request begins, for all replicas together',
   leases: 'Who does the work that only one replica may do, and until when',

@@ -143,6 +143,25 @@ export const watermarks = sync.table('watermarks', {
   last_error: text('last_error'),
 });
 
+/** What the scheduler knows of each model: when it was asked, what that took, and what webhooks had missed. */
+export const schedule = sync.table('schedule', {
+  model: text('model').primaryKey(),
+  polled_at: instant('polled_at'),
+  poll_requests: integer('poll_requests'),
+  poll_interval: integer('poll_interval'),
+  swept_from: instant('swept_from'),
+  swept_until: instant('swept_until'),
+  sweep_requests: integer('sweep_requests').notNull().default(1),
+  sweep_interval: integer('sweep_interval'),
+  rows: integer('rows'),
+  missed_at: instant('missed_at'),
+  announced_since: counter('announced_since'),
+  announced: counter('announced'),
+  missed: counter('missed'),
+  failures: integer('failures').notNull().default(0),
+  retry_at: instant('retry_at'),
+});
+
 /** Backfills, reconciliations, sweeps and verifications, with their outcome. */
 export const runs = sync.table(
   'runs',
@@ -158,12 +177,16 @@ export const runs = sync.table(
   (t) => [check('runs_status', sql`${t.status} in ('running', 'done', 'failed', 'interrupted', 'differences')`)],
 );
 
-/** One row: when the next free slot for an API request begins, for all replicas together. */
+/** One row: when the next free slot for an API request begins, for all replicas together, and the background's own next one. */
 export const apiBudget = sync.table(
   'api_budget',
   {
     id: boolean('id').primaryKey().default(true),
     next_slot_at: instant('next_slot_at').notNull(),
+    background_turn_at: instant('background_turn_at'),
+    background_slot_at: instant('background_slot_at'),
+    foreground_at: instant('foreground_at'),
+    foreground_run: integer('foreground_run').notNull().default(0),
   },
   (t) => [check('api_budget_single', sql`${t.id}`)],
 );

@@ -21,6 +21,13 @@ const uncatalogued = view({
 
 const COUNTS = `count(*) filter (where _deleted_at is null), count(*) filter (where _deleted_at is not null), max(_observed_at)`;
 
+/**
+ * Seconds since the comparison of the row after a part of all: those that the sweep under way has passed are younger, the
+ * others were compared at an even pace in the last one.
+ */
+const comparedAgo = (part: string) => `case when p.swept_from is not null then ceil(extract(epoch from now() - (
+  p.swept_from + (p.swept_until - p.swept_from) * least(1, coalesce(u.rows_read::float8 / nullif(s.rows, 0), 0) + ${part}))))::bigint end`;
+
 /** Freshness per model. Counts are exact, so asking for them reads every table once. */
 function syncStatus(): View {
   const branches = models.map(
@@ -45,11 +52,33 @@ function syncStatus(): View {
         'coalesce(d.doubtful_rows, 0)',
         'Records whose newest state is still to be settled through the API',
       ),
+      announced_share: c.amount(
+        'case when p.poll_requests is not null then round(p.announced::numeric / nullif(p.announced + p.missed, 0), 3) end',
+        'Of the last changes, the part that webhooks announced; null where that is not known',
+      ),
+      found_by_polling: c.count('coalesce(p.missed, 0)', 'Of the last changes, those that no webhook announced'),
+      oldest_compared_seconds: c.count(
+        comparedAgo('0'),
+        'Seconds since the record was compared with Flowlu whose comparison is longest ago; estimated within a sweep',
+      ),
+      compared_95_seconds: c.count(comparedAgo('0.05'), 'The same of 95 % of the records'),
+      change_shows_seconds: c.count(
+        'ceil(least(p.poll_interval, p.sweep_interval) / 2.0)::bigint',
+        'After how many seconds a change shows that no webhook announces, as expected at the present pace',
+      ),
+      delete_shows_seconds: c.count('ceil(p.sweep_interval / 2.0)::bigint', 'The same of a delete'),
+      read_share: c.amount(
+        'case when p.swept_from is not null then 1 else round(least(1, f.rows_read::numeric / nullif(f.total, 0)), 3) end',
+        'Part of the records that the first reading has brought; 1 once it is complete',
+      ),
     },
     from: `(
 ${branches.join('\nunion all\n')}
 ) as s (model, rows, deleted_rows, last_change_at)
 left join sync.watermarks w on w.model = s.model
+left join sync.schedule p on p.model = s.model
+left join sync.listings f on f.model = s.model and f.kind = 'backfill' and f.finished_at is null
+left join sync.listings u on u.model = s.model and u.kind = 'sweep' and u.finished_at is null
 left join (select model, count(*) as doubtful_rows from sync.doubtful group by model) d on d.model = s.model`,
   });
 }

@@ -70,7 +70,7 @@ const ways: Readonly<Record<string, () => Promise<Round>>> = {
   sweep: () => sweepAll(deps, { ...options(), allowDeletes: 0 }),
   'confirmed sweep': () => sweepAll(deps, { ...options(), allowDeletes: 10_000 }),
   settling: async () => ({ runId: '', status: 'done', models: [] }),
-  incremental: () => catchUpAll(deps, { ...options(), rereadShare: 1, retryRefusedAfter_s: 0 }),
+  incremental: () => catchUpAll(deps, options()),
 };
 
 async function run(way: string): Promise<Ending> {

@@ -43,6 +43,7 @@ test('an empty environment gives the documented defaults', () => {
       oauth: null,
       extraModels: [],
       requestsPerSecond: 1,
+      backgroundShare: 0.5,
       timezone: 'UTC',
       models: { include: [], exclude: [] },
     },

@@ -108,7 +108,7 @@ export async function openStage(name: string): Promise<Stage> {
       };
       return sweepAll({ ...rest, client: { ...client, list } }, { ...round, allowDeletes });
     },
-    catchUp: () => catchUpAll(deps(), { ...round, rereadShare: 1, retryRefusedAfter_s: 0 }),
+    catchUp: () => catchUpAll(deps(), round),
     settle: () => settleDue({ ...deps(), tableOf }, 1_000, never),
     async close() {
       await sql.end({ timeout: 5 });

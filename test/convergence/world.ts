@@ -301,7 +301,7 @@ async function act(world: World, { kind, replica: which, lateness }: Activity): 
       await sweepAll(deps, { ...options, allowDeletes: 0 });
       return;
     case 'catchUp':
-      await catchUpAll(deps, { ...options, rereadShare: 1, retryRefusedAfter_s: 0 });
+      await catchUpAll(deps, options);
       return;
     case 'settle':
       await settleDue({ sql, client, writer: context, tableOf }, 100, never);

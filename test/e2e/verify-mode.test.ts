@@ -170,11 +170,10 @@ describe('a flood of hints', () => {
     await eventually(
       () => rowOf(someId()),
       (row) => row?.name === 'In the flood',
-      20_000,
+      40_000,
     );
     await settled();
-    // Requests that a busy machine sends late meet those of the next second; the rate itself is held by test/flowlu/distance.test.ts.
-    expect(portal.requests.maxPerSecond()).toBeLessThanOrEqual(RATE + 4);
+    expect(portal.requests.maxPerSecond()).toBeLessThanOrEqual(RATE + 1);
     expect(portal.requests.total()).toBeLessThanOrEqual(210);
     await expectNothingTold();
   });

@@ -206,7 +206,7 @@ describe('errors', () => {
 
   it('only get turns error 20 into an absence, fenced by the moment before it was asked', async () => {
     await using portal = await startPortal(answer(200, error(20, 'not found')));
-    const pace = { take: async () => 123 };
+    const pace = { take: async () => 123, left: () => {} };
     const thrown = await failure(portal.client({ pace }).get(ACCOUNT, '7', never()));
     expect(thrown).toBeInstanceOf(NotFoundError);
     expect(thrown).toMatchObject({ kind: 'not_found', code: 20, observedAt: 123 });
@@ -227,7 +227,7 @@ describe('repeating', () => {
     let slots = 0;
     const events: RequestEvent[] = [];
     const answered = await portal
-      .client({ pace: { take: async () => ++slots }, onRequest: (event) => events.push(event) })
+      .client({ pace: { take: async () => ++slots, left: () => {} }, onRequest: (event) => events.push(event) })
       .list(ACCOUNT, {}, never());
     expect(answered).toMatchObject({ requests: 6, observedAt: 6 });
     expect(events.map(({ attempt, status, outcome }) => [attempt, status, outcome])).toEqual([
@@ -334,7 +334,7 @@ describe('bounds', () => {
     ['while the portal is silent', () => {}, { timeoutMs: 600_000 }, 'asked'],
     ['while waiting to try again', answer(500, ''), { retry: { baseMs: 600_000 } }, 'answered'],
     ['while told to stay away', answer(429, '', { 'retry-after': '50' }), {}, 'answered'],
-    ['while waiting for a slot', rows(1), { pace: { take: aborted } }, 'begun'],
+    ['while waiting for a slot', rows(1), { pace: { take: aborted, left: () => {} } }, 'begun'],
   ] as const)('an abort %s ends at once with its reason', async (what, handler, options, moment) => {
     await using portal = await startPortal(handler);
     const reason = 'stopped by a test';

@@ -43,24 +43,35 @@ function farBudget() {
             nextAtMs = slotAtMs + lengthMs;
             return { now: now(), waitMs: slotAtMs - clockMs() };
           }),
+        moveSlots: (ms) =>
+          travelling(() => {
+            nextAtMs += ms;
+          }),
       };
     },
   };
 }
 
-/** Whoever takes slots one after the other, several at a time; returns when each was taken, in milliseconds. */
-function takeAll(paces: readonly Pace[], takersEach: number, durationMs: number): number[] {
+/**
+ * Whoever takes slots one after the other, several at a time, and sends so much later.
+ * @returns when each request left, in milliseconds
+ */
+function takeAll(paces: readonly Pace[], takersEach: number, durationMs: number, lateMs = () => 0): number[] {
   const at: number[] = [];
   const untilMs = performance.now() + durationMs;
   const work = async (pace: Pace) => {
     while (performance.now() < untilMs) {
-      await pace.take(never());
+      const moment = await pace.take(never());
+      await sleep(lateMs(), never());
+      pace.left(moment, performance.now());
       at.push(performance.now());
     }
   };
   for (const pace of paces) for (let taker = 0; taker < takersEach; taker += 1) void work(pace);
   return at;
 }
+
+const send = async (pace: Pace) => pace.left(await pace.take(never()), performance.now());
 
 /** The most moments that lie within any one second. */
 function busiest(moments: readonly number[]): number {
@@ -104,6 +115,38 @@ describe('the pace', () => {
       expect(seconds).toBeGreaterThan(0.9 * (durationMs / 1_000));
       expect(missed).not.toHaveBeenCalled();
     });
+  });
+
+  it.each([
+    ['one process', 20, 1, 8],
+    ['one process, and a slot is longer than a request is late', 2, 1, 1],
+    ['two processes', 20, 2, 8],
+  ])('is kept by requests that leave late, of %s, and most of it used', async (_, rate, processes, takers) => {
+    const budget = farBudget();
+    const paces = Array.from({ length: processes }, () => createPace(rate, budget.at(symmetric(1))));
+    let turn = 0;
+    // Now and then one waits for a new connection or a busy machine.
+    const moments = takeAll(paces, takers, 30_000, () => (++turn % 23 === 0 ? 200 : 0));
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(busiest(moments)).toBeLessThanOrEqual(rate);
+    expect(moments.length).toBeGreaterThan(0.6 * rate * 30);
+  });
+
+  it('a taker who goes away before it sends holds nobody up', async () => {
+    const pace = createPace(1, localBudget());
+    for (let round = 0; round < 5; round += 1) {
+      const controller = new AbortController();
+      const vain = pace.take(controller.signal).then(
+        (moment) => pace.left(moment, performance.now()),
+        () => {},
+      );
+      await vi.advanceTimersByTimeAsync(500);
+      controller.abort();
+      await vain;
+    }
+    const taken = pace.take(never());
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(await taken).toBeGreaterThan(0);
   });
 
   it('lets a slot pass whose answer comes late, says so, and keeps the rate', async () => {
@@ -161,6 +204,7 @@ describe('the pace', () => {
       void (async () => {
         for (;;) {
           const moment = await pace.take(never());
+          pace.left(moment, performance.now());
           expect(Number.isInteger(moment)).toBe(true);
           early.push((budget.now() - moment) / 1_000);
         }
@@ -188,7 +232,7 @@ describe('the pace', () => {
     const reserve = vi.spyOn(budget, 'reserve');
     const pace = createPace(1, budget);
     const order: number[] = [];
-    for (const index of [0, 1, 2, 3, 4]) void pace.take(never()).then(() => order.push(index));
+    for (const index of [0, 1, 2, 3, 4]) void send(pace).then(() => order.push(index));
     await vi.advanceTimersByTimeAsync(2_000);
     expect(order).toEqual([0, 1]);
     expect(reserve).toHaveBeenCalledTimes(3);
@@ -200,7 +244,7 @@ describe('the pace', () => {
     const budget = localBudget();
     const reserve = vi.spyOn(budget, 'reserve');
     const pace = createPace(1, budget);
-    await pace.take(never());
+    await send(pace);
     const controller = new AbortController();
     const vain = [1, 2, 3].map(() => pace.take(controller.signal).catch((reason: unknown) => reason));
     await vi.advanceTimersByTimeAsync(100);

@@ -173,15 +173,15 @@ describe('with fields left out and hashed, the mirror', () => {
   });
 
   it('agrees with the portal, and by webhook and API tells the same content', async () => {
-    await sweepAll(deps(), { ...round(), allowDeletes: 100, resume: false });
-    await catchUpAll(deps(), { ...round(), rereadShare: 1, retryRefusedAfter_s: 0 });
+    await sweepAll(deps(), { ...round(), allowDeletes: 100 });
+    await catchUpAll(deps(), round());
     expect(await verified()).toEqual({ status: 'done', findings: [] });
     const change = portal.portal.update('crm.account', 9, secretAccount(500));
     expect((await service.post(portal.webhooks.body(change))).status).toBe(200);
     const told = await rowOf(9);
     expect(told?._source).toBe('webhook');
     const { _hash } = (await rowOf(9)) ?? {};
-    await sweepAll(deps(), { ...round(), allowDeletes: 0, resume: false });
+    await sweepAll(deps(), { ...round(), allowDeletes: 0 });
     // The list says the same in other words: nothing to write.
     expect(await rowOf(9)).toMatchObject({ _hash, _source: 'webhook' });
     // Only a protected value changes: nothing of the record is known to have changed but its time.

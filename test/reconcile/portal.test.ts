@@ -5,6 +5,8 @@ import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import { sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { ListingObserver } from '../../src/reconcile/listing.ts';
+import { runRound } from '../../src/reconcile/round.ts';
+import { sweepModel } from '../../src/reconcile/sweep.ts';
 import { verify } from '../../src/reconcile/verify.ts';
 import type { Faults } from '../simulator/index.ts';
 import { type Mirror, type MirrorOptions, never, quietObserver, startMirror } from '../support/mirror.ts';
@@ -33,7 +35,10 @@ function rounds(from: Mirror, names: readonly string[] = NAMES) {
   return {
     backfill: (observer?: ListingObserver, signal?: AbortSignal) => backfill(deps, options(observer, signal)),
     sweep: (observer?: ListingObserver, signal?: AbortSignal) =>
-      sweepAll(deps, { ...options(observer, signal), allowDeletes: 0, resume: true }),
+      runRound(deps.sql, 'sweep', options(observer, signal), async (model, runId, stop) => {
+        const how = { runId, allowDeletes: 0, resume: true };
+        return { ...(await sweepModel(deps, model, how, observer ?? quietObserver, stop)), way: 'sweep' };
+      }),
     verify: (sample: number | null = null) => verify(deps, { ...options(), repair: false, sample, pauseMs: 0 }),
     settle: () =>
       settleDue(

@@ -10,8 +10,7 @@ let mirror: Mirror;
 beforeAll(async () => {
   mirror = await startMirror({ rowsPerModel: { 'crm.account': 30 } });
   await mirror.fill('crm.account');
-  // A sweep is due when the first run was long ago.
-  await mirror.sql`update sync.runs set started_at = started_at - interval '2 hours', finished_at = finished_at - interval '2 hours'`;
+  await mirror.sql`update sync.schedule set swept_from = swept_from - interval '2 hours'`;
 });
 afterAll(() => mirror.close());
 
@@ -34,7 +33,7 @@ it('a sweep counts the rows that it found as they were, and those that it wrote'
     command: 'test',
     onMirror: 'define',
   });
-  const background = startBackground(session, mirror.client, stop.signal);
+  const background = startBackground(session, { client: mirror.client, background: mirror.client }, stop.signal);
   const rows = async (outcome: string) => {
     const { values } = await session.metrics.sweepRows.get();
     return values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;

@@ -41,7 +41,7 @@ function surfaces(given: Partial<Expectations> = {}, sql: Sql = database.sql) {
 
 const titleOf = (page: string) => page.match(/<title>(.*?)<\/title>/)?.[1];
 const compared = () =>
-  database.sql`insert into sync.runs (kind, status, finished_at) values ('reconcile', 'done', now() - interval '2 minutes')`;
+  database.sql`insert into sync.watermarks (model, last_reconciled_at) values ('crm.lead', now() - interval '2 minutes')`;
 const listing = (
   model: string,
   rows: number,
@@ -65,7 +65,7 @@ it('is up to date where nothing is wrong: in a headline, a sentence and the titl
   const text = await page();
   expect(titleOf(text)).toMatch(/^✔ Up to date/);
   expect(text).toMatch(
-    /Last webhook 1\d s ago, everything compared 1\d\d s ago|Last webhook 1\d s ago, everything compared 2 min ago/,
+    /Last webhook 1\d s ago, last comparison 1\d\d s ago|Last webhook 1\d s ago, last comparison 2 min ago/,
   );
   // The exact time is there for whoever points at the age.
   expect(text).toMatch(/<time datetime="20[^"]+" title="20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC">1\d s ago<\/time>/);

@@ -8,7 +8,6 @@ export function sourceOf(sql: Sql, given: Partial<Expectations> = {}): ReportSou
   const expected = {
     hasApi: true,
     compareEvery_s: 300,
-    sweepEvery_s: 86_400,
     models: ['crm.account', 'crm.lead'],
     recording: null,
     ...given,

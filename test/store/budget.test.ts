@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { sharedBudget } from '../../src/store/budget.ts';
+import { restBackground, sharedBudget, takeBackgroundTurn } from '../../src/store/budget.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const LENGTH_MS = 500;
@@ -67,4 +67,46 @@ describe('the shared budget', () => {
     const { slot } = await reserve(lengthMs);
     expect(slot - before / 1_000).toBeGreaterThan((seconds - 10) * 1_000);
   });
+});
+
+describe("the background's turns", () => {
+  const turn = () => takeBackgroundTurn(database.sql, LENGTH_MS);
+
+  it('come at the length asked for, and take none of the slots', async () => {
+    const waits = [await turn(), await turn(), await turn()];
+    expect(waits[0]).toBe(0);
+    expect(waits[2]).toBeGreaterThan(LENGTH_MS);
+    expect(waits[2]).toBeLessThanOrEqual(2 * LENGTH_MS);
+    expect((await reserve()).waitMs).toBeLessThan(LENGTH_MS);
+  });
+
+  it('are made up for where one was left unused, and no more of them', async () => {
+    await turn();
+    await database.sql`update sync.api_budget set background_slot_at = background_slot_at - interval '1 minute'`;
+    expect([await turn(), await turn()]).toEqual([0, 0]);
+    expect(await turn()).toBeGreaterThan(0);
+  });
+
+  it('take five times as long while others make many requests, and not for a few', async () => {
+    await turn();
+    for (let asked = 0; asked < 3; asked += 1) await reserve();
+    await turn();
+    expect(await turn()).toBeLessThan(3 * LENGTH_MS);
+    for (let asked = 0; asked < 3; asked += 1) await reserve();
+    await turn();
+    expect(await turn()).toBeGreaterThan(5 * LENGTH_MS);
+  });
+
+  it('rest when the portal complains', async () => {
+    await turn();
+    await restBackground(database.sql);
+    expect(await turn()).toBeGreaterThan(25_000);
+  });
+});
+
+it('slots move when a request has left late', async () => {
+  await reserve();
+  const before = await reserve();
+  await budget.moveSlots(700);
+  expect((await reserve()).slot - before.slot).toBeCloseTo(LENGTH_MS + 700, 2);
 });

@@ -5,7 +5,7 @@ import { splitName } from '../../catalog/name.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
-import { openClientIfAny, type Session, settleDepsOf } from '../../service/session.ts';
+import { openClientsIfAny, type Session, settleDepsOf } from '../../service/session.ts';
 import { mentionsEntity } from '../../store/erasure.ts';
 import { readRow } from '../../store/mirror-rows/reads.ts';
 import { journaled } from '../../store/runs.ts';
@@ -65,9 +65,9 @@ async function erase(
 async function askFlowlu(session: Session, name: string, id: string, signal: AbortSignal): Promise<Standing> {
   const table = { name, model: findModel(name) ?? null };
   try {
-    const client = await openClientIfAny(session);
-    if (client === null) return { says: 'nothing', reason: 'the settings name no key of the API' };
-    const deps = settleDepsOf(session, client);
+    const clients = await openClientsIfAny(session);
+    if (clients === null) return { says: 'nothing', reason: 'the settings name no key of the API' };
+    const deps = settleDepsOf(session, clients.client);
     return { says: (await read(deps, table, id, signal)).says === 'absent' ? 'gone' : 'there' };
   } catch (error) {
     if (error instanceof FlowluError) return { says: 'nothing', reason: error.message };

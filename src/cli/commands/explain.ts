@@ -7,7 +7,7 @@ import { UsageError } from '../../core/errors.ts';
 import { formatMicros } from '../../core/instant.ts';
 import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
-import { openClientIfAny, type Session } from '../../service/session.ts';
+import { openClientsIfAny, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { headerWords } from '../../status/words.ts';
 import { requireId, requireModelName, unknownModel } from '../arguments.ts';
@@ -61,7 +61,7 @@ async function askApi(
 ): Promise<ApiView | null> {
   const { module, model } = splitName(name);
   try {
-    const client = await openClientIfAny(session);
+    const client = (await openClientsIfAny(session))?.client ?? null;
     if (client === null) return null;
     const { record, observedAt } = await client.get({ module, model, name }, story.id, signal);
     const shape = session.shapes.of({ name, model: findModel(name) ?? null });

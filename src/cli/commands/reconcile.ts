@@ -44,7 +44,7 @@ export const reconcileCommand = new Command('reconcile')
 
 function runOne(deps: ListingDeps, options: RoundOptions, { full, allowDeletes = 0 }: ReconcileFlags): Promise<Round> {
   if (full) return sweepAll(deps, { ...options, allowDeletes });
-  return catchUpAll(deps, { ...options, rereadShare: 1, retryRefusedAfter_s: 0 });
+  return catchUpAll(deps, options);
 }
 
 function exitCodeOf(round: Round, open: number): ExitCode {

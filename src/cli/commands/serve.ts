@@ -9,7 +9,7 @@ import { startBackground } from '../../service/background.ts';
 import { checkExposure } from '../../service/exposure.ts';
 import { startLoop } from '../../service/loop.ts';
 import { type Listener, listen } from '../../service/server.ts';
-import { openClientIfAny, type Session } from '../../service/session.ts';
+import { openClientsIfAny, type Session } from '../../service/session.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { write } from '../output.ts';
 import { type CommandContext, runWithSession } from '../run.ts';
@@ -60,8 +60,8 @@ function keepCertificate(listener: Listener, { log, metrics }: Session, signal: 
 
 async function serve(session: Session, { signal, isQuiet }: CommandContext): Promise<ExitCode> {
   const { config, log, database } = session;
-  const client = await openClientIfAny(session);
-  if (client === null)
+  const clients = await openClientsIfAny(session);
+  if (clients === null)
     log.warn('FLOWLU_API_KEY is not set; the mirror lives on webhooks alone and cannot find what they miss');
   const now = await standing(config, session.sql);
   if (now.kind === 'login') log.warn({ why: now.why }, 'the API is not read before somebody runs flowlu-mirror login');
@@ -74,7 +74,7 @@ async function serve(session: Session, { signal, isQuiet }: CommandContext): Pro
     onRecorded: isShown ? printDelivery : undefined,
   });
   const listener = await listen(app, config.http);
-  const background = startBackground(session, client, signal);
+  const background = startBackground(session, clients, signal);
   const notes = startLoop({
     name: 'noting which webhook secrets are used',
     intervalMs: SECRET_USE_INTERVAL_MS,

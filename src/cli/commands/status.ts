@@ -35,7 +35,6 @@ function printStatus(report: StatusReport, all: boolean): void {
     models,
     runs,
     webhook_secrets,
-    next,
     generated_at: now,
   } = report;
   const age = (at: string | null) => (at === null ? 'never' : ageOf(at, now));
@@ -49,7 +48,6 @@ function printStatus(report: StatusReport, all: boolean): void {
   for (const { position, last_used_at } of webhook_secrets) {
     printLine(`Secret ${position}   last used ${age(last_used_at)}`);
   }
-  printLine(`Next       comparison ${upcoming(next.reconcile, now)}, sweep ${upcoming(next.sweep, now)}`);
   if (doubtful_rows > 0) printLine(`Doubtful   ${count(doubtful_rows, 'row')}`);
   if (oauth !== null) printLine(`Login      ${grantWords(oauth)}`);
   if (portal_facts.length > 0) printLine(`Portal     ${portalWords(portal_facts)}`);
@@ -75,11 +73,6 @@ function printStatus(report: StatusReport, all: boolean): void {
   ]);
   const empty = models.filter(({ rows, deleted_rows }) => rows + deleted_rows === 0).length;
   if (!all && empty > 0) printLine(`${count(empty, 'model')} empty; --all lists the others one by one`);
-}
-
-function upcoming(at: string | null, now: string): string {
-  if (at === null) return 'not planned';
-  return at <= now ? 'due' : ageOf(at, now);
 }
 
 function printModels({ models, generated_at: now }: StatusReport, all: boolean): void {

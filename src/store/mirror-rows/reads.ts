@@ -158,6 +158,16 @@ export async function newestVersion(sql: Queryable, model: Model): Promise<strin
   return (row?.newest ?? null) as string | null;
 }
 
+/** How many rows changed in the portal between two moments, and were last written by a webhook. */
+export async function announcedBetween(sql: Queryable, model: Model, from: Micros, to: Micros): Promise<number> {
+  const [row] = await sql.unsafe(
+    `select count(*)::int as rows from ${placeOf({ name: model.name, model }).relation}
+      where _version > $1::timestamptz and _version <= $2::timestamptz and _source = 'webhook'`,
+    [formatMicros(from), formatMicros(to)],
+  );
+  return row?.rows as number;
+}
+
 /** Whether a row's version can be believed. */
 const CREDIBLE = `_version <= _observed_at + interval '1 day'`;
 

@@ -1,0 +1,222 @@
+/** The scheduler at work: each lane takes the next piece of work that no other replica has, and does it. */
+import { setInterval as every } from 'node:timers/promises';
+import type { Model } from '../catalog/types.ts';
+import { MICROS_PER_SECOND } from '../core/instant.ts';
+import { sleep } from '../core/wait.ts';
+import { announcedBetween } from '../store/mirror-rows/reads.ts';
+import { journaled } from '../store/runs.ts';
+import { noteNewest, notePolled, noteTrouble, readSchedule, type ScheduleRow } from '../store/schedule.ts';
+import { catchUpModel } from './catch-up.ts';
+import type { ListingDeps } from './deps.ts';
+import { readNewestRows } from './incremental.ts';
+import { LeaseTakenError, leaseOfModel, takenModels, withLease } from './lease.ts';
+import { type ListingObserver, NOTHING } from './listing.ts';
+import { addCounts, WEBHOOK_DELAY } from './page.ts';
+import { isNewestFirst, rankOf } from './ranks.ts';
+import { type RoundReport, statusOf, summaryOf } from './round.ts';
+import { intervalsOf, type Lane, type ModelState, nextWork, type ScheduleLimits, type WorkKind } from './schedule.ts';
+import { sweepModel } from './sweep.ts';
+
+export interface Background {
+  readonly deps: ListingDeps;
+  readonly models: readonly Model[];
+  readonly limits: ScheduleLimits;
+  readonly holder: string;
+  readonly observer: ListingObserver;
+}
+
+/** How long the work of a lane is journaled as one run; a piece of work is not cut off for that. */
+const RUN_MS = 15 * 60_000;
+/** What is read as a whole in so few requests is caught up that way, where there is no other. */
+const SMALL_READING = 3;
+/** A model that the portal lacks or refuses is asked for again so often: a right that comes back is noticed. */
+const REFUSED_SECONDS = 3_600;
+const FAILED_SECONDS = 30;
+/** How often a piece of work under way looks whether somebody waits for its model. */
+const LOOK_MS = 2_000;
+/** Longest wait before it is planned again: webhooks, people and replicas may have changed what is next. */
+const MAX_WAIT_S = 5;
+
+class WantedError extends Error {
+  override readonly name = 'WantedError';
+}
+
+/** Does the next piece of work of a lane. @returns its report; or, where there is none now, for how many ms to wait. */
+type WorkOnce = (lane: Lane, runId: string, signal: AbortSignal) => Promise<RoundReport | { readonly waitMs: number }>;
+
+/**
+ * The lanes of this process, which choose their work one after the other.
+ * @throws (each of its promises) a lost database, a refused key, the signal's reason.
+ */
+export function createLanes(background: Background) {
+  const { deps, holder } = background;
+  let choosing: Promise<unknown> = Promise.resolve();
+
+  const workOnce: WorkOnce = async (lane, runId, signal) => {
+    const before = choosing;
+    let letNextChoose = () => {};
+    choosing = new Promise<void>((resolve) => {
+      letNextChoose = resolve;
+    });
+    await before;
+    try {
+      const chosen = await choose(background, lane);
+      if ('waitMs' in chosen) return chosen;
+      const lease = { sql: deps.sql, holder, signal, ...leaseOfModel(chosen.model.name) };
+      return await withLease(lease, (leased) => {
+        letNextChoose();
+        return unlessWanted(background, chosen.model.name, leased, async (going) => {
+          const report = await doWork(background, chosen, runId, going);
+          await note(background, report, chosen);
+          return report;
+        });
+      });
+    } catch (error) {
+      if (!(error instanceof LeaseTakenError || error instanceof WantedError)) throw error;
+      signal.throwIfAborted();
+      return { waitMs: 0 };
+    } finally {
+      letNextChoose();
+    }
+  };
+
+  return {
+    workOnce,
+    /** Works in a lane for a while, journaled as one run. */
+    workAWhile(lane: Lane, onReport: (report: RoundReport) => void, signal: AbortSignal): Promise<void> {
+      const kind = lane === 'quick' ? 'reconcile' : 'sweep';
+      const done = new Map<string, RoundReport>();
+      const reports = () => [...done.values()];
+      const summary = () => summaryOf(reports());
+      const run = { kind, holder, signal, summary, status: () => statusOf(kind, reports()) } as const;
+      return journaled(deps.sql, run, async (runId) => {
+        for (const endsAt = performance.now() + RUN_MS; performance.now() < endsAt; ) {
+          const report = await workOnce(lane, runId, signal);
+          if ('waitMs' in report) {
+            await sleep(report.waitMs, signal);
+            continue;
+          }
+          onReport(report);
+          const { counts, seconds } = done.get(report.model) ?? { counts: NOTHING, seconds: 0 };
+          const all = { counts: addCounts(counts, report.counts), seconds: seconds + report.seconds };
+          done.set(report.model, { ...report, ...all });
+        }
+      });
+    },
+  };
+}
+
+/** A piece of work, and what was known when it was chosen. */
+interface Chosen {
+  readonly kind: WorkKind;
+  readonly model: Model;
+  readonly before: ScheduleRow | undefined;
+  readonly now: number;
+  readonly interval_s: number;
+}
+
+async function choose({ deps, models, limits }: Background, lane: Lane): Promise<Chosen | { readonly waitMs: number }> {
+  // In this order: whoever holds no model any more has noted what it did.
+  const { held, wanted } = await takenModels(deps.sql);
+  const { now, rows } = await readSchedule(deps.sql);
+  const known = new Map(rows.map((row) => [row.model, row]));
+  const states = models
+    .filter(({ listable }) => listable)
+    .map((model) => stateOf(model, known.get(model.name), held.has(model.name) || wanted.has(model.name)));
+  const next = nextWork(states, limits, lane, now);
+  if (!('kind' in next)) return { waitMs: 1_000 * Math.min(next.wait_s, MAX_WAIT_S) };
+  const interval_s = intervalsOf(states, limits, now).get(next.model) ?? limits.poll_s;
+  const model = models.find(({ name }) => name === next.model) as Model;
+  return { kind: next.kind, model, before: known.get(next.model), now, interval_s };
+}
+
+function stateOf(model: Model, row: ScheduleRow | undefined, isTaken: boolean): ModelState {
+  const { polledAt = null, pollRequests = null, sweptAt = null, sweepRequests = 1, missedAt = null } = row ?? {};
+  return {
+    model: model.name,
+    rank: rankOf(model.name),
+    isNewestFirst: polledAt === null && model.version !== null && isNewestFirst(model.name),
+    sweptAt,
+    sweepCost: sweepRequests,
+    polledAt,
+    pollCost: pollRequests ?? (sweepRequests <= SMALL_READING ? sweepRequests : null),
+    isEmpty: row?.rows === 0,
+    missedAt,
+    announced: row?.announced ?? 0,
+    freeAt: isTaken ? Number.POSITIVE_INFINITY : (row?.retryAt ?? 0),
+  };
+}
+
+async function doWork(
+  { deps, observer }: Background,
+  { kind, model, before }: Chosen,
+  runId: string,
+  signal: AbortSignal,
+): Promise<RoundReport> {
+  const sweep = async () => {
+    const options = { runId, allowDeletes: 0, resume: true };
+    return { ...(await sweepModel(deps, model, options, observer, signal)), way: 'sweep' };
+  };
+  const nothing = {
+    model: model.name,
+    way: 'none',
+    outcome: 'complete',
+    reason: null,
+    counts: NOTHING,
+    seconds: 0,
+  } as const;
+  if (kind === 'newest') return { ...nothing, way: 'newest', counts: await readNewestRows(deps, model, signal) };
+  const { sweepRequests = 1, pollRequests = null } = before ?? {};
+  // A complete reading that takes no more requests finds deletes, too.
+  const isSweep = kind === 'sweep' || (kind === 'catch-up' && pollRequests !== null && sweepRequests <= pollRequests);
+  if (isSweep) return sweep();
+  return catchUpModel(deps, { kind: 'backfill', model, runId }, observer, signal, async () =>
+    sweepRequests <= SMALL_READING ? sweep() : nothing,
+  );
+}
+
+/** What the work has shown, for the next plan. */
+async function note(
+  { deps: { sql }, limits }: Background,
+  { outcome, counts, way }: RoundReport,
+  { kind, model, before, now, interval_s }: Chosen,
+): Promise<void> {
+  if (outcome !== 'complete') {
+    const rest_s = outcome === 'skipped' ? REFUSED_SECONDS : Math.min(FAILED_SECONDS, limits.poll_s || limits.sweep_s);
+    return noteTrouble(sql, model.name, rest_s);
+  }
+  if (kind === 'read' || kind === 'sweep') return;
+  const polled = { interval_s, began: now, requests: before?.pollRequests ?? null, missed: 0, announced: 0 };
+  if (kind === 'newest') return noteNewest(sql, model.name);
+  if (way === 'none') return notePolled(sql, model.name, { ...polled, requests: null });
+  const [from, to] = [before?.polledAt ?? before?.sweptAt ?? now, now].map(
+    (at) => Math.floor(at * MICROS_PER_SECOND) - WEBHOOK_DELAY,
+  ) as [number, number];
+  const announced = await announcedBetween(sql, model, from, to);
+  // What a sweep has missed is noted with it.
+  const found = way === 'sweep' ? {} : { requests: counts.requests, missed: counts.missed };
+  await notePolled(sql, model.name, { ...polled, announced, ...found });
+}
+
+/** Does work until a person's command waits for the model. */
+async function unlessWanted<T>(
+  { deps: { sql } }: Background,
+  model: string,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
+  const done = new AbortController();
+  const watching = (async () => {
+    for await (const _ of every(LOOK_MS, undefined, { signal: done.signal })) {
+      const { wanted } = await takenModels(sql);
+      if (wanted.has(model)) stop.abort(new WantedError(`somebody waits for ${model}`));
+    }
+  })().catch(() => {});
+  try {
+    return await work(AbortSignal.any([signal, stop.signal]));
+  } finally {
+    done.abort();
+    await watching;
+  }
+}

@@ -1,0 +1,115 @@
+/** What the scheduler knows of each model, for all replicas: when it was asked, what that took, what webhooks missed. */
+import { formatMicros, type Micros } from '../core/instant.ts';
+import type { Queryable } from '../postgres/connection.ts';
+
+/** One model. Moments in seconds, on the database's clock. */
+export interface ScheduleRow {
+  readonly model: string;
+  readonly polledAt: number | null;
+  readonly pollRequests: number | null;
+  readonly sweptAt: number | null;
+  readonly sweepRequests: number;
+  /** That the last complete reading found; null before it. */
+  readonly rows: number | null;
+  readonly missedAt: number | null;
+  readonly announced: number;
+  readonly retryAt: number | null;
+}
+
+/** Everything that is known, and what the clock says. */
+export async function readSchedule(
+  sql: Queryable,
+): Promise<{ readonly now: number; readonly rows: readonly ScheduleRow[] }> {
+  const rows = await sql`
+    select extract(epoch from clock_timestamp())::float8 as now, s.model,
+           extract(epoch from polled_at)::float8 as "polledAt", poll_requests as "pollRequests",
+           extract(epoch from swept_from)::float8 as "sweptAt", sweep_requests as "sweepRequests", rows,
+           extract(epoch from missed_at)::float8 as "missedAt", announced_since::float8 as announced,
+           extract(epoch from retry_at)::float8 as "retryAt"
+      from (select) as always left join sync.schedule s on true`;
+  const known = rows.filter(({ model }) => model !== null) as unknown as readonly ScheduleRow[];
+  return { now: rows[0]?.now as number, rows: known };
+}
+
+/** Changes beyond which the older half of the counts is forgotten. */
+const COUNTED = 1_000;
+
+/** A model that was read for the first time begins as if a change had been missed so long ago, or at its newest one. */
+const FIRST_CALM_SECONDS = 600;
+
+/** After a complete reading. */
+export async function noteListed(
+  sql: Queryable,
+  model: string,
+  done: {
+    readonly fence: Micros;
+    readonly requests: number;
+    readonly rows: number;
+    readonly missed: number;
+    readonly newest: string | null;
+  },
+): Promise<void> {
+  const { requests, rows, missed, newest } = done;
+  const fence = sql`${formatMicros(done.fence)}::timestamptz`;
+  await sql`
+    insert into sync.schedule as s (model, poll_requests, swept_from, swept_until, sweep_requests, rows, missed_at)
+    values (${model}, 1, ${fence}, clock_timestamp(), ${Math.max(1, requests)}, ${rows},
+            case when ${newest}::timestamptz is not null
+                 then greatest(least(${newest}::timestamptz, ${fence}),
+                               ${fence} - ${FIRST_CALM_SECONDS} * interval '1 second') end)
+        on conflict (model) do update
+       set poll_requests = coalesce(s.poll_requests, 1), sweep_requests = excluded.sweep_requests,
+           rows = excluded.rows,
+           sweep_interval = extract(epoch from excluded.swept_from - s.swept_from),
+           swept_from = excluded.swept_from, swept_until = excluded.swept_until, failures = 0, retry_at = null,
+           missed = s.missed + ${missed},
+           announced_since = case when ${missed}::int > 0 then 0 else s.announced_since end,
+           missed_at = case when ${missed}::int > 0 then clock_timestamp() else coalesce(s.missed_at, excluded.missed_at) end`;
+}
+
+/** After the newest rows of a model that was never read have been. */
+export async function noteNewest(sql: Queryable, model: string): Promise<void> {
+  await sql`
+    insert into sync.schedule as s (model, polled_at) values (${model}, clock_timestamp())
+        on conflict (model) do update set polled_at = excluded.polled_at`;
+}
+
+/** After a catch-up; `requests` is null where none is possible. */
+export async function notePolled(
+  sql: Queryable,
+  model: string,
+  done: {
+    readonly requests: number | null;
+    readonly interval_s: number;
+    readonly missed: number;
+    readonly announced: number;
+    readonly began: number;
+  },
+): Promise<void> {
+  const { requests, interval_s, missed, announced, began } = done;
+  await sql`
+    update sync.schedule
+       set polled_at = to_timestamp(${began}::float8), poll_requests = ${requests}, failures = 0, retry_at = null,
+           poll_interval = ${Math.ceil(interval_s)},
+           announced = (announced + ${announced}) / case when announced + missed > ${COUNTED} then 2 else 1 end,
+           missed = (missed + ${missed}) / case when announced + missed > ${COUNTED} then 2 else 1 end,
+           announced_since = case when ${missed}::int > 0 then 0 else announced_since + ${announced} end,
+           missed_at = case when ${missed}::int > 0 then clock_timestamp() else missed_at end
+     where model = ${model}`;
+}
+
+/** Changes that catching up and sweeping have found by themselves lately, by model: nobody had announced them in time. */
+export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, number>> {
+  const rows = await sql`select model, missed::float8 as found from sync.schedule where missed > 0`;
+  return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
+}
+
+/** Leaves a model alone: so long at least, and twice as long with each further failure, up to an hour. */
+export async function noteTrouble(sql: Queryable, model: string, atLeast_s: number): Promise<void> {
+  await sql`
+    insert into sync.schedule as s (model, failures, retry_at)
+    values (${model}, 1, clock_timestamp() + ${atLeast_s} * interval '1 second')
+        on conflict (model) do update
+       set failures = s.failures + 1,
+           retry_at = clock_timestamp() + least(3600, ${atLeast_s} * 2 ^ least(s.failures, 12)) * interval '1 second'`;
+}
