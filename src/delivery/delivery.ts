@@ -124,13 +124,20 @@ function automationOf(text: string, model: string): Accepted {
 /** One of the two states; Flowlu writes "nothing" as null, `{}` or `[]`, or leaves it out. */
 function entityOf(body: JsonObject, key: 'current' | 'previous'): JsonObject | null {
   const value = body[key] ?? null;
-  if (isJsonObject(value)) return Object.keys(value).length > 0 ? value : null;
+  if (isJsonObject(value)) {
+    const fields = Object.keys(value).length;
+    if (fields > MAX_FIELDS) throw new WrongShapeError(`${key}: more than ${MAX_FIELDS} fields`);
+    return fields > 0 ? value : null;
+  }
   if (value === null || (Array.isArray(value) && value.length === 0)) return null;
   throw new WrongShapeError(`${key}: must be an object, null or an empty list`);
 }
 
 /** Values in a body, those in lists and objects included; records have some hundreds. Each costs time and memory. */
 const MAX_VALUES = 20_000;
+
+/** Fields of a record: each is looked up by its name on many ways. Flowlu's widest model has a hundred of its own. */
+const MAX_FIELDS = 3_000;
 
 function jsonOf(text: string): Json {
   try {

@@ -8,7 +8,7 @@
 
 import { splitName } from '../catalog/name.ts';
 import type { Micros } from '../core/instant.ts';
-import { readAnnouncement } from '../delivery/delivery.ts';
+import { readDelivery } from '../delivery/delivery.ts';
 import {
   allAnswers,
   isConnectionError,
@@ -209,7 +209,8 @@ async function foldGroup(
       const body = (await readBody(tx, needs)) ?? '';
       room.bytes -= body.length;
       if (room.bytes < 0) throw new TooHeavyError('ties need too many bodies at a time');
-      const record = body === '' ? null : readAnnouncement(body).current;
+      // One that was stored before there were bounds may be beyond them.
+      const record = readDelivery(body)?.announcement?.current ?? null;
       known = known.map((one) => (one.unread === needs ? { ...one, record, unread: null } : one));
       folded = fold(row, observations(entity), known, group.fold);
     }

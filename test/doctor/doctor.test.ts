@@ -7,12 +7,14 @@ import { checkPortal, checkPossible, checkUser } from '../../src/doctor/portal.t
 import { probeQueries, type VersionedModel } from '../../src/doctor/probe.ts';
 import { checkSettings } from '../../src/doctor/settings.ts';
 import { checkZone } from '../../src/doctor/zone.ts';
+import { connect } from '../../src/postgres/connection.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { webhookDelay } from '../../src/store/mirror-rows/reads.ts';
 import { answer, startPortal } from '../flowlu/portal.ts';
 import { clearFaults } from '../simulator/index.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
+import { startWireProxy } from '../support/wire-proxy.ts';
 
 let mirror: Mirror;
 beforeAll(async () => {
@@ -48,6 +50,20 @@ describe('doctor: database', () => {
     expect(result).toBe(true);
     expect(new Set(Object.values(found))).toEqual(new Set(['ok']));
     expect(found).toMatchObject({ 'database version': 'ok', encoding: 'ok', clock: 'ok', rights: 'ok', schema: 'ok' });
+  });
+
+  it('writes a row, and says that a pooler forgets prepared statements', async () => {
+    const { url } = mirror.database;
+    const proxy = await startWireProxy(url, { forgetsStatements: true });
+    const sql = connect(proxy.url(url), { applicationName: 'flowlu-mirror test', max: 4 });
+    try {
+      const { checks } = await collect((report) => checkDatabase(sql, 'here', report));
+      const writing = checks.find(({ name }) => name === 'writing');
+      expect(writing).toMatchObject({ status: 'warn', found: expect.stringContaining('a pooler') });
+    } finally {
+      await sql.end({ timeout: 1 });
+      await proxy.close();
+    }
   });
 
   it('says that an empty database is not migrated, and that another one is away', async () => {

@@ -5,7 +5,7 @@ import { models } from '../../src/catalog/index.ts';
 import type { Field, FieldKind, Fields } from '../../src/catalog/types.ts';
 import { type Json, type JsonObject, MAX_SCALAR_LENGTH, parseJson, stringifyJson } from '../../src/core/json.ts';
 import { createRedactor } from '../../src/core/redact.ts';
-import { readAnnouncement, WrongShapeError } from '../../src/delivery/delivery.ts';
+import { type Accepted, readAnnouncement, readDelivery, WrongShapeError } from '../../src/delivery/delivery.ts';
 import { protectDelivery } from '../../src/delivery/protect.ts';
 import { recordOf, responseOf, rowsOf } from '../../src/flowlu/envelope.ts';
 import { FlowluError } from '../../src/flowlu/errors.ts';
@@ -53,9 +53,8 @@ const privacy = createPrivacy(
 /** Every way that TypeScript has of looking at a record. */
 const PATHS: Readonly<Record<string, (record: JsonObject, text: string, other: JsonObject) => unknown>> = {
   'parse and write': (_, text) => stringifyJson(parseJson(text)),
-  'a webhook': (_, text) => readAnnouncement(text),
-  'a webhook that is protected': (_, text) =>
-    privacy && protectDelivery({ body: text, announcement: readAnnouncement(text) }, privacy),
+  'a webhook': (_, text) => readDelivery(text),
+  'a webhook that is protected': (_, text) => privacy && protectDelivery(readDelivery(text) as Accepted, privacy),
   'a list of the API': (record) => rowsOf({ items: [record], total_result: '1' }, true, 'list'),
   'an answer of the API': (_, text) =>
     responseOf({ status: 200, text, contentType: 'application/json', location: null, retryAfterMs: null }, 'get', mask),
