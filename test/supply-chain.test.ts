@@ -19,7 +19,8 @@ const lock = JSON.parse(read('package-lock.json')) as {
 const direct = { ...manifest.dependencies, ...manifest.devDependencies };
 
 it('the script that runs after an installation builds what the command starts', async () => {
-  const [, project] = /^tsc -p (\S+)$/.exec(manifest.scripts.prepare ?? '') ?? [];
+  expect(manifest.scripts.prepare).toMatch(/npm run( --silent)? build$/);
+  const [, project] = /^tsc -p (\S+)/.exec(manifest.scripts.build ?? '') ?? [];
   const tsc = new URL('node_modules/typescript/bin/tsc', ROOT).pathname;
   const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', project ?? '', '--showConfig'], {
     cwd: ROOT.pathname,

@@ -9,10 +9,13 @@ import type { ListingObserver } from '../reconcile/listing.ts';
 import type { RoundReport } from '../reconcile/round.ts';
 import type { Lane } from '../reconcile/schedule.ts';
 import { createLanes } from '../reconcile/work.ts';
+import { createHealth } from '../status/health.ts';
 import { pruneDeliveries } from '../store/deliveries/replay.ts';
 import { pruneRuns } from '../store/runs.ts';
+import { expectationsOf } from './app.ts';
 import { standing } from './authorization.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { createReminders } from './reminders.ts';
 import { type Clients, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
 
 /** How often deliveries that were recorded but not applied are looked for; they are rare. */
@@ -31,6 +34,9 @@ const LANES: Readonly<Record<Lane, string>> = { quick: 'looking for changes', lo
 /** How often it is looked whether the database has been set to read-only. */
 const READ_ONLY_INTERVAL_MS = 5_000;
 
+/** How often it is looked for what a person has to do. */
+const REMINDER_INTERVAL_MS = 60_000;
+
 export interface BackgroundLoops {
   readonly drain: Loop;
   /** Null without an API to ask. */
@@ -43,6 +49,8 @@ export function startBackground(session: Session, clients: Clients | null, signa
   const { sql, context, log, config, models, holder } = session;
   const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     startLoop({ name, intervalMs, log, signal, work });
+  const health = createHealth(sql, expectationsOf(config));
+  const remind = createReminders(log);
   const drain = loop('applying pending deliveries', DRAIN_INTERVAL_MS, (stop) =>
     drainPending({ sql, context, log }, stop),
   );
@@ -52,6 +60,7 @@ export function startBackground(session: Session, clients: Clients | null, signa
     loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
     loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
     loop('letting go of old runs', PRUNE_INTERVAL_MS, () => pruneRuns(sql)),
+    loop('looking for what needs a person', REMINDER_INTERVAL_MS, async () => remind((await health()).findings)),
   ];
   const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {

@@ -240,8 +240,8 @@ function Runs({ report: { runs, running, generated_at: now } }: { readonly repor
                       <p class="small">{reason}</p>
                     ))}
                   </td>
-                  <td class="n wide">{run.requests === null ? '–' : count(run.requests)}</td>
-                  <td class="n wide">{run.rows_written === null ? '–' : count(run.rows_written)}</td>
+                  <td class="n wide">{optional(run.status === 'running' ? running?.requests : run.requests)}</td>
+                  <td class="n wide">{optional(run.rows_written)}</td>
                   <td class="n">{took(run.started_at, run.finished_at ?? now)}</td>
                   <td class="n">
                     <Ago at={run.started_at} now={now} />
@@ -255,6 +255,8 @@ function Runs({ report: { runs, running, generated_at: now } }: { readonly repor
     </section>
   );
 }
+
+const optional = (number: number | null | undefined) => (number == null ? '–' : count(number));
 
 function About({ report }: { readonly report: StatusReport }) {
   const {

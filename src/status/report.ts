@@ -118,7 +118,8 @@ async function read(
   const unread = new Map((await unreadModels(sql)).map(({ model, reason }) => [model, reason ?? 'not read in full']));
   const [arrivals, requests] = [await arrivalsOfTheDay(sql), await requestsOfTheDay(sql)];
   const runs = await lastRuns(sql, LISTED);
-  const running = runs.find(({ status }) => status === 'running');
+  const current = runs.find(({ status }) => status === 'running');
+  const running = current === undefined ? null : await progressOf(sql, current.id);
   return {
     ...assessment,
     version,
@@ -136,13 +137,13 @@ async function read(
     foreign_names: await foreignNames(sql),
     failed_deliveries: await lastFailures(sql, LISTED),
     runs,
-    running: running === undefined ? null : await progressOf(sql, running.id),
+    running,
     models: (await modelStatuses(sql)).map((model) => ({
       ...model,
       coverage: coverage.get(model.model) ?? null,
       unread: unread.get(model.model) ?? null,
     })),
-    day: joined(arrivals, requests),
+    day: joined(arrivals, running === null ? requests : [...requests, { at: facts.now, requests: running.requests }]),
     requests_per_quarter: requestsPerSecond * QUARTER_S,
   };
 }
@@ -151,9 +152,11 @@ function joined(
   arrivals: readonly Arrivals[],
   requests: readonly { at: string; requests: number }[],
 ): StatusReport['day'] {
-  const quarters = new Map(arrivals.map((quarter) => [quarter.at, { ...quarter, requests: 0 }]));
+  const startOf = (at: string) => Math.floor(Date.parse(at) / (QUARTER_S * 1_000));
+  const quarters = new Map(arrivals.map((quarter) => [startOf(quarter.at), { ...quarter, requests: 0 }]));
   for (const { at, requests: number } of requests) {
-    quarters.set(at, { ...(quarters.get(at) ?? { at, deliveries: 0, lag_s: null }), requests: number });
+    const quarter = quarters.get(startOf(at)) ?? { at, deliveries: 0, lag_s: null, requests: 0 };
+    quarters.set(startOf(at), { ...quarter, requests: quarter.requests + number });
   }
-  return [...quarters.values()].toSorted((a, b) => a.at.localeCompare(b.at));
+  return [...quarters].toSorted(([a], [b]) => a - b).map(([, quarter]) => quarter);
 }

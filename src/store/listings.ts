@@ -225,11 +225,14 @@ export interface RunProgress {
   /** Models that it is done with. */
   readonly models: number;
   readonly rows: number;
+  /** Sent to the portal so far. */
+  readonly requests: number;
 }
 
 export async function progressOf(sql: Queryable, runId: string): Promise<RunProgress> {
   const [row] = await sql`
-    select count(finished_at)::int as models, coalesce(sum(rows_read), 0)::float8 as rows
+    select count(finished_at)::int as models, coalesce(sum(rows_read), 0)::float8 as rows,
+           coalesce(sum(requests), 0)::float8 as requests
       from sync.listings where run_id = ${runId}`;
   return row as unknown as RunProgress;
 }

@@ -11,8 +11,16 @@ const PACKAGES = [
   'python3-sqlalchemy',
   'python3-psycopg2',
   'python3-yaml',
+  'prometheus',
+  'caddy',
+  'systemd',
 ];
 
 export default function setup(): void {
-  install(PACKAGES, { 'postgresql-client': 'psql', 'default-jdk-headless': 'javac' });
+  install(PACKAGES, {
+    'postgresql-client': 'psql',
+    'default-jdk-headless': 'javac',
+    prometheus: 'promtool',
+    systemd: 'systemd-analyze',
+  });
 }
