@@ -275,6 +275,7 @@ const MEASURES: Readonly<Record<string, string>> = {
   'support/cpu-time.ts': 'processor time, to tell linear work from quadratic',
   'flowlu/pace.test.ts': 'a fake clock',
   'postgres/hosts.test.ts': 'at most so many attempts in a second: a busy machine makes fewer',
+  'merge/flights.test.ts': 'which statements the client has sent before it had an answer',
   'simulator/api.ts': 'when a request came in, for the limit per second',
   'simulator/oauth.ts': 'a clock that tests move',
 };
