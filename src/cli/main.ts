@@ -1,5 +1,9 @@
 /** The program: runs the command that the command line names. */
+import { setMaxListeners } from 'node:events';
 import { runProgram } from './program.ts';
+
+// Every wait of the work under way listens to one signal; more than this would be a leak, which Node warns of.
+setMaxListeners(200);
 
 // Who reads a part of the output, as `head` does, closes the pipe when it has enough.
 for (const stream of [process.stdout, process.stderr]) {

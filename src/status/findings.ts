@@ -3,6 +3,7 @@
  * metrics, `status` and `doctor` all show these findings and judge nothing themselves.
  */
 import type { SchemaState } from '../migrate/migrations.ts';
+import { REFUSED } from '../store/listings.ts';
 import type { Facts } from './facts.ts';
 import { ageOf, count, groupBy, listed, span } from './words.ts';
 
@@ -178,8 +179,9 @@ function judgeKey({ refusal }: Facts): Finding | null {
       severity: 'bad',
       since: refusal.since,
       sentence: `Flowlu refuses the API key (${refusal.words})`,
-      remedy: 'Make a new key in the portal under Settings, API; set FLOWLU_API_KEY to it and start the mirror again',
-      command: 'flowlu-mirror doctor --quick',
+      remedy:
+        'Make a new key in the portal under Settings, API; set FLOWLU_API_KEY to it and start the mirror again. A key that works again is noticed within ten minutes, or by any reading',
+      command: 'flowlu-mirror reconcile',
     }
   );
 }
@@ -228,7 +230,9 @@ function judgeReading({ unread }: Facts): readonly Finding[] {
       severity: 'care',
       since: null,
       sentence: `${count(models.length, 'model')} not read in full: ${listed(models)}: ${reason}`,
-      remedy: "Give the key's user the right to read them, or leave them out with FLOWLU_MODELS",
+      remedy: reason.startsWith(REFUSED)
+        ? "Give the key's user the right to read them, or leave them out with FLOWLU_MODELS"
+        : 'The rest of them is mirrored. Open the records in Flowlu and save them again, or ask its support; `doctor --record` collects what the portal answers',
       command: 'flowlu-mirror doctor',
       models,
     }),

@@ -100,7 +100,7 @@ it('puts what is wrong on top, since when and with what to type, and every surfa
   const at = (words: string) => text.indexOf(words);
   const places = [
     'refuses the API key (error 11)</h1>',
-    'flowlu-mirror doctor --quick',
+    'flowlu-mirror reconcile',
     'replay --failed',
     'Models</h2>',
   ].map(at);
