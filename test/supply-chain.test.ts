@@ -51,7 +51,8 @@ describe('dependencies', () => {
   it('stay few: each one in the running service is a decision', () => {
     expect(Object.keys(manifest.dependencies).length).toBeLessThanOrEqual(20);
     const shipped = licensedPackages().filter(({ isShipped, isOptional }) => isShipped && !isOptional);
-    expect(shipped.length).toBeLessThanOrEqual(60);
+    // Seventy-odd of them come with the official SDK of the Model Context Protocol, which `mcp` speaks.
+    expect(shipped.length).toBeLessThanOrEqual(140);
   });
 });
 

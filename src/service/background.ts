@@ -87,7 +87,16 @@ export function startBackground(session: Session, clients: Clients | null, signa
   const limits = { rate, poll_s: intervalMs / 1_000, sweep_s: sweepIntervalMs / 1_000 };
   const deps = { sql, client: clients.background, writer: context };
   const { workAWhile } = createLanes({ deps, models, limits, holder, observer: logging(log) });
-  const onReport = (report: RoundReport) => noteReport(report, session);
+  const guards = new Map<string, string | null>();
+  const onReport = (report: RoundReport) => {
+    noteReport(report, session);
+    if (report.way !== 'sweep') return;
+    const { model, guarded = null } = report;
+    // Sweeps follow each other; what has not changed since the last one is no news.
+    if (guarded !== null && guarded !== guards.get(model))
+      log.warn({ model, guarded }, 'a sweep was stopped by its guard');
+    guards.set(model, guarded);
+  };
   const lanes: Lane[] = new Array<Lane>(intervalMs + sweepIntervalMs > 0 ? longLanes(rate) : 0).fill('long');
   if (intervalMs > 0) lanes.push('quick');
   for (const lane of lanes) {
@@ -112,7 +121,7 @@ async function keepMonths({ sql, config, log }: Session): Promise<void> {
 /** Models read as a whole at a time: so many that answers on their way leave no slot unused. */
 const longLanes = (rate: number) => (rate === Number.POSITIVE_INFINITY ? 4 : Math.min(8, Math.ceil(rate)));
 
-function noteReport({ model, outcome, way, counts, guarded = null }: RoundReport, { metrics, log }: Session) {
+function noteReport({ model, outcome, way, counts }: RoundReport, { metrics }: Session) {
   if (outcome === 'complete' && way !== 'none') metrics.reconcileLastSuccess.set({ model }, Date.now() / 1_000);
   if (way === 'sweep') {
     metrics.sweepRows.inc({ outcome: 'written' }, counts.written);
@@ -120,7 +129,6 @@ function noteReport({ model, outcome, way, counts, guarded = null }: RoundReport
   }
   // A first reading finds everything.
   if (way !== 'backfill' && counts.missed > 0) metrics.driftRows.inc({ model }, counts.missed);
-  if (guarded !== null) log.warn({ model, guarded }, 'a sweep was stopped by its guard');
 }
 
 function logging(log: Logger): ListingObserver {

@@ -43,4 +43,5 @@ export const syncTableDocs: Readonly<Record<string, string>> = {
   oauth_grant: 'What the portal has granted by OAuth; the tokens are encrypted with a key that is not in the database',
   oauth_requests: 'Logins under way, by the hash of what the browser has to bring back',
   custom_columns: 'Under which names custom fields stand in the live views, now and formerly',
+  deal_states: 'What deals were, state by state, on their way through the pipelines; worked out from the history',
 };

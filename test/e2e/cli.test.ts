@@ -187,7 +187,7 @@ describe('migrate, models, status', () => {
       const reports = results.map(({ code, stdout }) => ({ code, applied: JSON.parse(stdout).applied as string[] }));
       expect(reports.map(({ code }) => code)).toEqual([0, 0]);
       expect(reports.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
-      expect(await count('information_schema.tables', `table_schema = 'flowlu'`, fresh.sql)).toBe(104);
+      expect(await count('information_schema.tables', `table_schema = 'flowlu'`, fresh.sql)).toBe(105);
       const again = await cli('migrate', { DATABASE_URL: fresh.url });
       expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining('no migration was due') });
     } finally {

@@ -87,6 +87,8 @@ describe('the publication', () => {
         ...models.map(({ table }) => `flowlu.${table}`),
         'flowlu.uncatalogued',
         'sync.doubtful',
+        'sync.listings',
+        'sync.schedule',
         'sync.watermarks',
       ].toSorted(),
     );
@@ -100,7 +102,7 @@ describe('a second server', () => {
       create role follower login replication password 'only-here';
       grant flowlu_reader to follower;
       grant usage on schema sync to follower;
-      grant select on sync.watermarks, sync.doubtful to follower`);
+      grant select on sync.watermarks, sync.doubtful, sync.schedule, sync.listings to follower`);
     const { port } = new URL(source.embedded.url);
     let stopped = false;
     let rounds = 0;

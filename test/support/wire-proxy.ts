@@ -121,13 +121,16 @@ function converse(
 ): void {
   /** Answers that the server owes: a `ReadyForQuery` for each query and sync, and one for the start. */
   let owed = 1;
+  /** Whether the client has begun to ask something whose end, a sync, is still to come. */
+  let isAsking = false;
   /** While the server is told to forget, its answer is kept from the client, and the client waits. */
   let forgotten: Promise<void> | undefined;
   let forget = () => {};
 
   async function toServer(message: Buffer, type: string): Promise<void> {
     while (forgotten !== undefined) await forgotten;
-    if (type === 'Q' || type === 'S') owed += 1;
+    isAsking = type !== 'Q' && type !== 'S';
+    if (!isAsking) owed += 1;
     server.write(message);
   }
 
@@ -139,7 +142,7 @@ function converse(
       forget();
       return;
     }
-    const isIdle = type === 'Z' && owed === 0 && message.toString('latin1', 5) === 'I';
+    const isIdle = type === 'Z' && owed === 0 && !isAsking && message.toString('latin1', 5) === 'I';
     if (!isIdle || !forgetsStatements) return;
     owed += 1;
     forgotten = new Promise((resolve) => {

@@ -8,8 +8,8 @@ import { askAsReader, putRows, type Row } from './rows.ts';
 
 let database: TestDatabase;
 /** Days from today by the clock of the portal, so that what is overdue stays so. */
-const day = (offset: number) =>
-  new Intl.DateTimeFormat('sv', { timeZone: 'Europe/Berlin' }).format(Date.now() + offset * 86_400_000);
+const today = new Intl.DateTimeFormat('sv', { timeZone: 'Europe/Berlin' }).format();
+const day = (offset: number) => new Date(Date.parse(today) + offset * 86_400_000).toISOString().slice(0, 10);
 const PAST = '2020-03-10';
 const GONE = '2025-01-01T00:00:00Z';
 
