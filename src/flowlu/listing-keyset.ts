@@ -61,14 +61,13 @@ export async function* listByKeyset(
     if (highest === undefined && last !== null && !progress.filterWorks) {
       return { ...(await corroborate(reader, first, progress)), found };
     }
-    if (highest === undefined) return { reason: missing(progress), goOn: null, found };
-    last = highest;
+    last = highest ?? last;
     const items = page.ids[0] === resumeAfter ? page.items.slice(1) : page.items;
     const { observedAt, total, unread } = page;
-    if (items.length > 0 || unread.length > 0) {
+    if (last !== null && items.length + unread.length > 0) {
       yield { items, unread, observedAt, cursor: { mode: 'keyset', lastId: last }, total, mode: 'keyset' };
     }
-    if (isEvidentlyLast(progress)) return { reason: null, goOn: null, found };
+    if (highest === undefined || isEvidentlyLast(progress)) return { reason: missing(progress), goOn: null, found };
   }
 }
 
@@ -97,7 +96,7 @@ async function nextPage(reader: PageReader, last: string | null, progress: Progr
     const plain = await reader.at(reader.size(), 0).catch(() => null);
     if (plain !== null && (plain.rows > 0 || progress.answers === 0)) return null;
   }
-  return reader.after(last, Math.max(0, rowsLeft(progress) ?? 0));
+  return reader.after(last, Math.max(0, (rowsLeft(progress) ?? 0) + atItsEnd(progress.page)));
 }
 
 /** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
@@ -107,7 +106,7 @@ async function corroborate(reader: PageReader, [first]: readonly PageAlreadyRead
   const page = await reader.at(reader.size(), Math.max(0, rowsLeft(progress) ?? 0));
   const last = first.page.ids.at(-1) ?? '0';
   // Some portals repeat the last page when asked for one beyond it.
-  const isEnd = page.ids.every((id) => compareIds(id, last) <= 0);
+  const isEnd = page.unread.length === 0 && page.ids.every((id) => compareIds(id, last) <= 0);
   if (isEnd) return { reason: missing(progress), goOn: null };
   return { reason: null, goOn: [first, { page, handedOut: false }] };
 }
@@ -139,9 +138,15 @@ function advance(progress: Progress, page: ReadPage, filtered: boolean): Progres
     page,
     before,
     filterWorks: progress.filterWorks || (filtered && page.ids.length > 0),
-    seen: progress.seen + page.rows,
+    seen: progress.seen + (page.rows === 0 ? 0 : page.rows - atItsEnd(before)),
     wholeTotal: stays || wholeTotal !== null ? (page.total ?? wholeTotal) : null,
   };
+}
+
+/** Rows after the last id of a page that cannot be listed: the next page, which begins after that id, has them again. */
+function atItsEnd(page: ReadPage | null): number {
+  const last = page?.unread.at(-1);
+  return last?.nextId === null ? last.count : 0;
 }
 
 /** Rows that the portal has announced to lie after those seen; null where it announces nothing. */
@@ -170,6 +175,8 @@ function missing(progress: Progress): string | null {
   if (wholeTotal !== null) {
     return left > 0 ? `the portal counts ${wholeTotal} rows but sent ${wholeTotal - left}` : null;
   }
-  const announced = page?.total || (before?.total ?? 0) - (before?.rows ?? 0);
+  const announced = page?.total
+    ? page.total - (page.rows || atItsEnd(before))
+    : (before?.total ?? 0) - (before?.rows ?? 0);
   return announced > 0 ? `the portal announced ${announced} more rows but sent none` : null;
 }

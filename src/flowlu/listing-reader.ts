@@ -62,6 +62,8 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   let granted: number | null = null;
   let bearableSize: number | null = null;
   let unreadRows = 0;
+  /** Where rows were met, until the portal's size of pages is known. */
+  const positions = new Map<string, number>();
   let largestTotal: number | null = null;
   let hasAnswered = false;
 
@@ -112,15 +114,35 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const ask = (at: number, rows: number, patience: Patience) =>
       request({ limit: rows, page: at / rows + 1, ...after }, patience);
     if (!heals) return measure({ ...(await ask(offset, size, 'brief')), gaps: [], readableSize: null });
+    // A total may count the whole model, whatever the filter.
+    const due = anchor === null && expected === 0 ? null : expected;
+    const places = isSizeKnown ? null : anchor === null ? positions : new Map<string, number>();
     try {
-      return measure(await readBlock(ask, offset, size, expected, isSizeKnown));
+      return measure(await readBlock(ask, offset, size, due, places));
     } catch (error) {
       if (!(error instanceof GrantedSizeFound)) throw error;
       size = error.size;
       isSizeKnown = true;
-      granted = size;
-      return measure(await readBlock(ask, offset, size, expected, isSizeKnown));
+      if (anchor === null) granted = size;
+      return measure(await readBlock(ask, Math.floor(offset / size) * size, size, due, null));
     }
+  }
+
+  function learnSize(rows: number, total: number | null, readableSize: number | null, isWhole: boolean): void {
+    // Where a page failed as a whole time after time, and its parts did not, it is the size that is too much.
+    heavy = readableSize === null ? 0 : heavy + 1;
+    if (readableSize !== null && heavy >= HEAVY_BLOCKS) {
+      size = readableSize;
+      bearableSize = readableSize;
+      isSizeKnown = true;
+    } else if (!isSizeKnown && isWhole && rows > 0 && rows <= size) {
+      // All that there is, by the portal's count, says nothing of its pages, unless the count is that of the page.
+      const hasMore = total !== null && total > rows;
+      if (rows === size || hasMore || isPlausibleSize(rows)) size = rows;
+      granted = rows === size && hasMore ? size : null;
+    }
+    // Parts show nothing of larger pages.
+    isSizeKnown ||= isWhole && rows > 0;
   }
 
   function measure(block: Block): ReadPage {
@@ -128,18 +150,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const rows = ids.length + gaps.reduce((sum, { count }) => sum + count, 0);
     unreadRows += rows - ids.length;
     if (unreadRows > MAX_UNREAD) throw new ListingError(`${model.name}: too many rows break their lists`);
-    // Where a page failed as a whole time after time, and its parts did not, it is the size that is too much.
-    heavy = readableSize === null ? 0 : heavy + 1;
-    if (readableSize !== null && heavy >= HEAVY_BLOCKS) {
-      size = readableSize;
-      bearableSize = readableSize;
-    } else if (!isSizeKnown && rows > 0 && rows <= size) {
-      // All that there is, by the portal's count, says nothing of its pages, unless the count is that of the page.
-      const hasMore = total !== null && total > rows;
-      if (rows === size || hasMore || isPlausibleSize(rows)) size = rows;
-      granted = rows === size && hasMore ? size : null;
-    }
-    isSizeKnown ||= rows > 0;
+    learnSize(rows, total, readableSize, gaps.length === 0 && readableSize === null);
     const ascending = ordered && ids.every((id, i) => i === 0 || compareIds(ids[i - 1] ?? '', id) < 0);
     return { items, ids, unread: unreadOf(ids, gaps), rows, total, observedAt, ascending, short: rows < size };
   }

@@ -41,7 +41,7 @@ export interface Block extends Answer {
 /** What a block was taken apart into. */
 type Part = (Answer & { readonly asked: number }) | Gap;
 
-/** Fewer rows came than a smaller page was to have, though more follow: the portal grants no more on any page. */
+/** Other rows came than lie on a page of the size asked for: the portal grants no more on any page. */
 export class GrantedSizeFound extends Error {
   override readonly name = 'GrantedSizeFound';
   readonly size: number;
@@ -59,8 +59,10 @@ interface Outcome {
 
 /**
  * Reads the block of `size` rows at `offset`.
- * @param expected rows that are known to lie from there on: an answer without any of them is a failure, too.
- * @param isGranted whether the portal is known to grant pages of that size; smaller ones lie elsewhere otherwise.
+ * @param expected rows that are known to lie from there on: an answer without any of them is a failure, too. Null for
+ *   as many as the answer itself counts.
+ * @param positions where rows were met, added to; null where the portal is known to grant pages of that size: where it
+ *   does not, they lie elsewhere.
  * @throws FlowluError when nothing around it is answered either; what `ask` throws that a smaller page cannot heal;
  *   GrantedSizeFound.
  */
@@ -68,11 +70,23 @@ export async function readBlock(
   ask: Ask,
   offset: number,
   size: number,
-  expected: number,
-  isGranted: boolean,
+  expected: number | null,
+  positions: Map<string, number> | null,
 ): Promise<Block> {
   const tried = new Map<string, Outcome>();
   let ignoresSize = false;
+  /** What the latest part counts: some portals repeat their last page beyond that. */
+  let total: number | null = null;
+
+  /** Whether a page came with fewer rows than lie there, or with rows that lie before it. */
+  function isCut({ ids, total }: Answer, at: number, rows: number): boolean {
+    if (positions === null) return false;
+    const isMiscounted = total !== null && total > at && ids.length !== Math.min(rows, total - at);
+    const isElsewhere = ids.some((id) => (positions.get(id) ?? at) < at);
+    for (const [index, id] of ids.entries()) positions.set(id, Math.min(positions.get(id) ?? at + index, at + index));
+    const isFirst = at === 0 && rows === size;
+    return !isFirst && ids.length > 0 && ids.length < rows && (isMiscounted || isElsewhere);
+  }
 
   async function attempt(at: number, rows: number, patience: Patience): Promise<Outcome> {
     const key = `${at} ${rows}`;
@@ -82,11 +96,11 @@ export async function readBlock(
       (answer): Outcome => {
         const { length } = answer.ids;
         if (length > rows) ignoresSize = true;
-        const isCut = length > 0 && length < rows && answer.total !== null && answer.total > at + length;
-        if (!isGranted && rows < size && isCut) throw new GrantedSizeFound(length);
+        if (isCut(answer, at, rows)) throw new GrantedSizeFound(length);
         // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing.
         const isPastEnd = answer.total !== null && answer.total > 0 && answer.total <= at;
-        const isMissing = answer.ids.length === 0 && at < offset + expected && !isPastEnd;
+        const isExpected = at < (expected === null ? (answer.total ?? 0) : offset + expected);
+        const isMissing = length === 0 && isExpected && !isPastEnd;
         return { answer, failure: isMissing ? 'the portal counts more rows but sends none' : null };
       },
       (error): Outcome => {
@@ -118,7 +132,6 @@ export async function readBlock(
   async function takeApart(at: number, rows: number): Promise<readonly Part[]> {
     const part = smaller(rows);
     const parts: Part[] = [];
-    let total: number | null = null;
     for (let next = at; next < at + rows && (total === null || next < total); next += part) {
       const { answer, failure } = await attempt(next, part, part === 1 ? 'brief' : 'once');
       if (answer !== null && failure === null) parts.push({ ...answer, asked: part });
@@ -153,7 +166,9 @@ function join(parts: readonly Part[]): Block {
   const gaps: Gap[] = [];
   let rows = 0;
   for (const part of parts) {
+    const last = gaps.at(-1);
     if ('ids' in part) rows += part.ids.length;
+    else if (last?.after === rows) gaps[gaps.length - 1] = { ...last, count: last.count + part.count };
     else gaps.push({ ...part, after: rows });
   }
   return {

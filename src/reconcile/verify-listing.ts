@@ -46,6 +46,7 @@ export async function searchAll(search: Search): Promise<Shortcoming> {
   const walk = createWalk(search);
   const singly = createUnreadReader(deps.client, model, async ({ record, observedAt }) => {
     await compareListed(search, [record], observedAt, null);
+    walk.single(idOf(record) as string);
   });
   let requests = 0;
   for (;;) {
@@ -93,9 +94,11 @@ function createWalk({ deps, model, candidates }: Search) {
   let lastAt: Micros | null = null;
   let isKeyset = true;
   const seen = rememberIds();
+  const singles: string[] = [];
 
   const findUnnamed = async (range: IdRange) => {
-    const { ids, count } = await findUnlisted(deps.sql, model, range, Math.max(1, candidates.room()));
+    const named = { ...range, listed: [...range.listed, ...singles] };
+    const { ids, count } = await findUnlisted(deps.sql, model, named, Math.max(1, candidates.room()));
     for (const id of ids) {
       candidates.add({ id, kind: 'extra', fields: [], columns: [], compared: null, suspected: true });
     }
@@ -103,6 +106,10 @@ function createWalk({ deps, model, candidates }: Search) {
   };
 
   return {
+    /** A row that no list brings was read on its own. */
+    single(id: string): void {
+      singles.push(id);
+    },
     async page({ items, mode, cursor, observedAt }: ListingPage): Promise<void> {
       const ids = items.map((record) => idOf(record) as string);
       // A listing that goes over to page numbers begins again, or goes on after its first page.

@@ -171,6 +171,32 @@ describe('a portal of which a part is broken', () => {
     });
   });
 
+  describe.each(['documented', 'as-seen'] as const)('in a portal %s, several neighbours', (profile) => {
+    it.each([
+      ['answer HTTP 500', 120, 'http500', [44, 45]],
+      ['answer without rows', 120, 'emptyList', [44, 45, 46]],
+      ['answer error 13 at the edge of pages', 130, 'errorCode', [25, 26, 50, 51, 75, 76, 100, 101]],
+      ['answer HTTP 504 at both ends of a small model', 70, 'http504', [1, 2, 69, 70]],
+    ] as const)('%s: all are read singly, or named once, and verified', async (_, n, fault, places) => {
+      const from = await start({ profile, rowsPerModel: { 'crm.account': n, 'crm.lead': 0 } });
+      const all = [...from.portal.portal.rows('crm.account')].map(({ id }) => Number(id)).sort((a, b) => a - b);
+      const ids = places.map((place) => all[place - 1] as number);
+      const { backfill, sweep, verify } = rounds(from, ['crm.account']);
+      from.portal.faults[fault] = { ids, methods: ['list'], models: ['crm.account'] };
+      expect((await backfill()).status).toBe('done');
+      expect(await differences(from, ['crm.account'])).toEqual([]);
+      expect((await verify()).models[0]).toMatchObject({ outcome: 'complete', reason: null, findings: [], rows: n });
+
+      const [sick, ...others] = ids as [number, ...number[]];
+      from.portal.faults.http502 = { ids: [sick], methods: ['get'], models: ['crm.account'] };
+      for (const id of others) from.portal.portal.update('crm.account', id, { name: `changed ${id}` });
+      const swept = await sweep();
+      expect(swept.models[0]).toMatchObject({ outcome: 'complete', unreadable: [String(sick)] });
+      const changed = await from.sql`select id::int from flowlu.crm_account where name like 'changed %' order by id`;
+      expect(changed.map(({ id }) => id)).toEqual(others);
+    });
+  });
+
   it.each(['documented', 'as-seen'] as const)(
     '%s, breaks its very first and its last page: all others are right',
     async (profile) => {
