@@ -4,7 +4,7 @@ import type { Model } from '../catalog/types.ts';
 import { type Config, matchesModel } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
-import { sleep } from '../core/wait.ts';
+import { sleep } from '../core/time.ts';
 import { type Authorization, apiKeyAuthorization } from '../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { FlowluError } from '../flowlu/errors.ts';

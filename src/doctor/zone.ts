@@ -1,6 +1,6 @@
 /** Whether the configured time zone can be the portal's: changes neither lie ahead nor all a while back. */
 
-import { MICROS_PER_MS } from '../core/instant.ts';
+import { MICROS_PER_MS } from '../core/time.ts';
 import type { Zone } from '../record/zone.ts';
 import { span } from '../status/words.ts';
 import type { WebhookDelay } from '../store/mirror-rows/reads.ts';

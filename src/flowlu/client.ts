@@ -1,7 +1,7 @@
 /** The Flowlu API, read-only: paced, bounded, retried where that can help, and silent about its key. */
 import pRetry from 'p-retry';
-import type { Micros } from '../core/instant.ts';
 import type { Json, JsonObject } from '../core/json.ts';
+import type { Micros } from '../core/time.ts';
 import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { type ListedRows, recordOf, responseOf, rowsOf } from './envelope.ts';

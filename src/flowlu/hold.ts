@@ -1,5 +1,5 @@
 /** When the portal, or what stands in front of it, wants to be left alone. It means the account, so every request waits. */
-import { sleep } from '../core/wait.ts';
+import { sleep } from '../core/time.ts';
 
 /** First wait after a firewall's answer, in base waits; it doubles with each further one. */
 const FIREWALL_WAITS = 5;

@@ -1,7 +1,7 @@
 /** The pages of a listing, measured: ids, order, the size that the portal grants and bears, and what is broken in them. */
 
-import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { Micros } from '../core/time.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient, ListAnswer, Patience } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';

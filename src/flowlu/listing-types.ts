@@ -1,7 +1,7 @@
 /** What a listing hands out, and where it can be taken up again. */
 
-import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { Micros } from '../core/time.ts';
 import type { SeenIds } from './seen-ids.ts';
 import type { Filter } from './url.ts';
 

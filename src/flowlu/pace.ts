@@ -4,8 +4,7 @@
  * Slots are reserved one after the other in a budget that everybody shares, each for a moment to come on the budget's
  * clock. Its holder sleeps until that moment and sends; whoever wakes too late lets the slot pass and reserves another.
  */
-import { MICROS_PER_MS, type Micros } from '../core/instant.ts';
-import { orAborted, sleep } from '../core/wait.ts';
+import { MICROS_PER_MS, type Micros, orAborted, sleep } from '../core/time.ts';
 
 export interface Pace {
   /**

@@ -6,8 +6,8 @@
  * taken apart something else must have been answered.
  */
 
-import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { Micros } from '../core/time.ts';
 import type { Patience } from './client.ts';
 import { FlowluError } from './errors.ts';
 

@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../core/log.ts';
-import { TimeoutError, withTimeout } from '../core/wait.ts';
+import { TimeoutError, withTimeout } from '../core/time.ts';
 import { type Accepted, readAutomation, readDelivery } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
 import { causeOf } from '../postgres/causes.ts';

@@ -1,6 +1,6 @@
 /** From announcements of webhooks to observations for the writer, and back to what the ledger records of them. */
 
-import type { Micros } from '../core/instant.ts';
+import type { Micros } from '../core/time.ts';
 import { type Announcement, AUTOMATION } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';

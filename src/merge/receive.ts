@@ -5,8 +5,8 @@
  * that it can be acknowledged; `drain` then finds the one delivery that is to blame.
  */
 
-import type { Micros } from '../core/instant.ts';
 import type { Logger } from '../core/log.ts';
+import type { Micros } from '../core/time.ts';
 import type { Accepted, Announcement } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
 import { databaseClock } from '../postgres/clock.ts';

@@ -6,7 +6,7 @@
  */
 
 import { splitName } from '../catalog/name.ts';
-import { MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
+import { MICROS_PER_SECOND, type Micros } from '../core/time.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import type { Sql } from '../postgres/connection.ts';

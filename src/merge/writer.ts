@@ -7,7 +7,7 @@
  */
 
 import { splitName } from '../catalog/name.ts';
-import type { Micros } from '../core/instant.ts';
+import type { Micros } from '../core/time.ts';
 import { readDelivery } from '../delivery/delivery.ts';
 import {
   allAnswers,

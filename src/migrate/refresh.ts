@@ -1,7 +1,7 @@
 /** Keeps the live views in step with the portal's custom fields while the service runs. */
 
 import { createHash } from 'node:crypto';
-import { formatMicros, MICROS_PER_MS, MICROS_PER_SECOND } from '../core/instant.ts';
+import { formatMicros, MICROS_PER_MS, MICROS_PER_SECOND } from '../core/time.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';

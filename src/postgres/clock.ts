@@ -1,5 +1,5 @@
 /** The one clock that all replicas share. */
-import type { Micros } from '../core/instant.ts';
+import type { Micros } from '../core/time.ts';
 import type { Queryable } from './connection.ts';
 
 /** What the database's clock says now. */

@@ -1,7 +1,7 @@
 /** The one way to reach PostgreSQL. */
 import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../core/json.ts';
-import { orAborted } from '../core/wait.ts';
+import { orAborted } from '../core/time.ts';
 import { createConnector, type Sockets } from './connector.ts';
 import { withdraw } from './deadline.ts';
 import { renewablePool } from './renewal.ts';

@@ -1,7 +1,7 @@
 /** What a verification finds: where a row of the mirror and a record of the portal disagree. Pure. */
 
-import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { Micros } from '../core/time.ts';
 import { rowVersion } from '../merge/rule/fold.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';

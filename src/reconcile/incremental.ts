@@ -6,8 +6,8 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/time.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
 import { databaseClock } from '../postgres/clock.ts';

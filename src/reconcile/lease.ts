@@ -1,6 +1,6 @@
 /** Work that only one process may do at a time, kept apart by a lease that is renewed while it goes on. */
 import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
-import { withTimeout } from '../core/wait.ts';
+import { withTimeout } from '../core/time.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { heldLeases, leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
 import { isDead } from './holder.ts';

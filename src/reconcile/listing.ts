@@ -1,7 +1,7 @@
 /** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
+import type { Micros } from '../core/time.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';

@@ -1,7 +1,7 @@
 /** Pages of the API's rows into the mirror: what changed goes through the writer, the rest costs no write. */
 
-import { MICROS_PER_SECOND, type Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import { MICROS_PER_SECOND, type Micros } from '../core/time.ts';
 import { type Observed, shapeOf, type WriterContext, writeObservations } from '../merge/writer.ts';
 import { allAnswers, type LastFlight, type Transaction } from '../postgres/connection.ts';
 import { contains, contentHash, hasAlias } from '../record/record.ts';

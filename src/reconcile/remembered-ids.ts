@@ -1,5 +1,5 @@
 /** The ids that a listing without an order has named, up to a bound. */
-import type { Micros } from '../core/instant.ts';
+import type { Micros } from '../core/time.ts';
 
 /** A verification of more rows than that does not search for rows that the mirror has in excess; a sweep does. */
 const MAX_REMEMBERED_IDS = 2_000_000;

@@ -6,7 +6,7 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
+import type { Micros } from '../core/time.ts';
 import { writeObservations } from '../merge/writer.ts';
 import { transact } from '../postgres/transact.ts';
 import {

@@ -1,8 +1,8 @@
 /** Rows that break every list that contains them: named where that can be found out, and read singly where that works. */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { Micros } from '../core/time.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import type { ListingPage, UnreadRows } from '../flowlu/listing.ts';

@@ -1,8 +1,8 @@
 /** Where verification finds its candidates: in a complete listing, or in a sample. Bounded memory either way. */
 
 import type { Model } from '../catalog/types.ts';
-import type { Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { Micros } from '../core/time.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
 import { read } from '../merge/settle.ts';

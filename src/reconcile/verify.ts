@@ -6,7 +6,7 @@
  */
 
 import type { Model } from '../catalog/types.ts';
-import { sleep } from '../core/wait.ts';
+import { sleep } from '../core/time.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { shapeOf } from '../merge/writer.ts';
 import { databaseClock } from '../postgres/clock.ts';

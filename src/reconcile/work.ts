@@ -1,8 +1,7 @@
 /** The scheduler at work: each lane takes the next piece of work that no other replica has, and does it. */
 import { setInterval as every } from 'node:timers/promises';
 import type { Model } from '../catalog/types.ts';
-import { MICROS_PER_SECOND } from '../core/instant.ts';
-import { sleep } from '../core/wait.ts';
+import { MICROS_PER_SECOND, sleep } from '../core/time.ts';
 import { announcedBetween } from '../store/mirror-rows/reads.ts';
 import { journaled } from '../store/runs.ts';
 import { noteNewest, notePolled, noteTrouble, readSchedule, type ScheduleRow } from '../store/schedule.ts';

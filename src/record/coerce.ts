@@ -1,8 +1,8 @@
 /** Flowlu's loose values → what a typed column holds. Pure; a value that does not fit is named, never guessed. */
 import { LosslessNumber } from 'lossless-json';
 import type { Field, Fields, Model } from '../catalog/types.ts';
-import { formatMicros, MICROS_PER_SECOND } from '../core/instant.ts';
 import { type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson } from '../core/json.ts';
+import { formatMicros, MICROS_PER_SECOND } from '../core/time.ts';
 import { fieldValues } from './record.ts';
 import type { Zone } from './zone.ts';
 

@@ -1,8 +1,8 @@
 /** The source's own time of last change: what orders two observations of one record. */
 
 import type { Model } from '../catalog/types.ts';
-import { MICROS_PER_DAY, type Micros } from '../core/instant.ts';
 import type { JsonObject } from '../core/json.ts';
+import { MICROS_PER_DAY, type Micros } from '../core/time.ts';
 import { fieldValue } from './record.ts';
 import type { WallInstant, Zone } from './zone.ts';
 

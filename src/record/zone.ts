@@ -6,8 +6,8 @@
  * the repeated hour as its `order`, so that all of that hour compares as equal.
  */
 import { Temporal } from 'temporal-polyfill';
-import { MICROS_PER_MS, type Micros } from '../core/instant.ts';
 import { MAX_SCALAR_LENGTH } from '../core/json.ts';
+import { MICROS_PER_MS, type Micros } from '../core/time.ts';
 
 /** A wall time brought onto the time line. */
 export interface WallInstant {

@@ -6,7 +6,7 @@ import { routePath } from 'hono/route';
 import { models } from '../catalog/index.ts';
 import { matchesModel } from '../config/index.ts';
 import { weightOf } from '../core/json.ts';
-import { withTimeout } from '../core/wait.ts';
+import { withTimeout } from '../core/time.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';

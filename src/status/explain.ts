@@ -1,8 +1,8 @@
 /** One entity's story: its row, its doubts, its deliveries and what was decided on each. Reads only. */
 
 import { splitName } from '../catalog/name.ts';
-import { formatMicros } from '../core/instant.ts';
 import type { Json, JsonObject } from '../core/json.ts';
+import { formatMicros } from '../core/time.ts';
 import { readDelivery } from '../delivery/delivery.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { differingFields } from '../record/differences.ts';

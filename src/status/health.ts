@@ -1,5 +1,5 @@
 /** The health of the mirror: one reading and one judgement for all who ask. */
-import { TimeoutError, withTimeout } from '../core/wait.ts';
+import { TimeoutError, withTimeout } from '../core/time.ts';
 import { schemaState } from '../migrate/migrate.ts';
 import { type Cause, causeOf } from '../postgres/causes.ts';
 import type { Sql } from '../postgres/connection.ts';

@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { withTimeout } from '../core/wait.ts';
+import { withTimeout } from '../core/time.ts';
 import { createAttemptCounter } from '../intake/attempts.ts';
 import { type Assessment, type FindingCode, needsPerson } from './findings.ts';
 import { refreshGauges } from './gauges.ts';

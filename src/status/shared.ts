@@ -1,5 +1,5 @@
 /** Readings that everybody may ask for, at any pace. */
-import { withTimeout } from '../core/wait.ts';
+import { withTimeout } from '../core/time.ts';
 
 /**
  * One reading at a time for all who ask. Where it fails or takes longer than `limitMs`, the last one is the answer.

@@ -1,5 +1,5 @@
 /** The request budget that all replicas and commands on one database share: one row that says when the next slot is free. */
-import type { Micros } from '../core/instant.ts';
+import type { Micros } from '../core/time.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql } from '../postgres/connection.ts';
 

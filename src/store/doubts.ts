@@ -4,7 +4,7 @@
  * is gone.
  */
 import type { Model } from '../catalog/types.ts';
-import { formatMicros, type Micros } from '../core/instant.ts';
+import { formatMicros, type Micros } from '../core/time.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 import { type IdRange, unlistedRows } from './mirror-rows/reads.ts';
 import { lockRowsOf, mirrorTableOf, placeOf } from './mirror-rows/rows.ts';

@@ -1,6 +1,7 @@
 /** The history: what it keeps of a change, the statement that writes it, and changes taken up again to be kept in other words. */
-import type { Micros } from '../core/instant.ts';
+
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
+import type { Micros } from '../core/time.ts';
 import { ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../postgres/arrays.ts';
 import { allAnswers, type Queryable, type Transaction } from '../postgres/connection.ts';
 import { DEALS, keepStatesAfter } from './deal-states.ts';

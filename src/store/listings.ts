@@ -1,5 +1,5 @@
 /** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
-import { formatMicros, type Micros } from '../core/instant.ts';
+import { formatMicros, type Micros } from '../core/time.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { unfinishedRuns } from './runs.ts';
 

@@ -1,5 +1,5 @@
 /** Which portal a mirror belongs to: rows of two portals in one database could never be told apart again. */
-import { withTimeout } from '../core/wait.ts';
+import { withTimeout } from '../core/time.ts';
 import { isMissing, type Sql } from '../postgres/connection.ts';
 import { claimSetting, correction, readSettings } from './settings.ts';
 

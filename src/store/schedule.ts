@@ -1,5 +1,5 @@
 /** What the scheduler knows of each model, for all replicas: when it was asked, what that took, what webhooks missed. */
-import { formatMicros, type Micros } from '../core/instant.ts';
+import { formatMicros, type Micros } from '../core/time.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
 /** One model. Moments in seconds, on the database's clock. */

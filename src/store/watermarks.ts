@@ -1,7 +1,7 @@
 /** How far each model is known to agree with the portal, and by which way it is caught up. */
 
 import type { Model } from '../catalog/types.ts';
-import { formatMicros, type Micros } from '../core/instant.ts';
+import { formatMicros, type Micros } from '../core/time.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { newestVersion } from './mirror-rows/reads.ts';
 

@@ -2,8 +2,9 @@
  * The source of truth of the convergence tests: a portal in memory, read through the client's interface. Answers
  * show the portal as it stood when the request was sent, and may arrive long after that.
  */
-import type { Micros } from '../../src/core/instant.ts';
+
 import type { JsonObject } from '../../src/core/json.ts';
+import type { Micros } from '../../src/core/time.ts';
 import type { FlowluClient, ListAnswer } from '../../src/flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../../src/flowlu/errors.ts';
 import type { ListedModel, ListQuery } from '../../src/flowlu/url.ts';

@@ -3,7 +3,7 @@
  * names up in `pg_catalog` alone, so there another function takes its place, which needs a superuser; each look moves it
  * on by a microsecond. Nothing in the product knows of it.
  */
-import type { Micros } from '../../src/core/instant.ts';
+import type { Micros } from '../../src/core/time.ts';
 import type { Sql } from '../../src/postgres/connection.ts';
 
 export interface VirtualClock {

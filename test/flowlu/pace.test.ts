@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Micros } from '../../src/core/instant.ts';
 import { type JsonObject, parseJson } from '../../src/core/json.ts';
-import { sleep } from '../../src/core/wait.ts';
+import type { Micros } from '../../src/core/time.ts';
+import { sleep } from '../../src/core/time.ts';
 import { parseRetryAfter } from '../../src/flowlu/http.ts';
 import { type Budget, createPace, localBudget, type Pace } from '../../src/flowlu/pace.ts';
 import { compareIds, idOf } from '../../src/record/id.ts';

@@ -1,7 +1,7 @@
 /** Settling: doubtful rows are read through the API, which has the last word. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
-import { MICROS_PER_SECOND } from '../../src/core/instant.ts';
+import { MICROS_PER_SECOND } from '../../src/core/time.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { transaction } from '../../src/postgres/connection.ts';
 import { raiseDoubts } from '../../src/store/doubts.ts';

@@ -1,7 +1,7 @@
 /** The source's own time of last change: where it is read from, and when it is believed. */
 import { describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
-import { MICROS_PER_DAY } from '../../src/core/instant.ts';
+import { MICROS_PER_DAY } from '../../src/core/time.ts';
 import { compareVersions, credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
 

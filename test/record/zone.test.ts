@@ -1,7 +1,7 @@
 /** Wall clocks onto the time line: ordinary days, both switches of a zone, and zones that switch oddly. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatMicros } from '../../src/core/instant.ts';
+import { formatMicros } from '../../src/core/time.ts';
 import { createZone } from '../../src/record/zone.ts';
 
 const iso = (zone: string, wall: string) => {

@@ -2,8 +2,8 @@
 
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
-import { MICROS_PER_MS } from '../../src/core/instant.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
+import { MICROS_PER_MS } from '../../src/core/time.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import { createClient, type FlowluClient } from '../../src/flowlu/client.ts';
 import { createPace } from '../../src/flowlu/pace.ts';

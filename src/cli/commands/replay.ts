@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import ms from 'ms';
 import { UsageError } from '../../core/errors.ts';
-import { MICROS_PER_MS, type Micros } from '../../core/instant.ts';
+import { MICROS_PER_MS, type Micros } from '../../core/time.ts';
 import { type ReplayOutcome, type ReplayReport, replay } from '../../maintain/replay.ts';
 import type { Session } from '../../service/session.ts';
 import { count } from '../../status/words.ts';

@@ -1,7 +1,7 @@
 /** What the mirror learns (observations), what it holds (rows), and what it concludes (verdicts). */
 
-import type { Micros } from '../../core/instant.ts';
 import type { JsonObject } from '../../core/json.ts';
+import type { Micros } from '../../core/time.ts';
 import type { Shape } from '../../record/record.ts';
 import type { Version } from '../../record/version.ts';
 import type { Decision } from '../../store/deliveries/ledger.ts';

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type postgres from 'postgres';
-import { formatMicros, type Micros } from '../../core/instant.ts';
+import { formatMicros, type Micros } from '../../core/time.ts';
 import { plainArrayLiteral, ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../../postgres/arrays.ts';
 import type { Queryable, Transaction } from '../../postgres/connection.ts';
 

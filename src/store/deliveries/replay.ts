@@ -1,6 +1,6 @@
 /** Deliveries of the ledger, taken up once more: to be applied again, stored with another body, or pruned. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatMicros, type Micros } from '../../core/instant.ts';
+import { formatMicros, type Micros } from '../../core/time.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import type { Queryable, Sql, Transaction } from '../../postgres/connection.ts';
 import { eachPage } from '../../postgres/pages.ts';

@@ -3,7 +3,7 @@
  * that two spellings of one number or moment are no difference; written only where they differ.
  */
 
-import { formatMicros, type Micros } from '../../core/instant.ts';
+import { formatMicros, type Micros } from '../../core/time.ts';
 import type { Queryable, Transaction } from '../../postgres/connection.ts';
 import { identifier, literal } from '../../postgres/quote.ts';
 import type { ColumnValue } from '../../record/coerce.ts';

@@ -1,8 +1,8 @@
 /** Reading mirror rows without locking them: for comparing, explaining and rebuilding. Every answer is bounded. */
 
 import type { Model } from '../../catalog/types.ts';
-import { formatMicros, type Micros } from '../../core/instant.ts';
 import { type JsonObject, parseJson } from '../../core/json.ts';
+import { formatMicros, type Micros } from '../../core/time.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import { type Queryable, type Sql, within } from '../../postgres/connection.ts';
 import { eachPage } from '../../postgres/pages.ts';

@@ -8,8 +8,8 @@
 import { isCatalogued } from '../../catalog/index.ts';
 import { splitName } from '../../catalog/name.ts';
 import type { Model } from '../../catalog/types.ts';
-import { formatMicros, type Micros } from '../../core/instant.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../../core/json.ts';
+import { formatMicros, type Micros } from '../../core/time.ts';
 import {
   plainArrayLiteral,
   ROWS_PARAMETERS,
