@@ -234,8 +234,8 @@ export async function keepSomeSuspects(
 
 /**
  * Turns suspicions into doubts, which are settled by asking the API for each row. Locks the rows themselves first, in
- * the order in which the writer does: who touches the doubts of a row holds the row, so nobody waits in a circle. What an
- * earlier sweep has made doubtful keeps its turn, however often it is not listed meanwhile.
+ * the order in which the writer does: who touches the doubts of a row holds the row, so nobody waits in a circle.
+ * What is doubtful already is due at once: whoever had claimed it may have been killed.
  */
 export async function doubtSuspects(tx: Transaction, model: Model): Promise<void> {
   await lockRowsOf(tx, model, 'select entity_id from sync.suspects where model = $1', [model.name]);
@@ -244,6 +244,6 @@ export async function doubtSuspects(tx: Transaction, model: Model): Promise<void
     insert into sync.doubtful as d (model, entity_id, reason)
     select ${model.name}, entity_id, ${UNLISTED} from taken order by entity_id
         on conflict (model, entity_id) do update
-       set reason = excluded.reason, attempts = 0, next_attempt_at = clock_timestamp(), since = clock_timestamp()
-     where d.reason <> excluded.reason`;
+       set reason = excluded.reason, attempts = 0, next_attempt_at = clock_timestamp(),
+           since = case when d.reason = excluded.reason then d.since else clock_timestamp() end`;
 }
