@@ -1,6 +1,6 @@
 /** The models on the status page: by module, the largest first, the empty ones folded. */
 import { splitName } from '../catalog/name.ts';
-import { Ago } from './page-parts.tsx';
+import { Ago, TableHead } from './page-parts.tsx';
 import type { ReportedModel } from './report.ts';
 import { count, groupBy, span } from './words.ts';
 
@@ -66,32 +66,18 @@ function Module({ module, own, now, most, isOpen }: ModuleProps) {
       </summary>
       <div class="inside">
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Model</th>
-              <th scope="col" class="n">
-                Rows
-              </th>
-              <th scope="col" class="n wide">
-                Deleted
-              </th>
-              <th scope="col" class="n wide">
-                Doubtful
-              </th>
-              <th scope="col" class="n wide">
-                Announced
-              </th>
-              <th scope="col" class="n wide">
-                Last change
-              </th>
-              <th scope="col" class="n">
-                Compared
-              </th>
-              <th scope="col" class="n wide" title="How soon a change or a delete shows that no webhook announces">
-                Lost ones show
-              </th>
-            </tr>
-          </thead>
+          <TableHead
+            columns={[
+              ['Model'],
+              ['Rows', 'n'],
+              ['Deleted', 'n wide'],
+              ['Doubtful', 'n wide'],
+              ['Announced', 'n wide'],
+              ['Last change', 'n wide'],
+              ['Compared', 'n'],
+              ['Lost ones show', 'n wide', 'How soon a change or a delete shows that no webhook announces'],
+            ]}
+          />
           <tbody>
             {own
               .toSorted((a, b) => b.rows - a.rows)

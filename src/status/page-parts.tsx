@@ -12,6 +12,24 @@ export function Ago({ at, now }: { readonly at: string | null; readonly now: str
   );
 }
 
+/** A column of a table: what stands over it, its class, and what shows on hover. */
+type Column = readonly [text: string, kind?: 'n' | 'n wide', title?: string];
+
+/** The head of a table. */
+export function TableHead({ columns }: { readonly columns: readonly Column[] }) {
+  return (
+    <thead>
+      <tr>
+        {columns.map(([text, kind, title]) => (
+          <th scope="col" class={kind} title={title}>
+            {text}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
 /** A moment as people read it. */
 export const moment = (at: string) => `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 

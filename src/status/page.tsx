@@ -4,7 +4,7 @@ import type { FirstReading } from '../store/listings.ts';
 import type { Assessment, Finding, State } from './findings.ts';
 import { Charts } from './page-charts.tsx';
 import { Models } from './page-models.tsx';
-import { Ago, FindingCard, Icon, moment, Since, ToType } from './page-parts.tsx';
+import { Ago, FindingCard, Icon, moment, Since, TableHead, ToType } from './page-parts.tsx';
 import { SCRIPT, STYLE } from './page-style.ts';
 import type { StatusReport } from './report.ts';
 import { count, foreignWords, grantWords, portalWords, took } from './words.ts';
@@ -164,16 +164,7 @@ function Failures({ report: { failed_deliveries, generated_at: now } }: { readon
       <h2 id="failures">Rejected and failed webhooks</h2>
       <div class="card inside">
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Delivery</th>
-              <th scope="col">Model</th>
-              <th scope="col">Why</th>
-              <th scope="col" class="n">
-                Received
-              </th>
-            </tr>
-          </thead>
+          <TableHead columns={[['Delivery'], ['Model'], ['Why'], ['Received', 'n']]} />
           <tbody>
             {failed_deliveries.map(({ id, received_at, status, model, reason }) => (
               <tr>
@@ -207,24 +198,16 @@ function Runs({ report: { runs, running, generated_at: now } }: { readonly repor
       ) : (
         <div class="card inside">
           <table>
-            <thead>
-              <tr>
-                <th scope="col">Run</th>
-                <th scope="col">Outcome</th>
-                <th scope="col" class="n wide">
-                  Requests
-                </th>
-                <th scope="col" class="n wide">
-                  Rows written
-                </th>
-                <th scope="col" class="n">
-                  Took
-                </th>
-                <th scope="col" class="n">
-                  Began
-                </th>
-              </tr>
-            </thead>
+            <TableHead
+              columns={[
+                ['Run'],
+                ['Outcome'],
+                ['Requests', 'n wide'],
+                ['Rows written', 'n wide'],
+                ['Took', 'n'],
+                ['Began', 'n'],
+              ]}
+            />
             <tbody>
               {runs.slice(0, RUNS_SHOWN).map((run) => (
                 <tr>
