@@ -82,6 +82,15 @@ export const databaseUrl: Parser<string> = {
   },
 };
 
+export const proxyUrl: Parser<string> = {
+  expects: 'an address such as http://proxy.example.com:3128',
+  read(text) {
+    const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
+    if (!URL.canParse(url)) throw new Error(`must be ${proxyUrl.expects}`);
+    return url;
+  },
+};
+
 /** True for a name or address that only this machine answers to. */
 export function isLoopback(hostname: string): boolean {
   return /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
