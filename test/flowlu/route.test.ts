@@ -4,13 +4,14 @@ import dns from 'node:dns';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { useProxy } from '../../src/flowlu/fetch.ts';
 import { writeCertificate } from '../support/certificates.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
+import { until } from '../support/eventually.ts';
 import { ACCOUNT, answer, startPortal } from './portal.ts';
 
 const NONE = { response: { items: [], total: 0, total_result: 0, page: 1, count: 50 } };
@@ -102,24 +103,24 @@ describe('a portal with several addresses', () => {
     cleanups.push(() => child.kill('SIGKILL'));
     await once(child.stdout as NonNullable<typeof child.stdout>, 'data');
     child.kill('SIGSTOP');
-    const sockets: Socket[] = [];
+    // More than it keeps for later.
+    const sockets = Array.from({ length: 8 }, () => connect(port, host).on('error', () => {}));
     cleanups.push(() => sockets.map((socket) => socket.destroy()));
-    for (let isFull = false; !isFull; ) {
-      const socket = connect(port, host).on('error', () => {});
-      sockets.push(socket);
-      isFull = await new Promise<boolean>((resolve) => {
-        socket.once('connect', () => resolve(false));
-        setTimeout(() => resolve(true), 100);
-      });
-    }
+    await until(() => sockets.some(({ connecting }) => !connecting));
     return child;
   }
 
+  /** @returns whether the name was asked for */
   function resolveTo(...addresses: readonly string[]) {
+    let isAsked = false;
     const all = addresses.map((address) => ({ address, family: 4 }));
     const { lookup } = dns;
-    vi.spyOn(dns, 'lookup').mockImplementation(((name: string, ...rest: ((...args: unknown[]) => void)[]) =>
-      name === 'portal.localhost' ? rest.at(-1)?.(null, all) : Reflect.apply(lookup, dns, [name, ...rest])) as never);
+    vi.spyOn(dns, 'lookup').mockImplementation(((name: string, ...rest: ((...args: unknown[]) => void)[]) => {
+      if (name !== 'portal.localhost') return Reflect.apply(lookup, dns, [name, ...rest]);
+      isAsked = true;
+      return rest.at(-1)?.(null, all);
+    }) as never);
+    return () => isAsked;
   }
 
   it('is reached by the second where the first leads nowhere', async () => {
@@ -134,10 +135,11 @@ describe('a portal with several addresses', () => {
   it('is reached by the first where that is slow and the second leads nowhere', async () => {
     const { port } = await startPortalPort();
     const slow = await clogged(port, '127.0.0.2');
-    resolveTo('127.0.0.2', '127.0.0.1');
+    const isLookedUp = resolveTo('127.0.0.2', '127.0.0.1');
     const asked = ask(`http://portal.localhost:${port}/api/v1/module`);
-    // Its kernel takes the connection when the client asks again, after a second.
-    setTimeout(() => slow.kill('SIGCONT'), 400);
+    await until(isLookedUp);
+    // Its kernel takes the connection when it is asked again, after a second.
+    slow.kill('SIGCONT');
     expect(await asked).toBe('answered');
   });
 });
