@@ -1,5 +1,4 @@
 /** `fetch` for the portal: through a proxy where the settings name one, and patient with slow routes. */
-import { EnvHttpProxyAgent, fetch } from 'undici';
 
 /**
  * How long each address of the portal may take before the next one is tried. Node.js gives 250 ms, so that routes slower
@@ -9,25 +8,30 @@ const ADDRESS_MAX_MS = 2_000;
 /** For all addresses of the portal together. */
 const CONNECT_MAX_MS = 20_000;
 
-let agent: EnvHttpProxyAgent | null = null;
+let proxy: { readonly httpsProxy?: string; readonly noProxy?: string } = {};
+let asking: Promise<typeof globalThis.fetch> | null = null;
 
 /** Names the proxy to `https://`; what is not given here, the environment says in small letters. */
 export function useProxy(httpsProxy?: string, noProxy?: string): void {
-  agent = agentFor(httpsProxy, noProxy);
-}
-
-function agentFor(httpsProxy?: string, noProxy?: string) {
-  return new EnvHttpProxyAgent({
-    // Plain HTTP is for this machine only.
-    httpProxy: '',
-    ...(httpsProxy !== undefined && { httpsProxy }),
-    ...(noProxy !== undefined && { noProxy }),
-    connect: { timeout: CONNECT_MAX_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ADDRESS_MAX_MS },
-  });
+  proxy = { ...(httpsProxy !== undefined && { httpsProxy }), ...(noProxy !== undefined && { noProxy }) };
+  asking = null;
 }
 
 /** As the global one, whose types differ in name only. */
-export const portalFetch = ((url: string, options: object) => {
-  agent ??= agentFor();
-  return fetch(url, { ...options, dispatcher: agent });
-}) as unknown as typeof globalThis.fetch;
+export const portalFetch: typeof globalThis.fetch = async (url, options) => {
+  asking ??= fetchBy(proxy);
+  return (await asking)(url, options);
+};
+
+async function fetchBy(settings: typeof proxy): Promise<typeof globalThis.fetch> {
+  // Loaded when the portal is asked for the first time: it takes as long to load as the rest of a command.
+  const { EnvHttpProxyAgent, fetch } = await import('undici');
+  const dispatcher = new EnvHttpProxyAgent({
+    // Plain HTTP is for this machine only.
+    httpProxy: '',
+    ...settings,
+    connect: { timeout: CONNECT_MAX_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ADDRESS_MAX_MS },
+  });
+  return ((url: string, options: object) =>
+    fetch(url, { ...options, dispatcher })) as unknown as typeof globalThis.fetch;
+}
