@@ -10,10 +10,11 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # Scripts are skipped because the only one of ours is the build, which needs the sources below.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json ./
+COPY scripts/build.js ./scripts/build.js
 COPY src ./src
 # The demonstration brings an embedded PostgreSQL, which the image lacks: only the program is built.
-RUN npx tsc -p tsconfig.build.json
+RUN node scripts/build.js --without-simulator
 
 FROM node:24-slim AS dependencies
 WORKDIR /app

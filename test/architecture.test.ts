@@ -262,7 +262,6 @@ const WAITS: Readonly<Record<string, string>> = {
   'intake/service.ts': 'nothing more comes: no event says so',
   'intake/wire.property.test.ts': 'tells a batch that hangs from one that ends',
   'support/wire-proxy.ts': 'messages that are late, which is what the tests ask for',
-  'field/proxies.field.ts': 'the pace of a rolling restart',
   'postgres/reconnect.test.ts': 'tells a call that never ends from one that does',
   'flowlu/pace.test.ts': 'a fake clock',
   'simulator/api.ts': 'the latency of the portal',

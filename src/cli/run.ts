@@ -4,6 +4,7 @@ import { type Config, ConfigError, loadConfig } from '../config/index.ts';
 import { InterruptedError, UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
+import { useProxy } from '../flowlu/fetch.ts';
 import { causeOf } from '../postgres/causes.ts';
 import { DatabaseUrlError, isConnectionError } from '../postgres/connection.ts';
 import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
@@ -69,6 +70,7 @@ export async function runCommand(
   try {
     const config = ignoresSettings ? loadConfig({}) : loadConfig();
     redact = createRedactor(config.secrets);
+    useProxy(config.flowlu.httpsProxy, config.flowlu.noProxy);
     const context = { config, log: logFor(config, logTo, isQuiet), signal: stop.signal, isJson, isQuiet };
     await check?.(context);
     const result = await work(context);

@@ -1,6 +1,6 @@
 /** Parsers of addresses: of the portal, of this service, of the database, and of networks. */
 import { isIP } from 'node:net';
-import { readTarget } from '../postgres/url.ts';
+import { passwordsIn, readTarget } from '../postgres/url.ts';
 import { type Parser, parser, quoted, wordsOf } from './parsers.ts';
 
 /** A range of addresses. */
@@ -79,6 +79,19 @@ export const databaseUrl: Parser<string> = {
       throw new Error(`must be an address such as ${databaseUrl.expects} (${(error as Error).message})`);
     }
     return text;
+  },
+};
+
+export const proxyUrl: Parser<string> = {
+  expects: 'an address such as http://proxy.example.com:3128',
+  read(text) {
+    try {
+      const { href } = new URL('/', /^https?:\/\//i.test(text) ? text : `http://${text}`);
+      passwordsIn(href);
+      return href;
+    } catch {
+      throw new Error(`must be ${proxyUrl.expects}`);
+    }
   },
 };
 

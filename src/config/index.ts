@@ -100,6 +100,9 @@ function assemble(values: Values) {
       apiKey: values.FLOWLU_API_KEY ?? null,
       /** Null: the API key, or webhook-only. */
       oauth: oauthOf(values),
+      /** Undefined: what the environment says in small letters. */
+      httpsProxy: values.HTTPS_PROXY,
+      noProxy: values.NO_PROXY,
       requestsPerSecond: values.FLOWLU_REQUESTS_PER_SECOND,
       /** Of these, what work that nobody asked for may use, from 0 to 1. */
       backgroundShare: values.FLOWLU_BACKGROUND_SHARE,

@@ -91,6 +91,8 @@ export const timezone = parser('an IANA time zone such as Europe/Berlin', (text)
   }
 });
 
+export const text: Parser<string> = { expects: '', read: (text) => text };
+
 /** The path of a file, made absolute. */
 export const path: Parser<string> = { expects: '', read: (text) => resolve(text) };
 

@@ -74,6 +74,19 @@ const GROUPS = {
       placeholder: 'change-me',
       help: 'key of the API; without it the mirror lives on webhooks alone',
     },
+    HTTPS_PROXY: {
+      parser: address.proxyUrl,
+      without: 'no proxy, or that of https_proxy',
+      secret: 'password',
+      example: 'http://proxy.example.com:3128',
+      help: 'proxy that requests to the portal go through',
+    },
+    NO_PROXY: {
+      parser: parse.text,
+      without: 'none, or those of no_proxy',
+      example: 'acme.flowlu.com,.internal',
+      help: 'hosts that are asked without the proxy, comma-separated; * for all',
+    },
     FLOWLU_REQUESTS_PER_SECOND: {
       parser: parse.number(0, 100_000),
       default: '1',

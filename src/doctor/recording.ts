@@ -6,6 +6,7 @@ import { mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
 import type { Redact } from '../core/redact.ts';
+import { portalFetch } from '../flowlu/fetch.ts';
 import { compareIds, idOf } from '../record/id.ts';
 
 /** Numbers of an envelope, which count rows and tell nothing of them. */
@@ -46,7 +47,7 @@ export function recordingFetch(recording: { add(line: object): void }, redact: R
       asked: `${module}/${model}/${method}`,
       query: Object.fromEntries([...url.searchParams].map(queryForm)),
     };
-    const response = await fetch(input, init).catch((error: Error) => {
+    const response = await portalFetch(input, init).catch((error: Error) => {
       recording.add({ ...asked, failed: redact(error.message) });
       throw error;
     });

@@ -116,7 +116,7 @@ export function createClient(options: ClientOptions): FlowluClient {
   const authorization = options.authorization ?? apiKeyAuthorization(options.apiKey);
   const baseUrl = checkedBaseUrl(options.baseUrl);
   const http = {
-    fetch: options.fetch ?? fetch,
+    fetch: options.fetch,
     timeoutMs: options.timeoutMs ?? 30_000,
     maxBodyBytes: options.maxBodyBytes ?? 64 * 2 ** 20,
   };

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { subscribe } from 'node:diagnostics_channel';
 import { type Redact, safeCause } from '../core/redact.ts';
 import { FlowluError } from './errors.ts';
+import { portalFetch } from './fetch.ts';
 
 /** What came back, not judged yet. */
 export interface HttpAnswer {
@@ -17,7 +18,8 @@ export interface HttpAnswer {
 }
 
 export interface HttpOptions {
-  readonly fetch: typeof fetch;
+  /** Defaults to the one that knows the proxy. */
+  readonly fetch?: typeof fetch | undefined;
   /** Bound on the whole exchange, body included. */
   readonly timeoutMs: number;
   /** Bound on the body, after decompression. */
@@ -35,7 +37,8 @@ const leaving = new Map<string, ((atMs: number) => void)[]>();
 subscribe('undici:client:sendHeaders', (message) => {
   const { origin, path } = (message as { readonly request: { readonly origin: string | URL; readonly path: string } })
     .request;
-  leaving.get(new URL(path, origin).href)?.shift()?.(performance.now());
+  // A proxy is asked for `host:port`.
+  if (path.startsWith('/')) leaving.get(new URL(path, origin).href)?.shift()?.(performance.now());
 });
 
 /** Runs an exchange and tells when its request left: when `fetch` was called, where nothing else says so. */
@@ -76,7 +79,7 @@ export async function httpExchange(
   signal.addEventListener('abort', stop, { once: true });
   try {
     const ask = () =>
-      options.fetch(url, {
+      (options.fetch ?? portalFetch)(url, {
         ...(options.form && { method: 'POST', body: options.form }),
         redirect: 'manual',
         headers: { accept: 'application/json', ...options.headers },
@@ -146,5 +149,5 @@ export function parseRetryAfter(header: string | null, nowMs: number): number | 
 function rootOf(error: Error): string {
   let root = error;
   while (root.cause instanceof Error) root = root.cause;
-  return root.message || root.name;
+  return root.message || (root as NodeJS.ErrnoException).code || root.name;
 }

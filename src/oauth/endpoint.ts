@@ -81,7 +81,7 @@ const refusal = z.union([
 ]);
 
 /** Asks. Never throws for what the portal or the network do. */
-export async function exchange(client: OAuthClient, grant: Grant, fetchIt: typeof fetch = fetch): Promise<Exchange> {
+export async function exchange(client: OAuthClient, grant: Grant, fetchIt?: typeof fetch): Promise<Exchange> {
   const [first, second] = dialects(client, grant);
   const { outcome, isRefusedWay } = await ask(client, grant, first, fetchIt);
   return second !== undefined && isRefusedWay ? (await ask(client, grant, second, fetchIt)).outcome : outcome;
@@ -118,7 +118,7 @@ async function ask(
   { clientId, clientSecret }: OAuthClient,
   grant: Grant,
   { url, grantType }: Dialect,
-  fetchIt: typeof fetch,
+  fetchIt: typeof fetch | undefined,
 ): Promise<Asked> {
   const form = new URLSearchParams({ grant_type: grantType, client_id: clientId });
   if (clientSecret !== null) form.set('client_secret', clientSecret);

@@ -13,8 +13,8 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-/** Health checks come more often than this. */
-const WATCHED_MS = 30_000;
+/** Health checks that are to notice a stop in time come more often than this. */
+const WATCHED_MS = 3_000;
 
 export interface Connections {
   /** Lets every connection end with its next answer, which says so. */

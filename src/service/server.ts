@@ -1,8 +1,7 @@
 /** The listener: started when it really listens, stopped within a bound. */
 import { createServer, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import { Server as NetServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceApp } from './app.ts';
 import { keepRoom } from './connection-limit.ts';
 import { readTlsPair, type TlsFiles, type TlsPair } from './tls.ts';
@@ -24,8 +23,8 @@ const LIMITS = {
 
 /** While stopping, how long connections are still taken where health checks come, so that these notice it first. */
 const NOTICED_MS = 1_000;
-/** While stopping, how long idle connections stay open: a proxy may just be sending on one. */
-const IDLE_STOP_MS = 250;
+/** While stopping, how long a connection may be open that has sent nothing yet: its first request may be on its way. */
+const FIRST_REQUEST_MS = 250;
 
 /** The hard limit, as a multiple of `connections`: some are still about to give way to others. */
 const SPARE_FACTOR = 1.25;
@@ -51,8 +50,8 @@ export interface Listener {
    */
   renewCertificate(): Promise<boolean>;
   /**
-   * Takes no new connections, after a second where somebody watches the readiness, and ends each open one with its next answer, which says so, or when it has been idle for a moment.
-   * What is still open after the bound is cut.
+   * Ends each connection with its next answer, which says so; closes idle ones and takes no new ones, at once, or after
+   * a second where health checks come. What is still open after the bound is cut.
    */
   stop(graceMs: number): Promise<void>;
 }
@@ -92,9 +91,10 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
     async stop(graceMs) {
       connections.leave();
       if (connections.isWatched()) await sleep(Math.min(graceMs, NOTICED_MS));
-      // Its own `close` would close idle connections at once.
-      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
-      const idle = setTimeout(connections.closeIdle, IDLE_STOP_MS);
+      // What has arrived already is read before its connection counts as idle.
+      else await nextTurn();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const idle = setTimeout(connections.closeIdle, FIRST_REQUEST_MS);
       const cut = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
       clearTimeout(idle);

@@ -4,9 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../../src/postgres/connection.ts';
 import { SECRET } from './processes.ts';
 
-/** An answer: its status (0 for none within the time-out) and the delivery's id on 200. */
+/** An answer: its status (0 for none within the time-out), its words, and the delivery's id on 200. */
 export interface Answer {
   readonly status: number;
+  readonly text: string;
   readonly delivery: string | null;
   readonly retryAfter: number | null;
 }
@@ -19,7 +20,7 @@ export function post(url: string, body: string, agent?: Agent): Promise<Answer> 
     const done = (status: number, text = '', retryAfter: string | undefined = undefined) => {
       const delivery = status === 200 ? (JSON.parse(text) as { delivery: string }).delivery : null;
       const after = retryAfter === undefined ? null : Number(retryAfter);
-      resolve({ status, delivery, retryAfter: after });
+      resolve({ status, text, delivery, retryAfter: after });
     };
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     const target = `${url}/webhooks/flowlu/${SECRET}`;

@@ -44,9 +44,15 @@ test('stopping answers what is under way, says that the connection ends, and wai
   await until(() => waiting.length === 1);
   waiting.pop()?.();
   expect((await first).connection).toBe('keep-alive');
+  const served = connect(Number(new URL(listener.url).port), '127.0.0.1');
+  served.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until(() => waiting.length === 1);
+  waiting.pop()?.();
+  await once(served, 'data');
   const underWay = ask(listener.url, agent);
   await until(() => waiting.length === 1);
   const stopped = listener.stop(600_000);
+  expect(await closed(served.resume())).toBe(true);
   waiting.pop()?.();
   expect((await underWay).connection).toBe('close');
   await stopped;

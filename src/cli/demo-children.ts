@@ -5,9 +5,9 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { withoutSettings } from '../../config/index.ts';
+import { withoutSettings } from '../config/index.ts';
 
-const BIN = fileURLToPath(new URL('../../../bin/flowlu-mirror.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../../bin/flowlu-mirror.js', import.meta.url));
 const START_MAX_MS = 60_000;
 
 export interface Service {

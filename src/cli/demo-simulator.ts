@@ -1,5 +1,5 @@
 /** The simulated portal that the package brings. It shares no code with us, so only what is used of it is described. */
-import { UsageError } from '../../core/errors.ts';
+import { UsageError } from '../core/errors.ts';
 
 export interface Simulator {
   readonly baseUrl: string;
@@ -35,7 +35,7 @@ interface Parts {
 
 /** @throws UsageError where it was not built, as in the container image. */
 export async function loadSimulator(): Promise<Parts> {
-  const part = (name: string) => import(new URL(`../../simulator/${name}.js`, import.meta.url).href);
+  const part = (name: string) => import(new URL(`../simulator/${name}.js`, import.meta.url).href);
   try {
     const [index, random, catalog, compare] = await Promise.all(['index', 'random', 'catalog', 'compare'].map(part));
     return { ...index, ...random, ...catalog, ...compare };
