@@ -46,9 +46,9 @@ export class WrongShapeError extends Error {
   override readonly name = 'WrongShapeError';
 }
 
-/** What a sender of automations has to change. */
-const AUTOMATION_HINT =
-  'if an automation sends it, give it the address /webhooks/flowlu/SECRET/MODULE.MODEL, such as /crm.lead at its end';
+/** What a sender has to change. */
+const HINT =
+  "Flowlu's own webhooks (System Settings, Webhooks) name module, model and action in meta; if an automation sends it, give it the address /webhooks/flowlu/SECRET/MODULE.MODEL, such as /crm.lead at its end";
 
 /** Longest name of a module, model or action that is believed. */
 const MAX_NAME_LENGTH = 64;
@@ -72,14 +72,12 @@ const meta = z.object({ module: name, model: path, action: name });
  */
 export function readAnnouncement(text: string): Announcement {
   const body = jsonOf(text);
-  if (!isJsonObject(body)) throw new WrongShapeError('body: must be an object');
+  if (!isJsonObject(body)) throw new WrongShapeError(`body: must be an object; ${HINT}`);
   const parsed = meta.safeParse(body.meta);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    const what = `${['meta', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'must be an object'}`;
-    // The automation of a pipeline sends the record alone.
-    const hint = body.meta === undefined ? `; ${AUTOMATION_HINT}` : '';
-    throw new WrongShapeError(what + hint);
+    const what = ['meta', ...(issue?.path ?? [])].join('.');
+    throw new WrongShapeError(`${what}: ${issue?.message ?? 'must be an object'}; ${HINT}`);
   }
   const { module, model, action } = parsed.data;
   const current = entityOf(body, 'current');
@@ -103,13 +101,35 @@ export function readAutomation(text: string, model: string): Accepted | null {
   return accepting(text, () => automationOf(text, model));
 }
 
+/** Names that forms have for a record's id. */
+const FORM_IDS = ['id', 'current[id]', 'previous[id]', 'data[id]'] as const;
+
+/**
+ * Understands a form, which some senders make of a record instead of JSON: only the id is taken from it, as a hint.
+ * @param model `module.model`, as the address names it, or undefined: then the form itself has to.
+ * Null for what is none, or does not tell of which record it speaks.
+ */
+export function readForm(text: string, model: string | undefined): Accepted | null {
+  if (!/^[\w%.[\]-]{1,200}=/.test(text)) return null;
+  const form = new URLSearchParams(text);
+  const name = model ?? `${form.get('meta[module]')}.${form.get('meta[model]')}`;
+  const id = FORM_IDS.map((key) => form.get(key)).find((value) => value !== null);
+  const read = id === undefined || name.startsWith('null.') ? null : readAutomation(stringifyJson({ id }), name);
+  return read?.announcement ? read : null;
+}
+
 function automationOf(text: string, model: string): Accepted {
   const parsed = meta.safeParse({ ...splitName(model), action: AUTOMATION });
-  if (!parsed.success) throw new WrongShapeError(`the address must end in module.model, not in ${model}`);
+  if (!parsed.success)
+    throw new WrongShapeError(`the address must end in module.model, such as crm.lead, not in ${model}`);
   const body = jsonOf(text);
+  // Flowlu's own webhooks say more than the address does.
+  if (isJsonObject(body) && meta.safeParse(body.meta).success)
+    return { body: text, announcement: readAnnouncement(text) };
   const current = isJsonObject(body) ? (entityOf(body, 'current') ?? body) : null;
   const entityId = idOf(current);
-  if (entityId === null) throw new WrongShapeError('current: names no record id');
+  if (entityId === null)
+    throw new WrongShapeError('current: names no record id; send the record, or at least its id: {"current":{"id":5}}');
   const announcement = {
     ...readName(parsed.data.module, parsed.data.model),
     action: AUTOMATION,

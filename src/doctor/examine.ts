@@ -16,9 +16,10 @@ import { expectationsOf } from '../service/app.ts';
 import { authorizationOf } from '../service/authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from '../service/database.ts';
 import { createHealth } from '../status/health.ts';
-import { span } from '../status/words.ts';
+import { span, TEXTS } from '../status/words.ts';
 import { sharedBudget } from '../store/budget.ts';
 import { arrivalFacts } from '../store/deliveries/reports.ts';
+import { forget, lastFact, PORTAL } from '../store/measurements.ts';
 import { webhookDelay } from '../store/mirror-rows/reads.ts';
 import { boundPortal } from '../store/portal.ts';
 import { storedHistorySettings } from '../store/settings.ts';
@@ -74,11 +75,13 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, report
   try {
     const isUsable = await checkDatabase(sql, database.displayUrl, report);
     if (isUsable) await checkViews(sql, config, report);
-    if (isUsable) await checkFindings(sql, config, report);
     if (isUsable && flags.webhook === true) await waitForWebhook(sql, { signal, say }, report);
+    if (isUsable) await checkTexts(sql, report);
     if (isUsable) await checkNumbers(sql, report);
     for (const check of await checkPersonalData(config, isUsable ? sql : null)) report(check);
     await examinePortal(context, flags, isUsable ? sql : null, report);
+    // Last, since a key that was accepted just now is refused no more.
+    if (isUsable) await checkFindings(sql, config, report);
   } finally {
     await sql.end({ timeout: 5 });
     await database.close();
@@ -123,11 +126,11 @@ async function examinePortal(
   const seconds = requestsPerSecond > 0 ? chosen.length / requestsPerSecond : 0;
   if (seconds >= 5) context.say(`asking the portal for ${chosen.length} models, about ${span(seconds)}`);
   const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
-  if (readable !== null) await checkUser(client, report, context.signal);
-  if (readable !== null)
+  if (readable !== null) {
+    await checkUser(client, report, context.signal);
     await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
-  if (readable !== null && flags.quick !== true)
-    await checkPossible(client, context.config.flowlu.extraModels, report, context.signal);
+    if (flags.quick !== true) await checkPossible(client, context.config.flowlu.extraModels, report, context.signal);
+  }
   if (recording !== null)
     report(ok('record', `the form of every answer, without its contents, is in ${recording.path}`));
   reportTrouble(trouble, report);
@@ -206,6 +209,13 @@ async function checkFindings(sql: Sql, config: Config, report: Report): Promise<
   }
 }
 
+/** Whether webhooks and API spell texts alike, as far as rows have shown it. */
+async function checkTexts(sql: Sql, report: Report): Promise<void> {
+  const texts = await lastFact(sql, PORTAL, 'webhook_texts');
+  if (texts !== null && texts !== 'plain')
+    report(ok('webhook texts', `they come ${TEXTS[texts]}: the mirror keeps the API's spelling`));
+}
+
 /** Whether the portal of new settings answers, takes the key and keeps its times in the zone given. */
 export async function tryPortal(config: Config, signal: AbortSignal, report: Report): Promise<void> {
   const { baseUrl, apiKey } = config.flowlu;
@@ -249,6 +259,7 @@ async function examineAnswers(
   { sql, isZoneRefuted }: { readonly sql: Sql | null; readonly isZoneRefuted: boolean },
   report: Report,
 ): Promise<void> {
+  if (sql !== null && readable.length > 0) await forget(sql, PORTAL, 'refused');
   const fitting = readable
     .filter((one): one is ReadableModel & { model: VersionedModel } => one.model.version !== null)
     .filter(({ total }) => total === null || total >= ROWS_NEEDED)

@@ -9,29 +9,30 @@ const ADDRESS_MAX_MS = 2_000;
 const CONNECT_MAX_MS = 20_000;
 
 let proxy: { readonly httpsProxy?: string; readonly noProxy?: string } = {};
-let asking: Promise<typeof globalThis.fetch> | null = null;
+let sending: Promise<typeof globalThis.fetch> | null = null;
 
 /** Names the proxy to `https://`; what is not given here, the environment says in small letters. */
 export function useProxy(httpsProxy?: string, noProxy?: string): void {
   proxy = { ...(httpsProxy !== undefined && { httpsProxy }), ...(noProxy !== undefined && { noProxy }) };
-  asking = null;
+  sending = null;
 }
 
-/** As the global one, whose types differ in name only. */
-export const portalFetch: typeof globalThis.fetch = async (url, options) => {
-  asking ??= fetchBy(proxy);
-  return (await asking)(url, options);
-};
-
-async function fetchBy(settings: typeof proxy): Promise<typeof globalThis.fetch> {
-  // Loaded when the portal is asked for the first time: it takes as long to load as the rest of a command.
+/** Loaded when it is first needed: most commands ask the portal nothing. */
+async function load() {
   const { EnvHttpProxyAgent, fetch } = await import('undici');
   const dispatcher = new EnvHttpProxyAgent({
     // Plain HTTP is for this machine only.
     httpProxy: '',
-    ...settings,
+    ...proxy,
     connect: { timeout: CONNECT_MAX_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ADDRESS_MAX_MS },
   });
+  // Its types differ in name only.
   return ((url: string, options: object) =>
     fetch(url, { ...options, dispatcher })) as unknown as typeof globalThis.fetch;
 }
+
+/** As the global one. */
+export const portalFetch: typeof fetch = async (url, options) => {
+  sending ??= load();
+  return (await sending)(url, options);
+};

@@ -7,7 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../core/log.ts';
 import { TimeoutError, withTimeout } from '../core/time.ts';
-import { type Accepted, readAutomation, readDelivery } from '../delivery/delivery.ts';
+import { type Accepted, readAutomation, readDelivery, readForm } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
 import { causeOf } from '../postgres/causes.ts';
 import type { Privacy } from '../privacy/policy.ts';
@@ -16,10 +16,10 @@ import { BodyTooLargeError, NoRoomError, type Room, readBody } from './body.ts';
 import { createGate, type GateOptions } from './gate.ts';
 import { keptHeaders } from './kept-headers.ts';
 
-/** The routes, as docs and metrics name them. */
 /** Carries the secret where the path does not; in small letters, as Node has it. */
 export const SECRET_HEADER = 'x-webhook-secret';
 
+/** The routes, as docs and metrics name them. */
 export const WEBHOOK_ROUTES = { header: '/webhooks/flowlu', path: '/webhooks/flowlu/:secret' } as const;
 type Route = (typeof WEBHOOK_ROUTES)[keyof typeof WEBHOOK_ROUTES];
 
@@ -74,16 +74,26 @@ const refuse = (outcome: IntakeOutcome, status: number, error: string, headers =
   headers,
 });
 
-const WRONG_METHOD = refuse('wrong_method', 405, 'webhooks come by POST', { Allow: 'POST' });
+const WRONG_METHOD = refuse('wrong_method', 405, 'webhooks come by POST: choose that method where it is sent from', {
+  Allow: 'POST',
+});
 const PROBED: Answer = {
   outcome: 'probed',
   status: 200,
   body: { accepted: false },
   headers: { Allow: 'POST, HEAD, OPTIONS' },
 };
-const MISDIRECTED = refuse('misdirected', 404, 'no webhook has this address: it is /webhooks/flowlu/ and the secret');
-const NOT_TEXT = refuse('not_json', 400, 'the body is not text in UTF-8');
-const NOT_JSON = refuse('not_json', 400, 'the body is not JSON');
+const MISDIRECTED = refuse(
+  'misdirected',
+  404,
+  'no webhook has this address: it is /webhooks/flowlu/SECRET, for automations /webhooks/flowlu/SECRET/MODULE.MODEL',
+);
+const NOT_TEXT = refuse('not_json', 400, 'the body is not text in UTF-8: send JSON as it is, not compressed');
+const NOT_JSON = refuse(
+  'not_json',
+  400,
+  "the body is not JSON: choose application/json where it is sent from; a form is taken where the address ends in MODULE.MODEL and the form has the record's id",
+);
 const unavailable = (why: string) => refuse('unavailable', 503, `${why}; send it again`, { 'Retry-After': '5' });
 const BUSY = unavailable('too much is on its way in');
 const LATE = unavailable('it was not stored in time');
@@ -107,7 +117,8 @@ export function createIntake(options: IntakeOptions): Intake {
       if (!(error instanceof BodyTooLargeError)) return NOT_TEXT;
       return refuse('too_large', 413, `a body may have ${options.bodyLimitBytes} bytes at most`);
     }
-    return (model === undefined ? readDelivery(body) : readAutomation(body, model)) ?? NOT_JSON;
+    const read = model === undefined ? readDelivery(body) : readAutomation(body, model);
+    return read ?? readForm(body, model) ?? NOT_JSON;
   }
 
   /** The answer to what is refused, or has no body. */
@@ -148,7 +159,7 @@ export function createIntake(options: IntakeOptions): Intake {
     if (performance.now() - warnedAtMs > WARNED_EVERY_MS) {
       warnedAtMs = performance.now();
       options.log.warn(
-        "a request came to an address that is nearly a webhook's: it must be /webhooks/flowlu/ and the secret",
+        "a request came to an address that is nearly a webhook's: it must be /webhooks/flowlu/SECRET, or end in /MODULE.MODEL for automations",
       );
     }
     return MISDIRECTED;
@@ -191,9 +202,14 @@ function targetOf(request: IncomingMessage): Target | null {
     const header = request.headers[SECRET_HEADER];
     return { route: WEBHOOK_ROUTES.header, secret: typeof header === 'string' ? header : undefined };
   }
-  const [, secret, model, ...more] = rest.split('/');
-  if (!rest.startsWith('/') || !secret || model === '' || more.length > 0) return null;
-  return { route: WEBHOOK_ROUTES.path, secret: decoded(secret), model: model && decoded(model) };
+  const [, secret, ...name] = rest.split('/');
+  if (!rest.startsWith('/') || !secret || name.includes('') || name.length > 2) return null;
+  // Some write a slash instead of the dot.
+  return {
+    route: WEBHOOK_ROUTES.path,
+    secret: decoded(secret),
+    model: name.length > 0 ? decoded(name.join('.')) : undefined,
+  };
 }
 
 /** A POST to something like `/webhook/flowlu/…` or `/webhooks/flowlu//…`. */

@@ -1,6 +1,7 @@
 /** Where two records of one entity differ, by what they mean. */
 import type { Json, JsonObject } from '../core/json.ts';
 import { recordFields, type Shape, sameValue } from './record.ts';
+import { isOneText } from './spelling.ts';
 
 /**
  * The fields, under their canonical names, in which two records do not mean the same.
@@ -31,7 +32,7 @@ export interface Patch {
   readonly changesValues: boolean;
 }
 
-/** How two records of one entity differ by what they mean; null when they mean the same. */
+/** How two records of one entity differ by what they mean, however they spell it; null when they mean the same. */
 export function patchBetween(shape: Shape, old: JsonObject, now: JsonObject): Patch | null {
   const held = recordFields(shape, old);
   const told = recordFields(shape, now);
@@ -47,7 +48,7 @@ export function patchBetween(shape: Shape, old: JsonObject, now: JsonObject): Pa
       continue;
     }
     common += 1;
-    if (isSame || sameValue(shape, name, held[name] as Json, value)) continue;
+    if (isSame || isOneText(held[name], value) || sameValue(shape, name, held[name] as Json, value)) continue;
     changesValues = true;
     changed.push([name, held[name] as Json, value]);
   }

@@ -30,9 +30,10 @@ export function watchPortal(options: {
 
   return {
     onRequest({ outcome, problem }) {
-      if (outcome === 'unauthorized' && isRefused !== true) {
+      if (outcome === 'unauthorized') {
+        if (isRefused !== true) log.error({ problem }, 'Flowlu refuses the API key: make a new one');
         isRefused = true;
-        log.error({ problem }, 'Flowlu refuses the API key: make a new one');
+        // Each time: a process with another key may have taken it back meanwhile.
         keep(noteRefusal(sql, problem ?? 'unauthorized'));
       }
       if (outcome === 'ok' && isRefused !== false) {
@@ -46,6 +47,8 @@ export function watchPortal(options: {
     },
     async mayAsk() {
       if ((await lastFact(sql, PORTAL, 'refused')) === null) return true;
+      // Perhaps noted by a process with another key: the next answer tells.
+      isRefused ||= null;
       if (performance.now() < retryAtMs) return false;
       retryAtMs = performance.now() + RETRY_REFUSED_MS;
       return true;

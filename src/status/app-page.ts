@@ -75,7 +75,9 @@ function moodOf({ situation, state }: Health): { readonly isThere: boolean; read
 
 function sentence({ situation }: Health): string {
   if (situation.kind !== 'there') return AWAY;
-  const { compared, deliveries, now } = situation.facts;
+  const { compared, deliveries, now, refusal, grant } = situation.facts;
+  if (refusal !== null) return 'Flowlu refuses its API key: a new one has to be made and set.';
+  if (grant?.state === 'refused') return 'Flowlu has withdrawn its login: somebody has to log in again.';
   if (compared.isCompared) {
     const age = ageWords(compared.age_s);
     if (age === null) return 'It has not been compared with Flowlu yet.';

@@ -51,6 +51,13 @@ export function foreignWords(suggestions: readonly string[]): string {
 
 const honours = (what: string) => (how: Facts['order_by_id']) => `${what} ${how}`;
 
+/** How webhooks spell texts. */
+export const TEXTS: Readonly<Record<Facts['webhook_texts'], string>> = {
+  plain: 'as the API does',
+  entities: 'with entities of HTML or ends of lines that the API does not have',
+  decoded: 'without the entities of HTML or ends of lines that the API has',
+};
+
 const FACT_WORDS: { readonly [N in FactName]: (value: Facts[N]) => string } = {
   page_size: (rows) => `${rows} rows on a page`,
   bearable_size: (rows) => `pages of more than ${rows} rows fail`,
@@ -60,7 +67,7 @@ const FACT_WORDS: { readonly [N in FactName]: (value: Facts[N]) => string } = {
   newest_first: honours('sorting by time of change'),
   total: (how) =>
     how === 'missing' ? 'no count of rows' : `counts ${how === 'whole' ? 'without filters' : 'filtered'}`,
-  webhook_texts: (how) => `webhooks spell texts ${how === 'plain' ? 'as the API does' : 'with entities of HTML'}`,
+  webhook_texts: (how) => `webhooks spell texts ${TEXTS[how]}`,
   get: (words) => `single records: ${words}`,
   rights: ({ user, admin }) => `read with the rights of ${user}${admin === true ? ', an administrator' : ''}`,
   throttled_at: (rate) => `has complained at ${rate} requests a second`,

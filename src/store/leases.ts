@@ -1,5 +1,5 @@
 /** Leases: who does work that only one replica may do. They run out by themselves when their holder dies. */
-import type { Sql } from '../postgres/connection.ts';
+import type { Queryable, Sql } from '../postgres/connection.ts';
 
 /** Takes or renews a lease; false while another holder has it. */
 export async function takeLease(sql: Sql, name: string, holder: string, seconds: number): Promise<boolean> {
@@ -25,7 +25,9 @@ export async function leaseHolder(sql: Sql, name: string): Promise<string | null
 }
 
 /** All leases that have not run out. */
-export async function heldLeases(sql: Sql): Promise<readonly { readonly name: string; readonly holder: string }[]> {
+export async function heldLeases(
+  sql: Queryable,
+): Promise<readonly { readonly name: string; readonly holder: string }[]> {
   const rows = await sql`select name, holder from sync.leases where expires_at >= clock_timestamp()`;
   return rows as unknown as readonly { readonly name: string; readonly holder: string }[];
 }

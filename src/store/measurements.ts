@@ -14,8 +14,8 @@ export interface Facts {
   readonly date_filter: 'honoured' | 'ignored' | 'refused';
   readonly newest_first: 'honoured' | 'ignored' | 'refused';
   readonly total: 'filtered' | 'whole' | 'missing';
-  /** How webhooks spell texts that the API spells plainly. */
-  readonly webhook_texts: 'plain' | 'entities';
+  /** How webhooks spell texts: as the API does, with entities where it has none, or without where it has some. */
+  readonly webhook_texts: 'plain' | 'entities' | 'decoded';
   /** Whether single records can be read: what the portal says where they cannot. */
   readonly get: string;
   /** Whose rights the requests have. */

@@ -1,6 +1,7 @@
 /** The journal of long work: what ran, when, and how it ended. */
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { Queryable, Sql } from '../postgres/connection.ts';
+import { heldLeases, releaseLease, takeLease } from './leases.ts';
 
 export type RunKind = 'backfill' | 'reconcile' | 'sweep' | 'verify' | 'rebuild' | 'replay' | 'redact' | 'erase';
 export type RunStatus = 'done' | 'failed' | 'interrupted' | 'differences';
@@ -17,11 +18,19 @@ export interface JournaledRun {
   readonly status?: () => RunStatus;
 }
 
+/** A run whose process does not say for this long that it goes on was killed. */
+const ALIVE_SECONDS = 60;
+const SAYS_SO_EVERY_MS = 20_000;
+const leaseOfRun = (id: string) => `run ${id}`;
+
 /** Does `work`, and notes in the journal that it began and how it ended. */
 export async function journaled<T>(sql: Sql, run: JournaledRun, work: (runId: string) => Promise<T>): Promise<T> {
   const [row] = await sql`
     insert into sync.runs (kind, status, holder) values (${run.kind}, 'running', ${run.holder}) returning id::text as id`;
   const id = row?.id as string;
+  const stayAlive = () => takeLease(sql, leaseOfRun(id), run.holder, ALIVE_SECONDS).catch(() => {});
+  await stayAlive();
+  const living = setInterval(stayAlive, SAYS_SO_EVERY_MS).unref();
   const finish = (status: RunStatus) => sql`
     update sync.runs
        set finished_at = clock_timestamp(), status = ${status}, summary = ${stringifyJson(run.summary())}::text::jsonb
@@ -32,6 +41,9 @@ export async function journaled<T>(sql: Sql, run: JournaledRun, work: (runId: st
   } catch (error) {
     await finish(run.signal.aborted ? 'interrupted' : 'failed').catch(() => {});
     throw error;
+  } finally {
+    clearInterval(living);
+    await releaseLease(sql, leaseOfRun(id), run.holder).catch(() => {});
   }
   await finish(run.status?.() ?? 'done');
   return result;
@@ -55,7 +67,8 @@ export async function hasRuns(sql: Queryable, kinds: readonly RunKind[] | null =
 export interface RunSummary {
   readonly id: string;
   readonly kind: string;
-  readonly status: string;
+  /** `abandoned`: its process was killed. */
+  readonly status: RunStatus | 'running' | 'abandoned';
   readonly started_at: string;
   readonly finished_at: string | null;
   /** Requests to the portal; null where the journal does not say. */
@@ -80,7 +93,10 @@ export async function lastRuns(sql: Queryable, limit: number): Promise<readonly 
                      filter (where m ->> 'outcome' in ('failed', 'incomplete') or m ->> 'guarded' is not null))[:${MAX_REASONS}::int] as reasons
              from jsonb_array_elements(case when jsonb_typeof(r.summary) = 'array' then r.summary end) m) s on true
      order by r.id desc`;
-  return rows as unknown as readonly RunSummary[];
+  const alive = new Set((await heldLeases(sql)).map(({ name }) => name));
+  return (rows as unknown as readonly RunSummary[]).map((run) =>
+    run.status === 'running' && !alive.has(leaseOfRun(run.id)) ? { ...run, status: 'abandoned' } : run,
+  );
 }
 
 /** Requests to the portal of the last day that the journal knows, by quarters of an hour. */
@@ -114,7 +130,7 @@ export async function pruneRuns(sql: Sql): Promise<number> {
       select id, row_number() over (partition by kind order by id desc) as place from sync.runs),
     old as (
       select r.id from sync.runs r join ranked using (id)
-       where place > ${KEPT_OF_KIND} and finished_at < clock_timestamp() - ${KEPT_DAYS} * interval '1 day'
+       where place > ${KEPT_OF_KIND} and coalesce(finished_at, started_at) < clock_timestamp() - ${KEPT_DAYS} * interval '1 day'
        order by r.id limit ${PRUNED_AT_ONCE})
     delete from sync.runs where id in (select id from old)`;
   return count;

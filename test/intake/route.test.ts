@@ -115,7 +115,7 @@ describe('who may post', () => {
   });
 
   it('takes one slash at the end, and counts and names what is nearly right', async () => {
-    expect((await post(`${service.url}/webhooks/flowlu/${SECRET}/x/y`, account(1))).status).toBe(404);
+    expect((await post(`${service.url}/webhooks/flowlu/${SECRET}/x/y/z`, account(1))).status).toBe(404);
     const near = await post(`${service.url}/webhook/flowlu/${SECRET}`, account(1));
     expect([near.status, await near.text()]).toEqual([
       404,
@@ -357,16 +357,15 @@ describe('automation webhooks', () => {
   const address = (model: string) => `${service.url}/webhooks/flowlu/${SECRET}/${model}`;
 
   it('are taken as hints about the record that their address and body name', async () => {
-    const bodies = [
-      '{"current":{"id":5,"cf_60":"x"}}',
-      '{"id":"6","name":"bare"}',
-      '{"current":{"id":7},"previous":null}',
-    ];
+    const bodies = ['{"current":{"id":5,"cf_60":"x"}}', '{"id":"6","name":"bare"}', 'title=A+%26+B&current%5Bid%5D=7'];
     for (const body of bodies) expect((await post(address('crm.deal'), body)).status).toBe(200);
+    expect((await post(address('crm/lead'), '{"current":{"id":7},"previous":null}')).status).toBe(200);
+    const named = 'meta[module]=crm&meta[model]=leads&meta[action]=update&current[id]=5';
+    expect((await post(`${service.url}/webhooks/flowlu/${SECRET}`, named)).status).toBe(200);
     const rows = await db.sql`
       select module, model, action, entity_id::text as id, status, decision from sync.deliveries order by deliveries.id`;
     expect(rows.map((row) => ({ ...row }))).toEqual(
-      ['5', '6', '7'].map((id) => ({
+      ['5', '6', '7', '7', '5'].map((id) => ({
         module: 'crm',
         model: 'lead',
         action: 'automation',
@@ -381,6 +380,12 @@ describe('automation webhooks', () => {
     expect(mirrored?.rows).toBe(0);
   });
 
+  it('that are of the usual kind mean what they say, whatever their address', async () => {
+    const body = webhook('crm.account', 'delete', null, { id: 94, updated_date: '2025-01-01 10:00:00' });
+    expect((await post(address('crm.lead'), JSON.stringify(body))).status).toBe(200);
+    expect(await deliveries()).toMatchObject([{ model: 'account', action: 'delete', decision: 'tombstoned' }]);
+  });
+
   it('without the model in the address are told what to configure; so is an address that names none', async () => {
     const missing = await post(`${service.url}/webhooks/flowlu/${SECRET}`, '{"current":{"id":5,"cf_60":"x"}}');
     expect([missing.status, await missing.text()]).toEqual([
@@ -389,9 +394,23 @@ describe('automation webhooks', () => {
     ]);
     const odd = await post(address('lead'), '{"current":{"id":5}}');
     expect([odd.status, await odd.text()]).toEqual([422, expect.stringContaining('module.model')]);
-    expect((await post(address('crm.lead'), '{"current":{}}')).status).toBe(422);
+    for (const [where, body, status, cure] of [
+      [address('crm.lead'), '{"current":{}}', 422, 'or at least its id'],
+      [address('crm/lead/5'), '{"id":5}', 404, 'SECRET/MODULE.MODEL'],
+      [address('crm.lead'), 'name=x', 400, 'application/json'],
+      [`${service.url}/webhooks/flowlu/${SECRET}`, 'id=5', 400, 'MODULE.MODEL'],
+      [
+        `${service.url}/webhooks/flowlu/${SECRET}`,
+        '{"meta":{"model":"lead"},"current":{"id":5}}',
+        422,
+        'System Settings',
+      ],
+    ] as const) {
+      const answer = await post(where, body);
+      expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(cure)]);
+    }
     expect((await post(`${service.url}/webhooks/flowlu/wrong/crm.lead`, '{"current":{"id":5}}')).status).toBe(401);
-    expect((await deliveries()).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect((await deliveries()).map(({ status }) => status)).toEqual(Array(4).fill('rejected'));
   });
 });
 

@@ -1,11 +1,13 @@
 /** Webhooks that spell texts otherwise than the API: one content, whatever path it comes by. */
 import { describe, expect, it } from 'vitest';
+import { changesOf } from '../../src/merge/rule/changes.ts';
 import { fold } from '../../src/merge/rule/fold.ts';
 import type { Observation, Row } from '../../src/merge/rule/observation.ts';
-import { plainText, SPELLING, type WebhookTexts } from '../../src/merge/rule/spelling.ts';
+import { SPELLING, type WebhookTexts } from '../../src/merge/rule/spelling.ts';
+import { plainText } from '../../src/record/spelling.ts';
 import { at, GRACE_S, SECOND, worldOf, zone } from './world.ts';
 
-const { model, state, row, announced, deleted } = worldOf('crm.account');
+const { model, state, row, announced, deleted, present } = worldOf('crm.account');
 const confirmed = (record: ReturnType<typeof state>): Row => ({ ...row(record), source: 'api' });
 const run = (from: Row | null, seen: readonly Observation[], texts: WebhookTexts = null) =>
   fold(from, seen, [], { model, shape: model, zone, settleGrace: GRACE_S * SECOND, texts });
@@ -33,6 +35,32 @@ describe('texts in webhooks', () => {
     const held = confirmed(state('A &amp; B', 1));
     const { row: next, texts, verdicts } = run(held, [announced(state('A &amp; B', 2))]);
     expect([next?.record.name, texts, verdicts[0]?.doubt]).toEqual(['A &amp; B', 'plain', null]);
+  });
+
+  it('of an API that has entities and ends of lines where webhooks have none keep its spelling', () => {
+    const held = confirmed(state('A &amp; B', 1, { description: 'one\r\ntwo' }));
+    const plain = { description: 'one\ntwo' };
+    const same = run(held, [announced(state('A & B', 1, plain))]);
+    expect([same.row, same.verdicts[0]?.decision, same.texts]).toEqual([null, 'duplicate', 'decoded']);
+    const changed = run(held, [announced(state('A & B', 2, { ...plain, phone: '1' }), state('A & B', 1, plain))]);
+    expect(changed.row?.record).toMatchObject({ name: 'A &amp; B', description: 'one\r\ntwo', phone: '1' });
+    expect(changed.verdicts[0]?.doubt).toBeNull();
+    const { row: next, verdicts } = run(held, [announced(state('A & C', 2, plain))], 'decoded');
+    expect([next?.record.name, verdicts[0]?.doubt]).toEqual(['A & C', SPELLING]);
+  });
+
+  it('that are empty stay as the API spells that', () => {
+    const held = confirmed(state('A', 1, { description: null, cf_7: '' }));
+    const { row: next, verdicts, texts } = run(held, [announced(state('A', 1, { description: '', cf_7: null }))]);
+    expect([next, verdicts[0]?.decision, texts]).toEqual([null, 'duplicate', null]);
+  });
+
+  it('leave no change in the history when the API corrects their spelling', () => {
+    const held = row(state('A & C', 2, { description: 'one\ntwo', phone: null }));
+    const seen = present(state('A &amp; C', 2, { description: 'one\r\ntwo', phone: '' }), 9, { whole: true });
+    const folded = run(held, [seen]);
+    expect(folded.row?.record.name).toBe('A &amp; C');
+    expect(changesOf(held, [seen], folded, { model, shape: model, zone })).toEqual([]);
   });
 
   it('are taken as they come, and the API is asked, while nothing is known of the portal', () => {

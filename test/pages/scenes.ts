@@ -54,7 +54,9 @@ async function dayOfWork(sql: Sql): Promise<void> {
 
 async function halfRead(sql: Sql): Promise<void> {
   await sql`truncate sync.runs`;
-  await sql`insert into sync.runs (kind, status) values ('reconcile', 'running')`;
+  await sql`
+    with run as (insert into sync.runs (kind, status) values ('reconcile', 'running') returning id)
+    insert into sync.leases select 'run ' || id, 'one', now() + interval '1 hour' from run`;
   await sql`
     with placed as (select model, row_number() over (order by model) as place from sync.listings where kind = 'backfill')
     update sync.listings l

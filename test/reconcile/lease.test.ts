@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LeaseTakenError, withLease } from '../../src/reconcile/lease.ts';
 import { takeLease } from '../../src/store/leases.ts';
+import { journaled, lastRuns } from '../../src/store/runs.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, until } from '../support/eventually.ts';
 
@@ -60,4 +61,17 @@ it('work ends when its lease was lost', async () => {
   });
   await expect(lost).rejects.toThrow('lost the lease of stolen');
   expect((await expiry('stolen'))?.held).toBe(true);
+});
+
+it('a run is listed as running while its process lives, and as abandoned once that was killed', async () => {
+  const { sql } = database;
+  const run = { kind: 'backfill', holder: 'one', signal: new AbortController().signal, summary: () => [] } as const;
+  const status = async () => (await lastRuns(sql, 1))[0]?.status;
+  await journaled(sql, run, async (id) => {
+    expect(await status()).toBe('running');
+    // What is left of a process that was killed, once its lease has run out.
+    await sql`update sync.leases set expires_at = clock_timestamp() - interval '1 s' where name = ${`run ${id}`}`;
+    expect(await status()).toBe('abandoned');
+  });
+  expect(await status()).toBe('done');
 });

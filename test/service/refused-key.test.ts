@@ -79,6 +79,13 @@ it('is told by the page, the status and the readiness, since when and in whose w
   await renewed.ask();
   await expect.poll(async () => Object.keys(await ready())).not.toContain('degraded');
   expect(await renewed.watch.mayAsk()).toBe(true);
+
+  // Two processes with two keys: whatever the one notes, the other's next answer tells.
+  await revoked.ask();
+  await expect.poll(ready).toMatchObject({ degraded: ['key_refused'] });
+  expect(await renewed.watch.mayAsk()).toBe(false);
+  await renewed.ask();
+  await expect.poll(async () => Object.keys(await ready())).not.toContain('degraded');
 });
 
 it('of a free plan, or at too high a rate, is told with what to do', async () => {

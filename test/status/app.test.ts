@@ -91,6 +91,7 @@ describe('the app page', () => {
       values ('app', 1, 'refused', 'v1.x.y', now(), now(), 'a problem with details')`;
     const page = await text();
     expect(page).toContain('needs a look');
+    expect(page).toContain('has withdrawn its login');
     expect(page).not.toContain('details');
   });
 

@@ -75,7 +75,9 @@ it('is up to date where nothing is wrong: in a headline, a sentence and the titl
 });
 
 it('calls nothing wrong during the first reading, and says how far it is', async () => {
-  await database.sql`insert into sync.runs (kind, status) values ('reconcile', 'running')`;
+  await database.sql`
+    with run as (insert into sync.runs (kind, status) values ('reconcile', 'running') returning id)
+    insert into sync.leases select 'run ' || id, 'one', now() + interval '1 hour' from run`;
   await listing('crm.account', 4_000, 4_000, true);
   await listing('crm.lead', 200, 16_000, false);
   const { page, data, app } = surfaces();

@@ -1,14 +1,18 @@
 /**
  * Texts of webhooks as the API spells them. Some portals put HTML entities and Windows' ends of lines into webhooks
- * where the API answers plainly; compared as they are, a row would go to and fro between two spellings of one content.
- * Pure.
+ * where the API answers plainly, or the other way round; compared as they are, a row would go to and fro between two
+ * spellings of one content. Pure.
  */
 import type { Json, JsonObject } from '../../core/json.ts';
 import { fieldValue, type Shape } from '../../record/record.ts';
+import { hasPlainer, isOneText, plainText } from '../../record/spelling.ts';
 import type { Observation, Row } from './observation.ts';
 
-/** What is known of a portal's webhooks; null until a row that the API has confirmed shows it. */
-export type WebhookTexts = 'plain' | 'entities' | null;
+/**
+ * What is known of a portal's webhooks: they spell as the API does, with entities where it has none, or without where it
+ * has some; null until a row that the API has confirmed shows it.
+ */
+export type WebhookTexts = 'plain' | 'entities' | 'decoded' | null;
 
 interface Respelt {
   readonly observation: Observation;
@@ -18,61 +22,63 @@ interface Respelt {
   readonly isUnclear: boolean;
 }
 
-const ENTITY = /&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[\da-f]{1,6});|\r\n/gi;
-const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-
-/** A text without one layer of entities and without Windows' ends of lines. */
-export function plainText(text: string): string {
-  return text.replace(ENTITY, (found) => {
-    if (found === '\r\n') return '\n';
-    const name = found.slice(1, -1).toLowerCase();
-    const code = name.startsWith('#x') ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1));
-    return NAMED[name] ?? (code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : found);
-  });
-}
-
 /** Why a row is read again whose texts may be spelt otherwise. */
 export const SPELLING = 'the API is asked how it spells the texts of a webhook';
+
+/** Characters that the API may write in another way than a webhook without entities does. */
+const SPECIAL = /[&<>"'\n]/;
 
 /** What a webhook says, its texts spelt as in the row that the mirror holds, as far as they say the same. */
 export function respell(seen: Observation, row: Row | null, shape: Shape, known: WebhookTexts): Respelt {
   const records = [seen.says === 'announced' ? seen.record : null, 'previous' in seen ? seen.previous : null];
-  const texts = records.flatMap((record) => Object.entries(record ?? {}).filter(([, value]) => mayBeSpelt(value)));
-  if (texts.length === 0) return { observation: seen, shows: null, isUnclear: false };
   const held = (key: string) => (row === null ? undefined : fieldValue(shape, row.record, key));
-  const shows = row?.source === 'api' ? shown(texts as [string, string][], held) : null;
+  const texts = records.flatMap((record) =>
+    Object.entries(record ?? {}).flatMap(([key, value]): Text[] => {
+      if (value !== null && typeof value !== 'string') return [];
+      const own = held(key);
+      const isOther = own !== value && isOneText(own, value);
+      return isOther || hasPlainer(value) || known === 'decoded' ? [{ value, own, isOther }] : [];
+    }),
+  );
+  if (texts.length === 0) return { observation: seen, shows: null, isUnclear: false };
+  const shows = row?.source === 'api' ? shown(texts) : null;
   const way = shows ?? known;
-  if (way !== 'entities') return { observation: seen, shows, isUnclear: way === null };
-  return { observation: withPlainTexts(seen, held), shows, isUnclear: false };
+  const isSpelt = way === 'entities' || way === 'decoded';
+  const isUnclear =
+    (way === null && texts.some(({ value }) => hasPlainer(value))) ||
+    (way === 'decoded' &&
+      texts.some(({ value, own, isOther }) => !isOther && own !== value && SPECIAL.test(value ?? '')));
+  return { observation: respelt(seen, held, way === 'entities', isSpelt), shows, isUnclear };
 }
 
 type Held = (key: string) => Json | undefined;
 
+/** A text of a webhook, and what the row holds in its place. */
+interface Text {
+  readonly value: string | null;
+  readonly own: Json | undefined;
+  /** True when both are one text in two spellings. */
+  readonly isOther: boolean;
+}
+
 /** Which spelling a row that the API has confirmed has of the same texts. */
-function shown(texts: readonly [string, string][], held: Held): WebhookTexts {
-  if (texts.some(([key, text]) => unixLines(held(key)) === plainText(text))) return 'entities';
-  return texts.some(([key, text]) => held(key) === text) ? 'plain' : null;
+function shown(texts: readonly Text[]): WebhookTexts {
+  const others = texts.filter(({ value, own, isOther }) => isOther && (hasPlainer(value) || hasPlainer(own)));
+  if (others.length > 0) return others.some(({ value }) => hasPlainer(value)) ? 'entities' : 'decoded';
+  return texts.some(({ value, own }) => own === value && hasPlainer(value)) ? 'plain' : null;
 }
 
-function withPlainTexts(seen: Observation, held: Held): Observation {
-  const plain = (record: JsonObject | null): JsonObject | null =>
-    record === null ? null : Object.fromEntries(Object.entries(record).map(([key, value]) => [key, spelt(key, value)]));
+/** The row's spelling of what it says already, else a plain one where webhooks are known to have entities. */
+function respelt(seen: Observation, held: Held, isPlain: boolean, isSpelt: boolean): Observation {
   const spelt = (key: string, value: Json): Json => {
-    if (!mayBeSpelt(value)) return value;
-    const text = plainText(value as string);
     const own = held(key);
-    return own !== undefined && unixLines(own) === text ? own : text;
+    const isSame = own !== undefined && isOneText(own, value);
+    if (isSame && (isSpelt || value === null || own === null)) return own;
+    return isPlain && typeof value === 'string' ? plainText(value) : value;
   };
-  if (seen.says === 'announced') {
-    return { ...seen, record: plain(seen.record) as JsonObject, previous: plain(seen.previous) };
-  }
-  return seen.says === 'deleted' ? { ...seen, previous: plain(seen.previous) } : seen;
-}
-
-function unixLines(value: Json | undefined): Json | undefined {
-  return typeof value === 'string' ? value.replaceAll('\r\n', '\n') : value;
-}
-
-function mayBeSpelt(value: Json): boolean {
-  return typeof value === 'string' && (value.includes('&') || value.includes('\r\n')) && plainText(value) !== value;
+  const all = (record: JsonObject | null): JsonObject | null =>
+    record === null ? null : Object.fromEntries(Object.entries(record).map(([key, value]) => [key, spelt(key, value)]));
+  if (seen.says === 'announced')
+    return { ...seen, record: all(seen.record) as JsonObject, previous: all(seen.previous) };
+  return seen.says === 'deleted' ? { ...seen, previous: all(seen.previous) } : seen;
 }
