@@ -8,7 +8,7 @@
 import { Socket } from 'node:net';
 import { type SocketEvents, watchSocket } from './driver-socket.ts';
 import { readOnlyServer } from './errors.ts';
-import { closedEarly, nameOf, openSocket, silent } from './socket.ts';
+import { closedEarly, hasOtherWay, nameOf, openSocket, silent } from './socket.ts';
 import { SQLSTATE } from './sqlstates.ts';
 import type { StartupOutcome } from './startup.ts';
 import type { Host, ServerKind, Target } from './url.ts';
@@ -28,6 +28,8 @@ interface Known {
   failures: number;
   /** Until when it is left alone. */
   pausedUntilMs: number;
+  /** Whether it has refused the first of two ways, with TLS and without. */
+  isOtherWay: boolean;
   /** An attempt to use it again after a failure; there is one at a time. */
   probe: Promise<void> | null;
 }
@@ -53,7 +55,16 @@ export interface Connector {
 
 /** Makes sockets to the hosts of a connection string. */
 export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST_MAX_SECONDS }: Target): Connector {
-  const known = hosts.map((host): Known => ({ host, failure: null, failures: 0, pausedUntilMs: 0, probe: null }));
+  const known = hosts.map(
+    (host): Known => ({
+      host,
+      failure: null,
+      failures: 0,
+      pausedUntilMs: 0,
+      isOtherWay: false,
+      probe: null,
+    }),
+  );
   const limitMs = connectTimeoutSeconds * 1_000;
   /** The one that worked last: a request to cancel a statement must go where the statement runs. */
   let last: Known | null = null;
@@ -71,7 +82,13 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
     return FITS[kind](parameters, isLastHope) ? null : unfitServer(one.host, kind, parameters);
   }
 
-  function handOver(socket: Socket, one: Known, { onLost, ended }: Pool, probed: () => void): Socket {
+  function handOver(
+    socket: Socket,
+    one: Known,
+    isOtherWay: boolean,
+    { onLost, ended }: Pool,
+    probed: () => void,
+  ): Socket {
     /** Without an error, the driver connects again by itself: to the next host. */
     const failed = (failure: Error) => {
       // What we have closed ourselves says nothing about the host.
@@ -82,6 +99,11 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
     const events: SocketEvents = {
       onOutcome(outcome) {
         if (outcome.kind === 'refused') {
+          one.isOtherWay = !isOtherWay && hasOtherWay(one.host, tls, socket, outcome.code);
+          if (one.isOtherWay) {
+            probed();
+            return 'go on';
+          }
           // A pooler that wants to be asked in other words, at once.
           if (outcome.code === SQLSTATE.protocolViolation) {
             probed();
@@ -128,7 +150,8 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
     const end = () => limit.abort(ended.reason);
     ended.addEventListener('abort', end, { once: true });
     try {
-      return handOver(await openSocket(one.host, tls, limit.signal), one, pool, probed);
+      const { isOtherWay } = one;
+      return handOver(await openSocket(one.host, tls, isOtherWay, limit.signal), one, isOtherWay, pool, probed);
     } catch (error) {
       if (!ended.aborted) refuse(one, error as Error);
       probed();

@@ -1,7 +1,8 @@
 /** Sockets to a server, with TLS negotiated where that is asked for. */
 import { readFileSync } from 'node:fs';
 import { connect, isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
+import { SQLSTATE } from './sqlstates.ts';
 import type { Host, Tls } from './url.ts';
 
 /** What is wrong with the TLS of a server, or with our settings of it: to be mended by a person. */
@@ -21,22 +22,37 @@ const isUnixSocket = ({ address }: Host): boolean => address.startsWith('/');
 export const nameOf = (host: Host): string =>
   isUnixSocket(host) ? `${host.address}/.s.PGSQL.${host.port}` : `${host.name}:${host.port}`;
 
-/** Connects to a host; resolves once the server expects the first message of the protocol. */
-export async function openSocket(host: Host, tls: Tls, signal: AbortSignal): Promise<Socket> {
+/** Whether another way is left after a refusal: with `allow` TLS follows on none, with `prefer` none on TLS. */
+export function hasOtherWay(host: Host, { mode }: Tls, socket: Socket, code: string): boolean {
+  const isSecured = socket instanceof TLSSocket;
+  if (mode === 'prefer') return isSecured && code === SQLSTATE.invalidAuthorization;
+  return mode === 'allow' && !isSecured && !isUnixSocket(host);
+}
+
+/**
+ * Connects to a host; resolves once the server expects the first message of the protocol.
+ * @param isOtherWay after the server has refused the first one; see `hasOtherWay`
+ */
+export async function openSocket(host: Host, tls: Tls, isOtherWay: boolean, signal: AbortSignal): Promise<Socket> {
   const plain = await connected(host, signal);
-  if (isUnixSocket(host) || tls.mode === 'disable') return plain;
-  const mayBePlain = tls.mode === 'allow' || tls.mode === 'prefer';
+  const { mode } = tls;
+  const mayBePlain = mode === 'allow' || mode === 'prefer';
+  const isPlain = mode === 'disable' || (mayBePlain && isOtherWay === (mode === 'prefer'));
+  if (isUnixSocket(host) || isPlain) return plain;
+  let isOffered = false;
   try {
-    if (!tls.isDirect && !(await offersTls(plain, host, signal))) {
+    isOffered = tls.isDirect || (await offersTls(plain, host, signal));
+    if (!isOffered) {
       if (mayBePlain) return plain;
       throw new TlsError(
-        `${nameOf(host)} does not offer TLS, which sslmode=${tls.mode} demands; switch it on at the server, or write sslmode=disable`,
+        `${nameOf(host)} does not offer TLS, which sslmode=${mode} demands; switch it on at the server, or write sslmode=disable`,
       );
     }
     return await secured(plain, host, tls, signal);
   } catch (error) {
     plain.destroy();
-    throw error;
+    if (mode !== 'prefer' || !isOffered || signal.aborted || error instanceof TlsError) throw error;
+    return await connected(host, signal);
   }
 }
 

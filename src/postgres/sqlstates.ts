@@ -5,6 +5,7 @@ export const SQLSTATE = {
   readOnlyTransaction: '25006',
   inFailedTransaction: '25P02',
   invalidSqlStatementName: '26000',
+  invalidAuthorization: '28000',
   invalidPassword: '28P01',
   invalidParameterValue: '22023',
   uniqueViolation: '23505',

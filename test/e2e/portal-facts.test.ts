@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { ensureBuilt } from '../chaos/processes.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { run, start } from './command.ts';
+import { runHere, start } from './command.ts';
 
 /** The machine may have other work. */
 vi.setConfig({ testTimeout: 120_000 });
@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 const cli = (words: string, more: Record<string, string> = {}) =>
-  run(words.split(' '), { cwd, env: { ...env, ...more } });
+  runHere(words.split(' '), { cwd, env: { ...env, ...more } });
 const facts = async () =>
   Object.fromEntries(
     (
@@ -121,7 +121,7 @@ describe('where nothing is set up', () => {
 
   it.each(LOOKING)('`%s` says so, and makes no embedded database', async (words) => {
     const folder = await mkdtemp(join(cwd, 'empty-'));
-    const result = await run(words.split(' '), { cwd: folder });
+    const result = await runHere(words.split(' '), { cwd: folder });
     expect(result).toMatchObject({ code: 2, stdout: '' });
     expect(result.stderr).toMatch(/nothing is set up here/);
     expect(await readdir(folder)).toEqual([]);
@@ -130,7 +130,7 @@ describe('where nothing is set up', () => {
   it.each(LOOKING)('`%s` says so of an empty database, and leaves it empty', async (words) => {
     const empty = await createEmptyDatabase();
     try {
-      const result = await run(words.split(' '), { cwd, env: { DATABASE_URL: empty.url } });
+      const result = await runHere(words.split(' '), { cwd, env: { DATABASE_URL: empty.url } });
       expect(result.code).toBe(2);
       expect(result.stderr).toMatch(/nothing is set up here/);
       expect(await empty.sql`select from pg_namespace where nspname in ('flowlu', 'sync', 'drizzle')`).toHaveLength(0);
@@ -141,7 +141,7 @@ describe('where nothing is set up', () => {
 
   it('`doctor` checks the rest without making an embedded database', async () => {
     const folder = await mkdtemp(join(cwd, 'empty-'));
-    const { stdout } = await run(['doctor', '--quick'], { cwd: folder });
+    const { stdout } = await runHere(['doctor', '--quick'], { cwd: folder });
     expect(stdout).toMatch(/! database: none in .* yet/);
     expect(stdout).toMatch(/portal: no key/);
     expect(await readdir(folder)).toEqual([]);

@@ -1,4 +1,4 @@
-/** The commands that serve other tools, through the built bin: logins, sources for dbt, diagrams, a publication. */
+/** The commands that serve other tools, each from its words to its output: logins, sources for dbt, diagrams, a publication. */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { connect } from '../../src/postgres/connection.ts';
-import { ensureBuilt } from '../chaos/processes.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { run } from './command.ts';
+import { runHere } from './command.ts';
 
 /** The machine may have other work. */
 vi.setConfig({ testTimeout: 120_000 });
@@ -16,7 +15,6 @@ vi.setConfig({ testTimeout: 120_000 });
 let cwd: string;
 let db: TestDatabase;
 beforeAll(async () => {
-  await ensureBuilt();
   cwd = await mkdtemp(join(tmpdir(), 'flowlu-mirror-tools-'));
   db = await createTestDatabase();
 }, 180_000);
@@ -26,7 +24,7 @@ afterAll(async () => {
 });
 
 const cli = (...words: readonly string[]) =>
-  run(words, { cwd, env: { DATABASE_URL: db.url, FLOWLU_MODELS: 'crm.*,core.user' } });
+  runHere(words, { cwd, env: { DATABASE_URL: db.url, FLOWLU_MODELS: 'crm.*,core.user' } });
 
 it('reader prints a connection string that works, and says its password to nobody else', async () => {
   const login = `reader_${randomUUID().slice(0, 8)}`;
@@ -68,7 +66,7 @@ it('models --dbt prints sources of the models that the settings mirror, and noth
 });
 
 it('models --docs writes the page with the diagrams, without a database', async () => {
-  const { code, stdout } = await run(['models', '--docs', 'pages'], {
+  const { code, stdout } = await runHere(['models', '--docs', 'pages'], {
     cwd,
     env: { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' },
   });

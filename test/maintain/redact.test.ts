@@ -3,8 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { ensureBuilt } from '../chaos/processes.ts';
-import { run } from '../e2e/command.ts';
+import { runHere } from '../e2e/command.ts';
 import { startService, webhook } from '../intake/service.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -24,7 +23,6 @@ let plain: Record<string, string>;
 let settings: Record<string, string>;
 
 beforeAll(async () => {
-  await ensureBuilt();
   cwd = await mkdtemp(join(tmpdir(), 'flowlu-mirror-redact-'));
   await chmod(cwd, 0o711);
   portal = await startSimulator({ rowsPerModel: { 'crm.account': 20, 'customfields.fields': 4 } });
@@ -54,7 +52,7 @@ afterAll(async () => {
   if (cwd !== undefined) await rm(cwd, { recursive: true, force: true });
 });
 
-const cli = (words: string, env: Record<string, string>) => run(words.split(' '), { cwd, env });
+const cli = (words: string, env: Record<string, string>) => runHere(words.split(' '), { cwd, env });
 
 it('warns until it has run, leaves nothing of the values, and changes nothing when it runs again', async () => {
   expect((await cli('backfill', plain)).code).toBe(0);

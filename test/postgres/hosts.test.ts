@@ -49,20 +49,34 @@ const outcome = (sql: Sql) =>
     (error: Error) => error.message,
   );
 
+const CONNECTED = /^connected$/;
+
 describe('TLS', () => {
   it.each([
-    ['tls', 'sslmode=disable', 'connected'],
-    ['tls', '', 'connected'],
-    ['tls', 'sslmode=allow', 'connected'],
-    ['tls', 'sslmode=require', 'connected'],
-    ['tls', 'sslmode=no-verify', 'connected'],
-    ['tls', 'ssl=true', 'connected'],
+    ['tls', 'sslmode=disable', CONNECTED],
+    ['tls', '', CONNECTED],
+    ['tls', 'sslmode=allow', CONNECTED],
+    ['tls', 'sslmode=require', CONNECTED],
+    ['tls', 'sslmode=no-verify', CONNECTED],
+    ['tls', 'ssl=true', CONNECTED],
     ['tls', 'sslmode=verify-full', /certificate .* is not accepted.*sslrootcert/],
     ['tls', 'sslrootcert=system', /certificate .* is not accepted/],
-    ['tls', 'sslmode=verify-full&sslrootcert=CERT', 'connected'],
-    ['tls', 'sslmode=require&sslrootcert=CERT', 'connected'],
+    ['tls', 'sslmode=verify-full&sslrootcert=CERT', CONNECTED],
+    ['tls', 'sslmode=require&sslrootcert=CERT', CONNECTED],
     ['tls', 'sslmode=verify-full&sslrootcert=/nowhere.pem', /sslrootcert .* cannot be read \(ENOENT\)/],
-    ['refuses TLS', '', 'connected'],
+    ['refuses TLS', '', CONNECTED],
+    ['refuses TLS', 'sslmode=allow', CONNECTED],
+    ['breaks TLS', 'sslmode=prefer', CONNECTED],
+    ['breaks TLS', 'sslmode=allow', CONNECTED],
+    ['breaks TLS', 'sslmode=require', /closed|disconnected|reset/i],
+    ['lets nobody in by TLS', 'sslmode=prefer', CONNECTED],
+    ['lets nobody in by TLS', 'sslmode=allow', CONNECTED],
+    ['lets nobody in by TLS', 'sslmode=require', /no pg_hba\.conf entry/],
+    ['lets nobody in without TLS', 'sslmode=prefer', CONNECTED],
+    ['lets nobody in without TLS', 'sslmode=allow', CONNECTED],
+    ['lets nobody in without TLS', 'sslmode=disable', /no pg_hba\.conf entry/],
+    ['lets nobody in', 'sslmode=prefer', /no pg_hba\.conf entry/],
+    ['lets nobody in', 'sslmode=allow', /no pg_hba\.conf entry/],
     ['refuses TLS', 'sslmode=require', /does not offer TLS/],
     ['refuses TLS', 'sslmode=verify-full', /does not offer TLS/],
   ] as const)('of a host that answers with %s, asked for by %s', async (behaviour, parameters, expected) => {

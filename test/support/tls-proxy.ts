@@ -4,8 +4,17 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { CertificateFiles } from './certificates.ts';
 
+/** What a server says whose pg_hba.conf has no line for such a connection. */
+const NO_ENTRY = (() => {
+  const fields = Buffer.from('SFATAL\0C28000\0Mno pg_hba.conf entry\0\0');
+  const head = Buffer.from([0x45, 0, 0, 0, fields.length + 4]);
+  return Buffer.concat([head, fields]);
+})();
+
 /** How a host behaves. */
-export type Behaviour = 'tls' | 'plain' | 'silent' | 'closes' | 'refuses TLS';
+export type Behaviour =
+  | ('tls' | 'plain' | 'silent' | 'closes' | 'refuses TLS')
+  | ('breaks TLS' | 'lets nobody in by TLS' | 'lets nobody in without TLS' | 'lets nobody in');
 
 export interface TlsProxy {
   readonly port: number;
@@ -39,6 +48,7 @@ export async function startTlsProxy(
     return incoming.once('data', (first: Buffer) => {
       // Eight bytes that ask for TLS; anything else begins the conversation.
       if (first.length !== 8) {
+        if (now === 'lets nobody in without TLS' || now === 'lets nobody in') return incoming.end(NO_ENTRY);
         const outgoing = connect(Number(target.port), target.hostname);
         outgoing.write(first);
         return join(incoming, outgoing);
@@ -47,6 +57,7 @@ export async function startTlsProxy(
         incoming.write('N');
         return join(incoming, connect(Number(target.port), target.hostname));
       }
+      if (now === 'breaks TLS') return incoming.end('S').once('data', () => incoming.destroy());
       const secure = new TLSSocket(incoming, {
         isServer: true,
         cert: readFileSync(certFile),
@@ -57,6 +68,8 @@ export async function startTlsProxy(
         },
       });
       incoming.write('S');
+      if (now === 'lets nobody in by TLS' || now === 'lets nobody in')
+        return secure.on('error', () => {}).once('data', () => secure.end(NO_ENTRY));
       return join(secure, connect(Number(target.port), target.hostname));
     });
   });
