@@ -33,8 +33,18 @@ const MIN_STEPS_BACK = 20;
  */
 export async function* listByPages(
   reader: PageReader,
-  { offset: from, read = [], seen }: PagesOptions,
+  options: PagesOptions,
 ): AsyncGenerator<ListingPage, string | null> {
+  const { reason, isCounted, end } = yield* inOnePass(reader, options);
+  const isProven = !isCounted && (yield* readAgain(reader, options.seen, end));
+  return isProven ? null : reason;
+}
+
+/** @returns why rows may be missing, whether the portal counts them, and where they end. */
+async function* inOnePass(
+  reader: PageReader,
+  { offset: from, read = [], seen }: PagesOptions,
+): AsyncGenerator<ListingPage, { reason: string | null; isCounted: boolean; end: number }> {
   const alreadyRead = [...read];
   const totals = watchTotal(from > 0);
   const rows = countRows(from, seen);
@@ -60,8 +70,30 @@ export async function* listByPages(
     if (isEnd(page, offset, counted)) break;
     route.goOn(page);
   }
-  if (seen.isFull()) return 'too many rows to tell repeated ones';
-  return totals.doubt() ?? rows.doubt() ?? route.doubt() ?? totals.contradicts(rows.counted());
+  const end = rows.furthest();
+  if (seen.isFull()) return { reason: 'too many rows to tell repeated ones', isCounted: true, end };
+  const reason = totals.doubt() ?? rows.doubt() ?? route.doubt() ?? totals.contradicts(rows.counted());
+  return { reason, isCounted: totals.doubt() === null, end };
+}
+
+/** Further passes over a model whose rows nothing counts. */
+const MAX_PASSES = 3;
+
+/** Where the portal does not count, a pass that brings nothing new, and no fewer rows than the one before, is the proof. */
+async function* readAgain(reader: PageReader, seen: SeenIds, end: number): AsyncGenerator<ListingPage, boolean> {
+  for (let pass = 0, before = seen.size(), rows = 0; pass < MAX_PASSES; pass += 1, before = rows) {
+    const known = seen.size();
+    rows = 0;
+    for (let offset = 0, isEnd = false; !isEnd; offset += reader.size()) {
+      const page = await reader.at(offset, 0);
+      const isNew = page.ids.filter((id) => seen.add(id)).length > 0;
+      if (isNew) yield toListingPage({ ...page, unread: [] }, offset, reader.size());
+      rows += page.ids.length;
+      isEnd = page.rows === 0 || (!isNew && offset + page.rows >= end);
+    }
+    if (seen.size() === known && rows >= before) return true;
+  }
+  return false;
 }
 
 /** An empty page is the end; a short one only where the count agrees, since it may come in the middle, too. */

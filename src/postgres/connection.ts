@@ -3,9 +3,9 @@ import postgres from 'postgres';
 import { type Json, parseJson, stringifyJson } from '../core/json.ts';
 import { orAborted } from '../core/time.ts';
 import { createConnector, type Sockets } from './connector.ts';
-import { withdraw } from './deadline.ts';
+import { DEADLINES, withdraw } from './deadline.ts';
 import { renewablePool } from './renewal.ts';
-import { forbidRepeats, ownerOf } from './repeats.ts';
+import { forbidRepeats, isQuery, ownerOf } from './repeats.ts';
 import { OWN_PATH } from './search-path.ts';
 import { readTarget } from './url.ts';
 
@@ -151,6 +151,7 @@ export async function within<T extends readonly postgres.MaybeRow[]>(
 ): Promise<postgres.RowList<T>> {
   const limit = AbortSignal.timeout(timeoutMs);
   const stop = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+  if (isQuery(query)) query.options.limitMs = timeoutMs + DEADLINES.answerGraceMs;
   stop.throwIfAborted(); // The statement is sent only when it is awaited.
   try {
     return await orAborted(query, stop);

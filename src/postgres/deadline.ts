@@ -43,9 +43,10 @@ export function startDeadline(ms: number, onExpired: () => void): () => void {
 export function limit(query: DriverQuery, limitMs: number, giveUp: () => void): void {
   const { handler, resolve, reject } = query;
   query.handler = (sent) => {
-    let stop = startDeadline(limitMs, () => {
+    const mostMs = query.options.limitMs ?? limitMs;
+    let stop = startDeadline(mostMs, () => {
       stop = withdraw(query, giveUp);
-      reject(noAnswer(limitMs));
+      reject(noAnswer(mostMs));
     });
     query.resolve = (value) => {
       stop();

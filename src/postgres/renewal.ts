@@ -12,8 +12,8 @@ import { openWithoutPath } from './search-path.ts';
 
 type Sql = postgres.Sql;
 
-/** Longest time for a statement outside a transaction that has no limit of its own. */
-const STATEMENT_MAX_MS = 120_000;
+/** Longest time for a statement outside a transaction that has no limit of its own; see `within`. */
+const STATEMENT_MAX_MS = 30_000;
 
 /** Least time between two times that a server that takes no writes is left. */
 const LEFT_EVERY_MS = 1_000;

@@ -17,7 +17,7 @@ export interface DriverQuery extends Promise<unknown> {
   canceller: ((query: DriverQuery) => Promise<unknown> | undefined) | null;
   strings: readonly string[];
   args: readonly unknown[];
-  options: { onexecute?: unknown; prepare?: boolean };
+  options: { onexecute?: unknown; prepare?: boolean; limitMs?: number };
   executed: boolean;
   /** Set when it is sent. */
   state: object | null;

@@ -96,16 +96,27 @@ describe('a connection that passes nothing any more', () => {
     await expectRenewed();
   });
 
-  it('is given up when a statement that has no limit gets no answer for minutes', async () => {
+  it('is given up when a statement that has no limit gets no answer for half a minute', async () => {
     proxy.forget();
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const asked = failure(sql`select 1`);
     await new Promise(setImmediate);
-    await vi.advanceTimersByTimeAsync(130_000);
+    await vi.advanceTimersByTimeAsync(40_000);
     expect(await asked).toSatisfy(isConnectionError);
     vi.useRealTimers();
     await expectRenewed();
   });
+});
+
+it('a statement outside a transaction has half a minute, unless it has a limit of its own', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const patient = within(sql`select pg_sleep(0.5), 'answer' as one`, 120_000);
+  const other = failure(sql`select pg_sleep(0.5)`);
+  await new Promise(setImmediate);
+  await vi.advanceTimersByTimeAsync(31_000);
+  vi.useRealTimers();
+  expect(await other).toMatchObject({ code: 'ETIMEDOUT' });
+  expect(await patient).toMatchObject([{ one: 'answer' }]);
 });
 
 it('a statement that waits for a free connection past its limit is not sent later', async () => {

@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatMicros, type Micros } from '../../core/time.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
-import type { Queryable, Sql, Transaction } from '../../postgres/connection.ts';
+import { type Queryable, type Sql, type Transaction, within } from '../../postgres/connection.ts';
 import { eachPage } from '../../postgres/pages.ts';
 import { HINT } from '../doubts.ts';
+import { SCAN_MAX_MS } from '../mirror-rows/reads.ts';
 import { type StoredDelivery, takeFitting } from './ledger.ts';
 
 /** Which deliveries; all conditions hold together. */
@@ -31,9 +32,10 @@ export async function countDeliveries(
   sql: Sql,
   filter: DeliveryFilter,
 ): Promise<{ readonly count: number; readonly last: string }> {
-  const [row] = await sql`
+  const counted = sql`
     select count(*)::float8 as count, coalesce(max(d.id), 0)::text as last
       from sync.deliveries d where true${conditions(sql, filter)}`;
+  const [row] = await within(counted, SCAN_MAX_MS);
   return { count: (row?.count ?? 0) as number, last: (row?.last ?? EVERYTHING) as string };
 }
 

@@ -111,12 +111,18 @@ export async function findUnlisted(
   return { ids: rows.map((row) => row.id as string), count: (rows[0]?.count ?? 0) as number };
 }
 
+/** Longest wait for what looks at a whole table. */
+export const SCAN_MAX_MS = 120_000;
+
 /** Ids of live rows, drawn at random. */
 export async function randomLiveIds(sql: Queryable, model: Model, count: number): Promise<string[]> {
   const { relation, part, key } = placeOf(mirrorTableOf(model));
-  const rows = await sql.unsafe(
-    `select t.id::text as id from ${relation} t where t._deleted_at is null${part(2)} order by random() limit $1`,
-    [count, ...key],
+  const rows = await within(
+    sql.unsafe(
+      `select t.id::text as id from ${relation} t where t._deleted_at is null${part(2)} order by random() limit $1`,
+      [count, ...key],
+    ),
+    SCAN_MAX_MS,
   );
   return rows.map((row) => row.id as string);
 }
@@ -125,9 +131,10 @@ export async function randomLiveIds(sql: Queryable, model: Model, count: number)
 export async function countRows(sql: Queryable, table: MirrorTable, which: 'live' | 'all'): Promise<number> {
   const { relation, part, key } = placeOf(table);
   const live = which === 'live' ? ' and t._deleted_at is null' : '';
-  const [row] = await sql.unsafe(`select count(*)::float8 as count from ${relation} t where true${live}${part(1)}`, [
+  const counted = sql.unsafe(`select count(*)::float8 as count from ${relation} t where true${live}${part(1)}`, [
     ...key,
   ]);
+  const [row] = await within(counted, SCAN_MAX_MS);
   return row?.count as number;
 }
 
@@ -203,8 +210,9 @@ const MAX_MODELS = 10_000;
 
 /** Names, as `module.model`, of the models that have rows in the common table. */
 export async function uncataloguedModels(sql: Queryable): Promise<string[]> {
-  const rows = await sql`
+  const found = sql`
     select distinct module || '.' || model as name from flowlu.uncatalogued order by 1 limit ${MAX_MODELS}`;
+  const rows = await within(found, SCAN_MAX_MS);
   return rows.map((row) => row.name as string);
 }
 
