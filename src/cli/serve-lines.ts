@@ -32,7 +32,6 @@ export function printSummary(
   printLine(dim(`╰${'─'.repeat(width)}╯`), stream);
 }
 
-/** Prints one delivery: when, about what, and what became of it. */
 export function printDelivery({ subject, entityId, decision, status, reason }: LedgerEntry): void {
   const { dim } = coloursOf(process.stdout);
   const about = subject === null ? 'webhook' : `${subject.module}.${subject.model} ${entityId ?? ''} ${subject.action}`;

@@ -135,7 +135,6 @@ async function prepare(wanted: string): Promise<string> {
   }
 }
 
-/** Joins the server, starting it when it is not running. */
 async function enter(
   cluster: Cluster,
   urlOf: (port: number) => string,

@@ -16,7 +16,6 @@ export interface ManifestFacts {
   readonly webhookUrl: string | null;
 }
 
-/** Path of the page that the portal shows. */
 const APP_PATH = '/app';
 const ICON_PATH = '/app/icon.svg';
 const NAME = 'flowlu-mirror';

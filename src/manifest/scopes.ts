@@ -2,7 +2,6 @@
 import { type ScopeBasis, scopeBasis } from '../catalog/scopes.ts';
 import type { Model } from '../catalog/types.ts';
 
-/** What of a model a scope depends on. */
 export type ScopedModel = Pick<Model, 'name' | 'module' | 'scope'>;
 
 /** A code that replaces the catalogue's for some models; null where they need none. */
@@ -18,7 +17,6 @@ export interface NeededScope {
   readonly permission: string;
   /** Least certain of its models; `configured` where the settings name the code. */
   readonly basis: ScopeBasis | 'configured';
-  /** Models that need it, by name. */
   readonly models: readonly string[];
 }
 

@@ -25,13 +25,11 @@ export class LoginError extends Error {
 }
 
 export interface BegunLogin {
-  /** Where to send the browser. */
   readonly url: string;
   /** Comes back with the browser; a secret until then. */
   readonly state: string;
 }
 
-/** What the browser brought back. */
 export interface LoginAnswer {
   readonly state: string;
   readonly code: string | null;
@@ -44,7 +42,6 @@ const STATE = /^[\w-]{43}$/;
 const MAX_CODE = 4_096;
 const PURPOSE = 'verifier of a login';
 
-/** Begins a login. */
 export async function beginLogin({ sql, cipher, client }: LoginDeps): Promise<BegunLogin> {
   const state = randomBytes(32).toString('base64url');
   const verifier = randomBytes(32).toString('base64url');

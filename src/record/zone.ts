@@ -9,7 +9,6 @@ import { Temporal } from 'temporal-polyfill';
 import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import { MICROS_PER_MS, type Micros } from '../core/time.ts';
 
-/** A wall time brought onto the time line. */
 export interface WallInstant {
   /** The instant; of a repeated wall time, the first. */
   readonly at: Micros;

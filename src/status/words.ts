@@ -51,7 +51,6 @@ export function foreignWords(suggestions: readonly string[]): string {
 
 const honours = (what: string) => (how: Facts['order_by_id']) => `${what} ${how}`;
 
-/** How webhooks spell texts. */
 export const TEXTS: Readonly<Record<Facts['webhook_texts'], string>> = {
   plain: 'as the API does',
   entities: 'with entities of HTML or ends of lines that the API does not have',

@@ -15,7 +15,6 @@ export interface GivenName {
   readonly formerSinceMs: number | null;
 }
 
-/** All names that were given. */
 export async function readNames(sql: Queryable): Promise<readonly GivenName[]> {
   const rows = await sql<(Omit<GivenName, 'formerSinceMs'> & { former_since_ms: number | null })[]>`
     select field_id::text as "fieldId", model, name, base, aliases,

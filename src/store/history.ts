@@ -15,7 +15,6 @@ export interface Prior {
   readonly priorObservedAt: Micros | null;
 }
 
-/** One accepted change of one entity. */
 export interface Change extends Prior {
   readonly kind: 'created' | 'updated' | 'deleted' | 'revived';
   /** When it happened by the source's own clock; null where the source does not tell. */
@@ -28,7 +27,6 @@ export interface Change extends Prior {
   readonly after: JsonObject | null;
 }
 
-/** A change, and whose. */
 export interface HistoryEntry extends Change {
   /** `module.model`. */
   readonly model: string;
@@ -90,7 +88,6 @@ function valuesOf(entry: HistoryEntry): readonly RowItem[] {
 const moment = (at: Micros | null) => (at === null ? null : String(at));
 const patch = (values: JsonObject | null) => (values === null ? null : stringifyJson(values));
 
-/** The values that a change tells of. */
 export interface KeptChange {
   readonly entityId: string;
   readonly number: string;
@@ -100,7 +97,6 @@ export interface KeptChange {
   readonly after: JsonObject | null;
 }
 
-/** Where to go on. */
 export type ChangePosition = Pick<KeptChange, 'entityId' | 'number'>;
 
 /** Names, as `module.model`, of all models that have a history. */

@@ -34,7 +34,6 @@ export interface Measurement<N extends FactName = FactName> {
   readonly model: string;
   readonly fact: N;
   readonly value: Facts[N];
-  /** When the portal was last seen to do so. */
   readonly measured_at: string;
 }
 
@@ -79,7 +78,6 @@ export async function keyRefusal(sql: Queryable): Promise<KeyRefusal | null> {
   return (row ?? null) as KeyRefusal | null;
 }
 
-/** Takes a fact back that is no longer so. */
 export async function forget(sql: Queryable, model: string, fact: FactName): Promise<void> {
   await sql`delete from sync.measurements where model = ${model} and fact = ${fact}`;
 }
@@ -99,7 +97,6 @@ export async function knownFacts(sql: Queryable, model: string): Promise<Partial
   return Object.fromEntries(rows.map(({ fact, value }) => [fact, value])) as Partial<Facts>;
 }
 
-/** Everything that is known, by model. */
 export async function allMeasurements(sql: Queryable): Promise<readonly Measurement[]> {
   const rows = await sql`
     select model, fact, value, to_json(measured_at) #>> '{}' as measured_at

@@ -6,10 +6,8 @@ import { heldLeases, releaseLease, takeLease } from './leases.ts';
 export type RunKind = 'backfill' | 'reconcile' | 'sweep' | 'verify' | 'rebuild' | 'replay' | 'redact' | 'erase';
 export type RunStatus = 'done' | 'failed' | 'interrupted' | 'differences';
 
-/** A run to be journaled. */
 export interface JournaledRun {
   readonly kind: RunKind;
-  /** Names this process. */
   readonly holder: string;
   readonly signal: AbortSignal;
   /** What the journal says of it, at its end or where it breaks off. */

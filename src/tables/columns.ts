@@ -30,7 +30,6 @@ export function fieldColumns<F extends Fields>(fields: F): FieldColumns<F> {
   return Object.fromEntries(entries) as FieldColumns<F>;
 }
 
-/** The columns that every mirror table has beside its fields. */
 export const metaColumns = () => ({
   _record: jsonb('_record').$type<JsonObject>().notNull(),
   _version: instantColumn('_version'),

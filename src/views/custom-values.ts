@@ -4,7 +4,6 @@ import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 import type { CustomColumn } from './custom-columns.ts';
 import { castText } from './values.ts';
 
-/** What the columns of a custom field show. */
 interface CustomValue {
   /** What is appended to the field's name: '' for the value itself. */
   readonly suffix: '' | '_raw' | '_label';

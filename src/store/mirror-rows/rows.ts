@@ -32,7 +32,6 @@ export interface MirrorTable {
   readonly model: Model | null;
 }
 
-/** A row as it stands in the table. */
 export interface StoredRow {
   readonly id: string;
   readonly record: JsonObject;
@@ -165,7 +164,6 @@ interface Place {
   readonly relation: string;
   /** The condition that picks a model's part of the common table, for rows `t`; `first` numbers its parameters. */
   readonly part: (first: number) => string;
-  /** Those parameters. */
   readonly key: readonly string[];
 }
 
@@ -174,7 +172,6 @@ export function mirrorTableOf(model: Model): MirrorTable {
   return { name: model.name, model: isCatalogued(model) ? model : null };
 }
 
-/** Where the rows of a table are. */
 export function placeOf({ name, model }: MirrorTable): Place {
   if (model !== null) return { relation: `flowlu.${identifier(model.table)}`, part: () => '', key: [] };
   const parts = splitName(name);
