@@ -17,10 +17,7 @@ export const audit = {
   updated_date: datetime('When the record was last changed'),
 } as const;
 
-export const timestamps = {
-  created_date: audit.created_date,
-  updated_date: audit.updated_date,
-} as const;
+export const timestamps = { created_date: audit.created_date, updated_date: audit.updated_date } as const;
 
 /** `audit` where the moment of creation is not kept. */
 export const undatedAudit = {

@@ -11,10 +11,7 @@ const HEADER = `# Written by \`flowlu-mirror models --dbt\`: write it again afte
 `;
 
 /** How old the agreement with the portal may be: serve renews it every few minutes, at the slowest every few hours. */
-const FRESHNESS = {
-  warn_after: { count: 6, period: 'hour' },
-  error_after: { count: 2, period: 'day' },
-} as const;
+const FRESHNESS = { warn_after: { count: 6, period: 'hour' }, error_after: { count: 2, period: 'day' } } as const;
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   flowlu: 'Mirror of Flowlu: all records, deleted ones included, with technical columns',
@@ -25,14 +22,16 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 const UNPRINTABLE = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
 const ESCAPE = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
+const STYLE = {
+  version: '1.1',
+  lineWidth: 0,
+  defaultStringType: 'QUOTE_DOUBLE',
+  defaultKeyType: 'PLAIN',
+  aliasDuplicateObjects: false,
+} as const;
+
 /** Plain data as YAML that readers of versions 1.1 and 1.2 understand alike; keys that are undefined are left out. */
-export const toYaml = (value: unknown): string =>
-  stringify(value, {
-    version: '1.1',
-    lineWidth: 0,
-    defaultStringType: 'QUOTE_DOUBLE',
-    defaultKeyType: 'PLAIN',
-  }).replace(UNPRINTABLE, ESCAPE);
+export const toYaml = (value: unknown): string => stringify(value, STYLE).replace(UNPRINTABLE, ESCAPE);
 
 /** A `sources.yml`: one source per schema, tables and columns as the data dictionary tells them. */
 export function dbtSources(entries: readonly DictionaryEntry[]): string {

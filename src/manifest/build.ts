@@ -22,10 +22,7 @@ const NAME = 'flowlu-mirror';
 /** The only section of the menu that the documentation names. */
 const SECTION = 'CRM';
 
-/**
- * Makes the manifest.
- * @throws ZodError for facts that no manifest can hold.
- */
+/** Makes the manifest. @throws ZodError for facts that no manifest can hold. */
 export function buildManifest({ version, publicUrl, appId, contact, scopes, webhookUrl }: ManifestFacts): Manifest {
   const icon = `${publicUrl}${ICON_PATH}`;
   return manifestSchema.parse({

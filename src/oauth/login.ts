@@ -61,10 +61,7 @@ export async function beginLogin({ sql, cipher, client }: LoginDeps): Promise<Be
   return { url: url.href, state };
 }
 
-/**
- * Ends a login with what the browser brought back, and stores the tokens.
- * @throws LoginError
- */
+/** Ends a login with what the browser brought back, and stores the tokens. @throws LoginError */
 export async function completeLogin({ sql, cipher, client }: LoginDeps, answer: LoginAnswer): Promise<void> {
   const unknown = new LoginError('this login is not known, has been used already, or took too long: begin it anew');
   if (!STATE.test(answer.state)) throw unknown;

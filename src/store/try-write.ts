@@ -6,10 +6,7 @@ import { writeSetting } from './settings.ts';
 
 const LIMITS = { statementTimeoutMs: 3_000, lockTimeoutMs: 2_000 };
 
-/**
- * Writes a row and commits it, as recording a delivery does.
- * @throws what recording a delivery would fail with.
- */
+/** Writes a row and commits it, as recording a delivery does. @throws what recording a delivery would fail with. */
 export async function tryWrite(sql: Sql): Promise<void> {
   await transact(
     sql,
