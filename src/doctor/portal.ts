@@ -18,6 +18,10 @@ interface Refusal {
 }
 
 const MODELS_AT_A_TIME = 4;
+/** Models asked for before a portal that knows none of them is taken for no portal. */
+const TRIALS = 5;
+/** Models that every portal has come first. */
+const trialRank = ({ name }: Model) => Number(!['crm.account', 'crm.lead', 'core.user', 'task.tasks'].includes(name));
 
 /**
  * Asks for one row of each model; returns those that can be read, or null when the portal cannot be read at all.
@@ -30,20 +34,26 @@ export async function checkPortal(
   report: Report,
   signal: AbortSignal,
 ): Promise<readonly ReadableModel[] | null> {
-  const listable = models.filter((model) => model.listable);
-  const [first, ...rest] = listable;
-  if (first === undefined) {
+  const listable = models.filter((model) => model.listable).toSorted((a, b) => trialRank(a) - trialRank(b));
+  if (listable.length === 0) {
     report(warn('portal', 'no model is left to ask for', 'check FLOWLU_MODELS'));
     return null;
   }
   const origin = new URL(baseUrl).host;
-  const trial = await ask(client, first, signal);
+  const answers: (ReadableModel | Refusal)[] = [];
+  // A model that a portal lacks may be told as HTTP 404, as if there were no portal.
+  for (const model of listable.slice(0, TRIALS)) {
+    answers.push(await ask(client, model, signal));
+    const last = answers.at(-1) as ReadableModel | Refusal;
+    if (!('error' in last) || last.error.status !== 404) break;
+  }
+  const trial = answers.at(-1) as ReadableModel | Refusal;
   if ('error' in trial && !reportTrial(trial.error, origin, report)) return null;
   if (!('error' in trial)) {
     report(ok('portal', `${origin} answers`));
     report(ok('key', 'accepted'));
   }
-  const answers = [trial];
+  const rest = listable.slice(answers.length);
   for (let start = 0; start < rest.length; start += MODELS_AT_A_TIME) {
     const part = rest.slice(start, start + MODELS_AT_A_TIME);
     answers.push(...(await Promise.all(part.map((model) => ask(client, model, signal)))));
@@ -128,9 +138,10 @@ function reportRights(readable: readonly ReadableModel[], refused: readonly Refu
     const advice = 'give the rights, or leave these models out with FLOWLU_MODELS';
     report(warn('no right', named(forbidden), advice));
   }
-  const unknown = refused.filter(({ error }) => UNKNOWN.has(error.kind));
+  const isUnknown = ({ error }: Refusal) => UNKNOWN.has(error.kind) || error.status === 404;
+  const unknown = refused.filter(isUnknown);
   if (unknown.length > 0) report(ok('not in this portal', `${named(unknown)}: they are skipped`));
-  const other = refused.filter(({ error }) => error.kind !== 'forbidden' && !UNKNOWN.has(error.kind));
+  const other = refused.filter((one) => one.error.kind !== 'forbidden' && !isUnknown(one));
   if (other.length > 0) {
     report(warn('not readable now', `${named(other)}: ${other[0]?.error.message}`, 'try again later'));
   }

@@ -44,7 +44,8 @@ export async function probeQueries(client: FlowluClient, model: VersionedModel, 
   const up = await ask({ orderBy: { field: 'id', direction: 'asc' } });
   const down = await ask({ orderBy: { field: 'id', direction: 'desc' } });
   const newest = await ask({ orderBy: { field: model.version, direction: 'desc' } });
-  const rows = [...itemsOf(up), ...itemsOf(down), ...itemsOf(newest)];
+  const plain = newest === null ? await ask({}) : null;
+  const rows = [up, down, newest, plain].flatMap(itemsOf);
   const versions = rows.map((row) => versionText(model, row)).filter((text) => text !== '');
   const onModel = `on ${model.name}`;
   const judge = (name: string, isHonoured: boolean): Check =>

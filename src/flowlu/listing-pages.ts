@@ -12,6 +12,7 @@ import type { PageAlreadyRead } from './listing-keyset.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
 import type { SeenIds } from './seen-ids.ts';
+import { UNCOUNTED } from './sick-pages.ts';
 
 interface PagesOptions {
   /** Position to begin at. */
@@ -33,8 +34,18 @@ const MIN_STEPS_BACK = 20;
  */
 export async function* listByPages(
   reader: PageReader,
-  { offset: from, read = [], seen }: PagesOptions,
+  options: PagesOptions,
 ): AsyncGenerator<ListingPage, string | null> {
+  const { reason, isCounted, end } = yield* inOnePass(reader, options);
+  const isProven = !isCounted && (yield* readAgain(reader, options.seen, end));
+  return isProven ? null : reason;
+}
+
+/** @returns why rows may be missing, whether the portal counts them, and where they end. */
+async function* inOnePass(
+  reader: PageReader,
+  { offset: from, read = [], seen }: PagesOptions,
+): AsyncGenerator<ListingPage, { reason: string | null; isCounted: boolean; end: number }> {
   const alreadyRead = [...read];
   const totals = watchTotal(from > 0);
   const rows = countRows(from, seen);
@@ -60,8 +71,30 @@ export async function* listByPages(
     if (isEnd(page, offset, counted)) break;
     route.goOn(page);
   }
-  if (seen.isFull()) return 'too many rows to tell repeated ones';
-  return totals.doubt() ?? rows.doubt() ?? route.doubt() ?? totals.contradicts(rows.counted());
+  const end = rows.furthest();
+  if (seen.isFull()) return { reason: 'too many rows to tell repeated ones', isCounted: true, end };
+  const reason = totals.doubt() ?? rows.doubt() ?? route.doubt() ?? totals.contradicts(rows.counted());
+  return { reason, isCounted: totals.doubt() === null, end };
+}
+
+/** Further passes over a model whose rows nothing counts. */
+const MAX_PASSES = 3;
+
+/** Where the portal does not count, a pass that brings nothing new, and no fewer rows than the one before, is the proof. */
+async function* readAgain(reader: PageReader, seen: SeenIds, end: number): AsyncGenerator<ListingPage, boolean> {
+  for (let pass = 0, before = seen.size(), rows = 0; pass < MAX_PASSES; pass += 1, before = rows) {
+    const known = seen.size();
+    rows = 0;
+    for (let offset = 0, isEnd = false; !isEnd; offset += reader.size()) {
+      const page = await reader.at(offset, offset < end ? UNCOUNTED : 0);
+      const isNew = page.ids.filter((id) => seen.add(id)).length > 0;
+      if (isNew) yield toListingPage(offset < end ? { ...page, unread: [] } : page, offset, reader.size());
+      rows += page.ids.length;
+      isEnd = page.rows === 0 || (!isNew && offset + page.rows >= end);
+    }
+    if (seen.size() === known && rows >= before) return true;
+  }
+  return false;
 }
 
 /** An empty page is the end; a short one only where the count agrees, since it may come in the middle, too. */
@@ -157,7 +190,7 @@ function watchTotal(isResumed: boolean) {
       return change;
     },
     /** Rows that are said to lie from a position on. */
-    left: (offset: number) => Math.max(0, (latest ?? 0) - offset),
+    left: (offset: number) => Math.max(0, (latest ?? UNCOUNTED) - offset),
     /** Goes past a page. */
     passed({ rows, short }: ReadPage, offset: number): void {
       if (rows === 0) return;

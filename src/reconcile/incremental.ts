@@ -86,7 +86,8 @@ export async function catchUp(deps: ListingDeps, model: Model, signal: AbortSign
 async function isQuestionRefused(deps: ListingDeps, model: Model, error: FlowluError, signal: AbortSignal) {
   if (error.kind === 'invalid_request' || error.kind === 'validation') return true;
   if (!error.mayBeTooMuch) return false;
-  return deps.client.list(model, { limit: PAGE_SIZE, page: 1 }, signal, 'once').then(
+  const { bearableSize } = await knownMeasures(deps.sql, model.name);
+  return deps.client.list(model, { limit: bearableSize ?? PAGE_SIZE, page: 1 }, signal, 'once').then(
     () => true,
     () => false,
   );

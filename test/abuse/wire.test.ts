@@ -203,7 +203,7 @@ describe('paths', () => {
     '/webhooks/flowlu/',
     '/webhooks/flowlu//',
     `/webhooks/flowlu//${SECRET}`,
-    `/webhooks/flowlu/${SECRET}/crm.lead/x`,
+    `/webhooks/flowlu/${SECRET}/crm/lead/x`,
     `/webhooks/flowlu/x%2f..%2f${SECRET}`,
     `/webhooks/flowlu/${SECRET}%00`,
     `/webhooks/flowlu/${SECRET}%2f`,

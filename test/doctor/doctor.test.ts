@@ -123,6 +123,15 @@ describe('doctor: portal', () => {
     expect(result?.find(({ model }) => model.name === 'crm.account')?.total).toBe(60);
   });
 
+  it('does not take a portal for none because it answers HTTP 404 for the models that are asked for first', async () => {
+    mirror.portal.faults.http404 = { models: ['crm.account', 'crm.lead', 'agile.*'] };
+    const { checks, brief: found } = await ask();
+    clearFaults(mirror.portal.faults);
+    expect(found).toMatchObject({ portal: 'ok', key: 'ok', 'not in this portal': 'ok' });
+    expect(found).not.toHaveProperty('not readable now');
+    expect(checks.find(({ name }) => name === 'not in this portal')?.found).toContain('crm.account');
+  });
+
   it('tells whose rights the key has, and warns of a user who is no administrator', async () => {
     const user = (fields: string) =>
       startPortal((request, response, url) =>

@@ -1,6 +1,7 @@
 /** Incremental catch-up: the ladder of ways, each believed only when the rows that come back bear it out. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { catchUp } from '../../src/reconcile/incremental.ts';
+import { forget, measure, PORTAL } from '../../src/store/measurements.ts';
 import { compareWithSource } from '../simulator/compare.ts';
 import { clearFaults } from '../simulator/index.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
@@ -50,6 +51,17 @@ describe('catching up', () => {
     mirror.portal.faults.ignoreOrder = true;
     changeSome();
     expect(await catchUpAccounts()).toBeNull();
+  });
+
+  it('gives up as well where sorting is an error, on pages that are no larger than the portal bears', async () => {
+    await measure(mirror.sql, PORTAL, { bearable_size: 25 });
+    Object.assign(mirror.portal.faults, {
+      http504: { over: 25 },
+      http500: { parameter: 'order_by' },
+      ignoreFilters: true,
+    });
+    expect(await catchUpAccounts()).toBeNull();
+    await forget(mirror.sql, PORTAL, 'bearable_size');
   });
 
   it('does not believe an interval that leaves out a row which belongs to it', async () => {
