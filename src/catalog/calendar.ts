@@ -1,23 +1,17 @@
 /** Module `calendar`: the calendars that events stand in. */
-import { code, id, model, text } from './fields.ts';
+import { code, model, text } from './fields.ts';
 import { audit, color, uuid } from './groups.ts';
 
 export const calendar = {
-  calendar: model({
-    title: 'Calendars',
-    scope: 'calendar',
-    edition: 'flowlu',
-    fields: {
-      id: id(),
-      name: text('Name of the calendar'),
-      description: text('What the calendar is for'),
-      type: code('Kind of calendar (values undocumented)'),
-      color,
-      timezone: text('Time zone that the calendar is kept in'),
-      sync_type: code('External calendar it is synchronised with (values undocumented)'),
-      etag: text('Revision tag of the external calendar'),
-      uuid,
-      ...audit,
-    },
+  calendar: model('Calendars', 'calendar', 'flowlu', {
+    name: text('Name of the calendar'),
+    description: text('What the calendar is for'),
+    type: code('Kind of calendar (values undocumented)'),
+    color,
+    timezone: text('Time zone that the calendar is kept in'),
+    sync_type: code('External calendar it is synchronised with (values undocumented)'),
+    etag: text('Revision tag of the external calendar'),
+    uuid,
+    ...audit,
   }),
 } as const;

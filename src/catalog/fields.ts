@@ -18,21 +18,23 @@ export const link = (doc: string, references?: string): Field<'link'> =>
 export const code = (doc: string, labels?: Readonly<Record<number, string>>): Field<'code'> =>
   labels === undefined ? { kind: 'code', doc } : { kind: 'code', doc, labels };
 
-interface ModelOptions<F extends Fields> {
-  readonly title: string;
-  readonly scope: string;
-  readonly edition: Edition;
-  /** Defaults to `updated_date` when the fields have one, else null. */
-  readonly version?: (keyof NoInfer<F> & string) | null;
-  readonly listable?: boolean;
-  readonly gettable?: boolean;
-  readonly listQuery?: Readonly<Record<string, string>>;
-  readonly fields: F;
-}
+/** The names that the time of the last change goes by. */
+const VERSIONS = ['updated_date', 'updated_at', 'updated'] as const;
 
-/** Fills in what most models have in common. */
-export function model<const F extends Fields>(options: ModelOptions<F>): ModelDeclaration<F> {
-  const version =
-    options.version === undefined ? ('updated_date' in options.fields ? 'updated_date' : null) : options.version;
-  return { listable: true, gettable: true, ...options, version };
+type Declared<F extends Fields> = ModelDeclaration<{ readonly id: Field<'id'> } & F>;
+
+/** Declares a model; every one has an `id`, and it comes first. */
+export const model = <const F extends Fields>(title: string, scope: string, edition: Edition, fields: F): Declared<F> =>
+  oddModel({}, title, scope, edition, fields);
+
+/** Declares a model that is unlike most in what `odd` says. */
+export function oddModel<const F extends Fields>(
+  odd: Partial<Pick<ModelDeclaration, 'version' | 'listable' | 'gettable' | 'listQuery'>>,
+  title: string,
+  scope: string,
+  edition: Edition,
+  fields: F,
+): Declared<F> {
+  const version = VERSIONS.find((name) => name in fields) ?? null;
+  return { title, scope, edition, version, listable: true, gettable: true, ...odd, fields: { id: id(), ...fields } };
 }

@@ -1,24 +1,9 @@
 /** Module `system`: comments and files attached to records of any model. */
-import { id, model } from './fields.ts';
+import { model, oddModel } from './fields.ts';
 
 export const system = {
-  comments: model({
-    title: 'Comments',
-    scope: 'system',
-    edition: 'aspro',
-    // Comments are listed per record only; for the whole portal there is nothing to page through.
-    listable: false,
-    fields: {
-      id: id(),
-    },
-  }),
+  // Comments are listed per record only; for the whole portal there is nothing to page through.
+  comments: oddModel({ listable: false }, 'Comments', 'system', 'aspro', {}),
 
-  files: model({
-    title: 'Files',
-    scope: 'system',
-    edition: 'aspro',
-    fields: {
-      id: id(),
-    },
-  }),
+  files: model('Files', 'system', 'aspro', {}),
 } as const;

@@ -2,6 +2,7 @@
 import { compareIds } from '../record/id.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
 import type { ListingMeasures, ListingPage } from './listing-types.ts';
+import { UNCOUNTED } from './sick-pages.ts';
 
 /** What it shows of the portal. */
 export type Findings = Pick<ListingMeasures, 'order' | 'idFilter'>;
@@ -96,6 +97,7 @@ async function nextPage(reader: PageReader, last: string | null, progress: Progr
     const plain = await reader.at(reader.size(), 0).catch(() => null);
     if (plain !== null && (plain.rows > 0 || progress.answers === 0)) return null;
   }
+  if (last === null) return reader.after(null, UNCOUNTED);
   return reader.after(last, Math.max(0, (rowsLeft(progress) ?? 0) + atItsEnd(progress.page)));
 }
 

@@ -12,6 +12,7 @@ import type { PageAlreadyRead } from './listing-keyset.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
 import type { SeenIds } from './seen-ids.ts';
+import { UNCOUNTED } from './sick-pages.ts';
 
 interface PagesOptions {
   /** Position to begin at. */
@@ -85,9 +86,9 @@ async function* readAgain(reader: PageReader, seen: SeenIds, end: number): Async
     const known = seen.size();
     rows = 0;
     for (let offset = 0, isEnd = false; !isEnd; offset += reader.size()) {
-      const page = await reader.at(offset, 0);
+      const page = await reader.at(offset, offset < end ? UNCOUNTED : 0);
       const isNew = page.ids.filter((id) => seen.add(id)).length > 0;
-      if (isNew) yield toListingPage({ ...page, unread: [] }, offset, reader.size());
+      if (isNew) yield toListingPage(offset < end ? { ...page, unread: [] } : page, offset, reader.size());
       rows += page.ids.length;
       isEnd = page.rows === 0 || (!isNew && offset + page.rows >= end);
     }
@@ -189,7 +190,7 @@ function watchTotal(isResumed: boolean) {
       return change;
     },
     /** Rows that are said to lie from a position on. */
-    left: (offset: number) => Math.max(0, (latest ?? 0) - offset),
+    left: (offset: number) => Math.max(0, (latest ?? UNCOUNTED) - offset),
     /** Goes past a page. */
     passed({ rows, short }: ReadPage, offset: number): void {
       if (rows === 0) return;

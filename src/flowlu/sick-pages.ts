@@ -60,7 +60,7 @@ interface Outcome {
 /**
  * Reads the block of `size` rows at `offset`.
  * @param expected rows that are known to lie from there on: an answer without any of them is a failure, too. Null for
- *   as many as the answer itself counts.
+ *   as many as the answer itself counts; `Infinity` where nobody has counted any yet.
  * @param positions where rows were met, added to; null where the portal is known to grant pages of that size: where it
  *   does not, they lie elsewhere.
  * @throws FlowluError when nothing around it is answered either; what `ask` throws that a smaller page cannot heal;
@@ -75,6 +75,9 @@ export async function readBlock(
 ): Promise<Block> {
   const tried = new Map<string, Outcome>();
   let ignoresSize = false;
+  const isCounted = expected !== null && expected !== UNCOUNTED;
+  /** Where rows are expected to end, unless the answer itself says so. */
+  const due = expected === null ? 0 : offset + expected;
   /** What the latest part counts: some portals repeat their last page beyond that. */
   let total: number | null = null;
 
@@ -99,9 +102,9 @@ export async function readBlock(
         if (isCut(answer, at, rows)) throw new GrantedSizeFound(length);
         // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing.
         const isPastEnd = answer.total !== null && answer.total > 0 && answer.total <= at;
-        const isExpected = at < (expected === null ? (answer.total ?? 0) : offset + expected);
+        const isExpected = at < (answer.total === null || isCounted ? due : answer.total);
         const isMissing = length === 0 && isExpected && !isPastEnd;
-        return { answer, failure: isMissing ? 'the portal counts more rows but sends none' : null };
+        return { answer, failure: isMissing ? SENDS_NONE : null };
       },
       (error): Outcome => {
         if (!(error instanceof FlowluError) || !error.mayBeTooMuch) throw error;
@@ -149,8 +152,16 @@ export async function readBlock(
     return { ...patient, gaps: [], readableSize: null };
   }
   if (ignoresSize || size === 1) return join([{ after: 0, count: size, why: failure as string }]);
-  return join(await takeApart(offset, size));
+  const parts = await takeApart(offset, size);
+  // Where nobody counts, nothing tells empty places at the end from rows that break their lists.
+  const end = 1 + parts.findLastIndex((part) => 'ids' in part || part.why !== SENDS_NONE);
+  return join(expected === UNCOUNTED && total === null ? parts.slice(0, end) : parts);
 }
+
+const SENDS_NONE = 'the portal counts more rows but sends none';
+
+/** Rows to expect where nobody has counted any: an empty answer that does not count them either is looked into. */
+export const UNCOUNTED = Number.POSITIVE_INFINITY;
 
 /** Single rows tried at the place of a failure. */
 const NEIGHBOURS = 5;

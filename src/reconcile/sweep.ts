@@ -7,6 +7,7 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/time.ts';
+import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { writeObservations } from '../merge/writer.ts';
 import { transact } from '../postgres/transact.ts';
 import {
@@ -14,6 +15,7 @@ import {
   countSuspects,
   doubtSuspects,
   keepSomeSuspects,
+  rowToTry,
   suspectUnlisted,
   takeUnconfirmable,
 } from '../store/doubts.ts';
@@ -22,7 +24,7 @@ import { findOpenListing, type ListingPosition, lastPosition } from '../store/li
 import { countRows } from '../store/mirror-rows/reads.ts';
 import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import type { ListingDeps } from './deps.ts';
-import { guardRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
+import { guardRefusal, isRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
 
 /** Two sweeps that bury a row which the portal does not read singly lie at least so far apart. */
 const SWEEPS_APART_S = 3_600;
@@ -76,7 +78,7 @@ export async function sweepModel(
   else await clearSuspects(deps.sql, model.name);
   await clearListedIds(deps.sql, { kind: 'sweep', model: model.name });
   if (report.outcome !== 'complete') return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
-  return { ...report, ...(await concludeSuspicions(deps, model, fence, options.allowDeletes)) };
+  return { ...report, ...(await concludeSuspicions(deps, model, fence, options.allowDeletes, signal)) };
 }
 
 /** The last page's range has no end; and a listing by page numbers is one range, compared with all that it listed. */
@@ -97,7 +99,13 @@ async function suspectTheRest(
   await transact(sql, (tx) => suspectUnlisted(tx, model, range));
 }
 
-async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros, allowDeletes: number) {
+async function concludeSuspicions(
+  deps: ListingDeps,
+  model: Model,
+  fence: Micros,
+  allowDeletes: number,
+  signal: AbortSignal,
+) {
   const { suspects, confirmed } = await countSuspects(deps.sql, model);
   // The usual end. Counting the rows of a large model takes as long as reading a good part of it.
   if (suspects === 0) return { suspects, guarded: null };
@@ -109,8 +117,23 @@ async function concludeSuspicions(deps: ListingDeps, model: Model, fence: Micros
     confirmed: guarded === null ? null : SHRINK_GUARD.rows,
   });
   // What the portal does not read singly is buried without its word, so within the guard only, whoever has reported it.
-  await lookInto(deps, model, fence, guard(suspects, live, allowDeletes) === null);
+  const mayBury = guard(suspects, live, allowDeletes) === null && !(await readsSingly(deps, model, signal));
+  await lookInto(deps, model, fence, mayBury);
   return { suspects, guarded };
+}
+
+/** Whether the portal reads other rows of the model singly: then those that it refuses are hidden, not gone. */
+async function readsSingly({ sql, client }: ListingDeps, model: Model, signal: AbortSignal): Promise<boolean> {
+  const id = await rowToTry(sql, model);
+  if (id === null) return false;
+  return client.get(model, id, signal, 'brief').then(
+    () => true,
+    (error: unknown) => {
+      if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
+      // Whatever else keeps it from answering just now, the next sweep will see.
+      return error instanceof NotFoundError || !isRefusal(error);
+    },
+  );
 }
 
 /** Has the portal asked for each suspect; buries those of which it tells nothing and that an earlier sweep missed, too. */

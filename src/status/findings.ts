@@ -23,6 +23,7 @@ export type FindingCode =
   | 'catch_up_failed'
   | 'not_compared'
   | 'doubts_unsettled'
+  | 'rows_hidden'
   | 'first_reading'
   | 'no_api'
   | 'no_webhook';
@@ -155,6 +156,7 @@ const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[]
   judgeErrors,
   judgeComparison,
   judgeDoubts,
+  judgeHidden,
   judgeFirstReading,
   judgeSilence,
 ];
@@ -288,6 +290,20 @@ function judgeDoubts({ doubts: { total, since }, hasApi, now }: Facts): Finding 
     sentence: `${count(total, 'doubtful row')} not settled`,
     remedy: 'The API is asked for them again and again; `verify` shows what differs',
     command: 'flowlu-mirror verify',
+  };
+}
+
+function judgeHidden({ doubts: { hidden } }: Facts): Finding | null {
+  if (hidden.length === 0) return null;
+  return {
+    code: 'rows_hidden',
+    severity: 'care',
+    since: null,
+    sentence: `The key sees fewer rows than there are: Flowlu refuses ${hidden.map(({ model, ids }) => `${model} ${ids}`).join('; ')}`,
+    remedy:
+      "They are kept as last known. Use the key of an administrator, or give the key's user the right to see them",
+    command: 'flowlu-mirror doctor',
+    models: hidden.map(({ model }) => model),
   };
 }
 

@@ -126,15 +126,25 @@ export async function countDoubts(sql: Queryable): Promise<number> {
   return row?.open as number;
 }
 
+/** Ids of hidden rows that are named of a model. */
+const HIDDEN_NAMED = 5;
+
 /** How many doubts are open, and since when. */
 export interface DoubtFacts {
   readonly total: number;
   readonly since: string | null;
+  /** Rows that the portal refuses to the key although it reads others of their model. */
+  readonly hidden: readonly { readonly model: string; readonly ids: string }[];
 }
 
 export async function doubtFacts(sql: Sql): Promise<DoubtFacts> {
   const [row] = await sql`select count(*)::int as total, to_json(min(since)) #>> '{}' as since from sync.doubtful`;
-  return row as unknown as DoubtFacts;
+  const hidden = await sql`
+    select model, string_agg(entity_id::text, ', ' order by entity_id) filter (where place <= ${HIDDEN_NAMED}) as ids
+      from (select model, entity_id, row_number() over (partition by model order by entity_id) as place
+              from sync.doubtful where refused_at is not null and last_error ~* 'error 22|HTTP 403|denied') d
+     group by model order by model`;
+  return { ...row, hidden } as unknown as DoubtFacts;
 }
 
 /** A doubt with all that is known of it; moments in ISO 8601. */
@@ -176,6 +186,19 @@ export async function takeUnconfirmable(
        and d.since < ${formatMicros(fence)}::timestamptz - ${seconds} * interval '1 second'
     returning s.entity_id::text as id`;
   return rows.map(({ id }) => id as string);
+}
+
+/** A row of the model that is no suspect, to see whether rows are read singly; null where no suspect was refused. */
+export async function rowToTry(sql: Queryable, model: Model): Promise<string | null> {
+  const { relation, part, key } = placeOf(mirrorTableOf(model));
+  const [row] = await sql.unsafe(
+    `select t.id::text as id from ${relation} t
+      where exists (select from sync.doubtful d where d.model = $1 and d.refused_at is not null)
+        and not exists (select from sync.suspects s where s.model = $1 and s.entity_id = t.id)
+        and t._deleted_at is null and ${CONFIRMED}${part(2)} limit 1`,
+    [model.name, ...key],
+  );
+  return (row?.id ?? null) as string | null;
 }
 
 /** Forgets what an earlier sweep of the model suspected. */

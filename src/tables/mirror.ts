@@ -4,24 +4,8 @@ import { catalog } from '../catalog/index.ts';
 import { metaColumns } from './columns.ts';
 import { flowlu, mirrorTable } from './table.ts';
 
-const {
-  agile,
-  calendar,
-  company,
-  core,
-  crm,
-  customfields,
-  customlists,
-  fin,
-  knowledgebase,
-  loans,
-  products,
-  st,
-  system,
-  task,
-  telephony,
-  timetracker,
-} = catalog;
+const { agile, calendar, company, core, crm, customfields, customlists, fin } = catalog;
+const { knowledgebase, loans, products, st, system, task, telephony, timetracker } = catalog;
 
 export const agile_categories = mirrorTable('agile_categories', agile.categories);
 export const agile_epics = mirrorTable('agile_epics', agile.epics);

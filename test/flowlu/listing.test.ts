@@ -221,7 +221,7 @@ describe('listing by pages', () => {
       expect(new Set(ids)).toEqual(new Set(upTo(150)));
       expect(ids).toHaveLength(150);
       expect(summary).toMatchObject({ complete: true, mode: 'pages' });
-      expect(summary.requests).toBeLessThan(9);
+      expect(summary.requests).toBeLessThan(18);
       // A delete before a page that was read moves a row past the pass that is under way.
       const model = fakeModel(newestFirst(350), oddities, (rows, answers) =>
         answers === 3 ? rows.filter((id) => id !== (order === 'honoured' ? 2 : 349)) : rows,
@@ -230,6 +230,36 @@ describe('listing by pages', () => {
       expect(new Set(shifted.ids)).toEqual(new Set(upTo(350)));
       expect(shifted.summary).toMatchObject({ complete: true });
     }
+  });
+
+  it('without a total does not take a page that comes empty because of a record for the end', async () => {
+    const places: [number, number][] = [];
+    for (const broken of [1, 60, 149]) {
+      const { client, queries } = fakeModel(upTo(149), {
+        filter: 'ignored',
+        order: 'ignored',
+        total: 'missing',
+        cap: 25,
+      });
+      const sick: Client = {
+        ...client,
+        list: async (...args) => {
+          const page = await client.list(...args);
+          return page.items.some(({ id }) => id === broken) ? { ...page, items: [] } : page;
+        },
+      };
+      const { ids, pages, summary } = await run(sick);
+      expect(new Set(ids)).toEqual(new Set(upTo(149).filter((id) => id !== broken)));
+      expect(summary.complete).toBe(true);
+      places.push([broken, pages.flatMap(({ unread }) => unread).reduce((sum, { count }) => sum + count, 0)]);
+      expect(queries.length).toBeLessThan(160);
+    }
+    // The last one cannot be told from the end.
+    expect(places).toEqual([
+      [1, 1],
+      [60, 1],
+      [149, 0],
+    ]);
   });
 
   it('goes back a page when a delete moved rows forward, so that no row is skipped', async () => {
