@@ -40,7 +40,10 @@ export const modelPatterns: Parser<ModelPatterns> = {
   read(text) {
     const patterns = parseModelPatterns(text.split(','));
     const unknown = unknownModels(patterns, modelNames);
-    if (unknown.length > 0) throw new Error(`no model is called ${unknown.join(', ')}; docs/data-model.md lists all`);
+    if (unknown.length > 0)
+      throw new Error(
+        `no model is called ${unknown.join(', ')}; docs/data-model.md lists all, others go into FLOWLU_EXTRA_MODELS alone`,
+      );
     if (!modelNames.some((name) => matchesModel(patterns, name))) throw new Error('excludes all that it includes');
     return patterns;
   },

@@ -109,7 +109,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
     backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, RECONNECT_MAX_SECONDS),
     onnotice: () => {},
     // With every connection the driver would ask for the types of arrays, and should the connection break right then,
-    // nobody would handle its error: the process would end.
+    // nobody would handle its error: the process would end (github.com/porsager/postgres/issues/1192).
     fetch_types: false,
     types,
   };
@@ -131,7 +131,8 @@ function openPool(sockets: Sockets, settings: object): Sql {
   const { end } = sql;
   return Object.assign(sql, {
     async end(limit?: { timeout?: number }) {
-      // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement.
+      // Without a limit, the driver waits for ever for a connection that broke in the middle of a statement
+      // (github.com/porsager/postgres/issues/1097).
       await end({ timeout: END_MAX_SECONDS, ...limit });
       // It takes leave of the server politely, and some will not hear it.
       sockets.end();

@@ -2,7 +2,7 @@
  * Ends of waits for the database, on our side.
  *
  * A connection can die without a word: a router forgets it, a proxy stops passing bytes. The server's own limits then
- * help nobody here, and the driver has none.
+ * help nobody here, and the driver has none (github.com/porsager/postgres/issues/1089).
  */
 import { type DriverQuery, isQuery } from './repeats.ts';
 

@@ -1,4 +1,7 @@
-/** What the driver gets wrong about sockets, mended on the sockets themselves (postgres 3.4.9, src/connection.js). */
+/**
+ * What the driver gets wrong about sockets, mended on the sockets themselves (postgres 3.4.9, src/connection.js;
+ * github.com/porsager/postgres/issues/1133, 1154 and pull/1215).
+ */
 import type { Socket } from 'node:net';
 import { createStartupReader, type StartupOutcome } from './startup.ts';
 

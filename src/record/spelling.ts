@@ -1,6 +1,6 @@
 /**
- * Spellings of one text: with entities of HTML or without, with Windows' ends of lines or Unix's, an empty text or null.
- * Webhooks and API may each have their own. Pure.
+ * Spellings of one text: with entities of HTML or without, with Windows' ends of lines or Unix's. Webhooks
+ * and API may each have their own. Pure.
  */
 import type { Json } from '../core/json.ts';
 
@@ -25,7 +25,6 @@ export function hasPlainer(value: Json | undefined): value is string {
 /** True when two values are one text in two spellings, at most one of them with a layer of entities more. */
 export function isOneText(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
-  if ((a === null || a === '') && (b === null || b === '')) return true;
   // Most texts that differ end here.
   if (typeof a !== 'string' || typeof b !== 'string' || !(hasPlainer(a) || hasPlainer(b))) return false;
   const [linesOfA, linesOfB] = [a.replaceAll('\r\n', '\n'), b.replaceAll('\r\n', '\n')];

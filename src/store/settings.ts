@@ -29,8 +29,6 @@ export interface Settings {
   readonly 'history functions': string;
   /** When each webhook secret was last handed in, by its fingerprint. */
   readonly webhook_secrets_used: Readonly<Record<string, string>>;
-  /** When somebody last wrote here only to see whether that works. */
-  readonly tried_at: string;
 }
 
 type Key = keyof Settings;

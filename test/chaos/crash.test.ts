@@ -18,7 +18,7 @@ import {
 import { type Chance, chanceFor, FACTOR } from './random.ts';
 
 const MODELS = ['crm.account', 'crm.lead', 'task.tasks', 'crm.industry', 'crm.lead_accounts'];
-const SERVE_KILLS = 14 * FACTOR;
+const SERVE_KILLS = 8 * FACTOR;
 const BACKFILL_KILLS = 5 * FACTOR;
 const SWEEP_KILLS = 5 * FACTOR;
 /** Ten pages of each large model for every kill: the backfill must not be through before the last one. */

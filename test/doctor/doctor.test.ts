@@ -66,6 +66,34 @@ describe('doctor: database', () => {
     }
   });
 
+  it.each([
+    ['a full disk', '', "raise exception 'no space' using errcode = 'disk_full'", /disk of the database is full/],
+    [
+      'a server that takes no writes',
+      '?options=-c%20default_transaction_read_only%3Don',
+      'return new',
+      /takes no writes/,
+    ],
+    ['a missing right', '', "raise exception 'no' using errcode = '42501'", /lacks a right/],
+  ])('writes a row, and says what is wrong where that fails: %s', async (_, parameters, statement, words) => {
+    const { url, sql: owner } = mirror.database;
+    await owner.unsafe(
+      `create function public.refuse() returns trigger language plpgsql as 'begin ${statement.replaceAll("'", "''")}; end'`,
+    );
+    await owner`create trigger refuse before insert on sync.deliveries for each row execute function public.refuse()`;
+    const sql = connect(`${url}${parameters}`, { applicationName: 'flowlu-mirror test', max: 2 });
+    try {
+      const { checks } = await collect((report) => checkDatabase(sql, 'here', report));
+      expect(checks.find(({ name }) => name === 'writing')).toMatchObject({
+        status: 'fail',
+        found: expect.stringMatching(words),
+      });
+    } finally {
+      await sql.end({ timeout: 1 });
+      await owner`drop function public.refuse() cascade`;
+    }
+  });
+
   it('says that an empty database is not migrated, and that another one is away', async () => {
     const empty = await createEmptyDatabase();
     try {

@@ -68,6 +68,13 @@ const isUnready = async (service: Service, cause: RegExp) => {
   );
 };
 
+/** `doctor` says what is wrong, and ends as it should. */
+async function doctorFails({ url }: Server, words: RegExp): Promise<void> {
+  const { code, output } = await runCli(['doctor'], { DATABASE_URL: url });
+  expect(output).toMatch(words);
+  expect(code).not.toBe(0);
+}
+
 describe("Debian's PgBouncer in transaction mode", () => {
   async function pooler(target: Server): Promise<string> {
     const directory = mkdtempSync(join(tmpdir(), 'pgbouncer-'));
@@ -139,6 +146,7 @@ describe('two servers, the standby named first', () => {
     await until(() => sent.acknowledged.size >= 50);
     standby.stop('immediate');
     await isUnready(service, /takes too long|does not answer/);
+    await doctorFails(primary, /writing.*(takes too long|does not answer)/);
     standby.start();
     const before = sent.acknowledged.size;
     await until(() => sent.acknowledged.size >= before + 50, 60_000);
@@ -166,6 +174,7 @@ it('a full disk makes the service unready and says so; with space again it goes 
     // Until nothing is left.
   }
   await isUnready(service, /disk of the database is full|away|answer/);
+  await doctorFails(small, /disk of the database is full|away|answer/);
   rmSync(ballast);
   // A server that could not write its log has stopped.
   try {

@@ -9,6 +9,7 @@ import { listen } from '../../src/service/server.ts';
 import type { Session } from '../../src/service/session.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, until } from '../support/eventually.ts';
+import { createLogin, type Login } from '../support/logins.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { post, SECRET, type Service, startService, webhook } from './service.ts';
 
@@ -181,6 +182,48 @@ describe('a delivery that cannot be applied', () => {
     await release();
     await eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'), 25_000);
     expect(await db.sql`select name from flowlu.crm_industry`).toEqual([{ name: 'patient' }]);
+  }, 60_000);
+});
+
+describe('trouble of the moment is not the delivery’s fault', () => {
+  let writer: Login;
+  let own: Service;
+  const allApplied = () => eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'), 25_000);
+  beforeAll(async () => {
+    writer = await createLogin(db, 'flowlu_writer');
+    own = await startService(writer.url);
+  });
+  afterAll(async () => {
+    await own?.close();
+    await writer?.drop();
+  });
+
+  it('a right that is missing: all are acknowledged, wait, and are applied once it is there again', async () => {
+    // The group of this database, which flowlu_writer belongs to.
+    const [{ group } = { group: '' }] = await db.sql<{ group: string }[]>`
+      select grantee as group from information_schema.role_table_grants
+       where table_schema = 'flowlu' and table_name = 'crm_account' and privilege_type = 'INSERT' and grantee <> grantor`;
+    await db.sql`revoke insert, update on flowlu.crm_account from ${db.sql(group)}`;
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, id) => own.post(update(id + 1, 'patient'))));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(new Set((await stored()).map(({ status }) => status))).toEqual(new Set(['pending']));
+    await db.sql`grant insert, update on flowlu.crm_account to ${db.sql(group)}`;
+    await allApplied();
+    expect(await db.sql`select from flowlu.crm_account where name = 'patient'`).toHaveLength(20);
+  }, 60_000);
+
+  it('statements that somebody cancels again and again: each is refused, or applied in the end', async () => {
+    let isOver = false;
+    const cancelling = (async () => {
+      while (!isOver)
+        await db.sql`select pg_cancel_backend(pid) from pg_stat_activity where usename = ${writer.user} and state = 'active'`;
+    })();
+    const answers: Response[] = [];
+    for (let id = 1; id <= 60; id += 1) answers.push(await own.post(update(id, 'cancelled')));
+    isOver = true;
+    await cancelling;
+    await checkAnswers(answers);
+    await allApplied();
   }, 60_000);
 });
 

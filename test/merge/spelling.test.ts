@@ -49,15 +49,9 @@ describe('texts in webhooks', () => {
     expect([next?.record.name, verdicts[0]?.doubt]).toEqual(['A & C', SPELLING]);
   });
 
-  it('that are empty stay as the API spells that', () => {
-    const held = confirmed(state('A', 1, { description: null, cf_7: '' }));
-    const { row: next, verdicts, texts } = run(held, [announced(state('A', 1, { description: '', cf_7: null }))]);
-    expect([next, verdicts[0]?.decision, texts]).toEqual([null, 'duplicate', null]);
-  });
-
   it('leave no change in the history when the API corrects their spelling', () => {
-    const held = row(state('A & C', 2, { description: 'one\ntwo', phone: null }));
-    const seen = present(state('A &amp; C', 2, { description: 'one\r\ntwo', phone: '' }), 9, { whole: true });
+    const held = row(state('A & C', 2, { description: 'one\ntwo' }));
+    const seen = present(state('A &amp; C', 2, { description: 'one\r\ntwo' }), 9, { whole: true });
     const folded = run(held, [seen]);
     expect(folded.row?.record.name).toBe('A &amp; C');
     expect(changesOf(held, [seen], folded, { model, shape: model, zone })).toEqual([]);

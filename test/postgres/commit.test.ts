@@ -12,6 +12,7 @@ import {
 } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startWireProxy } from '../support/wire-proxy.ts';
 
 let database: TestDatabase;
 let sql: Sql;
@@ -117,6 +118,25 @@ it('a prepared statement whose result has changed is sent again, though every co
   } finally {
     await database.sql`alter table public.notes drop column if exists more`;
     await pool.end({ timeout: 1 });
+  }
+});
+
+it('a connection asks the server nothing by itself', async () => {
+  const asked: string[] = [];
+  const watching = await startWireProxy(database.url, {
+    fateOf({ direction, type }) {
+      if (direction === 'to server') asked.push(type);
+      return 'pass';
+    },
+  });
+  const own = connect(watching.url(database.url), { applicationName: 'flowlu-mirror test', max: 1 });
+  try {
+    await own`select 1`;
+    await own`select 2`;
+    expect(asked.filter((type) => type === 'P')).toHaveLength(2);
+  } finally {
+    await own.end({ timeout: 1 });
+    await watching.close();
   }
 });
 

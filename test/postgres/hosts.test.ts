@@ -66,6 +66,7 @@ describe('TLS', () => {
     ['tls', 'sslmode=verify-full&sslrootcert=/nowhere.pem', /sslrootcert .* cannot be read \(ENOENT\)/],
     ['refuses TLS', '', CONNECTED],
     ['refuses TLS', 'sslmode=allow', CONNECTED],
+    ['closes', 'sslmode=disable', /closed the connection without an answer/],
     ['breaks TLS', 'sslmode=prefer', CONNECTED],
     ['breaks TLS', 'sslmode=allow', CONNECTED],
     ['breaks TLS', 'sslmode=require', /closed|disconnected|reset/i],

@@ -108,6 +108,31 @@ describe('a connection that passes nothing any more', () => {
   });
 });
 
+describe('the end of a pool', () => {
+  it('does not wait for a statement that gets no answer', async () => {
+    proxy.forget();
+    const asked = failure(sql`select 1`);
+    await new Promise(setImmediate);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const ended = sql.end();
+    await vi.advanceTimersByTimeAsync(6_000);
+    vi.useRealTimers();
+    await ended;
+    expect(await asked).toSatisfy(isConnectionError);
+  });
+
+  it('leaves no socket open, though nobody hears that it takes leave', async () => {
+    const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+    const before = sockets();
+    proxy.stall();
+    await sql.end({ timeout: 1 });
+    await eventually(
+      async () => sockets(),
+      (now) => now <= before - CONNECTIONS,
+    );
+  });
+});
+
 it('a statement outside a transaction has half a minute, unless it has a limit of its own', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const patient = within(sql`select pg_sleep(0.5), 'answer' as one`, 120_000);

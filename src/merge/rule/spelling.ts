@@ -34,7 +34,7 @@ export function respell(seen: Observation, row: Row | null, shape: Shape, known:
   const held = (key: string) => (row === null ? undefined : fieldValue(shape, row.record, key));
   const texts = records.flatMap((record) =>
     Object.entries(record ?? {}).flatMap(([key, value]): Text[] => {
-      if (value !== null && typeof value !== 'string') return [];
+      if (typeof value !== 'string') return [];
       const own = held(key);
       const isOther = own !== value && isOneText(own, value);
       return isOther || hasPlainer(value) || known === 'decoded' ? [{ value, own, isOther }] : [];
@@ -46,8 +46,7 @@ export function respell(seen: Observation, row: Row | null, shape: Shape, known:
   const isSpelt = way === 'entities' || way === 'decoded';
   const isUnclear =
     (way === null && texts.some(({ value }) => hasPlainer(value))) ||
-    (way === 'decoded' &&
-      texts.some(({ value, own, isOther }) => !isOther && own !== value && SPECIAL.test(value ?? '')));
+    (way === 'decoded' && texts.some(({ value, own, isOther }) => !isOther && own !== value && SPECIAL.test(value)));
   return { observation: respelt(seen, held, way === 'entities', isSpelt), shows, isUnclear };
 }
 
@@ -55,7 +54,7 @@ type Held = (key: string) => Json | undefined;
 
 /** A text of a webhook, and what the row holds in its place. */
 interface Text {
-  readonly value: string | null;
+  readonly value: string;
   readonly own: Json | undefined;
   /** True when both are one text in two spellings. */
   readonly isOther: boolean;
@@ -73,7 +72,7 @@ function respelt(seen: Observation, held: Held, isPlain: boolean, isSpelt: boole
   const spelt = (key: string, value: Json): Json => {
     const own = held(key);
     const isSame = own !== undefined && isOneText(own, value);
-    if (isSame && (isSpelt || value === null || own === null)) return own;
+    if (isSame && isSpelt) return own;
     return isPlain && typeof value === 'string' ? plainText(value) : value;
   };
   const all = (record: JsonObject | null): JsonObject | null =>
