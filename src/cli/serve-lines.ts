@@ -4,7 +4,6 @@ import type { Session } from '../service/session.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { coloursOf, printLine, type TextStream } from './output.ts';
 
-/** Prints the summary, in a box as wide as its longest line. */
 export function printSummary(
   { config, database, models }: Session,
   url: string,

@@ -6,7 +6,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../postgres/errors.ts';
 import { type Account, EmbeddedDatabaseError, failure, run } from './process.ts';
 
-/** A data directory with what is needed to run it. */
 export interface Cluster {
   readonly data: string;
   readonly account: Account;

@@ -55,7 +55,6 @@ export interface ReplayReport {
 /** A delivery whose effect the mirror has, or something later. */
 const PASSED_OVER = 'already_applied';
 
-/** Decisions that write a row. */
 const WRITES: ReadonlySet<Decision | null> = new Set<Decision>(['inserted', 'updated', 'tombstoned', 'revived']);
 
 interface Ending {

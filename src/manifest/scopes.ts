@@ -11,7 +11,6 @@ export interface ScopeRule {
   readonly code: string | null;
 }
 
-/** One scope of the manifest, with the reason why it is there. */
 export interface NeededScope {
   /** With its level, e.g. `crm.accounts.read`. */
   readonly permission: string;

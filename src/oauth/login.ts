@@ -9,8 +9,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Sql } from '../postgres/connection.ts';
 import { saveGrant } from '../store/grant.ts';
 import { beginRequest, finishRequest, takeRequest } from '../store/oauth-requests.ts';
-import type { Cipher } from './cipher.ts';
-import { sealTokens } from './cipher.ts';
+import { type Cipher, sealTokens } from './cipher.ts';
 import { exchange, type OAuthClient } from './endpoint.ts';
 
 export interface LoginDeps {

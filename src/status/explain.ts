@@ -57,7 +57,6 @@ export interface Explanation {
   readonly deliveries: readonly ExplainedDelivery[];
 }
 
-/** Tells the story of an entity, as far as the database knows it. */
 export async function explain(sql: Sql, table: MirrorTable, id: string, shape: Shape): Promise<Explanation> {
   const { module, model } = splitName(table.name);
   const [row, doubt, story] = await Promise.all([

@@ -36,7 +36,6 @@ export function plainWords(delivery: {
   return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
 }
 
-/** Headers as a line of names and values. */
 export function headerWords(headers: Readonly<Record<string, string>>): string {
   return Object.entries(headers)
     .map(([name, value]) => `${name}: ${value}`)

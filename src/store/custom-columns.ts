@@ -1,7 +1,6 @@
 /** Under which names custom fields stand in the live views, now and formerly. */
 import type { Queryable, Transaction } from '../postgres/connection.ts';
 
-/** A name that a field's column was given, as remembered in `sync.custom_columns`. */
 export interface GivenName {
   readonly fieldId: string;
   /** `module.model`; a name belongs to one field of its model. */

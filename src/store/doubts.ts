@@ -43,7 +43,6 @@ export interface Clarification {
   readonly observedAt: Micros;
 }
 
-/** Takes back doubts that a later reading has settled. */
 export async function clearDoubts(tx: Transaction, settled: readonly Clarification[]): Promise<void> {
   if (settled.length === 0) return;
   const document = JSON.stringify(
@@ -64,7 +63,6 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
     delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
 }
 
-/** A doubt that this process is to settle. */
 export interface ClaimedDoubt {
   /** `module.model`. */
   readonly model: string;
@@ -202,7 +200,6 @@ export async function clearSuspects(sql: Queryable, model: string): Promise<void
   await sql`delete from sync.suspects where model = ${model}`;
 }
 
-/** Suspects the live rows of a range that were not listed. */
 export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRange): Promise<void> {
   const { query, parameters } = unlistedRows(model, range);
   await tx.unsafe(

@@ -40,7 +40,6 @@ export async function lockGrant(tx: Transaction): Promise<StoredGrant | null> {
   return (row ?? null) as StoredGrant | null;
 }
 
-/** Stores what a login has brought, in place of whatever was there. */
 export async function saveGrant(
   q: Queryable,
   { clientId, sealed, lifetime_s }: { clientId: string; sealed: string; lifetime_s: number | null },

@@ -6,7 +6,6 @@ import { ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../postgres/array
 import { allAnswers, type Queryable, type Transaction } from '../postgres/connection.ts';
 import { DEALS, keepStatesAfter } from './deal-states.ts';
 
-/** Through what the mirror learnt of a change. */
 export type ChangePath = 'webhook' | 'list' | 'get';
 
 /** The state that a change put an end to; nulls where it is not known. */

@@ -20,7 +20,6 @@ export interface ListingCounts {
   readonly requests: number;
 }
 
-/** A listing that was begun and not finished. */
 export interface OpenListing {
   readonly position: ListingPosition | null;
   readonly counts: ListingCounts;

@@ -1,9 +1,7 @@
 /** What the portal has been found to do: measured along with the work, good for a day, then found out again. */
-import type { Json } from '../core/json.ts';
-import { stringifyJson } from '../core/json.ts';
+import { type Json, stringifyJson } from '../core/json.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
-/** Facts by name, with the form of their values. */
 export interface Facts {
   /** Rows on a page that the portal grants, whatever is asked for. */
   readonly page_size: number;

@@ -54,7 +54,6 @@ export function unfinishedRuns(sql: Queryable, kind: RunKind, except: string) {
      where kind = ${kind} and status in ('running', 'interrupted', 'failed') and id <> ${except}`;
 }
 
-/** Whether anything, or anything of these kinds, has ever run. */
 export async function hasRuns(sql: Queryable, kinds: readonly RunKind[] | null = null): Promise<boolean> {
   const [row] = await sql`
     select exists (select from sync.runs where ${kinds}::text[] is null or kind = any(${kinds}::text[])) as present`;

@@ -65,7 +65,6 @@ export async function noteListed(
            missed_at = case when ${missed}::int > 0 then clock_timestamp() else coalesce(s.missed_at, excluded.missed_at) end`;
 }
 
-/** After the newest rows of a model that was never read have been. */
 export async function noteNewest(sql: Queryable, model: string): Promise<void> {
   await sql`
     insert into sync.schedule as s (model, polled_at) values (${model}, clock_timestamp())

@@ -24,7 +24,6 @@ export type FieldColumns<F extends Fields> = {
   [N in keyof F & string]: ReturnType<(typeof builders)[F[N]['kind']]>;
 };
 
-/** Makes one column per field, in the catalogue's order. */
 export function fieldColumns<F extends Fields>(fields: F): FieldColumns<F> {
   const entries = Object.entries(fields).map(([name, field]) => [name, builders[field.kind](name)] as const);
   return Object.fromEntries(entries) as FieldColumns<F>;

@@ -72,7 +72,6 @@ function pick(keys: readonly string[], oldKeys: readonly string[], read: (key: s
   return choices.length === 1 ? (choices[0] as string) : `coalesce(${choices.join(', ')})`;
 }
 
-/** The columns of one field, over what `lateralOf` yields. */
 export function customValues(field: CustomField, zone: string | null): readonly CustomValue[] {
   const { type } = field;
   const raw: CustomValue = {

@@ -22,7 +22,6 @@ export interface LiveFacts {
 
 export const NO_FACTS: LiveFacts = { zone: 'UTC', customColumns: new Map(), extraFields: {} };
 
-/** What a field means, with the labels of its codes. */
 export function fieldMeaning(field: Field): string {
   const labels = Object.entries(field.labels ?? {}).map(([value, label]) => `${value} ${label}`);
   return labels.length > 0 ? `${field.doc}: ${labels.join(', ')}` : field.doc;

@@ -113,7 +113,6 @@ export interface EarlierEntry {
   readonly unapplied: string | null;
 }
 
-/** Deliveries remembered per entity when a tie is judged. */
 const MAX_EARLIER = 64;
 
 /** The newest deliveries of each entity, but for those that are being applied now. Bodies are left out: a tie needs one at most. */

@@ -11,7 +11,6 @@ export interface FieldForms {
   readonly forms: readonly ValueForm[];
 }
 
-/** Newest records that are looked at. */
 const RECORDS = 10_000;
 /** Fields looked at; more would not fit into a view. */
 const MAX_FIELDS = 1_000;

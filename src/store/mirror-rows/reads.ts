@@ -171,7 +171,6 @@ export async function announcedBetween(sql: Queryable, model: Model, from: Micro
   return row?.rows as number;
 }
 
-/** Whether a row's version can be believed. */
 const CREDIBLE = `_version <= _observed_at + interval '1 day'`;
 
 /** How long after the portal's own time of change webhooks have arrived lately. */

@@ -159,7 +159,6 @@ export async function findChanged(
   );
 }
 
-/** Where a table's rows are. */
 interface Place {
   readonly relation: string;
   /** The condition that picks a model's part of the common table, for rows `t`; `first` numbers its parameters. */
@@ -182,7 +181,6 @@ export function placeOf({ name, model }: MirrorTable): Place {
 /** Catalogued models are about a hundred; unknown ones may be more, and share one text anyway. */
 const MAX_REMEMBERED_TABLES = 1_000;
 
-/** Remembers what `build` makes of a table. */
 export function perTable<T>(build: (table: MirrorTable) => T): (table: MirrorTable) => T {
   const known = new Map<string, T>();
   return (table) => {
