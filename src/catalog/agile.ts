@@ -135,12 +135,7 @@ export const agile = {
     workflow_id: link('Workflow that the stage belongs to', 'agile.workflows'),
     name: text('Name of the stage'),
     description: text('What the stage stands for'),
-    status: code('State of issues in this stage', {
-      10: 'to do',
-      20: 'in progress',
-      25: 'confirmed',
-      30: 'done',
-    }),
+    status: code('State of issues in this stage', { 10: 'to do', 20: 'in progress', 25: 'confirmed', 30: 'done' }),
     color,
     ordering,
     ...timestamps,

@@ -3,9 +3,7 @@ import { date, datetime, flag, model, oddModel, text, unix } from './fields.ts';
 import { importOrigin } from './groups.ts';
 
 export const core = {
-  tag: oddModel({ gettable: false }, 'Tags', 'core', 'expected', {
-    name: text('Wording of the tag'),
-  }),
+  tag: oddModel({ gettable: false }, 'Tags', 'core', 'expected', { name: text('Wording of the tag') }),
 
   user: model('Users', 'users', 'flowlu', {
     username: text('Login, an e-mail address'),

@@ -17,11 +17,7 @@ export const audit = {
   updated_date: datetime('When the record was last changed'),
 } as const;
 
-/** `audit` without the users. */
-export const timestamps = {
-  created_date: audit.created_date,
-  updated_date: audit.updated_date,
-} as const;
+export const timestamps = { created_date: audit.created_date, updated_date: audit.updated_date } as const;
 
 /** `audit` where the moment of creation is not kept. */
 export const undatedAudit = {
@@ -58,7 +54,6 @@ export const extraCharges = {
   adjustment_description: text('Reason given for the adjustment'),
 } as const;
 
-/** Sums of a document. */
 export const documentTotals = {
   sub_total: decimal('Sum of the lines before taxes'),
   tax_total: decimal('Sum of all taxes'),
@@ -131,7 +126,6 @@ export const lineItem = {
   total: decimal('Value of the line with taxes and discount'),
 } as const;
 
-/** Kind of a line on a financial document. */
 export const lineType = code('Whether this is a product line or a heading between lines', { 10: 'line', 20: 'header' });
 
 /** What a fiscal receipt says about a line that is paid online. */

@@ -6,7 +6,10 @@ import { core } from './core.ts';
 import { crm } from './crm.ts';
 import { customfields } from './customfields.ts';
 import { customlists } from './customlists.ts';
-import { fin } from './fin.ts';
+import { estimates } from './fin/estimates.ts';
+import { invoices } from './fin/invoices.ts';
+import { money } from './fin/money.ts';
+import { setup } from './fin/setup.ts';
 import { knowledgebase } from './knowledgebase.ts';
 import { loans } from './loans.ts';
 import { splitName } from './name.ts';
@@ -27,7 +30,7 @@ export const catalog = {
   crm,
   customfields,
   customlists,
-  fin,
+  fin: { ...estimates, ...invoices, ...money, ...setup },
   knowledgebase,
   loans,
   products,

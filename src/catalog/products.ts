@@ -13,7 +13,6 @@ import {
   receiptCodes,
 } from './groups.ts';
 
-/** Customs data of goods from abroad. */
 const customs = {
   country_id: link('Country of origin'),
   declaration_number: text('Number of the customs declaration'),

@@ -33,7 +33,6 @@ export type ScopeBasis =
 /** Models that a scope for a part of a module names in so many words. */
 const NAMED: ReadonlySet<string> = new Set(['crm.account', 'crm.lead']);
 
-/** How sure the catalogue is of a model's scope. */
 export function scopeBasis({ name, scope }: { readonly name: string; readonly scope: string }): ScopeBasis {
   if (!DOCUMENTED_SCOPES.has(scope)) return 'guessed';
   return !scope.includes('.') || NAMED.has(name) ? 'documented' : 'assigned';

@@ -41,7 +41,6 @@ export interface Field<K extends FieldKind = FieldKind> {
 /** Field name as Flowlu spells it, in lower case → field. */
 export type Fields = Readonly<Record<string, Field>>;
 
-/** Which edition of the product is known to have the model. */
 export type Edition =
   /** Clients that run against flowlu.com use it. */
   | 'flowlu'
@@ -69,7 +68,6 @@ export interface ModelDeclaration<F extends Fields = Fields> {
   readonly fields: F;
 }
 
-/** A declared model with its place in the API and in the database. */
 export interface Model<F extends Fields = Fields> extends ModelDeclaration<F> {
   readonly module: string;
   readonly model: string;

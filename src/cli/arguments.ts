@@ -5,19 +5,13 @@ import { parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import { isId } from '../record/id.ts';
 
-/**
- * The id of a record, without leading zeros.
- * @throws UsageError
- */
+/** The id of a record, without leading zeros. @throws UsageError */
 export function requireId(text: string): string {
   if (!isId(text)) throw new UsageError('the id of a record is a whole number');
   return text.replace(/^0+(?=\d)/, '');
 }
 
-/**
- * The name of one model, of the catalogue or not.
- * @throws UsageError
- */
+/** The name of one model, of the catalogue or not. @throws UsageError */
 export function requireModelName(text: string): string {
   const name = text.trim().toLowerCase();
   if (!/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(name))

@@ -28,7 +28,6 @@ export function createChildren(directory: string, settings: Readonly<Record<stri
     });
 
   return {
-    /** Runs a command to its end. */
     async run(words: readonly string[], signal: AbortSignal, stdio: 'inherit' | 'ignore' = 'inherit'): Promise<void> {
       const child = launch(words, stdio, { LOG_LEVEL: 'warn' });
       const onAbort = () => child.kill('SIGINT');

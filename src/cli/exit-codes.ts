@@ -1,6 +1,5 @@
 /** How a command ends. Scripts depend on these numbers. */
 export const EXIT = {
-  /** Done as asked. */
   done: 0,
   /** Something failed; the message says what. */
   failed: 1,
@@ -12,5 +11,4 @@ export const EXIT = {
   interrupted: 130,
 } as const;
 
-/** One of the exit codes. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

@@ -54,12 +54,10 @@ export function printJson(value: unknown, stream: TextStream = process.stdout): 
   printLine(typeof value === 'string' ? value : JSON.stringify(value, exact), stream);
 }
 
-/** Prints one line of text. */
 export function printLine(text = '', stream: TextStream = process.stdout): void {
   write(stream, `${text}\n`);
 }
 
-/** Prints what `doctor` has looked at, and what to do about it. */
 export function printCheck({ name, status, found, advice }: Check): void {
   const { green, yellow, red } = coloursOf(process.stdout);
   const mark = { ok: green('✔'), warn: yellow('!'), fail: red('✖') }[status];
@@ -67,7 +65,6 @@ export function printCheck({ name, status, found, advice }: Check): void {
   if (advice !== undefined) printLine(`    ${advice}`);
 }
 
-/** Prints a message on stderr. */
 export function printError(message: string, stream: TextStream = process.stderr): void {
   write(stream, `${coloursOf(stream).red(visible(message, LAYOUT))}\n`);
 }

@@ -29,7 +29,6 @@ function keepHeapSmall(): void {
   setFlagsFromString('--heap-growing-percent=75');
 }
 
-/** Shows a listing's course on a progress display. */
 function observe(progress: Progress): ListingObserver {
   const outcomes = { complete: 'done', incomplete: 'failed', skipped: 'skipped', failed: 'failed' } as const;
   return {
@@ -76,7 +75,6 @@ export function printRound({ models }: Round): void {
   }
 }
 
-/** The exit code that a round deserves. */
 export function exitCodeOfRound({ status }: Round): ExitCode {
   return status === 'failed' ? EXIT.failed : status === 'differences' ? EXIT.finding : EXIT.done;
 }

@@ -22,11 +22,9 @@ export interface CommandContext {
   readonly isQuiet: boolean;
 }
 
-/** What a command has to say at its end. */
 export interface Result {
   /** The one document that `--json` prints. */
   readonly data: unknown;
-  /** Prints it for people. */
   readonly print: () => void;
   /** Done where it is left out. */
   readonly exitCode?: ExitCode;
@@ -41,7 +39,6 @@ export interface Flags {
 export interface CommandOptions {
   /** Where log lines go: results of commands that print some own stdout. */
   readonly logTo?: 'stdout' | 'stderr';
-  /** Whether a sign of life is shown while it works. */
   readonly isBusy?: boolean;
   /** For a command that makes settings or brings its own. */
   readonly ignoresSettings?: boolean;
@@ -102,7 +99,6 @@ function logFor(config: Config, logTo: 'stdout' | 'stderr', isQuiet: boolean): L
   return loggerFor(config, stream.isTTY ? humanLog(stream) : stream, least);
 }
 
-/** Runs a command that needs the database. */
 export function runWithSession(
   command: Command,
   onMirror: OnMirror,
@@ -130,7 +126,6 @@ function messageOf(error: unknown): string {
   return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
 }
 
-/** The exit code for an error that ended a command. */
 function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof InterruptedError) return EXIT.interrupted;
   const isUsage = [UsageError, ConfigError, DatabaseUrlError, OtherPortalError].some((type) => error instanceof type);

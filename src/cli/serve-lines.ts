@@ -4,7 +4,6 @@ import type { Session } from '../service/session.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { coloursOf, printLine, type TextStream } from './output.ts';
 
-/** Prints the summary, in a box as wide as its longest line. */
 export function printSummary(
   { config, database, models }: Session,
   url: string,
@@ -32,7 +31,6 @@ export function printSummary(
   printLine(dim(`╰${'─'.repeat(width)}╯`), stream);
 }
 
-/** Prints one delivery: when, about what, and what became of it. */
 export function printDelivery({ subject, entityId, decision, status, reason }: LedgerEntry): void {
   const { dim } = coloursOf(process.stdout);
   const about = subject === null ? 'webhook' : `${subject.module}.${subject.model} ${entityId ?? ''} ${subject.action}`;

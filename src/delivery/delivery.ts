@@ -22,7 +22,6 @@ export interface Announcement {
 /** A body to be recorded: with what it announces, or with why it is turned away. */
 export type Accepted = {
   readonly body: string;
-  /** Headers of its request that are kept. */
   readonly headers?: Readonly<Record<string, string>>;
 } & ({ readonly announcement: Announcement } | { readonly announcement: null; readonly rejection: string });
 
@@ -46,7 +45,6 @@ export class WrongShapeError extends Error {
   override readonly name = 'WrongShapeError';
 }
 
-/** What a sender has to change. */
 const HINT =
   "Flowlu's own webhooks (System Settings, Webhooks) name module, model and action in meta; if an automation sends it, give it the address /webhooks/flowlu/SECRET/MODULE.MODEL, such as /crm.lead at its end";
 

@@ -2,7 +2,6 @@
 import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 
-/** The page's file name in the directory for documentation. */
 export const DATA_MODEL_PAGE = 'data-model.md';
 
 const INTRODUCTION = `# Data model
@@ -20,14 +19,12 @@ A record that can belong to a record of any model names it by the three columns 
 
 interface Link {
   readonly field: string;
-  /** Table that it leads to. */
   readonly target: string;
 }
 
 /** Who made and changed a record: a line from every table to one would hide the others. */
 const AUDIT = new Set(['created_by', 'updated_by']);
 
-/** The whole page, in Markdown. */
 export function dataModelPage(): string {
   const modules = [...new Set(models.map(({ module }) => module))];
   const sections = modules.map((module) =>

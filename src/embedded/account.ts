@@ -56,7 +56,6 @@ export async function dataDirectory(directory: string, account: Account): Promis
   return await readlink(data);
 }
 
-/** True when the account can enter the directory. */
 export async function canEnter(account: Account, directory: string): Promise<boolean> {
   return (await run('/bin/sh', ['-c', 'cd -- "$0"', directory], { account, timeoutMs: TIMEOUT_MS })).ok;
 }

@@ -6,11 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../postgres/errors.ts';
 import { type Account, EmbeddedDatabaseError, failure, run } from './process.ts';
 
-/** A data directory with what is needed to run it. */
 export interface Cluster {
   readonly data: string;
   readonly account: Account;
-  /** The directory of the programs. */
   readonly programs: string;
 }
 
@@ -24,7 +22,6 @@ const INIT_MAX_MS = 180_000;
 const START_MAX_SECONDS = 300;
 const STOP_MAX_MS = 60_000;
 const STOP_POLL_MS = 50;
-/** Lines of `postmaster.pid`. */
 const [PID_LINE, PORT_LINE] = [0, 3];
 /** What a program may take beyond the limit that it was given itself. */
 const PATIENCE_MS = 30_000;
@@ -115,7 +112,6 @@ async function recorded({ data }: Cluster, line: number): Promise<number | null>
   return Number(text.split('\n')[line]) || null;
 }
 
-/** Port of the last run. */
 async function lastPort({ data }: Cluster): Promise<number | null> {
   const command = await readFile(join(data, 'postmaster.opts'), 'utf8').catch(() => '');
   return Number(/"-p" "(\d+)"/.exec(command)?.[1]) || null;

@@ -51,7 +51,6 @@ const IN_USE = 7_032_026;
 /** A server may take minutes to replay its log. */
 const BUSY_MAX_MS = 300_000;
 const POLL_MS = 250;
-/** How often a start is tried while something is in its way. */
 const ATTEMPTS = 40;
 /** After so many, the process that `postmaster.pid` names is not a server, when nobody listens on its port. */
 const STALE_AFTER = 20;
@@ -135,7 +134,6 @@ async function prepare(wanted: string): Promise<string> {
   }
 }
 
-/** Joins the server, starting it when it is not running. */
 async function enter(
   cluster: Cluster,
   urlOf: (port: number) => string,

@@ -25,7 +25,6 @@ import {
 import { type DeriveContext, derive } from './rebuild.ts';
 
 export interface Erased {
-  /** Whether the mirror had a row of it. */
   readonly had_row: boolean;
   /** Deliveries whose body was replaced, those included that nobody understood. */
   readonly deliveries: number;

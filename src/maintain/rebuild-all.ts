@@ -11,7 +11,6 @@ import { type DeriveContext, rebuildTable } from './rebuild.ts';
 export interface RebuildDeps {
   readonly sql: Sql;
   readonly context: DeriveContext;
-  /** Names this process in the journal. */
   readonly holder: string;
 }
 

@@ -19,7 +19,6 @@ const BATCH_SIZE = 500;
 /** What derived columns depend on beside the record. */
 export type DeriveContext = Pick<WriterContext, 'zone' | 'shapeOf' | 'onInvalidValue'>;
 
-/** What a row's derived columns should hold. */
 export function derive(table: MirrorTable, row: Pick<StoredRow, 'id' | 'record'>, context: DeriveContext): DerivedRow {
   const shape = shapeOf(table, context);
   const { columns } = coerceRecord(shape, row.record, context.zone);
@@ -43,7 +42,6 @@ export async function rederive(
   return written.reduce((sum, count) => sum + count, 0);
 }
 
-/** Told after each batch. */
 export type RebuildStep = (step: { readonly read: number; readonly written: number }) => void;
 
 /**

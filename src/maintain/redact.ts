@@ -75,10 +75,7 @@ function redactedRow(row: StoredRow, table: MirrorTable, { privacy }: RedactDeps
   return record === row.record ? null : { ...row, record };
 }
 
-/**
- * Goes over the history of a model.
- * @throws the signal's reason between two batches; what was written stays.
- */
+/** Goes over the history of a model. @throws the signal's reason between two batches; what was written stays. */
 export function redactHistory(deps: RedactDeps, model: string, signal: AbortSignal): Promise<RedactCounts> {
   const redactPage = (after: ChangePosition | null) =>
     transact(deps.sql, async (tx) => {

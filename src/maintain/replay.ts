@@ -38,7 +38,6 @@ export interface ReplayDeps {
   readonly sql: Sql;
   readonly context: DeliveryContext;
   readonly log: Logger;
-  /** Names this process in the journal. */
   readonly holder: string;
 }
 
@@ -56,10 +55,8 @@ export interface ReplayReport {
 /** A delivery whose effect the mirror has, or something later. */
 const PASSED_OVER = 'already_applied';
 
-/** Decisions that write a row. */
 const WRITES: ReadonlySet<Decision | null> = new Set<Decision>(['inserted', 'updated', 'tombstoned', 'revived']);
 
-/** One delivery's end. */
 interface Ending {
   readonly outcome: ReplayOutcome;
   readonly isDoubtful: boolean;

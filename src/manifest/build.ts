@@ -16,17 +16,13 @@ export interface ManifestFacts {
   readonly webhookUrl: string | null;
 }
 
-/** Path of the page that the portal shows. */
 const APP_PATH = '/app';
 const ICON_PATH = '/app/icon.svg';
 const NAME = 'flowlu-mirror';
 /** The only section of the menu that the documentation names. */
 const SECTION = 'CRM';
 
-/**
- * Makes the manifest.
- * @throws ZodError for facts that no manifest can hold.
- */
+/** Makes the manifest. @throws ZodError for facts that no manifest can hold. */
 export function buildManifest({ version, publicUrl, appId, contact, scopes, webhookUrl }: ManifestFacts): Manifest {
   const icon = `${publicUrl}${ICON_PATH}`;
   return manifestSchema.parse({

@@ -4,7 +4,6 @@ import { allows, readPermissions, type ScopedModel, type ScopeRule } from './sco
 
 export const ACTIONS = ['create', 'update', 'delete'] as const;
 
-/** The webhooks of one model. */
 export interface Trigger {
   readonly model: string;
   readonly actions: readonly (typeof ACTIONS)[number][];
@@ -21,11 +20,9 @@ export interface ManifestDiff {
   readonly triggers_added: readonly Trigger[];
   /** Webhooks that Flowlu removes with the update, because no scope allows them any more. */
   readonly triggers_removed: readonly Trigger[];
-  /** Other fields that differ. */
   readonly fields: readonly { readonly field: string; readonly from: unknown; readonly to: unknown }[];
 }
 
-/** All webhooks of the models. */
 export function triggersOf(models: readonly Pick<ScopedModel, 'name'>[]): readonly Trigger[] {
   return models.map(({ name }) => ({ model: name, actions: ACTIONS }));
 }
@@ -57,7 +54,6 @@ export function diffManifests(
   };
 }
 
-/** True when nothing differs. */
 export function isSame(diff: ManifestDiff): boolean {
   return Object.values(diff).every((list: readonly unknown[]) => list.length === 0);
 }

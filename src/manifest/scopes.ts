@@ -2,7 +2,6 @@
 import { type ScopeBasis, scopeBasis } from '../catalog/scopes.ts';
 import type { Model } from '../catalog/types.ts';
 
-/** What of a model a scope depends on. */
 export type ScopedModel = Pick<Model, 'name' | 'module' | 'scope'>;
 
 /** A code that replaces the catalogue's for some models; null where they need none. */
@@ -12,13 +11,11 @@ export interface ScopeRule {
   readonly code: string | null;
 }
 
-/** One scope of the manifest, with the reason why it is there. */
 export interface NeededScope {
   /** With its level, e.g. `crm.accounts.read`. */
   readonly permission: string;
   /** Least certain of its models; `configured` where the settings name the code. */
   readonly basis: ScopeBasis | 'configured';
-  /** Models that need it, by name. */
   readonly models: readonly string[];
 }
 

@@ -14,17 +14,14 @@ export class BlockedError extends Error {
   }
 }
 
-/** How long a model is left alone before it is tried again. */
 const LEFT_ALONE_MS = 10_000;
 
 export interface BlockedModels {
-  /** Models to leave alone now. */
   now(): ReadonlySet<string>;
   /** Notes the model that an error names; false when it names none. */
   note(error: unknown): boolean;
 }
 
-/** Remembers blocked models. */
 export function createBlockedModels(): BlockedModels {
   const until = new Map<string, number>();
   return {

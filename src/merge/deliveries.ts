@@ -15,7 +15,6 @@ import type { Link, Observation, Verdict } from './rule/observation.ts';
 import { linkOf } from './rule/tie.ts';
 import { type Observed, type Subject, shapeOf, type WriterContext, writeObservations } from './writer.ts';
 
-/** What applying deliveries needs to know. */
 export interface DeliveryContext extends WriterContext {
   /** Where a model's rows rest; null for a model that the settings leave out. */
   readonly tableOf: (module: string, model: string) => MirrorTable | null;

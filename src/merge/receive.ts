@@ -66,7 +66,6 @@ async function receivePart(batch: readonly Accepted[], receiver: Receiver): Prom
   }
 }
 
-/** Records a batch without applying it. */
 async function record(batch: readonly Accepted[], { sql, context, onPending }: Receiver): Promise<readonly string[]> {
   const write = async (tx: Transaction) => {
     const receivedAt = await databaseClock(tx);

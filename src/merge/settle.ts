@@ -94,7 +94,6 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
   }
 }
 
-/** What the API says of one record. */
 export async function read(
   deps: Pick<SettleDeps, 'client' | 'writer'>,
   table: MirrorTable,

@@ -6,11 +6,9 @@ import { readNames } from '../store/custom-columns.ts';
 import { type CustomField, findCustomFields } from '../store/mirror-rows/custom-fields.ts';
 import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 
-/** A custom field that has a second name. */
 export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;
 
 export interface Shapes {
-  /** The shape of a table's records. */
   readonly of: (table: MirrorTable) => Shape;
   /** By each alias that a model's custom fields have or had, all fields that it may be; a new map whenever that changes. */
   readonly namesOf: (model: string) => ReadonlyMap<string, readonly string[]> | undefined;

@@ -40,7 +40,6 @@ import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/
 import type { Earlier, Observation, Row, Verdict } from './rule/observation.ts';
 import type { WebhookTexts } from './rule/spelling.ts';
 
-/** The entity that something was observed of. */
 export interface Subject {
   readonly table: MirrorTable;
   readonly entityId: string;
@@ -48,7 +47,6 @@ export interface Subject {
   readonly known?: KnownRow;
 }
 
-/** One observation of one entity. */
 export interface Observed extends Subject {
   readonly observation: Observation;
 }
@@ -71,9 +69,7 @@ export function shapeOf(table: MirrorTable, context: Pick<WriterContext, 'shapeO
   return context.shapeOf?.(table) ?? table.model ?? UNKNOWN_SHAPE;
 }
 
-/** What was observed, and of whom. */
 export interface Batch {
-  /** Everybody of whom something was observed. */
   readonly subjects: readonly Subject[];
   /** In their order. May still be on its way while the subjects are locked. */
   readonly observed: readonly Observed[] | Promise<readonly Observed[]>;
@@ -101,7 +97,6 @@ export async function writeObservations<T>(
   return new LastFlight(answers.then(([, answer]) => answer));
 }
 
-/** Rows of one table, locked. */
 interface LockedGroup {
   readonly table: MirrorTable;
   readonly fold: FoldContext;

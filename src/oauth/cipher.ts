@@ -23,10 +23,7 @@ const FORMAT = 'v1';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/**
- * A cipher that seals with the first key and opens with any of them.
- * @param keys 32 bytes each.
- */
+/** A cipher that seals with the first key and opens with any of them. @param keys 32 bytes each. */
 export function createCipher(keys: readonly Buffer[]): Cipher {
   const known = new Map(keys.map((key) => [nameOf(key), key]));
   const [first] = known;

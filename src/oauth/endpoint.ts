@@ -9,7 +9,6 @@ import { createRedactor } from '../core/redact.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { httpExchange } from '../flowlu/http.ts';
 
-/** Who asks, and where. */
 export interface OAuthClient {
   readonly clientId: string;
   /** Null for an app without a secret. */
@@ -93,7 +92,6 @@ interface Asked {
   readonly isRefusedWay: boolean;
 }
 
-/** A way to ask. */
 interface Dialect {
   readonly url: string;
   readonly grantType: string;

@@ -9,8 +9,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Sql } from '../postgres/connection.ts';
 import { saveGrant } from '../store/grant.ts';
 import { beginRequest, finishRequest, takeRequest } from '../store/oauth-requests.ts';
-import type { Cipher } from './cipher.ts';
-import { sealTokens } from './cipher.ts';
+import { type Cipher, sealTokens } from './cipher.ts';
 import { exchange, type OAuthClient } from './endpoint.ts';
 
 export interface LoginDeps {
@@ -25,13 +24,11 @@ export class LoginError extends Error {
 }
 
 export interface BegunLogin {
-  /** Where to send the browser. */
   readonly url: string;
   /** Comes back with the browser; a secret until then. */
   readonly state: string;
 }
 
-/** What the browser brought back. */
 export interface LoginAnswer {
   readonly state: string;
   readonly code: string | null;
@@ -44,7 +41,6 @@ const STATE = /^[\w-]{43}$/;
 const MAX_CODE = 4_096;
 const PURPOSE = 'verifier of a login';
 
-/** Begins a login. */
 export async function beginLogin({ sql, cipher, client }: LoginDeps): Promise<BegunLogin> {
   const state = randomBytes(32).toString('base64url');
   const verifier = randomBytes(32).toString('base64url');
@@ -64,10 +60,7 @@ export async function beginLogin({ sql, cipher, client }: LoginDeps): Promise<Be
   return { url: url.href, state };
 }
 
-/**
- * Ends a login with what the browser brought back, and stores the tokens.
- * @throws LoginError
- */
+/** Ends a login with what the browser brought back, and stores the tokens. @throws LoginError */
 export async function completeLogin({ sql, cipher, client }: LoginDeps, answer: LoginAnswer): Promise<void> {
   const unknown = new LoginError('this login is not known, has been used already, or took too long: begin it anew');
   if (!STATE.test(answer.state)) throw unknown;

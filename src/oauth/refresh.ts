@@ -18,8 +18,7 @@ import {
   rotateGrant,
   type StoredGrant,
 } from '../store/grant.ts';
-import type { Cipher } from './cipher.ts';
-import { openTokens, sealTokens } from './cipher.ts';
+import { type Cipher, openTokens, sealTokens } from './cipher.ts';
 import { EXCHANGE_TIMEOUT_MS, type Exchange, exchange, type OAuthClient } from './endpoint.ts';
 
 export interface RefreshDeps {

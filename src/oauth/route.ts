@@ -11,7 +11,6 @@ export interface CallbackOptions {
   readonly log: Logger;
 }
 
-/** Where `serve` answers. */
 export const CALLBACK_PATH = '/oauth/callback';
 
 const WARNED_EVERY_MS = 60_000;

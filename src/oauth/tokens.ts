@@ -16,7 +16,6 @@ const EARLY_SHARE = 0.2;
 const YOUNG_MS = 30_000;
 const MAX_PATIENCE_MS = 3_600_000;
 
-/** What is in memory of the grant. */
 interface Held {
   readonly credentials: Credentials;
   /** When to look into the database again, on this process's monotonic clock. */

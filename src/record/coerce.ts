@@ -51,7 +51,6 @@ export function coerce(field: Field, value: Json | undefined, zone: Zone): Colum
 export interface Coerced {
   /** A column's value for every field of the model, in their order; null where the record has no fitting value. */
   readonly columns: readonly ColumnValue[];
-  /** Fields whose value did not fit. */
   readonly invalid: readonly string[];
 }
 

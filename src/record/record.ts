@@ -15,7 +15,6 @@ export interface Shape extends Pick<Model, 'fields'> {
   readonly aliases?: ReadonlyMap<string, string>;
 }
 
-/** A model without known fields. */
 export const UNKNOWN_SHAPE: Shape = { fields: {} };
 
 /** The value of a known field, however its name is spelt. */
@@ -39,7 +38,6 @@ export function fieldValues(shape: Shape, record: JsonObject): readonly (Json | 
 interface Digest {
   readonly shape: Shape;
   readonly fields: JsonObject;
-  /** What follows from the keys of `fields`. */
   readonly order: KeyOrder;
   hash: string | null;
 }

@@ -6,13 +6,11 @@ import { MICROS_PER_DAY, type Micros } from '../core/time.ts';
 import { fieldValue } from './record.ts';
 import type { WallInstant, Zone } from './zone.ts';
 
-/** A version, or null where the record has none. */
 export type Version = WallInstant | null;
 
 /** Names that Flowlu gives to a last-change field; for models that the catalogue does not know. */
 const USUAL_VERSION_FIELDS = ['updated_date', 'updated_at', 'updated'];
 
-/** Reads the version of a record. */
 export function versionOf(model: Pick<Model, 'version' | 'fields'> | null, record: JsonObject, zone: Zone): Version {
   const names = model === null ? USUAL_VERSION_FIELDS : model.version === null ? [] : [model.version];
   for (const name of names) {

@@ -9,7 +9,6 @@ import { Temporal } from 'temporal-polyfill';
 import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import { MICROS_PER_MS, type Micros } from '../core/time.ts';
 
-/** A wall time brought onto the time line. */
 export interface WallInstant {
   /** The instant; of a repeated wall time, the first. */
   readonly at: Micros;
@@ -31,10 +30,7 @@ const HOUR_MS = 3_600_000;
 /** Hours of wall time kept per zone: some eleven years. */
 const MAX_CACHED_HOURS = 100_000;
 
-/**
- * Makes a resolver for an IANA zone.
- * @throws RangeError when the zone is unknown.
- */
+/** Makes a resolver for an IANA zone. @throws RangeError when the zone is unknown. */
 export function createZone(name: string): Zone {
   Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name);
   const isUtc = /^(Etc\/)?(UTC|GMT|Zulu|Universal)$/i.test(name);

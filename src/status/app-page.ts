@@ -29,7 +29,6 @@ const STYLE = `
   p { margin: .25rem 0 0; }
   footer { margin-top: 1.25rem; padding-top: 1rem; border-top: 1px solid var(--line); font-size: .875rem; opacity: .8; }`;
 
-/** Renders the page. */
 export function renderAppPage(health: Health) {
   const { isThere, mood } = moodOf(health);
   return html`<!doctype html>

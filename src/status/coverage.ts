@@ -11,7 +11,6 @@ export interface Coverage extends Omit<WebhookUse, 'last_at'> {
   readonly found: number;
   /** Changes announced, of all that are known; null where nothing has changed. */
   readonly share: number | null;
-  /** The same in words. */
   readonly told: string;
 }
 
@@ -26,7 +25,6 @@ export interface ForeignName {
 const MAX_FOREIGN = 50;
 const SILENT = { deliveries: 0, repeats: 0, changes: 0, last_at: null, longest_silence_s: null };
 
-/** Coverage of every model of which something is known. */
 export async function readCoverage(sql: Queryable): Promise<readonly Coverage[]> {
   const [uses, found] = await Promise.all([webhookUse(sql), foundChanges(sql)]);
   const byModel = new Map(uses.map((use) => [use.model, use]));

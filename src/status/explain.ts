@@ -17,7 +17,6 @@ import { plainWords } from './words.ts';
 const TWO_SWEEPS =
   'two complete sweeps, an hour or more apart, did not list it, and the portal reads no single records of this model';
 
-/** Newest deliveries told of. */
 const MAX_DELIVERIES = 200;
 
 export interface FieldChange {
@@ -29,9 +28,7 @@ export interface FieldChange {
 
 export interface ExplainedRow {
   readonly state: 'live' | 'deleted';
-  /** The source's time of last change. */
   readonly version: string | null;
-  /** When the mirror learnt it. */
   readonly observed_at: string;
   readonly source: string;
   readonly deleted_at: string | null;
@@ -43,7 +40,6 @@ export interface ExplainedRow {
 }
 
 export interface ExplainedDelivery extends Omit<DeliveryStory, 'body'> {
-  /** Decision and reason in plain words. */
   readonly told: string;
   /** What this delivery changed, by its own account or against the one before. */
   readonly changes: readonly FieldChange[];
@@ -61,7 +57,6 @@ export interface Explanation {
   readonly deliveries: readonly ExplainedDelivery[];
 }
 
-/** Tells the story of an entity, as far as the database knows it. */
 export async function explain(sql: Sql, table: MirrorTable, id: string, shape: Shape): Promise<Explanation> {
   const { module, model } = splitName(table.name);
   const [row, doubt, story] = await Promise.all([

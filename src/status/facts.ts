@@ -18,7 +18,6 @@ export interface Expectations {
   readonly hasApi: boolean;
   /** 0: comparing by itself is off. */
   readonly compareEvery_s: number;
-  /** Names of the models that are mirrored. */
   readonly models: readonly string[];
   /** How recording deliveries goes in this process; null in one that records none. */
   readonly recording: RecordHealth | null;
@@ -45,7 +44,6 @@ export interface Facts extends Pick<Expectations, 'hasApi' | 'compareEvery_s'> {
   readonly firstReading: FirstReading | null;
 }
 
-/** Reads them. */
 export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts> {
   const { hasApi, compareEvery_s, recording } = expected;
   const listable = new Set(catalogued.filter((model) => model.listable).map(({ name }) => name));

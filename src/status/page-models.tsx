@@ -125,7 +125,6 @@ function Row({ model, now }: { readonly model: ReportedModel; readonly now: stri
   );
 }
 
-/** Changes that webhooks announced, of all that are known. */
 const shareOf = (share: number | null) => (share === null ? '–' : `${Math.floor(100 * share)} %`);
 const expected = ({ change_shows_seconds, delete_shows_seconds }: ReportedModel) =>
   [change_shows_seconds, delete_shows_seconds].map((seconds) => (seconds === null ? '–' : span(seconds))).join(' / ');

@@ -15,7 +15,6 @@ export function Ago({ at, now }: { readonly at: string | null; readonly now: str
 /** A column of a table: what stands over it, its class, and what shows on hover. */
 type Column = readonly [text: string, kind?: 'n' | 'n wide', title?: string];
 
-/** The head of a table. */
 export function TableHead({ columns }: { readonly columns: readonly Column[] }) {
   return (
     <thead>
@@ -30,7 +29,6 @@ export function TableHead({ columns }: { readonly columns: readonly Column[] }) 
   );
 }
 
-/** A moment as people read it. */
 export const moment = (at: string) => `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
 const TICK = 'M5 12.5l4.5 4.5L19 7.5';

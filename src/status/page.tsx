@@ -53,7 +53,6 @@ export function renderPage(report: StatusReport, search = '') {
   );
 }
 
-/** The page while there is nothing to read. */
 export function renderAway(assessment: Assessment) {
   const now = new Date().toISOString();
   return frame(

@@ -47,11 +47,8 @@ export interface StatusReport extends Assessment {
   readonly oauth: GrantStatus | null;
   readonly webhook_secrets: readonly SecretUse[];
   readonly first_reading: FirstReading | null;
-  /** What the portal has been found to do. */
   readonly portal_facts: readonly Measurement[];
-  /** How well webhooks announce changes, by model. */
   readonly webhooks: readonly Coverage[];
-  /** Headers of the newest deliveries, by name. */
   readonly webhook_headers: Readonly<Record<string, string>>;
   /** Names that webhooks alone use. */
   readonly foreign_names: readonly ForeignName[];
@@ -73,7 +70,6 @@ export interface ReportSource {
   /** Without a password. */
   readonly database: string;
   readonly requestsPerSecond: number;
-  /** When each webhook secret was last handed in. */
   readonly readSecretUse: () => Promise<readonly SecretUse[]>;
 }
 

@@ -17,7 +17,6 @@ export interface StatusOptions extends ReportSource {
   readonly log: Logger;
   /** Asked for on `/status`, `/status.json` and `/metrics` when set. */
   readonly token: string | null;
-  /** The address that a request comes from. */
   readonly sourceIn?: (context: Context) => string | null;
   /** True once the process has begun to stop: no new work should be sent to it. */
   readonly isStopping: () => boolean;

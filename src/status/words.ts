@@ -36,7 +36,6 @@ export function plainWords(delivery: {
   return status === 'applied' ? `${what}; doubtful, since ${reason}` : `${what}: ${reason}`;
 }
 
-/** Headers as a line of names and values. */
 export function headerWords(headers: Readonly<Record<string, string>>): string {
   return Object.entries(headers)
     .map(([name, value]) => `${name}: ${value}`)
@@ -51,7 +50,6 @@ export function foreignWords(suggestions: readonly string[]): string {
 
 const honours = (what: string) => (how: Facts['order_by_id']) => `${what} ${how}`;
 
-/** How webhooks spell texts. */
 export const TEXTS: Readonly<Record<Facts['webhook_texts'], string>> = {
   plain: 'as the API does',
   entities: 'with entities of HTML or ends of lines that the API does not have',

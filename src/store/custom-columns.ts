@@ -1,7 +1,6 @@
 /** Under which names custom fields stand in the live views, now and formerly. */
 import type { Queryable, Transaction } from '../postgres/connection.ts';
 
-/** A name that a field's column was given, as remembered in `sync.custom_columns`. */
 export interface GivenName {
   readonly fieldId: string;
   /** `module.model`; a name belongs to one field of its model. */
@@ -15,7 +14,6 @@ export interface GivenName {
   readonly formerSinceMs: number | null;
 }
 
-/** All names that were given. */
 export async function readNames(sql: Queryable): Promise<readonly GivenName[]> {
   const rows = await sql<(Omit<GivenName, 'formerSinceMs'> & { former_since_ms: number | null })[]>`
     select field_id::text as "fieldId", model, name, base, aliases,

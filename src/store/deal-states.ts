@@ -72,7 +72,6 @@ export async function fillDealStates(sql: Queryable): Promise<void> {
      where not exists (select from sync.deal_states)`;
 }
 
-/** Forgets states that ended before the moment. */
 export async function forgetDealStates(sql: Queryable, before: string): Promise<void> {
   await sql`delete from sync.deal_states where valid_to < ${before}::text::timestamptz`;
 }

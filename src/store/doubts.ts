@@ -43,7 +43,6 @@ export interface Clarification {
   readonly observedAt: Micros;
 }
 
-/** Takes back doubts that a later reading has settled. */
 export async function clearDoubts(tx: Transaction, settled: readonly Clarification[]): Promise<void> {
   if (settled.length === 0) return;
   const document = JSON.stringify(
@@ -64,7 +63,6 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
     delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
 }
 
-/** A doubt that this process is to settle. */
 export interface ClaimedDoubt {
   /** `module.model`. */
   readonly model: string;
@@ -120,7 +118,6 @@ export async function countDoubtsUpTo(tx: Transaction, limit: number): Promise<n
   return row?.open as number;
 }
 
-/** How many doubts are open. */
 export async function countDoubts(sql: Queryable): Promise<number> {
   const [row] = await sql`select count(*)::int as open from sync.doubtful`;
   return row?.open as number;
@@ -129,7 +126,6 @@ export async function countDoubts(sql: Queryable): Promise<number> {
 /** Ids of hidden rows that are named of a model. */
 const HIDDEN_NAMED = 5;
 
-/** How many doubts are open, and since when. */
 export interface DoubtFacts {
   readonly total: number;
   readonly since: string | null;
@@ -156,7 +152,6 @@ export interface DoubtDetails {
   readonly last_error: string | null;
 }
 
-/** The doubt about one entity, or null. */
 export async function doubtAbout(sql: Sql, model: string, entityId: string): Promise<DoubtDetails | null> {
   const [row] = await sql`
     select reason, to_json(since) #>> '{}' as since, attempts,
@@ -201,12 +196,10 @@ export async function rowToTry(sql: Queryable, model: Model): Promise<string | n
   return (row?.id ?? null) as string | null;
 }
 
-/** Forgets what an earlier sweep of the model suspected. */
 export async function clearSuspects(sql: Queryable, model: string): Promise<void> {
   await sql`delete from sync.suspects where model = ${model}`;
 }
 
-/** Suspects the live rows of a range that were not listed. */
 export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRange): Promise<void> {
   const { query, parameters } = unlistedRows(model, range);
   await tx.unsafe(

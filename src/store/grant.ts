@@ -7,14 +7,12 @@
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 
 export interface StoredGrant {
-  /** The OAuth client that it was granted to. */
   readonly clientId: string;
   /** Grows with every new pair of tokens. */
   readonly generation: string;
   /** `refused`: the portal takes the refresh token no more; only logging in anew helps. */
   readonly state: 'active' | 'refused';
   readonly sealed: string;
-  /** How long ago the tokens were issued. */
   readonly age_ms: number;
   /** How much longer the portal promised to accept the access token; null where it said nothing. */
   readonly left_ms: number | null;
@@ -42,7 +40,6 @@ export async function lockGrant(tx: Transaction): Promise<StoredGrant | null> {
   return (row ?? null) as StoredGrant | null;
 }
 
-/** Stores what a login has brought, in place of whatever was there. */
 export async function saveGrant(
   q: Queryable,
   { clientId, sealed, lifetime_s }: { clientId: string; sealed: string; lifetime_s: number | null },

@@ -6,7 +6,6 @@ import { ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../postgres/array
 import { allAnswers, type Queryable, type Transaction } from '../postgres/connection.ts';
 import { DEALS, keepStatesAfter } from './deal-states.ts';
 
-/** Through what the mirror learnt of a change. */
 export type ChangePath = 'webhook' | 'list' | 'get';
 
 /** The state that a change put an end to; nulls where it is not known. */
@@ -15,7 +14,6 @@ export interface Prior {
   readonly priorObservedAt: Micros | null;
 }
 
-/** One accepted change of one entity. */
 export interface Change extends Prior {
   readonly kind: 'created' | 'updated' | 'deleted' | 'revived';
   /** When it happened by the source's own clock; null where the source does not tell. */
@@ -28,7 +26,6 @@ export interface Change extends Prior {
   readonly after: JsonObject | null;
 }
 
-/** A change, and whose. */
 export interface HistoryEntry extends Change {
   /** `module.model`. */
   readonly model: string;
@@ -90,7 +87,6 @@ function valuesOf(entry: HistoryEntry): readonly RowItem[] {
 const moment = (at: Micros | null) => (at === null ? null : String(at));
 const patch = (values: JsonObject | null) => (values === null ? null : stringifyJson(values));
 
-/** The values that a change tells of. */
 export interface KeptChange {
   readonly entityId: string;
   readonly number: string;
@@ -100,7 +96,6 @@ export interface KeptChange {
   readonly after: JsonObject | null;
 }
 
-/** Where to go on. */
 export type ChangePosition = Pick<KeptChange, 'entityId' | 'number'>;
 
 /** Names, as `module.model`, of all models that have a history. */

@@ -13,12 +13,10 @@ export async function takeLease(sql: Sql, name: string, holder: string, seconds:
   return rows.length > 0;
 }
 
-/** Gives a lease back. */
 export async function releaseLease(sql: Sql, name: string, holder: string): Promise<void> {
   await sql`delete from sync.leases where name = ${name} and holder = ${holder}`;
 }
 
-/** Who holds a lease now, or null. */
 export async function leaseHolder(sql: Sql, name: string): Promise<string | null> {
   const [row] = await sql`select holder from sync.leases where name = ${name} and expires_at >= clock_timestamp()`;
   return (row?.holder ?? null) as string | null;

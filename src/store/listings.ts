@@ -20,7 +20,6 @@ export interface ListingCounts {
   readonly requests: number;
 }
 
-/** A listing that was begun and not finished. */
 export interface OpenListing {
   readonly position: ListingPosition | null;
   readonly counts: ListingCounts;
@@ -37,7 +36,6 @@ export interface ListingKey {
   readonly runId: string;
 }
 
-/** The latest listing of a model, finished or not. */
 async function findListing(sql: Queryable, kind: ListingKind, model: string) {
   const [row] = await sql`
     select mode, last_id::text as last_id, page, page_size, total::float8 as total, rows_read::float8 as read,
@@ -72,7 +70,6 @@ export async function lastPosition(
   return listing;
 }
 
-/** Takes over an unfinished listing. */
 export async function claimListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<void> {
   await sql`
     update sync.listings set run_id = ${runId} where kind = ${kind} and model = ${model} and finished_at is null`;
@@ -109,7 +106,6 @@ export async function advanceListing(
      where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
 }
 
-/** Ends a listing. */
 export async function finishListing(
   sql: Queryable,
   { kind, model, runId }: ListingKey,
@@ -167,7 +163,6 @@ export async function listedModels(sql: Queryable): Promise<readonly string[]> {
   return rows.map(({ model }) => model as string);
 }
 
-/** Whether a model has been listed once from beginning to end. */
 export async function wasListed(sql: Queryable, model: string): Promise<boolean> {
   const [row] = await sql`
     select exists (select from sync.listings where model = ${model} and outcome = 'complete') as complete`;
@@ -220,12 +215,9 @@ export async function firstReading(sql: Queryable, models: readonly string[]): P
   return { since, models: models.length, modelsDone: done, rows, rowsExpected, left_s };
 }
 
-/** What a run has listed so far. */
 export interface RunProgress {
-  /** Models that it is done with. */
   readonly models: number;
   readonly rows: number;
-  /** Sent to the portal so far. */
   readonly requests: number;
 }
 

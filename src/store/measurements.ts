@@ -1,9 +1,7 @@
 /** What the portal has been found to do: measured along with the work, good for a day, then found out again. */
-import type { Json } from '../core/json.ts';
-import { stringifyJson } from '../core/json.ts';
+import { type Json, stringifyJson } from '../core/json.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
-/** Facts by name, with the form of their values. */
 export interface Facts {
   /** Rows on a page that the portal grants, whatever is asked for. */
   readonly page_size: number;
@@ -34,7 +32,6 @@ export interface Measurement<N extends FactName = FactName> {
   readonly model: string;
   readonly fact: N;
   readonly value: Facts[N];
-  /** When the portal was last seen to do so. */
   readonly measured_at: string;
 }
 
@@ -79,7 +76,6 @@ export async function keyRefusal(sql: Queryable): Promise<KeyRefusal | null> {
   return (row ?? null) as KeyRefusal | null;
 }
 
-/** Takes a fact back that is no longer so. */
 export async function forget(sql: Queryable, model: string, fact: FactName): Promise<void> {
   await sql`delete from sync.measurements where model = ${model} and fact = ${fact}`;
 }
@@ -99,7 +95,6 @@ export async function knownFacts(sql: Queryable, model: string): Promise<Partial
   return Object.fromEntries(rows.map(({ fact, value }) => [fact, value])) as Partial<Facts>;
 }
 
-/** Everything that is known, by model. */
 export async function allMeasurements(sql: Queryable): Promise<readonly Measurement[]> {
   const rows = await sql`
     select model, fact, value, to_json(measured_at) #>> '{}' as measured_at

@@ -40,7 +40,6 @@ export async function finishRequest(sql: Sql, stateHash: string, outcome: string
   await sql`update sync.oauth_requests set outcome = ${outcome} where state_hash = ${stateHash}`;
 }
 
-/** How it ended; null while it has not. */
 export async function requestOutcome(sql: Sql, stateHash: string): Promise<string | null> {
   const [row] = await sql`select outcome from sync.oauth_requests where state_hash = ${stateHash}`;
   return (row?.outcome ?? null) as string | null;

@@ -10,10 +10,7 @@ export class OtherPortalError extends Error {
   override readonly name = 'OtherPortalError';
 }
 
-/**
- * Binds the mirror to a portal the first time, and checks it ever after.
- * @throws OtherPortalError
- */
+/** Binds the mirror to a portal the first time, and checks it ever after. @throws OtherPortalError */
 export async function claimPortal(sql: Sql, baseUrl: string): Promise<void> {
   const portal = new URL(baseUrl).host;
   refuseOther(await claimSetting(sql, 'portal', portal), portal);
@@ -29,10 +26,7 @@ export async function boundPortal(sql: Sql): Promise<string | null> {
   }
 }
 
-/**
- * Checks the same without binding: for whoever only looks.
- * @throws OtherPortalError
- */
+/** Checks the same without binding: for whoever only looks. @throws OtherPortalError */
 export async function requirePortal(sql: Sql, baseUrl: string): Promise<void> {
   const portal = new URL(baseUrl).host;
   refuseOther((await boundPortal(sql)) ?? portal, portal);

@@ -6,10 +6,8 @@ import { heldLeases, releaseLease, takeLease } from './leases.ts';
 export type RunKind = 'backfill' | 'reconcile' | 'sweep' | 'verify' | 'rebuild' | 'replay' | 'redact' | 'erase';
 export type RunStatus = 'done' | 'failed' | 'interrupted' | 'differences';
 
-/** A run to be journaled. */
 export interface JournaledRun {
   readonly kind: RunKind;
-  /** Names this process. */
   readonly holder: string;
   readonly signal: AbortSignal;
   /** What the journal says of it, at its end or where it breaks off. */
@@ -56,7 +54,6 @@ export function unfinishedRuns(sql: Queryable, kind: RunKind, except: string) {
      where kind = ${kind} and status in ('running', 'interrupted', 'failed') and id <> ${except}`;
 }
 
-/** Whether anything, or anything of these kinds, has ever run. */
 export async function hasRuns(sql: Queryable, kinds: readonly RunKind[] | null = null): Promise<boolean> {
   const [row] = await sql`
     select exists (select from sync.runs where ${kinds}::text[] is null or kind = any(${kinds}::text[])) as present`;

@@ -16,7 +16,6 @@ export interface ScheduleRow {
   readonly retryAt: number | null;
 }
 
-/** Everything that is known, and what the clock says. */
 export async function readSchedule(
   sql: Queryable,
 ): Promise<{ readonly now: number; readonly rows: readonly ScheduleRow[] }> {
@@ -37,7 +36,6 @@ const COUNTED = 1_000;
 /** A model that was read for the first time begins as if a change had been missed so long ago, or at its newest one. */
 const FIRST_CALM_SECONDS = 600;
 
-/** After a complete reading. */
 export async function noteListed(
   sql: Queryable,
   model: string,
@@ -67,7 +65,6 @@ export async function noteListed(
            missed_at = case when ${missed}::int > 0 then clock_timestamp() else coalesce(s.missed_at, excluded.missed_at) end`;
 }
 
-/** After the newest rows of a model that was never read have been. */
 export async function noteNewest(sql: Queryable, model: string): Promise<void> {
   await sql`
     insert into sync.schedule as s (model, polled_at) values (${model}, clock_timestamp())

@@ -9,13 +9,11 @@ export interface ExtraField extends FieldForms {
   readonly name: string;
 }
 
-/** What is stored, by key. */
 export interface Settings {
   /** Host of the portal that the mirror belongs to. */
   readonly portal: string;
   /** IANA zone of the portal, in which date-times are read. */
   readonly timezone: string;
-  /** Whether changes are left out of the history. */
   readonly history_paused: boolean;
   /** Before this moment changes may be missing from the history; as PostgreSQL writes it. */
   readonly history_since: string;
@@ -67,7 +65,6 @@ export async function claimSetting<K extends Key>(sql: Queryable, key: K, value:
   return (await readSettings(sql, key))[key] ?? value;
 }
 
-/** Forgets a setting. */
 export async function deleteSetting(sql: Queryable, key: Key): Promise<void> {
   await sql`delete from sync.settings where key = ${key}`;
 }
@@ -80,9 +77,7 @@ export const correction = <K extends Key>(key: K, value: Settings[K]) =>
   `update sync.settings set value = ${literal(stringifyJson(value as Json))} where key = ${literal(key)}`;
 
 export interface HistorySettings {
-  /** As in `Settings`. */
   readonly timezone: string;
-  /** Whether changes are kept from now on. */
   readonly keeps: boolean;
 }
 

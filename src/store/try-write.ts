@@ -5,10 +5,7 @@ import { tryAppend } from './deliveries/ledger.ts';
 
 const LIMITS = { statementTimeoutMs: 3_000, lockTimeoutMs: 2_000 };
 
-/**
- * Writes a row and commits it, as recording a delivery does.
- * @throws what recording a delivery would fail with.
- */
+/** Writes a row and commits it, as recording a delivery does. @throws what recording a delivery would fail with. */
 export async function tryWrite(sql: Sql): Promise<void> {
   // Nothing that others may hold at the same time: their wait would be taken for the cause.
   await transact(sql, tryAppend, LIMITS);

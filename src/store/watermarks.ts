@@ -18,12 +18,10 @@ export interface Watermark {
   /** Changes up to this source time are in the mirror; null for models without versions. */
   readonly version: Micros | null;
   readonly strategy: Strategy | null;
-  /** When the strategy was last found out. */
   readonly strategyCheckedAt: Micros | null;
   readonly lastReconciledAt: Micros | null;
 }
 
-/** The watermark of a model, or null before its first complete listing. */
 export async function findWatermark(sql: Queryable, model: string): Promise<Watermark | null> {
   const [row] = await sql`
     select (extract(epoch from watermark) * 1000000)::bigint::text as version, strategy,
@@ -88,12 +86,10 @@ export async function rememberStrategy(sql: Queryable, model: string, strategy: 
     update sync.watermarks set strategy = ${strategy}, strategy_checked_at = clock_timestamp() where model = ${model}`;
 }
 
-/** Notes why a model could not be caught up. */
 export async function noteFailure(sql: Queryable, model: string, error: string): Promise<void> {
   await sql`update sync.watermarks set last_error = ${error} where model = ${model}`;
 }
 
-/** Why a model could not be caught up the last time. */
 export interface CatchUpError {
   readonly model: string;
   readonly last_error: string;

@@ -24,13 +24,11 @@ export type FieldColumns<F extends Fields> = {
   [N in keyof F & string]: ReturnType<(typeof builders)[F[N]['kind']]>;
 };
 
-/** Makes one column per field, in the catalogue's order. */
 export function fieldColumns<F extends Fields>(fields: F): FieldColumns<F> {
   const entries = Object.entries(fields).map(([name, field]) => [name, builders[field.kind](name)] as const);
   return Object.fromEntries(entries) as FieldColumns<F>;
 }
 
-/** The columns that every mirror table has beside its fields. */
 export const metaColumns = () => ({
   _record: jsonb('_record').$type<JsonObject>().notNull(),
   _version: instantColumn('_version'),

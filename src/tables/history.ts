@@ -48,7 +48,6 @@ export const historyDocs = {
   prior_observed_at: 'When the mirror had learnt the state that ended here',
 } as const;
 
-/** Makes the table, with the default partition alone. */
 export async function createHistoryTable(tx: Transaction): Promise<void> {
   await tx.unsafe(TABLE);
 }

@@ -102,10 +102,7 @@ export const listings = sync.table(
 /** Live rows that a sweep under way has not come across: deleted, perhaps. */
 export const suspects = sync.table(
   'suspects',
-  {
-    model: text('model').notNull(),
-    entity_id: big('entity_id').notNull(),
-  },
+  { model: text('model').notNull(), entity_id: big('entity_id').notNull() },
   (t) => [primaryKey({ columns: [t.model, t.entity_id] })],
 );
 
@@ -199,10 +196,7 @@ export const leases = sync.table('leases', {
 });
 
 /** Facts about this mirror, such as the portal it belongs to. */
-export const settings = sync.table('settings', {
-  key: text('key').primaryKey(),
-  value: jsonb('value').notNull(),
-});
+export const settings = sync.table('settings', { key: text('key').primaryKey(), value: jsonb('value').notNull() });
 
 /** One row: what the portal has granted by OAuth, with the tokens encrypted. */
 export const oauthGrant = sync.table(

@@ -4,7 +4,6 @@ import type { Fields, ModelDeclaration } from '../catalog/types.ts';
 import { fieldColumns, metaColumns } from './columns.ts';
 import { indexedColumns } from './indexes.ts';
 
-/** Schema of the mirror tables. */
 export const flowlu = pgSchema('flowlu');
 
 /**

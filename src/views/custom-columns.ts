@@ -10,7 +10,6 @@ import anyAscii from 'any-ascii';
 import type { GivenName } from '../store/custom-columns.ts';
 import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 
-/** What the views show of one custom field. */
 export interface CustomColumn {
   readonly field: CustomField;
   readonly name: string;
@@ -22,10 +21,8 @@ export interface CustomColumn {
   readonly oldKeys: readonly string[];
 }
 
-/** How long a former name is shown. */
 const FORMER_NAME_DAYS = 30;
 const FORMER_NAME_MS = FORMER_NAME_DAYS * 86_400_000;
-/** Former names remembered of one field. */
 const MAX_FORMER_NAMES = 20;
 /** Leaves room for a number and a suffix within PostgreSQL's 63 bytes. */
 const MAX_BASE_LENGTH = 40;
@@ -34,7 +31,6 @@ const MAX_WORDING_LENGTH = 1_000;
 /** Columns that a custom field may have beside its own, by what they append to its name. */
 export const COMPANIONS = ['', '_raw', '_label', '_text'] as const;
 
-/** The readable name that alias and title of a field ask for. */
 export function baseName({ id, alias, title }: Pick<CustomField, 'id' | 'alias' | 'title'>): string {
   const wording = [alias.replace(/^cf_/i, ''), title].map(toIdentifier).find((text) => text !== '');
   return `cf_${wording ?? id}`;

@@ -4,7 +4,6 @@ import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 import type { CustomColumn } from './custom-columns.ts';
 import { castText } from './values.ts';
 
-/** What the columns of a custom field show. */
 interface CustomValue {
   /** What is appended to the field's name: '' for the value itself. */
   readonly suffix: '' | '_raw' | '_label';
@@ -73,7 +72,6 @@ function pick(keys: readonly string[], oldKeys: readonly string[], read: (key: s
   return choices.length === 1 ? (choices[0] as string) : `coalesce(${choices.join(', ')})`;
 }
 
-/** The columns of one field, over what `lateralOf` yields. */
 export function customValues(field: CustomField, zone: string | null): readonly CustomValue[] {
   const { type } = field;
   const raw: CustomValue = {

@@ -65,7 +65,6 @@ export const DEAL_STATES = `(
 export const DEALS_KNOWN_SINCE = `(select least(
     (select min(k.known_at) from sync.deal_states k where ${KEEPS}), (select min(l._observed_at) from flowlu.crm_lead l)))`;
 
-/** Stays of deals in a stage. */
 export const STAYS = `(
   select x.id, x.stay, x.pipeline_id, x.pipeline_stage_id, x.active, min(x.valid_from) as entered_at,
          case when bool_and(x.valid_to is not null) then max(x.valid_to) end as left_at, bool_or(x.enters_exactly) as entered_exactly
@@ -75,7 +74,6 @@ export const STAYS = `(
 
 const STATUS = (code: string) => `case ${code} when 1 then 'in progress' when 2 then 'lost' when 3 then 'won' end`;
 
-/** What deals were at any time, for questions as of a day. */
 export const dealStates = view({
   schema: 'flowlu_history',
   name: 'deal_states',
@@ -96,7 +94,6 @@ export const dealStates = view({
   where: 's.merged_to_id is null',
 });
 
-/** How long deals stayed in a stage. */
 export const timeInStage = view({
   schema: 'flowlu_history',
   name: 'time_in_stage',

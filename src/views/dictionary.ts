@@ -12,7 +12,6 @@ const REFERS = ' → ';
 /** A comment with the column that it refers to, as `schema.table.column`; the dictionary takes it apart again. */
 export const withReference = (text: string, target: string): string => `${text}${REFERS}${target}`;
 
-/** Matches the reference at the end of a comment. */
 const REFERENCE = `${REFERS}([^[:space:]]+)$`;
 
 /** Of what the planner's sample holds of a text column, the part that is empty. Other types have no empty value. */
@@ -85,7 +84,6 @@ where (n.nspname = 'flowlu' or n.nspname like 'flowlu\\_%') and has_table_privil
   });
 }
 
-/** One column, as the dictionary tells it. */
 export interface DictionaryEntry {
   readonly table_schema: string;
   readonly table_name: string;

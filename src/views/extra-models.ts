@@ -78,7 +78,6 @@ function valueAs(key: string, type: string, zone: string | null): string {
   return type === 'jsonb' ? `d.r -> ${literal(key)}` : castText(type, `(d.r ->> ${literal(key)})`, zone);
 }
 
-/** The live records of such a model. */
 export function extraView(model: string, fields: readonly ExtraField[], zone: string | null): View {
   const { module, model: name } = splitName(model);
   return {

@@ -45,7 +45,6 @@ const META = {
   ),
 } as const;
 
-/** Every state of the records of one model while they lived. */
 function modelHistory(model: Model): View {
   const table = `flowlu.${identifier(model.table)}`;
   const { id: _, ...fields } = model.fields;
@@ -149,7 +148,6 @@ const fieldChanges = view({
   from: 'sync.history h cross join lateral jsonb_each(h.after) f',
 });
 
-/** Every view of schema `flowlu_history`. */
 export function historyViews(): readonly View[] {
   return [...models.map(modelHistory), uncatalogued, changes, fieldChanges, dealStates, timeInStage];
 }

@@ -20,10 +20,8 @@ export interface LiveFacts {
   readonly extraFields: Settings['extra_fields'];
 }
 
-/** A portal without custom fields. */
 export const NO_FACTS: LiveFacts = { zone: 'UTC', customColumns: new Map(), extraFields: {} };
 
-/** What a field means, with the labels of its codes. */
 export function fieldMeaning(field: Field): string {
   const labels = Object.entries(field.labels ?? {}).map(([value, label]) => `${value} ${label}`);
   return labels.length > 0 ? `${field.doc}: ${labels.join(', ')}` : field.doc;
@@ -35,7 +33,6 @@ export function labelOf(labels: Readonly<Record<number, string>>, code: string):
   return `case ${code} ${branches.join(' ')} end`;
 }
 
-/** The column of a field and, beside a code, its words. */
 function fieldColumns([name, field]: readonly [string, Field]): readonly ViewColumn[] {
   const own: ViewColumn = {
     name,
@@ -57,7 +54,6 @@ function fieldColumns([name, field]: readonly [string, Field]): readonly ViewCol
   return [own, label];
 }
 
-/** The columns of a model's own fields in its live view. */
 export function ownColumns(model: Model): readonly ViewColumn[] {
   return Object.entries(model.fields).flatMap(fieldColumns);
 }
@@ -65,7 +61,6 @@ export function ownColumns(model: Model): readonly ViewColumn[] {
 /** Columns of a view; PostgreSQL takes 1,664 in a statement. */
 const MAX_COLUMNS = 1_500;
 
-/** Live records of one model: its own fields and its custom ones, no underscore columns. */
 export function modelView(model: Model, { zone, customColumns }: LiveFacts): View {
   const custom = customColumns.get(model.name) ?? [];
   const table = `flowlu.${identifier(model.table)}`;

@@ -83,7 +83,6 @@ left join (select model, count(*) as doubtful_rows from sync.doubtful group by m
   });
 }
 
-/** Every view of schema `flowlu_live`. */
 export function liveViews(facts: LiveFacts): readonly View[] {
   const known = [...models.map((model) => modelView(model, facts)), uncatalogued, syncStatus()];
   // In names of views the dot between module and model is lost.

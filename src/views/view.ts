@@ -19,7 +19,6 @@ export interface ViewColumn {
   readonly references: string | null;
 }
 
-/** A view over the mirror. */
 export interface View {
   readonly schema: 'flowlu_live' | 'flowlu_reports' | 'flowlu_history';
   readonly name: string;
@@ -31,7 +30,6 @@ export interface View {
   /** One row may have no key: it is for what belongs to nobody. */
   readonly hasNobody?: boolean;
   readonly columns: readonly ViewColumn[];
-  /** What follows `from`. */
   readonly from: string;
   /**
    * SQL for a column that stands in the view and is wanted no more, or with another type, but has to stay for the sake of what
@@ -105,7 +103,6 @@ const of =
 export const joined = (table: string, alias: string, link: string): string =>
   `left join flowlu.${table} ${alias} on ${alias}.id = ${link}`;
 
-/** Columns by kind. */
 export const c = {
   number: of('bigint'),
   count: of('bigint'),
@@ -118,7 +115,6 @@ export const c = {
   json: of('jsonb'),
   /** A name or another short text; an empty one is none. */
   word: (sql: string, comment: string) => of('text')(`nullif(${sql}, '')`, comment),
-  /** The record's number. */
   key: (sql: string, what: string, model: string) => of('bigint')(sql, `${what}: identifier in Flowlu`, model),
   /** A linked record: its number and, beside it, its name; joined under the prefix where the name comes from there. */
   linked: <N extends string>(prefix: N, id: string, what: string, model: string, name = `${prefix}.name`) =>

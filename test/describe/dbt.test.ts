@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { findModel, models } from '../../src/catalog/index.ts';
-import { dbtSources } from '../../src/describe/dbt.ts';
-import { toYaml } from '../../src/describe/yaml.ts';
+import { dbtSources, toYaml } from '../../src/describe/dbt.ts';
 import { readDictionary } from '../../src/views/dictionary.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -1,4 +1,3 @@
-/** `backfill`: reads everything through the API into the mirror. */
 import { Command } from 'commander';
 import { backfill } from '../../reconcile/backfill.ts';
 import { bringViewsUpToDate } from '../../service/session.ts';

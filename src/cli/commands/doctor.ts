@@ -1,4 +1,3 @@
-/** `doctor`: checks configuration, database, key, rights per model, filter and sort support, time zone. */
 import { Command } from 'commander';
 import { createRedactor } from '../../core/redact.ts';
 import type { Check, Report } from '../../doctor/check.ts';

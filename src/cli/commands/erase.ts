@@ -1,4 +1,3 @@
-/** `erase`: takes every value of one record out of the mirror, on a privacy request. */
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
 import { splitName } from '../../catalog/name.ts';

@@ -1,5 +1,3 @@
-/** `explain`: one entity's row, its deliveries, every decision taken and why, and what the API says now. */
-
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
 import { splitName } from '../../catalog/name.ts';

@@ -1,4 +1,3 @@
-/** `init`: asks for company, key and zone, tests them, writes `.env` and prints the webhook address. */
 import { randomBytes } from 'node:crypto';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';

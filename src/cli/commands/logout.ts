@@ -1,4 +1,3 @@
-/** `logout`: forgets the tokens. */
 import { Command } from 'commander';
 import { deleteGrant } from '../../store/grant.ts';
 import { printLine } from '../output.ts';

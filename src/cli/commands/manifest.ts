@@ -1,4 +1,3 @@
-/** `manifest`: the Developer Hub manifest with exactly the scopes that the mirrored models need. */
 import { readFile, stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { z } from 'zod';

@@ -1,4 +1,3 @@
-/** `migrate`: brings the database to this version's schema, views and roles. */
 import { Command } from 'commander';
 import { maintainHistory } from '../../migrate/history-partitions.ts';
 import { type MigrateOptions, migrate } from '../../migrate/migrate.ts';

@@ -1,4 +1,3 @@
-/** `models`: what is mirrored, as a list, as a page of documentation, or as sources for dbt. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';

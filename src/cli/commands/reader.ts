@@ -1,4 +1,3 @@
-/** `reader`: a login for an analyst or a tool, which may read the mirror and nothing else. */
 import { Command } from 'commander';
 import ms, { type StringValue } from 'ms';
 import { UsageError } from '../../core/errors.ts';

@@ -1,4 +1,3 @@
-/** `rebuild`: re-derives the typed columns from `_record`, without the API. */
 import { Command } from 'commander';
 import { type RebuildReport, rebuild } from '../../maintain/rebuild-all.ts';
 import { bringViewsUpToDate, chooseModels } from '../../service/session.ts';

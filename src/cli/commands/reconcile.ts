@@ -1,4 +1,3 @@
-/** `reconcile`: catches up with what was missed; `--full` sweeps everything and finds missed deletes. */
 import { Command, InvalidArgumentError } from 'commander';
 import { settleDue } from '../../merge/settle.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';

@@ -1,4 +1,3 @@
-/** `redact`: brings what was stored before under the privacy settings that hold now. */
 import { Command } from 'commander';
 import { models } from '../../catalog/index.ts';
 import { UsageError } from '../../core/errors.ts';

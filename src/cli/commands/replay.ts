@@ -1,4 +1,3 @@
-/** `replay`: puts stored deliveries through the apply step again. */
 import { Command, InvalidArgumentError } from 'commander';
 import ms from 'ms';
 import { UsageError } from '../../core/errors.ts';

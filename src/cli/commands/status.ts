@@ -1,4 +1,3 @@
-/** `status`: what is found, freshness, backlog, failed deliveries, last runs. */
 import { Command } from 'commander';
 import { createSecretUse } from '../../intake/secret-use.ts';
 import { reportSource } from '../../service/app.ts';

@@ -1,4 +1,3 @@
-/** `verify`: compares both sides field by field; `--repair` mends what differs. */
 import { Command, InvalidArgumentError } from 'commander';
 import { FINDING_KINDS, type Finding } from '../../reconcile/findings.ts';
 import { type ModelVerification, type Verification, verify } from '../../reconcile/verify.ts';

@@ -9,7 +9,6 @@ import { decide } from './decide.ts';
 import type { Announced, Earlier, NextRow, Observation, Row, Surroundings, Verdict } from './observation.ts';
 import { respell, SPELLING, type WebhookTexts } from './spelling.ts';
 
-/** What is fixed while one entity's observations are folded. */
 export interface FoldContext {
   readonly model: Model | null;
   readonly shape: Shape;
@@ -64,7 +63,6 @@ export function fold(
   return { row: current === row ? null : current, verdicts, rows, texts };
 }
 
-/** A row with what follows from its record. */
 export function completeRow(row: NextRow, context: Pick<FoldContext, 'model' | 'shape' | 'zone'>): Row {
   return {
     ...row,

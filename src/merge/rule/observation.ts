@@ -6,7 +6,6 @@ import type { Shape } from '../../record/record.ts';
 import type { Version } from '../../record/version.ts';
 import type { Decision } from '../../store/deliveries/ledger.ts';
 
-/** What the mirror holds of one entity. */
 export interface Row {
   readonly record: JsonObject;
   /** The source's last-change time, as far as it can be believed. */
@@ -14,7 +13,6 @@ export interface Row {
   readonly observedAt: Micros;
   readonly source: Source;
   readonly deletedAt: Micros | null;
-  /** Hash of the record's content. */
   readonly hash: string;
 }
 

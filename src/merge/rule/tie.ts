@@ -13,7 +13,6 @@ import type { Announced, Earlier, Link, NextRow, Row, Surroundings, Verdict } fr
 const REVISITED = 'deliveries of one version return to an earlier state, or may, so their order cannot be told';
 const UNLINKED = 'two states of one version, and nothing tells which came last';
 
-/** Decides an announced state that ties with a live row. */
 export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdict {
   const { shape } = around;
   const others = around.earlier.filter((earlier) => sameVersion(earlier.version, seen.version));
@@ -115,7 +114,6 @@ function pathFrom(start: Earlier, left: ReadonlyMap<string | null, Earlier>): re
   return path;
 }
 
-/** The last link reachable from `start`. */
 function followFrom(start: Earlier, links: readonly Earlier[]): Earlier | null {
   return pathFrom(start, successors(links)).at(-1) ?? null;
 }

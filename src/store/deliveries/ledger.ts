@@ -34,14 +34,12 @@ export type Decision =
   /** About an entity that was erased: not applied, and nothing of it stored. */
   | 'erased';
 
-/** One line of the ledger. */
 export interface LedgerEntry {
   readonly receivedAt: Micros;
   readonly status: DeliveryStatus;
   /** Whom the delivery is about, as far as it says. */
   readonly subject: { readonly module: string; readonly model: string; readonly action: string } | null;
   readonly entityId: string | null;
-  /** The version that it was decided by. */
   readonly version: Micros | null;
   /** Hashes of the states before and after, which order the deliveries of one version. */
   readonly fromHash: string | null;
@@ -115,7 +113,6 @@ export interface EarlierEntry {
   readonly unapplied: string | null;
 }
 
-/** Deliveries remembered per entity when a tie is judged. */
 const MAX_EARLIER = 64;
 
 /** The newest deliveries of each entity, but for those that are being applied now. Bodies are left out: a tie needs one at most. */
@@ -146,12 +143,10 @@ export async function readBody(tx: Queryable, id: string): Promise<string | null
   return (row?.body ?? null) as string | null;
 }
 
-/** A delivery that is taken up again. */
 export interface StoredDelivery {
   readonly id: string;
   readonly receivedAt: Micros;
   readonly status: DeliveryStatus;
-  /** What was noted when it was stored. */
   readonly reason: string | null;
   readonly body: string;
 }
@@ -194,7 +189,6 @@ export interface DeliveryOutcome extends Omit<LedgerEntry, 'receivedAt' | 'subje
   readonly subject?: LedgerEntry['subject'];
 }
 
-/** Writes outcomes onto stored deliveries. */
 export async function settleDeliveries(tx: Queryable, outcomes: readonly DeliveryOutcome[]): Promise<void> {
   if (outcomes.length === 0) return;
   const document = JSON.stringify(

@@ -10,7 +10,6 @@ import { type StoredDelivery, takeFitting } from './ledger.ts';
 
 /** Which deliveries; all conditions hold together. */
 export interface DeliveryFilter {
-  /** Only these. */
   readonly ids?: readonly string[];
   /** Only those that are not applied: failed, rejected or still pending. */
   readonly failed?: boolean;
@@ -74,14 +73,12 @@ export async function rewriteDeliveries(tx: Transaction, rewritten: readonly Rew
      where d.id = n.id`;
 }
 
-/** One entity. */
 export interface Entity {
   readonly module: string;
   readonly model: string;
   readonly id: string;
 }
 
-/** Deliveries taken up at a time. */
 const BATCH_SIZE = 500;
 
 /**

@@ -2,7 +2,6 @@
 import type { Queryable } from '../../postgres/connection.ts';
 import type { Decision, DeliveryStatus } from './ledger.ts';
 
-/** A delivery with what became of it. */
 export interface DeliveryStory {
   readonly id: string;
   readonly received_at: string;
@@ -52,7 +51,6 @@ export async function lastHeaders(sql: Queryable): Promise<Readonly<Record<strin
 const HEADERS_WINDOW = 200;
 const MAX_HEADERS = 30;
 
-/** How many deliveries there are, and how they stand. */
 export interface DeliveryCounts {
   readonly total: number;
   readonly pending: number;
@@ -75,7 +73,6 @@ export async function deliveryCounts(sql: Queryable): Promise<DeliveryCounts> {
   return row as unknown as DeliveryCounts;
 }
 
-/** A delivery without effect, for people. */
 export interface FailedDelivery {
   readonly id: string;
   readonly received_at: string;
@@ -115,9 +112,7 @@ export async function arrivalFacts(sql: Queryable): Promise<ArrivalFacts> {
   return row as unknown as ArrivalFacts;
 }
 
-/** Deliveries of a quarter of an hour. */
 export interface Arrivals {
-  /** Its beginning. */
   readonly at: string;
   readonly deliveries: number;
   /** Half of the changes took no longer from Flowlu's own time of change to the mirror; null where none is dated. */
@@ -138,7 +133,6 @@ export async function arrivalsOfTheDay(sql: Queryable): Promise<readonly Arrival
   return rows as unknown as readonly Arrivals[];
 }
 
-/** Whether any delivery has been recorded. */
 export async function hasDeliveries(sql: Queryable): Promise<boolean> {
   const [row] = await sql`select exists (select from sync.deliveries) as present`;
   return row?.present === true;
@@ -150,10 +144,8 @@ export interface WebhookUse {
   readonly deliveries: number;
   /** Those that said what the row said already. */
   readonly repeats: number;
-  /** Those that changed a row. */
   readonly changes: number;
   readonly last_at: string;
-  /** Longest time between two of them. */
   readonly longest_silence_s: number | null;
 }
 

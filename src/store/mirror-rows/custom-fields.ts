@@ -2,7 +2,6 @@
 import { readName } from '../../catalog/other-names.ts';
 import type { Queryable } from '../../postgres/connection.ts';
 
-/** A custom field as Flowlu defines it now. */
 export interface CustomField {
   /** Number in Flowlu; records carry the value as `cf_` and this number, or `cf_` and the alias. */
   readonly id: string;

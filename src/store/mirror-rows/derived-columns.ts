@@ -10,7 +10,6 @@ import type { ColumnValue } from '../../record/coerce.ts';
 import { sqlTypes } from '../../tables/facts.ts';
 import { type MirrorTable, perTable, placeOf } from './rows.ts';
 
-/** What a row's derived columns should hold. */
 export interface DerivedRow {
   readonly id: string;
   /** In the order of the model's fields. */

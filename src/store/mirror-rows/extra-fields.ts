@@ -11,12 +11,10 @@ export interface FieldForms {
   readonly forms: readonly ValueForm[];
 }
 
-/** Newest records that are looked at. */
 const RECORDS = 10_000;
 /** Fields looked at; more would not fit into a view. */
 const MAX_FIELDS = 1_000;
 
-/** The fields of a model's live records, by name. */
 export async function formsOfFields(sql: Queryable, name: string): Promise<readonly FieldForms[]> {
   const { module, model } = splitName(name);
   const rows = await sql`

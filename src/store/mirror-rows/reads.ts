@@ -11,7 +11,6 @@ import { firstRows, type MirrorTable, mirrorTableOf, placeOf, type StoredRow, to
 /** Where a range without a bound ends: at the two ends of what a bigint holds. */
 const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
 
-/** A row, or null. */
 export async function readRow(sql: Queryable, table: MirrorTable, id: string): Promise<StoredRow | null> {
   return (await readRowsAfter(sql, table, null, 1, [id]))[0] ?? null;
 }
@@ -73,7 +72,6 @@ export async function readColumns(
 export interface IdRange {
   readonly after: string | null;
   readonly upTo: string | null;
-  /** The ids listed in it. */
   readonly listed: readonly string[];
   /** When the request was sent: rows learnt of later could not be in its answer. */
   readonly observedAt: Micros;
@@ -114,7 +112,6 @@ export async function findUnlisted(
 /** Longest wait for what looks at a whole table. */
 export const SCAN_MAX_MS = 120_000;
 
-/** Ids of live rows, drawn at random. */
 export async function randomLiveIds(sql: Queryable, model: Model, count: number): Promise<string[]> {
   const { relation, part, key } = placeOf(mirrorTableOf(model));
   const rows = await within(
@@ -127,7 +124,6 @@ export async function randomLiveIds(sql: Queryable, model: Model, count: number)
   return rows.map((row) => row.id as string);
 }
 
-/** How many rows of a table there are. */
 export async function countRows(sql: Queryable, table: MirrorTable, which: 'live' | 'all'): Promise<number> {
   const { relation, part, key } = placeOf(table);
   const live = which === 'live' ? ' and t._deleted_at is null' : '';
@@ -175,7 +171,6 @@ export async function announcedBetween(sql: Queryable, model: Model, from: Micro
   return row?.rows as number;
 }
 
-/** Whether a row's version can be believed. */
 const CREDIBLE = `_version <= _observed_at + interval '1 day'`;
 
 /** How long after the portal's own time of change webhooks have arrived lately. */

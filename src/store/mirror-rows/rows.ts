@@ -32,7 +32,6 @@ export interface MirrorTable {
   readonly model: Model | null;
 }
 
-/** A row as it stands in the table. */
 export interface StoredRow {
   readonly id: string;
   readonly record: JsonObject;
@@ -160,12 +159,10 @@ export async function findChanged(
   );
 }
 
-/** Where a table's rows are. */
 interface Place {
   readonly relation: string;
   /** The condition that picks a model's part of the common table, for rows `t`; `first` numbers its parameters. */
   readonly part: (first: number) => string;
-  /** Those parameters. */
   readonly key: readonly string[];
 }
 
@@ -174,7 +171,6 @@ export function mirrorTableOf(model: Model): MirrorTable {
   return { name: model.name, model: isCatalogued(model) ? model : null };
 }
 
-/** Where the rows of a table are. */
 export function placeOf({ name, model }: MirrorTable): Place {
   if (model !== null) return { relation: `flowlu.${identifier(model.table)}`, part: () => '', key: [] };
   const parts = splitName(name);
@@ -185,7 +181,6 @@ export function placeOf({ name, model }: MirrorTable): Place {
 /** Catalogued models are about a hundred; unknown ones may be more, and share one text anyway. */
 const MAX_REMEMBERED_TABLES = 1_000;
 
-/** Remembers what `build` makes of a table. */
 export function perTable<T>(build: (table: MirrorTable) => T): (table: MirrorTable) => T {
   const known = new Map<string, T>();
   return (table) => {

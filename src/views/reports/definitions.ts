@@ -55,7 +55,6 @@ const define = <T extends string>(terms: Readonly<Record<T, readonly [of: string
     ]),
   ) as Readonly<Record<T, Definition>>;
 
-/** The terms, for a portal in this zone. */
 export function definitionsFor(zone: string) {
   const today = `(now() at time zone ${literal(zone)})::date`;
   return define({
@@ -164,12 +163,9 @@ export function definitionsFor(zone: string) {
 
 type Definitions = ReturnType<typeof definitionsFor>;
 
-/** What every ready-made view is written with. */
 export interface Terms {
   readonly zone: string;
-  /** SQL of the portal's day. */
   readonly today: string;
-  /** Condition of each term. */
   readonly is: Readonly<Record<keyof Definitions, string>>;
 }
 
@@ -179,7 +175,6 @@ export function termsFor(zone: string): Terms {
   return { zone, today: definitions.today.sql, is: is as Terms['is'] };
 }
 
-/** SQL for the class of a transaction, and for its state. */
 export const moneyKind = MONEY_KIND;
 export const cashState = CASH_STATE;
 

@@ -10,25 +10,16 @@ import { byMonth, currency, words } from './report.ts';
 const SIGNED = 'coalesce(x.income, 0) - coalesce(x.outcome, 0)';
 export const SIGNED_BASE = 'coalesce(x.bcy_income, 0) - coalesce(x.bcy_outcome, 0)';
 
+const sumBase = (where: string, comment: string) =>
+  c.amount(`coalesce(sum(${SIGNED_BASE}) filter (where ${where}), 0)`, comment);
+
 /** Income, expense, other and their balance, in the base currency; they add up over any rows. */
 export const balance = ({ is }: Terms, counted: string, what: string) =>
   ({
-    income_base: c.amount(
-      `coalesce(sum(${SIGNED_BASE}) filter (where ${is.income} and ${counted}), 0)`,
-      `Income, ${what}, in the base currency of the portal`,
-    ),
-    expense_base: c.amount(
-      `coalesce(sum(${SIGNED_BASE}) filter (where ${is.expense} and ${counted}), 0)`,
-      `Expenses, ${what}, refunds included; negative`,
-    ),
-    other_base: c.amount(
-      `coalesce(sum(${SIGNED_BASE}) filter (where ${is.other} and ${counted}), 0)`,
-      `Neither, ${what}: transfers and unknown types`,
-    ),
-    balance_base: c.amount(
-      `coalesce(sum(${SIGNED_BASE}) filter (where ${counted}), 0)`,
-      'income_base + expense_base + other_base',
-    ),
+    income_base: sumBase(`${is.income} and ${counted}`, `Income, ${what}, in the base currency of the portal`),
+    expense_base: sumBase(`${is.expense} and ${counted}`, `Expenses, ${what}, refunds included; negative`),
+    other_base: sumBase(`${is.other} and ${counted}`, `Neither, ${what}: transfers and unknown types`),
+    balance_base: sumBase(counted, 'income_base + expense_base + other_base'),
   }) as const;
 
 export function money(terms: Terms): readonly View[] {
@@ -128,12 +119,12 @@ full join (
       month: c.day('x.month', 'First day of the month; none for transactions without a day'),
       ...c.linked('organisation', 'x.org_id', 'Own organisation', 'fin.organization', 'max(organisation.name)'),
       ...balance(terms, is.moves_cash, 'as far as the money has moved'),
-      refunds_base: c.amount(
-        `coalesce(sum(${SIGNED_BASE}) filter (where ${is.refund} and ${is.moves_cash}), 0)`,
+      refunds_base: sumBase(
+        `${is.refund} and ${is.moves_cash}`,
         'The part of expense_base that was paid back on own invoices',
       ),
-      unclear_base: c.amount(
-        `coalesce(sum(${SIGNED_BASE}) filter (where ${is.moves_cash} is null), 0)`,
+      unclear_base: sumBase(
+        `${is.moves_cash} is null`,
         'Transactions in an unknown state, in none of the other figures',
       ),
       transactions: c.count(`count(*) filter (where ${is.moves_cash})`, 'Transactions that moved money'),
@@ -156,18 +147,9 @@ full join (
         'Its name, where the portal gives fin.categories or flowlu_reports.code_labels has it',
       ),
       kind: c.text(moneyKind, 'income, expense or other, see definitions'),
-      cash_base: c.amount(
-        `coalesce(sum(${SIGNED_BASE}) filter (where ${is.moves_cash}), 0)`,
-        'As far as the money has moved, in the base currency; money out negative',
-      ),
-      pl_base: c.amount(
-        `coalesce(sum(${SIGNED_BASE}) filter (where ${is.counts_in_pl}), 0)`,
-        'As far as it counts in profit and loss',
-      ),
-      unclear_base: c.amount(
-        `coalesce(sum(${SIGNED_BASE}) filter (where ${cashState} is null), 0)`,
-        'Transactions in an unknown state, in none of the other figures',
-      ),
+      cash_base: sumBase(is.moves_cash, 'As far as the money has moved, in the base currency; money out negative'),
+      pl_base: sumBase(is.counts_in_pl, 'As far as it counts in profit and loss'),
+      unclear_base: sumBase(`${cashState} is null`, 'Transactions in an unknown state, in none of the other figures'),
       transactions: c.count('count(*)', 'Transactions, those that are not executed included'),
     },
     from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x

@@ -3,7 +3,6 @@ import { literal } from '../../postgres/quote.ts';
 import { c } from '../view.ts';
 import { currencyOf, wordOf } from './codes.ts';
 
-/** The words for a code of a model's field. */
 export const words = (model: string, field: string, code: string, comment: string) =>
   c.text(wordOf(model, field, code), comment);
 

@@ -53,7 +53,6 @@ export function time(terms: Terms): readonly View[] {
     from: `${logs(terms)} g`,
   });
 
-  /** Sums of logs in one currency. */
   const sums = {
     ...currency('g.currency_id'),
     hours: c.amount(HOURS, 'Hours worked'),
