@@ -1,9 +1,9 @@
 /** Work that only one process may do at a time, kept apart by a lease that is renewed while it goes on. */
 import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
+import { isDead } from '../core/holder.ts';
 import { withTimeout } from '../core/time.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { heldLeases, leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
-import { isDead } from './holder.ts';
 
 /** A lease runs out so long after its last renewal: how long others wait after its holder was killed. */
 const LEASE_SECONDS = 45;

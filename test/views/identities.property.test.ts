@@ -278,7 +278,8 @@ const IDENTITIES: Readonly<Record<string, string>> = {
     sum('hours', 'time_entries', `project_id in (select project_id from ${R}.projects)`),
   ),
   'hours: people = logs': same(sum('hours', 'activity_by_person'), sum('hours', 'time_entries')),
-  'unbilled hours are billable': `select * from (${sum('hours', 'unbilled_time')}) u(n) where n > (${sum('hours', 'time_entries', 'is_billable')})`,
+  // Each entry is rounded by itself.
+  'unbilled hours are billable': `select * from (${sum('hours', 'unbilled_time')}) u(n) where n > (${sum('hours', 'time_entries', 'is_billable')}) + 0.01`,
   'completed tasks: activity = table': same(
     sum('tasks_completed', 'activity_by_person'),
     raw('count(*)', 'task_tasks', 'deleted_at is null and type = 0 and status = 5'),
