@@ -236,6 +236,8 @@ const odd: readonly Case[] = [
   {
     name: 'short pages without totals or filters',
     faults: () => ({ shortPage: { value: 1 }, omitTotal: true, omitTotalResult: true, ignoreFilters: true }),
+    // Where nobody counts, a last row that is never shown cannot be missed.
+    claim: 'blind',
   },
   { name: 'hidden rows', faults: () => ({ hideRows: { value: hidden() } }), claim: 'blind' },
   { name: 'hidden archived rows', faults: () => ({ hideArchived: true }), claim: 'blind' },
