@@ -11,7 +11,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 } else if (!existsSync(program)) {
   fail('flowlu-mirror is not built yet. In a checkout, run: npm run build');
 } else {
-  // Node 22 and later keep what they compiled, which halves the start.
+  // Node 22 and later keep what they compiled, which takes a fifth off the start.
   module.enableCompileCache?.();
   await import(program.href);
 }

@@ -22,19 +22,16 @@ const shared = {
   external: Object.keys(dependencies).filter((name) => !JOINED.includes(name)),
   write: false,
 };
-const catalog = {
-  path: join(ROOT, 'dist/simulator/catalog.ndjson'),
-  from: join(ROOT, 'test/simulator/catalog.ndjson'),
-};
 
 const builds = [build({ ...shared, entryPoints: ['src/cli/main.ts'], outdir: 'dist/cli' })];
 // The container image is built without the simulator.
 if (!process.argv.includes('--without-simulator')) {
   const entryPoints = ['index', 'random', 'catalog', 'compare'].map((name) => `test/simulator/${name}.ts`);
+  const contents = readFileSync(join(ROOT, 'test/simulator/catalog.ndjson'));
   builds.push(build({ ...shared, entryPoints, outdir: 'dist/simulator' }));
+  builds.push({ outputFiles: [{ path: join(ROOT, 'dist/simulator/catalog.ndjson'), contents }] });
 }
 const files = (await Promise.all(builds)).flatMap(({ outputFiles }) => outputFiles);
-if (builds.length > 1) files.push({ path: catalog.path, contents: readFileSync(catalog.from) });
 
 // A program that runs meanwhile opens some of them later: none is missing or half written for a moment.
 for (const { path, contents } of files) {

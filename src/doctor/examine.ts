@@ -8,7 +8,6 @@ import { sleep } from '../core/time.ts';
 import { type Authorization, apiKeyAuthorization } from '../flowlu/authorization.ts';
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { FlowluError } from '../flowlu/errors.ts';
-import { portalFetch } from '../flowlu/fetch.ts';
 import { createPace, localBudget } from '../flowlu/pace.ts';
 import { connect, type Sql } from '../postgres/connection.ts';
 import { createZone } from '../record/zone.ts';
@@ -119,7 +118,7 @@ async function examinePortal(
   }
   const trouble: Trouble = { sent: 0, throttled: 0, missedSlots: 0 };
   const recording = flags.record === undefined ? null : openRecording(flags.record);
-  const fetchIt = recording === null ? portalFetch : recordingFetch(recording, createRedactor(context.config.secrets));
+  const fetchIt = recording === null ? undefined : recordingFetch(recording, createRedactor(context.config.secrets));
   const client = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt }, trouble);
   const chosen = chooseModels(context, flags.quick ?? false);
   const { requestsPerSecond } = context.config.flowlu;
@@ -170,7 +169,11 @@ async function openAuthorization(
 function clientOf(
   { config }: Pick<DoctorContext, 'config'>,
   sql: Sql | null,
-  portal: { readonly baseUrl: string; readonly authorization: Authorization; readonly fetch: typeof fetch },
+  portal: {
+    readonly baseUrl: string;
+    readonly authorization: Authorization;
+    readonly fetch?: typeof fetch | undefined;
+  },
   trouble: Trouble,
 ): FlowluClient {
   const { requestsPerSecond } = config.flowlu;
@@ -222,7 +225,7 @@ export async function tryPortal(config: Config, signal: AbortSignal, report: Rep
   const model = models.find(({ name }) => name === 'crm.account');
   if (baseUrl === null || apiKey === null || model === undefined) return;
   const context = { config, signal };
-  const portal = { baseUrl, authorization: apiKeyAuthorization(apiKey), fetch: portalFetch };
+  const portal = { baseUrl, authorization: apiKeyAuthorization(apiKey) };
   const client = clientOf(context, null, portal, { sent: 0, throttled: 0, missedSlots: 0 });
   const readable = await checkPortal(client, baseUrl, [model], report, signal);
   if (readable !== null) await examineAnswers(context, client, readable, { sql: null, isZoneRefuted: false }, report);

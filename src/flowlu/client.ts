@@ -96,7 +96,7 @@ export type ClientOptions = Right & {
   readonly onRequest?: (event: RequestEvent) => void;
   /** Takes out of each record what must not be stored, before anybody else sees it. */
   readonly protect?: Protect | undefined;
-  readonly fetch?: typeof fetch;
+  readonly fetch?: typeof fetch | undefined;
 };
 
 interface Call<T> {

@@ -2,8 +2,8 @@
  * A pool that replaces itself when it has lost a connection.
  *
  * A connection of the driver that breaks in an unlucky moment keeps a half-written message, and with it fails again and
- * again after it has been reopened (github.com/porsager/postgres/issues/1133 and 1154). So what is asked from then on goes to a new pool; the old one answers what is under
- * way, or rejects it when its time is over.
+ * again after it has been reopened (github.com/porsager/postgres/issues/1133 and 1154). So what is asked from then on
+ * goes to a new pool; the old one answers what is under way, or rejects it when its time is over.
  */
 import type postgres from 'postgres';
 import { DEADLINES, limit } from './deadline.ts';

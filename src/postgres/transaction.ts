@@ -98,8 +98,8 @@ export function transaction<T>(
         const watched = watch(tx, answerMs, { isTransaction: true, onForgotten: pool.forgoStatements, giveUp });
         void lost.then(watched.close);
         run(watched, limitsOf(statementTimeoutMs, options), work, lost).then(resolve, fail);
-        // The driver would commit by itself and take any answer for a commit (github.com/porsager/postgres/issues/1217). As it is, it takes the connection back
-        // when the server says that no transaction is open.
+        // The driver would commit by itself and take any answer for a commit (github.com/porsager/postgres/issues/1217).
+        // As it is, it takes the connection back when the server says that no transaction is open.
         return new Promise<never>(() => {});
       })
       .catch((error: unknown) => {
@@ -156,7 +156,10 @@ interface Watched {
   state(): 'open' | 'lost' | 'closed';
   /** The first failure of a statement, if one has failed. */
   failure(): unknown;
-  /** Notes that the connection has closed. A statement sent to it would end the process (github.com/porsager/postgres/issues/1133). */
+  /**
+   * Notes that the connection has closed. A statement sent to it would end the process
+   * (github.com/porsager/postgres/issues/1133).
+   */
   close(reason: unknown): void;
   /** Gives up its connection, and with it the pool. */
   giveUp(): void;

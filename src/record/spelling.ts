@@ -1,6 +1,6 @@
 /**
- * Spellings of one text: with entities of HTML or without, with Windows' ends of lines or Unix's. Webhooks
- * and API may each have their own. Pure.
+ * Spellings of one text: with entities of HTML or without, with Windows' ends of lines or Unix's. Webhooks and
+ * API may each have their own. Pure.
  */
 import type { Json } from '../core/json.ts';
 

@@ -33,18 +33,17 @@ export async function journaled<T>(sql: Sql, run: JournaledRun, work: (runId: st
     update sync.runs
        set finished_at = clock_timestamp(), status = ${status}, summary = ${stringifyJson(run.summary())}::text::jsonb
      where id = ${id}`;
-  let result: T;
   try {
-    result = await work(id);
-  } catch (error) {
-    await finish(run.signal.aborted ? 'interrupted' : 'failed').catch(() => {});
-    throw error;
+    const result = await work(id).catch(async (error) => {
+      await finish(run.signal.aborted ? 'interrupted' : 'failed').catch(() => {});
+      throw error;
+    });
+    await finish(run.status?.() ?? 'done');
+    return result;
   } finally {
     clearInterval(living);
     await releaseLease(sql, leaseOfRun(id), run.holder).catch(() => {});
   }
-  await finish(run.status?.() ?? 'done');
-  return result;
 }
 
 /** A query for the runs of a kind, other than this one, that did not come to their end. */

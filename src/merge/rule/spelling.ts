@@ -6,13 +6,11 @@
 import type { Json, JsonObject } from '../../core/json.ts';
 import { fieldValue, type Shape } from '../../record/record.ts';
 import { hasPlainer, isOneText, plainText } from '../../record/spelling.ts';
+import type { Facts } from '../../store/measurements.ts';
 import type { Observation, Row } from './observation.ts';
 
-/**
- * What is known of a portal's webhooks: they spell as the API does, with entities where it has none, or without where it
- * has some; null until a row that the API has confirmed shows it.
- */
-export type WebhookTexts = 'plain' | 'entities' | 'decoded' | null;
+/** What is known of a portal's webhooks; null until a row that the API has confirmed shows it. */
+export type WebhookTexts = Facts['webhook_texts'] | null;
 
 interface Respelt {
   readonly observation: Observation;
@@ -43,11 +41,11 @@ export function respell(seen: Observation, row: Row | null, shape: Shape, known:
   if (texts.length === 0) return { observation: seen, shows: null, isUnclear: false };
   const shows = row?.source === 'api' ? shown(texts) : null;
   const way = shows ?? known;
-  const isSpelt = way === 'entities' || way === 'decoded';
   const isUnclear =
     (way === null && texts.some(({ value }) => hasPlainer(value))) ||
     (way === 'decoded' && texts.some(({ value, own, isOther }) => !isOther && own !== value && SPECIAL.test(value)));
-  return { observation: respelt(seen, held, way === 'entities', isSpelt), shows, isUnclear };
+  const isSpelt = way === 'entities' || way === 'decoded';
+  return { observation: isSpelt ? respelt(seen, held, way) : seen, shows, isUnclear };
 }
 
 type Held = (key: string) => Json | undefined;
@@ -68,12 +66,11 @@ function shown(texts: readonly Text[]): WebhookTexts {
 }
 
 /** The row's spelling of what it says already, else a plain one where webhooks are known to have entities. */
-function respelt(seen: Observation, held: Held, isPlain: boolean, isSpelt: boolean): Observation {
+function respelt(seen: Observation, held: Held, way: 'entities' | 'decoded'): Observation {
   const spelt = (key: string, value: Json): Json => {
     const own = held(key);
-    const isSame = own !== undefined && isOneText(own, value);
-    if (isSame && isSpelt) return own;
-    return isPlain && typeof value === 'string' ? plainText(value) : value;
+    if (own !== undefined && isOneText(own, value)) return own;
+    return way === 'entities' && typeof value === 'string' ? plainText(value) : value;
   };
   const all = (record: JsonObject | null): JsonObject | null =>
     record === null ? null : Object.fromEntries(Object.entries(record).map(([key, value]) => [key, spelt(key, value)]));
