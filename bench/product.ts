@@ -35,8 +35,12 @@ export interface Service {
 const START_MAX_MS = 60_000;
 
 /** Starts `serve`, without a portal: it lives on webhooks alone. */
-export async function startService(product: Product, env: Readonly<Record<string, string>> = {}): Promise<Service> {
-  const child = start(product, ['serve'], { WEBHOOK_SECRET, PORT: '0', ...env });
+export async function startService(
+  product: Product,
+  env: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
+): Promise<Service> {
+  const child = start(product, ['serve', ...flags], { WEBHOOK_SECRET, PORT: '0', ...env });
   const errors = collect(child.stderr);
   const port = await new Promise<number>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('serve did not begin to listen')), START_MAX_MS);
@@ -88,7 +92,7 @@ export async function runCommand(
 }
 
 /** Resident memory of a process in MB; null where the system does not tell. */
-async function residentMb(pid: number | undefined): Promise<number | null> {
+export async function residentMb(pid: number | undefined): Promise<number | null> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   const kb = /^VmRSS:\s+(\d+) kB/m.exec(text)?.[1];
   return kb === undefined ? null : Number(kb) / 1_024;

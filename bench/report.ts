@@ -1,5 +1,5 @@
 /** The result for people: one table on the terminal. */
-import { printTable } from '../src/cli/output.ts';
+import { printTable } from '../src/terminal/output.ts';
 import type { Goal, Measure } from './measure.ts';
 
 /** Prints the table of all measures. */

@@ -14,8 +14,8 @@ import postgres from 'postgres';
 import { openEmbedded } from '../src/embedded/server.ts';
 import { migrate } from '../src/migrate/migrate.ts';
 import { connect, type Sql } from '../src/postgres/connection.ts';
+import { reportViews } from '../src/reports/all.ts';
 import { fillDealStates } from '../src/store/deal-states.ts';
-import { reportViews } from '../src/views/all.ts';
 import { NO_FACTS } from '../src/views/live-columns.ts';
 
 const LIMITS_MS = { whole: 2_000, one: 50, past: 1_000 } as const;

@@ -2761,7 +2761,7 @@ CREATE TABLE "sync"."doubtful" (
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"next_attempt_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
 	"last_error" text,
-	"refused_at" timestamp with time zone,
+	"refusal" text,
 	CONSTRAINT "doubtful_model_entity_id_pk" PRIMARY KEY("model","entity_id")
 );
 --> statement-breakpoint
@@ -2795,6 +2795,7 @@ CREATE TABLE "sync"."listings" (
 	"rows_unchanged" bigint DEFAULT 0 NOT NULL,
 	"requests" bigint DEFAULT 0 NOT NULL,
 	"finished_at" timestamp with time zone,
+	"completed_at" timestamp with time zone,
 	"outcome" text,
 	"reason" text,
 	CONSTRAINT "listings_model_kind_pk" PRIMARY KEY("model","kind"),
@@ -2907,6 +2908,7 @@ CREATE INDEX "crm_account__version" ON "flowlu"."crm_account" USING btree ("_ver
 CREATE INDEX "crm_lead_customer_id" ON "flowlu"."crm_lead" USING btree ("customer_id");--> statement-breakpoint
 CREATE INDEX "crm_lead_contact_id" ON "flowlu"."crm_lead" USING btree ("contact_id");--> statement-breakpoint
 CREATE INDEX "crm_lead_closing_date" ON "flowlu"."crm_lead" USING btree ("closing_date");--> statement-breakpoint
+CREATE INDEX "crm_lead_created_date" ON "flowlu"."crm_lead" USING btree ("created_date");--> statement-breakpoint
 CREATE INDEX "crm_lead__version" ON "flowlu"."crm_lead" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "crm_lead_accounts_lead_id" ON "flowlu"."crm_lead_accounts" USING btree ("lead_id");--> statement-breakpoint
 CREATE INDEX "crm_lead_accounts_account_id" ON "flowlu"."crm_lead_accounts" USING btree ("account_id");--> statement-breakpoint
@@ -2923,6 +2925,7 @@ CREATE INDEX "fin_invoice_customer_id" ON "flowlu"."fin_invoice" USING btree ("c
 CREATE INDEX "fin_invoice_invoice_date" ON "flowlu"."fin_invoice" USING btree ("invoice_date");--> statement-breakpoint
 CREATE INDEX "fin_invoice_status_id" ON "flowlu"."fin_invoice" USING btree ("status_id");--> statement-breakpoint
 CREATE INDEX "fin_invoice_model_id" ON "flowlu"."fin_invoice" USING btree ("model_id");--> statement-breakpoint
+CREATE INDEX "fin_invoice_estimate_id" ON "flowlu"."fin_invoice" USING btree ("estimate_id");--> statement-breakpoint
 CREATE INDEX "fin_invoice__version" ON "flowlu"."fin_invoice" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "fin_invoice_item_invoice_id" ON "flowlu"."fin_invoice_item" USING btree ("invoice_id");--> statement-breakpoint
 CREATE INDEX "fin_item_relations__version" ON "flowlu"."fin_item_relations" USING btree ("_version");--> statement-breakpoint
@@ -2967,7 +2970,9 @@ CREATE INDEX "task_lists__version" ON "flowlu"."task_lists" USING btree ("_versi
 CREATE INDEX "task_stages__version" ON "flowlu"."task_stages" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "task_tasks_responsible_id" ON "flowlu"."task_tasks" USING btree ("responsible_id");--> statement-breakpoint
 CREATE INDEX "task_tasks_model_id" ON "flowlu"."task_tasks" USING btree ("model_id");--> statement-breakpoint
+CREATE INDEX "task_tasks_crm_account_id" ON "flowlu"."task_tasks" USING btree ("crm_account_id");--> statement-breakpoint
 CREATE INDEX "task_tasks_deadline" ON "flowlu"."task_tasks" USING btree ("deadline");--> statement-breakpoint
+CREATE INDEX "task_tasks_closed_date" ON "flowlu"."task_tasks" USING btree ("closed_date");--> statement-breakpoint
 CREATE INDEX "task_tasks__version" ON "flowlu"."task_tasks" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "task_taskslists__version" ON "flowlu"."task_taskslists" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "task_workflows__version" ON "flowlu"."task_workflows" USING btree ("_version");--> statement-breakpoint

@@ -13,6 +13,15 @@
 --   1795902917078 0001_aromatic_fantastic_four
 --   1795902925735 0000_mirror
 --   1795903545919 0001_colossal_wolfpack
+--   1795903556211 0000_mirror
+--   1795946504191 0001_careless_venom
+--   1795946505929 0002_smart_klaw
+--   1795946508655 0000_mirror
+--   1795952628603 0001_abnormal_hardball
+--   1795952633987 0000_mirror
+--   1795953430536 0001_real_zarek
+--   1795953440835 0000_mirror
+--   1795983168663 0001_rich_komodo
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -208,3 +217,11 @@ ALTER TABLE "sync"."api_budget" ADD COLUMN IF NOT EXISTS "foreground_run" intege
 INSERT INTO "sync"."schedule" ("model", "polled_at", "swept_from", "swept_until")
 SELECT "model", "last_reconciled_at", "last_reconciled_at", "last_reconciled_at" FROM "sync"."watermarks" WHERE "last_reconciled_at" IS NOT NULL
 ON CONFLICT ("model") DO NOTHING;
+ALTER TABLE "sync"."doubtful" ADD COLUMN IF NOT EXISTS "refusal" text;
+ALTER TABLE "sync"."doubtful" DROP COLUMN IF EXISTS "refused_at";
+ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "completed_at" timestamp with time zone;
+UPDATE "sync"."listings" SET "completed_at" = "finished_at" WHERE "outcome" = 'complete' AND "completed_at" IS NULL;
+CREATE INDEX IF NOT EXISTS "crm_lead_created_date" ON "flowlu"."crm_lead" USING btree ("created_date");
+CREATE INDEX IF NOT EXISTS "task_tasks_crm_account_id" ON "flowlu"."task_tasks" USING btree ("crm_account_id");
+CREATE INDEX IF NOT EXISTS "task_tasks_closed_date" ON "flowlu"."task_tasks" USING btree ("closed_date");
+CREATE INDEX IF NOT EXISTS "fin_invoice_estimate_id" ON "flowlu"."fin_invoice" USING btree ("estimate_id");

@@ -11,7 +11,7 @@ import { build } from 'esbuild';
 const JOINED = ['zod'];
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const shared = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -19,7 +19,7 @@ const shared = {
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  external: Object.keys(dependencies).filter((name) => !JOINED.includes(name)),
+  external: Object.keys({ ...dependencies, ...optionalDependencies }).filter((name) => !JOINED.includes(name)),
   write: false,
 };
 

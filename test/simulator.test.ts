@@ -38,6 +38,43 @@ test('seeded links point at rows that exist', async () => {
   }
 });
 
+test('seeded records make sense together', async () => {
+  const sim = await start({ rows: 20_000, historyEnds: new Date('2026-03-14T22:00:00Z') });
+  const rows = (model: string) => [...sim.portal.rows(model)];
+  const codes = new Map<unknown, Set<unknown>>();
+  for (const { currency_id, currency_code } of ['fin.invoice', 'fin.estimate'].flatMap(rows))
+    codes.set(currency_id, (codes.get(currency_id) ?? new Set()).add(currency_code));
+  expect([...codes].map(([id, found]) => [id, [...found]]).toSorted()).toEqual([
+    [1, ['EUR']],
+    [2, ['USD']],
+  ]);
+
+  const merged = rows('crm.account').filter(({ merged_to }) => merged_to !== 0);
+  expect(merged.length).toBeGreaterThan(20);
+  expect(merged.filter(({ id, merged_to }) => Number(merged_to) >= Number(id))).toEqual([]);
+  expect(rows('crm.lead').filter(({ merged_to_id }) => merged_to_id !== 0).length).toBeGreaterThan(5);
+
+  const money = rows('fin.transaction');
+  const transfers = money.filter(({ type }) => type === 30);
+  expect(transfers.length).toBeGreaterThan(20);
+  const base = (keys: string) => transfers.reduce((sum, row) => sum + Math.round(Number(row[keys]) * 100), 0);
+  expect(base('bcy_income')).toBe(base('bcy_outcome'));
+  expect(money.filter(({ type, invoice_id }) => type === 20 && invoice_id !== 0).length).toBeGreaterThan(10);
+  expect(money.filter(({ type, category_id }) => type !== 30 && category_id === 0)).toEqual([]);
+
+  const deals = rows('crm.lead');
+  const lastDay = (key: string) =>
+    deals
+      .map((deal) => String(deal[key]))
+      .toSorted()
+      .at(-1)
+      ?.slice(0, 10);
+  expect([lastDay('created_date'), lastDay('updated_date')]).toEqual(['2026-03-13', '2026-03-14']);
+  for (const { active, created_date, closing_date } of deals)
+    expect(active === 1 ? closing_date === null : String(closing_date) >= String(created_date).slice(0, 10)).toBe(true);
+  expect(rows('timetracker.timesheets').some(({ module, model }) => module === 'task' && model === 'tasks')).toBe(true);
+});
+
 test('list and get tell the same row as the source, but for the spelling of the tax id', async () => {
   const sim = await start({ rows: 3000 });
   for (const { module, model, methods } of models) {

@@ -10,13 +10,16 @@ const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
 const manifest = JSON.parse(read('package.json')) as {
   readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
   readonly allowScripts: Readonly<Record<string, boolean>>;
 };
 const lock = JSON.parse(read('package-lock.json')) as {
-  readonly packages: Readonly<Record<string, { dependencies?: object; devDependencies?: object }>>;
+  readonly packages: Readonly<
+    Record<string, { dependencies?: object; optionalDependencies?: object; devDependencies?: object }>
+  >;
 };
-const direct = { ...manifest.dependencies, ...manifest.devDependencies };
+const direct = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies };
 
 it('the script that runs after an installation builds what the command starts', async () => {
   expect(manifest.scripts.prepare).toMatch(/npm run( --silent)? build$/);
@@ -24,6 +27,17 @@ it('the script that runs after an installation builds what the command starts', 
   await promisify(execFile)('npm', ['run', '--silent', 'build'], { cwd: ROOT.pathname });
   expect(statSync(new URL('dist/cli/main.js', ROOT)).mtimeMs).toBeGreaterThan(begunAt - 1_000);
   expect(read('bin/flowlu-mirror.js')).toContain('../dist/cli/main.js');
+});
+
+it('the package holds what its README links to, and nothing that only a checkout needs', async () => {
+  const pack = ['pack', '--dry-run', '--json', '--ignore-scripts'];
+  const { stdout } = await promisify(execFile)('npm', pack, { cwd: ROOT.pathname });
+  const [{ files }] = JSON.parse(stdout) as [{ readonly files: readonly { readonly path: string }[] }];
+  const paths = files.map(({ path }) => path);
+  const links = [...read('README.md').matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path]) => path);
+  // Docker Compose builds the image from a checkout.
+  expect(links.filter((path) => !paths.includes(path as string))).toEqual(['docker-compose.yml']);
+  expect(paths.filter((path) => /^(src|test|bench|scripts|\.)|_snapshot/.test(path))).toEqual(['.env.example']);
 });
 
 describe('dependencies', () => {
@@ -34,9 +48,10 @@ describe('dependencies', () => {
   });
 
   it('are the ones of the lock file, in the same versions', () => {
-    const { dependencies, devDependencies } = lock.packages[''] ?? {};
-    expect({ dependencies, devDependencies }).toEqual({
+    const { dependencies, optionalDependencies, devDependencies } = lock.packages[''] ?? {};
+    expect({ dependencies, optionalDependencies, devDependencies }).toEqual({
       dependencies: manifest.dependencies,
+      optionalDependencies: manifest.optionalDependencies,
       devDependencies: manifest.devDependencies,
     });
     const locked = lockedPackages();

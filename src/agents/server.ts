@@ -23,13 +23,21 @@ const columnsOf = (schema: string, view: string) => `
 const FRESHNESS = `
   select model, rows, last_change_at, last_reconciled_at, lag_seconds, doubtful_rows from flowlu_live.sync_status order by model`;
 
+/** What is not a query is a syntax error to the cursor that it is put into. */
+const NO_QUERY =
+  /^\s*(insert|update|delete|merge|truncate|create|alter|drop|grant|revoke|copy|call|do|set|begin|commit)\b/i;
+const ONLY_READING = 'only reading is possible here: ask one query, such as select … or with … select …';
+
 export function createAgentServer(address: ReaderAddress, limits: QueryLimits): McpServer {
   const server = new McpServer({ name: 'flowlu-mirror', version }, { instructions: INSTRUCTIONS });
   const ask = async (sql: string, most: QueryLimits = { ...limits, rows: 2_000 }) => {
     try {
       return { content: [{ type: 'text' as const, text: textOf(await runQuery(address, sql, most)) }] };
     } catch (error) {
-      return { isError: true, content: [{ type: 'text' as const, text: reasonOf(error) }] };
+      return {
+        isError: true,
+        content: [{ type: 'text' as const, text: NO_QUERY.test(sql) ? ONLY_READING : reasonOf(error) }],
+      };
     }
   };
   const annotations = { readOnlyHint: true, openWorldHint: false } as const;

@@ -5,3 +5,28 @@ export function splitName(name: string): { readonly module: string; readonly mod
   const [module = '', model = ''] = name.split(/\.(.*)/s);
   return { module, model };
 }
+
+/** Longer than any name; bounds the work of comparing. */
+const MAX_NAME = 80;
+
+/** The candidate that differs in the fewest letters; null when even that is another word. */
+export function nearest(word: string, candidates: readonly string[]): string | null {
+  const [best] = candidates
+    .map((candidate) => ({ candidate, distance: distanceOf(word.slice(0, MAX_NAME), candidate) }))
+    .sort((a, b) => a.distance - b.distance);
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 4)) ? best.candidate : null;
+}
+
+/** Levenshtein's distance: letters to insert, delete or replace. */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 1; j <= b.length; j += 1) {
+      const replaced = (row[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -3,7 +3,7 @@
  * the API does: in the singular or the plural, by the word of the user interface, with the module before a slash.
  */
 import { findModel, models } from './index.ts';
-import { splitName } from './name.ts';
+import { nearest, splitName } from './name.ts';
 
 /** Names that follow no rule. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
@@ -32,10 +32,29 @@ const byOtherName: ReadonlyMap<string, string> = new Map(
 
 /** Names that the settings add: one process reads one portal. */
 let ownNames: ReadonlyMap<string, string> = new Map();
+let extraNames: readonly string[] = [];
 
-/** Takes the names of the settings; they count more than the ones known here. */
-export function useOwnNames(names: readonly { readonly other: string; readonly model: string }[]): void {
+/**
+ * Takes the names of the settings; they count more than the ones known here.
+ * @param extra models that the catalogue does not have
+ */
+export function useOwnNames(
+  names: readonly { readonly other: string; readonly model: string }[],
+  extra: readonly string[],
+): void {
   ownNames = new Map(names.map(({ other, model }) => [other, model]));
+  extraNames = extra;
+}
+
+/** Whether the API can be asked about what the catalogue or the settings call so. */
+export function isKnownName(name: string): boolean {
+  return findModel(name) !== undefined || extraNames.includes(name);
+}
+
+/** What to do about a name that neither the catalogue nor the settings know. */
+export function foreignWords(suggestions: readonly string[]): string {
+  const meant = suggestions.length === 0 ? '' : `; perhaps ${suggestions.join(' or ')}`;
+  return `no model is called so${meant}: WEBHOOK_MODEL_NAMES can map it, FLOWLU_EXTRA_MODELS add it`;
 }
 
 /** The catalogue's name for what is called so; the name itself where it is the catalogue's, or nobody's. */
@@ -59,9 +78,15 @@ export function readName(module: string, model: string): { readonly module: stri
 export function similarNames(name: string): readonly string[] {
   const { module, model } = splitName(name);
   const stem = model.replace(/^.*_/, '').replace(/(ies|es|s|y)$/, '');
-  return models
+  const similar = models
     .filter((known) => known.model.includes(stem))
     .sort((a, b) => Number(b.module === module) - Number(a.module === module) || a.model.length - b.model.length)
     .map((known) => known.name)
     .slice(0, 3);
+  if (similar.length > 0) return similar;
+  const slip = nearest(
+    name,
+    models.map((known) => known.name),
+  );
+  return slip === null ? [] : [slip];
 }

@@ -1,5 +1,6 @@
 /** Arguments that several commands take, checked. */
 
+import { InvalidArgumentError } from 'commander';
 import { models } from '../catalog/index.ts';
 import { parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
@@ -27,3 +28,14 @@ export function unknownModel(name: string): string {
   );
   return `neither the catalogue nor the mirror knows ${told}; \`flowlu-mirror models\` lists the models`;
 }
+
+/** Reads the value of an option: a whole number, from 1 to `max` where there is one. */
+export const wholeNumber =
+  (max?: number) =>
+  (text: string): number => {
+    const number = Number(text);
+    if (max === undefined && !/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a whole number is needed.');
+    if (max !== undefined && (!/^\d+$/.test(text) || number < 1 || number > max))
+      throw new InvalidArgumentError(`a whole number from 1 to ${max} is needed.`);
+    return number;
+  };

@@ -29,6 +29,8 @@ export function createChildren(directory: string, settings: Readonly<Record<stri
 
   return {
     async run(words: readonly string[], signal: AbortSignal, stdio: 'inherit' | 'ignore' = 'inherit'): Promise<void> {
+      // A signal that has aborted says so to nobody who listens later.
+      signal.throwIfAborted();
       const child = launch(words, stdio, { LOG_LEVEL: 'warn' });
       const onAbort = () => child.kill('SIGINT');
       signal.addEventListener('abort', onAbort, { once: true });

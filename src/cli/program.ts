@@ -12,7 +12,8 @@ const DOES = {
   reconcile: 'catch up with what was missed; --full reads everything and finds missed deletes',
   verify: 'compare the mirror with the portal field by field and report every difference',
   replay: 'apply stored deliveries again; safe to repeat',
-  explain: 'show the history of one record: its row, its deliveries, and every decision with its reason',
+  explain:
+    'show the history of one record: its row, its deliveries, and every decision with its reason; exit 3 when the API says otherwise',
   rebuild: 're-derive the typed columns from the stored records, after a new version or another time zone',
   redact: 'apply the privacy settings to what was stored before they were made',
   erase: 'remove every value of one record from the mirror and its ledger, on a privacy request',

@@ -3,9 +3,10 @@
 import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { splitName } from '../catalog/name.ts';
+import { groupBy } from '../core/group.ts';
 import type { ListingDeps } from '../reconcile/deps.ts';
 import type { ListingObserver, ListingReport } from '../reconcile/listing.ts';
-import type { Round, RoundOptions } from '../reconcile/round.ts';
+import type { Round, RoundOptions, RoundReport } from '../reconcile/round.ts';
 import {
   chooseModels,
   modelsAtATime,
@@ -14,10 +15,11 @@ import {
   requireApi,
   type Session,
 } from '../service/session.ts';
-import { count, groupBy, span } from '../status/words.ts';
+import { absentWords, count, span } from '../status/words.ts';
+import { ABSENT } from '../store/listings.ts';
+import { printLine, printTable } from '../terminal/output.ts';
+import { createProgress, type Progress } from '../terminal/progress.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { printLine, printTable } from './output.ts';
-import { createProgress, type Progress } from './progress.ts';
 import { type Result, runWithSession } from './run.ts';
 
 /**
@@ -69,10 +71,21 @@ export function printRound({ models }: Round): void {
     `${count(read.length, 'model')}: ${count(sum(models, 'read'), 'row')} read, ${count(sum(models, 'written'))} written, ` +
       `${count(sum(models, 'unchanged'))} unchanged, in ${count(sum(models, 'requests'), 'request')}.`,
   );
-  for (const { model, outcome, reason, guarded = null } of models) {
-    if (reason !== null) printLine(`${model}: ${outcome}, ${reason}`);
+  for (const { model, outcome, reason, unreadable = [], guarded = null } of withoutAbsent(models)) {
+    const lacksRows = outcome === 'complete' && unreadable.length > 0;
+    if (reason !== null) printLine(`${model}: ${outcome}${lacksRows ? ' but for some rows' : ''}, ${reason}`);
     if (guarded !== null) printLine(`${model}: guarded, ${guarded}`);
   }
+}
+
+/** Prints how many models the portal lacks, and returns the others, which are worth a line each. */
+export function withoutAbsent<R extends Pick<RoundReport, 'outcome' | 'reason' | 'guarded'>>(reports: readonly R[]) {
+  const others = reports.filter(
+    ({ outcome, reason, guarded = null }) => outcome !== 'skipped' || guarded !== null || !reason?.startsWith(ABSENT),
+  );
+  const absent = reports.length - others.length;
+  if (absent > 0) printLine(`${absentWords(absent)}; flowlu-mirror models shows which.`);
+  return others;
 }
 
 export function exitCodeOfRound({ status }: Round): ExitCode {

@@ -1,17 +1,19 @@
 /** How every command runs: configuration, signals, session, result, exit code. */
+import cluster from 'node:cluster';
 import type { Command } from 'commander';
-import { type Config, ConfigError, loadConfig } from '../config/index.ts';
+import { type Config, ConfigError, loadConfig, telemetryEnvironment } from '../config/index.ts';
 import { InterruptedError, UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
+import { startTracing } from '../core/tracing.ts';
 import { useProxy } from '../flowlu/fetch.ts';
-import { causeOf } from '../postgres/causes.ts';
-import { DatabaseUrlError, isConnectionError } from '../postgres/connection.ts';
+import { causeOf, UNKNOWN } from '../postgres/causes.ts';
+import { DatabaseUrlError, errorCode, isConnectionError } from '../postgres/connection.ts';
 import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
 import { OtherPortalError } from '../store/portal.ts';
+import { humanLog } from '../terminal/human-log.ts';
+import { printError, printJson, spin } from '../terminal/output.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { humanLog } from './human-log.ts';
-import { printError, printJson, spin } from './output.ts';
 
 export interface CommandContext {
   readonly config: Config;
@@ -49,7 +51,10 @@ export interface CommandOptions {
 /** SIGHUP: the terminal was closed. */
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Runs a command to its result and exit code; errors become messages. A second signal ends the process at once. */
+/**
+ * Runs a command to its result and exit code; errors become messages. A second signal ends the process at once; a worker
+ * has one from the terminal and one from its primary, and ends with that.
+ */
 export async function runCommand(
   command: Command,
   work: (context: CommandContext) => Promise<Result | ExitCode>,
@@ -58,18 +63,21 @@ export async function runCommand(
   const { json: isJson = false, quiet: isQuiet = false } = command.opts<Flags>();
   const stop = new AbortController();
   const onSignal = () => {
+    if (stop.signal.aborted && cluster.isWorker) return;
     if (stop.signal.aborted) process.exit(EXIT.interrupted);
     stop.abort(new InterruptedError('stopped on request; what was written is safe, run the command again to go on'));
   };
   for (const name of STOP_SIGNALS) process.on(name, onSignal);
   const settle = isBusy && !isQuiet ? spin(command.name()) : () => {};
   let redact = createRedactor([]);
+  let endTracing = async () => {};
   try {
     const config = ignoresSettings ? loadConfig({}) : loadConfig();
     redact = createRedactor(config.secrets);
     useProxy(config.flowlu.httpsProxy, config.flowlu.noProxy);
     const context = { config, log: logFor(config, logTo, isQuiet), signal: stop.signal, isJson, isQuiet };
     await check?.(context);
+    if (!ignoresSettings) endTracing = await startTracing(telemetryEnvironment(), context.log);
     const result = await work(context);
     settle();
     process.exitCode = typeof result === 'number' ? result : show(result, isJson);
@@ -78,6 +86,7 @@ export async function runCommand(
     printError(redact(messageOf(error)));
     process.exitCode = exitCodeOf(error);
   } finally {
+    await endTracing();
     for (const name of STOP_SIGNALS) process.off(name, onSignal);
   }
 }
@@ -119,10 +128,14 @@ export function runWithSession(
   );
 }
 
+/** Five letters or digits, of which the first two are its class. */
+const SQLSTATE_FORM = /^[0-9A-Z]{5}$/;
+
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const { cause, remedy } = causeOf(error);
-  if (isConnectionError(error)) return `${cause} (${message}): ${remedy}`;
+  const known = causeOf(error);
+  const isOfDatabase = isConnectionError(error) || SQLSTATE_FORM.test(errorCode(error) ?? '');
+  if (isOfDatabase && known !== UNKNOWN) return `${known.cause} (${message}): ${known.remedy}`;
   return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
 }
 

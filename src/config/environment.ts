@@ -1,5 +1,6 @@
-/** Where the texts of settings come from: the environment, `.env`, and files that hold one secret. */
+/** Where the texts of settings come from: the environment, `.env`, which `init` writes, and files that hold one secret. */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { chmod, writeFile } from 'node:fs/promises';
 import { parse as parseDotenv } from 'dotenv';
 import { ConfigError } from './errors.ts';
 
@@ -21,6 +22,12 @@ export function readEnvironment(): Environment {
   };
   const file = Object.entries(readDotenv()).filter(([name]) => !isHidden(name));
   return { ...Object.fromEntries(file), ...env };
+}
+
+/** The environment, with the variables of OpenTelemetry that `.env` has put where its SDK looks for them. */
+export function telemetryEnvironment(): Environment {
+  const own = Object.entries(readEnvironment()).filter(([name]) => name.startsWith('OTEL_'));
+  return Object.assign(process.env, Object.fromEntries(own));
 }
 
 function readDotenv(): Environment {
@@ -75,4 +82,19 @@ export function reasonOf(error: unknown): string {
 /** The environment of a process that is to take its settings from us alone. */
 export function foreignEnvironment(isSetting: (name: string) => boolean): Environment {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isSetting(name.replace(/_FILE$/, ''))));
+}
+
+/** Puts the settings in the place of those that the text has, the portal's address always; every other line stays. */
+export async function writeSettings(
+  file: string,
+  before: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<void> {
+  const names = ['FLOWLU_COMPANY', 'FLOWLU_BASE_URL', ...Object.keys(settings)].join('|');
+  const replaced = new RegExp(`^\\s*(?:export\\s+)?(?:${names})(?:_FILE)?\\s*=`);
+  const kept = before.split('\n').filter((line) => !replaced.test(line));
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  const text = [...kept.join('\n').trimEnd().split('\n'), ...lines].filter((line, index) => index > 0 || line !== '');
+  await writeFile(file, `${text.join('\n')}\n`, { mode: 0o600 });
+  await chmod(file, 0o600);
 }

@@ -8,6 +8,7 @@ import { isPlaceholder } from './secrets.ts';
 import { type Setting, settings, type Values } from './table.ts';
 
 export { isLoopback, networks } from './addresses.ts';
+export { telemetryEnvironment } from './environment.ts';
 export { ConfigError } from './errors.ts';
 export { matchesModel, parseModelPatterns, unknownModels } from './names.ts';
 export { settingsHelp } from './reference.ts';
@@ -40,6 +41,17 @@ export function loadConfig(env: Environment = readEnvironment()): Config {
   if (problems.length === 0) problems.push(...conflictsOf(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return assemble(values);
+}
+
+/** What is wrong with a text for one setting, or null. */
+export function problemWith(name: string, text: string): string | null {
+  const [, setting] = settings.find(([known]) => known === name) ?? [];
+  try {
+    if (setting !== undefined) setting.parser.read(meant(text, setting));
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** The environment without any setting of ours. */
@@ -147,6 +159,8 @@ function assemble(values: Values) {
       settleGraceMs: values.SETTLE_GRACE,
       /** 0: no end. */
       deliveryRetentionMs: values.DELIVERY_RETENTION,
+      /** 0: no end. */
+      failedRetentionMs: values.FAILED_RETENTION,
     },
     app: {
       /** Without a trailing slash; null where nobody has said. */

@@ -1,5 +1,6 @@
 /** Parsers of names of models, fields and scopes, and the patterns that choose models. */
 import { models } from '../catalog/index.ts';
+import { nearest } from '../catalog/name.ts';
 import { type Parser, parser, quoted, wordsOf } from './parsers.ts';
 
 /** Which models to mirror: those that match an `include` (or all, when there is none) and no `exclude`. */
@@ -27,8 +28,6 @@ export interface ScopeRule {
 
 /** Patterns that a message names; each is compared with all names. */
 const MAX_UNKNOWN = 5;
-/** Longer than any name; bounds the work of comparing. */
-const MAX_NAME = 80;
 /** Fields in one list at most; a portal has some thousands in all. */
 const MAX_FIELDS = 1_000;
 const CODE = /^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$/;
@@ -84,28 +83,6 @@ export function unknownModels(patterns: ModelPatterns, names: readonly string[])
 
 function covered(pattern: string, name: string): boolean {
   return pattern.endsWith('.*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
-}
-
-/** The candidate that differs in the fewest letters; null when even that is another word. */
-function nearest(word: string, candidates: readonly string[]): string | null {
-  const [best] = candidates
-    .map((candidate) => ({ candidate, distance: distanceOf(word.slice(0, MAX_NAME), candidate) }))
-    .sort((a, b) => a.distance - b.distance);
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 4)) ? best.candidate : null;
-}
-
-/** Levenshtein's distance: letters to insert, delete or replace. */
-function distanceOf(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (row[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 export const fieldNames = parser(

@@ -44,7 +44,7 @@ const GROUPS = {
       without: 'as DATABASE_URL',
       secret: 'password',
       placeholder: 'postgres://flowlu_owner:change-me@localhost:5432/flowlu',
-      help: 'the same database, as the role that owns the schema; DATABASE_URL then needs no more than the role flowlu_writer',
+      help: 'the same database, as the role that owns the schema; DATABASE_URL then needs no more than the role flowlu_writer_<database>',
     },
     READER_DATABASE_URL: {
       parser: address.databaseUrl,
@@ -215,6 +215,11 @@ const GROUPS = {
       parser: parse.duration('1h', '3650d', '30d'),
       default: '30d',
       help: 'how long applied deliveries are kept; 0 keeps all',
+    },
+    FAILED_RETENTION: {
+      parser: parse.duration('7d', '3650d', '180d'),
+      default: '180d',
+      help: 'how long deliveries are kept that could not be applied, and that nobody has replayed or skipped; 0 keeps all',
     },
   },
   'Custom app': {

@@ -32,8 +32,13 @@ const TEXT_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
 const MAY_NOT_BE_STORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
 /** Deeper nesting than any record has; PostgreSQL's own parser runs out of stack at some thousands. */
 const MAX_DEPTH = 100;
+/** From here on a text is looked through before it is parsed: a megabyte of brackets takes the parser a tenth of a second. */
+const LARGE_TEXT = 32_768;
 /** Digits, written out without an exponent, of the longest number that is kept as one; jsonb's own limit lies far beyond. */
 const MAX_NUMBER_LENGTH = 1_000;
+const TOO_DEEP = `JSON nested deeper than ${MAX_DEPTH} levels`;
+/** Codes of characters; square and curly brackets differ by one bit. */
+const [QUOTE, BACKSLASH, OPENING, CLOSING, CURLY_BIT] = [0x22, 0x5c, 0x7b, 0x7d, 0x20];
 const REPLACEMENT = '\uFFFD';
 
 /** JSON, but nested deeper than any record, or of more values than it may have. */
@@ -47,10 +52,36 @@ export class TooMuchError extends SyntaxError {
  * @throws SyntaxError when the text is not JSON; `TooMuchError`, which is one, when it nests deeper than 100 levels.
  */
 export function parseJson(text: string, maxValues = Number.POSITIVE_INFINITY): Json {
+  if (text.length > LARGE_TEXT) checkDepth(text);
   const plain = JSON.parse(text) as Json;
   check(plain, MAX_DEPTH, { left: maxValues });
   const exact = mayLoseDigits(text) ? parseDigits(text, plain) : plain;
   return text.includes('\\u') && MAY_NOT_BE_STORABLE.test(text) ? storable(exact) : exact;
+}
+
+/** Refuses what nests too deep by counting brackets outside of texts. */
+function checkDepth(text: string): void {
+  let depth = 0;
+  let deepest = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfText(text, at);
+    else if ((code | CURLY_BIT) === OPENING) deepest = Math.max(deepest, ++depth);
+    else if ((code | CURLY_BIT) === CLOSING) depth -= 1;
+  }
+  if (deepest <= MAX_DEPTH) return;
+  throw depth === 0 ? new TooMuchError(TOO_DEEP) : new SyntaxError('brackets without their counterparts');
+}
+
+/** Where the text that begins at a quotation mark ends. */
+function endOfText(text: string, start: number): number {
+  for (let end = start; ; ) {
+    end = text.indexOf('"', end + 1);
+    if (end < 0) return text.length;
+    let first = end;
+    while (text.charCodeAt(first - 1) === BACKSLASH) first -= 1;
+    if ((end - first) % 2 === 0) return end;
+  }
 }
 
 /** The expression alone would cost twice as much as the parser; most text is told apart by less. */
@@ -131,7 +162,7 @@ function check(value: Json, levels: number, counted: { left: number }): void {
   counted.left -= 1;
   if (counted.left < 0) throw new TooMuchError('JSON of too many values');
   if (typeof value !== 'object' || value === null) return;
-  if (levels === 0) throw new TooMuchError(`JSON nested deeper than ${MAX_DEPTH} levels`);
+  if (levels === 0) throw new TooMuchError(TOO_DEEP);
   // A loop over the keys of a list would make a text of each place.
   if (Array.isArray(value)) for (const item of value) check(item, levels - 1, counted);
   else for (const key in value) check((value as JsonObject)[key] as Json, levels - 1, counted);

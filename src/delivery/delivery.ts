@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { splitName } from '../catalog/name.ts';
-import { readName } from '../catalog/other-names.ts';
+import { foreignWords, isKnownName, readName, similarNames } from '../catalog/other-names.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson, stringifyJson, TooMuchError } from '../core/json.ts';
 import { idOf } from '../record/id.ts';
 
@@ -46,22 +46,23 @@ export class WrongShapeError extends Error {
 }
 
 const HINT =
-  "Flowlu's own webhooks (System Settings, Webhooks) name module, model and action in meta; if an automation sends it, give it the address /webhooks/flowlu/SECRET/MODULE.MODEL, such as /crm.lead at its end";
+  "Flowlu's own webhooks (System Settings → Webhooks) name module, model and action in meta; if an automation sends it, give it the address /webhooks/flowlu/SECRET/MODULE.MODEL, such as /crm.lead at its end";
 
-/** Longest name of a module, model or action that is believed. */
-const MAX_NAME_LENGTH = 64;
+/**
+ * Of a module, model or action. The longest is part of the pattern: zod's own check of a length looks at whatever has a
+ * `length`, and an object may have one that cannot be compared.
+ */
 const name = z
-  .string()
+  .string('must be a name')
   .trim()
-  .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'must be a name')
-  .max(MAX_NAME_LENGTH);
+  .regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'must be a name');
 
 /** Some senders put the module before the model, with a slash. */
 const path = z
-  .string()
+  .string('must be a name')
   .refine((text) => text.split('/', 3).every((part) => name.safeParse(part).success), 'must be a name');
 
-const meta = z.object({ module: name, model: path, action: name });
+const meta = z.object({ module: name, model: path, action: name }, 'must be an object');
 
 /**
  * Understands a webhook body.
@@ -105,7 +106,7 @@ const FORM_IDS = ['id', 'current[id]', 'previous[id]', 'data[id]'] as const;
 /**
  * Understands a form, which some senders make of a record instead of JSON: only the id is taken from it, as a hint.
  * @param model `module.model`, as the address names it, or undefined: then the form itself has to.
- * Null for what is none, or does not tell of which record it speaks.
+ * Null for what is none, or does not tell of which record it speaks; a model of the address that is unknown is said.
  */
 export function readForm(text: string, model: string | undefined): Accepted | null {
   if (!/^[\w%.[\]-]{1,200}=/.test(text)) return null;
@@ -113,7 +114,7 @@ export function readForm(text: string, model: string | undefined): Accepted | nu
   const name = model ?? `${form.get('meta[module]')}.${form.get('meta[model]')}`;
   const id = FORM_IDS.map((key) => form.get(key)).find((value) => value !== null);
   const read = id === undefined || name.startsWith('null.') ? null : readAutomation(stringifyJson({ id }), name);
-  return read?.announcement ? read : null;
+  return read?.announcement || model !== undefined ? read : null;
 }
 
 function automationOf(text: string, model: string): Accepted {
@@ -128,8 +129,12 @@ function automationOf(text: string, model: string): Accepted {
   const entityId = idOf(current);
   if (entityId === null)
     throw new WrongShapeError('current: names no record id; send the record, or at least its id: {"current":{"id":5}}');
+  const named = readName(parsed.data.module, parsed.data.model);
+  // A hint about what the API cannot be asked about would never come to anything.
+  if (!isKnownName(`${named.module}.${named.model}`))
+    throw new WrongShapeError(`the address ends in ${model}, and ${foreignWords(similarNames(model))}`);
   const announcement = {
-    ...readName(parsed.data.module, parsed.data.model),
+    ...named,
     action: AUTOMATION,
     entityId,
     current,

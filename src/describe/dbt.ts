@@ -1,6 +1,7 @@
 /** The mirror as sources of a dbt project (1.10 or later). Pure. */
+
 import { stringify } from 'yaml';
-import { groupedBy } from '../views/custom-columns.ts';
+import { groupBy } from '../core/group.ts';
 import type { DictionaryEntry } from '../views/dictionary.ts';
 
 const HEADER = `# Written by \`flowlu-mirror models --dbt\`: write it again after an upgrade, or when custom fields have changed.
@@ -35,13 +36,13 @@ export const toYaml = (value: unknown): string => stringify(value, STYLE).replac
 
 /** A `sources.yml`: one source per schema, tables and columns as the data dictionary tells them. */
 export function dbtSources(entries: readonly DictionaryEntry[]): string {
-  const schemas = groupedBy(entries, ({ table_schema }) => table_schema);
+  const schemas = groupBy(entries, ({ table_schema }) => table_schema);
   const known = new Set(entries.map(({ table_schema, table_name }) => `${table_schema}.${table_name}`));
   const sources = [...schemas].map(([schema, rows]) => ({
     name: schema,
     schema,
-    description: text(DESCRIPTIONS[schema] ?? null),
-    tables: [...groupedBy(rows, ({ table_name }) => table_name).values()].map((columns) => tableOf(columns, known)),
+    description: dbtText(DESCRIPTIONS[schema] ?? null),
+    tables: [...groupBy(rows, ({ table_name }) => table_name).values()].map((columns) => tableOf(columns, known)),
   }));
   return `${HEADER}${toYaml({ version: 2, sources })}`;
 }
@@ -53,11 +54,11 @@ function tableOf(columns: readonly DictionaryEntry[], known: ReadonlySet<string>
   const shown = isMirrorTable ? columns.filter(({ column_name }) => /^(?:id$|_)/.test(column_name)) : columns;
   return {
     name: first.table_name,
-    description: text(first.table_meaning),
+    description: dbtText(first.table_meaning),
     config: isMirrorTable ? freshness(first) : undefined,
     columns: shown.map((column) => ({
       name: column.column_name,
-      description: text(column.meaning),
+      description: dbtText(column.meaning),
       data_type: column.data_type,
       data_tests: isMirrorTable ? undefined : relationship(column, known),
     })),
@@ -83,4 +84,4 @@ function relationship({ refers_to }: DictionaryEntry, known: ReadonlySet<string>
 }
 
 /** A description; dbt would take two braces for a template of its own. */
-const text = (meaning: string | null) => meaning?.replace(/\{(?=[{%#])/g, '{ ');
+export const dbtText = (meaning: string | null) => meaning?.replace(/\{(?=[{%#])/g, '{ ');

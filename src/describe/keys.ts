@@ -3,44 +3,9 @@
  *
  * One description of the relations, and one renderer for each tool.
  */
-import { findModel } from '../catalog/index.ts';
 import type { View } from '../views/view.ts';
-
-interface Link {
-  readonly column: string;
-  readonly target: Relation;
-}
-
-interface Relation {
-  readonly schema: string;
-  readonly name: string;
-  readonly comment: string;
-  /** Columns that tell the rows apart and are never null; empty where there are none. */
-  readonly key: readonly string[];
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly comment: string }[];
-  readonly links: readonly Link[];
-}
-
-/** The live views and the ready-made ones; those of the past have several rows for a record. */
-function relationsOf(views: readonly View[]): readonly Relation[] {
-  const shown = views.filter(({ schema }) => schema !== 'flowlu_history');
-  const relations = new Map(
-    shown.map(({ schema, name, model, comment, key = model === null ? [] : ['id'], hasNobody = false, columns }) => {
-      const isKey = key.length === 1 && !hasNobody;
-      const relation = { schema, name, comment, key: isKey ? key : [], columns, links: [] as Link[] };
-      return [`${schema}.${name}`, relation] as const;
-    }),
-  );
-  for (const relation of relations.values()) {
-    const { columns } = relation;
-    for (const { name, references } of columns) {
-      const target = relations.get(`flowlu_live.${findModel(references ?? '')?.table}`);
-      const isItself = relation.schema === 'flowlu_live' && name === 'id';
-      if (target !== undefined && !isItself) relation.links.push({ column: name, target });
-    }
-  }
-  return [...relations.values()];
-}
+import { metabase } from './metabase.ts';
+import { type Relation, relationsOf } from './relations.ts';
 
 const pascal = (...words: readonly string[]) =>
   words
@@ -130,7 +95,38 @@ function prisma(relations: readonly Relation[]): string {
     .join('\n');
 }
 
-const RENDERERS = { kysely, postgraphile, prisma } as const;
+/** As Power BI names the tables of a database when it loads them. */
+const loaded = ({ schema, name }: Relation) => `'${schema} ${name}'`;
+
+/**
+ * Relationships of a Power BI project, a file `relationships.tmdl`. Filters may reach a table in one way only, so the first
+ * link between tables that nothing connects yet is active; measures can ask for the others by USERELATIONSHIP.
+ */
+function powerbi(relations: readonly Relation[]): string {
+  const groups = new Map(relations.map((relation) => [relation, relation]));
+  const groupOf = (relation: Relation): Relation => {
+    const next = groups.get(relation) ?? relation;
+    return next === relation ? relation : groupOf(next);
+  };
+  const inOrder = relations.toSorted((a, b) => Number(a.schema === 'flowlu_live') - Number(b.schema === 'flowlu_live'));
+  const written = inOrder.flatMap((from) =>
+    from.links
+      .filter(({ target }) => target !== from)
+      .map(({ column, target }) => {
+        const isActive = groupOf(from) !== groupOf(target);
+        if (isActive) groups.set(groupOf(from), groupOf(target));
+        return [
+          `relationship '${from.schema} ${from.name} ${column}'`,
+          ...(isActive ? [] : ['\tisActive: false']),
+          `\tfromColumn: ${loaded(from)}.'${column.replaceAll("'", "''")}'`,
+          `\ttoColumn: ${loaded(target)}.id\n`,
+        ].join('\n');
+      }),
+  );
+  return written.join('\n');
+}
+
+const RENDERERS = { kysely, metabase, postgraphile, powerbi, prisma } as const;
 export type Tool = keyof typeof RENDERERS;
 export const TOOLS = Object.keys(RENDERERS) as readonly Tool[];
 

@@ -1,4 +1,5 @@
 /** One thing that `doctor` has looked at. */
+import type { Finding, FindingCode } from '../status/finding.ts';
 
 export interface Check {
   /** What was looked at, in a word or two. */
@@ -16,6 +17,20 @@ export type Report = (check: Check) => void;
 export const ok = (name: string, found: string): Check => ({ name, status: 'ok', found });
 export const warn = (name: string, found: string, advice: string): Check => ({ name, status: 'warn', found, advice });
 export const fail = (name: string, found: string, advice: string): Check => ({ name, status: 'fail', found, advice });
+
+/** Findings that a check of the portal comes upon as well. */
+const NAMES: { readonly [C in FindingCode]?: string } = {
+  key_refused: 'key',
+  not_logged_in: 'login',
+  login_refused: 'login',
+  portal_silent: 'portal',
+};
+
+/** What the status page finds, in the same words. */
+export function checkOf({ code, severity, sentence, remedy, command }: Finding): Check {
+  const advice = [remedy, command].filter((part) => part !== null).join(': ');
+  return { name: NAMES[code] ?? 'mirror', status: severity === 'bad' ? 'fail' : 'warn', found: sentence, advice };
+}
 
 /** A list of names that stays readable. */
 export function namesOf(names: readonly string[], max = 8): string {

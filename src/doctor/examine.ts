@@ -1,7 +1,7 @@
 /** Examines everything, from the settings to the portal's answers. */
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
-import { type Config, matchesModel } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
 import { sleep } from '../core/time.ts';
@@ -9,26 +9,28 @@ import { type Authorization, apiKeyAuthorization } from '../flowlu/authorization
 import { createClient, type FlowluClient } from '../flowlu/client.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { createPace, localBudget } from '../flowlu/pace.ts';
+import { webhookDelay } from '../mirror-rows/reads.ts';
 import { connect, type Sql } from '../postgres/connection.ts';
 import { createZone } from '../record/zone.ts';
 import { expectationsOf } from '../service/app.ts';
-import { authorizationOf } from '../service/authorization.ts';
+import { authorizationOf, lacksLogin } from '../service/authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from '../service/database.ts';
+import { mirroredModels } from '../service/session.ts';
 import { createHealth } from '../status/health.ts';
+import { loginRefused } from '../status/portal.ts';
 import { span, TEXTS } from '../status/words.ts';
 import { sharedBudget } from '../store/budget.ts';
 import { arrivalFacts } from '../store/deliveries/reports.ts';
 import { forget, lastFact, PORTAL } from '../store/measurements.ts';
-import { webhookDelay } from '../store/mirror-rows/reads.ts';
 import { boundPortal } from '../store/portal.ts';
 import { storedHistorySettings } from '../store/settings.ts';
-import { fail, messageOf, ok, type Report, warn } from './check.ts';
+import { type Check, checkOf, fail, messageOf, ok, type Report, warn } from './check.ts';
 import { checkDatabase, checkViews } from './database.ts';
 import { checkLogin } from './login.ts';
 import { checkNumbers } from './numbers.ts';
-import { measurePages } from './pages.ts';
-import { checkPortal, checkPossible, checkUser, type ReadableModel } from './portal.ts';
-import { probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
+import { type Asked, measurePages } from './pages.ts';
+import { checkPortal, checkPossible, checkUser, KEY, type ReadableModel, type Right } from './portal.ts';
+import { newestVersion, probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
 import { openRecording, recordingFetch } from './recording.ts';
 import { checkPersonalData, checkSettings } from './settings.ts';
 import { checkStoredZone, checkZone } from './zone.ts';
@@ -50,10 +52,17 @@ export interface DoctorFlags {
 /** A check is no work to be finished at any price. */
 const RETRY = { attempts: 3, totalMs: 20_000, maxRetryAfterMs: 10_000 };
 const REQUEST_TIMEOUT_MS = 15_000;
+/** Models of which one may have been changed just now, which tells the time zone. */
+const MODELS_FOR_ZONE = 4;
 
 /** Everything that needs the database or the portal; what is not there does not keep the rest from being checked. */
-export async function examine(context: DoctorContext, flags: DoctorFlags, report: Report): Promise<void> {
+export async function examine(context: DoctorContext, flags: DoctorFlags, tell: Report): Promise<void> {
   const { config, log, signal, say } = context;
+  const told = new Set<string>();
+  const report = (check: Check) => {
+    if (check.status === 'fail') told.add(check.name);
+    tell(check);
+  };
   for (const check of checkSettings(config, process.versions.node)) report(check);
   const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
   if (!hasDatabase(address)) {
@@ -73,14 +82,22 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, report
   const sql = connect(database.url, { applicationName: 'flowlu-mirror doctor', max: 2 });
   try {
     const isUsable = await checkDatabase(sql, database.displayUrl, report);
-    if (isUsable) await checkViews(sql, config, report);
+    /** A look that fails, as at a table that is locked, keeps nothing else from being told. */
+    const look = async (name: string, work: () => Promise<void>) => {
+      if (!isUsable) return;
+      await work().catch((error) => {
+        signal.throwIfAborted();
+        report(warn(name, `could not be looked at: ${messageOf(error)}`, 'see what else is found'));
+      });
+    };
+    await look('views', () => checkViews(sql, config, report));
     if (isUsable && flags.webhook === true) await waitForWebhook(sql, { signal, say }, report);
-    if (isUsable) await checkTexts(sql, report);
-    if (isUsable) await checkNumbers(sql, report);
+    await look('webhook texts', () => checkTexts(sql, report));
+    await look('codes and invoices', () => checkNumbers(sql, report));
     for (const check of await checkPersonalData(config, isUsable ? sql : null)) report(check);
     await examinePortal(context, flags, isUsable ? sql : null, report);
     // Last, since a key that was accepted just now is refused no more.
-    if (isUsable) await checkFindings(sql, config, report);
+    if (isUsable) await checkFindings(sql, config, told, report);
   } finally {
     await sql.end({ timeout: 5 });
     await database.close();
@@ -121,18 +138,25 @@ async function examinePortal(
   const fetchIt = recording === null ? undefined : recordingFetch(recording, createRedactor(context.config.secrets));
   const client = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt }, trouble);
   const chosen = chooseModels(context, flags.quick ?? false);
+  const asked = { asked: chosen.length, mirrored: chooseModels(context, false).length };
   const { requestsPerSecond } = context.config.flowlu;
   const seconds = requestsPerSecond > 0 ? chosen.length / requestsPerSecond : 0;
   if (seconds >= 5) context.say(`asking the portal for ${chosen.length} models, about ${span(seconds)}`);
-  const readable = await checkPortal(client, baseUrl, chosen, report, context.signal);
+  const right = sql === null || oauth === null ? KEY : loginRight(context.config, sql);
+  const readable = await checkPortal(client, baseUrl, chosen, report, context.signal, right);
   if (readable !== null) {
-    await checkUser(client, report, context.signal);
-    await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null }, report);
+    await checkUser(client, report, context.signal, right);
+    await examineAnswers(context, client, readable, { sql, isZoneRefuted: contradiction !== null, ...asked }, report);
     if (flags.quick !== true) await checkPossible(client, context.config.flowlu.extraModels, report, context.signal);
   }
   if (recording !== null)
     report(ok('record', `the form of every answer, without its contents, is in ${recording.path}`));
   reportTrouble(trouble, report);
+}
+
+/** A refused refresh has told more than the refused request. */
+function loginRight(config: Config, sql: Sql): Right {
+  return { name: 'login', refused: async (words) => (await lacksLogin(config, sql)) ?? loginRefused(words) };
 }
 
 function reportTrouble(trouble: Trouble, report: Report): void {
@@ -191,8 +215,8 @@ function clientOf(
   });
 }
 
-function chooseModels({ config }: DoctorContext, quick: boolean): readonly Model[] {
-  const mirrored = models.filter(({ name, listable }) => listable && matchesModel(config.flowlu.models, name));
+function chooseModels({ config }: Pick<DoctorContext, 'config'>, quick: boolean): readonly Model[] {
+  const mirrored = mirroredModels(config).filter(({ listable }) => listable);
   if (!quick) return mirrored;
   const modules = new Set(mirrored.map(({ module }) => module));
   // Deals, tasks and the like have a version and rows; dictionaries often have neither.
@@ -202,14 +226,11 @@ function chooseModels({ config }: DoctorContext, quick: boolean): readonly Model
   });
 }
 
-/** What the status page finds. */
-async function checkFindings(sql: Sql, config: Config, report: Report): Promise<void> {
-  const { findings } = await createHealth(sql, expectationsOf(config))();
-  for (const { severity, sentence, remedy, command } of findings) {
-    const advice = [remedy, command].filter((part) => part !== null).join(': ');
-    if (severity !== 'note')
-      report({ name: 'mirror', status: severity === 'bad' ? 'fail' : 'warn', found: sentence, advice });
-  }
+/** What the status page finds, but for what a check has told. */
+async function checkFindings(sql: Sql, config: Config, told: ReadonlySet<string>, report: Report): Promise<void> {
+  const { findings } = await createHealth(sql, expectationsOf({ config }))();
+  const checks = findings.filter(({ severity }) => severity !== 'note').map(checkOf);
+  for (const check of checks.filter(({ name }) => !told.has(name))) report(check);
 }
 
 /** Whether webhooks and API spell texts alike, as far as rows have shown it. */
@@ -219,8 +240,19 @@ async function checkTexts(sql: Sql, report: Report): Promise<void> {
     report(ok('webhook texts', `they come ${TEXTS[texts]}: the mirror keeps the API's spelling`));
 }
 
+/** What somebody can do who is being asked for these settings: nothing has been set or started yet. */
+const ADVICE_AT_FIRST: Readonly<Record<string, string>> = {
+  portal: 'check the company (--company, or --base-url), and the network',
+  key: 'check the key (--key) and the company; keys are made in the portal under System Settings → API',
+  'time zone': "check the time zone (--timezone): the one of the portal's settings",
+};
+
 /** Whether the portal of new settings answers, takes the key and keeps its times in the zone given. */
-export async function tryPortal(config: Config, signal: AbortSignal, report: Report): Promise<void> {
+export async function tryPortal(config: Config, signal: AbortSignal, tell: Report): Promise<void> {
+  const report = (check: Check) => {
+    const advice = check.status === 'fail' ? ADVICE_AT_FIRST[check.name] : undefined;
+    tell(advice === undefined ? check : { ...check, advice });
+  };
   const { baseUrl, apiKey } = config.flowlu;
   const model = models.find(({ name }) => name === 'crm.account');
   if (baseUrl === null || apiKey === null || model === undefined) return;
@@ -228,7 +260,9 @@ export async function tryPortal(config: Config, signal: AbortSignal, report: Rep
   const portal = { baseUrl, authorization: apiKeyAuthorization(apiKey) };
   const client = clientOf(context, null, portal, { sent: 0, throttled: 0, missedSlots: 0 });
   const readable = await checkPortal(client, baseUrl, [model], report, signal);
-  if (readable !== null) await examineAnswers(context, client, readable, { sql: null, isZoneRefuted: false }, report);
+  if (readable === null) return;
+  const facts = { sql: null, isZoneRefuted: false, asked: 1, mirrored: chooseModels(context, false).length };
+  await examineAnswers(context, client, readable, facts, report);
 }
 
 const WEBHOOK_MAX_MS = 10 * 60_000;
@@ -259,15 +293,16 @@ async function examineAnswers(
   { config, signal }: Pick<DoctorContext, 'config' | 'signal'>,
   client: FlowluClient,
   readable: readonly ReadableModel[],
-  { sql, isZoneRefuted }: { readonly sql: Sql | null; readonly isZoneRefuted: boolean },
+  { sql, isZoneRefuted, ...asked }: Asked & { readonly sql: Sql | null; readonly isZoneRefuted: boolean },
   report: Report,
 ): Promise<void> {
-  if (sql !== null && readable.length > 0) await forget(sql, PORTAL, 'refused');
+  if (sql !== null && readable.length > 0) await forget(sql, PORTAL, 'refused', 'unanswered');
   const fitting = readable
     .filter((one): one is ReadableModel & { model: VersionedModel } => one.model.version !== null)
     .filter(({ total }) => total === null || total >= ROWS_NEEDED)
     .sort((a, b) => (b.total ?? 0) - (a.total ?? 0));
-  for (const check of await measurePages(client, readable, config.flowlu.requestsPerSecond, signal)) report(check);
+  const { requestsPerSecond } = config.flowlu;
+  for (const check of await measurePages(client, readable, { ...asked, requestsPerSecond }, signal)) report(check);
   const chosen = fitting[0]?.model;
   if (chosen === undefined) {
     report(
@@ -280,7 +315,11 @@ async function examineAnswers(
     for (const check of checks) report(check);
     if (isZoneRefuted) return;
     const delay = sql === null ? null : await webhookDelay(sql, chosen);
-    report(checkZone(createZone(config.flowlu.timezone), versions, delay, Date.now()));
+    const looked = fitting.slice(0, MODELS_FOR_ZONE).map(({ model }) => model);
+    const newest = [...versions];
+    for (const model of looked.slice(1)) newest.push(...(await newestVersion(client, model, signal)));
+    const changes = { models: looked.map(({ name }) => name), versions: newest };
+    report(checkZone(createZone(config.flowlu.timezone), changes, delay, Date.now()));
   } catch (error) {
     if (!(error instanceof FlowluError)) throw error;
     report(warn('sorting and filters', messageOf(error), 'try again later'));

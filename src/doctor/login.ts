@@ -2,20 +2,19 @@
 import type { Config, OAuthConfig } from '../config/index.ts';
 import { openTokens } from '../oauth/cipher.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { cipherOf, standing } from '../service/authorization.ts';
+import { cipherOf, lacksLogin } from '../service/authorization.ts';
 import { span } from '../status/words.ts';
 import { readGrant } from '../store/grant.ts';
-import { type Check, fail, messageOf, ok, warn } from './check.ts';
+import { type Check, checkOf, fail, messageOf, ok, warn } from './check.ts';
 
 const NAME = 'login';
 
 /** Looks at the stored grant without using it. */
 export async function checkLogin(config: Config, oauth: OAuthConfig, sql: Sql): Promise<Check> {
-  const now = await standing(config, sql);
+  const lacking = await lacksLogin(config, sql);
+  if (lacking !== null) return checkOf(lacking);
   const grant = await readGrant(sql);
-  if (now.kind === 'login' || grant === null) {
-    return fail(NAME, now.kind === 'login' ? now.why : 'nobody is logged in', 'run: flowlu-mirror login');
-  }
+  if (grant === null) return fail(NAME, 'somebody logs out just now', 'run doctor again');
   const cipher = cipherOf(oauth);
   try {
     const { refresh } = openTokens(cipher, oauth.clientId, grant.sealed);

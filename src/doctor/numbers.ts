@@ -1,6 +1,6 @@
 /** Whether the ready-made views can tell what the portal's numbers mean: codes without a word, invoices that no view counts. */
 import { type Sql, within } from '../postgres/connection.ts';
-import { UNNAMED_CODES } from '../views/reports/codes.ts';
+import { UNNAMED_CODES } from '../reports/codes.ts';
 import { namesOf, ok, type Report, warn } from './check.ts';
 
 const ANSWER_MAX_MS = 10_000;

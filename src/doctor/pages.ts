@@ -2,18 +2,24 @@
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { count, span } from '../status/words.ts';
-import { type Check, ok, warn } from './check.ts';
+import { type Check, namesOf, ok, warn } from './check.ts';
 import type { ReadableModel } from './portal.ts';
 
 const ASKED = 100;
 /** Sizes tried where a page of so many fails. */
 const SMALLER = [50, 25, 5] as const;
 
+/** How many models have been asked for, of how many that are mirrored. */
+export interface Asked {
+  readonly asked: number;
+  readonly mirrored: number;
+}
+
 /** @throws the signal's reason. */
 export async function measurePages(
   client: FlowluClient,
   readable: readonly ReadableModel[],
-  requestsPerSecond: number,
+  { asked, mirrored, requestsPerSecond }: Asked & { readonly requestsPerSecond: number },
   signal: AbortSignal,
 ): Promise<readonly Check[]> {
   const [largest] = readable.toSorted((a, b) => (b.total ?? 0) - (a.total ?? 0));
@@ -21,11 +27,19 @@ export async function measurePages(
   const size = await grantedSize(client, largest, signal);
   if (size === null) return [warn('page size', `lists of ${largest.model.name} fail at every size`, 'try again later')];
   const rows = readable.reduce((sum, { total }) => sum + (total ?? 0), 0);
-  const requests = readable.reduce((sum, { total }) => sum + Math.max(1, Math.ceil((total ?? 0) / size)), 0);
+  const lists = readable.reduce((sum, { total }) => sum + Math.max(1, Math.ceil((total ?? 0) / size)), 0);
+  // That a model is not there, or not to be read, takes a request to find out.
+  const requests = lists + asked - readable.length;
+  const [name, which] =
+    asked < mirrored
+      ? ['to read these models', ` of the ${count(asked, 'model')} asked for, of ${mirrored} mirrored,`]
+      : ['to read everything', ''];
   const time = requestsPerSecond > 0 ? `, ${span(requests / requestsPerSecond)} at the rate set` : '';
+  const uncounted = readable.filter(({ total }) => total === null).map(({ model }) => model.name);
+  const more = uncounted.length > 0 ? `; more for ${namesOf(uncounted)}, which the portal does not count` : '';
   return [
     ok('page size', size < ASKED ? `at most ${size} rows, where ${ASKED} were asked for` : `${ASKED} rows`),
-    ok('to read everything', `${count(rows)} rows take about ${count(requests)} requests${time}`),
+    ok(name, `${count(rows)} rows${which} take about ${count(requests)} requests${time}${more}`),
   ];
 }
 

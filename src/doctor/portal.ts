@@ -1,9 +1,12 @@
 /** Whether the portal can be read: its address, its key, and the key's rights model by model. */
 import { extraModel, possibleModels } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
+import { ACCESS_WORDS, type Access } from '../core/access.ts';
 import { type FlowluClient, readRights } from '../flowlu/client.ts';
 import { FlowluError } from '../flowlu/errors.ts';
-import { fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
+import type { Finding } from '../status/finding.ts';
+import { keyRefused, portalSilent } from '../status/portal.ts';
+import { checkOf, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
 /** A model that the key may list. */
 export interface ReadableModel {
@@ -11,6 +14,14 @@ export interface ReadableModel {
   /** Rows that the portal claims to have, or null. */
   readonly total: number | null;
 }
+
+/** By what right it is asked, and what to say where the portal refuses that; there are words of the portal then. */
+export interface Right {
+  readonly name: Access;
+  readonly refused: (words: string) => Finding | Promise<Finding>;
+}
+
+export const KEY: Right = { name: 'key', refused: (words) => keyRefused({ words, since: null }) };
 
 interface Refusal {
   readonly model: Model;
@@ -33,6 +44,7 @@ export async function checkPortal(
   models: readonly Model[],
   report: Report,
   signal: AbortSignal,
+  right = KEY,
 ): Promise<readonly ReadableModel[] | null> {
   const listable = models.filter((model) => model.listable).toSorted((a, b) => trialRank(a) - trialRank(b));
   if (listable.length === 0) {
@@ -48,10 +60,10 @@ export async function checkPortal(
     if (!('error' in last) || last.error.status !== 404) break;
   }
   const trial = answers.at(-1) as ReadableModel | Refusal;
-  if ('error' in trial && !reportTrial(trial.error, origin, report)) return null;
+  if ('error' in trial && !(await reportTrial(trial.error, origin, right, report))) return null;
   if (!('error' in trial)) {
     report(ok('portal', `${origin} answers`));
-    report(ok('key', 'accepted'));
+    report(ok(right.name, 'accepted'));
   }
   const rest = listable.slice(answers.length);
   for (let start = 0; start < rest.length; start += MODELS_AT_A_TIME) {
@@ -60,15 +72,15 @@ export async function checkPortal(
   }
   const readable = answers.filter((answer): answer is ReadableModel => !('error' in answer));
   const refused = answers.filter((answer): answer is Refusal => 'error' in answer);
-  reportRights(readable, refused, report);
+  reportRights(readable, refused, right, report);
   return readable;
 }
 
 /** Whose rights the requests have. */
-export async function checkUser(client: FlowluClient, report: Report, signal: AbortSignal): Promise<void> {
+export async function checkUser(client: FlowluClient, report: Report, signal: AbortSignal, right = KEY): Promise<void> {
   try {
     const { user, admin } = await readRights(client, signal);
-    const advice = 'what the portal hides from this user, the mirror lacks: use the key of an administrator';
+    const advice = `what the portal hides from this user, the mirror lacks: ${ACCESS_WORDS[right.name].better}`;
     report(admin === false ? warn('rights of', `${user}, not an administrator`, advice) : ok('rights of', user));
   } catch (error) {
     signal.throwIfAborted();
@@ -103,34 +115,35 @@ async function ask(client: FlowluClient, model: Model, signal: AbortSignal): Pro
 }
 
 /** What the first answer says of the portal as a whole; false when asking on is pointless. */
-function reportTrial(error: FlowluError, origin: string, report: Report): boolean {
+async function reportTrial(error: FlowluError, origin: string, right: Right, report: Report): Promise<boolean> {
   const { kind } = error;
   if (kind === 'network' || kind === 'timeout' || kind === 'protocol' || kind === 'server') {
-    report(
-      fail('portal', `${origin}: ${messageOf(error)}`, 'check FLOWLU_COMPANY or FLOWLU_BASE_URL, and the network'),
-    );
+    report({ ...checkOf(portalSilent({ words: `${origin}: ${error.problem}`, since: null })), status: 'fail' });
     return false;
   }
   report(ok('portal', `${origin} answers`));
   if (kind === 'unauthorized') {
-    const advice =
-      'make a key in the portal settings under API, for the same company, and set FLOWLU_API_KEY; with OAuth, log in anew';
-    report(fail('key', `refused: ${messageOf(error)}`, advice));
+    report(checkOf(await right.refused(error.problem)));
     return false;
   }
-  report(ok('key', 'accepted'));
+  report(ok(right.name, 'accepted'));
   return true;
 }
 
 const UNKNOWN: ReadonlySet<string> = new Set(['unknown_module', 'unknown_method']);
 
-function reportRights(readable: readonly ReadableModel[], refused: readonly Refusal[], report: Report): void {
+function reportRights(
+  readable: readonly ReadableModel[],
+  refused: readonly Refusal[],
+  { name }: Right,
+  report: Report,
+): void {
   const all = readable.length + refused.length;
   const found = `${readable.length} of ${all} models asked for can be read`;
   report(
     readable.length > 0
       ? ok('rights at the portal', found)
-      : fail('rights at the portal', found, "give the key's user rights to the modules to be mirrored"),
+      : fail('rights at the portal', found, `${ACCESS_WORDS[name].give} rights to the modules to be mirrored`),
   );
   const named = (chosen: readonly Refusal[]) => namesOf(chosen.map(({ model }) => model.name));
   const forbidden = refused.filter(({ error }) => error.kind === 'forbidden');

@@ -42,23 +42,49 @@ export async function probeQueries(client: FlowluClient, model: VersionedModel, 
     }
   };
   const up = await ask({ orderBy: { field: 'id', direction: 'asc' } });
-  const down = await ask({ orderBy: { field: 'id', direction: 'desc' } });
+  const down = up && (await ask({ orderBy: { field: 'id', direction: 'desc' } }));
   const newest = await ask({ orderBy: { field: model.version, direction: 'desc' } });
-  const plain = newest === null ? await ask({}) : null;
+  // Where this fails too, it is not the question.
+  const plain =
+    up === null || newest === null ? await client.list(model, { limit: ROWS, page: 1 }, signal, 'once') : null;
   const rows = [up, down, newest, plain].flatMap(itemsOf);
   const versions = rows.map((row) => versionText(model, row)).filter((text) => text !== '');
-  const onModel = `on ${model.name}`;
-  const judge = (name: string, isHonoured: boolean): Check =>
-    isHonoured ? ok(name, `honoured (${onModel})`) : warn(name, `not honoured (${onModel})`, SLOWER);
+  const judge = (name: string, finding: Finding): Check => {
+    const found = `${finding} (on ${model.name})`;
+    return finding === 'honoured' ? ok(name, found) : warn(name, found, SLOWER);
+  };
+  const sorted = up === null || down === null ? null : isSortedById(up, 'asc') && isSortedById(down, 'desc');
   return {
     checks: [
-      judge('sorting by id', isSortedById(up, 'asc') && isSortedById(down, 'desc')),
-      judge('filter on id', await honoursIdFilter(ask, idsOf(up))),
-      judge('sorting by time of change', isNewestFirst(newest, model, versions)),
-      judge('filter on time of change', await honoursDateFilter(ask, model, versions)),
+      judge('sorting by id', findingOf(sorted)),
+      judge('filter on id', findingOf(await honoursIdFilter(ask, up, plain))),
+      judge('sorting by time of change', findingOf(newest && isNewestFirst(newest, model, versions))),
+      judge('filter on time of change', findingOf(await honoursDateFilter(ask, model, versions))),
     ],
     versions,
   };
+}
+
+/** The text of the newest version; none where the portal does not tell it. @throws the signal's reason. */
+export async function newestVersion(
+  client: FlowluClient,
+  model: VersionedModel,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const orderBy = { field: model.version, direction: 'desc' } as const;
+  const answer = await client.list(model, { limit: 1, page: 1, orderBy }, signal, 'once').catch((error) => {
+    if (error instanceof FlowluError) return null;
+    throw error;
+  });
+  return itemsOf(answer).map((row) => versionText(model, row));
+}
+
+type Finding = 'honoured' | 'not honoured' | 'refused';
+
+/** Null stands for a question that the portal did not take. */
+function findingOf(isHonoured: boolean | null): Finding {
+  if (isHonoured === null) return 'refused';
+  return isHonoured ? 'honoured' : 'not honoured';
 }
 
 function itemsOf(answer: ListAnswer | null): readonly JsonObject[] {
@@ -74,41 +100,50 @@ function versionText(model: VersionedModel, row: JsonObject): string {
   return typeof value === 'string' && /^[1-9]\d{3}-\d\d-\d\d/.test(value) ? value : '';
 }
 
-function isSortedById(answer: ListAnswer | null, direction: 'asc' | 'desc'): boolean {
+function isSortedById(answer: ListAnswer, direction: 'asc' | 'desc'): boolean {
   const ids = idsOf(answer);
   const sign = direction === 'asc' ? 1 : -1;
   const follows = (id: string, index: number) => index === 0 || sign * compareIds(id, ids[index - 1] ?? '') > 0;
-  return answer?.ordered === true && ids.length > 1 && ids.every(follows);
+  return answer.ordered && ids.length > 1 && ids.every(follows);
 }
 
-async function honoursIdFilter(ask: Ask, ids: readonly string[]): Promise<boolean> {
+async function honoursIdFilter(ask: Ask, up: ListAnswer | null, plain: ListAnswer | null): Promise<boolean | null> {
+  const ids = idsOf(up ?? plain).toSorted(compareIds);
   const middle = ids[Math.floor(ids.length / 2) - 1];
   if (middle === undefined) return false;
-  // In the order in which the row itself would come first, if the filter were ignored.
-  const orderBy = { field: 'id', direction: 'asc' } as const;
-  const answer = await ask({ orderBy, filters: { id: { type: 'more', value: middle } } });
+  // In the order in which the row itself would come again, if the filter were ignored; where an order is refused, without.
+  const order = up === null ? {} : { orderBy: { field: 'id', direction: 'asc' } as const };
+  const answer = await ask({ ...order, filters: { id: { type: 'more', value: middle } } });
+  if (answer === null) return null;
   const got = idsOf(answer);
   return got.length > 0 && got.every((id) => compareIds(id, middle) > 0);
 }
 
 /** Texts of one form compare as the times that they stand for. */
-function isNewestFirst(answer: ListAnswer | null, model: VersionedModel, versions: readonly string[]): boolean {
+function isNewestFirst(answer: ListAnswer, model: VersionedModel, versions: readonly string[]): boolean {
   const texts = itemsOf(answer).map((row) => versionText(model, row));
   const newest = versions.reduce((max, text) => (text > max ? text : max), '');
   const isFalling = texts.every((text, index) => index === 0 || text <= (texts[index - 1] ?? ''));
-  return answer?.ordered === true && texts.length > 1 && isFalling && texts[0] === newest;
+  return answer.ordered && texts.length > 1 && isFalling && texts[0] === newest;
 }
 
 /** An interval around the newest change must bring rows and only such; one after it must bring none that are older. */
-async function honoursDateFilter(ask: Ask, model: VersionedModel, versions: readonly string[]): Promise<boolean> {
+async function honoursDateFilter(
+  ask: Ask,
+  model: VersionedModel,
+  versions: readonly string[],
+): Promise<boolean | null> {
   const newest = versions.reduce((max, text) => (text > max ? text : max), '').slice(0, 10);
   if (newest === '') return false;
   const since = async (days: number) => {
     const start = new Date(Date.parse(newest) + days * 86_400_000).toISOString().slice(0, 10);
     const answer = await ask({ filters: { [model.version]: { start_date: start } } });
-    const texts = answer === null ? null : answer.items.map((row) => versionText(model, row).slice(0, 10));
-    return { count: texts?.length ?? 0, isHonoured: texts?.every((day) => day >= start) ?? false };
+    if (answer === null) return null;
+    const came = answer.items.map((row) => versionText(model, row).slice(0, 10));
+    return { count: came.length, isHonoured: came.every((day) => day >= start) };
   };
   const around = await since(-1);
-  return around.count > 0 && around.isHonoured && (await since(2)).isHonoured;
+  if (around === null) return null;
+  if (around.count === 0 || !around.isHonoured) return false;
+  return (await since(2))?.isHonoured ?? null;
 }

@@ -57,7 +57,7 @@ export function recordingFetch(recording: { add(line: object): void }, redact: R
       ...asked,
       status: response.status,
       type,
-      body: bodyForm(Buffer.from(body).toString('utf8'), redact),
+      body: bodyForm(Buffer.from(body).toString('utf8'), url.searchParams, redact),
     });
     const bodiless = response.status === 204 || response.status === 304;
     return new Response(bodiless ? null : body, { status: response.status, headers: response.headers });
@@ -69,8 +69,8 @@ function queryForm([name, value]: [string, string]): [string, string] {
   return [name, name.startsWith('filter[') ? value.replace(/\d/g, '9') : value];
 }
 
-/** The form of an answer. */
-function bodyForm(text: string, redact: Redact): Json {
+/** The form of an answer to a query. */
+function bodyForm(text: string, query: URLSearchParams, redact: Redact): Json {
   let body: Json;
   try {
     body = parseJson(text);
@@ -87,6 +87,7 @@ function bodyForm(text: string, redact: Redact): Json {
     response: { ...Object.fromEntries(counts), items: rows.slice(0, ROWS_KEPT).map(formOf) },
     rows: rows.length,
     order_of_ids: orderOf(rows),
+    ...(rows.length > 1 && isInOrder(rows, query)),
   };
 }
 
@@ -110,6 +111,16 @@ function formOf(value: Json): Json {
   }
   const digits = String(value);
   return `number, ${digits.includes('.') ? 'decimal' : 'integer'}, ${digits.length}`;
+}
+
+/** Whether rows came in the order that was asked for, if one was. */
+function isInOrder(rows: readonly JsonObject[], query: URLSearchParams): { readonly in_order: boolean } | null {
+  const [name, field = ''] = [...query].find(([key]) => key.startsWith('order_by[')) ?? [];
+  if (name === undefined) return null;
+  const values = rows.map((row) => String(row[field] ?? ''));
+  const sorted = values.toSorted((a, b) => (/^\d+$/.test(a + b) ? compareIds(a, b) : Number(a > b) - Number(a < b)));
+  if (name.startsWith('order_by[desc]')) sorted.reverse();
+  return { in_order: values.every((value, index) => value === sorted[index]) };
 }
 
 function orderOf(rows: readonly JsonObject[]): string {

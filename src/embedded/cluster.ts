@@ -47,8 +47,8 @@ const passwordFile = (data: string) => join(data, 'flowlu-mirror.password');
  * The superuser's password. It is made with the database and kept in its directory, so there is never one without the other.
  * @param settings for a new database, in addition to ours.
  */
-export async function passwordOf(cluster: Cluster, settings: ServerSettings): Promise<string> {
-  return (await readPassword(cluster)) ?? (await initialise(cluster, settings));
+export async function passwordOf(cluster: Cluster, settings: ServerSettings, signal?: AbortSignal): Promise<string> {
+  return (await readPassword(cluster)) ?? (await initialise(cluster, settings, signal));
 }
 
 async function readPassword({ data }: Cluster): Promise<string | null> {
@@ -60,13 +60,13 @@ async function readPassword({ data }: Cluster): Promise<string | null> {
 }
 
 /** Creates the data directory. It appears complete or not at all; of several processes that try, one succeeds. */
-async function initialise(cluster: Cluster, settings: ServerSettings): Promise<string> {
+async function initialise(cluster: Cluster, settings: ServerSettings, signal?: AbortSignal): Promise<string> {
   const { data } = cluster;
   const [home, drafts] = [dirname(data), `${basename(data)}.new-`];
   let draft: string | undefined;
   try {
     draft = await mkdtemp(join(home, drafts));
-    const password = await fill(draft, cluster, settings);
+    const password = await fill(draft, cluster, settings, signal);
     await rename(join(draft, 'data'), data);
     // Processes that were killed in the middle of this have left theirs.
     const left = (await readdir(home)).filter((name) => name.startsWith(drafts));
@@ -76,13 +76,19 @@ async function initialise(cluster: Cluster, settings: ServerSettings): Promise<s
     // Another process may have been faster, and has then removed this draft.
     const password = await readPassword(cluster);
     if (password !== null) return password;
+    signal?.throwIfAborted();
     throw failure(`no database could be created in ${home}`, cause);
   } finally {
     if (draft !== undefined) await rm(draft, { recursive: true, force: true });
   }
 }
 
-async function fill(draft: string, { account, programs }: Cluster, settings: ServerSettings): Promise<string> {
+async function fill(
+  draft: string,
+  { account, programs }: Cluster,
+  settings: ServerSettings,
+  signal?: AbortSignal,
+): Promise<string> {
   const [password, file] = [randomBytes(24).toString('base64url'), join(draft, 'password')];
   await writeFile(file, password, { mode: 0o600 });
   if (account !== null) for (const path of [draft, file]) await chown(path, account.uid, account.gid);
@@ -98,7 +104,8 @@ async function fill(draft: string, { account, programs }: Cluster, settings: Ser
     '--locale=C',
     ...Object.entries({ ...DEFAULTS, ...settings }).map(([name, value]) => `--set=${name}=${value}`),
   ];
-  const { ok, output } = await run(join(programs, 'initdb'), args, { account, cwd: draft, timeoutMs: INIT_MAX_MS });
+  const options = { account, cwd: draft, timeoutMs: INIT_MAX_MS, signal };
+  const { ok, output } = await run(join(programs, 'initdb'), args, options);
   if (!ok) throw new Error(output);
   await rename(file, passwordFile(join(draft, 'data')));
   return password;
@@ -120,9 +127,13 @@ async function lastPort({ data }: Cluster): Promise<number | null> {
 /**
  * Starts the server and waits until it takes connections. PostgreSQL itself makes sure that no second one starts.
  * @returns 'later' when another process starts or stops it, or one that was killed has not quite gone.
- * @throws EmbeddedDatabaseError when it will not start.
+ * @throws EmbeddedDatabaseError when it will not start; the signal's reason, and then it is not started.
  */
-export async function start(cluster: Cluster, wantedPort: number | null): Promise<'started' | 'port taken' | 'later'> {
+export async function start(
+  cluster: Cluster,
+  wantedPort: number | null,
+  signal?: AbortSignal,
+): Promise<'started' | 'port taken' | 'later'> {
   const { data, account, programs } = cluster;
   const log = join(data, LOG_FILE);
   const size = async () => (await stat(log).catch(() => null))?.size ?? 0;
@@ -132,11 +143,14 @@ export async function start(cluster: Cluster, wantedPort: number | null): Promis
   // From within, since pg_ctl puts paths into double quotes for a shell.
   const args = ['start', '-s', '-w', '-t', `${START_MAX_SECONDS}`, '-D', '.', '-l', LOG_FILE, '-o', `-p ${port}`];
   const timeoutMs = START_MAX_SECONDS * 1_000 + PATIENCE_MS;
-  const { ok, output } = await run(join(programs, 'pg_ctl'), args, { account, cwd: data, timeoutMs });
+  const { ok, output } = await run(join(programs, 'pg_ctl'), args, { account, cwd: data, timeoutMs, signal });
   if (ok) return 'started';
+  signal?.throwIfAborted();
   const words = (await readFile(log).catch(() => Buffer.alloc(0))).subarray(logged).toString('utf8');
   if (words.includes('Address already in use')) return 'port taken';
-  if (/lock file "postmaster.pid"|shared memory block .* is still in use/.test(words)) return 'later';
+  // The file is empty for a moment before its server has written into it.
+  const isUnderWay = /lock file "postmaster.pid"|shared memory block .* is still in use|PID file .* is empty/;
+  if (isUnderWay.test(`${words}\n${output}`)) return 'later';
   throw failure(`the embedded PostgreSQL in ${data} did not start`, `${words}\n${output}`);
 }
 

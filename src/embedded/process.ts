@@ -19,15 +19,26 @@ interface Finished {
 const OUTPUT_MAX_BYTES = 1_000_000;
 const execute = promisify(execFile);
 
-/** Runs a program to its end, or until `timeoutMs` have passed, with an environment that holds nothing of ours. */
+/**
+ * Runs a program to its end, or until `timeoutMs` have passed, with an environment that holds nothing of ours.
+ * @param options.signal interrupts the program as Ctrl-C does: initdb and pg_ctl then undo what they have begun
+ * @throws the signal's reason, where it has aborted before.
+ */
 export async function run(
   command: string,
   args: readonly string[],
-  options: { readonly account: Account; readonly timeoutMs: number; readonly cwd?: string },
+  options: {
+    readonly account: Account;
+    readonly timeoutMs: number;
+    readonly cwd?: string;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<Finished> {
-  const { account, timeoutMs, cwd = '/' } = options; // The account may not be able to enter our own directory.
+  const { account, timeoutMs, cwd = '/', signal } = options; // The account may not be able to enter our own directory.
+  signal?.throwIfAborted();
+  let interrupt = () => {};
   try {
-    const { stdout, stderr } = await execute(command, args, {
+    const running = execute(command, args, {
       cwd,
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
@@ -36,11 +47,17 @@ export async function run(
       ...(process.platform !== 'win32' && { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC' } }),
       ...(account !== null && { uid: account.uid, gid: account.gid }),
     });
+    interrupt = () => running.child.kill('SIGINT');
+    signal?.addEventListener('abort', interrupt);
+    const { stdout, stderr } = await running;
     return { ok: true, output: `${stdout}${stderr}` };
   } catch (error) {
     const { killed, stdout = '', stderr = '', message } = error as Error & Partial<Record<string, string>>;
-    if (killed) return { ok: false, output: `${command} took longer than ${timeoutMs / 1_000} s` };
+    if (killed && signal?.aborted !== true)
+      return { ok: false, output: `${command} took longer than ${timeoutMs / 1_000} s` };
     return { ok: false, output: `${stdout}${stderr}`.trim() || message };
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
   }
 }
 

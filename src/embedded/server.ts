@@ -1,6 +1,6 @@
 /** The database that comes along: a real PostgreSQL in a directory of ours, shared by our processes. */
 import { chmod, mkdir, realpath, rm, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../core/log.ts';
 import { connect, errorCode, isConnectionError, type Sql } from '../postgres/connection.ts';
@@ -27,7 +27,7 @@ export interface EmbeddedOptions {
   readonly log?: Pick<Logger, 'debug' | 'warn'>;
   /** Settings of PostgreSQL in addition to ours, e.g. `{ fsync: 'off' }` in tests. Used only when this call creates the database. */
   readonly settings?: ServerSettings;
-  /** Ends the waiting for a server that is starting or stopping. */
+  /** Ends the making of a database, and the waiting for a server that is starting or stopping. */
   readonly signal?: AbortSignal;
 }
 
@@ -75,7 +75,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
   const programs = await findPrograms(account);
   const directory = await prepare(options.directory);
   const cluster = { data: await dataDirectory(directory, account), account, programs };
-  const password = await passwordOf(cluster, options.settings ?? {});
+  const password = await passwordOf(cluster, options.settings ?? {}, signal);
   const urlOf = (port: number, database = 'postgres') => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`;
 
   const leaving = new AbortController();
@@ -126,12 +126,25 @@ async function prepare(wanted: string): Promise<string> {
   const mode = isRoot() ? 0o711 : 0o700;
   const directory = resolve(wanted);
   try {
-    await mkdir(directory, { recursive: true, mode });
+    await makeDirectory(directory, mode);
     if (isRoot() && (await stat(directory)).uid === 0) await chmod(directory, mode);
     return await realpath(directory);
   } catch (cause) {
     throw failure(`the directory ${directory} cannot be used`, cause);
   }
+}
+
+/** Node's own `recursive` never comes back from a path such as /proc/nope, whose parent is there and takes nothing. */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  const make = () =>
+    mkdir(path, { mode }).catch(async (error: unknown) => {
+      if (errorCode(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+    });
+  await make().catch(async (error: unknown) => {
+    if (errorCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeDirectory(dirname(path), mode);
+    await make();
+  });
 }
 
 async function enter(
@@ -150,7 +163,7 @@ async function enter(
       signal?.throwIfAborted(); // Not between starting and joining, or nobody would stop the server.
       if (attempt === STALE_AFTER && answer === 'absent')
         await rm(join(cluster.data, 'postmaster.pid'), { force: true });
-      const outcome = await start(cluster, wanted);
+      const outcome = await start(cluster, wanted, signal);
       if (outcome === 'port taken') wanted = anotherPort();
       started = outcome === 'started';
       attempt += 1;

@@ -2,6 +2,7 @@
 import pRetry from 'p-retry';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
+import { traced } from '../core/tracing.ts';
 import type { Protect } from '../privacy/policy.ts';
 import { type Authorization, apiKeyAuthorization, type Credentials } from './authorization.ts';
 import { type ListedRows, recordOf, responseOf, rowsOf } from './envelope.ts';
@@ -143,9 +144,13 @@ export function createClient(options: ClientOptions): FlowluClient {
     let problem: string | null = null;
     try {
       const onLeft = (atMs: number) => pace.left(observedAt, atMs);
-      const answer = await httpExchange(urlOf(call, credentials), what, { ...http, headers, redact, onLeft }, signal);
-      status = answer.status;
-      const value = call.decode(responseOf(answer, what, redact), what);
+      const exchange = async () => {
+        const answer = await httpExchange(urlOf(call, credentials), what, { ...http, headers, redact, onLeft }, signal);
+        status = answer.status;
+        return call.decode(responseOf(answer, what, redact, header === undefined ? 'key' : 'login'), what);
+      };
+      const attributes = { 'flowlu.model': call.model.name, 'flowlu.attempt': attempt };
+      const value = await traced(`flowlu ${call.method}`, attributes, exchange);
       outcome = 'ok';
       hasAnswered = true;
       hold.answered();
@@ -155,7 +160,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       const error = lacksModel(failure, call) ?? failure;
       if (!(error instanceof FlowluError)) throw error;
       outcome = error.kind;
-      problem = error.message.replace(`${what}: `, '');
+      problem = error.problem;
       status ??= error.status;
       hasAnswered ||= error.code !== null;
       if (error.retryAfterMs !== null) hold.askedFor(error.retryAfterMs);
@@ -213,6 +218,7 @@ export function createClient(options: ClientOptions): FlowluClient {
     } catch (error) {
       // The retry library replaces reasons that are no Error; the caller is to see its own.
       signal.throwIfAborted();
+      if (error instanceof FlowluError) error.requests = requests;
       throw error;
     }
   }
@@ -232,6 +238,25 @@ export function createClient(options: ClientOptions): FlowluClient {
       const { value, ...answer } = await send(call, patience, signal);
       return { record: protect(model.name, value), ...answer };
     },
+  };
+}
+
+/** The same client, and how many requests it has spent from now on, those of failed calls included. */
+export function metered(client: FlowluClient): { readonly client: FlowluClient; readonly spent: () => number } {
+  let requests = 0;
+  const count = async <A extends Answered>(call: Promise<A>): Promise<A> => {
+    try {
+      const answer = await call;
+      requests += answer.requests;
+      return answer;
+    } catch (error) {
+      if (error instanceof FlowluError) requests += error.requests;
+      throw error;
+    }
+  };
+  return {
+    client: { list: (...words) => count(client.list(...words)), get: (...words) => count(client.get(...words)) },
+    spent: () => requests,
   };
 }
 

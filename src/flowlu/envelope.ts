@@ -1,5 +1,6 @@
 /** From an HTTP answer to what Flowlu said: a response, or an error with its meaning. */
 
+import { ACCESS_WORDS, type Access } from '../core/access.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
 import type { Redact } from '../core/redact.ts';
 import { idOf } from '../record/id.ts';
@@ -44,9 +45,10 @@ const HOST = 'is this the address of a Flowlu API, with the right company sub-do
 /**
  * The `response` of an answer.
  * @param what the request as errors name it.
+ * @param access by what right it was sent.
  * @throws FlowluError for everything that is not a proper response; `not_found` only for error 20.
  */
-export function responseOf(answer: HttpAnswer, what: string, redact: Redact): Json {
+export function responseOf(answer: HttpAnswer, what: string, redact: Redact, access: Access = 'key'): Json {
   const { status, retryAfterMs } = answer;
   const fail = (kind: FlowluErrorKind, text: string, more: { code?: number | null; garbled?: boolean } = {}) =>
     new FlowluError(kind, `${what}: ${redact(text).slice(0, MAX_MESSAGE_LENGTH)}`, { status, retryAfterMs, ...more });
@@ -63,7 +65,7 @@ export function responseOf(answer: HttpAnswer, what: string, redact: Redact): Js
   const outranking = kindOfFailing(status);
   const advice = status === 429 ? RATE_ADVICE : '';
   if (outranking) throw fail(outranking, `HTTP ${status}${said}${advice}`, { code: error?.code ?? null });
-  if (error) throw fail(kindOf(error, status), explain(error), { code: error.code });
+  if (error) throw fail(kindOf(error, status), explain(error, access), { code: error.code });
   // The client knows whether other paths of this portal answer.
   if (status === 404) throw fail('protocol', `HTTP 404; ${HOST}`, { garbled: true });
   if (status < 200 || status >= 300) throw fail(REFUSED[status] ?? 'protocol', `HTTP ${status}; ${HOST}`);
@@ -147,12 +149,12 @@ function kindOf({ code, message }: SaidError, status: number): FlowluErrorKind {
   return status === 400 ? 'invalid_request' : 'protocol';
 }
 
-function explain({ code, message }: SaidError): string {
+function explain({ code, message }: SaidError, access: Access): string {
   if (code === null) return `error "${message}"`;
   if (code !== 11) return `error ${code}, ${message}`;
   const hint = /not loaded/i.test(message)
     ? 'keys of free plans have been seen not to work at all: try to log in by OAuth'
-    : 'check the API key and the company sub-domain';
+    : ACCESS_WORDS[access].check;
   return `error ${code}, ${message}; ${hint}`;
 }
 

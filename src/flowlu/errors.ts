@@ -52,6 +52,8 @@ export class FlowluError extends Error {
   readonly maxRetries: number;
   /** Whether a request for fewer rows may succeed where this one failed. */
   readonly mayBeTooMuch: boolean;
+  /** Requests that the call has spent, repeated attempts included; set by the client. */
+  requests = 1;
 
   constructor(kind: FlowluErrorKind, message: string, facts: FlowluErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
@@ -62,6 +64,11 @@ export class FlowluError extends Error {
     const { garbled = false, tooLarge = false } = facts;
     this.maxRetries = garbled && kind === 'protocol' ? GARBLED_RETRIES : RETRIES[kind];
     this.mayBeTooMuch = garbled || tooLarge || kind === 'server' || kind === 'timeout' || kind === 'network';
+  }
+
+  /** The message without the request that it begins with: one cause reads the same for every model. */
+  get problem(): string {
+    return this.message.replace(/^GET \S+: /, '');
   }
 
   /** Whether the same request may succeed later. */

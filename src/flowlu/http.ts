@@ -100,7 +100,7 @@ export async function httpExchange(
     signal.throwIfAborted();
     if (error instanceof FlowluError) throw error;
     if (exchange.signal.aborted) {
-      throw new FlowluError('timeout', `${what}: no complete answer within ${options.timeoutMs} ms`);
+      throw new FlowluError('timeout', `${what}: no complete answer within ${options.timeoutMs / 1_000} s`);
     }
     const cause = safeCause(error, options.redact);
     throw new FlowluError('network', `${what}: ${rootOf(cause)}`, { cause });

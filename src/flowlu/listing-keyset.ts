@@ -83,6 +83,8 @@ function objectionTo(
   if (page === null) return { order, idFilter: 'refused' };
   if (!reader.isSorted()) return { order, idFilter: progress.filterWorks ? 'honoured' : null };
   if (!page.ascending) return { order: 'ignored', idFilter: null };
+  // Without any id on the first page there is none to go on after.
+  if (last === null && page.ids.length === 0 && page.rows > 0) return { order, idFilter: null };
   const [lowest] = page.ids;
   const isBefore = lowest !== undefined && last !== null && compareIds(lowest, last) <= 0;
   return isBefore ? { order, idFilter: 'ignored' } : null;
@@ -98,17 +100,24 @@ async function nextPage(reader: PageReader, last: string | null, progress: Progr
     if (plain !== null && (plain.rows > 0 || progress.answers === 0)) return null;
   }
   if (last === null) return reader.after(null, UNCOUNTED);
-  return reader.after(last, Math.max(0, (rowsLeft(progress) ?? 0) + atItsEnd(progress.page)));
+  const [left, sick] = [rowsLeft(progress), atItsEnd(progress.page)];
+  return reader.after(last, left === null && sick === 0 ? UNCOUNTED : Math.max(0, (left ?? 0) + sick));
+}
+
+/** Why rows may be missing after the last one. */
+export function openEnd(lastId = 'the last one'): string {
+  return `nothing shows that no row follows ${lastId}: the portal counts none, and one that breaks its lists may`;
 }
 
 /** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
 async function corroborate(reader: PageReader, [first]: readonly PageAlreadyRead[], progress: Progress) {
   if (!first) return { reason: 'nothing shows that the portal honours the filter', goOn: null };
   // Rows that are announced and do not come either hide behind a record that breaks its lists.
-  const page = await reader.at(reader.size(), Math.max(0, rowsLeft(progress) ?? 0));
-  const last = first.page.ids.at(-1) ?? '0';
-  // Some portals repeat the last page when asked for one beyond it.
-  const isEnd = page.unread.length === 0 && page.ids.every((id) => compareIds(id, last) <= 0);
+  const left = first.page.total === null ? UNCOUNTED : (rowsLeft(progress) ?? 0);
+  const page = await reader.at(reader.size(), Math.max(0, left));
+  // Some portals repeat the last page when asked for one beyond it. Lower ids that are new are no repetition: such a portal
+  // ignores the order, which a page with a single row does not show.
+  const isEnd = !page.isOpen && page.unread.length === 0 && page.ids.every((id) => first.page.ids.includes(id));
   if (isEnd) return { reason: missing(progress), goOn: null };
   return { reason: null, goOn: [first, { page, handedOut: false }] };
 }
@@ -173,6 +182,10 @@ function isEvidentlyLast(progress: Progress): boolean {
 /** After an empty answer: why rows may be missing all the same, or null. The keyset itself leaves no gap. */
 function missing(progress: Progress): string | null {
   const { page, before, wholeTotal } = progress;
+  const bringsNone = page?.total === null && page.ids.length === 0;
+  // Behind rows that break their lists more of them, or others, may follow.
+  const isHidden = bringsNone && ((page.rows > 0 && !page.short) || atItsEnd(before) > 0);
+  if (page?.isOpen || isHidden) return openEnd(before?.ids.at(-1));
   const left = rowsLeft(progress) ?? 0;
   if (wholeTotal !== null) {
     return left > 0 ? `the portal counts ${wholeTotal} rows but sent ${wholeTotal - left}` : null;

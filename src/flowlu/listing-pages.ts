@@ -8,7 +8,7 @@
  */
 
 import { ListingError } from './errors.ts';
-import type { PageAlreadyRead } from './listing-keyset.ts';
+import { openEnd, type PageAlreadyRead } from './listing-keyset.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
 import type { SeenIds } from './seen-ids.ts';
@@ -36,16 +36,19 @@ export async function* listByPages(
   reader: PageReader,
   options: PagesOptions,
 ): AsyncGenerator<ListingPage, string | null> {
-  const { reason, isCounted, end } = yield* inOnePass(reader, options);
-  const isProven = !isCounted && (yield* readAgain(reader, options.seen, end));
+  const { reason, end } = yield* inOnePass(reader, options);
+  const isProven = reason === NOT_COUNTED && (yield* readAgain(reader, options.seen, end));
   return isProven ? null : reason;
 }
 
-/** @returns why rows may be missing, whether the portal counts them, and where they end. */
+/** What reading again can make up for. */
+const NOT_COUNTED = 'the portal does not say how many rows there are';
+
+/** @returns why rows may be missing, and where they end. */
 async function* inOnePass(
   reader: PageReader,
   { offset: from, read = [], seen }: PagesOptions,
-): AsyncGenerator<ListingPage, { reason: string | null; isCounted: boolean; end: number }> {
+): AsyncGenerator<ListingPage, { reason: string | null; end: number }> {
   const alreadyRead = [...read];
   const totals = watchTotal(from > 0);
   const rows = countRows(from, seen);
@@ -71,10 +74,8 @@ async function* inOnePass(
     if (isEnd(page, offset, counted)) break;
     route.goOn(page);
   }
-  const end = rows.furthest();
-  if (seen.isFull()) return { reason: 'too many rows to tell repeated ones', isCounted: true, end };
-  const reason = totals.doubt() ?? rows.doubt() ?? route.doubt() ?? totals.contradicts(rows.counted());
-  return { reason, isCounted: totals.doubt() === null, end };
+  const doubt = rows.obstacle() ?? totals.doubt() ?? rows.doubt() ?? route.doubt();
+  return { reason: doubt ?? totals.contradicts(rows.counted()), end: rows.furthest() };
 }
 
 /** Further passes over a model whose rows nothing counts. */
@@ -137,6 +138,8 @@ function createRoute(from: number, reader: PageReader) {
 /** Counts rows, and repeated ones, for which rows that were created in front of them are the only excuse. */
 function countRows(from: number, seen: SeenIds) {
   let furthest = from;
+  let lastId: string | undefined;
+  let isOpen = false;
   let unread = 0;
   let repeated = 0;
   /** How many were created before a resumed listing goes on is not known until it brings a new row. */
@@ -144,11 +147,15 @@ function countRows(from: number, seen: SeenIds) {
   return {
     /** Takes a page in and returns how many of its rows are new. */
     add(page: ReadPage, offset: number): number {
+      lastId = page.ids.at(-1) ?? lastId;
+      isOpen = page.isOpen;
       if (offset >= furthest) unread += page.rows - page.ids.length;
       return page.ids.filter((id) => seen.add(id)).length;
     },
     /** Positions up to here have been read. */
     furthest: () => furthest,
+    /** What no further reading will change. */
+    obstacle: () => (seen.isFull() ? 'too many rows to tell repeated ones' : isOpen ? openEnd(lastId) : null),
     counted: () => seen.size() + unread,
     /** True when the rows that the page repeats are more than were created. */
     excuse({ ids, rows }: ReadPage, offset: number, added: number, created: number): boolean {
@@ -179,7 +186,7 @@ function watchTotal(isResumed: boolean) {
       // An empty page beyond the end may well say 0 or nothing.
       if (rows === 0 && !total) return 0;
       if (total === null || total < offset + rows) {
-        doubt ??= 'the portal does not say how many rows there are';
+        doubt ??= NOT_COUNTED;
         return 0;
       }
       const change = latest === null ? 0 : total - latest;
@@ -190,7 +197,7 @@ function watchTotal(isResumed: boolean) {
       return change;
     },
     /** Rows that are said to lie from a position on. */
-    left: (offset: number) => Math.max(0, (latest ?? UNCOUNTED) - offset),
+    left: (offset: number) => (doubt === null ? Math.max(0, (latest ?? UNCOUNTED) - offset) : UNCOUNTED),
     /** Goes past a page. */
     passed({ rows, short }: ReadPage, offset: number): void {
       if (rows === 0) return;

@@ -6,7 +6,16 @@ import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient, ListAnswer, Patience } from './client.ts';
 import { FlowluError, ListingError } from './errors.ts';
 import type { ListingMeasures, ListingOptions, UnreadRows } from './listing-types.ts';
-import { type Answer, type Block, type Gap, GrantedSizeFound, readBlock } from './sick-pages.ts';
+import {
+  type Answer,
+  type Block,
+  type Gap,
+  GrantedSizeFound,
+  onTooMuch,
+  readBlock,
+  SENDS_NONE,
+  UNCOUNTED,
+} from './sick-pages.ts';
 import type { ListedModel, ListQuery } from './url.ts';
 
 export interface ReadPage {
@@ -21,6 +30,8 @@ export interface ReadPage {
   readonly ascending: boolean;
   /** Fewer rows than the portal puts on a page. Most likely the end, yet a page may also come short in the middle. */
   readonly short: boolean;
+  /** No row came, nobody counts the rows, and nothing shows that none follows the latest one. */
+  readonly isOpen: boolean;
 }
 
 export interface PageReader {
@@ -36,6 +47,8 @@ export interface PageReader {
   isSorted(): boolean;
   /** Requests spent so far. */
   requests(): number;
+  /** Whether some answer counted rows. */
+  counts(): boolean;
   measured(): Pick<ListingMeasures, 'pageSize' | 'bearableSize'>;
 }
 
@@ -49,6 +62,18 @@ const MAX_UNREAD = 200;
 /** Requests that a listing may spend beside those that the portal's count explains, and where it counts nothing. */
 const SPARE_REQUESTS = 500;
 const UNCOUNTED_REQUESTS = 1_000_000;
+/** No portal grants fewer rows on a page. */
+const LEAST_GRANTED = 10;
+
+/** The latest page that brought rows. */
+interface Latest {
+  /** Position after it. */
+  readonly end: number;
+  /** Its rows, where it came as a whole and may have had room for more; 0 where an error in place of rows ended it. */
+  readonly rows: number | null;
+  /** Its ids after the last gap. */
+  readonly tail: readonly string[];
+}
 
 /** @throws ListingError beyond the bounds or for rows without an id. */
 export function createPageReader(client: FlowluClient, model: ListedModel, options: ListingOptions): PageReader {
@@ -65,7 +90,12 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   /** Where rows were met, until the portal's size of pages is known. */
   const positions = new Map<string, number>();
   let largestTotal: number | null = null;
+  /** Most rows of one answer. */
+  let largest = 0;
+  let latest: Latest | null = null;
   let hasAnswered = false;
+  /** Without the parameters of its own where the portal refuses these: archived rows may then be left out of lists. */
+  let listed = model;
 
   function maxRequests(): number {
     const counted = largestTotal === null ? UNCOUNTED_REQUESTS : SPARE_REQUESTS + 4 * Math.ceil(largestTotal / size);
@@ -77,7 +107,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const conditions = filters === undefined ? {} : { filters: { ...filters, ...query.filters } };
     const order = sorted ? { orderBy: BY_ID } : {};
     try {
-      const answer = await client.list(model, { ...order, ...query, ...conditions }, signal, patience);
+      const answer = await client.list(listed, { ...order, ...query, ...conditions }, signal, patience);
       requests += answer.requests;
       return answer;
     } catch (error) {
@@ -86,14 +116,23 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     }
   }
 
+  /** A last try without the model's own parameters, or null. */
+  async function listBare(query: ListQuery): Promise<ListAnswer | null> {
+    if (model.listQuery === undefined) return null;
+    listed = { ...model, listQuery: {} };
+    const answer = await list(query, false, 'once').catch(() => null);
+    if (answer === null) listed = model;
+    return answer;
+  }
+
   /** One request; before the first answer, one more without the order, which may be what is refused. */
   async function request(query: ListQuery, patience: Patience): Promise<Answer> {
     let answer: ListAnswer;
     try {
       answer = await list(query, sort, patience);
     } catch (error) {
-      if (!sort || hasAnswered || !mayBeRefused(error)) throw error;
-      const plain = await list(query, false, 'once').catch(() => null);
+      if ((!sort && model.listQuery === undefined) || hasAnswered || !mayBeRefused(error)) throw error;
+      const plain = (await list(query, false, 'once').catch(() => null)) ?? (await listBare(query));
       if (plain === null) throw error;
       sort = false;
       answer = plain;
@@ -105,6 +144,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
       if (id === null) throw new ListingError(`${model.name}: a row without an id`);
       return id;
     });
+    largest = Math.max(largest, ids.length);
     largestTotal = total === null ? largestTotal : Math.max(largestTotal ?? 0, total);
     return { items, ids, total, observedAt, ordered };
   }
@@ -113,19 +153,40 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const after = anchor === null ? {} : { filters: { id: { type: 'more', value: anchor } } as const };
     const ask = (at: number, rows: number, patience: Patience) =>
       request({ limit: rows, page: at / rows + 1, ...after }, patience);
-    if (!heals) return measure({ ...(await ask(offset, size, 'brief')), gaps: [], readableSize: null });
+    if (!heals) return measure({ ...(await ask(offset, size, 'brief')), ...WHOLE }, offset);
     // A total may count the whole model, whatever the filter.
     const due = anchor === null && expected === 0 ? null : expected;
     const places = isSizeKnown ? null : anchor === null ? positions : new Map<string, number>();
+    const provesEnd = proofOfEnd(anchor !== null, due);
     try {
-      return measure(await readBlock(ask, offset, size, due, places));
+      return measure(await readBlock(ask, offset, size, due, places, provesEnd), offset);
     } catch (error) {
       if (!(error instanceof GrantedSizeFound)) throw error;
       size = error.size;
       isSizeKnown = true;
       if (anchor === null) granted = size;
-      return measure(await readBlock(ask, Math.floor(offset / size) * size, size, due, null));
+      const at = Math.floor(offset / size) * size;
+      return measure(await readBlock(ask, at, size, due, null, provesEnd), at);
     }
+  }
+
+  /**
+   * Finds out whether no row follows the latest page: it had room for more, or an answer that begins with its last rows
+   * has. A row that breaks its lists would have broken that answer, too.
+   */
+  function proofOfEnd(isKeyset: boolean, expected: number | null): (() => Promise<boolean>) | null {
+    if (latest === null || expected !== UNCOUNTED) return null;
+    const { end, rows, tail } = latest;
+    return async () => {
+      const most = Math.min(size, Math.max(largest, LEAST_GRANTED));
+      if (rows !== null && rows < most) return true;
+      const query = isKeyset
+        ? { limit: size, page: 1, filters: afterSome(tail) }
+        : across(end, Math.min(most, largest), tail);
+      const answer = query === null || tail.length === 0 ? null : await request(query, 'brief').catch(onTooMuch);
+      const { ids = [] } = answer ?? {};
+      return ids.length > 0 && ids.length < (query?.limit ?? 0) && ids.every((id) => tail.includes(id));
+    };
   }
 
   function learnSize(rows: number, total: number | null, readableSize: number | null, isWhole: boolean): void {
@@ -145,14 +206,20 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     isSizeKnown ||= isWhole && rows > 0;
   }
 
-  function measure(block: Block): ReadPage {
-    const { items, ids, total, observedAt, ordered, gaps, readableSize } = block;
+  function measure(block: Block, offset: number): ReadPage {
+    const { items, ids, total, observedAt, ordered, gaps, readableSize, isOpen } = block;
+    const isWhole = gaps.length === 0 && readableSize === null;
     const rows = ids.length + gaps.reduce((sum, { count }) => sum + count, 0);
     unreadRows += rows - ids.length;
     if (unreadRows > MAX_UNREAD) throw new ListingError(`${model.name}: too many rows break their lists`);
-    learnSize(rows, total, readableSize, gaps.length === 0 && readableSize === null);
+    // Where fewer rows are granted than are asked for, a position is a number of pages.
+    const start = isWhole ? (offset / size) * Math.min(size, largest) : offset;
+    const tail = ids.slice(gaps.at(-1)?.after ?? 0);
+    const endsInError = tail.length === 0 && gaps.length > 0 && gaps.at(-1)?.why !== SENDS_NONE;
+    if (rows > 0) latest = { end: start + rows, rows: isWhole ? rows : endsInError ? 0 : null, tail };
+    learnSize(rows, total, readableSize, isWhole);
     const ascending = ordered && ids.every((id, i) => i === 0 || compareIds(ids[i - 1] ?? '', id) < 0);
-    return { items, ids, unread: unreadOf(ids, gaps), rows, total, observedAt, ascending, short: rows < size };
+    return { items, ids, unread: unreadOf(ids, gaps), rows, total, observedAt, ascending, short: rows < size, isOpen };
   }
 
   function isPlausibleSize(rows: number): boolean {
@@ -165,7 +232,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
       try {
         const filter = { id: { type: 'more', value: lastId } } as const;
         const answer = await request({ limit: size, page: 1, filters: filter }, 'brief');
-        return measure({ ...answer, gaps: [], readableSize: null });
+        return measure({ ...answer, ...WHOLE }, 0);
       } catch (error) {
         if (!mayBeRefused(error)) throw error;
         return null;
@@ -175,8 +242,28 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     size: () => size,
     isSorted: () => sort,
     requests: () => requests,
+    counts: () => largestTotal !== null,
     measured: () => ({ pageSize: granted, bearableSize }),
   };
+}
+
+const WHOLE = { gaps: [], readableSize: null, isOpen: false };
+
+/** The rows after some of the last ones, of which at least the very last is left. */
+function afterSome(tail: readonly string[]) {
+  const value = tail[(tail.length - 2) >> 1] ?? String(BigInt(tail.at(-1) ?? 0) - 1n);
+  return { id: { type: 'more', value } } as const;
+}
+
+/** A page of fewer rows than `below` that begins among the last rows before a position and has room after it. */
+function across(position: number, below: number, tail: readonly string[]): { limit: number; page: number } | null {
+  let [limit, best] = [0, 0];
+  for (let rows = 2; rows < below; rows += 1) {
+    const before = position % rows;
+    const room = before > tail.length ? 0 : Math.min(before, rows - before);
+    if (room > best) [limit, best] = [rows, room];
+  }
+  return best === 0 ? null : { limit, page: Math.floor(position / limit) + 1 };
 }
 
 /** True when the portal may not have accepted how it was asked, rather than whether. */

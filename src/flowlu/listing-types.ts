@@ -78,5 +78,7 @@ export interface ListingSummary {
   readonly mode: ListingCursor['mode'];
   /** Requests spent, failed attempts included. */
   readonly requests: number;
+  /** Whether the portal has counted the rows: without that, nothing tells no rows from one row that breaks its lists. */
+  readonly isCounted: boolean;
   readonly measured: ListingMeasures;
 }

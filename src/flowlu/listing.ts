@@ -36,6 +36,7 @@ export async function* listPages(
     ...(reason !== null && { reason }),
     mode,
     requests: reader.requests(),
+    isCounted: reader.counts(),
     measured: { ...reader.measured(), ...found },
   });
 

@@ -36,6 +36,8 @@ export interface Block extends Answer {
   readonly gaps: readonly Gap[];
   /** The size of the parts that the block had to be read in, where that alone was what it took. */
   readonly readableSize: number | null;
+  /** No row came, and nothing shows that none follows the rows before. */
+  readonly isOpen: boolean;
 }
 
 /** What a block was taken apart into. */
@@ -63,6 +65,7 @@ interface Outcome {
  *   as many as the answer itself counts; `Infinity` where nobody has counted any yet.
  * @param positions where rows were met, added to; null where the portal is known to grant pages of that size: where it
  *   does not, they lie elsewhere.
+ * @param provesEnd whether nothing follows the rows before, asked where nobody counts and none come; null for the first.
  * @throws FlowluError when nothing around it is answered either; what `ask` throws that a smaller page cannot heal;
  *   GrantedSizeFound.
  */
@@ -72,23 +75,28 @@ export async function readBlock(
   size: number,
   expected: number | null,
   positions: Map<string, number> | null,
+  provesEnd: (() => Promise<boolean>) | null,
 ): Promise<Block> {
   const tried = new Map<string, Outcome>();
+  const met = new Set<string>();
   let ignoresSize = false;
+  /** Rows of the longest answer: so many are granted at least. */
+  let longest = 0;
   const isCounted = expected !== null && expected !== UNCOUNTED;
   /** Where rows are expected to end, unless the answer itself says so. */
   const due = expected === null ? 0 : offset + expected;
-  /** What the latest part counts: some portals repeat their last page beyond that. */
+  /** What the latest part counts, where that is no count of the part alone: some portals repeat their last page beyond. */
   let total: number | null = null;
+  let isMiscounted = false;
 
   /** Whether a page came with fewer rows than lie there, or with rows that lie before it. */
   function isCut({ ids, total }: Answer, at: number, rows: number): boolean {
     if (positions === null) return false;
-    const isMiscounted = total !== null && total > at && ids.length !== Math.min(rows, total - at);
+    const isOff = total !== null && total > at && ids.length !== Math.min(rows, total - at);
     const isElsewhere = ids.some((id) => (positions.get(id) ?? at) < at);
     for (const [index, id] of ids.entries()) positions.set(id, Math.min(positions.get(id) ?? at + index, at + index));
     const isFirst = at === 0 && rows === size;
-    return !isFirst && ids.length > 0 && ids.length < rows && (isMiscounted || isElsewhere);
+    return !isFirst && ids.length > 0 && ids.length < rows && (isOff || isElsewhere);
   }
 
   async function attempt(at: number, rows: number, patience: Patience): Promise<Outcome> {
@@ -99,17 +107,17 @@ export async function readBlock(
       (answer): Outcome => {
         const { length } = answer.ids;
         if (length > rows) ignoresSize = true;
-        if (isCut(answer, at, rows)) throw new GrantedSizeFound(length);
-        // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing.
-        const isPastEnd = answer.total !== null && answer.total > 0 && answer.total <= at;
-        const isExpected = at < (answer.total === null || isCounted ? due : answer.total);
+        longest = Math.max(longest, length);
+        if (isCut(answer, at, rows)) throw new GrantedSizeFound(longest);
+        // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing, nor
+        // does one that the rows before have refuted.
+        const said = expected === UNCOUNTED && (offset > 0 || provesEnd !== null) ? null : answer.total;
+        const isPastEnd = said !== null && said > 0 && said <= at;
+        const isExpected = at < (said === null || isCounted ? due : said);
         const isMissing = length === 0 && isExpected && !isPastEnd;
         return { answer, failure: isMissing ? SENDS_NONE : null };
       },
-      (error): Outcome => {
-        if (!(error instanceof FlowluError) || !error.mayBeTooMuch) throw error;
-        return { answer: null, failure: error.message };
-      },
+      (error): Outcome => ({ answer: onTooMuch(error), failure: (error as FlowluError).message }),
     );
     tried.set(key, outcome);
     return outcome;
@@ -119,7 +127,9 @@ export async function readBlock(
   async function isPortalWell(isEmpty: boolean): Promise<boolean> {
     const sizes: number[] = [];
     for (let rows = smaller(size); rows < (sizes.at(-1) ?? size); rows = smaller(rows)) sizes.push(rows);
-    const neighbours = Array.from({ length: Math.min(size, NEIGHBOURS) - 1 }, (_, index) => offset + 1 + index);
+    const neighbours: number[] = [];
+    // The nearest ones without a gap, since a few broken rows in a run may end just before the last row of all.
+    for (let step = 1; step < size; step += step < NEAR ? 1 : step) neighbours.push(offset + step);
     const places: (readonly [number, number])[] = [
       ...sizes.map((rows) => [offset, rows] as const),
       ...neighbours.map((at) => [at, 1] as const),
@@ -132,39 +142,78 @@ export async function readBlock(
     return false;
   }
 
+  /**
+   * The block as a gap, where the portal grants as many rows whatever is asked for: then no smaller page can be had. Null
+   * where it does not.
+   */
+  async function asOneGap(why: string): Promise<Block | null> {
+    const place = offset > 0 ? 0 : 1;
+    const other = size === 1 ? null : await ask(place, 1, 'once').catch(onTooMuch);
+    if (other === null || other.ids.length < 2) return null;
+    const { length } = other.ids;
+    const isLast = place > 0 && other.total !== null && (await ask(2, 1, 'once').catch(onTooMuch))?.ids.length === 0;
+    const granted = isLast && other.total !== null ? other.total - length : length;
+    if (granted !== size && positions !== null) throw new GrantedSizeFound(granted);
+    const left = isCounted ? expected : (other.total ?? Number.POSITIVE_INFINITY) - offset;
+    const count = Math.max(0, Math.min(size, left));
+    return join(count === 0 ? [] : [{ after: 0, count, why }]);
+  }
+
+  /** Whether the count says that nothing lies from here on, and no new row comes from here or from after the block. */
+  async function isEnd(at: number, rows: number): Promise<boolean> {
+    if (isMiscounted || total === null || at < total) return false;
+    for (const place of [[at, rows] as const, [offset + size, size] as const]) {
+      const answer = await ask(...place, 'once').catch(onTooMuch);
+      isMiscounted ||= answer?.ids.some((id) => !met.has(id)) === true;
+    }
+    return !isMiscounted;
+  }
+
   async function takeApart(at: number, rows: number): Promise<readonly Part[]> {
     const part = smaller(rows);
     const parts: Part[] = [];
-    for (let next = at; next < at + rows && (total === null || next < total); next += part) {
+    for (let next = at; next < at + rows && !(await isEnd(next, part)); next += part) {
       const { answer, failure } = await attempt(next, part, part === 1 ? 'brief' : 'once');
       if (answer !== null && failure === null) parts.push({ ...answer, asked: part });
       else if (part === 1) parts.push({ after: 0, count: 1, why: failure as string });
       else parts.push(...(await takeApart(next, part)));
-      total = answer?.total ?? total;
+      for (const id of answer?.ids ?? []) met.add(id);
+      if (answer?.total && answer.total >= next + answer.ids.length) total = answer.total;
     }
     return parts;
   }
 
   const { answer, failure } = await attempt(offset, size, 'brief');
-  if (answer !== null && failure === null) return { ...answer, gaps: [], readableSize: null };
+  const whole = { gaps: [], readableSize: null, isOpen: false };
+  if (answer !== null && (failure === null || (await provesEnd?.()))) return { ...answer, ...whole };
+  const gap = await asOneGap(failure as string);
+  if (gap !== null) return gap;
   if (!(await isPortalWell(answer !== null))) {
     const patient = answer ?? (await ask(offset, size, 'full'));
-    return { ...patient, gaps: [], readableSize: null };
+    return { ...patient, ...whole, isOpen: provesEnd !== null && patient.ids.length === 0 };
   }
   if (ignoresSize || size === 1) return join([{ after: 0, count: size, why: failure as string }]);
   const parts = await takeApart(offset, size);
-  // Where nobody counts, nothing tells empty places at the end from rows that break their lists.
+  // Where nobody counts, only rows after them tell rows that break their lists from empty places at the end.
   const end = 1 + parts.findLastIndex((part) => 'ids' in part || part.why !== SENDS_NONE);
-  return join(expected === UNCOUNTED && total === null ? parts.slice(0, end) : parts);
+  const isCertain = expected !== UNCOUNTED || total !== null || end === parts.length;
+  const rowsFollow = isCertain || (await attempt(offset + size, size, 'once')).answer?.ids.length;
+  return join(rowsFollow ? parts : parts.slice(0, end));
 }
 
-const SENDS_NONE = 'the portal counts more rows but sends none';
+/** @throws what a smaller page cannot heal. */
+export function onTooMuch(error: unknown): null {
+  if (error instanceof FlowluError && error.mayBeTooMuch) return null;
+  throw error;
+}
+
+export const SENDS_NONE = 'the portal counts more rows but sends none';
 
 /** Rows to expect where nobody has counted any: an empty answer that does not count them either is looked into. */
 export const UNCOUNTED = Number.POSITIVE_INFINITY;
 
-/** Single rows tried at the place of a failure. */
-const NEIGHBOURS = 5;
+/** So many places behind a failure are tried one by one; those beyond at distances that double. */
+const NEAR = 4;
 
 /** The next smaller size whose pages fall together with those of this one. */
 function smaller(size: number): number {
@@ -189,6 +238,7 @@ function join(parts: readonly Part[]): Block {
     observedAt: Math.min(...answers.map(({ observedAt }) => observedAt), Number.MAX_SAFE_INTEGER),
     ordered: answers.every(({ ordered }) => ordered),
     gaps,
+    isOpen: parts.length === 0,
     readableSize: gaps.length > 0 ? null : Math.max(...answers.map(({ asked }) => asked)),
   };
 }

@@ -1,8 +1,9 @@
 /**
  * Group commit: deliveries that arrive at the same time share a transaction, and each is answered after it.
  *
- * Two lanes work side by side, so that one batch is read and folded while another is flushed to disk. A delivery's
- * lane follows from its entity: deliveries about one entity are never overtaken by each other within a process.
+ * Lanes work side by side, so that one batch is read and folded while another is flushed to disk. What is heavy has a
+ * lane of its own, where it keeps nobody waiting but its like. A delivery goes where others about its entity still are:
+ * within a process they never overtake each other.
  */
 
 /** Too many deliveries wait already; the sender should come again. */
@@ -24,11 +25,12 @@ export interface BatcherOptions<T> {
   /** Items and weight that may wait, over all lanes. */
   readonly maxQueued: number;
   readonly maxQueuedWeight: number;
-  /** An item that weighs no more is never too heavy. */
+  /** An item that weighs no more is never too heavy, and shares no lane with those that weigh more. */
   readonly smallWeight: number;
   /** Items and weight of one batch; a single item may weigh more. */
   readonly maxBatch: number;
   readonly maxBatchWeight: number;
+  /** Lanes for small items; there is one more for the others. */
   readonly lanes: number;
   /** Told how many items a batch has, and how many still wait. */
   readonly onBatch?: (size: number, queued: number) => void;
@@ -36,6 +38,7 @@ export interface BatcherOptions<T> {
 
 interface Waiting<T> {
   readonly item: T;
+  readonly key: string;
   readonly weight: number;
   readonly resolve: (id: string) => void;
   readonly reject: (error: unknown) => void;
@@ -50,7 +53,9 @@ export interface Batcher<T> {
 
 /** Makes a batcher. */
 export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
-  const lanes = Array.from({ length: options.lanes }, (): Waiting<T>[] => []);
+  const lanes = Array.from({ length: options.lanes + 1 }, (): Waiting<T>[] => []);
+  /** Where items of a key wait or are worked on, and how many; keys without any are not in it. */
+  const places = new Map<string, { readonly lane: number; items: number }>();
   const running = new Map<number, Promise<void>>();
   const queued = () => lanes.reduce((sum, lane) => sum + lane.length, 0);
   /** How many items of each source wait; sources without any are not in it. */
@@ -78,6 +83,21 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
     return batch;
   }
 
+  /** Finds the lane of an item: that of its key, else the one for heavy items, which is the last, or a small one's own. */
+  function enter(key: string, isHeavy: boolean): number {
+    const place = places.get(key) ?? { lane: isHeavy ? options.lanes : laneOf(key, options.lanes), items: 0 };
+    place.items += 1;
+    places.set(key, place);
+    return place.lane;
+  }
+
+  function leave(key: string): void {
+    const place = places.get(key);
+    if (place === undefined) return;
+    place.items -= 1;
+    if (place.items === 0) places.delete(key);
+  }
+
   async function run(index: number): Promise<void> {
     const lane = lanes[index] as Waiting<T>[];
     // Deliveries that the same turn of the event loop reads from their sockets travel together.
@@ -91,6 +111,7 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
       } catch (error) {
         for (const waiting of batch) waiting.reject(error);
       }
+      for (const { key } of batch) leave(key);
     }
     // In the same turn that saw the lane empty: whoever adds from now on starts it again.
     running.delete(index);
@@ -109,9 +130,10 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
       queuedWeight += weight;
       count(item, 1);
       return new Promise((resolve, reject) => {
-        const index = laneOf(options.keyOf(item), lanes.length);
+        const key = options.keyOf(item);
+        const index = enter(key, weight > options.smallWeight);
         const lane = lanes[index] as Waiting<T>[];
-        lane.push({ item, weight, resolve, reject });
+        lane.push({ item, key, weight, resolve, reject });
         if (!running.has(index)) running.set(index, run(index));
       });
     },

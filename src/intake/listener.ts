@@ -9,12 +9,13 @@ import type { Logger } from '../core/log.ts';
 import { TimeoutError, withTimeout } from '../core/time.ts';
 import { type Accepted, readAutomation, readDelivery, readForm } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
-import { causeOf } from '../postgres/causes.ts';
+import { type Cause, causeOf } from '../postgres/causes.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import { QueueFullError } from './batcher.ts';
 import { BodyTooLargeError, NoRoomError, type Room, readBody } from './body.ts';
 import { createGate, type GateOptions } from './gate.ts';
 import { keptHeaders } from './kept-headers.ts';
+import { createRefusals } from './refusals.ts';
 
 /** Carries the secret where the path does not; in small letters, as Node has it. */
 export const SECRET_HEADER = 'x-webhook-secret';
@@ -94,31 +95,53 @@ const NOT_JSON = refuse(
   400,
   "the body is not JSON: choose application/json where it is sent from; a form is taken where the address ends in MODULE.MODEL and the form has the record's id",
 );
-const unavailable = (why: string) => refuse('unavailable', 503, `${why}; send it again`, { 'Retry-After': '5' });
-const BUSY = unavailable('too much is on its way in');
-const LATE = unavailable('it was not stored in time');
+const SLOW = 'look at the load and the disk of the database';
+const BUSY: Cause = { cause: 'too much is on its way in', remedy: SLOW };
+const LATE: Cause = { cause: 'it was not stored in time', remedy: SLOW };
+
+function whyNow(error: unknown): Cause {
+  if (error instanceof QueueFullError || error instanceof NoRoomError) return BUSY;
+  return error instanceof TimeoutError ? LATE : causeOf(error);
+}
 
 /** Between two lines in the log about addresses that are nearly right. */
 const WARNED_EVERY_MS = 60_000;
 /** Bytes that may have arrived of bodies that are on their way in, in one process; one body, and small ones, always may. */
 const MAX_RECEIVING_BYTES = 32 * 2 ** 20;
 
+const HEAVY_LENGTH = 65_536;
+
 /** Makes the intake. */
 export function createIntake(options: IntakeOptions): Intake {
   const judge = createGate(options.gate);
   const room: Room = { bytes: 0, max: MAX_RECEIVING_BYTES };
+  const refusals = createRefusals(options.log);
+
+  function comeAgain(error: Error): Answer {
+    const why = whyNow(error);
+    refusals.refused(why, error);
+    return refuse('unavailable', 503, `${why.cause}; send it again`, { 'Retry-After': '5' });
+  }
 
   async function receive(request: IncomingMessage, model: string | undefined): Promise<Accepted | Answer> {
     let body: string;
     try {
       body = await readBody(request, options.bodyLimitBytes, room);
     } catch (error) {
-      if (error instanceof NoRoomError) return BUSY;
+      if (error instanceof NoRoomError) return comeAgain(error);
       if (!(error instanceof BodyTooLargeError)) return NOT_TEXT;
       return refuse('too_large', 413, `a body may have ${options.bodyLimitBytes} bytes at most`);
     }
+    if (body.length > HEAVY_LENGTH) await nextTurn();
     const read = model === undefined ? readDelivery(body) : readAutomation(body, model);
     return read ?? readForm(body, model) ?? NOT_JSON;
+  }
+
+  /** Heavy bodies are read one in a turn of the event loop, so that whoever sends a small one waits for one of them only. */
+  let turns = Promise.resolve();
+  function nextTurn(): Promise<void> {
+    turns = turns.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return turns;
   }
 
   /** The answer to what is refused, or has no body. */
@@ -143,14 +166,13 @@ export function createIntake(options: IntakeOptions): Intake {
       const accepted = options.privacy ? protectDelivery(reading, options.privacy) : reading;
       const headers = keptHeaders(request.headers, options.gate.secrets);
       const delivery = await withTimeout(options.record({ ...accepted, headers }), options.timeoutMs);
+      refusals.stored();
       if (reading.announcement !== null)
         return { outcome: 'accepted', status: 200, body: { accepted: true, delivery } };
       const body = { accepted: false, error: reading.rejection, delivery };
       return { outcome: 'rejected', status: 422, body };
     } catch (error) {
-      options.log.warn({ err: error }, 'a delivery could not be recorded; the sender is told to come again');
-      if (error instanceof QueueFullError) return BUSY;
-      return error instanceof TimeoutError ? LATE : unavailable(causeOf(error).cause);
+      return comeAgain(error as Error);
     }
   }
 

@@ -37,8 +37,8 @@ async function fingerprintOf(secret: string): Promise<string> {
   return (await derive(secret, SALT, FINGERPRINT_BYTES)).toString('hex');
 }
 
-/** Keeps notes on the secrets of the setting. */
-export function createSecretUse(secrets: readonly string[]): SecretUseNotes {
+/** Keeps notes on the secrets of the setting. @param onFirst a secret was handed in that this process had not seen yet */
+export function createSecretUse(secrets: readonly string[], onFirst = () => {}): SecretUseNotes {
   let fingerprints: Promise<readonly string[]> | null = null;
   const names = () => {
     fingerprints ??= Promise.all(secrets.map(fingerprintOf));
@@ -48,7 +48,9 @@ export function createSecretUse(secrets: readonly string[]): SecretUseNotes {
   const noted_ms = secrets.map(() => 0);
   return {
     mark(position) {
+      const isFirst = latest_ms[position] === 0;
       latest_ms[position] = Date.now();
+      if (isFirst) onFirst();
     },
     async note(sql) {
       const seen = latest_ms

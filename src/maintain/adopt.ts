@@ -1,12 +1,8 @@
 /** Rows of models that the catalogue did not know, moved into the tables that it has for them now. */
 import type { Model } from '../catalog/types.ts';
+import { inParts } from '../core/heavy.ts';
 import { rowVersion } from '../merge/rule/fold.ts';
-import type { Sql, Transaction } from '../postgres/connection.ts';
-import { transact } from '../postgres/transact.ts';
-import { compareVersions } from '../record/version.ts';
-import { raiseDoubts } from '../store/doubts.ts';
-import { inParts } from '../store/heavy.ts';
-import { readRowsAfter } from '../store/mirror-rows/reads.ts';
+import { readRowsAfter } from '../mirror-rows/reads.ts';
 import {
   deleteUncatalogued,
   insertRows,
@@ -15,7 +11,11 @@ import {
   type RowToWrite,
   type StoredRow,
   updateRows,
-} from '../store/mirror-rows/rows.ts';
+} from '../mirror-rows/rows.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { compareVersions } from '../record/version.ts';
+import { raiseDoubts } from '../store/doubts.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 const BATCH_SIZE = 200;

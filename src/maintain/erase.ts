@@ -9,11 +9,6 @@ import { splitName } from '../catalog/name.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { readDelivery } from '../delivery/delivery.ts';
 import { bareBody, isWithheldBody, withheldBody } from '../delivery/protect.ts';
-import { databaseClock } from '../postgres/clock.ts';
-import type { Sql, Transaction } from '../postgres/connection.ts';
-import { transact } from '../postgres/transact.ts';
-import { candidateDeliveries, type Entity, withholdDeliveries } from '../store/deliveries/replay.ts';
-import { forgetEntity } from '../store/erasure.ts';
 import {
   deleteUncatalogued,
   insertRows,
@@ -21,7 +16,12 @@ import {
   type MirrorTable,
   type RowToWrite,
   updateRows,
-} from '../store/mirror-rows/rows.ts';
+} from '../mirror-rows/rows.ts';
+import { databaseClock } from '../postgres/clock.ts';
+import type { Sql, Transaction } from '../postgres/connection.ts';
+import { transact } from '../postgres/transact.ts';
+import { candidateDeliveries, type Entity, withholdDeliveries } from '../store/deliveries/replay.ts';
+import { forgetEntity } from '../store/erasure.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 export interface Erased {

@@ -1,9 +1,9 @@
 /** A rebuild of many models: rows find their tables, then their columns are derived anew. */
 import { findModel } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
+import { countRows, uncataloguedModels } from '../mirror-rows/reads.ts';
+import type { MirrorTable } from '../mirror-rows/rows.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { countRows, uncataloguedModels } from '../store/mirror-rows/reads.ts';
-import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import { journaled } from '../store/runs.ts';
 import { adoptUncatalogued } from './adopt.ts';
 import { type DeriveContext, rebuildTable } from './rebuild.ts';

@@ -3,16 +3,16 @@
  * fields, without a request to the API. Rows that are right already are neither locked nor written.
  */
 
+import { inParts } from '../core/heavy.ts';
 import { shapeOf, type WriterContext } from '../merge/writer.ts';
+import { type DerivedRow, findUnlike, rewriteDerived } from '../mirror-rows/derived-columns.ts';
+import { rowPages } from '../mirror-rows/reads.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../mirror-rows/rows.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { coerceRecord } from '../record/coerce.ts';
 import { contentHash } from '../record/record.ts';
 import { versionOf } from '../record/version.ts';
-import { inParts } from '../store/heavy.ts';
-import { type DerivedRow, findUnlike, rewriteDerived } from '../store/mirror-rows/derived-columns.ts';
-import { rowPages } from '../store/mirror-rows/reads.ts';
-import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
 
 const BATCH_SIZE = 500;
 

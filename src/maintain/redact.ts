@@ -3,10 +3,13 @@
  * what must not be stored, their fingerprints included. What keeps to them already is neither locked nor written.
  */
 import { findModel } from '../catalog/index.ts';
+import { inParts } from '../core/heavy.ts';
 import { readDelivery } from '../delivery/delivery.ts';
 import { isWithheldBody, protectDelivery } from '../delivery/protect.ts';
 import { linkOf } from '../merge/rule/tie.ts';
 import { shapeOf } from '../merge/writer.ts';
+import { rowPages } from '../mirror-rows/reads.ts';
+import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../mirror-rows/rows.ts';
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { eachPage } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
@@ -18,10 +21,7 @@ import {
   rewriteDeliveries,
   takeDeliveries,
 } from '../store/deliveries/replay.ts';
-import { inParts } from '../store/heavy.ts';
 import { type ChangePosition, type KeptChange, rewriteChanges, takeChanges } from '../store/history.ts';
-import { rowPages } from '../store/mirror-rows/reads.ts';
-import { lockRows, type MirrorTable, type StoredRow, updateRows } from '../store/mirror-rows/rows.ts';
 import { type DeriveContext, derive } from './rebuild.ts';
 
 const BATCH_SIZE = 500;

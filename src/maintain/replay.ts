@@ -17,6 +17,7 @@ import {
   withholdErased,
 } from '../merge/deliveries.ts';
 import { shapeOf } from '../merge/writer.ts';
+import { lockRows, type MirrorTable, type StoredRow } from '../mirror-rows/rows.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { eachPage, type Page } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
@@ -28,7 +29,6 @@ import {
   settleDeliveries,
 } from '../store/deliveries/ledger.ts';
 import { countDeliveries, type DeliveryFilter, takeDeliveries } from '../store/deliveries/replay.ts';
-import { lockRows, type MirrorTable, type StoredRow } from '../store/mirror-rows/rows.ts';
 import { journaled } from '../store/runs.ts';
 
 const BATCH_SIZE = 200;

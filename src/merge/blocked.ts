@@ -1,38 +1,82 @@
 /**
  * Models whose tables cannot be written at the moment, such as while somebody holds a lock on one. Their deliveries stay
- * out of the common batches for some seconds, so that the others do not wait for them.
+ * out of the common batches for some seconds, so that the others do not wait for them; those of all models where what is
+ * locked is a table that all share, such as the history.
  */
+import type { Logger } from '../core/log.ts';
+import { type MirrorTable, placeOf } from '../mirror-rows/rows.ts';
+import { causeOf } from '../postgres/causes.ts';
+import { errorCode, type Sql } from '../postgres/connection.ts';
+import { holderWords, lockHolders } from '../postgres/locks.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 
 /** A model's rows could not be locked or written, for a reason that lies with the moment. */
 export class BlockedError extends Error {
   override readonly name = 'BlockedError';
   constructor(
-    readonly model: string,
+    readonly table: MirrorTable,
     cause: unknown,
   ) {
-    super(`the rows of ${model} cannot be written at the moment`, { cause });
+    super(`the rows of ${table.name} cannot be written at the moment`, { cause });
   }
 }
 
+/** In the place of a model: no delivery can be applied. */
+export const ALL_MODELS = '*';
 const LEFT_ALONE_MS = 10_000;
 
 export interface BlockedModels {
-  now(): ReadonlySet<string>;
-  /** Notes the model that an error names; false when it names none. */
-  note(error: unknown): boolean;
+  /** Each with why. */
+  now(): ReadonlyMap<string, string>;
+  /** Notes what an error shows to be blocked, a model or all; null when it shows no such thing. */
+  note(error: unknown): { readonly isNew: boolean } | null;
 }
 
 export function createBlockedModels(): BlockedModels {
-  const until = new Map<string, number>();
+  const found = new Map<string, { readonly untilMs: number; readonly why: string }>();
+  function now(): ReadonlyMap<string, string> {
+    for (const [model, { untilMs }] of found) if (untilMs <= performance.now()) found.delete(model);
+    return new Map([...found].map(([model, { why }]) => [model, why]));
+  }
   return {
-    now() {
-      for (const [model, end] of until) if (end <= performance.now()) until.delete(model);
-      return new Set(until.keys());
-    },
+    now,
     note(error) {
-      if (!(error instanceof BlockedError)) return false;
-      until.set(error.model, performance.now() + LEFT_ALONE_MS);
-      return true;
+      const isShared = errorCode(error) === SQLSTATE.lockNotAvailable;
+      if (!(isShared || error instanceof BlockedError)) return null;
+      const model = error instanceof BlockedError ? error.table.name : ALL_MODELS;
+      const isNew = !now().has(model);
+      found.set(model, { untilMs: performance.now() + LEFT_ALONE_MS, why: whyWaiting(error) });
+      return { isNew };
     },
   };
+}
+
+/** Why deliveries wait, as the ledger tells it: a lock in our words, anything else in those of the database. */
+export function whyWaiting(error: unknown): string {
+  const cause = error instanceof BlockedError ? error.cause : error;
+  if (errorCode(cause) === SQLSTATE.lockNotAvailable) return causeOf(cause).cause;
+  return reasonOf(cause);
+}
+
+/** The message of an error, as long as the ledger keeps it. */
+export const reasonOf = (error: unknown) =>
+  (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
+const MAX_REASON_LENGTH = 500;
+
+/** Notes what an error shows to be blocked, and says once who blocks it; false when it shows no such thing. */
+export async function noteBlocked(
+  error: unknown,
+  {
+    sql,
+    context,
+    log,
+  }: { readonly sql: Sql; readonly context: { readonly blocked: BlockedModels }; readonly log: Logger },
+): Promise<boolean> {
+  const noted = context.blocked.note(error);
+  if (noted?.isNew !== true) return noted !== null;
+  const [what, about] =
+    error instanceof BlockedError ? ['a model', placeOf(error.table).relation] : ['what all models share', 'sync.'];
+  const holders = (await lockHolders(sql, about.replaceAll('"', '')).catch(() => [])).map(holderWords);
+  log.warn({ err: error, holders }, `${what} is blocked; its deliveries wait until that is over`);
+  return true;
 }

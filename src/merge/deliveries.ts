@@ -3,13 +3,13 @@
 import type { Micros } from '../core/time.ts';
 import { type Announcement, AUTOMATION } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
-import { databaseClock } from '../postgres/clock.ts';
+import type { MirrorTable } from '../mirror-rows/rows.ts';
+import { durableClock } from '../postgres/clock.ts';
 import { allAnswers, type LastFlight, type Transaction } from '../postgres/connection.ts';
 import { credible, type Version, versionOf } from '../record/version.ts';
 import type { DeliveryOutcome } from '../store/deliveries/ledger.ts';
 import { withholdDeliveries } from '../store/deliveries/replay.ts';
 import { countDoubtsUpTo, HINT } from '../store/doubts.ts';
-import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import type { BlockedModels } from './blocked.ts';
 import type { Link, Observation, Verdict } from './rule/observation.ts';
 import { linkOf } from './rule/tie.ts';
@@ -55,7 +55,7 @@ export async function applyArrivals<T>(
 ): Promise<LastFlight<T>> {
   let understood: readonly Understood[] = [];
   let now: Micros = 0;
-  const observed = allAnswers([databaseClock(tx), areHintsFull(tx, arrivals, context)]).then(([clock, isFull]) => {
+  const observed = allAnswers([durableClock(tx), areHintsFull(tx, arrivals, context)]).then(([clock, isFull]) => {
     now = clock;
     understood = arrivals.map((arrival) =>
       isFull && isHint(arrival, context) ? passOver(arrival) : understand(arrival, now, context),
@@ -102,9 +102,12 @@ type Understood =
   | { readonly outcome: Outcome };
 
 /** Whom an announcement is about, or why it has no effect. */
-function subjectOf({ module, model, entityId }: Announcement, context: DeliveryContext): Subject | Outcome {
+function subjectOf(announcement: Announcement, context: DeliveryContext): Subject | Outcome {
+  const { module, model, entityId, current, previous } = announcement;
   const table = context.tableOf(module, model);
   if (table === null) return unapplied('skipped', entityId, 'the settings leave this model out');
+  // As in Flowlu's own example of a create: there is nothing in it that anybody could mend.
+  if ((current ?? previous) === null) return unapplied('skipped', null, 'current and previous are empty');
   if (entityId === null) return unapplied('failed', null, 'neither current nor previous names a record id');
   return { table, entityId };
 }

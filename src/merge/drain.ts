@@ -5,6 +5,7 @@ import { readAnnouncement } from '../delivery/delivery.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { claimPending, type StoredDelivery, settleDeliveries } from '../store/deliveries/ledger.ts';
+import { ALL_MODELS, noteBlocked, reasonOf } from './blocked.ts';
 import { applyArrivals, asHint, type DeliveryContext, unapplied, wasHint, withholdErased } from './deliveries.ts';
 
 export interface Drain {
@@ -16,7 +17,6 @@ export interface Drain {
 const BATCH_SIZE = 200;
 /** Batches per call, so that one call ends even when deliveries keep coming. */
 const MAX_BATCHES = 1_000;
-const MAX_REASON_LENGTH = 500;
 /** What is blocked waits in the ledger, and not here. */
 const LIMITS = { lockTimeoutMs: 2_000 };
 
@@ -34,18 +34,19 @@ export async function drainPending(drain: Drain, signal: AbortSignal): Promise<n
 /** Returns how many deliveries it took up; null when a model turned out to be blocked: without it the others can be. */
 async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number | null> {
   const { sql, context, log } = drain;
+  if (context.blocked.now().has(ALL_MODELS)) return 0;
   try {
     return await transact(
       sql,
       async (tx) => {
-        const stored = await claimPending(tx, BATCH_SIZE, context.blocked.now());
+        const stored = await claimPending(tx, BATCH_SIZE, context.blocked.now().keys());
         await applyStored(tx, stored, context);
         return stored.length;
       },
       LIMITS,
     );
   } catch (error) {
-    if (context.blocked.note(error)) return null;
+    if (await noteBlocked(error, drain)) return null;
     if (isPassing(error)) throw error;
     log.warn({ err: error }, 'a batch of pending deliveries cannot be applied as one; applying them one by one');
   }
@@ -54,7 +55,7 @@ async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number | n
       const found = await transact(sql, (tx) => applyOldest(tx, drain), LIMITS);
       if (!found) return taken;
     } catch (error) {
-      if (context.blocked.note(error)) return null;
+      if (await noteBlocked(error, drain)) return null;
       throw error;
     }
   }
@@ -63,15 +64,14 @@ async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number | n
 
 /** Applies the oldest pending delivery, or sets it aside with the reason why it cannot be applied. */
 async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<boolean> {
-  const stored = await claimPending(tx, 1, context.blocked.now());
+  const stored = await claimPending(tx, 1, context.blocked.now().keys());
   const [delivery] = stored;
   if (delivery === undefined) return false;
   try {
     await savepoint(tx, (inner) => applyStored(inner, stored, context));
   } catch (error) {
     if (isPassing(error)) throw error;
-    const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
-    const outcome = unapplied('failed', null, reason);
+    const outcome = unapplied('failed', null, reasonOf(error));
     const isHint = context.trust === 'verify' || wasHint(delivery.reason);
     await settleDeliveries(tx, [{ ...(isHint ? asHint(outcome) : outcome), id: delivery.id }]);
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied and was set aside');

@@ -5,16 +5,16 @@
  * that it can be acknowledged; `drain` then finds the one delivery that is to blame.
  */
 
+import { inParts, TooHeavyError } from '../core/heavy.ts';
 import type { Logger } from '../core/log.ts';
 import type { Micros } from '../core/time.ts';
 import type { Accepted, Announcement } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
-import { databaseClock } from '../postgres/clock.ts';
+import { durableClock } from '../postgres/clock.ts';
 import { isConnectionError, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { appendDeliveries, type LedgerEntry } from '../store/deliveries/ledger.ts';
-import { inParts, TooHeavyError } from '../store/heavy.ts';
-import { lockHolders } from '../store/locks.ts';
+import { ALL_MODELS, noteBlocked, whyWaiting } from './blocked.ts';
 import { applyArrivals, asHint, type DeliveryContext, isUnbelieved, type Outcome, unapplied } from './deliveries.ts';
 
 export interface Receiver {
@@ -27,8 +27,12 @@ export interface Receiver {
   readonly onPending?: () => void;
 }
 
-/** A sender waits 8 s: in that time what is blocked must have been found out, and the rest be written without it. */
-const LIMITS = { statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
+/**
+ * A sender is to have its answer within 2 s also where models are blocked: that must be found out, and the rest be written
+ * without them. The first wait lasts longer than the second after which the server looks for deadlocks; those we try again.
+ */
+const LIMITS = { statementTimeoutMs: 5_000, lockTimeoutMs: 1_200, readsFirst: true };
+const LATER_LIMITS = { ...LIMITS, lockTimeoutMs: 300 };
 /** Models of one batch that are found to be blocked before all of it is left to `drain`. */
 const MAX_BLOCKED = 2;
 
@@ -42,34 +46,43 @@ export function receive(batch: readonly Accepted[], receiver: Receiver): Promise
 
 async function receivePart(batch: readonly Accepted[], receiver: Receiver): Promise<readonly string[]> {
   const { sql, context, log } = receiver;
+  let limits = LIMITS;
   for (let found = 0; ; found += 1) {
+    const blocked = context.blocked.now();
     try {
-      const blocked = context.blocked.now();
-      const { ids, entries } = await transact(sql, (tx) => recordAndApply(tx, batch, blocked, context), LIMITS);
+      const { ids, entries } = await transact(sql, (tx) => recordAndApply(tx, batch, blocked, context), limits);
       const isPending = ({ status }: LedgerEntry) => status === 'pending';
       for (const entry of entries) if (!isPending(entry)) receiver.onRecorded?.(entry);
       if (entries.some(isPending)) receiver.onPending?.();
       return ids;
     } catch (error) {
-      if (isConnectionError(error) || (error instanceof TooHeavyError && batch.length > 1)) throw error;
-      if (context.blocked.note(error) && found < MAX_BLOCKED) {
-        const holders = await lockHolders(sql).catch(() => []);
-        log.warn({ err: error, holders }, 'a model is blocked; its deliveries are recorded and wait');
+      // Where nothing was to be applied, it is the ledger that cannot be written.
+      if (isConnectionError(error) || isDivisible(error, batch) || blocked.has(ALL_MODELS)) throw error;
+      if ((await noteBlocked(error, receiver)) && found < MAX_BLOCKED) {
+        limits = LATER_LIMITS;
         continue;
       }
-      log.error(
-        { err: error, deliveries: batch.length },
-        'a batch could not be applied; recording it to apply one by one',
-      );
-      return await record(batch, receiver);
+      const ids = await record(batch, receiver, whyWaiting(error));
+      // Only now: what cannot even be recorded is refused, and its sender's answer and the log's summary say why.
+      log.error({ err: error, deliveries: batch.length }, 'a batch could not be applied; it is applied one by one');
+      return ids;
     }
   }
 }
 
-async function record(batch: readonly Accepted[], { sql, context, onPending }: Receiver): Promise<readonly string[]> {
+const isDivisible = (error: unknown, batch: readonly Accepted[]) => error instanceof TooHeavyError && batch.length > 1;
+
+async function record(
+  batch: readonly Accepted[],
+  { sql, context, onPending }: Receiver,
+  why: string,
+): Promise<readonly string[]> {
   const write = async (tx: Transaction) => {
-    const receivedAt = await databaseClock(tx);
-    return appendDeliveries(tx, entriesOf(batch, receivedAt, context, waiting));
+    const receivedAt = await durableClock(tx);
+    return appendDeliveries(
+      tx,
+      entriesOf(batch, receivedAt, context, () => waiting(why)),
+    );
   };
   const ids = await transact(sql, write, LIMITS);
   onPending?.();
@@ -77,29 +90,30 @@ async function record(batch: readonly Accepted[], { sql, context, onPending }: R
 }
 
 /**
- * Two round trips beside the begin; see `writeObservations`.
+ * Two round trips; see `writeObservations`.
  * @param blocked models whose deliveries are recorded without being applied
  */
 function recordAndApply(
   tx: Transaction,
   batch: readonly Accepted[],
-  blocked: ReadonlySet<string>,
+  blocked: ReadonlyMap<string, string>,
   context: DeliveryContext,
 ) {
-  const waits = ({ module, model }: Announcement) => blocked.has(`${module}.${model}`);
+  const whyOf = ({ module, model }: Announcement) => blocked.get(ALL_MODELS) ?? blocked.get(`${module}.${model}`);
   const arrivals = batch.flatMap(({ announcement }) =>
-    announcement === null || waits(announcement) ? [] : [{ announcement, id: null }],
+    announcement === null || whyOf(announcement) !== undefined ? [] : [{ announcement, id: null }],
   );
   return applyArrivals(tx, arrivals, context, async (outcomes, now) => {
     const applied = outcomes.values();
-    const entries = entriesOf(batch, now, context, (announcement) =>
-      waits(announcement) ? waiting() : (applied.next().value as Outcome),
-    );
+    const entries = entriesOf(batch, now, context, (announcement) => {
+      const why = whyOf(announcement);
+      return why === undefined ? (applied.next().value as Outcome) : waiting(why);
+    });
     return { ids: await appendDeliveries(tx, entries), entries };
   });
 }
 
-const waiting = () => unapplied('pending', null, null);
+const waiting = (why: string) => unapplied('pending', null, why);
 
 function entriesOf(
   batch: readonly Accepted[],

@@ -9,12 +9,12 @@ import { splitName } from '../catalog/name.ts';
 import { MICROS_PER_SECOND, type Micros } from '../core/time.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
+import type { MirrorTable } from '../mirror-rows/rows.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { credible, versionOf } from '../record/version.ts';
-import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, postponeDoubt } from '../store/doubts.ts';
+import { type ClaimedDoubt, claimDoubts, dropDoubt, HINT, LACKING, postponeDoubt, UNPROVEN } from '../store/doubts.ts';
 import { forget, measure } from '../store/measurements.ts';
-import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import type { Observation } from './rule/observation.ts';
 import { SPELLING } from './rule/spelling.ts';
 import { type WriterContext, writeObservations } from './writer.ts';
@@ -47,7 +47,12 @@ export async function settleDue(deps: SettleDeps, limit: number, signal: AbortSi
   let open = 0;
   while (settled + open < limit) {
     signal.throwIfAborted();
-    const claimed = await claimDoubts(deps.sql, Math.min(BATCH_SIZE, limit - settled - open), CLAIM_SECONDS);
+    const claimed = await claimDoubts(
+      deps.sql,
+      Math.min(BATCH_SIZE, limit - settled - open),
+      CLAIM_SECONDS,
+      MAX_BACKOFF_SECONDS,
+    );
     if (claimed.length === 0) break;
     const results = await Promise.all(claimed.map((doubt) => settleOne(deps, doubt, signal)));
     settled += results.filter(Boolean).length;
@@ -80,18 +85,23 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
       await postponeDoubt(sql, doubt, 1, null).catch(() => {});
       throw error;
     }
-    if (!error.retryable && (doubt.reason === HINT || doubt.reason === SPELLING)) {
-      // The API will not tell, and what was announced is not believed: the row is no more doubtful than before.
-      await dropDoubt(sql, doubt);
-      return false;
-    }
-    const seconds = error.retryable
-      ? Math.min(MAX_BACKOFF_SECONDS, 2 ** Math.min(doubt.attempts, 12))
-      : REFUSED_SECONDS;
-    if (!error.retryable) await measure(sql, doubt.model, { get: error.message });
-    await postponeDoubt(sql, doubt, seconds, error.message, !error.retryable);
+    await putOff(sql, table, doubt, error);
     return false;
   }
+}
+
+/** The API has told nothing: asks again in a while, or never where the row is no more doubtful than before. */
+async function putOff(sql: Sql, { model }: MirrorTable, doubt: ClaimedDoubt, error: FlowluError): Promise<void> {
+  // What was announced is not believed, and harms no row.
+  if (!error.retryable && [HINT, SPELLING, UNPROVEN].includes(doubt.reason)) return dropDoubt(sql, doubt);
+  // A path that is not there may be back in a moment, unless the portal has just said that it lacks the model.
+  const lacksPath = error.status === 404 && doubt.reason === LACKING;
+  // Flowlu says "access denied" of a method that it lacks, too: of a model without single reads that hides no row.
+  const kind = model?.gettable === false && error.kind === 'forbidden' ? 'not_gettable' : error.kind;
+  const refusal = lacksPath ? 'unknown_path' : error.retryable ? null : kind;
+  const seconds = refusal === null ? Math.min(MAX_BACKOFF_SECONDS, 2 ** Math.min(doubt.attempts, 12)) : REFUSED_SECONDS;
+  if (refusal !== null) await measure(sql, doubt.model, { get: error.message });
+  await postponeDoubt(sql, doubt, seconds, error.message, refusal);
 }
 
 export async function read(

@@ -1,10 +1,10 @@
 /** What records are compared by, custom fields' second names included; these are learnt from the mirror itself. */
 import { findModel } from '../catalog/index.ts';
-import type { Sql } from '../postgres/connection.ts';
+import { type CustomField, findCustomFields } from '../mirror-rows/custom-fields.ts';
+import type { MirrorTable } from '../mirror-rows/rows.ts';
+import type { Queryable } from '../postgres/connection.ts';
 import { type Shape, UNKNOWN_SHAPE } from '../record/record.ts';
 import { readNames } from '../store/custom-columns.ts';
-import { type CustomField, findCustomFields } from '../store/mirror-rows/custom-fields.ts';
-import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 
 export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;
 
@@ -13,7 +13,7 @@ export interface Shapes {
   /** By each alias that a model's custom fields have or had, all fields that it may be; a new map whenever that changes. */
   readonly namesOf: (model: string) => ReadonlyMap<string, readonly string[]> | undefined;
   /** Looks which custom fields are defined now. */
-  refresh(sql: Sql): Promise<void>;
+  refresh(sql: Queryable): Promise<void>;
   /** Takes definitions that the mirror does not hold yet; what it holds counts more. */
   learn(aliases: readonly AliasedField[]): void;
 }

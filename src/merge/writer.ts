@@ -7,8 +7,17 @@
  */
 
 import { splitName } from '../catalog/name.ts';
+import { TooHeavyError } from '../core/heavy.ts';
 import type { Micros } from '../core/time.ts';
 import { readDelivery } from '../delivery/delivery.ts';
+import {
+  insertRows,
+  type KnownRow,
+  lockRows,
+  type MirrorTable,
+  type RowToWrite,
+  updateRows,
+} from '../mirror-rows/rows.ts';
 import {
   allAnswers,
   isConnectionError,
@@ -24,16 +33,7 @@ import { versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
 import { type EarlierEntry, findEarlier, readBody } from '../store/deliveries/ledger.ts';
 import { clearDoubts, raiseDoubts } from '../store/doubts.ts';
-import { TooHeavyError } from '../store/heavy.ts';
 import { appendChanges, type HistoryEntry } from '../store/history.ts';
-import {
-  insertRows,
-  type KnownRow,
-  lockRows,
-  type MirrorTable,
-  type RowToWrite,
-  updateRows,
-} from '../store/mirror-rows/rows.ts';
 import { BlockedError } from './blocked.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
@@ -123,7 +123,7 @@ async function lockSubjects(tx: Transaction, subjects: readonly Subject[], conte
 function naming<T>(table: MirrorTable, answer: Promise<T>): Promise<T> {
   return answer.catch((error: unknown) => {
     const isWait = isPassing(error) && !isConnectionError(error) && !isRetryable(error);
-    throw isWait ? new BlockedError(table.name, error) : error;
+    throw isWait ? new BlockedError(table, error) : error;
   });
 }
 

@@ -3,11 +3,11 @@ import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
+import { codeLabelDocs } from '../reports/codes.ts';
 import { metaColumnDocs, syncTableDocs } from '../tables/facts.ts';
 import { historyDocs } from '../tables/history.ts';
 import { withReference } from '../views/dictionary.ts';
 import { fieldMeaning } from '../views/live-columns.ts';
-import { codeLabelDocs } from '../views/reports/codes.ts';
 import type { View } from '../views/view.ts';
 import { type KeptView, viewName } from './views.ts';
 

@@ -9,6 +9,8 @@ export interface DatabaseFacts {
   /** E.g. 180001. */
   readonly version_number: number;
   readonly encoding: string;
+  /** Settings by which the server forgets what it has committed when its machine stops, as `fsync`. */
+  readonly careless: readonly string[];
   readonly role: string;
   readonly may_create_schemas: boolean;
   readonly may_create_roles: boolean;
@@ -33,6 +35,9 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
     sql`
       select current_setting('server_version') as version, current_setting('server_version_num')::int as version_number,
              current_setting('server_encoding') as encoding, current_user as role,
+             array_remove(array[case current_setting('fsync') when 'off' then 'fsync' end,
+                                case current_setting('full_page_writes') when 'off' then 'full_page_writes' end], null)
+               as careless,
              has_database_privilege(current_database(), 'create') as may_create_schemas,
              coalesce((select rolcreaterole or rolsuper from pg_roles where rolname = current_user), false)
                as may_create_roles,

@@ -10,14 +10,14 @@ import {
   transaction,
 } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { allViews } from '../reports/all.ts';
+import { CODE_LABELS } from '../reports/codes.ts';
 import { fillDealStates } from '../store/deal-states.ts';
 import { createHistoryTable } from '../tables/history.ts';
 import { applyStorage } from '../tables/storage.ts';
-import { allViews } from '../views/all.ts';
 import { KEEPER } from '../views/deal-states.ts';
 import { createHistoryFunctions } from '../views/history-functions.ts';
 import { settleLiveFacts } from '../views/live-facts.ts';
-import { CODE_LABELS } from '../views/reports/codes.ts';
 import { closePlaces } from './closing.ts';
 import { applyComments } from './comments.ts';
 import { makeFirstMonths } from './history-partitions.ts';

@@ -1,8 +1,11 @@
 /** Who may change the schema: the role that owns it, and nobody else. */
 import { connect, type Sql } from '../postgres/connection.ts';
+import { quoted, roleOf, WRITER } from './roles.ts';
 
 export interface Ownership {
   readonly role: string;
+  /** The role that has to be granted to a login for it to write rows of this mirror, and of no other. */
+  readonly writer: string;
   /** The role that owns the schema; null where there is none yet. */
   readonly owner: string | null;
   /** Whether our role may create, alter and drop what belongs to the mirror. */
@@ -12,11 +15,12 @@ export interface Ownership {
 /** How our role stands to the schema. */
 export async function ownership(sql: Sql): Promise<Ownership> {
   const [row] = await sql`
-    select current_user as role, max(pg_get_userbyid(nspowner)) as owner,
+    select current_database() as database, current_user as role, max(pg_get_userbyid(nspowner)) as owner,
            coalesce(bool_or(pg_has_role(current_user, nspowner, 'usage')),
                     has_database_privilege(current_database(), 'create')) as may_define
       from pg_namespace where nspname = 'flowlu'`;
-  return row as unknown as Ownership;
+  const { database, ...facts } = row as unknown as Ownership & { readonly database: string };
+  return { ...facts, writer: quoted(roleOf(WRITER, database)) };
 }
 
 /**

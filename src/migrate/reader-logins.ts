@@ -6,7 +6,7 @@ import { identifier, literal } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { transact } from '../postgres/transact.ts';
 import { readSettings } from '../store/settings.ts';
-import { applyRoles, quoted, READER, roleOf } from './roles.ts';
+import { applyRoles, GROUPS, quoted, READER, roleOf } from './roles.ts';
 
 /** The login cannot be made or limited; the message says why. */
 export class ReaderLoginError extends Error {
@@ -38,6 +38,8 @@ export interface GrantedReader {
 const LOGIN = /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/;
 /** An open transaction keeps vacuum from its work, and migrations waiting. */
 const IDLE_IN_TRANSACTION_MAX_MS = 600_000;
+/** Connections of one login: BI tools open fifteen, and one login must not take all that the server has. */
+const CONNECTIONS_MAX = 20;
 
 /**
  * Makes sure of a login that may read the mirror and nothing else, within limits.
@@ -110,7 +112,7 @@ function statementsFor(
   const password = verifier === null ? '' : ` password ${literal(verifier)}`;
   const limit = `alter role ${role} in database ${identifier(database)} set`;
   return [
-    ...(create || password !== '' ? [`${create ? 'create' : 'alter'} role ${role} login${password}`] : []),
+    `${create ? 'create' : 'alter'} role ${role} login${password} connection limit ${CONNECTIONS_MAX}`,
     `grant ${quoted(readers)} to ${role}`,
     `${limit} statement_timeout = ${statementTimeout_ms}`,
     `${limit} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MAX_MS}`,
@@ -142,6 +144,21 @@ export async function unlimitedReaders(sql: Queryable): Promise<readonly string[
             and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
             and setting ~ '^statement_timeout=' and setting !~ '^statement_timeout=0$'
        )
+     order by 1`;
+  return rows.map(({ login }) => login);
+}
+
+/** Logins that reach mirrors in other databases of the server too, since their role is that of all mirrors. */
+export async function farReachingLogins(sql: Queryable): Promise<readonly string[]> {
+  const databases = await sql<{ name: string }[]>`
+    select datname as name from pg_database where not datistemplate and datname <> current_database()`;
+  const ties = GROUPS.flatMap((group) => databases.map(({ name }) => ({ group, own: roleOf(group, name) })));
+  const rows = await sql<{ login: string }[]>`
+    select distinct r.rolname as login
+      from unnest(${ties.map(({ group }) => group)}::text[], ${ties.map(({ own }) => own)}::text[]) as tie(group_name, own)
+      join pg_roles g on g.rolname = tie.group_name
+      join pg_roles o on o.rolname = tie.own and pg_has_role(g.oid, o.oid, 'usage')
+      join pg_roles r on r.rolcanlogin and not r.rolsuper and pg_has_role(r.oid, g.oid, 'usage')
      order by 1`;
   return rows.map(({ login }) => login);
 }

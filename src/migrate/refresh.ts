@@ -5,8 +5,8 @@ import { formatMicros, MICROS_PER_MS, MICROS_PER_SECOND } from '../core/time.ts'
 import { databaseClock } from '../postgres/clock.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
+import { allViews } from '../reports/all.ts';
 import { readSettings, writeSetting } from '../store/settings.ts';
-import { allViews } from '../views/all.ts';
 import type { LiveFacts } from '../views/live-columns.ts';
 import { readLiveFacts, settleLiveFacts, zoneInForce } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
@@ -52,7 +52,7 @@ export async function refreshViews(
 }
 
 /** False where custom fields have changed since the views were made. */
-export async function areViewsCurrent(sql: Sql, zone: string): Promise<boolean> {
+export async function areViewsCurrent(sql: Queryable, zone: string): Promise<boolean> {
   const inForce = await zoneInForce(sql, zone);
   return (await stateOf(sql, await readLiveFacts(sql, zone), inForce)) === 'current';
 }

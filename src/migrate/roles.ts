@@ -22,8 +22,8 @@ interface Rights {
 
 /** Roles without a login: one may read every mirror of the server, one may write the rows of every mirror. */
 export const READER = 'flowlu_reader';
-const WRITER = 'flowlu_writer';
-const GROUPS = [READER, WRITER] as const;
+export const WRITER = 'flowlu_writer';
+export const GROUPS = [READER, WRITER] as const;
 type Group = (typeof GROUPS)[number];
 
 /** The role that may do in one database what the group may do in all of them. */

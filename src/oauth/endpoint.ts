@@ -2,7 +2,8 @@
  * The portal's token endpoint: a code or a refresh token goes in, tokens or a refusal come out.
  *
  * Two dialects: the standard's, and Flowlu's as documented, with `grant_type=code` and refreshing at an address of its
- * own. The other one is tried only where the portal refuses how it was asked: that spends neither code nor token.
+ * own. The addresses tell which comes first, since a code may be good for one attempt; the other is tried only where the
+ * portal refuses how it was asked.
  */
 import { z } from 'zod';
 import { createRedactor } from '../core/redact.ts';
@@ -99,21 +100,21 @@ interface Dialect {
 
 /** The ways to ask for it, the likelier one first. */
 function dialects({ tokenUrl, refreshUrl = null }: OAuthClient, { type }: Grant): readonly [Dialect, Dialect?] {
+  // Flowlu documents /oauth2/access_token and /oauth2/refresh_token.
+  const isFlowlus = new URL(tokenUrl).pathname.endsWith('/access_token');
   if (type === 'authorization_code') {
-    return [
-      { url: tokenUrl, grantType: type },
-      { url: tokenUrl, grantType: 'code' },
-    ];
+    const standard = { url: tokenUrl, grantType: type };
+    const flowlus = { url: tokenUrl, grantType: 'code' };
+    return isFlowlus || refreshUrl !== null ? [flowlus, standard] : [standard, flowlus];
   }
   if (refreshUrl !== null) return [{ url: refreshUrl, grantType: type }];
   const own = { url: tokenUrl, grantType: type };
   const sibling = { url: new URL('refresh_token', tokenUrl).href, grantType: type };
-  // Flowlu documents /oauth2/access_token and /oauth2/refresh_token.
-  return new URL(tokenUrl).pathname.endsWith('/access_token') ? [sibling, own] : [own, sibling];
+  return isFlowlus ? [sibling, own] : [own, sibling];
 }
 
 async function ask(
-  { clientId, clientSecret }: OAuthClient,
+  { clientId, clientSecret, refreshUrl }: OAuthClient,
   grant: Grant,
   { url, grantType }: Dialect,
   fetchIt: typeof fetch | undefined,
@@ -132,9 +133,15 @@ async function ask(
   }
   const redact = createRedactor(secrets);
   const options = { fetch: fetchIt, timeoutMs: EXCHANGE_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, redact };
+  const setting = url === refreshUrl ? 'FLOWLU_OAUTH_REFRESH_URL' : 'FLOWLU_OAUTH_TOKEN_URL';
   try {
-    const { status, text } = await httpExchange(url, WHAT, { ...options, form }, new AbortController().signal);
-    const outcome = judge(status, text, (reason) =>
+    const { status, text } = await httpExchange(
+      url,
+      `${WHAT} (${setting})`,
+      { ...options, form },
+      new AbortController().signal,
+    );
+    const outcome = judge(status, text, setting, (reason) =>
       redact(reason)
         .replace(/\p{Cc}+/gu, ' ')
         .slice(0, MAX_REASON),
@@ -154,7 +161,7 @@ const GRANT_TYPE = /grant.?type/i;
 /** A refresh token can be revoked in words that the standard does not know. */
 const FINAL = /^invalid_grant$|revoked|expired/i;
 
-function judge(status: number, text: string, clean: (reason: string) => string): Exchange {
+function judge(status: number, text: string, setting: string, clean: (reason: string) => string): Exchange {
   const body = tryParse(text);
   const isBusy = status >= 500 || status === 429 || status === 408;
   const said = refusal.safeParse(body);
@@ -163,10 +170,12 @@ function judge(status: number, text: string, clean: (reason: string) => string):
     const reason = clean(description === '' ? error : `${error}: ${description}`);
     return FINAL.test(error) ? { kind: 'refused', reason } : { kind: 'failed', reason, answered: true };
   }
-  if (status < 200 || status >= 300) return { kind: 'failed', reason: `HTTP ${status}`, answered: !isBusy };
+  if (status < 200 || status >= 300)
+    return { kind: 'failed', reason: `HTTP ${status} (${setting})`, answered: !isBusy };
   const tokens = granted.safeParse(body);
   if (!tokens.success) {
-    return { kind: 'failed', reason: `HTTP ${status} without tokens; is it the token endpoint?`, answered: false };
+    const reason = `HTTP ${status} without tokens; is it the token endpoint? Check ${setting}`;
+    return { kind: 'failed', reason, answered: false };
   }
   const { access_token: access, refresh_token: refresh = null, expires_in: lifetime_s = null } = tokens.data;
   return { kind: 'granted', tokens: { access, refresh, lifetime_s } };

@@ -11,6 +11,7 @@ import type { Logger } from '../core/log.ts';
 import { type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import {
   lockGrant,
+  MAX_WAIT_S,
   noteRefresh,
   postponeRefresh,
   readGrant,
@@ -36,7 +37,6 @@ const LOCK_WAIT_MS = 2 * EXCHANGE_TIMEOUT_MS;
 const LIMITS = { lockTimeoutMs: LOCK_WAIT_MS, statementTimeoutMs: LOCK_WAIT_MS };
 /** Pauses between refreshes that bring nothing: doubled each time, in seconds. */
 const FIRST_WAIT_S = 2;
-const MAX_WAIT_S = 600;
 /** How often new tokens are tried to be stored when the database fails at the worst moment, and the pause between. */
 const STORE_ATTEMPTS = 30;
 const STORE_PAUSE_MS = 1_000;

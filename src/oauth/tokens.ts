@@ -12,8 +12,10 @@ const RECHECK_MS = 20_000;
 /** Refreshed so long before its end, or after four fifths of a short life. */
 const EARLY_MS = 5 * 60_000;
 const EARLY_SHARE = 0.2;
-/** A token refused so soon after it was issued is not what is wrong; asking for others would help nobody. */
+/** A token refused so soon after it was issued is rarely what is wrong: others are asked for once, and then no more. */
 const YOUNG_MS = 30_000;
+/** How long a process keeps to that one attempt. */
+const HURRY_EVERY_MS = 10 * 60_000;
 const MAX_PATIENCE_MS = 3_600_000;
 
 interface Held {
@@ -30,6 +32,8 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
   /** The newest generation that the portal has accepted from us. */
   let proven: string | null = null;
   let patienceMs = YOUNG_MS;
+  /** When tokens so young were last renewed all the same: somebody may have withdrawn them at once. */
+  let hurriedAtMs = Number.NEGATIVE_INFINITY;
   // All callers of this process share one look and one refresh, so that they hold one connection at most.
   const loaded = shared(load);
   const refreshed = shared((generation: string) => refreshGrant(deps, generation));
@@ -76,7 +80,11 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
       // Whoever was refused with older ones only has to take those that are there by now.
       if (stored.generation !== generation) return true;
       const lifetimeMs = stored.left_ms === null ? Number.POSITIVE_INFINITY : stored.age_ms + stored.left_ms;
-      if (stored.age_ms < Math.min(patienceMs, lifetimeMs / 2) || stored.wait_ms > 0) return false;
+      if (stored.wait_ms > 0) return false;
+      if (stored.age_ms < Math.min(patienceMs, lifetimeMs / 2)) {
+        if (performance.now() - hurriedAtMs < HURRY_EVERY_MS) return false;
+        hurriedAtMs = performance.now();
+      }
       // Where fresh tokens are refused as well, each has to wait twice as long as the one before.
       if (proven !== generation) patienceMs = Math.min(MAX_PATIENCE_MS, 2 * patienceMs);
       const next = await refreshed(stored.generation);

@@ -30,7 +30,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   },
   [SQLSTATE.insufficientPrivilege]: {
     cause: 'the database role lacks a right',
-    remedy: 'as the owner of the mirror: grant flowlu_writer to the role of DATABASE_URL',
+    remedy: 'as the owner of the mirror: grant flowlu_writer_<database> to the role of DATABASE_URL',
   },
   STATEMENT_LOST: {
     cause: 'a pooler in front of the database forgets prepared statements',
@@ -50,7 +50,13 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   '42': { cause: 'the database lacks a table or a column of the mirror', remedy: 'run: flowlu-mirror migrate' },
 };
 const AWAY: Cause = { cause: 'the database is away', remedy: 'look at the server and at DATABASE_URL' };
-const UNKNOWN: Cause = { cause: 'the database refuses what is written', remedy: 'the log has its words' };
+/** What a statement that takes too long does not say of itself. */
+export const STANDBY_AWAITED: Cause = {
+  cause: 'commits wait for a synchronous standby that is not there',
+  remedy: 'bring it back, or clear synchronous_standby_names on the server and reload its configuration',
+};
+/** Where nothing is known but the server's own words. */
+export const UNKNOWN: Cause = { cause: 'the database refuses what is written', remedy: 'the log has its words' };
 /** As deep as errors are wrapped here. */
 const CAUSES_MAX = 8;
 

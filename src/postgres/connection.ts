@@ -4,6 +4,7 @@ import { type Json, parseJson, stringifyJson } from '../core/json.ts';
 import { orAborted } from '../core/time.ts';
 import { createConnector, type Sockets } from './connector.ts';
 import { DEADLINES, withdraw } from './deadline.ts';
+import { sendAtOnce } from './describing.ts';
 import { renewablePool } from './renewal.ts';
 import { forbidRepeats, isQuery, ownerOf } from './repeats.ts';
 import { OWN_PATH } from './search-path.ts';
@@ -76,8 +77,6 @@ function parseTexts(text: string): string[] {
   return [...items].map(([, quoted, bare]) => quoted?.replace(/\\(.)/gs, '$1') ?? bare ?? '');
 }
 
-/** Longest pause of a connection between two attempts to reach the database. */
-const RECONNECT_MAX_SECONDS = 1;
 /** How long `end` waits for statements under way, unless it is told otherwise. */
 const END_MAX_SECONDS = 5;
 
@@ -102,11 +101,13 @@ export function connect(url: string, options: ConnectOptions): Sql {
     connect_timeout: options.connectTimeoutSeconds ?? 5,
     connection: {
       application_name: options.applicationName,
+      // Times are read in this form, whatever a role or the database prefers.
+      DateStyle: 'ISO',
       ...(options.loginsPath !== true && { search_path: OWN_PATH }),
       ...(target.options !== undefined && { options: target.options }),
     },
-    // The driver would pause for up to 20 s between attempts to connect, and so be away long after the database is back.
-    backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, RECONNECT_MAX_SECONDS),
+    // Hosts that have failed are left alone by our sockets; the driver would pause for up to 20 s, on each connection.
+    backoff: false,
     onnotice: () => {},
     // With every connection the driver would ask for the types of arrays, and should the connection break right then,
     // nobody would handle its error: the process would end (github.com/porsager/postgres/issues/1192).
@@ -128,6 +129,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
 function openPool(sockets: Sockets, settings: object): Sql {
   const sql = postgres(settings) as unknown as Sql;
   forbidRepeats(sql);
+  sendAtOnce(sql);
   const { end } = sql;
   return Object.assign(sql, {
     async end(limit?: { timeout?: number }) {

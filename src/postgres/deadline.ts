@@ -60,6 +60,11 @@ export function limit(query: DriverQuery, limitMs: number, giveUp: () => void): 
   };
 }
 
+/** Asks the server to stop working on a statement that it was sent; whether it hears that is not known. */
+export function askToStop(query: DriverQuery): void {
+  if (query.state !== null) query.canceller?.(query)?.catch(() => {});
+}
+
 /**
  * Takes back a statement that nobody waits for any more. The driver's `cancel` is not enough: it leaves a failure to reach
  * the server unhandled, which ends the process, and loses the connection of a statement that waits for it to open.
@@ -76,6 +81,6 @@ export function withdraw(query: object, giveUp: () => void): () => void {
   }
   // A statement that begins a transaction has nothing to be cancelled.
   if (query.options.onexecute !== undefined) giveUp();
-  else query.canceller?.(query)?.catch(() => {});
+  else askToStop(query);
   return startDeadline(DEADLINES.answerGraceMs, giveUp);
 }

@@ -35,8 +35,6 @@ export function watchSocket(
   let state: 'starting' | 'ready' | 'refused' | 'cancelling' | 'abandoned' = 'starting';
   let timer: NodeJS.Timeout | undefined;
   let leftByServer = false;
-  let isWritten = false;
-  let isClosed = false;
   // An error is held back until the socket is closed. In between the driver would take the connection for a good one, and
   // forget whatever it sends there: the caller would wait without end.
   let error: Error | null = null;
@@ -46,11 +44,9 @@ export function watchSocket(
     socket.destroy();
   }
 
-  /** What closes before the first message is closed by it: else the driver would keep that message, and send none any more. */
+  /** Sent in the turn of the event loop that the socket was handed over in, and so before anything can close it. */
   function start(chunk: Buffer): void {
-    isWritten = true;
-    if (isClosed) process.nextTick(() => socket.emit('close'));
-    else if (chunk.length === CANCEL_REQUEST_BYTES) state = 'cancelling';
+    if (chunk.length === CANCEL_REQUEST_BYTES) state = 'cancelling';
     else timer = setTimeout(() => socket.destroy(late()), limitMs);
   }
 
@@ -87,8 +83,6 @@ export function watchSocket(
     }
     if (event === 'data' && !arrives(args[0] as Buffer)) return true;
     if (event !== 'close') return emit(event, ...args);
-    isClosed = true;
-    if (!isWritten) return true;
     closes();
     if (state === 'abandoned') return emit('close', false);
     if (error !== null) emit('error', error);

@@ -7,7 +7,7 @@
  */
 import type postgres from 'postgres';
 import { DEADLINES, limit } from './deadline.ts';
-import { isQuery, owned } from './repeats.ts';
+import { type DriverQuery, isQuery, owned } from './repeats.ts';
 import { openWithoutPath } from './search-path.ts';
 
 type Sql = postgres.Sql;
@@ -20,19 +20,35 @@ const LEFT_EVERY_MS = 1_000;
 
 /** What can be asked of a pool besides statements. */
 interface Pool {
-  /**
-   * As the pool's own `begin`, with a limit for the answer.
-   * @param work told how to give up the pool that its connection belongs to
-   */
-  begin(
-    mode: string,
-    limitMs: number,
-    work: (tx: postgres.TransactionSql, giveUp: () => void) => Promise<never>,
-  ): Promise<unknown>;
+  /** As the pool's own `begin`, in other words. */
+  begin(opening: Opening, work: (begun: Begun) => Promise<never>): Promise<unknown>;
   /** Goes on without prepared statements, since the server does not keep them. */
   forgoStatements(): void;
   /** Leaves the server, since it does not take writes; after a pause when it has just done so. */
   leave(): void;
+}
+
+/** How a transaction begins. */
+interface Opening {
+  /** What is sent: the begin, and settings that end with it. */
+  readonly statement: string;
+  /** How long its answer may take. */
+  readonly limitMs: number;
+  /** Whether the work goes on as soon as that is sent. Until it is answered the work must not write. */
+  readonly isAhead: boolean;
+}
+
+interface Begun {
+  readonly tx: postgres.TransactionSql;
+  /** Gives up the pool that its connection belongs to. */
+  readonly giveUp: () => void;
+  /** The answer, which may yet be a refusal. */
+  readonly answered: Promise<unknown>;
+}
+
+/** The driver's connection, which is in one of its queues (postgres 3.4.9, src/index.js, `move`). */
+interface Connection {
+  queue: Record<'push' | 'remove', (one: Connection) => unknown>;
 }
 
 const pools = new WeakMap<Sql, Pool>();
@@ -55,7 +71,8 @@ export function renewablePool(
   const leaving = new Set<Promise<unknown>>();
   let ended = false;
   let lacksStatements = false;
-  let limitMs = STATEMENT_MAX_MS;
+  /** The transaction that begins with the next statement; keeps that statement. */
+  let opening: (Opening & { query: DriverQuery | null }) | null = null;
   let current = make();
 
   function make() {
@@ -70,12 +87,19 @@ export function renewablePool(
     const own = <T>(made: T): T => {
       if (!isQuery(made)) return made;
       openWithoutPath(made, sql);
-      limit(made, limitMs, giveUp);
+      limit(made, opening?.limitMs ?? STATEMENT_MAX_MS, giveUp);
       return owned(made, owner);
     };
     const { unsafe } = sql;
     // The pool's `begin` sends its statement by this, too.
-    sql.unsafe = ((...args: Parameters<Sql['unsafe']>) => own(unsafe(...args))) as Sql['unsafe'];
+    sql.unsafe = ((text: string, ...args: [never[], object]) => {
+      const made = own(unsafe(opening?.statement ?? text, ...args));
+      if (opening === null || !isQuery(made)) return made;
+      // The server may have begun, and refused a setting: then the connection is still in the transaction.
+      Promise.prototype.then.call(made, undefined, () => made.state !== null && giveUp());
+      opening.query = made;
+      return opening.isAhead ? { execute: () => sentAhead(made) } : made;
+    }) as Sql['unsafe'];
     return { sql, own, giveUp };
   }
 
@@ -104,16 +128,39 @@ export function renewablePool(
       leftAtMs = performance.now();
       current.giveUp();
     },
-    begin(mode, withinMs, work) {
+    begin(next, work) {
       const { sql, giveUp } = current;
-      limitMs = withinMs;
+      const own = { ...next, query: null as DriverQuery | null };
+      opening = own;
       try {
         // It makes its first statement at once.
-        return sql.begin(mode, (tx) => work(tx, giveUp));
+        return sql.begin((tx) => work({ tx, giveUp, answered: own.query as DriverQuery }));
       } finally {
-        limitMs = STATEMENT_MAX_MS;
+        opening = null;
       }
     },
   });
   return proxy;
+}
+
+/**
+ * Resolves when the statement that begins a transaction is sent, and those behind it may follow: the driver waits for
+ * the answer, a round trip by itself.
+ */
+function sentAhead(query: DriverQuery): Promise<void> {
+  const { onexecute } = query.options as { onexecute: (connection: Connection) => void };
+  return new Promise((resolve, reject) => {
+    query.options.onexecute = (connection: Connection) => {
+      onexecute(connection);
+      const { queue: reserved } = connection;
+      queueMicrotask(() => {
+        // The driver has moved it on, to those that take nothing more until they have answered.
+        connection.queue.remove(connection);
+        connection.queue = reserved;
+        reserved.push(connection);
+        resolve();
+      });
+    };
+    query.then(() => resolve(), reject);
+  });
 }

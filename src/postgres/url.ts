@@ -65,7 +65,7 @@ const HARMLESS = new Set([
 ]);
 
 const FORM = 'expected postgres://user:password@host:5432/database';
-const ENCODING = 'characters such as @ : / ? # % in its user or password must be percent-encoded';
+const ENCODING = 'characters such as @ : / ? # % in its user, password or database must be percent-encoded';
 
 /**
  * Reads a connection string.
@@ -113,14 +113,15 @@ function partsOf(rest: string) {
   const authority = beforeQuery.includes('@') ? beforeQuery : (/^[^/]*@[^/?]*/.exec(rest)?.[0] ?? beforeQuery);
   const at = authority.lastIndexOf('@');
   const [, path = '', query = ''] = /^(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest.slice(authority.length)) ?? [];
+  // A password with a slash in it: what would be taken for the host is a piece of it.
+  if (path.includes('@') || /^[^=]*@/.test(query))
+    throw new DatabaseUrlError(`the connection string cannot be read: ${ENCODING}`);
   const hosts = authority
     .slice(at + 1)
     .split(',')
     .map((written) => {
       const [whole, address, name, port = ''] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(written) ?? [];
-      // A password with a slash in it ends up here.
-      if (whole === undefined || (!/^\d*$/.test(port) && path.includes('@')))
-        throw new DatabaseUrlError(`the connection string cannot be read: ${ENCODING}`);
+      if (whole === undefined) throw new DatabaseUrlError(`the connection string cannot be read: ${ENCODING}`);
       return { name: decode(address ?? name ?? ''), port };
     });
   return { login: at < 0 ? '' : authority.slice(0, at), hosts, path, query };

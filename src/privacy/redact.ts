@@ -65,19 +65,28 @@ export function redact(record: JsonObject, protection: Protection, hash: HashVal
 }
 
 /** In objects that pair the name of a field with values of it, as a log of changes does. */
-const A_NAME = /^(field|field_?name|name|key|code|alias|attribute|property|cf_?id)$/i;
+const A_NAME = /^(field|field_?name|name|key|code|alias|attribute|property)$/i;
+/** The same by the number of a custom field. */
+const A_NUMBER = /^(cf|(custom_?)?field)_?id$/i;
 const A_VALUE = /^(\w+_)?(values?|old|new|from|to|before|after|text|label)$/i;
 
 function namedTreatment(record: JsonObject, protection: Protection): Treatment | null {
   for (const [key, value] of Object.entries(record)) {
-    if (typeof value !== 'string' || value.length > MAX_NAME_LENGTH || !A_NAME.test(key)) continue;
-    const treatment = treatmentOf(value, protection);
+    const isNumber = A_NUMBER.test(key);
+    if (!isNumber && !A_NAME.test(key)) continue;
+    const treatment = treatmentOfNamed(
+      isNumber && /^\d+$/.test(textOf(value)) ? `cf_${textOf(value)}` : value,
+      protection,
+    );
     if (treatment !== null) return treatment;
   }
   return null;
 }
 
 const MAX_NAME_LENGTH = 200;
+
+const treatmentOfNamed = (name: Json | undefined, protection: Protection) =>
+  typeof name === 'string' && name.length <= MAX_NAME_LENGTH ? treatmentOf(name, protection) : null;
 
 function treated(value: Json, treatment: Treatment, hash: HashValue): Json | undefined {
   return treatment === 'omit' ? undefined : hash(value);
@@ -101,9 +110,17 @@ function redactWithin(key: string, value: Json, protection: Protection, hash: Ha
   if (/^custom_?fields$/i.test(key)) return redactDescribed(value, protection, hash);
   if (isJsonObject(value)) return redactObject(value, protection, hash);
   const items = value as readonly Json[];
-  const next = items.map((item) => redactWithin('', item, protection, hash));
-  return next.some((item, index) => item !== items[index]) ? next : value;
+  const [name, ...values] = items;
+  const named = values.length > 0 && values.length <= MAX_VALUES ? treatmentOfNamed(name, protection) : null;
+  const kept = named === 'omit' ? items.slice(0, 1) : items;
+  const next = kept.map((item, index) =>
+    named === 'hash' && index > 0 ? hash(item) : redactWithin('', item, protection, hash),
+  );
+  return next.length < items.length || next.some((item, index) => item !== items[index]) ? next : value;
 }
+
+/** A list that begins with the name of a field and goes on with its value, before and after: longer ones are names only. */
+const MAX_VALUES = 2;
 
 /** An object within a record; as a record of its own too, where it is one. */
 function redactObject(value: JsonObject, protection: Protection, hash: HashValue): JsonObject {
@@ -114,10 +131,10 @@ function redactObject(value: JsonObject, protection: Protection, hash: HashValue
 
 /** A text that is JSON itself. */
 function redactText(text: string, protection: Protection, hash: HashValue): Json {
-  if (!/^\s*[[{]/.test(text)) return text;
+  if (!/^\s*["[{]/.test(text)) return text;
   let inner: Json;
   try {
-    inner = parseJson(text);
+    inner = parseJson(text.trim());
   } catch {
     return text;
   }

@@ -1,9 +1,10 @@
 /** Reads whole models through the API into the mirror, several side by side within the one request budget. */
+
+import { rankOf } from '../catalog/ranks.ts';
 import type { Model } from '../catalog/types.ts';
 import { inheritListing } from '../store/listings.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, listModel, NOTHING } from './listing.ts';
-import { rankOf } from './ranks.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 
 /** How long ago a run may have been cut off for the next one to build on what it had finished. */

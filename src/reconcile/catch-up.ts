@@ -1,5 +1,6 @@
 /** One round over models, as a person starts it: each is caught up incrementally, or read again; or swept. */
 
+import { metered } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
@@ -69,17 +70,20 @@ export async function catchUpModel(
   if ((await findWatermark(deps.sql, model.name)) === null) {
     return { ...(await listModel(deps, task, observer, signal)), way: 'backfill' };
   }
+  const { client, spent } = metered(deps.client);
   try {
-    const increment = await catchUp(deps, model, signal);
+    const increment = await catchUp({ ...deps, client }, model, signal);
     return increment === null ? await readAll() : report(increment.strategy, { counts: increment.counts });
   } catch (error) {
     if (!(error instanceof FlowluError || error instanceof ListingError)) throw error;
     if (error instanceof FlowluError && error.kind === 'unauthorized') throw error;
-    await noteFailure(deps.sql, model.name, error.message);
+    const problem = error instanceof FlowluError ? error.problem : error.message;
+    await noteFailure(deps.sql, model.name, problem);
+    const counts = { ...NOTHING, requests: spent() };
     if (!(error instanceof FlowluError && isRefusal(error))) {
-      return report('none', { outcome: 'failed', reason: error.message });
+      return report('none', { outcome: 'failed', reason: problem, counts });
     }
-    const refused = report('none', { outcome: 'skipped', reason: reasonOf(error, model) });
+    const refused = report('none', { outcome: 'skipped', reason: reasonOf(error, model), counts });
     return { ...refused, guarded: await guardRefusal(deps.sql, refused) };
   }
 }

@@ -1,17 +1,13 @@
 /** Records of one answer against the mirror: content first, then the typed columns of the rows that agree. */
 
 import { derive } from '../maintain/rebuild.ts';
-import type { WriterContext } from '../merge/writer.ts';
-import type { Sql } from '../postgres/connection.ts';
-import { findUnlike } from '../store/mirror-rows/derived-columns.ts';
-import { rowPages } from '../store/mirror-rows/reads.ts';
-import type { MirrorTable, StoredRow } from '../store/mirror-rows/rows.ts';
+import { findUnlike } from '../mirror-rows/derived-columns.ts';
+import { rowPages } from '../mirror-rows/reads.ts';
+import type { MirrorTable, StoredRow } from '../mirror-rows/rows.ts';
+import type { ListingDeps } from './deps.ts';
 import { type CompareContext, compareRow, type Difference, type Finding, type Told } from './findings.ts';
 
-export interface CompareDeps {
-  readonly sql: Sql;
-  readonly writer: WriterContext;
-}
+type CompareDeps = Pick<ListingDeps, 'sql' | 'writer'>;
 
 /** Beside content, what is compared: `_hash` depends on custom fields' names and is nobody's data. */
 const INTERNAL_COLUMNS: ReadonlySet<string> = new Set(['_hash']);

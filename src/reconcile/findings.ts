@@ -3,11 +3,11 @@
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
 import { rowVersion } from '../merge/rule/fold.ts';
+import type { MirrorTable, StoredRow } from '../mirror-rows/rows.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
 import { compareVersions, credible, versionOf } from '../record/version.ts';
 import type { Zone } from '../record/zone.ts';
-import type { MirrorTable, StoredRow } from '../store/mirror-rows/rows.ts';
 
 export const FINDING_KINDS = ['missing', 'extra', 'stale', 'differing'] as const;
 

@@ -10,13 +10,13 @@ import type { JsonObject } from '../core/json.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/time.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { listPages } from '../flowlu/listing.ts';
+import { newestRow } from '../mirror-rows/reads.ts';
+import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { versionOf } from '../record/version.ts';
 import { measure } from '../store/measurements.ts';
-import { newestRow } from '../store/mirror-rows/reads.ts';
-import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import {
   confirmIncrement,
   findWatermark,

@@ -2,11 +2,9 @@
 import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
 import { isDead } from '../core/holder.ts';
 import { withTimeout } from '../core/time.ts';
-import type { Sql } from '../postgres/connection.ts';
-import { heldLeases, leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
+import type { Queryable, Sql } from '../postgres/connection.ts';
+import { heldLeases, LEASE_SECONDS, leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
 
-/** A lease runs out so long after its last renewal: how long others wait after its holder was killed. */
-const LEASE_SECONDS = 45;
 /** Renewed so often within that time: a turn may be missed. */
 const RENEWALS = 3;
 const RENEW_MAX_MS = 10_000;
@@ -77,7 +75,9 @@ export async function aloneWith<T>(
 export const leaseOfModel = (model: string) => ({ name: OF_MODEL + model, waitMs: 0 });
 
 /** Models that somebody works on or waits for. */
-export async function takenModels(sql: Sql): Promise<{ readonly held: Set<string>; readonly wanted: Set<string> }> {
+export async function takenModels(
+  sql: Queryable,
+): Promise<{ readonly held: Set<string>; readonly wanted: Set<string> }> {
   const names = (await heldLeases(sql)).flatMap(({ name, holder }) => (isDead(holder) ? [] : [name]));
   const of = (prefix: string) =>
     new Set(names.flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length).split(' ')[0] ?? ''] : [])));

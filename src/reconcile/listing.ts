@@ -2,15 +2,20 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/time.ts';
+import { metered } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { type ListingPage, type ListingSummary, listPages } from '../flowlu/listing.ts';
 import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';
+import { suspectReported } from '../merge/suspects.ts';
+import { countRows, newestVersion } from '../mirror-rows/reads.ts';
+import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { allAnswers, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
 import { suspectUnlisted } from '../store/doubts.ts';
-import { appendListedIds, clearListedIds, listedIds } from '../store/listed-ids.ts';
+import { allListedIds, appendListedIds, clearListedIds, listedIds } from '../store/listed-ids.ts';
 import {
+  ABSENT,
   advanceListing,
   beginListing,
   claimListing,
@@ -23,15 +28,13 @@ import {
   type OpenListing,
   REFUSED,
 } from '../store/listings.ts';
-import { newestVersion } from '../store/mirror-rows/reads.ts';
-import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import { noteListed } from '../store/schedule.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
 import { addCounts, type PageCounts, writePages } from './page.ts';
 import { readAhead } from './prefetch.ts';
-import { createUnreadReader, intoMirror, sentenceOn } from './unread.ts';
+import { incompleteness, readUnplaced, sentenceOn, unreadIntoMirror, unreadNames } from './unread.ts';
 
 /** Told as a listing goes on. */
 export interface ListingObserver {
@@ -54,7 +57,7 @@ export interface ListingReport {
   readonly seconds: number;
 }
 
-const NOT_LISTABLE = 'the API has no list of it; webhooks fill it';
+export const NOT_LISTABLE = 'the API has no list of it; webhooks fill it';
 export const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, missed: 0, requests: 0 };
 
 /** A listing to be made. */
@@ -94,17 +97,22 @@ export async function listModel(
     counts = addCounts(counts, added);
     observer.modelAdvanced(model.name, added);
   };
-  const ending = await listPagesInto(deps, { ...task, open, fence }, observer, step, signal).catch((error) =>
+  const { client, spent } = metered(deps.client);
+  const target = { ...task, open, fence };
+  const ending = await listPagesInto({ ...deps, client }, target, observer, step, signal).catch((error) =>
     endingOf(error, model),
   );
-  await finishListing(deps.sql, key, ending.outcome, ending.reason);
+  // Beside one request a page there are probes, repeated attempts and refusals.
+  step({ ...NOTHING, requests: spent() - counts.requests });
+  const { requests, read } = addCounts(counts, open?.counts ?? NOTHING);
+  await finishListing(deps.sql, key, { ...ending, requests });
   if (ending.outcome === 'complete') {
     await confirmListing(deps.sql, model, fence);
-    const { requests, read } = addCounts(counts, open?.counts ?? NOTHING);
     const missed = task.kind === 'sweep' ? counts.missed : 0;
     const newest = await newestVersion(deps.sql, model);
     await noteListed(deps.sql, model.name, { fence, requests, rows: read, missed, newest });
   }
+  if (ending.outcome === 'skipped' && ending.reason?.startsWith(ABSENT)) await suspectReported(deps, model, fence);
   // A sweep has yet to compare them with the mirror.
   if (task.kind !== 'sweep') await clearListedIds(deps.sql, key);
   const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
@@ -139,27 +147,53 @@ async function listPagesInto(
   const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
   const pages = listPages(deps.client, model, { cursor, seen, seenBefore: open?.counts.read, known, signal });
   const ranges = readAhead(pages, RANGE_PAGES);
-  const singly = createUnreadReader(deps.client, model, intoMirror(deps, model));
+  const singly = unreadIntoMirror(deps, model);
   let state = open;
-  let requests = 0;
   for (;;) {
     const next = await ranges.next();
     if (next.done) {
-      const { complete, reason, measured } = next.value;
-      // Beside one request a page there are probes and repeated attempts.
-      step({ ...NOTHING, requests: next.value.requests - requests });
-      await noteMeasures(deps.sql, model.name, measured);
-      const unreadable = singly.unreadable();
-      if (complete) return { outcome: 'complete', reason: sentenceOn(unreadable), unreadable };
-      return { outcome: 'incomplete', reason: reason ?? 'rows may have been missed', unreadable };
+      const { ids, ...found } = await readUnplaced(
+        deps,
+        model,
+        singly,
+        () => allListedIds(deps.sql, keyOf(target)),
+        signal,
+      );
+      if (ids.length > 0) await appendListedIds(deps.sql, keyOf(target), ids);
+      step({ ...NOTHING, ...found });
+      return concluded(deps, model, next.value, unreadNames(singly.unread()), state !== null);
     }
-    if (requests === 0) observer.modelStarted(model.name, next.value[0]?.total ?? null);
-    requests += next.value.length;
-    for (const page of next.value) step({ ...NOTHING, ...(await singly.read(page, signal)) });
-    const written = await writeRange(deps, target, state, next.value);
+    if (state === open) observer.modelStarted(model.name, next.value[0]?.total ?? null);
+    const there: string[] = [];
+    for (const page of next.value) {
+      const { ids, ...found } = await singly.read(page, signal);
+      there.push(...ids);
+      step({ ...NOTHING, ...found });
+    }
+    const written = await writeRange(deps, target, state, next.value, there);
     state = written.state;
     step(written.added);
   }
+}
+
+/** @param hasRows whether any page was listed */
+async function concluded(
+  { sql }: ListingDeps,
+  model: Model,
+  { complete, reason, measured, isCounted }: ListingSummary,
+  unreadable: readonly string[],
+  hasRows: boolean,
+): Promise<Ending> {
+  await noteMeasures(sql, model.name, measured);
+  if (!hasRows && !isCounted && (await countRows(sql, mirrorTableOf(model), 'live')) > 0) {
+    return { outcome: 'incomplete', reason: 'the portal lists no row any more, and counts none' };
+  }
+  if (complete) return { outcome: 'complete', reason: sentenceOn(unreadable), unreadable };
+  return {
+    outcome: 'incomplete',
+    reason: incompleteness(reason ?? 'rows may have been missed', unreadable),
+    unreadable,
+  };
 }
 
 async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
@@ -168,12 +202,16 @@ async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
   return seen;
 }
 
-/** Writes the rows of pages and the position after them in one transaction. */
+/**
+ * Writes the rows of pages and the position after them in one transaction.
+ * @param there ids of rows between them that were read singly
+ */
 async function writeRange(
   deps: ListingDeps,
   target: Target,
   before: OpenListing | null,
   listed: readonly ListingPage[],
+  there: readonly string[],
 ) {
   const { kind, model, open, fence } = target;
   const [first, last] = [listed[0] as ListingPage, listed.at(-1) as ListingPage];
@@ -181,7 +219,7 @@ async function writeRange(
     observedAt,
     items: items.map((record) => ({ id: idOf(record) as string, record })),
   }));
-  const ids = pages.flatMap(({ items }) => items.map(({ id }) => id));
+  const ids = [...pages.flatMap(({ items }) => items.map(({ id }) => id)), ...there];
   const upTo = last.cursor;
   const after = before?.position ?? null;
   const table = mirrorTableOf(model);
@@ -217,10 +255,10 @@ function endingOf(error: unknown, model: Model): Ending {
 
 /** What a report says of an error: whether the portal lacks the model, or the key the right. */
 export function reasonOf(error: FlowluError, { edition }: Model): string {
-  if (!isRefusal(error)) return error.message;
+  if (!isRefusal(error)) return error.problem;
   // Portals word "unknown method" as "access denied", too.
   const isLacking = error.kind !== 'forbidden' || (edition !== 'flowlu' && edition !== 'expected' && error.code === 30);
-  return isLacking ? `not in this portal (${error.message})` : `${REFUSED}${error.message}`;
+  return isLacking ? `${ABSENT} (${error.problem})` : `${REFUSED}${error.problem}`;
 }
 
 /** True when the portal does not let us read the model at all: it lacks the module, or the key lacks the right. */

@@ -3,11 +3,11 @@
 import type { JsonObject } from '../core/json.ts';
 import { MICROS_PER_SECOND, type Micros } from '../core/time.ts';
 import { type Observed, shapeOf, type WriterContext, writeObservations } from '../merge/writer.ts';
+import { findChanged, type MirrorTable } from '../mirror-rows/rows.ts';
 import { allAnswers, type LastFlight, type Transaction } from '../postgres/connection.ts';
 import { contains, contentHash, hasAlias } from '../record/record.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { clearDoubts } from '../store/doubts.ts';
-import { findChanged, type MirrorTable } from '../store/mirror-rows/rows.ts';
 
 /** Rows of one answer, not yet compared. */
 export interface Page {

@@ -2,35 +2,33 @@
  * The full sweep of a model: everything listed, unchanged rows untouched, and rows that are gone found out.
  *
  * A row is suspected when a listing passes its id without naming it. Suspicions count only once the listing is
- * provably complete; then they become doubts, beyond the guard a few of them, and the API is asked for each row.
+ * provably complete; then they become doubts, beyond the guard a few of them, and the API is asked for each row. Of those
+ * that a listing lacks which cannot be proven, a few are asked for in turn.
  */
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/time.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
-import { writeObservations } from '../merge/writer.ts';
+import { bury, REPORTED_AT_A_TIME } from '../merge/suspects.ts';
+import { countRows } from '../mirror-rows/reads.ts';
+import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { transact } from '../postgres/transact.ts';
 import {
   clearSuspects,
   countSuspects,
   doubtSuspects,
+  keepNextSuspects,
   keepSomeSuspects,
   rowToTry,
   suspectUnlisted,
-  takeUnconfirmable,
+  UNLISTED,
+  UNPROVEN,
 } from '../store/doubts.ts';
-import { clearListedIds, listedIds } from '../store/listed-ids.ts';
+import { allListedIds, clearListedIds } from '../store/listed-ids.ts';
 import { findOpenListing, type ListingPosition, lastPosition } from '../store/listings.ts';
-import { countRows } from '../store/mirror-rows/reads.ts';
-import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
+import { lastFact, measure } from '../store/measurements.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, isRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
-
-/** Two sweeps that bury a row which the portal does not read singly lie at least so far apart. */
-const SWEEPS_APART_S = 3_600;
-
-/** Rows known from webhooks alone that one sweep has the API asked for; nobody has confirmed that they exist. */
-const REPORTED_AT_A_TIME = 2_000;
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
@@ -74,9 +72,11 @@ export async function sweepModel(
   if (afresh) await clearSuspects(deps.sql, model.name);
   const report = await listModel(deps, { kind: 'sweep', model, runId: options.runId, afresh }, observer, signal);
   const { position, fence } = await lastPosition(deps.sql, 'sweep', model.name);
-  if (report.outcome === 'complete') await suspectTheRest(deps, model, position, fence);
+  const isReadToItsEnd = report.outcome === 'complete' || report.outcome === 'incomplete';
+  if (isReadToItsEnd) await suspectTheRest(deps, model, position, fence);
   else await clearSuspects(deps.sql, model.name);
   await clearListedIds(deps.sql, { kind: 'sweep', model: model.name });
+  if (report.outcome === 'incomplete') return { ...report, suspects: await doubtSome(deps, model), guarded: null };
   if (report.outcome !== 'complete') return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
   return { ...report, ...(await concludeSuspicions(deps, model, fence, options.allowDeletes, signal)) };
 }
@@ -88,15 +88,21 @@ async function suspectTheRest(
   position: ListingPosition | null,
   fence: Micros,
 ): Promise<void> {
-  const isOneRange = position?.mode === 'pages';
-  const listed: string[] = [];
-  if (isOneRange) {
-    await clearSuspects(sql, model.name);
-    for await (const ids of listedIds(sql, { kind: 'sweep', model: model.name })) for (const id of ids) listed.push(id);
-  }
+  const isOneRange = position?.mode !== 'keyset';
+  if (isOneRange) await clearSuspects(sql, model.name);
+  const listed = isOneRange ? await allListedIds(sql, { kind: 'sweep', model: model.name }) : [];
   const after = position?.mode === 'keyset' ? position.lastId : null;
   const range = { after, upTo: null, listed, observedAt: fence };
   await transact(sql, (tx) => suspectUnlisted(tx, model, range));
+}
+
+/** Rows that lists always lack are asked for in turn, so that those that are gone do not stay for ever. */
+async function doubtSome({ sql }: ListingDeps, model: Model): Promise<number> {
+  const after = (await lastFact(sql, model.name, 'asked_up_to')) ?? '0';
+  const next = await keepNextSuspects(sql, model.name, after, SHRINK_GUARD.rows);
+  await measure(sql, model.name, { asked_up_to: next.at(-1) });
+  await transact(sql, (tx) => doubtSuspects(tx, model, UNPROVEN));
+  return next.length;
 }
 
 async function concludeSuspicions(
@@ -118,7 +124,8 @@ async function concludeSuspicions(
   });
   // What the portal does not read singly is buried without its word, so within the guard only, whoever has reported it.
   const mayBury = guard(suspects, live, allowDeletes) === null && !(await readsSingly(deps, model, signal));
-  await lookInto(deps, model, fence, mayBury);
+  if (mayBury) await bury(deps, model, fence, UNLISTED);
+  await transact(deps.sql, (tx) => doubtSuspects(tx, model, UNLISTED));
   return { suspects, guarded };
 }
 
@@ -134,18 +141,6 @@ async function readsSingly({ sql, client }: ListingDeps, model: Model, signal: A
       return error instanceof NotFoundError || !isRefusal(error);
     },
   );
-}
-
-/** Has the portal asked for each suspect; buries those of which it tells nothing and that an earlier sweep missed, too. */
-async function lookInto({ sql, writer }: ListingDeps, model: Model, fence: Micros, mayBury: boolean): Promise<void> {
-  const table = mirrorTableOf(model);
-  await transact(sql, async (tx) => {
-    const gone = mayBury ? await takeUnconfirmable(tx, model, fence, SWEEPS_APART_S) : [];
-    const observation = { says: 'absent', observedAt: fence } as const;
-    const observed = gone.map((entityId) => ({ table, entityId, observation }));
-    return writeObservations(tx, { subjects: observed, observed }, writer, () => null);
-  });
-  await transact(sql, (tx) => doubtSuspects(tx, model));
 }
 
 /** Why so many suspects are not looked into at once, or null when they may be. Pure. */

@@ -1,21 +1,20 @@
-/** Rows that break every list that contains them: named where that can be found out, and read singly where that works. */
-
+/** Rows that no list brings: looked for with what the mirror knows, taken into it, and named where they cannot be read. */
 import type { Model } from '../catalog/types.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { Micros } from '../core/time.ts';
-import type { FlowluClient } from '../flowlu/client.ts';
-import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
-import type { ListingPage, UnreadRows } from '../flowlu/listing.ts';
+import { MICROS_PER_MS } from '../core/time.ts';
+import type { UnreadRows } from '../flowlu/listing.ts';
+import { candidatesFor, createUnreadReader, freeIds, type Unread, type UnreadReader } from '../flowlu/unread.ts';
+import { findUnlisted, linkedIds } from '../mirror-rows/reads.ts';
+import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { transact } from '../postgres/transact.ts';
-import { idOf } from '../record/id.ts';
-import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
+import { compareIds, idOf } from '../record/id.ts';
+import { lastFact, measure } from '../store/measurements.ts';
 import type { ListingDeps } from './deps.ts';
 import { writePages } from './page.ts';
 
 /** Names kept in a report. */
 const MAX_NAMED = 20;
-/** Ids asked for singly in vain, at most, to fill one gap. */
-const MAX_CANDIDATES = 25;
+/** Ids asked for in one listing of a portal without an order. */
+const MAX_ASKED = 200;
 
 /** What a report says of rows that could not be read, or null. */
 export function sentenceOn(unreadable: readonly string[]): string | null {
@@ -24,122 +23,72 @@ export function sentenceOn(unreadable: readonly string[]): string | null {
   return `these break every list that contains them and cannot be read: ${unreadable.slice(0, MAX_NAMED).join(', ')}${more}`;
 }
 
-/** Takes a row that was read singly. */
-type Keep = (row: FoundRows['read'][number]) => Promise<void>;
+/** What a report says of a listing that may lack more than the rows that could not be read. */
+export function incompleteness(reason: string, unreadable: readonly string[]): string {
+  const names = sentenceOn(unreadable);
+  return names === null ? reason : `${reason}; ${names}`;
+}
 
-/** Takes them into the mirror. */
-export function intoMirror({ sql, writer }: ListingDeps, model: Model): Keep {
-  return async ({ record, observedAt }) => {
+/** Rows that were not read, as a person would name them. */
+export function unreadNames({ ids, gaps, unplaced }: Unread): readonly string[] {
+  const names = [...ids, ...gaps.map(nameOf)];
+  if (unplaced === null || unplaced.count === 0) return names;
+  const asked = unplaced.asked.toSorted(compareIds);
+  const where = `under any of ${asked.length} ids from ${asked[0]} to ${asked.at(-1)}`;
+  return [...names, `${rowsOf(unplaced.count)} not found ${where} that no list names`];
+}
+
+function nameOf({ previousId, nextId, count }: UnreadRows): string {
+  const rows = rowsOf(count);
+  if (previousId !== null && nextId !== null) return `${rows} listed between the ids ${previousId} and ${nextId}`;
+  if (previousId !== null) return `${rows} listed after id ${previousId}`;
+  return nextId === null ? `${rows} of unknown id` : `${rows} listed before id ${nextId}`;
+}
+
+const rowsOf = (count: number): string => (count === 1 ? 'a row' : `${count} rows`);
+
+/** Reads rows that no list brings into the mirror. */
+export function unreadIntoMirror({ sql, client, writer }: ListingDeps, model: Model): UnreadReader {
+  return createUnreadReader(client, model, async ({ record, observedAt }) => {
     const page = { items: [{ id: idOf(record) as string, record }], observedAt };
     await transact(sql, (tx) => writePages(tx, mirrorTableOf(model), [page], writer, () => null));
-  };
-}
-
-/** Follows the pages of a listing and reads what they lack singly, where that works. */
-export function createUnreadReader(client: FlowluClient, model: Model, keep: Keep) {
-  const unreadable: string[] = [];
-  /** A keyset meets the rows at the end of a page again, and a listing that goes back those of its pages. */
-  const met = new Set<string>();
-  let lastId: string | null = null;
-
-  return {
-    unreadable: (): readonly string[] => unreadable,
-    async read({ items, unread, mode }: ListingPage, signal: AbortSignal): Promise<{ read: number; requests: number }> {
-      let [read, requests] = [0, 0];
-      const ids = items.map((item) => idOf(item) as string);
-      const direction = directionOf(lastId === null ? ids : [lastId, ...ids]);
-      const from = lastId;
-      lastId = ids.at(-1) ?? lastId;
-      for (const gap of unread) {
-        const known = { ...gap, previousId: gap.previousId ?? from };
-        const found = await findUnread(client, model, known, direction, met, signal);
-        // By page numbers, the next page begins after the rows that this one ends with.
-        if (mode === 'pages' && gap.nextId === null) lastId = found.lastId ?? lastId;
-        unreadable.push(...found.unreadable);
-        for (const one of found.read) await keep(one);
-        requests += found.requests;
-        read += found.read.length;
-      }
-      return { read, requests };
-    },
-  };
-}
-
-interface FoundRows {
-  /** Rows that could be read singly. */
-  readonly read: readonly { readonly record: JsonObject; readonly observedAt: Micros }[];
-  /** The others, as a person would name them. */
-  readonly unreadable: readonly string[];
-  /** The last of them all. */
-  readonly lastId: string | null;
-  readonly requests: number;
-}
-
-/** Where the ids of a page go: up, down, or neither. */
-function directionOf(ids: readonly string[]): 1 | -1 | 0 {
-  const steps = ids.slice(1).map((id, index) => (BigInt(id) > BigInt(ids[index] as string) ? 1 : -1));
-  return steps.length > 0 && steps.every((step) => step === steps[0]) ? (steps[0] as 1 | -1) : 0;
+  });
 }
 
 /**
- * Looks for rows in the gap between two listed ones.
- * @param met rows found in gaps before; they count here, too, but are handed out once. Added to.
+ * After the last page, where rows are missing and nothing tells between which others they lie: asks for rows that the
+ * mirror holds and no list has named, for some that others link to, and for ids that are not in use, each time for
+ * others of these. That one of them is not there is told of no row that the mirror holds.
+ * @param listed ids of all rows that are there
  */
-async function findUnread(
-  client: FlowluClient,
+export async function readUnplaced(
+  { sql }: ListingDeps,
   model: Model,
-  gap: UnreadRows,
-  direction: 1 | -1 | 0,
-  met: Set<string>,
+  reader: UnreadReader,
+  listed: () => Promise<readonly string[]>,
   signal: AbortSignal,
-): Promise<FoundRows> {
-  const read: { record: JsonObject; observedAt: Micros }[] = [];
-  const unreadable: string[] = [];
-  const found: string[] = [];
-  let requests = 0;
-  for (const id of candidates(gap, direction)) {
-    if (found.length === gap.count) break;
-    const isNew = !met.has(id);
-    const row = isNew ? await readSingly(client, model, id, signal) : null;
-    requests += isNew ? 1 : 0;
-    if (row === 'absent') continue;
-    if (row === 'refused') break;
-    if (row === 'broken') unreadable.push(id);
-    else if (row !== null) read.push(row);
-    found.push(id);
-    met.add(id);
+) {
+  const missing = reader.missing();
+  if (missing === 0) return { read: 0, requests: 0, ids: [] };
+  const max = Math.min(MAX_ASKED, candidatesFor(missing));
+  const named = new Set(await listed());
+  const anyTime = { after: null, upTo: null, observedAt: Date.now() * MICROS_PER_MS };
+  const held = await findUnlisted(sql, model, { ...anyTime, listed: [...named] }, max);
+  const linked = (await linkedIds(sql, model, Math.floor(max / 2))).filter((id) => !named.has(id));
+  const known = [...held.ids, ...linked].slice(0, max);
+  let last = await lastFact(sql, model.name, 'free_ids_asked_up_to');
+  function* ids() {
+    yield* known;
+    let left = max - known.length;
+    for (const id of freeIds(named, last)) {
+      if (known.includes(id)) continue;
+      if (left === 0) return;
+      left -= 1;
+      last = id;
+      yield id;
+    }
   }
-  const missing = gap.count - found.length;
-  if (missing > 0) unreadable.push(`${missing === 1 ? 'a row' : `${missing} rows`} ${placeOf(gap)}`);
-  return { read, unreadable, lastId: found.at(-1) ?? null, requests };
-}
-
-async function readSingly(client: FlowluClient, model: Model, id: string, signal: AbortSignal) {
-  try {
-    return await client.get(model, id, signal, 'brief');
-  } catch (error) {
-    if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
-    if (error instanceof NotFoundError) return 'absent';
-    // Without single reads nothing more can be found out.
-    return error.mayBeTooMuch ? 'broken' : 'refused';
-  }
-}
-
-/** Ids between the neighbours, nearest to the row before first; of a gap at the end of a page, those that follow. */
-function candidates({ previousId, nextId, count }: UnreadRows, direction: 1 | -1 | 0): readonly string[] {
-  if (direction === 0) return [];
-  const step = BigInt(direction);
-  const start = previousId === null ? null : BigInt(previousId) + step;
-  const end = nextId === null ? null : BigInt(nextId);
-  const length = MAX_CANDIDATES + count;
-  const first = start ?? (end === null ? null : end - step * BigInt(length));
-  if (first === null) return [];
-  const ids = Array.from({ length }, (_, index) => first + step * BigInt(index));
-  return ids.filter((id) => id > 0n && (end === null || (end - id) * step > 0n)).map(String);
-}
-
-function placeOf({ previousId, nextId }: UnreadRows): string {
-  if (previousId !== null && nextId !== null) return `listed between ${previousId} and ${nextId}`;
-  if (previousId !== null) return `listed after ${previousId}`;
-  return nextId === null ? 'of unknown id' : `listed before ${nextId}`;
+  const found = await reader.readUnplaced(ids(), signal);
+  await measure(sql, model.name, { free_ids_asked_up_to: last });
+  return found;
 }

@@ -5,17 +5,17 @@ import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
+import { createUnreadReader } from '../flowlu/unread.ts';
 import { read } from '../merge/settle.ts';
+import { countRows, findUnlisted, type IdRange, randomLiveIds } from '../mirror-rows/reads.ts';
+import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { compareIds, idOf } from '../record/id.ts';
-import { countRows, findUnlisted, type IdRange, randomLiveIds } from '../store/mirror-rows/reads.ts';
-import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
 import { comparePage } from './compare-page.ts';
 import type { ListingDeps } from './deps.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
 import { knownMeasures } from './measures.ts';
 import { readAhead } from './prefetch.ts';
-import { rememberIds } from './remembered-ids.ts';
-import { createUnreadReader, sentenceOn } from './unread.ts';
+import { incompleteness, readUnplaced, sentenceOn, unreadNames } from './unread.ts';
 
 /** Rows read singly at a time; the budget paces them. */
 export const READS_AT_A_TIME = 10;
@@ -61,11 +61,13 @@ export async function searchAll(search: Search): Promise<Shortcoming> {
       }
       continue;
     }
-    search.onStep({ rows: 0, requests: next.value.requests - requests, total: null });
-    if (next.value.complete) return (await walk.end(startedAt)) ?? sentenceOn(singly.unreadable());
+    const { requests: more } = await readUnplaced(deps, model, singly, async () => walk.listed(), signal);
+    search.onStep({ rows: 0, requests: next.value.requests - requests + more, total: null });
+    const unreadable = unreadNames(singly.unread());
+    if (next.value.complete) return (await walk.end(startedAt)) ?? sentenceOn(unreadable);
     // What was not listed may merely have been missed.
     candidates.dropSuspected();
-    return next.value.reason ?? 'the listing is not complete';
+    return incompleteness(next.value.reason ?? 'the listing is not complete', unreadable);
   }
 }
 
@@ -88,12 +90,17 @@ async function compareListed(
   search.onStep({ rows: told.size, requests: 1, total });
 }
 
+/** A verification of more rows without an order does not search for rows that the mirror has in excess; a sweep does. */
+const MAX_REMEMBERED_IDS = 2_000_000;
+
 /** Follows a listing to find the mirror's rows that it does not name. */
 function createWalk({ deps, model, candidates }: Search) {
   let last: string | null = null;
   let lastAt: Micros | null = null;
   let isKeyset = true;
-  const seen = rememberIds();
+  const seen = new Set<string>();
+  /** The first request's moment: rows learnt of later are beyond suspicion. */
+  let firstAt: Micros | null = null;
   const singles: string[] = [];
 
   const findUnnamed = async (range: IdRange) => {
@@ -110,10 +117,12 @@ function createWalk({ deps, model, candidates }: Search) {
     single(id: string): void {
       singles.push(id);
     },
+    listed: () => [...seen, ...singles],
     async page({ items, mode, cursor, observedAt }: ListingPage): Promise<void> {
       const ids = items.map((record) => idOf(record) as string);
       // A listing that goes over to page numbers begins again, or goes on after its first page.
-      if (last === null || mode === 'pages') seen.add(ids, observedAt);
+      if (last === null || mode === 'pages') for (const id of ids) if (seen.size < MAX_REMEMBERED_IDS) seen.add(id);
+      firstAt ??= observedAt;
       lastAt = observedAt;
       if (mode === 'pages') {
         if (isKeyset) candidates.dropSuspected();
@@ -129,20 +138,19 @@ function createWalk({ deps, model, candidates }: Search) {
         await findUnnamed({ after: last, upTo: null, listed: [], observedAt: lastAt ?? startedAt });
         return null;
       }
-      const listed = seen.all();
-      if (listed === null) {
+      if (seen.size >= MAX_REMEMBERED_IDS) {
         return 'the portal lists in no order and has too many rows to tell which ones the mirror has in excess';
       }
-      await findUnnamed({ after: null, upTo: null, listed, observedAt: seen.since() });
+      await findUnnamed({ after: null, upTo: null, listed: [...seen], observedAt: firstAt ?? startedAt });
       return null;
     },
   };
 }
 
-/** Reads a few rows of the mirror singly, and compares one page of a list, taken from anywhere. */
+/** Reads half of so many rows singly, and takes the others from a list at any place, where the mirror may lack some. */
 export async function searchSample(search: Search, size: number): Promise<Shortcoming> {
   const { deps, model, signal } = search;
-  const ids = model.gettable ? (await randomLiveIds(deps.sql, model, size)).sort(compareIds) : [];
+  const ids = model.gettable ? (await randomLiveIds(deps.sql, model, Math.floor(size / 2))).sort(compareIds) : [];
   let shortcoming: Shortcoming = null;
   for (let start = 0; start < ids.length && shortcoming === null; start += READS_AT_A_TIME) {
     const part = ids.slice(start, start + READS_AT_A_TIME);
@@ -152,12 +160,14 @@ export async function searchSample(search: Search, size: number): Promise<Shortc
   const order = sorting === 'refused' ? {} : { orderBy: { field: 'id', direction: 'asc' } as const };
   const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
   const page = 1 + Math.floor(Math.random() * Math.max(1, Math.ceil(live / PAGE_SIZE)));
+  let left = size - ids.length;
   for (const wanted of new Set([page, 1])) {
     const answer = await deps.client.list(model, { limit: PAGE_SIZE, page: wanted, ...order }, signal);
-    const known = answer.items.filter((record) => idOf(record) !== null);
-    const chosen = shuffled(known).slice(0, size);
+    const others = answer.items.filter((record) => ![null, ...ids].includes(idOf(record)));
+    const chosen = shuffled(others).slice(0, left);
     await compareListed(search, chosen, answer.observedAt, null);
-    if (answer.items.length > 0) break;
+    left -= chosen.length;
+    if (left === 0) break;
   }
   return shortcoming;
 }

@@ -7,16 +7,17 @@
 
 import type { Model } from '../catalog/types.ts';
 import { sleep } from '../core/time.ts';
+import { metered } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
 import { shapeOf } from '../merge/writer.ts';
+import { countRows, readRowsAfter } from '../mirror-rows/reads.ts';
+import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { databaseClock } from '../postgres/clock.ts';
-import type { ListingOutcome } from '../store/listings.ts';
-import { countRows } from '../store/mirror-rows/reads.ts';
-import { mirrorTableOf } from '../store/mirror-rows/rows.ts';
+import { absentModels, type ListingOutcome, listedModels, unreadModels } from '../store/listings.ts';
 import type { RunStatus } from '../store/runs.ts';
 import type { ListingDeps } from './deps.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
-import { NOTHING } from './listing.ts';
+import { NOT_LISTABLE, NOTHING, reasonOf } from './listing.ts';
 import { type Rechecked, recheck } from './recheck.ts';
 import { overModels, type RoundOptions, toMillis } from './round.ts';
 import { type Search, type Shortcoming, searchAll, searchSample } from './verify-listing.ts';
@@ -62,6 +63,8 @@ export interface Verification {
   readonly models: readonly ModelVerification[];
 }
 
+/** Begins no search: every row would be missing, and each asked for on its own. */
+export const NOT_READ = 'not read yet';
 const PAUSE_MS = 3_000;
 /** Without repair a second look only tells drift from flight, and some dozens tell it well. */
 const MAX_RECHECKS = 50;
@@ -72,9 +75,12 @@ const MAX_REPAIRS = 10_000;
  * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
  */
 export async function verify(deps: ListingDeps, options: VerifyOptions): Promise<Verification> {
+  const { sql } = deps;
+  const [listed, absent, unread] = await Promise.all([listedModels(sql), absentModels(sql), unreadModels(sql)]);
+  const tried = new Set([...listed, ...absent, ...unread.map(({ model }) => model)]);
   const { runId, status, models } = await overModels<ModelVerification>(deps.sql, options, {
     kind: 'verify',
-    one: (model, _, signal) => verifyModel(deps, model, { ...options, signal }),
+    one: (model, _, signal) => verifyModel(deps, model, tried.has(model.name), { ...options, signal }),
     statusOf: (reports) => (reports.every(isInOrder) ? 'done' : 'differences'),
     summaryOf: (reports) =>
       reports.map(({ findings: _, seconds, ...report }) => ({ ...report, seconds: toMillis(seconds) })),
@@ -89,7 +95,12 @@ function isInOrder(report: ModelVerification): boolean {
   return isCompared && findings.length === repaired && unchecked === 0 && guarded === null;
 }
 
-async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptions): Promise<ModelVerification> {
+async function verifyModel(
+  deps: ListingDeps,
+  model: Model,
+  wasTried: boolean,
+  options: VerifyOptions,
+): Promise<ModelVerification> {
   const { observer, signal, repair, sample } = options;
   const began = performance.now();
   const table = mirrorTableOf(model);
@@ -107,8 +118,10 @@ async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptio
     advance(step);
   };
   const startedAt = await databaseClock(deps.sql);
-  const search = { deps, model, context, candidates, startedAt, onStep, signal };
-  const ending = await searchModel(search, sample).catch((error) => endingOf(error, deps, model));
+  const { client, spent } = metered(deps.client);
+  const search = { deps: { ...deps, client }, model, context, candidates, startedAt, onStep, signal };
+  const ending = await searchModel(search, sample, wasTried).catch((error) => endingOf(error, deps, model));
+  advance({ rows: 0, requests: spent() - requests });
   const taken = candidates.taken();
   if (taken.length > 0) await sleep(options.pauseMs ?? PAUSE_MS, signal);
   const looked = await recheck(deps, context, taken, candidates.missed(), {
@@ -122,7 +135,8 @@ async function verifyModel(deps: ListingDeps, model: Model, options: VerifyOptio
   const report = { model: model.name, rows, requests, seconds, ...ended, ...countsOf(looked) };
   const { outcome, reason, repaired: written } = report;
   const counts = { ...NOTHING, read: rows, written, unchanged: rows - written, requests };
-  observer.modelFinished({ model: model.name, outcome, reason, counts, seconds });
+  const told = reason === NOT_READ ? 'skipped' : outcome;
+  observer.modelFinished({ model: model.name, outcome: told, reason, counts, seconds });
   return { ...report, reason: reason ?? looked.reason };
 }
 
@@ -137,8 +151,11 @@ function withUnlisted(ending: Ending, unlisted: number): Ending {
   return { outcome: 'incomplete', reason: `the portal's list left out rows that the portal has: ${unlisted}` };
 }
 
-async function searchModel(search: Search, sample: number | null): Promise<Ending> {
-  if (!search.model.listable) return { outcome: 'skipped', reason: 'the API has no list of it; webhooks fill it' };
+async function searchModel(search: Search, sample: number | null, wasTried: boolean): Promise<Ending> {
+  if (!search.model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
+  const { deps, context } = search;
+  const isEmpty = !wasTried && (await readRowsAfter(deps.sql, context.table, null, 1)).length === 0;
+  if (isEmpty) return { outcome: 'incomplete', reason: NOT_READ };
   const why: Shortcoming = sample === null ? await searchAll(search) : await searchSample(search, sample);
   return { outcome: why === null ? 'complete' : 'incomplete', reason: why };
 }
@@ -150,8 +167,9 @@ async function endingOf(error: unknown, { sql }: ListingDeps, model: Model): Pro
   const isUnknown = error.kind === 'unknown_module' || error.kind === 'unknown_method';
   // A portal that lacks a model and a mirror without rows of it agree.
   const held = isUnknown ? await countRows(sql, mirrorTableOf(model), 'live') : 0;
-  if (isUnknown && held === 0) return { outcome: 'skipped', reason: error.message };
-  return { outcome: 'failed', reason: held > 0 ? `${error.message}; the mirror holds ${held} rows` : error.message };
+  const reason = reasonOf(error, model);
+  if (isUnknown && held === 0) return { outcome: 'skipped', reason };
+  return { outcome: 'failed', reason: held > 0 ? `${reason}; the mirror holds ${held} rows` : reason };
 }
 
 function countsOf({ findings, inFlight, unchecked, repaired, guarded }: Rechecked) {

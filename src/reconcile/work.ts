@@ -1,8 +1,12 @@
 /** The scheduler at work: each lane takes the next piece of work that no other replica has, and does it. */
 import { setInterval as every } from 'node:timers/promises';
+import { isNewestFirst, rankOf } from '../catalog/ranks.ts';
 import type { Model } from '../catalog/types.ts';
 import { MICROS_PER_SECOND, sleep } from '../core/time.ts';
-import { announcedBetween } from '../store/mirror-rows/reads.ts';
+import { traced } from '../core/tracing.ts';
+import { announcedBetween } from '../mirror-rows/reads.ts';
+import { believedAt } from '../postgres/clock.ts';
+import { allAnswers, transaction } from '../postgres/connection.ts';
 import { journaled } from '../store/runs.ts';
 import { noteNewest, notePolled, noteTrouble, readSchedule, type ScheduleRow } from '../store/schedule.ts';
 import { catchUpModel } from './catch-up.ts';
@@ -11,7 +15,6 @@ import { readNewestRows } from './incremental.ts';
 import { LeaseTakenError, leaseOfModel, takenModels, withLease } from './lease.ts';
 import { type ListingObserver, NOTHING } from './listing.ts';
 import { addCounts, WEBHOOK_DELAY } from './page.ts';
-import { isNewestFirst, rankOf } from './ranks.ts';
 import { type RoundReport, statusOf, summaryOf } from './round.ts';
 import { intervalsOf, type Lane, type ModelState, nextWork, type ScheduleLimits, type WorkKind } from './schedule.ts';
 import { sweepModel } from './sweep.ts';
@@ -34,7 +37,7 @@ const FAILED_SECONDS = 30;
 /** How often a piece of work under way looks whether somebody waits for its model. */
 const LOOK_MS = 2_000;
 /** Longest wait before it is planned again: webhooks, people and replicas may have changed what is next. */
-const MAX_WAIT_S = 5;
+const MAX_WAIT_S = 10;
 
 class WantedError extends Error {
   override readonly name = 'WantedError';
@@ -50,6 +53,8 @@ type WorkOnce = (lane: Lane, runId: string, signal: AbortSignal) => Promise<Roun
 export function createLanes(background: Background) {
   const { deps, holder } = background;
   let choosing: Promise<unknown> = Promise.resolve();
+  /** Lanes that have nothing to do rest on one reading: an idle service asks no more with many of them. */
+  const restUntil = new Map<Lane, number>();
 
   const workOnce: WorkOnce = async (lane, runId, signal) => {
     const before = choosing;
@@ -59,13 +64,14 @@ export function createLanes(background: Background) {
     });
     await before;
     try {
-      const chosen = await choose(background, lane);
+      const chosen = await choose(background, lane, restUntil);
       if ('waitMs' in chosen) return chosen;
       const lease = { sql: deps.sql, holder, signal, ...leaseOfModel(chosen.model.name) };
       return await withLease(lease, (leased) => {
         letNextChoose();
         return unlessWanted(background, chosen.model.name, leased, async (going) => {
-          const report = await doWork(background, chosen, runId, going);
+          const work = () => doWork(background, chosen, runId, going);
+          const report = await traced(chosen.kind, { 'flowlu.model': chosen.model.name }, work);
           await note(background, report, chosen);
           return report;
         });
@@ -114,35 +120,45 @@ interface Chosen {
   readonly interval_s: number;
 }
 
-async function choose({ deps, models, limits }: Background, lane: Lane): Promise<Chosen | { readonly waitMs: number }> {
-  // In this order: whoever holds no model any more has noted what it did.
-  const { held, wanted } = await takenModels(deps.sql);
-  const { now, rows } = await readSchedule(deps.sql);
+async function choose(
+  { deps, models, limits }: Background,
+  lane: Lane,
+  restUntil: Map<Lane, number>,
+): Promise<Chosen | { readonly waitMs: number }> {
+  const restMs = (restUntil.get(lane) ?? 0) - performance.now();
+  if (restMs > 0) return { waitMs: restMs };
+  const [{ held, wanted }, { now, rows }] = await transaction(deps.sql, { readOnly: true, readsFirst: true }, (tx) =>
+    // In this order: whoever holds no model any more has noted what it did.
+    allAnswers([takenModels(tx), readSchedule(tx)]),
+  );
   const known = new Map(rows.map((row) => [row.model, row]));
   const states = models
     .filter(({ listable }) => listable)
-    .map((model) => stateOf(model, known.get(model.name), held.has(model.name) || wanted.has(model.name)));
-  const next = nextWork(states, limits, lane, now);
-  if (!('kind' in next)) return { waitMs: 1_000 * Math.min(next.wait_s, MAX_WAIT_S) };
+    .map((model) => stateOf(model, known.get(model.name), now, held.has(model.name) || wanted.has(model.name)));
+  const nexts = { quick: nextWork(states, limits, 'quick', now), long: nextWork(states, limits, 'long', now) };
+  const msOf = (work: ReturnType<typeof nextWork>) => ('kind' in work ? 0 : 1_000 * Math.min(work.wait_s, MAX_WAIT_S));
+  for (const each of ['quick', 'long'] as const) restUntil.set(each, performance.now() + msOf(nexts[each]));
+  const next = nexts[lane];
+  if (!('kind' in next)) return { waitMs: msOf(next) };
   const interval_s = intervalsOf(states, limits, now).get(next.model) ?? limits.poll_s;
   const model = models.find(({ name }) => name === next.model) as Model;
   return { kind: next.kind, model, before: known.get(next.model), now, interval_s };
 }
 
-function stateOf(model: Model, row: ScheduleRow | undefined, isTaken: boolean): ModelState {
+function stateOf(model: Model, row: ScheduleRow | undefined, now: number, isTaken: boolean): ModelState {
   const { polledAt = null, pollRequests = null, sweptAt = null, sweepRequests = 1, missedAt = null } = row ?? {};
   return {
     model: model.name,
     rank: rankOf(model.name),
     isNewestFirst: polledAt === null && model.version !== null && isNewestFirst(model.name),
-    sweptAt,
+    sweptAt: believedAt(sweptAt, now),
     sweepCost: sweepRequests,
-    polledAt,
+    polledAt: believedAt(polledAt, now),
     pollCost: pollRequests ?? (sweepRequests <= SMALL_READING ? sweepRequests : null),
     isEmpty: row?.rows === 0,
-    missedAt,
+    missedAt: believedAt(missedAt, now),
     announced: row?.announced ?? 0,
-    freeAt: isTaken ? Number.POSITIVE_INFINITY : (row?.retryAt ?? 0),
+    freeAt: isTaken ? Number.POSITIVE_INFINITY : (believedAt(row?.retryAt ?? null, now, REFUSED_SECONDS) ?? 0),
   };
 }
 
@@ -156,14 +172,8 @@ async function doWork(
     const options = { runId, allowDeletes: 0, resume: true };
     return { ...(await sweepModel(deps, model, options, observer, signal)), way: 'sweep' };
   };
-  const nothing = {
-    model: model.name,
-    way: 'none',
-    outcome: 'complete',
-    reason: null,
-    counts: NOTHING,
-    seconds: 0,
-  } as const;
+  const done = { way: 'none', outcome: 'complete', reason: null, counts: NOTHING, seconds: 0 } as const;
+  const nothing = { model: model.name, ...done };
   if (kind === 'newest') return { ...nothing, way: 'newest', counts: await readNewestRows(deps, model, signal) };
   const { sweepRequests = 1, pollRequests = null } = before ?? {};
   // A complete reading that takes no more requests finds deletes, too.
@@ -182,7 +192,7 @@ async function note(
 ): Promise<void> {
   if (outcome !== 'complete') {
     const rest_s = outcome === 'skipped' ? REFUSED_SECONDS : Math.min(FAILED_SECONDS, limits.poll_s || limits.sweep_s);
-    return noteTrouble(sql, model.name, rest_s);
+    return noteTrouble(sql, model.name, rest_s, REFUSED_SECONDS);
   }
   if (kind === 'read' || kind === 'sweep') return;
   const polled = { interval_s, began: now, requests: before?.pollRequests ?? null, missed: 0, announced: 0 };

@@ -3,10 +3,9 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
-import { models } from '../catalog/index.ts';
-import { matchesModel } from '../config/index.ts';
 import { weightOf } from '../core/json.ts';
 import { withTimeout } from '../core/time.ts';
+import { traced } from '../core/tracing.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
@@ -25,7 +24,8 @@ import { statusRoutes } from '../status/routes.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
 import { createFloodGate } from './flood.ts';
-import type { Session } from './session.ts';
+import { mirroredModels, type Session } from './session.ts';
+import { metricsOf } from './workers.ts';
 
 /** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
  * than the connections that the listener takes, so that they can be told. */
@@ -94,11 +94,18 @@ export function createApp(
         },
         onPending: events.onPending,
       };
-      return await withTimeout(health.watch(() => receive(batch, receiver)).finally(done), LANE_MAX_MS);
+      return await withTimeout(
+        health
+          .watch(() => traced('webhooks', { 'flowlu.deliveries': batch.length }, () => receive(batch, receiver)))
+          .finally(done),
+        LANE_MAX_MS,
+      );
     },
   });
 
-  const secretUse = createSecretUse(config.webhook.secrets);
+  const noteSecretUse = () => secretUse.note(sql);
+  // At once, so that the first webhook shows as soon as somebody looks; what fails is noted again by the loop.
+  const secretUse = createSecretUse(config.webhook.secrets, () => void noteSecretUse().catch(() => {}));
   const intake = createIntake({
     gate: {
       secrets: config.webhook.secrets,
@@ -130,10 +137,14 @@ export function createApp(
   const isFlood = createFloodGate();
   return {
     listener: (request, response) => {
+      // What was sent through a connection that is closed already is still read from what had arrived.
+      if (request.socket.destroyed) return;
+      // A target may repeat the origin (RFC 9112, section 3.2.2).
+      request.url = request.url?.replace(/^https?:\/\/[^/?#]*\/?/i, '/');
       if (!intake(request, response) && !isFlood(request, response)) void pages(request, response);
     },
     idle: () => batcher.idle(),
-    noteSecretUse: () => secretUse.note(sql),
+    noteSecretUse,
   };
 }
 
@@ -159,7 +170,10 @@ function createPages(
   const isTrusted = membershipOf(config.http.trustedProxies);
   const sourceIn = (context: Context<{ Bindings: Partial<HttpBindings> }>) =>
     sourceOf(context.env.incoming?.socket.remoteAddress, context.req.header('x-forwarded-for'), isTrusted);
-  app.route('/', statusRoutes({ ...source, metrics, log, token, isStopping, sourceIn }));
+  app.route(
+    '/',
+    statusRoutes({ ...source, metrics, metricsText: metricsOf(metrics), log, token, isStopping, sourceIn }),
+  );
   app.route('/', appRoutes({ health: source.health, frameAncestors: frameAncestorsOf(config) }));
   const { oauth } = config.flowlu;
   if (oauth !== null) {
@@ -177,23 +191,29 @@ function createPages(
 }
 
 /** What the settings lead one to expect of the mirror. */
-export function expectationsOf(config: Session['config'], recording: RecordHealth | null = null): Expectations {
-  const { apiKey, oauth, baseUrl, models: patterns } = config.flowlu;
+export function expectationsOf(
+  { config, otherZone }: Pick<Session, 'config'> & Partial<Pick<Session, 'otherZone'>>,
+  recording: RecordHealth | null = null,
+): Expectations {
+  const { apiKey, oauth, baseUrl } = config.flowlu;
   return {
     hasApi: baseUrl !== null && (apiKey ?? oauth) !== null,
+    oauthClient: oauth?.clientId ?? null,
     compareEvery_s: config.reconcile.intervalMs / 1_000,
-    models: models.flatMap(({ name }) => (matchesModel(patterns, name) ? [name] : [])),
+    models: mirroredModels(config).map(({ name }) => name),
+    otherZone: otherZone ?? null,
     recording,
   };
 }
 
 /** What the status is read from, for the service and for the commands alike. */
 export function reportSource(
-  { config, sql, database }: Session,
+  session: Session,
   readSecretUse: ReportSource['readSecretUse'],
   recording: RecordHealth | null = null,
 ): ReportSource {
-  const expected = expectationsOf(config, recording);
+  const { config, sql, database } = session;
+  const expected = expectationsOf(session, recording);
   const { requestsPerSecond } = config.flowlu;
   return {
     sql,

@@ -7,7 +7,9 @@ import { type Cipher, createCipher } from '../oauth/cipher.ts';
 import type { LoginDeps } from '../oauth/login.ts';
 import { createTokenSource } from '../oauth/tokens.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { type GrantStatus, grantStatus } from '../store/grant.ts';
+import type { Finding } from '../status/finding.ts';
+import { judgeLogin } from '../status/portal.ts';
+import { grantStatus } from '../store/grant.ts';
 
 /** The right that the settings name; null where they name none. */
 export function authorizationOf(
@@ -36,22 +38,7 @@ export function loginDepsOf(oauth: OAuthConfig, sql: Sql): LoginDeps {
   return { sql, cipher: cipherOf(oauth), client: oauth };
 }
 
-/** How the portal stands to us, as far as the database knows. */
-export type Standing =
-  /** An API key is used, or none at all; only asking can tell. */
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'ready'; readonly grant: GrantStatus }
-  | { readonly kind: 'login'; readonly why: string };
-
-/** Whether asking the portal makes sense, without asking it. */
-export async function standing({ flowlu: { oauth } }: Config, sql: Sql): Promise<Standing> {
-  if (oauth === null) return { kind: 'unknown' };
-  const grant = await grantStatus(sql);
-  if (grant === null) return { kind: 'login', why: 'nobody is logged in to Flowlu' };
-  if (grant.client_id !== oauth.clientId) {
-    return { kind: 'login', why: 'the stored authorization is of another client id' };
-  }
-  if (grant.state === 'refused')
-    return { kind: 'login', why: grant.problem ?? 'Flowlu has withdrawn the authorization' };
-  return { kind: 'ready', grant };
+/** What keeps the portal from being asked before somebody logs in; null where an API key is used, or asking makes sense. */
+export async function lacksLogin({ flowlu: { oauth } }: Config, sql: Sql): Promise<Finding | null> {
+  return oauth === null ? null : judgeLogin({ grant: await grantStatus(sql), oauthClient: oauth.clientId });
 }

@@ -1,10 +1,10 @@
 /** What `serve` does beside answering: apply what waits, catch up, sweep, settle, let go of old deliveries and history. */
 import type { Logger } from '../core/log.ts';
+import { sleep } from '../core/time.ts';
 import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
 import { maintainHistory } from '../migrate/history-partitions.ts';
 import { asOwner } from '../migrate/owner.ts';
-import { leaveReadOnly } from '../postgres/read-only.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { RoundReport } from '../reconcile/round.ts';
 import type { Lane } from '../reconcile/schedule.ts';
@@ -13,29 +13,33 @@ import { createHealth } from '../status/health.ts';
 import { pruneDeliveries } from '../store/deliveries/replay.ts';
 import { pruneRuns } from '../store/runs.ts';
 import { expectationsOf } from './app.ts';
-import { standing } from './authorization.ts';
-import { type Loop, startLoop } from './loop.ts';
+import { lacksLogin } from './authorization.ts';
+import { lookForWork } from './look.ts';
+import { type Loop, startLoop, UNTIL_WOKEN_MS } from './loop.ts';
 import { createReminders } from './reminders.ts';
 import { type Clients, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
+import { isFirstWorker } from './workers.ts';
 
-/** How often deliveries that were recorded but not applied are looked for; they are rare. */
-const DRAIN_INTERVAL_MS = 5_000;
-const SETTLE_INTERVAL_MS = 1_000;
-/** Doubts settled in one go, so that stopping need not wait long. */
-const SETTLE_BATCH = 100;
+/**
+ * How often the database is asked for what nobody has told this process: how soon after its time a doubt is noticed, a
+ * delivery that another process has left behind, a database that was set to read-only. What this process has itself
+ * wakes its loop at once.
+ */
+const LOOK_INTERVAL_MS = 5_000;
+/** Doubts settled in one go: as many as one sweep raises of a model at most. */
+const SETTLE_BATCH = 2_000;
 const PRUNE_INTERVAL_MS = 10 * 60_000;
 /** How often it is looked whether the history needs another month, or no longer needs one. */
 const HISTORY_INTERVAL_MS = 10 * 60_000;
-/** How often it is looked whether custom fields came, went or changed: five small statements. */
-const CUSTOM_FIELDS_INTERVAL_MS = 5_000;
+/** How often it is looked whether custom fields came, went or changed: nine small statements. */
+const CUSTOM_FIELDS_INTERVAL_MS = 15_000;
 /** How soon a lane of the scheduler goes on after one run, or looks again whether it may ask. */
 const SCHEDULE_INTERVAL_MS = 1_000;
 const LANES: Readonly<Record<Lane, string>> = { quick: 'looking for changes', long: 'comparing models' };
-/** How often it is looked whether the database has been set to read-only. */
-const READ_ONLY_INTERVAL_MS = 5_000;
-
-/** How often it is looked for what a person has to do. */
-const REMINDER_INTERVAL_MS = 60_000;
+/** How often it is looked whether somebody has logged in, or the key is good again. */
+const REFUSED_INTERVAL_MS = 10_000;
+/** How often it is looked for what a person has to do: the log says it within a minute. */
+const REMINDER_INTERVAL_MS = 40_000;
 
 export interface BackgroundLoops {
   readonly drain: Loop;
@@ -44,25 +48,34 @@ export interface BackgroundLoops {
   readonly all: readonly Loop[];
 }
 
-/** Starts everything that runs by itself. */
+/** Starts everything that runs by itself; of several workers only the first does what has to be done once. */
 export function startBackground(session: Session, clients: Clients | null, signal: AbortSignal): BackgroundLoops {
   const { sql, context, log, config, models, holder } = session;
   const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     startLoop({ name, intervalMs, log, signal, work });
-  const health = createHealth(sql, expectationsOf(config));
-  const remind = createReminders(log);
-  const drain = loop('applying pending deliveries', DRAIN_INTERVAL_MS, (stop) =>
+  const drain = loop('applying pending deliveries', UNTIL_WOKEN_MS, (stop) =>
     drainPending({ sql, context, log }, stop),
   );
+  let settle: Loop | null = null;
   const loops = [
     drain,
-    loop('looking whether the database takes writes', READ_ONLY_INTERVAL_MS, () => leaveReadOnly(sql)),
+    loop('looking for work', LOOK_INTERVAL_MS, async () => {
+      const { hasPending, hasDueDoubts } = await lookForWork(sql, context.blocked.now().keys());
+      if (hasPending) drain.wake();
+      if (hasDueDoubts) settle?.wake();
+    }),
     loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
+  ];
+  if (!isFirstWorker()) return { drain, settle: null, all: loops };
+
+  const health = createHealth(sql, expectationsOf(session));
+  const remind = createReminders(log);
+  loops.push(
     loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
     loop('letting go of old runs', PRUNE_INTERVAL_MS, () => pruneRuns(sql)),
     loop('looking for what needs a person', REMINDER_INTERVAL_MS, async () => remind((await health()).findings)),
-  ];
-  const { deliveryRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
+  );
+  const { deliveryRetentionMs, failedRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {
     loops.push(
       loop('letting go of old deliveries', PRUNE_INTERVAL_MS, (stop) =>
@@ -70,15 +83,25 @@ export function startBackground(session: Session, clients: Clients | null, signa
       ),
     );
   }
-  if (clients === null) return { drain, settle: null, all: loops };
+  if (failedRetentionMs > 0) {
+    loops.push(
+      loop('letting go of failed deliveries', PRUNE_INTERVAL_MS, async (stop) => {
+        const deliveries = await pruneDeliveries(sql, failedRetentionMs, stop, 'failed');
+        if (deliveries > 0)
+          log.warn({ deliveries }, 'deliveries that were never applied are older than FAILED_RETENTION');
+      }),
+    );
+  }
+  if (clients === null) return { drain, settle, all: loops };
 
   /** Work that asks the portal rests while nobody is logged in or the key is refused: it could only fail, again and again. */
   const asking = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     loop(name, intervalMs, async (stop) => {
-      if ((await standing(config, sql)).kind === 'login') return;
-      if (session.watch === null || (await session.watch.mayAsk())) await work(stop);
+      const isLoggedIn = (await lacksLogin(config, sql)) === null;
+      if (isLoggedIn && (session.watch === null || (await session.watch.mayAsk()))) return work(stop);
+      await sleep(REFUSED_INTERVAL_MS, stop);
     });
-  const settle = asking('settling doubtful rows', SETTLE_INTERVAL_MS, (stop) =>
+  settle = asking('settling doubtful rows', UNTIL_WOKEN_MS, (stop) =>
     settleDue(settleDepsOf(session, clients.client), SETTLE_BATCH, stop),
   );
   loops.push(settle);

@@ -1,6 +1,8 @@
 /** A piece of background work that repeats until it is told to stop, and backs off while it fails. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../core/log.ts';
+import { causeOf } from '../postgres/causes.ts';
+import { isConnectionError } from '../postgres/errors.ts';
 
 export interface LoopOptions {
   readonly name: string;
@@ -17,6 +19,8 @@ export interface Loop {
   readonly ended: Promise<void>;
 }
 
+/** An interval for work that somebody wakes whenever there is any: the longest that a timer takes. */
+export const UNTIL_WOKEN_MS = 2 ** 31 - 1;
 const MAX_BACKOFF_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
 
@@ -39,8 +43,10 @@ export function startLoop({ name, intervalMs, log, signal, work }: LoopOptions):
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        // A hiccup is normal; what goes on for a while deserves attention.
-        log[failures > 3 ? 'error' : 'warn']({ err: error, failures }, `${name} failed; trying again`);
+        // A hiccup is normal; what goes on for a while deserves attention. A database that is away is found by others, too.
+        const isAway = isConnectionError(error);
+        const why = isAway ? causeOf(error) : { err: error };
+        log[failures > 3 && !isAway ? 'error' : 'warn']({ ...why, failures }, `${name} failed; trying again`);
         await sleep(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** failures), undefined, { signal }).catch(() => {});
       }
     }

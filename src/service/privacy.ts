@@ -8,11 +8,11 @@ import type { Logger } from '../core/log.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { listPages } from '../flowlu/listing.ts';
 import type { AliasedField, Shapes } from '../merge/shapes.ts';
+import { ownerOf } from '../mirror-rows/custom-fields.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { checkPrivacy } from '../privacy/check.ts';
 import type { Privacy } from '../privacy/policy.ts';
-import { wasListed } from '../store/listings.ts';
-import { ownerOf } from '../store/mirror-rows/custom-fields.ts';
+import { listedModels } from '../store/listings.ts';
 import { keepsTo, markKept, unmark } from '../store/privacy-mark.ts';
 
 /** Longest wait for the definitions before a command goes on without them. */
@@ -51,7 +51,7 @@ export async function learnAliases(
   client: FlowluClient,
 ): Promise<void> {
   const model = findModel('customfields.fields');
-  if (model === undefined || (await wasListed(sql, model.name))) return;
+  if (model === undefined || (await listedModels(sql)).includes(model.name)) return;
   const aliases: AliasedField[] = [];
   try {
     for await (const { items } of listPages(client, model, { signal: AbortSignal.timeout(LEARN_MAX_MS) })) {

@@ -50,8 +50,8 @@ async function stateOf(sql: Sql): ReturnType<typeof schemaState> {
     return await schemaState(sql);
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
-    const { role } = await ownership(sql);
-    const advice = `as the owner of the mirror or an administrator: grant flowlu_writer to ${role}`;
+    const { role, writer } = await ownership(sql);
+    const advice = `as the owner of the mirror or an administrator: grant ${writer} to ${role}`;
     throw new UsageError(`the database role ${role} may not read the mirror; ${advice}`, { cause: error });
   }
 }

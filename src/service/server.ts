@@ -27,7 +27,7 @@ const NOTICED_MS = 1_000;
 const FIRST_REQUEST_MS = 250;
 
 /** The hard limit, as a multiple of `connections`: some are still about to give way to others. */
-const SPARE_FACTOR = 1.25;
+const SPARE_FACTOR = 2;
 
 export interface ListenOptions {
   readonly host: string;
@@ -118,6 +118,8 @@ function createServerFor(app: Pick<ServiceApp, 'listener'>, pair: TlsPair | null
       ? createServer(options, app.listener)
       : createTlsServer({ ...options, ...secureContextOf(pair), handshakeTimeout: limits.handshakeMs }, app.listener);
   server.timeout = limits.silenceMs;
+  // Who has closed their side after the request still reads the answer; Node's types leave this out.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.maxConnections = Math.ceil(limits.connections * SPARE_FACTOR);
   return server;
 }

@@ -20,19 +20,25 @@ import type { DeliveryContext } from '../merge/deliveries.ts';
 import type { SettleDeps } from '../merge/settle.ts';
 import { createShapes, type Shapes } from '../merge/shapes.ts';
 import { createTextSpelling } from '../merge/texts.ts';
-import { refreshViews } from '../migrate/refresh.ts';
-import { connect, type Sql } from '../postgres/connection.ts';
+import { areViewsCurrent, refreshViews } from '../migrate/refresh.ts';
+import { connect, type Sql, transaction } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { createZone } from '../record/zone.ts';
 import { restBackground, sharedBudget, takeBackgroundTurn } from '../store/budget.ts';
 import { claimPortal, requirePortal } from '../store/portal.ts';
 import type { HistorySettings } from '../store/settings.ts';
-import { authorizationOf, standing } from './authorization.ts';
+import { authorizationOf, lacksLogin } from './authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from './database.ts';
 import { noteRights, type PortalWatch, watchPortal } from './portal-watch.ts';
 import { learnAliases, requirePrivacy, warnIfUnkept } from './privacy.ts';
 import { ensureSchema, NOTHING_SET_UP } from './schema.ts';
-import { configuredSettings, defineSettings, settingsInForce } from './settings-in-force.ts';
+import {
+  configuredSettings,
+  defineSettings,
+  type OtherZone,
+  otherZoneOfRows,
+  settingsInForce,
+} from './settings-in-force.ts';
 
 export interface Session {
   readonly config: Config;
@@ -48,7 +54,9 @@ export interface Session {
   /** Models that the settings mirror. */
   readonly models: readonly Model[];
   readonly onMirror: OnMirror;
-  /** What requests with the API key show; null with OAuth, and for commands that only look. */
+  /** That the settings of `serve` name another zone than that of the rows. */
+  readonly otherZone: OtherZone | null;
+  /** What requests to the portal show; null for commands that only look. */
   readonly watch: PortalWatch | null;
   /** Names this process in journals and leases. */
   readonly holder: string;
@@ -58,10 +66,13 @@ export interface Session {
 }
 
 /**
- * What a command may do to the mirror as a whole: `define` its facts, the zone among them; `work` on its rows; or `look`
- * at a mirror that is there, without making one.
+ * What a command may do to the mirror as a whole: `define` its facts; `serve` it, which defines them but goes on in the
+ * zone of its rows; `rederive` all its rows as well, by another zone even; `work` on its rows; or `look` at a mirror that is
+ * there, without making one.
  */
-export type OnMirror = 'define' | 'work' | 'look';
+export type OnMirror = 'define' | 'serve' | 'rederive' | 'work' | 'look';
+
+const definesFacts = (onMirror: OnMirror) => onMirror === 'define' || onMirror === 'serve';
 
 /** Opens the database, brings its schema up to date and prepares what every command needs. */
 export async function openSession(
@@ -75,7 +86,7 @@ export async function openSession(
 ): Promise<Session> {
   const { log, signal, command, onMirror } = options;
   requirePrivacy(config.privacy, log);
-  useOwnNames(config.webhook.modelNames);
+  useOwnNames(config.webhook.modelNames, config.flowlu.extraModels);
   const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
   if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase({ ...address, log, signal });
@@ -91,12 +102,18 @@ export async function openSession(
   };
   const configured = configuredSettings(config);
   let settings = configured;
+  let other: OtherZone | null = null;
   try {
     const { migrateUrl } = config.database;
     await ensureSchema(sql, { migrateUrl, zone: configured.timezone, mayMigrate: onMirror !== 'look', log });
+    const defines = definesFacts(onMirror);
+    other = defines ? await otherZoneOfRows(sql, configured) : null;
+    if (other !== null && onMirror === 'define') throw new UsageError(`${other.found}: ${other.advice}`);
+    if (other !== null) log.warn(`${other.found}; it goes on with the latter: ${other.advice}`);
+    const wanted = { ...configured, ...(other !== null && { timezone: other.zone }) };
     settings =
-      onMirror === 'define'
-        ? await defineSettings(sql, configured, migrateUrl, log)
+      defines || onMirror === 'rederive'
+        ? await defineSettings(sql, wanted, migrateUrl, log)
         : await settingsInForce(sql, configured, log);
   } catch (error) {
     await close();
@@ -121,19 +138,30 @@ export async function openSession(
     },
     shapes,
     privacy,
-    models: [
-      ...models.filter(({ name }) => isMirrored(config, name)),
-      ...config.flowlu.extraModels.filter((name) => findModel(name) === undefined).map(extraModel),
-    ],
+    models: mirroredModels(config),
     onMirror,
+    otherZone: other,
     watch:
-      config.flowlu.apiKey === null || onMirror === 'look'
+      onMirror === 'look'
         ? null
-        : watchPortal({ sql, log, requestsPerSecond: config.flowlu.requestsPerSecond }),
+        : watchPortal({
+            sql,
+            log,
+            requestsPerSecond: config.flowlu.requestsPerSecond,
+            byKey: config.flowlu.apiKey !== null,
+          }),
     holder: thisHolder(),
     stop: signal,
     close,
   };
+}
+
+/** What the settings choose of the catalogue, and what they name beside it. */
+export function mirroredModels(config: Config): readonly Model[] {
+  return [
+    ...models.filter(({ name }) => isMirrored(config, name)),
+    ...config.flowlu.extraModels.filter((name) => findModel(name) === undefined).map(extraModel),
+  ];
 }
 
 const isMirrored = ({ flowlu: { models: patterns, extraModels } }: Config, name: string) =>
@@ -190,8 +218,8 @@ export function requireApi({ config }: Pick<Session, 'config'>): { readonly base
  */
 export async function openClient(session: Session): Promise<FlowluClient> {
   const { baseUrl } = requireApi(session);
-  const now = await standing(session.config, session.sql);
-  if (now.kind === 'login') throw new UsageError(`${now.why}; run: flowlu-mirror login`);
+  const lacking = await lacksLogin(session.config, session.sql);
+  if (lacking !== null) throw new UsageError(`${lacking.sentence}: run ${lacking.command}`);
   return (await connectClients(session, baseUrl)).client;
 }
 
@@ -238,7 +266,7 @@ async function connectClients(session: Session, baseUrl: string): Promise<Client
   };
   const client = createClient({ ...common, pace: whole });
   if (session.privacy?.needsAliases === true) await learnAliases(session, client);
-  if (session.onMirror === 'define') {
+  if (definesFacts(session.onMirror)) {
     // A client of its own: a refusal of this question is none of the key.
     const asking = createClient({ baseUrl, authorization, pace: whole });
     void noteRights(sql, asking, log, AbortSignal.any([session.stop, AbortSignal.timeout(RIGHTS_MAX_MS)]));
@@ -270,8 +298,13 @@ function reportMissedSlots(log: Logger): (lateMs: number) => void {
 
 /** Learns which custom fields are defined by now: what records are compared by, and what the live views show. */
 export async function refreshCustomFields({ sql, shapes, context, config, log }: Session): Promise<void> {
-  await shapes.refresh(sql);
-  await refreshViews(sql, { zone: context.zone.name, migrateUrl: config.database.migrateUrl, log });
+  const zone = context.zone.name;
+  // Nearly always for nothing, and then in one transaction.
+  const areCurrent = await transaction(sql, { readOnly: true, readsFirst: true }, async (tx) => {
+    await shapes.refresh(tx);
+    return areViewsCurrent(tx, zone);
+  });
+  if (!areCurrent) await refreshViews(sql, { zone, migrateUrl: config.database.migrateUrl, log });
 }
 
 /** What a command that reads a lot does at its end; views that are in use just then are left to the next one, or to `serve`. */

@@ -1,16 +1,42 @@
 /**
- * The portal's zone and whether changes are kept: facts of the mirror, which `serve`, `backfill` and `rebuild` write.
+ * The portal's zone and whether changes are kept: facts of the mirror, which `serve`, `backfill` and `rebuild` write. Where
+ * there are rows, another zone is taken from a `rebuild` of all of them alone.
  * Every other command goes by what the database says, whatever the shell that it was started from.
  */
 import type { Config } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import { asOwner } from '../migrate/owner.ts';
+import { hasRows } from '../mirror-rows/reads.ts';
 import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { type HistorySettings, noteHistorySettings, storedHistorySettings } from '../store/settings.ts';
 
 export function configuredSettings({ flowlu, history }: Pick<Config, 'flowlu' | 'history'>): HistorySettings {
   return { timezone: flowlu.timezone, keeps: history.keeps };
+}
+
+/** The environment names another zone than that of the mirror. */
+export interface OtherZone {
+  /** Of the mirror. */
+  readonly zone: string;
+  readonly found: string;
+  readonly advice: string;
+}
+
+/** What to say where the environment names another zone than the mirror; null where they agree, or the mirror has none yet. */
+export function otherZone(zone: string, stored: string | undefined): OtherZone | null {
+  if (stored === undefined || stored === zone) return null;
+  return {
+    zone: stored,
+    found: `FLOWLU_TIMEZONE says ${zone}, the mirror was filled with ${stored}`,
+    advice: `set FLOWLU_TIMEZONE=${stored}; or, where that was wrong, run with the right one: flowlu-mirror rebuild`,
+  };
+}
+
+/** The same, where there are rows: those of two zones would lie hours apart, so only what derives all again may change it. */
+export async function otherZoneOfRows(sql: Sql, { timezone }: HistorySettings): Promise<OtherZone | null> {
+  const other = otherZone(timezone, (await storedHistorySettings(sql)).timezone);
+  return other !== null && (await hasRows(sql)) ? other : null;
 }
 
 /** Notes the settings of the environment; where only the owner may change those of the database, as the owner or not at all. */
@@ -44,7 +70,7 @@ export async function settingsInForce(
     log.warn(
       { in_force: inForce, environment: configured },
       'FLOWLU_TIMEZONE or HISTORY differs between this environment and the mirror; the mirror goes on as it is: ' +
-        'only serve, backfill and rebuild change it',
+        'serve and backfill change HISTORY, rebuild changes both',
     );
   }
   return inForce;

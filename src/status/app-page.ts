@@ -72,11 +72,14 @@ function moodOf({ situation, state }: Health): { readonly isThere: boolean; read
   return { isThere: true, mood: state };
 }
 
-function sentence({ situation }: Health): string {
+function sentence({ situation, findings }: Health): string {
   if (situation.kind !== 'there') return AWAY;
-  const { compared, deliveries, now, refusal, grant } = situation.facts;
+  const { compared, deliveries, now, refusal } = situation.facts;
   if (refusal !== null) return 'Flowlu refuses its API key: a new one has to be made and set.';
-  if (grant?.state === 'refused') return 'Flowlu has withdrawn its login: somebody has to log in again.';
+  if (findings.some(({ code }) => code === 'login_refused'))
+    return 'Flowlu has withdrawn its login: somebody has to log in again.';
+  if (findings.some(({ code }) => code === 'not_logged_in'))
+    return 'Nobody is logged in to Flowlu, so nothing is read: somebody has to log in.';
   if (compared.isCompared) {
     const age = ageWords(compared.age_s);
     if (age === null) return 'It has not been compared with Flowlu yet.';

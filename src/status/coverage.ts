@@ -1,8 +1,9 @@
 /** How well webhooks announce what happens in the portal: what they told, against what had to be found without them. */
 import { similarNames } from '../catalog/other-names.ts';
+import { uncataloguedCounts } from '../mirror-rows/reads.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { type WebhookUse, webhookUse } from '../store/deliveries/reports.ts';
-import { uncataloguedCounts } from '../store/mirror-rows/reads.ts';
+import { listedModels } from '../store/listings.ts';
 import { foundChanges } from '../store/schedule.ts';
 
 export interface Coverage extends Omit<WebhookUse, 'last_at'> {
@@ -23,6 +24,8 @@ export interface ForeignName {
 }
 
 const MAX_FOREIGN = 50;
+/** More than there are extra models, which lie in the same table, and which the portal knows. */
+const MAX_LOOKED_AT = 200;
 const SILENT = { deliveries: 0, repeats: 0, changes: 0, last_at: null, longest_silence_s: null };
 
 export async function readCoverage(sql: Queryable): Promise<readonly Coverage[]> {
@@ -49,6 +52,7 @@ function words(model: string, deliveries: number, share: number | null): string 
 }
 
 export async function foreignNames(sql: Queryable): Promise<readonly ForeignName[]> {
-  const counts = await uncataloguedCounts(sql, MAX_FOREIGN);
-  return counts.map(({ name, rows }) => ({ name, rows, suggestions: similarNames(name) }));
+  const [counts, listed] = await Promise.all([uncataloguedCounts(sql, MAX_LOOKED_AT), listedModels(sql)]);
+  const foreign = counts.filter(({ name }) => !listed.includes(name)).slice(0, MAX_FOREIGN);
+  return foreign.map(({ name, rows }) => ({ name, rows, suggestions: similarNames(name) }));
 }

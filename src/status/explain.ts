@@ -4,18 +4,22 @@ import { splitName } from '../catalog/name.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import { formatMicros } from '../core/time.ts';
 import { readDelivery } from '../delivery/delivery.ts';
+import { readColumns, readRow } from '../mirror-rows/reads.ts';
+import type { MirrorTable } from '../mirror-rows/rows.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
 import { type DeliveryStory, deliveriesAbout } from '../store/deliveries/reports.ts';
 import { type DoubtDetails, doubtAbout } from '../store/doubts.ts';
+import { absentModels } from '../store/listings.ts';
 import { lastFact } from '../store/measurements.ts';
-import { readColumns, readRow } from '../store/mirror-rows/reads.ts';
-import type { MirrorTable } from '../store/mirror-rows/rows.ts';
 import { plainWords } from './words.ts';
 
 const TWO_SWEEPS =
   'two complete sweeps, an hour or more apart, did not list it, and the portal reads no single records of this model';
+
+const LACKING =
+  'the portal said twice, an hour or more apart, that it has no such model, and no reading ever brought the record';
 
 const MAX_DELIVERIES = 200;
 
@@ -34,7 +38,7 @@ export interface ExplainedRow {
   readonly deleted_at: string | null;
   /** On what it is held for deleted, where not on the portal's word about this record. */
   readonly deleted_because: string | null;
-  /** Typed columns that hold something. */
+  /** Typed columns that hold something; of a model that the catalogue does not know, the record's fields. */
   readonly values: JsonObject;
   readonly record: JsonObject;
 }
@@ -79,6 +83,7 @@ async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<Exp
   const [row, read] = await Promise.all([readRow(sql, table, id), readColumns(sql, table, id)]);
   if (row === null || read === null) return null;
   const { record, source, observedAt, deletedAt } = row;
+  const values = table.model === null ? record : read.columns;
   const isUnconfirmed = deletedAt !== null && source === 'api' && (await lastFact(sql, table.name, 'get')) !== null;
   return {
     state: deletedAt === null ? 'live' : 'deleted',
@@ -86,8 +91,8 @@ async function explainRow(sql: Sql, table: MirrorTable, id: string): Promise<Exp
     observed_at: formatMicros(observedAt),
     source,
     deleted_at: deletedAt === null ? null : formatMicros(deletedAt),
-    deleted_because: isUnconfirmed ? TWO_SWEEPS : null,
-    values: Object.fromEntries(Object.entries(read.columns).filter(([, value]) => value !== null && value !== '')),
+    deleted_because: isUnconfirmed ? ((await absentModels(sql)).has(table.name) ? LACKING : TWO_SWEEPS) : null,
+    values: Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== '')),
     record,
   };
 }

@@ -2,51 +2,27 @@
  * How the mirror is, judged in one place: what is found, since when, and what to type. The page, `/app`, `/readyz`, the
  * metrics, `status` and `doctor` all show these findings and judge nothing themselves.
  */
+import { ACCESS_WORDS } from '../core/access.ts';
+import { groupBy } from '../core/group.ts';
 import type { SchemaState } from '../migrate/migrations.ts';
+import type { Cause } from '../postgres/causes.ts';
+import type { LockHolder } from '../postgres/locks.ts';
 import { REFUSED } from '../store/listings.ts';
+import { judgeClock } from './clock.ts';
 import type { Facts } from './facts.ts';
-import { ageOf, count, groupBy, listed, span } from './words.ts';
-
-/** `bad`: out of order. `care`: the mirror goes on, but a person has to look. `note`: nothing to do. */
-export type Severity = 'bad' | 'care' | 'note';
-
-export type FindingCode =
-  | 'database_away'
-  | 'schema'
-  | 'not_accepting'
-  | 'not_readable'
-  | 'key_refused'
-  | 'login_refused'
-  | 'deliveries_failed'
-  | 'deliveries_waiting'
-  | 'models_unreadable'
-  | 'catch_up_failed'
-  | 'not_compared'
-  | 'doubts_unsettled'
-  | 'rows_hidden'
-  | 'first_reading'
-  | 'no_api'
-  | 'no_webhook';
-
-export interface Finding {
-  readonly code: FindingCode;
-  readonly severity: Severity;
-  /** ISO 8601; null where nobody knows. */
-  readonly since: string | null;
-  /** One sentence without a full stop. */
-  readonly sentence: string;
-  /** What to do, as a sentence; null where nothing has to be done. */
-  readonly remedy: string | null;
-  /** What to type, if anything. */
-  readonly command: string | null;
-  /** The models concerned, where it is some of them. */
-  readonly models?: readonly string[];
-}
+import type { Finding, Severity } from './finding.ts';
+import { judgeLocks, lockFinding } from './locks.ts';
+import { judgeKey, judgeLogin, judgePortal } from './portal.ts';
+import { ageOf, count, listed, span } from './words.ts';
 
 /** What can be known: the facts of the database, or why there are none. */
 export type Situation =
   | { readonly kind: 'there'; readonly facts: Facts }
   | { readonly kind: 'unfit'; readonly schema: Exclude<SchemaState, 'current'> }
+  /** The database answers, but what is to be read is locked; null where this process records no deliveries. */
+  | { readonly kind: 'locked'; readonly locks: readonly LockHolder[]; readonly isRecording: boolean | null }
+  /** Deliveries are recorded, although the facts cannot be read. */
+  | { readonly kind: 'unread'; readonly cause: Cause }
   | { readonly kind: 'away'; readonly cause: string; readonly remedy: string; readonly since: string | null };
 
 /** In one word: the worst that was found, or that the first reading is still under way. */
@@ -62,8 +38,13 @@ export interface Assessment {
   readonly findings: readonly Finding[];
 }
 
-/** An occasional delivery waits for a lock or a retry; longer than this something is wrong. */
+/** Failed deliveries beyond which they are a danger to the disk. */
+const FAILED_MANY = 10_000;
+const FAILED_MANY_BYTES = 2 ** 30;
+/** An occasional delivery waits for a retry; longer than this something is wrong. */
 const WAITING_MAX_S = 120;
+/** The same where an attempt has failed: the next ones have by then. */
+const WAITING_IN_VAIN_MAX_S = 20;
 const DOUBT_MAX_S = 6 * 3_600;
 /** A comparison is late after this long, or three intervals, whichever is more. */
 const COMPARED_LATE_S = 20 * 60;
@@ -75,8 +56,9 @@ const ORDER: Readonly<Record<Severity, number>> = { bad: 0, care: 1, note: 2 };
 /** Everything that is found, worst first. Pure. */
 export function assess(situation: Situation): Assessment {
   if (situation.kind !== 'there') {
-    const finding = situation.kind === 'away' ? databaseAway(situation) : schemaFinding(situation.schema);
-    return { state: 'bad', headline: finding.sentence, sentence: finding.remedy ?? '', findings: [finding] };
+    const findings = hindrances(situation);
+    const [{ sentence: headline, remedy } = { sentence: '', remedy: null }] = findings;
+    return { state: 'bad', headline, sentence: remedy ?? '', findings };
   }
   const { facts } = situation;
   const sorted = JUDGES.flatMap((judge) => judge(facts) ?? []).toSorted(
@@ -99,6 +81,12 @@ export function assess(situation: Situation): Assessment {
   };
 }
 
+function hindrances(situation: Exclude<Situation, { kind: 'there' }>): readonly Finding[] {
+  if (situation.kind === 'locked') return situation.locks.map((held) => lockFinding(held, situation.isRecording));
+  if (situation.kind === 'unread') return [unreadFinding(situation.cause)];
+  return [situation.kind === 'away' ? databaseAway(situation) : schemaFinding(situation.schema)];
+}
+
 /** Whether a person has to do something. */
 export const needsPerson = ({ state }: Pick<Assessment, 'state'>) => state === 'bad' || state === 'care';
 
@@ -111,8 +99,18 @@ function freshness(facts: Facts): string {
   return `${capital(webhook)}, ${compared}`;
 }
 
+const accessOf = (oauthClient: string | null) => ACCESS_WORDS[oauthClient === null ? 'key' : 'login'];
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 const ago = (seconds: number) => `${span(seconds)} ago`;
+
+const unreadFinding = ({ cause, remedy }: Cause): Finding => ({
+  code: 'not_readable',
+  severity: 'bad',
+  since: null,
+  sentence: `Webhooks are recorded, but the state of the mirror cannot be read: ${cause}`,
+  remedy: capital(remedy),
+  command: 'flowlu-mirror doctor --quick',
+});
 
 function databaseAway({ cause, remedy, since }: Situation & { kind: 'away' }): Finding {
   return {
@@ -125,31 +123,36 @@ function databaseAway({ cause, remedy, since }: Situation & { kind: 'away' }): F
   };
 }
 
+const MIGRATE = { command: 'flowlu-mirror migrate', remedy: 'Nothing is applied before that is done' } as const;
+
 /** A schema that this program cannot work on, and what helps. */
-const SCHEMA: Readonly<Record<Exclude<SchemaState, 'current'>, Pick<Finding, 'sentence' | 'command'>>> = {
-  empty: { sentence: 'The database has no schema', command: 'flowlu-mirror migrate' },
-  behind: { sentence: 'The database schema is of an earlier version', command: 'flowlu-mirror migrate' },
+const SCHEMA: Readonly<Record<Exclude<SchemaState, 'current'>, Pick<Finding, 'sentence' | 'remedy' | 'command'>>> = {
+  empty: { ...MIGRATE, sentence: 'The database has no schema' },
+  behind: { ...MIGRATE, sentence: 'The database schema is of an earlier version' },
   newer: {
-    sentence: 'The database schema is newer than this program; run the newer version',
+    sentence: 'The database schema is newer than this program',
+    remedy:
+      'Replace this program by the version that has migrated it; webhooks that still come here are applied meanwhile',
     command: 'flowlu-mirror --version',
   },
 };
 
-function schemaFinding(state: Exclude<SchemaState, 'current'>): Finding {
-  return {
-    ...SCHEMA[state],
-    code: 'schema',
-    severity: 'bad',
-    since: null,
-    remedy: 'Nothing is applied before that is done',
-  };
-}
+const schemaFinding = (state: Exclude<SchemaState, 'current'>): Finding => ({
+  ...SCHEMA[state],
+  code: 'schema',
+  severity: 'bad',
+  since: null,
+});
 
 /** One judge for each kind of trouble; each sees all facts. A further one is a further line. */
 const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[] = [
   judgeReadiness,
+  judgeLocks,
+  judgeZone,
+  judgeClock,
   judgeKey,
   judgeLogin,
+  judgePortal,
   judgeFailed,
   judgeWaiting,
   judgeReading,
@@ -174,98 +177,98 @@ function judgeReadiness({ notAccepting }: Facts): Finding | null {
   );
 }
 
-function judgeKey({ refusal }: Facts): Finding | null {
+function judgeZone({ otherZone }: Facts): Finding | null {
   return (
-    refusal && {
-      code: 'key_refused',
-      severity: 'bad',
-      since: refusal.since,
-      sentence: `Flowlu refuses the API key (${refusal.words})`,
-      remedy:
-        'Make a new key in the portal under Settings, API; set FLOWLU_API_KEY to it and start the mirror again. A key that works again is noticed within ten minutes, or by any reading',
-      command: 'flowlu-mirror reconcile',
+    otherZone && {
+      code: 'other_zone',
+      severity: 'care',
+      since: null,
+      sentence: `${otherZone.found}; it goes on with the latter`,
+      remedy: `Either ${otherZone.advice}`,
+      command: 'flowlu-mirror rebuild',
     }
   );
 }
 
-function judgeLogin({ grant }: Facts): Finding | null {
-  if (grant?.state !== 'refused') return null;
-  return {
-    code: 'login_refused',
-    severity: 'bad',
-    since: grant.issued_at,
-    sentence: `Flowlu has withdrawn the login${grant.problem === null ? '' : ` (${grant.problem})`}`,
-    remedy: 'Log in again; until then changes come by webhook only',
-    command: 'flowlu-mirror login',
-  };
-}
+/** Whoever may not ask can neither read nor compare: that is said once. */
+const isShutOut = (facts: Facts) => facts.refusal !== null || judgeLogin(facts) !== null;
 
-function judgeFailed({ deliveries: { failed, failed_since } }: Facts): Finding | null {
+function judgeFailed({ deliveries: { failed, failed_since, failed_bytes } }: Facts): Finding | null {
   if (failed === 0) return null;
+  const isMany = failed > FAILED_MANY || failed_bytes > FAILED_MANY_BYTES;
+  const size = isMany ? `, ${count(Math.ceil(failed_bytes / 2 ** 20))} MiB of them` : '';
   return {
     code: 'deliveries_failed',
-    severity: 'care',
+    severity: isMany ? 'bad' : 'care',
     since: failed_since,
-    sentence: `${count(failed, 'delivery', 'deliveries')} could not be applied`,
-    remedy: 'Read the reason below; once it is mended, apply them again',
+    sentence: `${count(failed, 'delivery', 'deliveries')} could not be applied${size}`,
+    remedy: `Read the reason below; once it is mended, apply them again. Each is kept for FAILED_RETENTION${isMany ? '; so many are hardly from Flowlu: change the secret' : ''}`,
     command: 'flowlu-mirror replay --failed',
   };
 }
 
-function judgeWaiting({ deliveries: { pending, pending_since }, now }: Facts): Finding | null {
-  if (pending_since === null || Date.parse(now) - Date.parse(pending_since) < WAITING_MAX_S * 1_000) return null;
+function judgeWaiting({ deliveries: { pending, pending_since, pending_reason }, now }: Facts): Finding | null {
+  const max_s = pending_reason === null ? WAITING_MAX_S : WAITING_IN_VAIN_MAX_S;
+  if (pending_since === null || Date.parse(now) - Date.parse(pending_since) < max_s * 1_000) return null;
   return {
     code: 'deliveries_waiting',
     severity: 'care',
     since: pending_since,
-    sentence: `${count(pending, 'delivery', 'deliveries')} stored but not applied`,
-    remedy: 'Somebody holds a lock, or the service does not run; `doctor` says which',
+    sentence: `${count(pending, 'delivery', 'deliveries')} stored but not applied${pending_reason === null ? '' : `: ${pending_reason}`}`,
+    remedy:
+      pending_reason === null
+        ? 'Somebody holds a lock, or the service does not run; `doctor` says which'
+        : 'Mend what keeps the rows from being written; they are tried again every ten seconds, in order',
     command: 'flowlu-mirror doctor --quick',
   };
 }
 
-/** Models that cannot be read, one finding for each reason. */
-function judgeReading({ unread }: Facts): readonly Finding[] {
-  return grouped(unread.map(({ model, reason }) => ({ model, reason: reason ?? 'rows may have been missed' }))).map(
-    ([reason, models]) => ({
-      code: 'models_unreadable',
-      severity: 'care',
-      since: null,
-      sentence: `${count(models.length, 'model')} not read in full: ${listed(models)}: ${reason}`,
-      remedy: reason.startsWith(REFUSED)
-        ? "Give the key's user the right to read them, or leave them out with FLOWLU_MODELS"
-        : 'The rest of them is mirrored. Open the records in Flowlu and save them again, or ask its support; `doctor --record` collects what the portal answers',
-      command: 'flowlu-mirror doctor',
-      models,
-    }),
-  );
-}
+const BROKEN =
+  'The rest of them is mirrored. Open the records in Flowlu and save them again, or ask its support; `doctor --record` collects what the portal answers';
+const MISCOUNTED =
+  'Flowlu counts rows that it does not list: deletes are asked for one by one, 20 with each sweep; nothing is to be done';
+const AGAIN = 'It is tried again by itself; if it goes on, read the log';
+/** How reasons of a listing begin where it is the count alone that does not fit. */
+const IS_MISCOUNT = /^the portal (?:counts|announced) \d[^;]*$/;
 
-function judgeErrors({ errors, refusal }: Facts): readonly Finding[] {
-  if (refusal !== null) return [];
-  return grouped(errors.map(({ model, last_error }) => ({ model, reason: last_error }))).map(([reason, models]) => ({
-    code: 'catch_up_failed',
+/** Models that cannot be read, one finding for each thing to do. */
+function judgeReading({ unread, oauthClient }: Facts): readonly Finding[] {
+  const right = `${capital(accessOf(oauthClient).give)} the right to read them, or leave them out with FLOWLU_MODELS`;
+  const remedyOf = ({ reason, outcome }: Facts['unread'][number]) => {
+    if (reason?.startsWith(REFUSED)) return right;
+    if (outcome === 'failed') return AGAIN;
+    return IS_MISCOUNT.test(reason ?? '') ? MISCOUNTED : BROKEN;
+  };
+  const groups = [...groupBy(unread, remedyOf)].toSorted(([, a], [, b]) => b.length - a.length);
+  return groups.map(([remedy, group]) => ({
+    code: 'models_unreadable',
     severity: 'care',
     since: null,
-    sentence: `${count(models.length, 'model')} could not be caught up: ${listed(models)}: ${reason}`,
-    remedy: 'It is tried again by itself; if it goes on, read the log',
-    command: 'flowlu-mirror reconcile',
-    models,
+    sentence: `${count(group.length, 'model')} not read${remedy === right ? '' : ' in full'}: ${reasoned(group)}`,
+    remedy,
+    command: 'flowlu-mirror doctor',
+    models: group.map(({ model }) => model),
   }));
 }
 
-function judgeComparison({
-  hasApi,
-  compared,
-  compareEvery_s,
-  firstReading,
-  refusal,
-  grant,
-  now,
-}: Facts): Finding | null {
-  // Whoever cannot ask cannot compare: that is said already.
-  if (!(hasApi || compared.isCompared) || firstReading !== null || refusal !== null || grant?.state === 'refused')
-    return null;
+function judgeErrors(facts: Facts): Finding | null {
+  const { errors } = facts;
+  if (errors.length === 0 || isShutOut(facts) || facts.silence !== null) return null;
+  const failed = errors.map(({ model, last_error }) => ({ model, reason: last_error }));
+  return {
+    code: 'catch_up_failed',
+    severity: 'care',
+    since: null,
+    sentence: `${count(errors.length, 'model')} could not be caught up: ${reasoned(failed)}`,
+    remedy: AGAIN,
+    command: 'flowlu-mirror reconcile',
+    models: errors.map(({ model }) => model),
+  };
+}
+
+function judgeComparison(facts: Facts): Finding | null {
+  const { hasApi, compared, compareEvery_s, firstReading, now } = facts;
+  if (!(hasApi || compared.isCompared) || firstReading !== null || isShutOut(facts)) return null;
   if (compareEvery_s === 0) return null;
   const isNever = compared.age_s === null;
   const age_s = compared.age_s ?? Number.POSITIVE_INFINITY;
@@ -293,69 +296,72 @@ function judgeDoubts({ doubts: { total, since }, hasApi, now }: Facts): Finding 
   };
 }
 
-function judgeHidden({ doubts: { hidden } }: Facts): Finding | null {
+function judgeHidden({ doubts: { hidden }, oauthClient }: Facts): Finding | null {
   if (hidden.length === 0) return null;
+  const { name, better, give } = accessOf(oauthClient);
+  const named = hidden.map(({ model, ids }) => `${model} ${ids.includes(',') ? 'ids' : 'id'} ${ids}`);
   return {
     code: 'rows_hidden',
     severity: 'care',
     since: null,
-    sentence: `The key sees fewer rows than there are: Flowlu refuses ${hidden.map(({ model, ids }) => `${model} ${ids}`).join('; ')}`,
-    remedy:
-      "They are kept as last known. Use the key of an administrator, or give the key's user the right to see them",
+    sentence: `The ${name} sees fewer rows than there are: Flowlu refuses ${named.join('; ')}`,
+    remedy: `They are kept as last known. ${capital(better)}, or ${give} the right to see them`,
     command: 'flowlu-mirror doctor',
     models: hidden.map(({ model }) => model),
   };
 }
 
-function judgeFirstReading({ firstReading }: Facts): Finding | null {
+function judgeFirstReading(facts: Facts): Finding | null {
+  const { firstReading, hasApi } = facts;
   if (firstReading === null) return null;
-  const { models, modelsDone, rows, rowsExpected, left_s, since } = firstReading;
+  const { models, modelsDone, rows, rowsExpected, left_s, since, goesOn } = firstReading;
   const parts = [
     `${modelsDone} of ${count(models, 'model')}`,
     rowsExpected > rows ? `${count(rows)} of about ${count(rowsExpected, 'row')}` : count(rows, 'row'),
     ...(left_s === null ? [] : [`${span(left_s)} left`]),
   ];
+  const far = parts.join(', ');
+  if (goesOn) {
+    const sentence = `First reading: ${far}`;
+    return { code: 'first_reading', severity: 'note', since, sentence, remedy: null, command: null };
+  }
+  if (!hasApi || isShutOut(facts)) return null;
   return {
-    code: 'first_reading',
-    severity: 'note',
-    since,
-    sentence: `First reading: ${parts.join(', ')}`,
-    remedy: null,
-    command: null,
+    code: 'reading_interrupted',
+    severity: 'care',
+    since: null,
+    sentence: `The first reading was interrupted at ${far}`,
+    remedy: 'Nothing fills the mirror now. The command goes on where it stopped; `serve` does so, too',
+    command: 'flowlu-mirror backfill',
   };
 }
 
 function judgeSilence({ hasApi, deliveries }: Facts): readonly Finding[] {
-  const note = { severity: 'note', since: null } as const;
-  return [
-    ...(hasApi
-      ? []
-      : [
-          {
-            ...note,
-            code: 'no_api' as const,
-            sentence: 'No API key is set: the mirror lives on webhooks alone and cannot find what they miss',
-            remedy: 'Set FLOWLU_COMPANY and FLOWLU_API_KEY',
-            command: 'flowlu-mirror doctor',
-          },
-        ]),
-    ...(deliveries.last_received_at !== null
-      ? []
-      : [
-          {
-            ...note,
-            code: 'no_webhook' as const,
-            sentence: 'No webhook has arrived yet',
-            remedy: 'Enter the webhook address in the portal under Settings, Webhooks',
-            command: 'flowlu-mirror doctor --webhook',
-          },
-        ]),
-  ];
+  const noApi: Finding = {
+    code: 'no_api',
+    severity: 'note',
+    since: null,
+    sentence: 'No API key is set: the mirror lives on webhooks alone and cannot find what they miss',
+    remedy: 'Set FLOWLU_COMPANY and FLOWLU_API_KEY',
+    command: 'flowlu-mirror doctor',
+  };
+  const noWebhook: Finding = {
+    code: 'no_webhook',
+    severity: 'note',
+    since: null,
+    sentence: 'No webhook has arrived yet',
+    remedy: 'Enter the webhook address in the portal under System Settings → Webhooks',
+    command: 'flowlu-mirror doctor --webhook',
+  };
+  return [...(hasApi ? [] : [noApi]), ...(deliveries.last_received_at === null ? [noWebhook] : [])];
 }
 
-/** Models by what is said of them, the most frequent first. */
-function grouped(entries: readonly { readonly model: string; readonly reason: string }[]) {
-  return [...groupBy(entries, ({ reason }) => reason)]
-    .map(([reason, group]) => [reason, group.map(({ model }) => model)] as const)
-    .sort(([, a], [, b]) => b.length - a.length);
+/** Models with what is said of them, the most frequent first. */
+function reasoned(entries: readonly { readonly model: string; readonly reason: string | null }[]): string {
+  const groups = [...groupBy(entries, ({ reason }) => reason ?? 'rows may have been missed')]
+    .map(([reason, group]) => [listed(group.map(({ model }) => model)), reason, group.length] as const)
+    .toSorted(([, , a], [, , b]) => b - a);
+  const [only] = groups;
+  if (groups.length === 1 && only !== undefined) return `${only[0]}: ${only[1]}`;
+  return listed(groups.map(([names, reason]) => `${names} (${reason})`));
 }

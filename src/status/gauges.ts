@@ -20,7 +20,7 @@ export async function refreshGauges({ sql, health, requestsPerSecond }: ReportSo
   metrics.ledgerBacklog.set(deliveries.pending);
   metrics.failedDeliveries.set(deliveries.failed);
   metrics.doubtfulRows.set(doubts.total);
-  metrics.firstReading.set(firstReading === null ? 0 : 1);
+  metrics.firstReading.set(firstReading?.goesOn === true ? 1 : 0);
   if (deliveries.last_received_at !== null) metrics.lastDelivery.set(Date.parse(deliveries.last_received_at) / 1_000);
   metrics.databaseClock.set(Date.parse(now) / 1_000);
   for (const [model, at] of await lastReconciled(sql)) {

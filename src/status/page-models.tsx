@@ -1,8 +1,10 @@
-/** The models on the status page: by module, the largest first, the empty ones folded. */
+/** The models on the status page: by module, the largest first, those without rows folded. */
+
 import { splitName } from '../catalog/name.ts';
+import { groupBy } from '../core/group.ts';
 import { Ago, TableHead } from './page-parts.tsx';
 import type { ReportedModel } from './report.ts';
-import { count, groupBy, span } from './words.ts';
+import { count, span, withoutRows } from './words.ts';
 
 export interface ModelsProps {
   readonly models: readonly ReportedModel[];
@@ -14,7 +16,7 @@ export interface ModelsProps {
 export function Models({ models, now, search }: ModelsProps) {
   const found = models.filter(({ model }) => model.includes(search.trim().toLowerCase()));
   const filled = found.filter(isWorthShowing);
-  const empty = found.filter((model) => !isWorthShowing(model));
+  const others = withoutRows(found.filter((model) => !isWorthShowing(model)));
   const modules = [...groupBy(filled, ({ model }) => splitName(model).module)].toSorted(
     ([, a], [, b]) => rowsOf(b) - rowsOf(a),
   );
@@ -31,15 +33,12 @@ export function Models({ models, now, search }: ModelsProps) {
         {modules.map(([module, own], index) => (
           <Module {...{ module, own, now, most }} isOpen={index === 0 || search !== '' || own.some(hasTrouble)} />
         ))}
-        {empty.length === 0 ? null : (
-          <details id="empty" open={search !== '' && filled.length === 0}>
-            <summary id="empty-summary">
-              <b>Empty</b>
-              <span class="n muted">{count(empty.length, 'model')}</span>
-            </summary>
-            <p class="inside muted">{empty.map(({ model }) => model).join(', ')}</p>
+        {others.map(({ id, words, models: own }) => (
+          <details id={id} open={search !== '' && filled.length === 0}>
+            <summary id={`${id}-summary`}>{words}</summary>
+            <p class="inside muted">{own.map(({ model }) => model).join(', ')}</p>
           </details>
-        )}
+        ))}
       </div>
     </section>
   );

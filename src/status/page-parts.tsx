@@ -1,5 +1,6 @@
 /** Parts that several sections of the status page use. */
-import type { Finding, Severity, State } from './findings.ts';
+import type { Finding, Severity } from './finding.ts';
+import type { State } from './findings.ts';
 import { ageOf } from './words.ts';
 
 /** A moment as an age; the moment itself shows on hover. */

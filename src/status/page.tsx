@@ -1,13 +1,16 @@
 /** The status page: one self-contained document that works without its script, which only keeps it current. */
+
 import { html, raw } from 'hono/html';
+import { foreignWords } from '../catalog/other-names.ts';
 import type { FirstReading } from '../store/listings.ts';
-import type { Assessment, Finding, State } from './findings.ts';
+import type { Finding } from './finding.ts';
+import type { Assessment, State } from './findings.ts';
 import { Charts } from './page-charts.tsx';
 import { Models } from './page-models.tsx';
 import { Ago, FindingCard, Icon, moment, Since, TableHead, ToType } from './page-parts.tsx';
 import { SCRIPT, STYLE } from './page-style.ts';
 import type { StatusReport } from './report.ts';
-import { count, foreignWords, grantWords, portalWords, took } from './words.ts';
+import { count, grantWords, portalWords, took } from './words.ts';
 
 const SIGNS: Readonly<Record<State, string>> = { bad: '✖', care: '!', reading: '…', good: '✔' };
 /** Of the icon in the browser's tab, which knows no dark mode. */
@@ -291,7 +294,7 @@ function About({ report }: { readonly report: StatusReport }) {
         {oauth === null ? null : (
           <>
             <dt>Login at Flowlu</dt>
-            <dd>{grantWords(oauth)}</dd>
+            <dd>{grantWords(oauth, now)}</dd>
           </>
         )}
       </dl>

@@ -2,6 +2,7 @@
 import { version } from '../core/version.ts';
 import type { SecretUse } from '../intake/secret-use.ts';
 import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
+import { holderWords, lockHolders } from '../postgres/locks.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { transact } from '../postgres/transact.ts';
 import {
@@ -14,15 +15,14 @@ import {
   lastHeaders,
 } from '../store/deliveries/reports.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
-import { type FirstReading, progressOf, type RunProgress, unreadModels } from '../store/listings.ts';
-import { holderWords, lockHolders } from '../store/locks.ts';
+import { absentModels, progressOf, type RunProgress, unreadModels } from '../store/listings.ts';
 import { allMeasurements, type Measurement } from '../store/measurements.ts';
 import { lastRuns, type RunSummary, requestsOfTheDay } from '../store/runs.ts';
 import { readSettings } from '../store/settings.ts';
 import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
 
 import { type Coverage, type ForeignName, foreignNames, readCoverage } from './coverage.ts';
-import type { Expectations, Facts } from './facts.ts';
+import type { Expectations, Facts, ReportedReading } from './facts.ts';
 import type { Assessment } from './findings.ts';
 import type { Health } from './health.ts';
 
@@ -31,6 +31,8 @@ export interface ReportedModel extends ModelStatus {
   readonly coverage: Coverage | null;
   /** Why it could not be read, or not in full, the last time. */
   readonly unread: string | null;
+  /** Whether the portal lacks it. */
+  readonly absent: boolean;
 }
 
 export interface StatusReport extends Assessment {
@@ -46,7 +48,7 @@ export interface StatusReport extends Assessment {
   /** What the portal has granted by OAuth; null where nobody has logged in, as with an API key. */
   readonly oauth: GrantStatus | null;
   readonly webhook_secrets: readonly SecretUse[];
-  readonly first_reading: FirstReading | null;
+  readonly first_reading: ReportedReading | null;
   readonly portal_facts: readonly Measurement[];
   readonly webhooks: readonly Coverage[];
   readonly webhook_headers: Readonly<Record<string, string>>;
@@ -112,6 +114,7 @@ async function read(
   const webhooks = await readCoverage(sql);
   const coverage = new Map(webhooks.map((one) => [one.model, one]));
   const unread = new Map((await unreadModels(sql)).map(({ model, reason }) => [model, reason ?? 'not read in full']));
+  const absent = await absentModels(sql);
   const [arrivals, requests] = [await arrivalsOfTheDay(sql), await requestsOfTheDay(sql)];
   const runs = await lastRuns(sql, LISTED);
   const current = runs.find(({ status }) => status === 'running');
@@ -138,6 +141,7 @@ async function read(
       ...model,
       coverage: coverage.get(model.model) ?? null,
       unread: unread.get(model.model) ?? null,
+      absent: absent.has(model.model),
     })),
     day: joined(arrivals, running === null ? requests : [...requests, { at: facts.now, requests: running.requests }]),
     requests_per_quarter: requestsPerSecond * QUARTER_S,

@@ -3,9 +3,11 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { withTimeout } from '../core/time.ts';
+import { TimeoutError, withTimeout } from '../core/time.ts';
 import { createAttemptCounter } from '../intake/attempts.ts';
-import { type Assessment, type FindingCode, needsPerson } from './findings.ts';
+import { causeOf, UNKNOWN } from '../postgres/causes.ts';
+import type { FindingCode } from './finding.ts';
+import { type Assessment, needsPerson } from './findings.ts';
 import { refreshGauges } from './gauges.ts';
 import { renderAway, renderPage } from './page.tsx';
 import { PAGE_POLICY } from './page-style.ts';
@@ -14,6 +16,8 @@ import { kept, shared } from './shared.ts';
 
 export interface StatusOptions extends ReportSource {
   readonly metrics: Metrics;
+  /** The metrics in Prometheus' form, where not those of this process alone. */
+  readonly metricsText?: () => Promise<string>;
   readonly log: Logger;
   /** Asked for on `/status`, `/status.json` and `/metrics` when set. */
   readonly token: string | null;
@@ -22,8 +26,10 @@ export interface StatusOptions extends ReportSource {
   readonly isStopping: () => boolean;
 }
 
-/** What keeps the service from taking webhooks. Their sentences name nothing of what is mirrored: anybody may read them. */
+/** What keeps the service from taking webhooks. */
 const BLOCKING: ReadonlySet<FindingCode> = new Set(['database_away', 'schema', 'not_accepting']);
+/** Whose sentences, as those of what blocks, name nothing of what is mirrored: anybody may read them. */
+const PUBLIC: ReadonlySet<FindingCode> = new Set(['key_refused', 'login_refused', 'not_logged_in']);
 /** All who look within this time get the same page. */
 const REPORT_KEPT_MS = 3_000;
 const REPORT_MAX_MS = 8_000;
@@ -32,14 +38,14 @@ const METRICS_KEPT_MS = 1_000;
 
 /** The routes; to be mounted at the root. */
 export function statusRoutes(options: StatusOptions): Hono {
-  const { metrics, log, health } = options;
+  const { metrics, log, health, metricsText = () => metrics.registry.metrics() } = options;
   const app = new Hono();
   const guard = requireToken(options);
   const report = kept(() => withTimeout(readReport(options), REPORT_MAX_MS), REPORT_KEPT_MS);
   const gauges = shared(() => refreshGauges(options, metrics), GAUGES_MAX_MS);
   const text = kept(async () => {
     await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
-    return metrics.registry.metrics();
+    return metricsText();
   }, METRICS_KEPT_MS);
   const page = remembering(renderPage);
   const { recording } = options.expected;
@@ -58,11 +64,15 @@ export function statusRoutes(options: StatusOptions): Hono {
       const { sentence: problem, remedy, since } = blocking;
       return context.json({ ready: false, problem, remedy, since, last_recorded_at }, 503);
     }
-    const degraded = findings.flatMap(({ code, severity }) => (severity === 'note' ? [] : [code]));
+    const troubles = findings.filter(({ severity }) => severity !== 'note');
+    if (troubles.length === 0) return context.json({ ready: true, last_recorded_at });
+    // Behind no token the page tells everybody the same.
+    const told = troubles.filter(({ code }) => options.token === null || PUBLIC.has(code));
     return context.json({
       ready: true,
       last_recorded_at,
-      ...(degraded.length > 0 && { degraded: [...new Set(degraded)] }),
+      degraded: [...new Set(troubles.map(({ code }) => code))],
+      findings: told.map(({ code, sentence, remedy, command, since }) => ({ code, sentence, remedy, command, since })),
     });
   });
   app.get('/metrics', guard, async (context) => {
@@ -102,16 +112,20 @@ async function answer(
 
 /** The health, where the rest of the page could not be read. */
 function unread({ findings }: Assessment, error: Error): Assessment {
-  const isLocked = error instanceof LockedError;
-  const finding = {
-    code: 'not_readable',
-    severity: 'bad',
-    since: null,
-    sentence: isLocked ? error.message : 'The status could not be read in time',
-    remedy: isLocked ? 'Whoever holds the lock keeps changes from being applied' : 'Look at the load of the database',
-    command: 'flowlu-mirror doctor --quick',
-  } as const;
+  const finding = { code: 'not_readable', severity: 'bad', since: null, ...hindrance(error), command: LOOK } as const;
   return { state: 'bad', headline: finding.sentence, sentence: finding.remedy, findings: [finding, ...findings] };
+}
+
+const LOOK = 'flowlu-mirror doctor --quick';
+
+function hindrance(error: Error): { readonly sentence: string; readonly remedy: string } {
+  if (error instanceof LockedError)
+    return { sentence: error.message, remedy: 'Whoever holds the lock keeps changes from being applied' };
+  if (error instanceof TimeoutError)
+    return { sentence: 'The status could not be read in time', remedy: 'Look at the load of the database' };
+  const known = causeOf(error);
+  if (known === UNKNOWN) return { sentence: 'The status could not be read', remedy: 'The log has the reason' };
+  return { sentence: `The status could not be read: ${known.cause}`, remedy: known.remedy };
 }
 
 /** What a function makes of its last arguments, as long as they are the same. */

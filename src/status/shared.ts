@@ -1,24 +1,31 @@
 /** Readings that everybody may ask for, at any pace. */
 import { withTimeout } from '../core/time.ts';
 
+/** One reading at a time for all who ask: what hangs is not asked for again, and takes one connection. */
+export function single<T>(read: () => Promise<T>): () => Promise<T> {
+  let reading: Promise<T> | null = null;
+  return () => {
+    reading ??= read().finally(() => {
+      reading = null;
+    });
+    return reading;
+  };
+}
+
 /**
  * One reading at a time for all who ask. Where it fails or takes longer than `limitMs`, the last one is the answer.
  * @throws what the reading throws, or TimeoutError, as long as there has been none
  */
 export function shared<T>(read: () => Promise<T>, limitMs: number): () => Promise<T> {
   let last: { readonly value: T } | null = null;
-  let reading: Promise<T> | null = null;
+  const reading = single(async () => {
+    const value = await read();
+    last = { value };
+    return value;
+  });
   return async () => {
-    reading ??= read()
-      .then((value) => {
-        last = { value };
-        return value;
-      })
-      .finally(() => {
-        reading = null;
-      });
     try {
-      return await withTimeout(reading, limitMs);
+      return await withTimeout(reading(), limitMs);
     } catch (error) {
       if (last === null) throw error;
       return last.value;

@@ -1,4 +1,5 @@
 /** What the ledger records of a delivery, in words for people. */
+import { findModel } from '../catalog/index.ts';
 import type { Decision, DeliveryStatus } from '../store/deliveries/ledger.ts';
 import type { GrantStatus } from '../store/grant.ts';
 import { type FactName, type Facts, type Measurement, PORTAL } from '../store/measurements.ts';
@@ -42,12 +43,6 @@ export function headerWords(headers: Readonly<Record<string, string>>): string {
     .join(', ');
 }
 
-/** What to do about a name that the catalogue does not know. */
-export function foreignWords(suggestions: readonly string[]): string {
-  const meant = suggestions.length === 0 ? '' : `; perhaps ${suggestions.join(' or ')}`;
-  return `no model is called so${meant}: WEBHOOK_MODEL_NAMES can map it`;
-}
-
 const honours = (what: string) => (how: Facts['order_by_id']) => `${what} ${how}`;
 
 export const TEXTS: Readonly<Record<Facts['webhook_texts'], string>> = {
@@ -69,7 +64,8 @@ const FACT_WORDS: { readonly [N in FactName]: (value: Facts[N]) => string } = {
   get: (words) => `single records: ${words}`,
   rights: ({ user, admin }) => `read with the rights of ${user}${admin === true ? ', an administrator' : ''}`,
   throttled_at: (rate) => `has complained at ${rate} requests a second`,
-  refused: (words) => `refuses the key: ${words}`,
+  asked_up_to: (id) => `rows that lists lack are asked for singly, up to ${id}`,
+  free_ids_asked_up_to: (id) => `missing rows are looked for under ids that no list names, up to ${id}`,
 };
 
 /** What the portal does, as far as its own way goes and not that of single models. */
@@ -79,17 +75,53 @@ export function portalWords(portal: readonly Measurement[]): string {
 }
 
 /** One sentence on the login by OAuth. */
-export function grantWords({ state, issued_at, expires_at, problem }: GrantStatus): string {
+export function grantWords({ state, issued_at, expires_at, problem }: GrantStatus, now: string): string {
   if (state === 'refused') return `${problem}: run flowlu-mirror login`;
-  const ends = expires_at === null ? '' : `, good until ${expires_at}`;
+  const isOver = expires_at !== null && Date.parse(expires_at) < Date.parse(now);
+  const ends =
+    expires_at === null
+      ? ''
+      : isOver
+        ? `, ended ${ageOf(expires_at, now)}`
+        : `, good for another ${took(now, expires_at)}`;
   const trouble = problem === null ? '' : `; the last refresh brought nothing: ${problem}`;
-  return `tokens of ${issued_at}${ends}${trouble}`;
+  return `tokens given ${ageOf(issued_at, now)}${ends}${trouble}`;
 }
 
 /** A count with its digits grouped, and the word for what is counted. */
 export function count(number: number | bigint, one = '', many = `${one}s`): string {
   const digits = number.toLocaleString('en-US');
   return one === '' ? digits : `${digits} ${Number(number) === 1 ? one : many}`;
+}
+
+/** Models that the portal lacks, in every place that counts them. */
+export const absentWords = (models: number) =>
+  `${count(models, 'model')} ${models === 1 ? 'is' : 'are'} not in this portal`;
+
+interface Filling {
+  readonly model: string;
+  readonly rows: number;
+  readonly deleted_rows: number;
+  /** Whether the portal lacks it. */
+  readonly absent: boolean;
+  /** When it was last read in full; null before. */
+  readonly last_reconciled_at: string | null;
+}
+
+/** The models of which the mirror has no row, by reason, each with words that count them. */
+export function withoutRows<M extends Filling>(models: readonly M[]) {
+  const none = models.filter(({ rows, deleted_rows }) => rows + deleted_rows === 0);
+  const [lacking, present] = [none.filter(({ absent }) => absent), none.filter(({ absent }) => !absent)];
+  const isUnread = ({ model, last_reconciled_at }: M) =>
+    last_reconciled_at === null && findModel(model)?.listable !== false;
+  const [unread, empty] = [present.filter(isUnread), present.filter((model) => !isUnread(model))];
+  const are = (own: readonly M[]) => `${count(own.length, 'model')} ${own.length === 1 ? 'is' : 'are'}`;
+  return [
+    { id: 'absent', models: lacking, words: absentWords(lacking.length) },
+    // Also of models that the settings leave out.
+    { id: 'unread', models: unread, words: `${count(unread.length, 'model')} not read yet` },
+    { id: 'empty', models: empty, words: `${are(empty)} empty` },
+  ].filter((group) => group.models.length > 0);
 }
 
 /** The first names, and how many more there are. */
@@ -113,15 +145,4 @@ export const took = (from: string, to: string) => span((Date.parse(to) - Date.pa
 export function ageOf(at: string, now: string): string {
   const seconds = (Date.parse(now) - Date.parse(at)) / 1_000;
   return seconds < -1 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
-}
-
-/** Items by key, in order of first appearance. */
-export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, readonly T[]> {
-  const groups = new Map<K, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group === undefined) groups.set(keyOf(item), [item]);
-    else group.push(item);
-  }
-  return groups;
 }

@@ -59,7 +59,7 @@ export async function takeBackgroundTurn(sql: Sql, lengthMs: number): Promise<nu
   const aheadMs = Math.max(MAX_AHEAD_SECONDS * 1_000, MAX_AHEAD_SLOTS * lengthMs);
   const now = sql`clock_timestamp()`;
   const isBusy = sql`b.foreground_run >= ${FOREGROUND_RUN}
-    and b.foreground_at > ${now} - ${FOREGROUND_SECONDS} * interval '1 second'`;
+    and b.foreground_at between ${now} - ${FOREGROUND_SECONDS} * interval '1 second' and ${now}`;
   const next = sql`case when b.background_slot_at > ${now} + ${interval(sql, aheadMs)} then ${now}
     else greatest(b.background_slot_at, ${now} - ${interval(sql, lengthMs)}) end`;
   const [row] = await sql`

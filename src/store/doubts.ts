@@ -5,9 +5,10 @@
  */
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/time.ts';
+import { type IdRange, unlistedRows } from '../mirror-rows/reads.ts';
+import { lockRowsOf, mirrorTableOf, placeOf } from '../mirror-rows/rows.ts';
+import { isAhead } from '../postgres/clock.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
-import { type IdRange, unlistedRows } from './mirror-rows/reads.ts';
-import { lockRowsOf, mirrorTableOf, placeOf } from './mirror-rows/rows.ts';
 
 export interface Doubt {
   /** `module.model`. */
@@ -63,44 +64,45 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
     delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;
 }
 
-export interface ClaimedDoubt {
-  /** `module.model`. */
-  readonly model: string;
-  readonly entityId: string;
-  readonly reason: string;
+export interface ClaimedDoubt extends Doubt {
   /** Attempts so far, this one included. */
   readonly attempts: number;
 }
 
-/** Claims doubts that are due, oldest first: nobody else takes them up for so many seconds. */
-export async function claimDoubts(sql: Sql, limit: number, seconds: number): Promise<ClaimedDoubt[]> {
+/** Claims doubts that are due or put off for longer than `most_s`, oldest first: nobody else takes them up for so many seconds. */
+export async function claimDoubts(sql: Sql, limit: number, seconds: number, most_s: number): Promise<ClaimedDoubt[]> {
   const rows = await sql<ClaimedDoubt[]>`
     with due as (
       select model, entity_id from sync.doubtful
        where next_attempt_at <= clock_timestamp()
+          or ${isAhead(sql, 'since')} or ${isAhead(sql, 'next_attempt_at', most_s)}
        order by next_attempt_at
        limit ${limit}
          for update skip locked)
     update sync.doubtful d
-       set attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second'
+       set attempts = d.attempts + 1, since = least(d.since, clock_timestamp()), next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second'
       from due
      where d.model = due.model and d.entity_id = due.entity_id
     returning d.model, d.entity_id::text as "entityId", d.reason, d.attempts`;
   return [...rows];
 }
 
-/** Puts a doubt off, with the reason why it is still open; `refused` where the portal does not tell at all. */
+/** A query for whether there are any to claim. */
+export const hasDueDoubts = (sql: Queryable) =>
+  sql`select exists (select from sync.doubtful where next_attempt_at <= clock_timestamp())`;
+
+/** Puts a doubt off, with the reason why it is still open; `refusal`: the kind of error where the portal does not tell at all. */
 export async function postponeDoubt(
   sql: Sql,
   doubt: ClaimedDoubt,
   seconds: number,
   error: string | null,
-  refused = false,
+  refusal: string | null = null,
 ): Promise<void> {
   await sql`
     update sync.doubtful
        set next_attempt_at = clock_timestamp() + ${seconds} * interval '1 second', last_error = ${error},
-           refused_at = case when ${refused} then clock_timestamp() end
+           refusal = ${refusal}
      where model = ${doubt.model} and entity_id = ${doubt.entityId}`;
 }
 
@@ -113,13 +115,8 @@ export async function dropDoubt(sql: Sql, doubt: ClaimedDoubt): Promise<void> {
 }
 
 /** How many doubts are open, counted no further than `limit`. */
-export async function countDoubtsUpTo(tx: Transaction, limit: number): Promise<number> {
-  const [row] = await tx`select count(*)::int as open from (select from sync.doubtful limit ${limit}) as counted`;
-  return row?.open as number;
-}
-
-export async function countDoubts(sql: Queryable): Promise<number> {
-  const [row] = await sql`select count(*)::int as open from sync.doubtful`;
+export async function countDoubtsUpTo(sql: Queryable, limit: number): Promise<number> {
+  const [row] = await sql`select count(*)::int as open from (select from sync.doubtful limit ${limit}) as counted`;
   return row?.open as number;
 }
 
@@ -133,12 +130,12 @@ export interface DoubtFacts {
   readonly hidden: readonly { readonly model: string; readonly ids: string }[];
 }
 
-export async function doubtFacts(sql: Sql): Promise<DoubtFacts> {
+export async function doubtFacts(sql: Queryable): Promise<DoubtFacts> {
   const [row] = await sql`select count(*)::int as total, to_json(min(since)) #>> '{}' as since from sync.doubtful`;
   const hidden = await sql`
     select model, string_agg(entity_id::text, ', ' order by entity_id) filter (where place <= ${HIDDEN_NAMED}) as ids
       from (select model, entity_id, row_number() over (partition by model order by entity_id) as place
-              from sync.doubtful where refused_at is not null and last_error ~* 'error 22|HTTP 403|denied') d
+              from sync.doubtful where refusal = 'forbidden') d
      group by model order by model`;
   return { ...row, hidden } as unknown as DoubtFacts;
 }
@@ -160,24 +157,29 @@ export async function doubtAbout(sql: Sql, model: string, entityId: string): Pro
   return (row ?? null) as DoubtDetails | null;
 }
 
-/** The reason of a doubt about a row that a complete sweep has not come across. */
-const UNLISTED = 'a complete sweep did not list it';
+/** Why rows are suspected. */
+export const UNLISTED = 'a complete sweep did not list it';
+export const LACKING = 'the portal says that it has no such model';
+export const UNPROVEN = 'an incomplete sweep did not list it';
+export type Suspicion = typeof UNLISTED | typeof LACKING | typeof UNPROVEN;
 
 /**
- * Takes those of the suspects out that nobody can confirm: an earlier sweep, so many seconds before `fence`, did not list
- * them either, and the portal has refused to read them singly since. Two complete sweeps are all that can be had then.
+ * Takes those of the suspects out that nobody can confirm: they were suspected for the same reason so many seconds before
+ * `fence`, and the portal has refused to read them singly since; where it lacks the model, in saying so once more.
  */
 export async function takeUnconfirmable(
   tx: Transaction,
   model: Model,
   fence: Micros,
   seconds: number,
+  reason: Suspicion,
 ): Promise<readonly string[]> {
+  const refusal = reason === LACKING ? 'unknown%' : '%';
   const rows = await tx`
     delete from sync.suspects s
      using sync.doubtful d
-     where s.model = ${model.name} and d.model = s.model and d.entity_id = s.entity_id and d.reason = ${UNLISTED}
-       and d.refused_at is not null
+     where s.model = ${model.name} and d.model = s.model and d.entity_id = s.entity_id and d.reason = ${reason}
+       and d.refusal like ${refusal}
        and d.since < ${formatMicros(fence)}::timestamptz - ${seconds} * interval '1 second'
     returning s.entity_id::text as id`;
   return rows.map(({ id }) => id as string);
@@ -188,7 +190,7 @@ export async function rowToTry(sql: Queryable, model: Model): Promise<string | n
   const { relation, part, key } = placeOf(mirrorTableOf(model));
   const [row] = await sql.unsafe(
     `select t.id::text as id from ${relation} t
-      where exists (select from sync.doubtful d where d.model = $1 and d.refused_at is not null)
+      where exists (select from sync.doubtful d where d.model = $1 and d.refusal is not null)
         and not exists (select from sync.suspects s where s.model = $1 and s.entity_id = t.id)
         and t._deleted_at is null and ${CONFIRMED}${part(2)} limit 1`,
     [model.name, ...key],
@@ -248,18 +250,31 @@ export async function keepSomeSuspects(
   );
 }
 
+/** Forgets all suspects but the next so many after an id, in order of ids and round again; returns these. */
+export async function keepNextSuspects(sql: Queryable, model: string, after: string, most: number): Promise<string[]> {
+  const rows = await sql`
+    with next as (
+      select entity_id from sync.suspects where model = ${model}
+       order by entity_id <= ${after}::bigint, entity_id limit ${most}),
+    others as (delete from sync.suspects where model = ${model} and entity_id not in (select entity_id from next))
+    select entity_id::text as id from next order by entity_id <= ${after}::bigint, entity_id`;
+  return rows.map(({ id }) => id as string);
+}
+
 /**
  * Turns suspicions into doubts, which are settled by asking the API for each row. Locks the rows themselves first, in
  * the order in which the writer does: who touches the doubts of a row holds the row, so nobody waits in a circle.
- * What is doubtful already is due at once: whoever had claimed it may have been killed.
+ * What is doubtful already is due at once: whoever had claimed it may have been killed. What proves nothing hides no other
+ * reason.
  */
-export async function doubtSuspects(tx: Transaction, model: Model): Promise<void> {
+export async function doubtSuspects(tx: Transaction, model: Model, reason: Suspicion): Promise<void> {
   await lockRowsOf(tx, model, 'select entity_id from sync.suspects where model = $1', [model.name]);
   await tx`
     with taken as (delete from sync.suspects where model = ${model.name} returning entity_id)
     insert into sync.doubtful as d (model, entity_id, reason)
-    select ${model.name}, entity_id, ${UNLISTED} from taken order by entity_id
+    select ${model.name}, entity_id, ${reason} from taken order by entity_id
         on conflict (model, entity_id) do update
-       set reason = excluded.reason, attempts = 0, next_attempt_at = clock_timestamp(),
-           since = case when d.reason = excluded.reason then d.since else clock_timestamp() end`;
+       set reason = case when excluded.reason = ${UNPROVEN} then d.reason else excluded.reason end, attempts = 0,
+           next_attempt_at = clock_timestamp(),
+           since = case when excluded.reason in (d.reason, ${UNPROVEN}) then least(d.since, clock_timestamp()) else clock_timestamp() end`;
 }

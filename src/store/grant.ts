@@ -4,6 +4,7 @@
  * Tokens come and go as sealed text; nothing here can read them. Every moment is one of the database's clock, so no
  * process needs a right one.
  */
+import { isAhead } from '../postgres/clock.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
 
 export interface StoredGrant {
@@ -22,11 +23,15 @@ export interface StoredGrant {
   readonly problem: string | null;
 }
 
+/** Longest pause between refreshes that bring nothing, in seconds. */
+export const MAX_WAIT_S = 600;
+
+/** Of a grant whose clock has gone back since nobody knows the age: its tokens count as about to run out. */
 const columns = (q: Queryable) => q`
   client_id as "clientId", generation::text as generation, state, sealed, refresh_failures as failures, problem,
-  (extract(epoch from clock_timestamp() - issued_at) * 1000)::float8 as age_ms,
-  (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as left_ms,
-  coalesce(extract(epoch from next_refresh_at - clock_timestamp()) * 1000, 0)::float8 as wait_ms`;
+  (extract(epoch from case when ${isAhead(q, 'issued_at')} then coalesce(expires_at - issued_at, interval '1 day') else clock_timestamp() - issued_at end) * 1000)::float8 as age_ms,
+  (extract(epoch from expires_at - case when ${isAhead(q, 'issued_at')} then expires_at - interval '1 second' else clock_timestamp() end) * 1000)::float8 as left_ms,
+  case when ${isAhead(q, 'next_refresh_at', MAX_WAIT_S)} then 0 else coalesce(extract(epoch from next_refresh_at - clock_timestamp()) * 1000, 0) end::float8 as wait_ms`;
 
 /** The grant, or null where nobody has logged in. */
 export async function readGrant(q: Queryable): Promise<StoredGrant | null> {

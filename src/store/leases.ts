@@ -1,16 +1,22 @@
 /** Leases: who does work that only one replica may do. They run out by themselves when their holder dies. */
+import { isAhead } from '../postgres/clock.ts';
 import type { Queryable, Sql } from '../postgres/connection.ts';
 
-/** Takes or renews a lease; false while another holder has it. */
+/** A lease runs out so long after its last renewal: how long others wait after its holder was killed. */
+export const LEASE_SECONDS = 45;
+
+/** Takes or renews a lease; false while another holds it. One that lies ahead is cut to this one's time: who lives renews it. */
 export async function takeLease(sql: Sql, name: string, holder: string, seconds: number): Promise<boolean> {
   const rows = await sql`
     insert into sync.leases as l (name, holder, expires_at)
     values (${name}, ${holder}, clock_timestamp() + ${seconds} * interval '1 second')
         on conflict (name) do update
-       set holder = excluded.holder, expires_at = excluded.expires_at
+       set holder = case when l.expires_at < clock_timestamp() then excluded.holder else l.holder end,
+           expires_at = excluded.expires_at
      where l.holder = excluded.holder or l.expires_at < clock_timestamp()
-    returning true`;
-  return rows.length > 0;
+        or ${isAhead(sql, 'l.expires_at', seconds)}
+    returning l.holder = ${holder} as mine`;
+  return rows[0]?.mine === true;
 }
 
 export async function releaseLease(sql: Sql, name: string, holder: string): Promise<void> {
@@ -22,10 +28,11 @@ export async function leaseHolder(sql: Sql, name: string): Promise<string | null
   return (row?.holder ?? null) as string | null;
 }
 
-/** All leases that have not run out. */
+/** All leases that have not run out; of one that seems to last longer than any, only who asks for it can tell. */
 export async function heldLeases(
   sql: Queryable,
 ): Promise<readonly { readonly name: string; readonly holder: string }[]> {
-  const rows = await sql`select name, holder from sync.leases where expires_at >= clock_timestamp()`;
+  const rows =
+    await sql`select name, holder from sync.leases where expires_at >= clock_timestamp() and not ${isAhead(sql, 'expires_at', LEASE_SECONDS)}`;
   return rows as unknown as readonly { readonly name: string; readonly holder: string }[];
 }

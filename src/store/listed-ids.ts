@@ -26,6 +26,13 @@ export async function* listedIds(sql: Queryable, { kind, model }: Listing): Asyn
   }
 }
 
+/** All of them at once. */
+export async function allListedIds(sql: Queryable, listing: Listing): Promise<readonly string[]> {
+  const all: string[] = [];
+  for await (const ids of listedIds(sql, listing)) for (const id of ids) all.push(id);
+  return all;
+}
+
 export async function clearListedIds(sql: Queryable, { kind, model }: Listing): Promise<void> {
   await sql`delete from sync.listed_ids where model = ${model} and kind = ${kind}`;
 }

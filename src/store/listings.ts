@@ -1,5 +1,6 @@
 /** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
 import { formatMicros, type Micros } from '../core/time.ts';
+import { isAhead } from '../postgres/clock.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { unfinishedRuns } from './runs.ts';
 
@@ -40,7 +41,8 @@ async function findListing(sql: Queryable, kind: ListingKind, model: string) {
   const [row] = await sql`
     select mode, last_id::text as last_id, page, page_size, total::float8 as total, rows_read::float8 as read,
            rows_written::float8 as written, rows_unchanged::float8 as unchanged, requests::float8 as requests,
-           (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence, finished_at
+           (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence,
+           finished_at is null and not ${isAhead(sql, 'started_at')} as is_open
       from sync.listings where kind = ${kind} and model = ${model}`;
   if (row === undefined) return null;
   const { mode, last_id, page, page_size, total, read, written, unchanged, requests } = row;
@@ -49,11 +51,11 @@ async function findListing(sql: Queryable, kind: ListingKind, model: string) {
     counts: { read, written, unchanged, missed: 0, requests } as ListingCounts,
     total: total as number | null,
     fence: Number(row.fence),
-    isOpen: row.finished_at === null,
+    isOpen: row.is_open as boolean,
   };
 }
 
-/** The unfinished listing of a model, or null when the next one starts from the beginning. */
+/** The unfinished listing of a model, or null when the next one starts from the beginning: also when the clock has gone back since. */
 export async function findOpenListing(sql: Queryable, kind: ListingKind, model: string): Promise<OpenListing | null> {
   const listing = await findListing(sql, kind, model);
   return listing?.isOpen === true ? listing : null;
@@ -109,12 +111,13 @@ export async function advanceListing(
 export async function finishListing(
   sql: Queryable,
   { kind, model, runId }: ListingKey,
-  outcome: ListingOutcome,
-  reason: string | null,
+  ending: { readonly outcome: ListingOutcome; readonly reason: string | null; readonly requests: number },
 ): Promise<void> {
+  const { outcome, reason, requests } = ending;
   await sql`
     update sync.listings
-       set finished_at = clock_timestamp(), outcome = ${outcome}, reason = ${reason}
+       set finished_at = clock_timestamp(), outcome = ${outcome}, reason = ${reason}, requests = ${requests},
+           completed_at = case when ${outcome} = 'complete' then clock_timestamp() else completed_at end
      where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
 }
 
@@ -145,6 +148,8 @@ export interface UnreadModel {
 
 /** Begins the reasons of listings that the portal refuses for want of a right, and not of the model. */
 export const REFUSED = 'refused: ';
+/** Begins the reasons of listings of models that the portal lacks. */
+export const ABSENT = 'not in this portal';
 
 /** Models that could not be read, or not in full, the last time. A model that the portal lacks is none of them. */
 export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel[]> {
@@ -157,16 +162,20 @@ export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel
   return rows as unknown as readonly UnreadModel[];
 }
 
-/** Models that have been listed once from beginning to end. */
-export async function listedModels(sql: Queryable): Promise<readonly string[]> {
-  const rows = await sql`select distinct model from sync.listings where outcome = 'complete' order by model`;
-  return rows.map(({ model }) => model as string);
+/** Models that the portal has said it lacks, the last time they were asked for. */
+export async function absentModels(sql: Queryable): Promise<ReadonlySet<string>> {
+  const rows = await sql`
+    select model
+      from (select distinct on (model) model, outcome, reason from sync.listings
+             where finished_at is not null order by model, finished_at desc) as latest
+     where outcome = 'skipped' and reason like ${`${ABSENT}%`}`;
+  return new Set(rows.map(({ model }) => model as string));
 }
 
-export async function wasListed(sql: Queryable, model: string): Promise<boolean> {
-  const [row] = await sql`
-    select exists (select from sync.listings where model = ${model} and outcome = 'complete') as complete`;
-  return row?.complete === true;
+/** Models that have been listed once from beginning to end, whether they are being listed again or not. */
+export async function listedModels(sql: Queryable): Promise<readonly string[]> {
+  const rows = await sql`select distinct model from sync.listings where completed_at is not null order by model`;
+  return rows.map(({ model }) => model as string);
 }
 
 function positionOf(
@@ -181,7 +190,8 @@ function positionOf(
 
 /** A first reading of all models that is not complete yet. */
 export interface FirstReading {
-  readonly since: string;
+  /** Null where no listing has begun. */
+  readonly since: string | null;
   /** Models that are to be read, and of these the ones that have been. */
   readonly models: number;
   readonly modelsDone: number;
@@ -195,19 +205,19 @@ export interface FirstReading {
 const ROWS_PER_REQUEST = 100;
 
 interface FirstCounts extends Record<'begun' | 'done' | 'rows' | 'known' | 'requests' | 'age_s', number> {
-  readonly since: string;
+  readonly since: string | null;
 }
 
-/** How far the first reading of these models has come; null where nothing has begun, or everything was read once. */
+/** How far the first reading of these models has come; null where everything was read once. */
 export async function firstReading(sql: Queryable, models: readonly string[]): Promise<FirstReading | null> {
   const [row] = await sql`
-    select count(*)::int as begun, count(finished_at)::int as done, coalesce(sum(rows_read), 0)::float8 as rows,
+    select count(*)::int as begun, count(coalesce(finished_at, completed_at))::int as done, coalesce(sum(rows_read), 0)::float8 as rows,
            coalesce(sum(greatest(total, rows_read)), 0)::float8 as known, coalesce(sum(requests), 0)::float8 as requests,
            to_json(min(started_at)) #>> '{}' as since,
            extract(epoch from clock_timestamp() - min(started_at))::float8 as age_s
       from sync.listings where kind = 'backfill' and model = any(${models as string[]}::text[])`;
   const { begun, done, rows, known, requests, since, age_s } = row as unknown as FirstCounts;
-  if (begun === 0 || done === models.length) return null;
+  if (done === models.length) return null;
   const waiting = models.length - begun;
   const rowsExpected = Math.round(known + (waiting * known) / Math.max(1, begun));
   const requestsLeft = waiting + Math.max(0, rowsExpected - rows) / ROWS_PER_REQUEST;

@@ -1,5 +1,6 @@
 /** What the portal has been found to do: measured along with the work, good for a day, then found out again. */
 import { type Json, stringifyJson } from '../core/json.ts';
+import { isAhead } from '../postgres/clock.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
 export interface Facts {
@@ -20,8 +21,10 @@ export interface Facts {
   readonly rights: { readonly user: string; readonly admin: boolean | null };
   /** Requests a second at which the portal has complained. */
   readonly throttled_at: number;
-  /** Flowlu refuses the key or the login: its words. */
-  readonly refused: string;
+  /** The last row that was asked for because incomplete sweeps do not list it. */
+  readonly asked_up_to: string;
+  /** The last id that was asked for because rows are missing and the portal's lists have no order. */
+  readonly free_ids_asked_up_to: string;
 }
 export type FactName = keyof Facts;
 
@@ -52,32 +55,37 @@ export async function measure(
       insert into sync.measurements as m (model, fact, value)
       values (${model}, ${fact}, ${stringifyJson(value as Json)}::text::jsonb)
           on conflict (model, fact) do update set value = excluded.value, measured_at = clock_timestamp()
-       where m.value <> excluded.value or m.measured_at < clock_timestamp() - ${FRESH_SECONDS} * interval '1 second'`;
+       where m.value <> excluded.value or m.measured_at < clock_timestamp() - ${FRESH_SECONDS} * interval '1 second' or ${isAhead(sql, 'm.measured_at')}`;
   }
 }
 
-/** Notes that the portal refuses the key, unless that is known: it counts since then. */
-export async function noteRefusal(sql: Queryable, words: string): Promise<void> {
-  await sql`
-    insert into sync.measurements (model, fact, value) values (${PORTAL}, 'refused', to_jsonb(${words}::text))
-        on conflict (model, fact) do nothing`;
-}
+/** What keeps all requests from being answered: the portal refuses the key, or none has brought an answer for a while. */
+const TROUBLES = ['refused', 'unanswered'] as const;
+type TroubleName = (typeof TROUBLES)[number];
 
-/** Since when and in which words the portal refuses the key, or null. */
-export interface KeyRefusal {
+/** Since when, and in whose words: the portal's, or those of the last request that failed. */
+export interface PortalTrouble {
   readonly since: string;
   readonly words: string;
 }
 
-export async function keyRefusal(sql: Queryable): Promise<KeyRefusal | null> {
-  const [row] = await sql`
-    select to_json(measured_at) #>> '{}' as since, value #>> '{}' as words
-      from sync.measurements where model = ${PORTAL} and fact = 'refused'`;
-  return (row ?? null) as KeyRefusal | null;
+/** Notes that there is such a trouble, and has been for so long; unless that is known: it counts since then. */
+export async function noteTrouble(sql: Queryable, name: TroubleName, words: string, lastedMs = 0): Promise<void> {
+  await sql`
+    insert into sync.measurements (model, fact, value, measured_at)
+    values (${PORTAL}, ${name}, to_jsonb(${words}::text), clock_timestamp() - ${lastedMs} * interval '1 millisecond')
+        on conflict (model, fact) do nothing`;
 }
 
-export async function forget(sql: Queryable, model: string, fact: FactName): Promise<void> {
-  await sql`delete from sync.measurements where model = ${model} and fact = ${fact}`;
+export async function portalTroubles(sql: Queryable): Promise<{ readonly [N in TroubleName]?: PortalTrouble }> {
+  const rows = await sql`
+    select fact, to_json(measured_at) #>> '{}' as since, value #>> '{}' as words
+      from sync.measurements where model = ${PORTAL} and fact = any(${[...TROUBLES]}::text[])`;
+  return Object.fromEntries(rows.map(({ fact, since, words }) => [fact, { since, words }]));
+}
+
+export async function forget(sql: Queryable, model: string, ...facts: readonly (FactName | TroubleName)[]) {
+  await sql`delete from sync.measurements where model = ${model} and fact = any(${[...facts]}::text[])`;
 }
 
 /** One fact of one model, however old. */
@@ -90,7 +98,7 @@ export async function lastFact<N extends FactName>(sql: Queryable, model: string
 export async function knownFacts(sql: Queryable, model: string): Promise<Partial<Facts>> {
   const rows = await sql`
     select distinct on (fact) fact, value from sync.measurements
-     where model in (${model}, ${PORTAL}) and measured_at > clock_timestamp() - ${GOOD_FOR_SECONDS} * interval '1 second'
+     where model in (${model}, ${PORTAL}) and measured_at > clock_timestamp() - ${GOOD_FOR_SECONDS} * interval '1 second' and not ${isAhead(sql, 'measured_at')}
      order by fact, model = ${PORTAL}`;
   return Object.fromEntries(rows.map(({ fact, value }) => [fact, value])) as Partial<Facts>;
 }
@@ -98,6 +106,6 @@ export async function knownFacts(sql: Queryable, model: string): Promise<Partial
 export async function allMeasurements(sql: Queryable): Promise<readonly Measurement[]> {
   const rows = await sql`
     select model, fact, value, to_json(measured_at) #>> '{}' as measured_at
-      from sync.measurements where fact <> 'refused' order by model, fact`;
+      from sync.measurements where fact <> all(${[...TROUBLES]}::text[]) order by model, fact`;
   return rows as unknown as readonly Measurement[];
 }

@@ -1,5 +1,6 @@
 /** The journal of long work: what ran, when, and how it ended. */
 import { type Json, stringifyJson } from '../core/json.ts';
+import { traced } from '../core/tracing.ts';
 import type { Queryable, Sql } from '../postgres/connection.ts';
 import { heldLeases, releaseLease, takeLease } from './leases.ts';
 
@@ -17,8 +18,8 @@ export interface JournaledRun {
 }
 
 /** A run whose process does not say for this long that it goes on was killed. */
-const ALIVE_SECONDS = 60;
-const SAYS_SO_EVERY_MS = 20_000;
+const ALIVE_SECONDS = 90;
+const SAYS_SO_EVERY_MS = 40_000;
 const leaseOfRun = (id: string) => `run ${id}`;
 
 /** Does `work`, and notes in the journal that it began and how it ended. */
@@ -34,7 +35,7 @@ export async function journaled<T>(sql: Sql, run: JournaledRun, work: (runId: st
        set finished_at = clock_timestamp(), status = ${status}, summary = ${stringifyJson(run.summary())}::text::jsonb
      where id = ${id}`;
   try {
-    const result = await work(id).catch(async (error) => {
+    const result = await traced(`run ${run.kind}`, { 'flowlu.run': id }, () => work(id)).catch(async (error) => {
       await finish(run.signal.aborted ? 'interrupted' : 'failed').catch(() => {});
       throw error;
     });

@@ -1,5 +1,6 @@
 /** What the scheduler knows of each model, for all replicas: when it was asked, what that took, what webhooks missed. */
 import { formatMicros, type Micros } from '../core/time.ts';
+import { isAhead } from '../postgres/clock.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
 /** One model. Moments in seconds, on the database's clock. */
@@ -58,7 +59,7 @@ export async function noteListed(
         on conflict (model) do update
        set poll_requests = coalesce(s.poll_requests, 1), sweep_requests = excluded.sweep_requests,
            rows = excluded.rows,
-           sweep_interval = extract(epoch from excluded.swept_from - s.swept_from),
+           sweep_interval = greatest(0, extract(epoch from excluded.swept_from - s.swept_from)),
            swept_from = excluded.swept_from, swept_until = excluded.swept_until, failures = 0, retry_at = null,
            missed = s.missed + ${missed},
            announced_since = case when ${missed}::int > 0 then 0 else s.announced_since end,
@@ -101,12 +102,20 @@ export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, 
   return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
 }
 
-/** Leaves a model alone: so long at least, and twice as long with each further failure, up to an hour. */
-export async function noteTrouble(sql: Queryable, model: string, atLeast_s: number): Promise<void> {
+/** Models last read in full by a clock that has gone back since, and how far ahead the latest of these readings lies. */
+export async function readAhead(sql: Queryable, models: readonly string[]) {
+  const [row] = await sql`
+    select array_agg(model order by model) as models, extract(epoch from max(swept_from) - clock_timestamp())::float8 as ahead_s
+      from sync.schedule where model = any(${models as string[]}::text[]) and ${isAhead(sql, 'swept_from')}`;
+  return (row?.models === null ? null : row) as { readonly models: readonly string[]; readonly ahead_s: number } | null;
+}
+
+/** Leaves a model alone: so long at least, and twice as long with each further failure, up to `most_s`. */
+export async function noteTrouble(sql: Queryable, model: string, atLeast_s: number, most_s: number): Promise<void> {
   await sql`
     insert into sync.schedule as s (model, failures, retry_at)
     values (${model}, 1, clock_timestamp() + ${atLeast_s} * interval '1 second')
         on conflict (model) do update
        set failures = s.failures + 1,
-           retry_at = clock_timestamp() + least(3600, ${atLeast_s} * 2 ^ least(s.failures, 12)) * interval '1 second'`;
+           retry_at = clock_timestamp() + least(${most_s}, ${atLeast_s} * 2 ^ least(s.failures, 12)) * interval '1 second'`;
 }

@@ -1,8 +1,8 @@
 /** `sync.settings`: facts about this mirror, one row for each. Every key has its type here, and only this file reads and writes them. */
 import { type Json, stringifyJson } from '../core/json.ts';
+import type { FieldForms } from '../mirror-rows/extra-fields.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { literal } from '../postgres/quote.ts';
-import type { FieldForms } from './mirror-rows/extra-fields.ts';
 
 /** A field found in records, the column that shows it, and the forms that its values were seen to have. */
 export interface ExtraField extends FieldForms {

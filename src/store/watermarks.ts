@@ -1,9 +1,11 @@
 /** How far each model is known to agree with the portal, and by which way it is caught up. */
 
+import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/time.ts';
+import { MAX_OTHERS_TOLD, newestVersion } from '../mirror-rows/reads.ts';
+import { isAhead } from '../postgres/clock.ts';
 import type { Queryable } from '../postgres/connection.ts';
-import { newestVersion } from './mirror-rows/reads.ts';
 
 /** Ways to find what has changed, best first. */
 export type Strategy =
@@ -22,12 +24,16 @@ export interface Watermark {
   readonly lastReconciledAt: Micros | null;
 }
 
+/** A moment of `sync.watermarks w`; null where it lies ahead of the clock, and so is none of the clock's or of before it. */
+const believed = (sql: Queryable, column: 'watermark' | 'strategy_checked_at' | 'last_reconciled_at') =>
+  sql`case when not ${isAhead(sql, `w.${column}`)} then w.${sql(column)} end`;
+
 export async function findWatermark(sql: Queryable, model: string): Promise<Watermark | null> {
   const [row] = await sql`
-    select (extract(epoch from watermark) * 1000000)::bigint::text as version, strategy,
-           (extract(epoch from strategy_checked_at) * 1000000)::bigint::text as strategy_checked_at,
+    select (extract(epoch from ${believed(sql, 'watermark')}) * 1000000)::bigint::text as version, strategy,
+           (extract(epoch from ${believed(sql, 'strategy_checked_at')}) * 1000000)::bigint::text as strategy_checked_at,
            (extract(epoch from last_reconciled_at) * 1000000)::bigint::text as last_reconciled_at
-      from sync.watermarks where model = ${model} and last_reconciled_at is not null`;
+      from sync.watermarks w where model = ${model} and last_reconciled_at is not null`;
   if (row === undefined) return null;
   const micros = (text: string | null) => (text === null ? null : Number(text));
   return {
@@ -56,8 +62,8 @@ export async function confirmListing(sql: Queryable, model: Model, fence: Micros
                  then least(${at}::timestamptz, ${newest}::timestamptz - (clock_timestamp() - ${at}::timestamptz)) end,
             ${at}::timestamptz)
         on conflict (model) do update
-       set watermark = greatest(w.watermark, excluded.watermark), last_error = null,
-           last_reconciled_at = greatest(w.last_reconciled_at, excluded.last_reconciled_at)`;
+       set watermark = greatest(${believed(sql, 'watermark')}, excluded.watermark), last_error = null,
+           last_reconciled_at = greatest(${believed(sql, 'last_reconciled_at')}, excluded.last_reconciled_at)`;
 }
 
 /** After a complete incremental reading whose first request was sent at `fence`. */
@@ -72,9 +78,9 @@ export async function confirmIncrement(
   const at = formatMicros(fence);
   await sql`
     update sync.watermarks w
-       set watermark = greatest(w.watermark,
+       set watermark = greatest(${believed(sql, 'watermark')},
                                 least(${at}::timestamptz, ${newest}::timestamptz - (clock_timestamp() - ${at}::timestamptz))),
-           last_reconciled_at = greatest(w.last_reconciled_at, ${at}::timestamptz), strategy = ${strategy},
+           last_reconciled_at = greatest(${believed(sql, 'last_reconciled_at')}, ${at}::timestamptz), strategy = ${strategy},
            strategy_checked_at = case when ${checked} then clock_timestamp() else strategy_checked_at end,
            last_error = null
      where model = ${model.name}`;
@@ -108,10 +114,11 @@ export async function lastReconciled(sql: Queryable): Promise<ReadonlyMap<string
   return new Map(rows.map(({ model, at }) => [model as string, at as number]));
 }
 
-/** Seconds since a model was last known to agree with the portal; null where none ever was. */
+/** Seconds since a model was last known to agree with the portal, 0 where the clock does not tell; null where none ever was. */
 export async function lastAgreement(sql: Queryable): Promise<number | null> {
   const [row] = await sql`
-    select extract(epoch from clock_timestamp() - max(last_reconciled_at))::float8 as age_s from sync.watermarks`;
+    select coalesce(extract(epoch from clock_timestamp() - max(${believed(sql, 'last_reconciled_at')})), case when count(last_reconciled_at) > 0 then 0 end)::float8 as age_s
+      from sync.watermarks w`;
   return row?.age_s as number | null;
 }
 
@@ -140,17 +147,25 @@ export interface ModelStatus {
   readonly last_error: string | null;
 }
 
-/** The state of every model, by name; its rows are counted exactly. */
+/**
+ * The state of every model of the catalogue, and of the largest others, those first that the portal lists; by name. Rows are
+ * counted exactly.
+ */
 export async function modelStatuses(sql: Queryable): Promise<readonly ModelStatus[]> {
+  const catalogued = sql`s.model = any(${models.map(({ name }) => name)}::text[])`;
   const rows = await sql`
+    with told as materialized (
+      select s.*, w.strategy, w.watermark, w.last_error, ${catalogued} as is_catalogued,
+             row_number() over (partition by ${catalogued} order by w.model is null, s.rows desc, s.model) as place
+        from flowlu_live.sync_status s left join sync.watermarks w using (model))
     select s.model, s.rows::float8 as rows, s.deleted_rows::float8 as deleted_rows,
            to_json(s.last_change_at) #>> '{}' as last_change_at,
            to_json(s.last_reconciled_at) #>> '{}' as last_reconciled_at, s.lag_seconds::float8 as lag_seconds,
            s.doubtful_rows::float8 as doubtful_rows, s.announced_share::float8 as announced_share,
            s.found_by_polling::float8 as found_by_polling, s.oldest_compared_seconds::float8 as oldest_compared_seconds,
            s.compared_95_seconds::float8 as compared_95_seconds, s.change_shows_seconds::float8 as change_shows_seconds,
-           s.delete_shows_seconds::float8 as delete_shows_seconds, s.read_share::float8 as read_share, w.strategy, to_json(w.watermark) #>> '{}' as watermark, w.last_error
-      from flowlu_live.sync_status s left join sync.watermarks w using (model)
-     order by s.model`;
+           s.delete_shows_seconds::float8 as delete_shows_seconds, s.read_share::float8 as read_share, s.strategy,
+           to_json(s.watermark) #>> '{}' as watermark, s.last_error
+      from told s where s.is_catalogued or s.place <= ${MAX_OTHERS_TOLD} order by s.model`;
   return rows as unknown as readonly ModelStatus[];
 }

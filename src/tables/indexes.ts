@@ -6,12 +6,12 @@
  */
 export const indexedColumns: Readonly<Record<string, readonly string[]>> = {
   crm_account: ['merged_to'],
-  crm_lead: ['customer_id', 'contact_id', 'closing_date'],
+  crm_lead: ['customer_id', 'contact_id', 'closing_date', 'created_date'],
   crm_lead_accounts: ['lead_id', 'account_id'],
-  task_tasks: ['responsible_id', 'model_id', 'deadline'],
+  task_tasks: ['responsible_id', 'model_id', 'crm_account_id', 'deadline', 'closed_date'],
   timetracker_timelogs: ['start_timestamp', 'timesheet_id'],
   timetracker_timesheets: ['model_id'],
-  fin_invoice: ['customer_id', 'invoice_date', 'status_id', 'model_id'],
+  fin_invoice: ['customer_id', 'invoice_date', 'status_id', 'model_id', 'estimate_id'],
   fin_invoice_item: ['invoice_id'],
   fin_relations: ['plan_money_id'],
   fin_transaction: ['date', 'project_id', 'invoice_id', 'crm_account_id'],

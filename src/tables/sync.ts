@@ -64,7 +64,7 @@ export const doubtful = sync.table(
     attempts: integer('attempts').notNull().default(0),
     next_attempt_at: instant('next_attempt_at').notNull().default(now),
     last_error: text('last_error'),
-    refused_at: instant('refused_at'),
+    refusal: text('refusal'),
   },
   (t) => [primaryKey({ columns: [t.model, t.entity_id] }), index('doubtful_next_attempt_at').on(t.next_attempt_at)],
 );
@@ -88,6 +88,8 @@ export const listings = sync.table(
     rows_unchanged: counter('rows_unchanged'),
     requests: counter('requests'),
     finished_at: instant('finished_at'),
+    /** When one of this kind was last complete; the next one leaves it as it is. */
+    completed_at: instant('completed_at'),
     outcome: text('outcome').$type<'complete' | 'incomplete' | 'skipped' | 'failed'>(),
     reason: text('reason'),
   },

@@ -7,8 +7,9 @@
  */
 
 import anyAscii from 'any-ascii';
+import { groupBy } from '../core/group.ts';
+import type { CustomField } from '../mirror-rows/custom-fields.ts';
 import type { GivenName } from '../store/custom-columns.ts';
-import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
 
 export interface CustomColumn {
   readonly field: CustomField;
@@ -68,7 +69,7 @@ export function nameColumns(
   const usable = given.filter((row) => isFree(row.name));
   for (const row of usable) if (alive.has(row.fieldId) && !isExpired(row)) claim(row.name);
 
-  const usableOf = groupedBy(usable, ({ fieldId }) => fieldId);
+  const usableOf = groupBy(usable, ({ fieldId }) => fieldId);
   const named = fields.map((field) => {
     const base = baseName(field);
     const rows = usableOf.get(field.id) ?? [];
@@ -103,17 +104,6 @@ export function nameColumns(
   // A field that comes back finds its name again, unless another one has it by then.
   const gone = usable.filter((row) => !alive.has(row.fieldId) && isFree(row.name));
   return { columns, names: [...names, ...gone] };
-}
-
-/** The rows by key; portals define some dozens of custom fields, senders as many as they like. */
-export function groupedBy<T>(rows: readonly T[], keyOf: (row: T) => string): ReadonlyMap<string, readonly T[]> {
-  const groups = new Map<string, T[]>();
-  for (const row of rows) {
-    const group = groups.get(keyOf(row));
-    if (group === undefined) groups.set(keyOf(row), [row]);
-    else group.push(row);
-  }
-  return groups;
 }
 
 /** The base itself; where it is taken, with the field's number, which no other field has. */

@@ -1,12 +1,13 @@
 /** SQL that reads the value of a custom field from `_record`. Pure. Values are texts, whatever the declared type. */
+
+import type { CustomField } from '../mirror-rows/custom-fields.ts';
 import { literal } from '../postgres/quote.ts';
-import type { CustomField } from '../store/mirror-rows/custom-fields.ts';
-import type { CustomColumn } from './custom-columns.ts';
+import type { COMPANIONS, CustomColumn } from './custom-columns.ts';
 import { castText } from './values.ts';
 
 interface CustomValue {
   /** What is appended to the field's name: '' for the value itself. */
-  readonly suffix: '' | '_raw' | '_label';
+  readonly suffix: (typeof COMPANIONS)[number];
   readonly type: string;
   readonly expression: string;
   readonly doc: string;
@@ -89,7 +90,17 @@ export function customValues(field: CustomField, zone: string | null): readonly 
     references,
   });
   if (type === 'select.single') return [own('text', chosenOption(field), 'option chosen, in words'), raw];
-  if (type === 'select.multiple') return [own('text[]', chosenOptions(field), 'options chosen, in words'), raw];
+  if (type === 'select.multiple') {
+    const words = chosenOptions(field, 'array_agg(word order by place)');
+    // For tools that know no arrays. Sorted, so that records with the same choices have the same text.
+    const list = chosenOptions(field, `string_agg(distinct word, ', ' order by word)`);
+    const doc = 'options chosen, as one text in alphabetical order';
+    return [
+      own('text[]', words, 'options chosen, in words'),
+      raw,
+      { suffix: '_text', type: 'text', expression: list, doc, references: null },
+    ];
+  }
   if (isReference(type)) {
     const id = castText('bigint', text(field), zone);
     // Only users have a name in the mirror; of anything else the record tells it.
@@ -118,13 +129,14 @@ function chosenOption(field: CustomField): string {
   return `case when ${value} <> '0' then coalesce(${optionOf(field, value)}, ${label(field)}, ${value}) end`;
 }
 
-/** As an array in the order of the record, whose value is a list with commas or a JSON array. */
-function chosenOptions(field: CustomField): string {
+/** The words of a value that is a list with commas or a JSON array, each with its place in it. */
+function chosenOptions(field: CustomField, aggregate: string): string {
   const value = json(field);
-  return `(select array_agg(coalesce(${optionOf(field, 'chosen.item')}, chosen.item) order by e.place)
+  return `(select ${aggregate}
     from jsonb_array_elements_text(case jsonb_typeof(${value}) when 'array' then ${value}
       else to_jsonb(string_to_array(${value} #>> '{}', ',')) end) with ordinality as e (part, place)
     cross join lateral (select btrim(e.part) as item) as chosen
+    cross join lateral (select coalesce(${optionOf(field, 'chosen.item')}, chosen.item) as word offset 0) as named
     where chosen.item not in ('', '0'))`;
 }
 

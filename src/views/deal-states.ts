@@ -89,6 +89,10 @@ export const dealStates = view({
     stage_id: c.number('s.pipeline_stage_id', 'Stage of the deal', 'crm.pipeline_stage'),
     status: c.text(STATUS('s.active'), 'in progress, lost or won'),
     budget: c.amount('s.budget', 'Amount of the deal; Flowlu gives it no currency'),
+    complete_since: c.moment(
+      DEALS_KNOWN_SINCE,
+      'When the mirror first knew deals, the same on every row: as of a moment before it, some deals are missing',
+    ),
   },
   from: `${DEAL_STATES} s`,
   where: 's.merged_to_id is null',

@@ -4,6 +4,7 @@
  */
 import type { Queryable } from '../postgres/connection.ts';
 import { literal } from '../postgres/quote.ts';
+import { COVERAGE, COVERAGE_MEANS, LAST_LISTING } from './coverage.ts';
 import { c, type View, view } from './view.ts';
 
 /** Stands in a comment between the meaning of a column and what it refers to. */
@@ -17,13 +18,6 @@ const REFERENCE = `${REFERS}([^[:space:]]+)$`;
 /** Of what the planner's sample holds of a text column, the part that is empty. Other types have no empty value. */
 const EMPTY_SHARE = `case when a.atttypid = 'text'::regtype
   then coalesce(s.most_common_freqs[array_position(s.most_common_vals::text::text[], '')], 0) else 0 end`;
-
-const COVERAGE = `case
-  when base.oid is null or base.relname = 'uncatalogued' then null
-  when l.outcome = 'skipped' then 'not readable: ' || coalesce(l.reason, 'unknown reason')
-  when w.last_reconciled_at is not null then 'complete'
-  when l.outcome is not null or l.model is not null then 'partial'
-  else 'webhooks only' end`;
 
 /**
  * Every readable column of the mirror's schemas. Statistics are the planner's: estimates, and free of cost. They are
@@ -56,8 +50,8 @@ export function dataDictionary(): View {
         "Share of rows with a value, estimated from the planner's sample; null before the first analyze",
       ),
       coverage: c.text(
-        COVERAGE,
-        'How the table is filled: complete (read in full through the API at least once), partial, webhooks only, or not readable with the reason',
+        `case when base.oid is not null and base.relname <> 'uncatalogued' then ${COVERAGE} end`,
+        COVERAGE_MEANS,
       ),
       estimated_rows: c.count(
         'case when base.reltuples >= 0 then base.reltuples::bigint end',
@@ -77,9 +71,7 @@ left join lateral (
   where schemaname = 'flowlu' and tablename = base.relname and attname = a.attname limit 1
 ) s on true
 left join sync.watermarks w on w.model = regexp_replace(base.relname, '_', '.')
-left join (
-  select distinct on (model) model, outcome, reason from sync.listings order by model, started_at desc
-) l on l.model = regexp_replace(base.relname, '_', '.')
+left join ${LAST_LISTING} l on l.model = regexp_replace(base.relname, '_', '.')
 where (n.nspname = 'flowlu' or n.nspname like 'flowlu\\_%') and has_table_privilege(c.oid, 'select')`,
   });
 }

@@ -3,8 +3,8 @@
  * a field that was seen once keeps its name, and its type only ever becomes wider.
  */
 import { splitName } from '../catalog/name.ts';
+import type { FieldForms, ValueForm } from '../mirror-rows/extra-fields.ts';
 import { identifier, literal } from '../postgres/quote.ts';
-import type { FieldForms, ValueForm } from '../store/mirror-rows/extra-fields.ts';
 import type { ExtraField } from '../store/settings.ts';
 import { toIdentifier } from './custom-columns.ts';
 import { castText } from './values.ts';
@@ -78,11 +78,14 @@ function valueAs(key: string, type: string, zone: string | null): string {
   return type === 'jsonb' ? `d.r -> ${literal(key)}` : castText(type, `(d.r ->> ${literal(key)})`, zone);
 }
 
+/** Its name within `flowlu_live`. */
+export const extraViewName = (model: string) => model.replace('.', '_');
+
 export function extraView(model: string, fields: readonly ExtraField[], zone: string | null): View {
   const { module, model: name } = splitName(model);
   return {
     schema: 'flowlu_live',
-    name: `${module}_${name}`,
+    name: extraViewName(model),
     model,
     comment: `Flowlu ${model}: live records; the catalogue does not know this model, so columns and types are found from the records`,
     columns: [

@@ -78,21 +78,8 @@ export function modelView(model: Model, { zone, customColumns }: LiveFacts): Vie
   };
 }
 
-/** Several choices also as one text, which tools can filter that know no arrays. */
-function withText(value: ReturnType<typeof customValues>[number]) {
-  if (value.type !== 'text[]') return [value];
-  const text = {
-    suffix: '_text',
-    type: 'text',
-    expression: `array_to_string(${value.expression}, ', ')`,
-    doc: 'options chosen, as one text',
-    references: null,
-  };
-  return [value, text] as const;
-}
-
 function columnsOfCustom({ field, name, former }: CustomColumn, zone: string | null): readonly ViewColumn[] {
-  const values = customValues(field, zone).flatMap(withText);
+  const values = customValues(field, zone);
   const wording = `${field.title === '' ? name : field.title}`.slice(0, 300);
   return [{ name, untilMs: null }, ...former].flatMap(({ name: as, untilMs }) =>
     values.map(({ suffix, type, expression, doc, references }): ViewColumn => {

@@ -1,14 +1,15 @@
 /** What the portal decides about the live views, as the mirror knows it: its zone, its custom fields and their names. */
 
 import { findModel } from '../catalog/index.ts';
+import { groupBy } from '../core/group.ts';
+import { findCustomFields } from '../mirror-rows/custom-fields.ts';
+import { formsOfFields } from '../mirror-rows/extra-fields.ts';
 import { errorCode, type Queryable, savepoint, type Transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { type GivenName, readNames, storeNames } from '../store/custom-columns.ts';
 import { listedModels } from '../store/listings.ts';
-import { findCustomFields } from '../store/mirror-rows/custom-fields.ts';
-import { formsOfFields } from '../store/mirror-rows/extra-fields.ts';
 import { type ExtraField, readSettings, storedHistorySettings, writeSetting } from '../store/settings.ts';
-import { type CustomColumn, groupedBy, nameColumns } from './custom-columns.ts';
+import { type CustomColumn, nameColumns } from './custom-columns.ts';
 import { mergeFields } from './extra-models.ts';
 import { type LiveFacts, ownColumns } from './live-columns.ts';
 
@@ -47,8 +48,8 @@ async function collect(sql: Queryable, zone: string | null): Promise<Collected> 
   const models = new Set([...fields, ...before].map(({ model }) => model));
   const customColumns = new Map<string, readonly CustomColumn[]>();
   const names: GivenName[] = [];
-  const fieldsOf = groupedBy(fields, ({ model }) => model);
-  const namesOf = groupedBy(before, ({ model }) => model);
+  const fieldsOf = groupBy(fields, ({ model }) => model);
+  const namesOf = groupBy(before, ({ model }) => model);
   for (const name of models) {
     const model = findModel(name);
     const given = namesOf.get(name) ?? [];

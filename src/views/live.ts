@@ -2,6 +2,7 @@
 import { models } from '../catalog/index.ts';
 import { identifier, literal } from '../postgres/quote.ts';
 import { metaColumnDocs } from '../tables/facts.ts';
+import { COVERAGE, COVERAGE_MEANS, LAST_LISTING } from './coverage.ts';
 import { extraView } from './extra-models.ts';
 import { type LiveFacts, modelView } from './live-columns.ts';
 import { c, type View, view } from './view.ts';
@@ -68,15 +69,21 @@ function syncStatus(): View {
       ),
       delete_shows_seconds: c.count('ceil(p.sweep_interval / 2.0)::bigint', 'The same of a delete'),
       read_share: c.amount(
-        'case when p.swept_from is not null then 1 else round(least(1, f.rows_read::numeric / nullif(f.total, 0)), 3) end',
-        'Part of the records that the first reading has brought; 1 once it is complete',
+        `case when l.outcome = 'skipped' then null
+              when p.swept_from is null then round(least(1, f.rows_read::numeric / nullif(f.total, 0)), 3)
+              when l.outcome = 'complete' and l.reason is not null
+              then round(least(0.999, l.rows_read::numeric / nullif(l.total, 0)), 3)
+              else 1 end`,
+        'Part of the records that reading has brought, about; 1 once it is complete, null where the model cannot be read',
       ),
+      coverage: c.text(COVERAGE, COVERAGE_MEANS),
     },
     from: `(
 ${branches.join('\nunion all\n')}
 ) as s (model, rows, deleted_rows, last_change_at)
 left join sync.watermarks w on w.model = s.model
 left join sync.schedule p on p.model = s.model
+left join ${LAST_LISTING} l on l.model = s.model
 left join sync.listings f on f.model = s.model and f.kind = 'backfill' and f.finished_at is null
 left join sync.listings u on u.model = s.model and u.kind = 'sweep' and u.finished_at is null
 left join (select model, count(*) as doubtful_rows from sync.doubtful group by model) d on d.model = s.model`,

@@ -144,10 +144,11 @@ describe('whatever a portal answers', () => {
       response.writeHead(status, headers);
       response.end(status === 204 ? undefined : next?.isJunk ? next.junk : text);
     });
-    const client = portal.client({ retry: { attempts: 1 }, timeoutMs: 2_000 });
     await fc.assert(
       fc.asyncProperty(shapes, async (shape) => {
         next = shape;
+        // A new one each time: after "too many requests" a client rests for seconds.
+        const client = portal.client({ retry: { attempts: 1 }, timeoutMs: 200 });
         const error = await client.get(ACCOUNT, '7', never()).then(
           () => null,
           (thrown: unknown) => thrown,

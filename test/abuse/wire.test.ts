@@ -141,6 +141,31 @@ describe('headers and lines', () => {
   });
 });
 
+describe('connections', () => {
+  it('are cut off when they send a body in chunks of a byte, which are many objects and no bytes', async () => {
+    const name = 'x'.repeat(9_000);
+    const inChunks = (text: string) =>
+      request('Transfer-Encoding: chunked\r\n', `${[...text].map((one) => `1\r\n${one}\r\n`).join('')}0\r\n\r\n`);
+    const short = JSON.stringify({
+      meta: { module: 'crm', model: 'account', action: 'create' },
+      current: { id: 1, name },
+    });
+    expect((await send(service.url, inChunks(short))).statuses).toEqual([200]);
+    expect(await send(service.url, inChunks(short.padEnd(40_000)))).toMatchObject({ statuses: [], isClosed: true });
+    expect(await stored()).toBe(1);
+    await expectHealthy();
+  });
+
+  it('are cut off when they ask on and on before anything is answered', async () => {
+    const { statuses, isClosed } = await send(service.url, request(sized(body), body).repeat(400));
+    expect(statuses.length).toBeLessThan(400);
+    expect(isClosed).toBe(true);
+    await expectHealthy();
+    const few = await send(service.url, request(sized(body), body).repeat(50));
+    expect(few.statuses).toEqual(Array(50).fill(200));
+  });
+});
+
 describe('slow senders', () => {
   it('are cut off in the middle of the headers and in the middle of the body', async () => {
     for (const [name, first] of [

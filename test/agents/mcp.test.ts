@@ -6,9 +6,9 @@ import { requireReader, runQuery } from '../../src/agents/query.ts';
 import { createAgentServer } from '../../src/agents/server.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { errorCode } from '../../src/postgres/connection.ts';
+import { putRows } from '../reports/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openReader, type Reader } from '../support/reader.ts';
-import { putRows } from '../views/rows.ts';
 
 const LIMITS = { rows: 100, time_ms: 1_500 };
 let database: TestDatabase;
@@ -59,6 +59,16 @@ describe('what an agent sees', () => {
       isError: false,
     });
     expect(await ask('select nam from deals')).toMatchObject({ isError: true, text: expect.stringContaining('nam') });
+    for (const change of [
+      'delete from crm_lead',
+      ' UPDATE crm_lead set budget = 0',
+      'insert into crm_lead values (1)',
+    ]) {
+      expect(await ask(change)).toMatchObject({
+        isError: true,
+        text: expect.stringContaining('only reading is possible'),
+      });
+    }
   });
 
   it('says where an answer is cut: by rows, by size, and by what a row holds', async () => {

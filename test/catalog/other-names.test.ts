@@ -38,6 +38,7 @@ describe('other names of models', () => {
   it('are suggested where nothing is known', () => {
     expect(similarNames('finance.invoice')[0]).toBe('fin.invoice');
     expect(similarNames('crm.deal_stages')).toContain('crm.pipeline_stage');
+    expect(similarNames('crm.leed')).toEqual(['crm.lead']);
     expect(similarNames('asset.asset')).toEqual([]);
   });
 });

@@ -19,6 +19,7 @@ const MODELS = ['crm.account', 'crm.lead', 'crm.industry', 'task.tasks'];
 const SIZES = { 'crm.account': 150, 'crm.lead': 30, 'crm.industry': 12, 'task.tasks': 55 };
 const ATTEMPTS = 3;
 const MIXES = 6 * FACTOR;
+const UNWELL = 5;
 
 let mirror: Mirror;
 let deps: ListingDeps;
@@ -259,12 +260,13 @@ function requestBound(): number {
   return ATTEMPTS * (rows / 15 + MODELS.length * 30 + 60);
 }
 
-async function endure(way: string, faults: Faults, claim: Claim): Promise<Ending> {
+/** @param unwell how many times the usual requests a portal may cost that fails at random */
+async function endure(way: string, faults: Faults, claim: Claim, unwell = 1): Promise<Ending> {
   change(15);
   Object.assign(mirror.portal.faults, faults);
   const before = mirror.portal.requests.total();
   const ending = await run(way);
-  expect(mirror.portal.requests.total() - before).toBeLessThan(requestBound());
+  expect(mirror.portal.requests.total() - before).toBeLessThan(unwell * requestBound());
   clearFaults(mirror.portal.faults);
   expect(await falseTombstones()).toEqual([]);
   const claimed = ending.status === 'done' && ending.open === 0 && claim === 'equal';
@@ -307,7 +309,9 @@ describe('faults mixed at random', () => {
             Object.assign(mixed, { [name]: { ...rule, probability: chance.pick([0.05, 0.2, 0.6]) } });
           }
         }
-        await endure(chance.pick(['sweep', 'incremental', 'settling', 'backfill']), { ...usual(), ...mixed }, 'blind');
+        // Where most answers fail, healthy rows look as if they broke their lists, and are asked for singly.
+        const way = chance.pick(['sweep', 'incremental', 'settling', 'backfill']);
+        await endure(way, { ...usual(), ...mixed }, 'blind', UNWELL);
       }
       await heal();
     },

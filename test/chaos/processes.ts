@@ -130,8 +130,8 @@ export interface Service {
 }
 
 /** Starts `serve` and waits until it listens. */
-export async function startServe(settings: Settings): Promise<Service> {
-  const { child, output } = launch(['serve'], settings);
+export async function startServe(settings: Settings, ...flags: readonly string[]): Promise<Service> {
+  const { child, output } = launch(['serve', ...flags], settings);
   const found = () => /"url":"(http[^"]+)"/.exec(output())?.[1];
   await until(() => found() !== undefined || child.exitCode !== null, START_MAX_MS).catch(() => {});
   const url = found();

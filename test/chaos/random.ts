@@ -1,4 +1,5 @@
-/** Randomness that can be had again: every run prints its seed, `CHAOS_SEED` brings it back. */
+/** Randomness that can be had again: every run prints its seed, `TEST_SEED` brings it back. */
+import { SEED } from '../support/seed.ts';
 
 export interface Chance {
   readonly seed: number;
@@ -11,10 +12,8 @@ export interface Chance {
 
 /** Makes a source of randomness and prints its seed. */
 export function chanceFor(what: string): Chance {
-  const given = Number(process.env.CHAOS_SEED);
-  const seed = Number.isInteger(given) && given > 0 ? given : Math.floor(Math.random() * 2 ** 31) + 1;
-  process.stdout.write(`${what}: CHAOS_SEED=${seed}\n`);
-  let state = seed;
+  process.stdout.write(`${what}: TEST_SEED=${SEED}\n`);
+  let state = SEED;
   const next = () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
@@ -22,7 +21,7 @@ export function chanceFor(what: string): Chance {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
   return {
-    seed,
+    seed: SEED,
     next,
     between: (low, high) => low + Math.floor(next() * (high - low + 1)),
     pick: (items) => items[Math.floor(next() * items.length)] as (typeof items)[number],

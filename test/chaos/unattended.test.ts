@@ -123,6 +123,21 @@ describe('exit codes of reconcile', () => {
 });
 
 describe('letting go of old deliveries', () => {
+  it('includes failed ones after a time of their own, and says so', async () => {
+    await db.sql`
+      insert into sync.deliveries (received_at, status, body, reason)
+      select clock_timestamp() - n * interval '1 day', 'failed', 'x', 'test' from generate_series(6, 8) n`;
+    service = await startServe({ ...settings, RECONCILE_INTERVAL: '0', SWEEP_INTERVAL: '0', FAILED_RETENTION: '7d' });
+    const left = async () => (await db.sql`select from sync.deliveries where status = 'failed'`).length;
+    await eventually(left, (count) => count === 1, 30_000);
+    await eventually(
+      async () => service.output(),
+      (text) => /"deliveries":2,.*older than FAILED_RETENTION/.test(text),
+      30_000,
+    );
+    await service.stop();
+  }, 60_000);
+
   it('never holds up intake, and keeps what has failed or still waits', async () => {
     await db.sql`
       insert into sync.deliveries (received_at, status, module, model, action, entity_id, body, reason)
@@ -148,6 +163,9 @@ describe('letting go of old deliveries', () => {
     await pruneDeliveries(db.sql, 30 * 86_400_000, new AbortController().signal);
     await load.stop();
     expect((await old()).failed).toBe(30);
+    expect(await pruneDeliveries(db.sql, 41 * 86_400_000, new AbortController().signal, 'failed')).toBe(0);
+    expect(await pruneDeliveries(db.sql, 39 * 86_400_000, new AbortController().signal, 'failed')).toBe(30);
+    expect((await old()).failed).toBeUndefined();
     expect(load.answers.every(({ status }) => status === 200)).toBe(true);
   }, 60_000);
 });

@@ -8,10 +8,11 @@ const MAX_MS = 90_000;
 export async function output(
   program: string,
   args: readonly string[],
-  options: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  options: { readonly input?: string; readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
 ): Promise<string> {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(program, args, {
+    cwd: options.cwd,
     env: { PATH, HOME, LC_ALL: 'C.UTF-8', ...options.env },
     signal: AbortSignal.timeout(MAX_MS),
   });

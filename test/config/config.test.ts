@@ -7,6 +7,7 @@ import {
   loadConfig,
   matchesModel,
   parseModelPatterns,
+  problemWith,
   settingsHelp,
   unknownModels,
 } from '../../src/config/index.ts';
@@ -63,6 +64,7 @@ test('an empty environment gives the documented defaults', () => {
       sweepIntervalMs: 86_400_000,
       settleGraceMs: 60_000,
       deliveryRetentionMs: 2_592_000_000,
+      failedRetentionMs: 15_552_000_000,
     },
     app: { publicUrl: null, id: null, contact: null, scopes: [], frameAncestors: null },
     history: { keeps: true, retentionMs: 0 },
@@ -484,4 +486,11 @@ describe('documentation', () => {
       expect(problemsOf({ [name]: `${SECRET},${example[name]}` })).toEqual([refused]);
     },
   );
+});
+
+test('one answer is judged by itself, so that a person can be asked again for it alone', () => {
+  expect(problemWith('FLOWLU_TIMEZONE', 'Europe/Berlin')).toBeNull();
+  expect(problemWith('FLOWLU_API_KEY', 'a-key-without-a-company')).toBeNull();
+  expect(problemWith('FLOWLU_TIMEZONE', 'Europe/Berln')).toContain('zone');
+  expect(problemWith('FLOWLU_COMPANY', '"acme"')).toContain('quotation marks');
 });

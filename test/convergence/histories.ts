@@ -62,6 +62,12 @@ export type Fault =
   | 'hidden'
   | 'hidden and denied'
   | 'listed only'
+  /** The model is not there: neither its list nor its records. */
+  | 'absent'
+  /** The same of a portal that says so by HTTP 404. */
+  | 'no path'
+  /** The model has no list, but its records are read. */
+  | 'unlisted'
   | 'cut'
   | 'denied'
   | 'failing'

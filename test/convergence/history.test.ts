@@ -12,12 +12,12 @@ import type { Change, SimRecord } from '../simulator/index.ts';
 import { randomFrom } from '../simulator/random.ts';
 import { type ColumnTypes, canonical, expectedColumn } from '../support/expected-columns.ts';
 import { type Mirror, never, quietObserver, startMirror } from '../support/mirror.ts';
+import { SEED } from '../support/seed.ts';
 
 const ZONE = 'Europe/Berlin';
 /** With versions, and without; with custom fields. */
 const MODELS = ['crm.lead', 'crm.account', 'crm.loss_reason', 'task.tasks'] as const;
 const CHANGES = 160;
-const SEED = Number(process.env.FLOWLU_MIRROR_TEST_SEED ?? Date.now() % 2 ** 31);
 
 let mirror: Mirror;
 let service: Service;

@@ -107,6 +107,8 @@ function list(source: Source, model: ListedModel, query: ListQuery, observedAt: 
   const { fault } = source;
   if (fault === 'denied') return new FlowluError('forbidden', 'access denied', { status: 200, code: 22 });
   if (fault === 'failing') return new FlowluError('server', 'HTTP 502', { status: 502 });
+  if (fault === 'absent' || fault === 'unlisted') return new FlowluError('unknown_module', 'error 31', { code: 31 });
+  if (fault === 'no path') return new FlowluError('unknown_module', 'not in this portal (HTTP 404)', { status: 404 });
   const ignoresFilter = source.asSeen || fault === 'filter ignored';
   const from = query.filters?.id;
   const after = !ignoresFilter && typeof from === 'object' && 'value' in from ? BigInt(from.value) : null;
@@ -145,9 +147,12 @@ function listed({ beings }: Source, model: string): Listed[] {
 
 function get({ beings, fault }: Source, model: string, id: string, observedAt: Micros): JsonObject | FlowluError {
   if (fault === 'denied' || fault === 'listed only' || (fault === 'hidden and denied' && isHidden(fault, Number(id)))) {
-    return new FlowluError('forbidden', 'access denied', { status: 200, code: 22 });
+    // In the portal's own language: what was refused is told by the kind.
+    return new FlowluError('forbidden', 'kein Zugriff', { status: 200, code: 22 });
   }
   if (fault === 'failing') return new FlowluError('server', 'HTTP 502', { status: 502 });
+  if (fault === 'absent') return new FlowluError('unknown_method', 'error 30, unknown method', { code: 30 });
+  if (fault === 'no path') return new FlowluError('protocol', 'HTTP 404', { status: 404, garbled: true });
   const custom = model === 'customfields.fields' ? CUSTOM_FIELDS.find((one) => String(one.id) === id) : undefined;
   if (custom !== undefined) return custom;
   const being = beings.get(model)?.find((one) => String(one.id) === id);

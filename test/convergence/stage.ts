@@ -35,6 +35,8 @@ export interface Stage {
   /** The portal; a new one after each `empty`. */
   source(): Source;
   empty(): Promise<void>;
+  /** Empty, with definitions read anew, on a morning in June. */
+  renew(): Promise<void>;
   /** Sets everybody's clock. */
   at(instant: string): Promise<void>;
   bear(id: number): Being;
@@ -63,6 +65,11 @@ export async function openStage(name: string): Promise<Stage> {
   const { sql, context } = replica;
   const open = () => createSource(() => databaseClock(sql));
   let source = open();
+  const empty = async () => {
+    await clear(database.sql);
+    source = open();
+  };
+  const at = (instant: string) => clock.reset(Date.parse(instant) / 1_000);
   const now = () => wallOf(clock.seconds() * 1_000);
   const deps = (by: Replica = replica) => ({ sql: by.sql, client: source.client([0]), writer: by.context });
   const round = { models: [model], concurrency: 1, holder: 'test', observer: quietObserver, signal: never };
@@ -73,11 +80,13 @@ export async function openStage(name: string): Promise<Stage> {
     species,
     model,
     source: () => source,
-    async empty() {
-      await clear(database.sql);
-      source = open();
+    empty,
+    async renew() {
+      await empty();
+      await replica.shapes.refresh(sql);
+      await at('2026-06-10T09:00:00Z');
     },
-    at: (instant) => clock.reset(Date.parse(instant) / 1_000),
+    at,
     bear(id) {
       const none = { flag: true, link: null, amount: null, custom: '', mergedTo: null };
       const state: State = { ...none, name: 'A', changed: now() };

@@ -1,8 +1,9 @@
 /** Single scenes of sweeps: what they may suspect, what buries a row, and what they leave untouched. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { lockRows } from '../../src/mirror-rows/rows.ts';
 import { transaction } from '../../src/postgres/connection.ts';
-import { clearDoubts, doubtFacts, doubtSuspects, raiseDoubts } from '../../src/store/doubts.ts';
-import { lockRows } from '../../src/store/mirror-rows/rows.ts';
+import { explain } from '../../src/status/explain.ts';
+import { clearDoubts, doubtFacts, doubtSuspects, raiseDoubts, UNLISTED } from '../../src/store/doubts.ts';
 import { CUSTOM_FIELDS } from './species.ts';
 import { openStage, type Stage } from './stage.ts';
 
@@ -11,11 +12,7 @@ let stage: Stage;
 beforeAll(async () => {
   stage = await openStage('crm.account');
 });
-beforeEach(async () => {
-  await stage.empty();
-  await stage.replica.shapes.refresh(stage.replica.sql);
-  await stage.at('2026-06-10T09:00:00Z');
-});
+beforeEach(() => stage.renew());
 afterAll(() => stage.close());
 
 const bearMany = (count: number) => Array.from({ length: count }, (_, index) => stage.bear(index + 1));
@@ -147,7 +144,7 @@ describe('rows that a complete sweep does not come across', () => {
     await transaction(sql, {}, async (tx) => {
       await lockRows(tx, table, ['1', '5']);
       await raiseDoubts(tx, [doubt('5')]);
-      suspecting = transaction(sql, {}, (other) => doubtSuspects(other, stage.model));
+      suspecting = transaction(sql, {}, (other) => doubtSuspects(other, stage.model, UNLISTED));
       suspecting.catch(() => {});
       await expect
         .poll(async () => {
@@ -230,5 +227,98 @@ describe('rows that the portal does not read singly', () => {
       await stage.settle();
     }
     expect((await counts()).live).toBe(100);
+  });
+});
+
+describe('rows of a model that the portal says it lacks', () => {
+  /** Webhooks about records that the portal does not have. */
+  const invent = async (...ids: readonly number[]) => {
+    for (const id of ids) {
+      const being = stage.bear(id);
+      await stage.deliver(stage.rename(being, 'invented'));
+      stage.bury(being);
+    }
+  };
+  const look = async (after_s: number) => {
+    await stage.clock.advance(after_s);
+    const round = await stage.catchUp();
+    await stage.settle();
+    return round;
+  };
+
+  it.each(['absent', 'no path'] as const)(
+    'go when list and record have said so twice, an hour apart, and no reading ever brought one: %s',
+    async (fault) => {
+      await invent(1, 2, 3);
+      stage.source().fault = fault;
+      expect((await look(5)).models[0]).toMatchObject({ outcome: 'skipped' });
+      await look(1_800);
+      expect(await counts()).toEqual({ live: 3, deleted: 0, doubtful: 3 });
+      await invent(4);
+      await look(1_801);
+      expect(await counts()).toEqual({ live: 1, deleted: 3, doubtful: 1 });
+      await look(3_700);
+      expect(await counts()).toEqual({ live: 0, deleted: 4, doubtful: 0 });
+      const { sql } = stage.replica;
+      const [row] = await sql`select vat as name, _source from flowlu.crm_account where id = 1`;
+      expect(row).toEqual({ name: 'invented', _source: 'api' });
+      const table = { name: stage.model.name, model: stage.model };
+      const { row: told } = await explain(sql, table, '1', stage.model);
+      expect(told?.deleted_because).toContain('that it has no such model');
+    },
+  );
+
+  it('come back with the model', async () => {
+    await invent(1, 2);
+    stage.source().fault = 'absent';
+    for (const after_s of [5, 3_700]) await look(after_s);
+    expect(await counts()).toEqual({ live: 0, deleted: 2, doubtful: 0 });
+    stage.source().fault = 'none';
+    for (const being of stage.source().beings.get('crm.account') ?? []) being.alive = being.id === 1;
+    await look(3_700);
+    expect(await counts()).toEqual({ live: 1, deleted: 1, doubtful: 0 });
+  });
+
+  it('are asked for singly: what the portal reads stays, is confirmed and not asked for again, the others go at once', async () => {
+    const [real] = bearMany(1);
+    await stage.deliver(stage.rename(real as NonNullable<typeof real>, 'real'));
+    await invent(2, 3);
+    stage.source().fault = 'unlisted';
+    await look(65);
+    expect(await counts()).toEqual({ live: 1, deleted: 2, doubtful: 0 });
+    // Whatever the portal says later, one reading has brought this model.
+    stage.source().fault = 'absent';
+    await invent(4);
+    for (const after_s of [5, 3_700, 3_700]) await look(after_s);
+    expect(await counts()).toEqual({ live: 2, deleted: 2, doubtful: 1 });
+  });
+
+  it('stay where the model was listed once, and where a right is missing', async () => {
+    const [real] = bearMany(1);
+    stage.source().fault = 'denied';
+    await stage.deliver(stage.rename(real as NonNullable<typeof real>, 'real'));
+    for (const after_s of [5, 3_700, 3_700]) await look(after_s);
+    expect(await counts()).toEqual({ live: 1, deleted: 0, doubtful: 0 });
+    stage.source().fault = 'none';
+    await look(5);
+    stage.source().fault = 'absent';
+    await invent(2);
+    for (const after_s of [5, 3_700, 3_700]) {
+      await look(after_s);
+      await stage.sweep();
+      await stage.settle();
+    }
+    expect(await counts()).toEqual({ live: 2, deleted: 0, doubtful: 0 });
+  });
+
+  it('are asked for some thousand at a time', async () => {
+    await stage.database.sql`
+      insert into flowlu.crm_account (id, _record, _observed_at, _source, _hash)
+      select id, jsonb_build_object('id', id), pg_catalog.clock_timestamp() - interval '1 day', 'webhook', gen_random_uuid()
+        from generate_series(1, 2100) as id`;
+    stage.source().fault = 'absent';
+    await stage.clock.advance(5);
+    await stage.catchUp();
+    expect(await counts()).toEqual({ live: 2_100, deleted: 0, doubtful: 2_000 });
   });
 });

@@ -43,6 +43,16 @@ describe('parsing', () => {
     }
   });
 
+  it('refuses a text full of brackets before it is parsed, and no text for brackets within its words', () => {
+    const large = 200_000;
+    for (const text of ['['.repeat(large), `${'{"a":'.repeat(large)}1`, `[${'['.repeat(large)}"]"`]) {
+      expect(() => parseJson(text)).toThrow(/^brackets without/);
+    }
+    const words = `${'['.repeat(large)}\\"{`;
+    expect(parseJson(JSON.stringify([words]))).toEqual([words]);
+    expect(parseJson(`[${'[],'.repeat(large)}[]]`)).toHaveLength(large + 1);
+  });
+
   it('tells objects from what only looks like one', () => {
     expect([{}, { a: 1 }].every(isJsonObject)).toBe(true);
     expect([null, [], new LosslessNumber('1'), 'x', undefined].some((one) => isJsonObject(one as Json))).toBe(false);

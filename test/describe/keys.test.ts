@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { keysFor, TOOLS } from '../../src/describe/keys.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
-import { allViews } from '../../src/views/all.ts';
+import { allViews } from '../../src/reports/all.ts';
 import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -82,6 +82,35 @@ it('Prisma: every link has both of its ends, under one name', () => {
     expect(new Set(fields).size, block.slice(0, 80)).toBe(fields.length);
     expect(block.match(/@unique/g)).toHaveLength(1);
   }
+});
+
+it('Power BI: links are of columns that exist, and the active ones connect any two tables in one way', async () => {
+  const real = await columns();
+  const groups = new Map<string, string>();
+  const groupOf = (name: string): string => {
+    const next = groups.get(name) ?? name;
+    return next === name ? name : groupOf(next);
+  };
+  const blocks = keysFor('powerbi', VIEWS)
+    .split(/^(?=relationship )/m)
+    .map((block) => ({
+      block,
+      ends: [...block.matchAll(/\t(?:from|to)Column: '(\w+) (\w+)'\.'?(\w+)'?$/gm)].map(([, schema, name, column]) => ({
+        name: `${schema}.${name}`,
+        column,
+      })),
+    }));
+  expect(blocks.length).toBeGreaterThan(200);
+  for (const { block, ends } of blocks) {
+    expect(ends, block).toHaveLength(2);
+    for (const { name, column } of ends) expect(real.get(name), block).toContain(column);
+    const [from = '', to = ''] = ends.map(({ name }) => groupOf(name));
+    // One that is not active would open a second way.
+    if (block.includes('isActive: false')) expect(from, block).toBe(to);
+    else expect(from, block).not.toBe(to);
+    groups.set(from, to);
+  }
+  expect(new Set(blocks.map(({ block }) => block.split('\n')[0])).size).toBe(blocks.length);
 });
 
 it.each(TOOLS)('%s: the same views give the same text', (tool) => {

@@ -3,13 +3,14 @@ import { models } from '../../src/catalog/index.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import type { Check } from '../../src/doctor/check.ts';
 import { checkDatabase } from '../../src/doctor/database.ts';
-import { checkPortal, checkPossible, checkUser } from '../../src/doctor/portal.ts';
+import { measurePages } from '../../src/doctor/pages.ts';
+import { checkPortal, checkPossible, checkUser, KEY, type Right } from '../../src/doctor/portal.ts';
 import { probeQueries, type VersionedModel } from '../../src/doctor/probe.ts';
 import { checkSettings } from '../../src/doctor/settings.ts';
 import { checkZone } from '../../src/doctor/zone.ts';
+import { webhookDelay } from '../../src/mirror-rows/reads.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { createZone } from '../../src/record/zone.ts';
-import { webhookDelay } from '../../src/store/mirror-rows/reads.ts';
 import { answer, startPortal } from '../flowlu/portal.ts';
 import { clearFaults } from '../simulator/index.ts';
 import { createEmptyDatabase } from '../support/database.ts';
@@ -46,8 +47,13 @@ describe('doctor: settings', () => {
 
 describe('doctor: database', () => {
   it('finds a migrated database in order', async () => {
-    const { result, brief: found } = await collect((report) => checkDatabase(mirror.sql, 'here', report));
+    const { result, brief } = await collect((report) => checkDatabase(mirror.sql, 'here', report));
     expect(result).toBe(true);
+    // Other tests share the server, and make logins that reach all mirrors on it.
+    const { 'reach of logins': _, durability, ...found } = brief;
+    // The server of the tests is one that may forget.
+    const [server] = await mirror.sql`select current_setting('fsync') as fsync`;
+    expect(durability).toBe(server?.fsync === 'off' ? 'warn' : undefined);
     expect(new Set(Object.values(found))).toEqual(new Set(['ok']));
     expect(found).toMatchObject({ 'database version': 'ok', encoding: 'ok', clock: 'ok', rights: 'ok', schema: 'ok' });
   });
@@ -152,6 +158,28 @@ describe('doctor: portal', () => {
     }
   });
 
+  it('advises to give rights to the user of the key, or to who logged in', async () => {
+    await using portal = await startPortal((request, response, url) => {
+      const user = '{"response":{"id":3,"name":"Bo","role_admin":"0"}}';
+      const denied = '{"error":{"error_code":22,"error_msg":"access denied"}}';
+      answer(200, url.pathname.endsWith('/core/user/get') ? user : denied)(request, response, url);
+    });
+    const adviceBy = async (right: Right) => {
+      const { checks } = await collect(async (report) => {
+        await checkPortal(portal.client(), portal.baseUrl, models, report, never, right);
+        await checkUser(portal.client(), report, never, right);
+      });
+      return JSON.stringify(checks);
+    };
+    const byKey = await adviceBy(KEY);
+    expect(byKey).toContain("give the key's user rights");
+    expect(byKey).toContain('use the key of an administrator');
+    const byLogin = await adviceBy({ ...KEY, name: 'login' });
+    expect(byLogin).toContain('give the user who logged in rights');
+    expect(byLogin).toContain('log in as an administrator');
+    expect(byLogin).not.toMatch(/\bkey\b/i);
+  });
+
   it('suggests models that the catalogue does not know and the portal has, beside those that are named already', async () => {
     await using portal = await startPortal((request, response, url) => {
       const isThere = /orgchart\/department|asset\/asset/.test(url.pathname);
@@ -175,6 +203,31 @@ describe('doctor: portal', () => {
   });
 });
 
+describe('doctor: pages', () => {
+  it('names the models that the portal does not count beside what it takes to read the others', async () => {
+    const readable = [
+      { model: mirror.model('crm.account'), total: 60 },
+      { model: mirror.model('crm.lead'), total: null },
+    ];
+    const checks = await measurePages(mirror.client, readable, { asked: 2, mirrored: 2, requestsPerSecond: 1 }, never);
+    expect(checks.at(-1)?.found).toMatch(/^60 rows .*; more for crm\.lead, which the portal does not count$/);
+  });
+
+  it('counts a request for each model that the portal lacks, and says when it has not asked for all', async () => {
+    const readable = [{ model: mirror.model('crm.account'), total: 60 }];
+    const said = async (asked: number) =>
+      (await measurePages(mirror.client, readable, { asked, mirrored: 98, requestsPerSecond: 1 }, never)).at(-1);
+    expect(await said(98)).toMatchObject({
+      name: 'to read everything',
+      found: expect.stringMatching(/^60 rows take about (98|99) requests/),
+    });
+    expect(await said(1)).toMatchObject({
+      name: 'to read these models',
+      found: expect.stringMatching(/^60 rows of the 1 model asked for, of 98 mirrored, take about [12] requests/),
+    });
+  });
+});
+
 describe('doctor: sorting and filters', () => {
   const probe = async () => {
     const { checks, versions } = await probeQueries(
@@ -182,7 +235,7 @@ describe('doctor: sorting and filters', () => {
       mirror.model('crm.account') as VersionedModel,
       never,
     );
-    return { versions, found: brief(checks) };
+    return { checks, versions, found: brief(checks) };
   };
   const everything = {
     'sorting by id': 'ok',
@@ -208,12 +261,27 @@ describe('doctor: sorting and filters', () => {
     Object.assign(mirror.portal.faults, structuredClone(faults));
     expect((await probe()).found).toEqual({ ...everything, ...expected });
   });
+
+  it.each([
+    ['order_by', ['sorting by id', 'sorting by time of change']],
+    ['filter[id]', ['filter on id']],
+    ['filter[updated_date]', ['filter on time of change']],
+  ])('tells a portal that refuses %s from one that ignores it, and blames nothing else', async (parameter, refused) => {
+    mirror.portal.faults.http500 = { parameter };
+    const { checks } = await probe();
+    for (const { name, found } of checks) {
+      expect(found).toBe(`${refused.includes(name) ? 'refused' : 'honoured'} (on crm.account)`);
+    }
+    mirror.portal.faults.http500 = {};
+    await expect(probe()).rejects.toThrow('HTTP 500');
+  });
 });
 
 describe('doctor: time zone', () => {
   const now = Date.parse('2026-06-01T12:00:00Z');
+  const changes = (...versions: readonly string[]) => ({ models: ['crm.account', 'crm.lead'], versions });
   const judge = (zone: string, newest: string, delay: Parameters<typeof checkZone>[2] = null) =>
-    checkZone(createZone(zone), ['2026-05-01 00:00:00', newest], delay, now).status;
+    checkZone(createZone(zone), changes('2026-05-01 00:00:00', newest), delay, now).status;
 
   it('refuses a zone in which changes would lie ahead', () => {
     expect(judge('UTC', '2026-06-01 11:58:00')).toBe('ok');
@@ -222,9 +290,28 @@ describe('doctor: time zone', () => {
     expect(judge('Europe/Moscow', '2026-06-01 15:00:00')).toBe('ok');
   });
 
+  it('does not call checked what no change of just now can show, unless webhooks do', () => {
+    const old = (delay: Parameters<typeof checkZone>[2]) =>
+      checkZone(createZone('UTC'), changes('2026-05-01 00:00:00'), delay, now);
+    expect(judge('UTC', '2026-06-01 11:41:00')).toBe('ok');
+    // The nearest zones lie half an hour apart, and the portal's may be one where it is that much earlier.
+    expect(judge('Asia/Kolkata', '2026-06-01 17:00:00')).toBe('warn');
+    expect(judge('Asia/Tokyo', '2026-06-01 12:58:00')).toBe('warn');
+    for (const delay of [null, { rows: 3, median_s: 5 }, { rows: 50, median_s: -3 * 3_600 }]) {
+      expect(old(delay)).toMatchObject({
+        status: 'warn',
+        found: expect.stringContaining('not checked'),
+        advice: expect.stringMatching(/change a record of crm\.account or crm\.lead in Flowlu.* doctor/),
+      });
+    }
+    expect(old({ rows: 50, median_s: 5 }).status).toBe('ok');
+    expect(checkZone(createZone('UTC'), changes(), null, now)).toMatchObject({ status: 'warn' });
+  });
+
   it('doubts a zone in which webhooks seem to come hours late', async () => {
     expect(judge('UTC', '2026-06-01 09:00:00', { rows: 50, median_s: 3 * 3_600 })).toBe('warn');
-    expect(judge('UTC', '2026-06-01 09:00:00', { rows: 3, median_s: 3 * 3_600 })).toBe('ok');
+    expect(judge('UTC', '2026-06-01 09:00:00', { rows: 3, median_s: 3 * 3_600 })).toBe('warn');
+    expect(judge('UTC', '2026-06-01 11:50:00', { rows: 3, median_s: 3 * 3_600 })).toBe('ok');
     const changes = Array.from({ length: 12 }, () => mirror.portal.portal.create('crm.account'));
     await mirror.deliver(...changes);
     const delay = await webhookDelay(mirror.sql, mirror.model('crm.account'));

@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { findModel } from '../../src/catalog/index.ts';
 import { createRedactor } from '../../src/core/redact.ts';
+import { probeQueries, type VersionedModel } from '../../src/doctor/probe.ts';
 import { openRecording, recordingFetch } from '../../src/doctor/recording.ts';
 import { createClient } from '../../src/flowlu/client.ts';
 import { listPages } from '../../src/flowlu/listing.ts';
@@ -38,6 +40,10 @@ it('holds forms, counts, orders and error codes, and neither values nor the key'
       retry: { attempts: 1 },
     });
     const { items } = await client.list(ACCOUNT, { limit: 100 }, never);
+    const newestFirst = { limit: 10, orderBy: { field: 'updated_date', direction: 'desc' } } as const;
+    await client.list(ACCOUNT, newestFirst, never);
+    delete portal.faults.ignoreOrder;
+    await client.list(ACCOUNT, newestFirst, never);
     await client.get(ACCOUNT, '60', never);
     await client.get(ACCOUNT, '999999', never).catch(() => {});
     portal.faults.firewall = true;
@@ -60,6 +66,8 @@ it('holds forms, counts, orders and error codes, and neither values nor the key'
       body: { response: { total: 60, page: 1, count: 25 }, rows: 25, order_of_ids: 'descending' },
     });
     expect(lines[0].body.response.items[0]).toMatchObject({ id: 'number, integer, 2' });
+    expect(lines[0].body).not.toHaveProperty('in_order');
+    expect(lines.splice(1, 2).map(({ body }) => body.in_order)).toEqual([false, true]);
     expect(lines[1].body.response.name).toMatch(/^string, text, \d+$/);
     expect(lines[2].body).toEqual({ error: { error_code: 20, error_msg: 'not found' } });
     expect(lines[3]).toMatchObject({ status: 403, body: expect.stringMatching(/^HTML, /) });
@@ -78,7 +86,14 @@ it.each(['documented', 'as-seen'] as const)(
       const options = { pace: createPace(0, localBudget()), retry: { attempts: 1 } };
       const fetch = recordingFetch(recording, createRedactor([portal.apiKey]));
       const client = createClient({ baseUrl: portal.baseUrl, apiKey: portal.apiKey, ...options, fetch });
+      const told = async (asked: typeof client) => {
+        const { checks } = await probeQueries(asked, findModel('crm.account') as VersionedModel, never);
+        // Moments are made up, and no interval of the recording is one of theirs.
+        const told = checks.filter(({ name }) => name !== 'filter on time of change');
+        return told.map(({ name, status, found }) => `${name}: ${status}, ${found}`);
+      };
       const { summary } = await everyId(client);
+      const probed = await told(client);
       const { record } = await client.get(ACCOUNT, '5', never);
       const INVOICE = { module: 'fin', model: 'invoice', name: 'fin.invoice' };
       await client.list(INVOICE, { limit: 1 }, never).catch(() => {});
@@ -88,6 +103,7 @@ it.each(['documented', 'as-seen'] as const)(
       const found = await everyId(again);
       expect(found.summary).toMatchObject({ complete: true, mode: summary.mode, measured: summary.measured });
       expect(new Set(found.ids).size).toBe(230);
+      expect(await told(again)).toEqual(probed);
       const { record: made } = await again.get(ACCOUNT, '7', never);
       expect(Object.keys(made)).toEqual(Object.keys(record));
       expect(made.id).toBe(7);

@@ -4,11 +4,12 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createChildren } from '../../src/cli/demo-children.ts';
 import { openEmbedded } from '../../src/embedded/server.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
 import { clearFaults, type Simulator, startSimulator } from '../simulator/index.ts';
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 import { until } from '../support/eventually.ts';
 import { type Command, type CommandOptions, run, runHere, start } from './command.ts';
 
@@ -138,26 +139,70 @@ describe('init', () => {
     const file = join(folder, '.env');
     const text = await readFile(file, 'utf8');
     const [, secret = ''] = /^WEBHOOK_SECRET=(\w{64})$/m.exec(text) ?? [];
-    expect(made.stdout).toContain(`http://127.0.0.1:8787/webhooks/flowlu/${secret}`);
+    expect(made.stdout).toContain(`  https://YOUR-HOST/webhooks/flowlu/${secret}\n`);
+    // The steps are those of the README.
+    expect([...made.stdout.matchAll(/^ {2}flowlu-mirror (\w+) {2}/gm)].map(([, word]) => word)).toEqual([
+      'doctor',
+      'serve',
+    ]);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
 
     // What is there is not written over unasked; what is not the portal's stays.
     await writeFile(file, `${text}PORT=9000\n`);
     expect(await init(folder, ['--key', KEY])).toMatchObject({ code: 2, stderr: expect.stringContaining('--force') });
-    expect((await init(folder, ['--key', KEY, '--force', '--no-test'])).code).toBe(0);
+    await writeFile(file, `${await readFile(file, 'utf8')}PUBLIC_URL=https://mirror.example\n`);
+    const again = await init(folder, ['--key', KEY, '--force', '--no-test']);
+    expect(again).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('  https://mirror.example/webhooks/flowlu/'),
+    });
     const renewed = await readFile(file, 'utf8');
     expect(renewed).toMatch(/^PORT=9000$/m);
     expect(renewed.match(/WEBHOOK_SECRET=/g)).toHaveLength(1);
-    expect(renewed).not.toContain(secret);
+    // Webhooks go on coming to the address that the portal has been given.
+    expect(again.stdout).toContain(`/webhooks/flowlu/${secret}\n`);
+    expect(again.stdout).toContain('The webhook secret was kept');
+    expect(renewed).toContain(`WEBHOOK_SECRET=${secret}`);
+  });
+
+  it('keeps what was not asked for: a secret of one own, also in a file, the key and the zone', async () => {
+    const folder = await mkdtemp(join(cwd, 'init-'));
+    await writeFile(join(folder, 'secret'), `${SECRET}\n`);
+    const own = `WEBHOOK_SECRET_FILE=${join(folder, 'secret')}\nFLOWLU_API_KEY="${KEY}" # of Ann\n`;
+    await writeFile(join(folder, '.env'), `FLOWLU_COMPANY=elsewhere\nFLOWLU_TIMEZONE=Asia/Tokyo\n${own}`);
+    const made = await runHere(['init', '--base-url', source.baseUrl, '--force'], { cwd: folder });
+    expect(made).toMatchObject({ code: 0, stdout: expect.stringContaining(`/webhooks/flowlu/${SECRET}\n`) });
+    expect(made.stdout).toMatch(/✔ key: accepted/);
+    expect(await readFile(join(folder, '.env'), 'utf8')).toBe(
+      `${own}FLOWLU_BASE_URL=${source.baseUrl}\nFLOWLU_TIMEZONE=Asia/Tokyo\n`,
+    );
+  });
+
+  it('writes the company of an address that was pasted', async () => {
+    const folder = await mkdtemp(join(cwd, 'init-'));
+    const words = ['--company', 'https://Acme.flowlu.com/', '--key', KEY, '--timezone', 'UTC', '--no-test'];
+    expect((await runHere(['init', ...words], { cwd: folder })).code).toBe(0);
+    expect(await readFile(join(folder, '.env'), 'utf8')).toMatch(/^FLOWLU_COMPANY=acme$/m);
   });
 
   it('writes nothing where the key is refused, a setting is wrong, or there is nobody to ask', async () => {
     const folder = await mkdtemp(join(cwd, 'init-'));
     const refused = await init(folder, ['--key', 'another-key']);
-    expect(refused).toMatchObject({ code: 3, stdout: expect.stringMatching(/✖ key: refused/) });
+    expect(refused).toMatchObject({ code: 1, stdout: expect.stringMatching(/✖ key: .*refuses/) });
     expect(refused.stdout + refused.stderr).not.toContain('another-key');
+    // Nothing is set yet, so that no setting is named, and nothing runs that could be started again.
+    expect(refused.stdout).toMatch(/check the key \(--key\)/);
+    const nowhere = await runHere(
+      ['init', '--base-url', 'http://127.0.0.1:9/api/v1/module', '--key', KEY, '--timezone', 'UTC'],
+      { cwd: folder },
+    );
+    expect(nowhere).toMatchObject({ code: 1, stdout: expect.stringMatching(/✖ portal: .*check the company/s) });
+    for (const { stdout } of [refused, nowhere]) expect(stdout).not.toMatch(/FLOWLU_|again/);
     expect((await init(folder, ['--key', 'k', '--timezone', 'Mars/Base'])).code).toBe(2);
-    expect((await runHere(['init'], { cwd: folder })).stderr).toContain('--company');
+    for (const words of [[], ['--base-url', source.baseUrl, '--timezone', 'UTC'], ['--company', 'a', '--key', KEY]]) {
+      const asked = await runHere(['init', '--no-test', ...words], { cwd: folder });
+      expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining('--company, --key and --timezone') });
+    }
     expect(await readdir(folder)).toEqual([]);
   });
 });
@@ -173,7 +218,24 @@ it('a demonstration disturbs no other, ends with its terminal, and leaves nothin
   expect((await readdir(folder)).filter((name) => name.startsWith('flowlu-mirror-demo'))).toHaveLength(1);
   demos[1].child.kill('SIGINT');
   expect(await demos[1].ended).toBe(0);
-  expect(demos[1].stdout()).toContain('Source and mirror are equal.');
+  expect(demos[1].stdout()).toContain('Source and mirror are equal');
+  expect(await readdir(folder)).toEqual([]);
+});
+
+it('a command of the demonstration is not begun when it has been stopped before', async () => {
+  const run = createChildren(cwd, {}).run(['--version'], AbortSignal.abort(new Error('stop')), 'ignore');
+  await expect(run).rejects.toThrow('stop');
+});
+
+it('a demonstration that is stopped while it starts says so, and leaves nothing behind', async () => {
+  const folder = await mkdtemp(join(cwd, 'demo-'));
+  await chmod(folder, 0o711);
+  const demo = start(['demo', '--rows', '120'], { cwd: folder, env: { TMPDIR: folder } });
+  await until(async () => (await readdir(folder)).length > 0);
+  demo.child.kill('SIGINT');
+  expect(await demo.ended).toBe(130);
+  expect(demo.stderr()).toContain('stopped on request');
+  expect(demo.stdout()).not.toContain('Backfill');
   expect(await readdir(folder)).toEqual([]);
 });
 
@@ -207,6 +269,11 @@ describe('migrate, models, status', () => {
     const away = await cli('status', { DATABASE_URL: 'postgres://nobody:hidden-word@127.0.0.1:9/none' });
     expect(away.code).toBe(1);
     expect(away.stderr).not.toContain('hidden-word');
+    const wrong = new URL(urlOf('none_of_that_name'));
+    expect(await cli('status', { DATABASE_URL: wrong.href })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/does not exist.*create it, or correct DATABASE_URL/),
+    });
   });
 
   it('lists the models with their tables, as a table and as JSON', async () => {
@@ -216,8 +283,9 @@ describe('migrate, models, status', () => {
     }[];
     expect(json).toHaveLength(104);
     expect(json).toContainEqual(expect.objectContaining({ model: 'crm.account', table: 'flowlu.crm_account' }));
-    const text = await cli('models');
+    const text = await cli('models', { FLOWLU_EXTRA_MODELS: 'asset.asset' });
     expect(text.stdout).toMatch(/crm\.lead +flowlu\.crm_lead/);
+    expect(text.stdout).toMatch(/asset\.asset +flowlu_live\.asset_asset/);
   });
 
   it('ends with 3 while deliveries are parked, and shows them', async () => {
@@ -260,6 +328,43 @@ describe('backfill', () => {
     expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/450 rows read, 0 written, 450 unchanged/) });
   });
 
+  it('explains a row with 3 where the API says otherwise or knows nothing of it, and with 0 where they agree', async () => {
+    const { sql } = db;
+    const [{ id, record } = {}] = await sql`select id::text as id, _record as record from flowlu.crm_industry limit 1`;
+    expect(await cli(`explain crm.industry ${id}`)).toMatchObject({ code: 0 });
+    await sql`update flowlu.crm_industry set _record = _record || '{"name": "another"}' where id = ${id}`;
+    const other = await cli(`explain crm.industry ${id}`);
+    expect(other).toMatchObject({ code: 3, stdout: expect.stringContaining('The API says otherwise now') });
+    expect(await cli(`explain crm.industry ${id} --no-api`)).toMatchObject({ code: 0 });
+    source.faults.errorCode = { value: 22 };
+    expect(await cli(`explain crm.industry ${id}`)).toMatchObject({ code: 0 });
+    clearFaults(source.faults);
+    await sql`update flowlu.crm_industry set _record = ${sql.json(record)}, _deleted_at = now() where id = ${id}`;
+    expect(await cli(`explain crm.industry ${id}`)).toMatchObject({ code: 3 });
+    await sql`update flowlu.crm_industry set _source = 'erased' where id = ${id}`;
+    expect(await cli(`explain crm.industry ${id}`)).toMatchObject({ code: 0 });
+    await sql`update flowlu.crm_industry set _deleted_at = null, _source = 'api', id = 4711 where id = ${id}`;
+    const gone = await cli('explain crm.industry 4711');
+    expect(gone).toMatchObject({ code: 3, stdout: expect.stringContaining('does not exist, yet the row is live') });
+    await sql`update flowlu.crm_industry set id = ${id} where id = 4711`;
+  });
+
+  it('says in one line how many models the portal lacks, and counts the requests that showed it', async () => {
+    await empty();
+    await db.sql`truncate sync.watermarks`;
+    source.faults.errorCode = { models: ['crm.account', 'crm.industry'], value: 31 };
+    const { stdout } = await cli('backfill');
+    expect(stdout).toContain('2 models are not in this portal; flowlu-mirror models shows which.\n');
+    expect(stdout).not.toMatch(/crm\.(account|industry)/);
+    const lists = Object.entries(source.requests.perModel()).filter(([what]) => what.endsWith(' list'));
+    const asked = lists.reduce((sum, [, requests]) => sum + requests, 0);
+    expect(stdout).toContain(`in ${asked} requests.`);
+    const { stdout: models } = await cli('models');
+    expect(models).toMatch(/2 models are not in this portal/);
+    expect(models).toMatch(/^crm\.industry +flowlu\.crm_industry +absent/m);
+    expect((await cli('status')).stdout).toMatch(/^2 models are not in this portal.*--all/m);
+  });
+
   it('ends with 1 when the key is refused or a model fails, with 3 when a model could not be read in full', async () => {
     source.faults.errorCode = { value: 11, skip: 2 };
     expect(await cli('backfill')).toMatchObject({ code: 1, stderr: expect.stringMatching(/authorization failed/) });
@@ -284,6 +389,10 @@ describe('backfill', () => {
     expect(stopped.stderr()).toMatch(/stopped on request/);
     const before = await total();
     expect(before).toBeLessThan(TOTAL);
+    const status = await cli('status');
+    expect(status).toMatchObject({ code: 3, stdout: expect.stringContaining('The first reading was interrupted at') });
+    expect(status.stdout).toMatch(/flowlu-mirror backfill$/m);
+    expect(status.stdout).not.toMatch(/ left|being filled/);
     source.limits.latencyMs = 0;
     expect((await cli('backfill')).code).toBe(0);
     expect(await total()).toBe(TOTAL);
@@ -410,6 +519,9 @@ describe('the embedded database', () => {
     expect(JSON.parse(after.stdout)).toContainEqual(
       expect.objectContaining({ model: 'crm.industry', rows: ROWS['crm.industry'] }),
     );
+    // Not by `cli`: the output holds the password.
+    const reader = await runHere(['reader', 'ann'], options(here));
+    expect(reader).toMatchObject({ code: 0, stdout: expect.stringContaining('only while `flowlu-mirror serve` runs') });
     // The last process of ours to leave stops the server.
     await until(async () => !(await canConnect(databaseUrl)));
   });

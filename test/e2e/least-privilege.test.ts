@@ -188,7 +188,7 @@ it('migrates as the owner and serves as the writer, each with an address of its 
     const unknown = await cli('status', { DATABASE_URL: stranger.url });
     expect(unknown).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining(`grant flowlu_writer to ${stranger.user}`),
+      stderr: expect.stringContaining(`grant flowlu_writer_${fresh.name} to ${stranger.user}`),
     });
     // A later version finds the schema behind and names the owner.
     await fresh.sql`update sync.migrations set made_ms = ${[...takeover().made][0] ?? 0}`;

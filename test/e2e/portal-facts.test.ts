@@ -56,6 +56,7 @@ const warnings = (stderr: string) => stderr.split('\n').filter((line) => line.in
 
 describe('a mirror that was filled in its own zone, with a paused history', () => {
   beforeEach(async () => {
+    expect(await cli('rebuild', { FLOWLU_TIMEZONE: ZONE, HISTORY: 'off' })).toMatchObject({ code: 0 });
     expect(await cli('backfill', { FLOWLU_TIMEZONE: ZONE, HISTORY: 'off' })).toMatchObject({ code: 0 });
   });
 
@@ -107,13 +108,53 @@ describe('a mirror that was filled in its own zone, with a paused history', () =
     expect(await zoneInViews()).toContain(OTHER_ZONE);
   });
 
-  it('takes another zone and the history from `serve`', async () => {
-    const service = start(['serve'], { cwd, env: { ...env, FLOWLU_TIMEZONE: OTHER_ZONE } });
+  it('takes the history from `serve`', async () => {
+    const service = start(['serve'], { cwd, env: { ...env, FLOWLU_TIMEZONE: ZONE } });
     await service.says(/listening/);
     service.child.kill('SIGTERM');
     await service.ended;
-    expect(await facts()).toMatchObject({ timezone: OTHER_ZONE, history_paused: false });
+    expect(await facts()).toMatchObject({ timezone: ZONE, history_paused: false });
   });
+
+  it('goes on with the zone of the rows in `serve`, and says so until somebody decides', async () => {
+    const service = start(['serve'], { cwd, env: { ...env, FLOWLU_TIMEZONE: OTHER_ZONE } });
+    const [, url = ''] = await service.says(/"url":"(http:[^"]+)"/);
+    const words = `FLOWLU_TIMEZONE says ${OTHER_ZONE}, the mirror was filled with ${ZONE}`;
+    const { findings } = (await (await fetch(`${url}/status.json`)).json()) as { findings: object[] };
+    expect(findings).toContainEqual(
+      expect.objectContaining({ code: 'other_zone', severity: 'care', sentence: expect.stringContaining(words) }),
+    );
+    expect(await (await fetch(`${url}/readyz`)).json()).toMatchObject({ ready: true, degraded: ['other_zone'] });
+    await service.says(new RegExp(words));
+    service.child.kill('SIGTERM');
+    await service.ended;
+    expect(await facts()).toMatchObject({ timezone: ZONE });
+  });
+
+  it.each(['backfill', 'rebuild crm.account'])(
+    'keeps `%s` from starting in another zone, which would write rows hours apart from the others',
+    async (words) => {
+      const { stderr, code } = await cli(words, { FLOWLU_TIMEZONE: OTHER_ZONE });
+      expect(code).toBe(2);
+      expect(stderr).toMatch(
+        `FLOWLU_TIMEZONE says ${OTHER_ZONE}, the mirror was filled with ${ZONE}: set FLOWLU_TIMEZONE`,
+      );
+      expect(stderr).toContain('flowlu-mirror rebuild');
+      expect(await facts()).toMatchObject({ timezone: ZONE, history_paused: true });
+    },
+  );
+});
+
+it('a mirror without rows takes another zone from `backfill`', async () => {
+  const empty = await createEmptyDatabase();
+  const backfill = (zone: string) =>
+    cli('backfill', { DATABASE_URL: empty.url, FLOWLU_MODELS: 'crm.lead', FLOWLU_TIMEZONE: zone });
+  try {
+    expect(await backfill(ZONE)).toMatchObject({ code: 0 });
+    expect(await backfill(OTHER_ZONE)).toMatchObject({ code: 0 });
+  } finally {
+    await empty.close();
+  }
 });
 
 describe('where nothing is set up', () => {
@@ -134,6 +175,26 @@ describe('where nothing is set up', () => {
       expect(result.code).toBe(2);
       expect(result.stderr).toMatch(/nothing is set up here/);
       expect(await empty.sql`select from pg_namespace where nspname in ('flowlu', 'sync', 'drizzle')`).toHaveLength(0);
+    } finally {
+      await empty.close();
+    }
+  });
+
+  it('`verify` with a key says so, and of models that were not read yet that', async () => {
+    const empty = await createEmptyDatabase();
+    try {
+      const verify = (words: string) => cli(words, { DATABASE_URL: empty.url });
+      expect(await verify('verify')).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/nothing is set up here/),
+      });
+      expect(await empty.sql`select from pg_namespace where nspname in ('flowlu', 'sync')`).toHaveLength(0);
+      expect(await verify('migrate')).toMatchObject({ code: 0 });
+      source.requests.clear();
+      const { code, stdout } = await verify('verify');
+      expect(code).toBe(3);
+      expect(stdout).toMatch(/^1 model not read yet: flowlu-mirror backfill reads them\.$/m);
+      expect(source.requests.total()).toBe(0);
     } finally {
       await empty.close();
     }

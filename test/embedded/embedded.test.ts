@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canEnter } from '../../src/embedded/account.ts';
-import { failure } from '../../src/embedded/process.ts';
+import { failure, run } from '../../src/embedded/process.ts';
 import { openEmbedded } from '../../src/embedded/server.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, redactUrl } from '../../src/postgres/connection.ts';
@@ -159,6 +159,13 @@ describe('the embedded database', () => {
     await expect(postmaster()).rejects.toThrow(/ENOENT/);
   });
 
+  it('waits for a server that has not yet written who it is, and starts one where none does', async () => {
+    await writeFile(join(directory, 'postgres', 'postmaster.pid'), '');
+    const server = await openEmbedded({ directory, settings });
+    expect(await query(server.url, 'select 1 as answer')).toBe(1);
+    await server.close();
+  });
+
   it('starts again after its server was killed while nobody was there', async () => {
     const { child, url } = await startOwner();
     await query(url, 'create table public.survived as select 7 as answer');
@@ -302,6 +309,28 @@ describe('where the embedded database cannot be', () => {
       /^no database could be created in \S+: something else is in its place: move it away/,
     );
     await rm(taken, { recursive: true });
+  });
+
+  it('says that nothing can be made in a directory that takes nothing', async ({ skip }) => {
+    if (process.platform !== 'linux') skip();
+    expect(await refusal('/proc/nope')).toMatch(/^the directory \/proc\/nope cannot be used: ENOENT/);
+  });
+
+  it('begins nothing when it is to stop, and interrupts the program that runs', async () => {
+    const stopped = await mkdtemp(join(tmpdir(), 'flowlu-mirror-stopped-'));
+    await chmod(stopped, 0o711);
+    const signal = AbortSignal.abort(new Error('stop'));
+    await expect(openEmbedded({ directory: stopped, settings, signal })).rejects.toThrow('stop');
+    expect(await readdir(stopped)).toEqual([]);
+
+    const stop = new AbortController();
+    const loop = 'trap "echo interrupted; exit 1" INT; touch ready; while :; do sleep 0.1; done';
+    const options = { account: null, timeoutMs: 60_000, cwd: stopped, signal: stop.signal };
+    const running = run('/bin/sh', ['-c', loop], options);
+    await until(async () => (await readdir(stopped)).includes('ready'));
+    stop.abort();
+    expect(await running).toEqual({ ok: false, output: 'interrupted' });
+    await rm(stopped, { recursive: true });
   });
 
   it('makes one sentence of what a program wrote', () => {

@@ -77,7 +77,12 @@ it.each(Object.keys(PROXIES))(
     for (const own of [one, two]) replicas.set(own, await start(own));
     const [program = '', ...args] = PROXIES[name]?.(port, one, two) ?? [];
     const child: ChildProcess = spawn(program, args, { stdio: 'ignore' });
-    cleanups.push(() => child.kill('SIGKILL'));
+    // Not SIGKILL, which would leave nginx's workers behind.
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    cleanups.push(async () => {
+      child.kill('SIGTERM');
+      await ended;
+    });
     const url = `http://127.0.0.1:${port}`;
     let id = 0;
     const next = () => {

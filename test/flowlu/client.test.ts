@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { RequestEvent } from '../../src/flowlu/client.ts';
+import { createClient, type FlowluClient, type RequestEvent } from '../../src/flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../../src/flowlu/errors.ts';
+import { createPace, localBudget } from '../../src/flowlu/pace.ts';
 import { until } from '../support/eventually.ts';
 import { ACCOUNT, answer, failure, KEY, never, rows, startPortal } from './portal.ts';
 
@@ -151,6 +152,18 @@ describe('envelopes', () => {
 });
 
 describe('errors', () => {
+  it('advise to look at what the portal is read by: the key, or the login', async () => {
+    await using portal = await startPortal(answer(200, error(11, 'authorization failed')));
+    const ask = (client: FlowluClient) => failure(client.list(ACCOUNT, { limit: 1, page: 1 }, never()));
+    expect(String(await ask(portal.client()))).toContain('check the API key');
+    const credentials = async () => ({ header: 'Bearer x', redact: (text: string) => text });
+    const authorization = { credentials, accepted: () => {}, renew: async () => false };
+    const pace = createPace(0, localBudget());
+    const byLogin = String(await ask(createClient({ baseUrl: portal.baseUrl, authorization, pace })));
+    expect(byLogin).toContain('log in again');
+    expect(byLogin).not.toMatch(/\bkey\b/i);
+  });
+
   it.each([
     [200, error(11, 'api key not found'), 'unauthorized', 1],
     [200, error('11', 'account not found'), 'unauthorized', 1],

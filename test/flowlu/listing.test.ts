@@ -93,8 +93,9 @@ describe('listing by keyset', () => {
     ['pages are capped at 50', 120, { cap: 50 }, 3],
     ['pages are capped at 50 and totals are the lengths of the pages', 120, { cap: 50, total: 'page' }, 4],
     ['a page comes short in the middle', 250, { cutAt: 2 }, 4],
-    ['a page comes short in the middle without totals', 250, { cutAt: 2, total: 'missing' }, 4],
-    ['a page comes short in the middle and totals are the lengths of the pages', 250, { cutAt: 2, total: 'page' }, 4],
+    ['a page comes short in the middle without totals', 250, { cutAt: 2, total: 'missing' }, 5],
+    ['a page comes short in the middle and totals are the lengths of the pages', 250, { cutAt: 2, total: 'page' }, 5],
+    ['totals are missing and the last page is full', 200, { total: 'missing' }, 4],
     ['the first page comes short, and passes for the size of all', 250, { cutAt: 1 }, 6],
   ])('sees every row when %s', async (_what, n, oddities, requests) => {
     const { ids, summary } = await list(upTo(n), oddities);
@@ -232,35 +233,47 @@ describe('listing by pages', () => {
     }
   });
 
-  it('without a total does not take a page that comes empty because of a record for the end', async () => {
-    const places: [number, number][] = [];
-    for (const broken of [1, 60, 149]) {
-      const { client, queries } = fakeModel(upTo(149), {
-        filter: 'ignored',
-        order: 'ignored',
-        total: 'missing',
-        cap: 25,
-      });
-      const sick: Client = {
-        ...client,
-        list: async (...args) => {
-          const page = await client.list(...args);
-          return page.items.some(({ id }) => id === broken) ? { ...page, items: [] } : page;
-        },
-      };
-      const { ids, pages, summary } = await run(sick);
-      expect(new Set(ids)).toEqual(new Set(upTo(149).filter((id) => id !== broken)));
-      expect(summary.complete).toBe(true);
-      places.push([broken, pages.flatMap(({ unread }) => unread).reduce((sum, { count }) => sum + count, 0)]);
-      expect(queries.length).toBeLessThan(160);
-    }
-    // The last one cannot be told from the end.
-    expect(places).toEqual([
-      [1, 1],
-      [60, 1],
-      [149, 0],
-    ]);
-  });
+  /** A portal in which one record makes every list that contains it come empty. */
+  function emptiedBy(broken: number, client: Client): Client {
+    return {
+      ...client,
+      list: async (...args) => {
+        const page = await client.list(...args);
+        return page.items.some(({ id }) => id === broken) ? { ...page, items: [] } : page;
+      },
+    };
+  }
+
+  it.each(['honoured', 'ignored'] as const)(
+    'without a total does not take a page that comes empty because of a record for the end, the filter %s',
+    async (filter) => {
+      for (const broken of [1, 25, 60, 130, 141, 149]) {
+        const { client, queries } = fakeModel(upTo(149), { filter, order: filter, total: 'missing', cap: 25 });
+        const { ids, pages, summary } = await run(emptiedBy(broken, client));
+        expect(new Set(ids)).toEqual(new Set(upTo(149).filter((id) => id !== broken)));
+        expect(queries.length).toBeLessThan(160);
+        // Of the last one, it shows only that an answer with the rows before it breaks as well.
+        const isLast = broken === 149;
+        expect([broken, summary.complete]).toEqual([broken, !isLast]);
+        if (isLast) expect(summary.reason).toContain('nothing shows that no row follows 148');
+        const unread = pages.flatMap((page) => page.unread).reduce((sum, { count }) => sum + count, 0);
+        expect([broken, unread]).toEqual([broken, isLast ? 0 : 1]);
+      }
+    },
+  );
+
+  it.each(['honoured', 'ignored'] as const)(
+    'without a total finds out at the cost of one request that a full page, or the only one, was the last, the filter %s',
+    async (filter) => {
+      for (const n of [1, 9, 12, 25, 50, 75, 100, 125, 300]) {
+        const { client, queries } = fakeModel(upTo(n), { filter, order: filter, total: 'missing', cap: 25 });
+        const { ids, summary } = await run(client);
+        expect([n, new Set(ids).size, summary.complete]).toEqual([n, n, true]);
+        const pages = Math.ceil(n / 25);
+        expect(queries.length).toBeLessThanOrEqual(filter === 'honoured' ? pages + 3 : 2 * pages + 4);
+      }
+    },
+  );
 
   it('goes back a page when a delete moved rows forward, so that no row is skipped', async () => {
     for (const [n, from] of [

@@ -7,7 +7,7 @@ import { createPace, localBudget } from '../../src/flowlu/pace.ts';
 export const KEY = 'sec/ret+key 4711';
 export const ACCOUNT = { module: 'crm', model: 'account', name: 'crm.account' } as const;
 
-type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
+export type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
 
 interface Portal {
   readonly baseUrl: string;

@@ -14,8 +14,10 @@ function recorder(
     maxQueuedOfSource?: number;
     maxBatch?: number;
     maxWeight?: number;
+    smallWeight?: number;
     lanes?: number;
     fail?: (batch: readonly Item[]) => boolean;
+    until?: (batch: readonly Item[]) => Promise<unknown>;
   } = {},
 ) {
   const batches: Item[][] = [];
@@ -28,11 +30,12 @@ function recorder(
     weightOf: ({ weight = 1 }) => weight,
     maxQueuedWeight: options.maxWeight ?? 1_000,
     maxBatchWeight: options.maxWeight ?? 1_000,
-    smallWeight: 0,
+    smallWeight: options.smallWeight ?? 1,
     keyOf: ({ key }) => key,
     async flush(batch) {
       batches.push([...batch]);
       await new Promise((resolve) => setImmediate(resolve));
+      await options.until?.(batch);
       if (options.fail?.(batch)) throw new Error('refused');
       return batch.map(({ key, n }) => `${key}${n}`);
     },
@@ -78,12 +81,43 @@ describe('the batcher', () => {
   });
 
   it('bounds what waits by weight too, but always takes one item', async () => {
-    const { batcher, batches } = recorder({ maxWeight: 10, lanes: 1 });
+    const { batcher, batches } = recorder({ maxWeight: 10, smallWeight: 0, lanes: 1 });
     const heavy = (n: number, weight: number) => batcher.add({ key: 'k', n, weight });
     expect(await heavy(0, 50)).toBe('k0');
     const results = await Promise.allSettled([heavy(1, 6), heavy(2, 4), heavy(3, 1)]);
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
     expect(batches.map((batch) => batch.map(({ n }) => n))).toEqual([[0], [1, 2]]);
+  });
+
+  it('lets small items pass heavy ones, but none that is about the same', async () => {
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const { batcher, batches } = recorder({
+      maxBatch: 1,
+      until: (batch) => (batch.some(({ weight = 1 }) => weight > 1) ? gate : Promise.resolve()),
+    });
+    const heavy = batcher.add({ key: 'a', n: 0, weight: 500 });
+    const behind = batcher.add({ key: 'a', n: 1 });
+    const others = Array.from({ length: 20 }, (_, n) => batcher.add({ key: `b${n}`, n }));
+    await Promise.all(others);
+    expect(batches.flat().some(({ key, n }) => key === 'a' && n === 1)).toBe(false);
+    // The other way round: what is heavy stays behind small ones of its key.
+    const small = batcher.add({ key: 'c', n: 0 });
+    const after = batcher.add({ key: 'c', n: 1, weight: 500 });
+    await small;
+    open();
+    await Promise.all([heavy, behind, after]);
+    for (const key of ['a', 'c'])
+      expect(
+        batches
+          .flat()
+          .filter((item) => item.key === key)
+          .map(({ n }) => n),
+      ).toEqual([0, 1]);
+    await batcher.idle();
+    expect(await batcher.add({ key: 'c', n: 2, weight: 500 })).toBe('c2');
   });
 
   it('lets a batch that fails reject its own items only', async () => {

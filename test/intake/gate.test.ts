@@ -1,4 +1,5 @@
 /** Who may hand in a webhook, over HTTP: networks, wrong secrets, and which secret is still in use. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createSecretUse } from '../../src/intake/secret-use.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -79,26 +80,37 @@ describe('wrong secrets', () => {
 });
 
 describe('which secret is in use', () => {
-  const use = async () =>
-    (await createSecretUse([SECRET, OLD]).read(db.sql)).map(({ last_used_at }) => last_used_at !== null);
+  const use = async (secrets: readonly string[]) =>
+    (await createSecretUse(secrets).read(db.sql)).map(({ last_used_at }) => last_used_at !== null);
+  /** Two secrets that nobody has handed in yet. */
+  const fresh = () => [`${SECRET}-${randomUUID()}`, `${OLD}-${randomUUID()}`] as const;
 
   it('is noted by position, for every process, and stays with a secret that changes its position', async () => {
-    await start({ WEBHOOK_SECRET: `${SECRET},${OLD}` });
-    expect(await use()).toEqual([false, false]);
-    expect((await from('', OLD)).status).toBe(200);
+    const [one, other] = fresh();
+    await start({ WEBHOOK_SECRET: `${one},${other}` });
+    expect(await use([one, other])).toEqual([false, false]);
+    expect((await from('', other)).status).toBe(200);
     await service.noteSecretUse();
-    expect(await use()).toEqual([false, true]);
+    expect(await use([one, other])).toEqual([false, true]);
     const report = (await (await fetch(`${service.url}/status.json`)).json()) as { webhook_secrets: unknown };
     expect(report.webhook_secrets).toEqual([
       { position: 1, last_used_at: null },
       { position: 2, last_used_at: expect.stringMatching(/^\d{4}-.*Z$/) },
     ]);
     await service.close();
-    await start({ WEBHOOK_SECRET: `${OLD},${SECRET}` });
+    await start({ WEBHOOK_SECRET: `${other},${one}` });
     const moved = (await (await fetch(`${service.url}/status.json`)).json()) as {
       webhook_secrets: { last_used_at: unknown }[];
     };
     expect(moved.webhook_secrets.map(({ last_used_at }) => last_used_at !== null)).toEqual([true, false]);
+  });
+
+  it('is noted by itself as soon as it is used for the first time', async () => {
+    const [one, other] = fresh();
+    await start({ WEBHOOK_SECRET: `${one},${other}` });
+    await from('', other);
+    await until(async () => (await use([one, other]))[1] === true);
+    expect(await use([one, other])).toEqual([false, true]);
   });
 
   it('keeps the later of two notes, and neither secrets nor anything shaped like them', async () => {

@@ -1,8 +1,10 @@
 /** The intake while its database is away, slow, or refuses a delivery: bounded answers, nothing lost, healthy afterwards. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createLogger } from '../../src/core/log.ts';
 import type { Accepted } from '../../src/delivery/delivery.ts';
 import { createBatcher } from '../../src/intake/batcher.ts';
 import { createIntake } from '../../src/intake/listener.ts';
+import { BURST } from '../../src/intake/refusals.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { ServiceApp } from '../../src/service/app.ts';
 import { listen } from '../../src/service/server.ts';
@@ -16,11 +18,15 @@ import { post, SECRET, type Service, startService, webhook } from './service.ts'
 let db: TestDatabase;
 let proxy: TcpProxy;
 let service: Service;
+const lines: Record<string, unknown>[] = [];
+/** What the log has said of refused deliveries. */
+const said = () => lines.filter(({ msg }) => String(msg).startsWith('deliveries are'));
 
 beforeAll(async () => {
   db = await createTestDatabase();
   proxy = await startTcpProxy(db.url);
-  service = await startService(proxy.url(db.url), { DATABASE_POOL: '4' });
+  const log = createLogger({ level: 'warn', stream: { write: (line) => void lines.push(JSON.parse(line)) } });
+  service = await startService(proxy.url(db.url), { DATABASE_POOL: '4' }, { log });
 });
 afterAll(async () => {
   proxy?.heal();
@@ -70,6 +76,48 @@ describe('a database that is away', () => {
     expect((await service.post(update(1, 'after'))).status).toBe(200);
     expect(await db.sql`select name from flowlu.crm_account where id = 1`).toEqual([{ name: 'after' }]);
   });
+
+  it.each([
+    ['that is away', () => proxy.cut(), () => proxy.heal(), /^the database is away$/],
+    [
+      'that refuses to write',
+      () => db.sql.unsafe('alter table sync.deliveries rename to hidden'),
+      () => db.sql.unsafe('alter table sync.hidden rename to deliveries'),
+      /lacks a table/,
+    ],
+  ])(
+    '%s: the log has one line for all refusals, others only from time to time, and one when it is over',
+    async (_, begin, end, cause) => {
+      const { saidEveryMs, quietMs } = BURST;
+      const burst = () => Promise.all(Array.from({ length: 20 }, (_, n) => service.post(update(n + 1, 'while away'))));
+      // Ends what an earlier outage has begun.
+      BURST.quietMs = 0;
+      expect((await service.post(update(1, 'before'))).status).toBe(200);
+      lines.length = 0;
+      await begin();
+      try {
+        for (const answer of [...(await burst()), ...(await burst())]) expect(answer.status).toBe(503);
+        expect(said()).toMatchObject([{ cause: expect.stringMatching(cause), remedy: expect.any(String) }]);
+        // What waits from before is another matter, and tried again from time to time.
+        expect(lines.filter(({ msg }) => /^a batch could not/.test(String(msg)))).toEqual([]);
+        BURST.saidEveryMs = 0;
+        expect((await service.post(update(1, 'while away'))).status).toBe(503);
+        expect(said()).toMatchObject([{}, { refused: 41, seconds: expect.any(Number) }]);
+      } finally {
+        await end();
+        BURST.saidEveryMs = saidEveryMs;
+      }
+      await eventually(
+        async () => (await service.post(update(1, 'after'))).status,
+        (status) => status === 200,
+      );
+      const [, , last, ...more] = said();
+      expect(last).toMatchObject({ msg: 'deliveries are stored again', level: 'warn' });
+      expect(Number(last?.refused)).toBeGreaterThanOrEqual(41);
+      expect(more).toEqual([]);
+      BURST.quietMs = quietMs;
+    },
+  );
 
   it('loses nothing that was acknowledged when connections break under load, again and again', async () => {
     const answers: Response[] = [];
@@ -199,15 +247,15 @@ describe('trouble of the moment is not the delivery’s fault', () => {
   });
 
   it('a right that is missing: all are acknowledged, wait, and are applied once it is there again', async () => {
-    // The group of this database, which flowlu_writer belongs to.
-    const [{ group } = { group: '' }] = await db.sql<{ group: string }[]>`
-      select grantee as group from information_schema.role_table_grants
-       where table_schema = 'flowlu' and table_name = 'crm_account' and privilege_type = 'INSERT' and grantee <> grantor`;
-    await db.sql`revoke insert, update on flowlu.crm_account from ${db.sql(group)}`;
+    // For every login: the other service of this file has all rights, and would apply what waits.
+    await db.sql.unsafe(`
+      create function public.refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'permission denied for table crm_account' using errcode = '42501'; end $$;
+      create trigger refuse before insert or update on flowlu.crm_account execute function public.refuse()`);
     const answers = await Promise.all(Array.from({ length: 20 }, (_, id) => own.post(update(id + 1, 'patient'))));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set((await stored()).map(({ status }) => status))).toEqual(new Set(['pending']));
-    await db.sql`grant insert, update on flowlu.crm_account to ${db.sql(group)}`;
+    await db.sql`drop function public.refuse() cascade`;
     await allApplied();
     expect(await db.sql`select from flowlu.crm_account where name = 'patient'`).toHaveLength(20);
   }, 60_000);
@@ -248,6 +296,50 @@ describe('a table that is locked', () => {
     await eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'), 25_000);
     expect(await db.sql`select from flowlu.crm_account`).toHaveLength(3);
   }, 60_000);
+
+  const held = (relation: string) =>
+    expect.stringMatching(
+      `^${relation} locked by process \\d+ .*somebody.* since .*; end it with: select pg_terminate_backend\\(\\d+\\)$`,
+    );
+
+  it('that all models share: all are acknowledged and wait, the log says who holds it, and all are applied', async () => {
+    const models = ['crm.account', 'crm.lead', 'crm.industry'];
+    lines.length = 0;
+    const release = await holdTable(db, 'flowlu.task_tasks', 'sync.history');
+    try {
+      for (let round = 1; round <= 3; round += 1) {
+        const answers = await Promise.all(models.map((model) => service.post(update(round, 'meanwhile', model))));
+        expect(answers.map(({ status }) => status)).toEqual(models.map(() => 200));
+      }
+      expect(new Set((await stored()).map(({ status }) => status))).toEqual(new Set(['pending']));
+      const [first, ...more] = lines;
+      expect(first).toMatchObject({
+        level: 'warn',
+        msg: expect.stringContaining('what all models share is blocked'),
+        holders: [held('sync\\.history')],
+      });
+      for (const line of more) expect(line).toMatchObject({ level: 'warn', msg: first?.msg });
+    } finally {
+      await release();
+    }
+    await eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'), 25_000);
+    for (const model of ['crm_account', 'crm_lead', 'crm_industry'])
+      expect(await db.sql`select from flowlu.${db.sql(model)} where name = 'meanwhile'`).toHaveLength(3);
+  }, 60_000);
+
+  it('is the one that the log names, whatever else its holder has locked', async () => {
+    lines.length = 0;
+    const release = await holdTable(db, 'crm_account', 'task_tasks');
+    try {
+      expect((await service.post(update(1, 'patient', 'task.tasks'))).status).toBe(200);
+      expect(lines).toMatchObject([
+        { err: { message: expect.stringContaining('task.tasks') }, holders: [held('flowlu\\.task_tasks')] },
+      ]);
+    } finally {
+      await release();
+    }
+    await eventually(stored, (rows) => rows.every(({ status }) => status === 'applied'), 25_000);
+  }, 60_000);
 });
 
 const QUEUE_BOUND = 30;
@@ -278,10 +370,11 @@ function smallIntake({ sql, context, log }: Session): Pick<ServiceApp, 'listener
   return { listener: (request, response) => void intake(request, response) };
 }
 
-/** Locks a table as a long migration would, until it is released. */
-async function holdTable({ sql }: TestDatabase, table: string): Promise<() => Promise<void>> {
+/** Locks tables as a long migration would, until they are released. */
+async function holdTable({ sql }: TestDatabase, ...tables: readonly string[]): Promise<() => Promise<void>> {
   const connection = await sql.reserve();
-  await connection.unsafe(`begin; lock table flowlu.${table} in access exclusive mode`);
+  const names = tables.map((table) => (table.includes('.') ? table : `flowlu.${table}`)).join(', ');
+  await connection.unsafe(`begin; set local application_name = 'somebody'; lock table ${names}`);
   return async () => {
     await connection.unsafe('commit');
     connection.release();

@@ -43,6 +43,19 @@ describe('who may post', () => {
     expect(await deliveries()).toHaveLength(4);
   });
 
+  it('understands a target that repeats the origin', async () => {
+    const body = JSON.stringify(account(5));
+    const head = `Host: x\r\nConnection: close\r\nContent-Length: ${body.length}`;
+    const answer = await sendRaw(
+      service.url,
+      `POST http://x/webhooks/flowlu/${SECRET} HTTP/1.1\r\n${head}\r\n\r\n${body}`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 200/);
+    expect(await sendRaw(service.url, 'GET HTTP://x/livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toMatch(
+      / 200 /,
+    );
+  });
+
   it('keeps headers that name the sender, a delivery or a signature, bounded, and no secret under any name', async () => {
     const noise = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`X-Hook-${n}-Id`, 'v'.repeat(300)]));
     const headers = {
@@ -284,7 +297,7 @@ describe('what is accepted', () => {
     await db.sql`delete from flowlu.crm_account where id = 90`;
   });
 
-  it('accepts the empty create of the documentation, and parks it with the reason', async () => {
+  it('accepts the empty create of the documentation, keeps it with the reason, and asks nobody to mend it', async () => {
     const answer = await service.post({
       meta: { module: 'crm', model: 'account', action: 'create' },
       current: {},
@@ -292,7 +305,7 @@ describe('what is accepted', () => {
     });
     expect(answer.status).toBe(200);
     expect(await deliveries()).toMatchObject([
-      { status: 'failed', action: 'create', reason: 'neither current nor previous names a record id', entity_id: null },
+      { status: 'skipped', action: 'create', reason: 'current and previous are empty', entity_id: null },
     ]);
   });
 
@@ -393,6 +406,9 @@ describe('automation webhooks', () => {
     expect([odd.status, await odd.text()]).toEqual([422, expect.stringContaining('module.model')]);
     for (const [where, body, status, cure] of [
       [address('crm.lead'), '{"current":{}}', 422, 'or at least its id'],
+      [address('crm.leed'), '{"current":{"id":5}}', 422, 'WEBHOOK_MODEL_NAMES'],
+      [address('crm.leed'), 'id=5&name=A', 422, 'crm.lead'],
+      [address('crm.nonsense_lead'), '{"current":{"id":5}}', 422, 'crm.lead'],
       [address('crm/lead/5'), '{"id":5}', 404, 'SECRET/MODULE.MODEL'],
       [address('crm.lead'), 'name=x', 400, 'application/json'],
       [`${service.url}/webhooks/flowlu/${SECRET}`, 'id=5', 400, 'MODULE.MODEL'],
@@ -407,7 +423,7 @@ describe('automation webhooks', () => {
       expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(cure)]);
     }
     expect((await post(`${service.url}/webhooks/flowlu/wrong/crm.lead`, '{"current":{"id":5}}')).status).toBe(401);
-    expect((await deliveries()).map(({ status }) => status)).toEqual(Array(4).fill('rejected'));
+    expect((await deliveries()).map(({ status }) => status)).toEqual(Array(7).fill('rejected'));
   });
 });
 

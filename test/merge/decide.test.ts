@@ -189,6 +189,15 @@ describe('the API that says present', () => {
     expect(rule(before, present(state('A', 5), GRACE_S - 1, settling))).toMatchObject({ decision: 'kept', row: null });
   });
 
+  it('confirms what only a webhook has told, once, where it was made to settle', () => {
+    const before = row(state('A', 5), 0);
+    expect(rule(before, present(state('A', 5), 1, { whole: true }))).toMatchObject({ row: null });
+    const { row: after } = rule(before, present(state('A', 5), 1, { settling: true, whole: true }));
+    expect(after).toMatchObject({ record: state('A', 5), source: 'api' });
+    const known = { ...before, source: 'api' } as const;
+    expect(rule(known, present(state('A', 5), 2, { settling: true, whole: true }))).toMatchObject({ row: null });
+  });
+
   it('replaces the record by a single read, and leaves the keys that a list does not show', () => {
     const before = row(state('A', 5, { email: 'a@example.com', cf_3: 'x' }), 0);
     const read = state('A', 6, { email: 'b@example.com' });

@@ -8,9 +8,9 @@ import { createBlockedModels } from '../../src/merge/blocked.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { Observation } from '../../src/merge/rule/observation.ts';
 import type { Observed, WriterContext } from '../../src/merge/writer.ts';
+import { findChanged, type KnownRow, type MirrorTable } from '../../src/mirror-rows/rows.ts';
 import { connect, isRetryable, type Sql, transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
-import { findChanged, type KnownRow, type MirrorTable } from '../../src/store/mirror-rows/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { at, SECOND, worldOf, writeAlone, zone } from './world.ts';
 

@@ -73,4 +73,22 @@ describe('the indexes for readers', () => {
     expect(ofMonth.rows).toBeGreaterThan(150);
     expect(ofMonth.rows).toBeLessThan(350);
   });
+
+  it('serve the ready-made views where one month or one customer is asked for', async () => {
+    const planOf = (query: string) =>
+      database.sql.begin(async (tx) => {
+        await tx.unsafe('set local enable_seqscan = off');
+        return (await tx.unsafe(`explain ${query}`)).map((row) => row['QUERY PLAN']).join('\n');
+      });
+    const ofMonth = await planOf("select * from flowlu_reports.activity_by_person where month = date '2021-03-01'");
+    for (const index of [
+      'crm_lead_created_date',
+      'crm_lead_closing_date',
+      'task_tasks_closed_date',
+      'fin_invoice_invoice_date',
+    ])
+      expect(ofMonth).toContain(index);
+    const ofCustomer = await planOf('select * from flowlu_reports.open_tasks where customer_id = 17');
+    expect(ofCustomer).toContain('task_tasks_crm_account_id');
+  });
 });

@@ -5,8 +5,8 @@ import { MigrationError, migrate, NewerDatabaseError, schemaState } from '../../
 import { compareMigrations, knownMigrations } from '../../src/migrate/migrations.ts';
 import { refreshViews } from '../../src/migrate/refresh.ts';
 import { connect } from '../../src/postgres/connection.ts';
+import { allViews } from '../../src/reports/all.ts';
 import { indexedColumns } from '../../src/tables/indexes.ts';
-import { allViews } from '../../src/views/all.ts';
 import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createEmptyDatabase, type TestDatabase, urlOf } from '../support/database.ts';
 

@@ -73,6 +73,9 @@ describe('a reader login', () => {
       const again = await grantReader(database.sql, { login: reader.login, statementTimeout_ms: 7_000 });
       expect(again).toEqual({ created: false, password: null });
       expect(await settingsOf(reader.url)).toMatchObject({ statement: '7s' });
+      const [role] =
+        await database.sql`select rolconnlimit from pg_roles where rolname = ${new URL(reader.url).username}`;
+      expect(role).toEqual({ rolconnlimit: 20 });
       const renewed = await grantReader(database.sql, {
         login: reader.login,
         statementTimeout_ms: 7_000,

@@ -1,6 +1,8 @@
 /** What others who may use the same database or server could do to the owner of the mirror, and to its neighbours. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Check } from '../../src/doctor/check.ts';
+import { checkDatabase } from '../../src/doctor/database.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { refreshViews } from '../../src/migrate/refresh.ts';
 import { roleOf } from '../../src/migrate/roles.ts';
@@ -42,6 +44,13 @@ const bold = (url: string, statement: string) =>
     return sql.unsafe(statement);
   });
 
+/** What doctor says of one thing about the database. */
+async function checkOf({ sql }: TestDatabase, name: string): Promise<Check | undefined> {
+  const checks: Check[] = [];
+  await checkDatabase(sql, 'here', (check) => checks.push(check));
+  return checks.find((check) => check.name === name);
+}
+
 describe('a planted function', () => {
   // Better matches than the server's own for the types that catalogues are made of.
   const TYPES = ['name', 'json', 'char', 'oid'];
@@ -72,6 +81,11 @@ describe('a planted function', () => {
     const [row] = await database.sql`select max(nspname) as name from pg_namespace where nspname = 'flowlu'`;
     expect(row).toEqual({ name: 'flowlu' });
     expect(await database.sql`select * from public.called`).toEqual([]);
+    // What nobody may close by himself is told, with the statement that closes it.
+    expect(await checkOf(database, 'schema public')).toMatchObject({
+      status: 'warn',
+      advice: expect.stringContaining('revoke create on schema public from public'),
+    });
   });
 
   it('is not called by a transaction either when a pooler has left the session another path', async () => {
@@ -190,12 +204,20 @@ describe('two mirrors on one server', () => {
     }
   });
 
-  it('are both open to the groups that have their names from no database', async () => {
+  it('are both open to the roles that have their names from no database, and doctor names who has them', async () => {
+    const other = await createEmptyDatabase();
     const login = await createLogin(database, 'flowlu_reader');
     try {
+      const reach = () => checkOf(database, 'reach of logins');
       expect(await bold(login.url, 'select * from flowlu.crm_account')).toHaveLength(0);
+      await migrate(other.sql);
+      expect(await reach()).toMatchObject({ status: 'warn', found: expect.stringContaining(login.user) });
+      await database.sql.unsafe(`revoke flowlu_reader from ${login.user};
+        grant ${roleOf('flowlu_reader', database.name)} to ${login.user}`);
+      expect((await reach())?.found ?? '').not.toContain(login.user);
     } finally {
       await login.drop();
+      await other.close();
     }
   });
 });

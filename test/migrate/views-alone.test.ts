@@ -4,7 +4,7 @@ import { migrate } from '../../src/migrate/migrate.ts';
 import { refreshViews } from '../../src/migrate/refresh.ts';
 import { applyViews } from '../../src/migrate/views.ts';
 import { transaction } from '../../src/postgres/connection.ts';
-import { allViews } from '../../src/views/all.ts';
+import { allViews } from '../../src/reports/all.ts';
 import { settleLiveFacts } from '../../src/views/live-facts.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { applyViews, dropViews } from '../../src/migrate/views.ts';
 import { transaction } from '../../src/postgres/connection.ts';
-import { allViews } from '../../src/views/all.ts';
+import { allViews } from '../../src/reports/all.ts';
 import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -54,6 +54,20 @@ it('no secret of a login comes back in the words of the portal', async () => {
   for (const secret of [code, verifier]) expect(JSON.stringify(outcome)).not.toContain(secret);
 });
 
+it('what goes wrong with an address names the setting that it comes from', async () => {
+  const { url } = await serve(404, 'nothing here');
+  const refresh = { type: 'refresh_token', refresh: 'r' } as const;
+  const code = { type: 'authorization_code', code: 'c', verifier: 'v', redirectUrl: 'https://x.example/cb' } as const;
+  const client = { clientId: 'app', clientSecret: null, tokenUrl: 'http://127.0.0.1:1/token' };
+  expect(await exchange(client, code)).toMatchObject({ reason: expect.stringContaining('FLOWLU_OAUTH_TOKEN_URL') });
+  const own = { ...client, refreshUrl: url };
+  expect(await exchange(own, refresh)).toMatchObject({ reason: 'HTTP 404 (FLOWLU_OAUTH_REFRESH_URL)' });
+  const page = await ask(200, '<html>');
+  expect(page).toMatchObject({
+    reason: expect.stringMatching(/is it the token endpoint\? Check FLOWLU_OAUTH_TOKEN_URL/),
+  });
+});
+
 describe('tokens', () => {
   it.each([
     [{ access_token: 'a', token_type: 'Bearer', expires_in: 3600, refresh_token: 'r' }, 3600, 'r'],
@@ -137,3 +151,23 @@ it('is asked by a form, and without a secret where the app has none', async () =
     'POST application/x-www-form-urlencoded;charset=UTF-8 grant_type=authorization_code&client_id=app&code=c%26d&redirect_uri=https%3A%2F%2Fx.example%2Fcb&code_verifier=v',
   ]);
 });
+
+it.each([
+  ['/token', null, ['authorization_code', 'code']],
+  ['/oauth2/access_token', null, ['code', 'authorization_code']],
+  ['/token', 'http://127.0.0.1:1/refresh_token', ['code', 'authorization_code']],
+])(
+  'at %s, refreshing at %s, is asked for tokens as %j, while it refuses the grant type',
+  async (path, refreshUrl, ways) => {
+    const { url, bodies } = await serve(400, '{"error":"unsupported_grant_type"}');
+    const client = { clientId: 'app', clientSecret: null, tokenUrl: new URL(path, url).href, refreshUrl };
+    const login = {
+      type: 'authorization_code',
+      code: 'c',
+      verifier: 'v',
+      redirectUrl: 'https://x.example/cb',
+    } as const;
+    expect(await exchange(client, login)).toMatchObject({ kind: 'failed' });
+    expect(bodies.map((body) => body.match(/grant_type=(\w+)/)?.[1])).toEqual(ways);
+  },
+);

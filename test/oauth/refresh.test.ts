@@ -49,6 +49,17 @@ describe('the access token', () => {
     expect(refreshes()).toEqual(['refresh']);
   });
 
+  it('is renewed when the clock goes back, since nobody knows how long it lasts', async () => {
+    await world.age(-24 * HOUR_S);
+    const replica = world.replica();
+    expect(await replica.ask()).toBe(7);
+    expect(refreshes()).toEqual(['refresh']);
+    await world.sql`update sync.oauth_grant set next_refresh_at = clock_timestamp() + interval '1 day'`;
+    await world.age(-24 * HOUR_S);
+    expect(await world.replica().ask()).toBe(7);
+    expect(refreshes()).toEqual(['refresh', 'refresh']);
+  });
+
   it('of a portal that promises nothing is used until it is refused', async () => {
     world.server.options.lifetime_s = null;
     await world.logIn();
@@ -73,6 +84,15 @@ describe('the access token', () => {
     expect(refreshes().length).toBeLessThanOrEqual(5);
     expect(refreshes().every((said) => said === 'refresh')).toBe(true);
     expect(world.apiRequests()).toBeLessThanOrEqual(20);
+  });
+
+  it('is renewed once and no more where the portal refuses tokens as soon as it has given them', async () => {
+    const replica = world.replica();
+    world.portal.faults.http401 = { probability: 1 };
+    for (let round = 0; round < 5; round += 1) await failing(world, replica.ask());
+    expect(refreshes()).toEqual(['refresh']);
+    delete world.portal.faults.http401;
+    expect(await replica.ask()).toBe(7);
   });
 });
 
@@ -134,6 +154,15 @@ describe('a withdrawn authorization', () => {
     expect(grant?.state).toBe('refused');
     expect(grant?.problem).toContain('the portal refuses the refresh token');
     expect(world.heard.join('')).toContain('Flowlu has withdrawn the authorization: run flowlu-mirror login');
+  });
+
+  it('is found out at once, however young the tokens are', async () => {
+    const replica = world.replica();
+    await replica.ask();
+    world.server.revokeAll();
+    for (let round = 0; round < 3; round += 1) await failing(world, replica.ask());
+    expect(refreshes()).toEqual(['invalid_grant']);
+    expect(await grantOf(world)).toMatchObject({ state: 'refused' });
   });
 
   it('is mended by logging in anew, without a restart', async () => {

@@ -14,7 +14,7 @@ const names = models.map(({ name }) => name);
 export async function startStage(): Promise<Mirror> {
   const mirror = await startMirror({ rows: 3_000, seed: 1 });
   await mirror.fill(...names);
-  await mirror.sql`create table kept_listings as select * from sync.listings`;
+  await mirror.sql`create table public.kept_listings as select * from sync.listings`;
   await mirror.sql`
     insert into sync.settings (key, value) values ('portal', '"acme.flowlu.com"')
         on conflict (key) do update set value = excluded.value`;
@@ -25,7 +25,7 @@ export async function startStage(): Promise<Mirror> {
 export async function play(sql: Sql, scene: Scene): Promise<ReportSource> {
   await sql`truncate sync.deliveries, sync.runs, sync.measurements, sync.doubtful`;
   await sql`truncate sync.listings`;
-  await sql`insert into sync.listings select * from kept_listings`;
+  await sql`insert into sync.listings select * from public.kept_listings`;
   await sql`update sync.watermarks set last_reconciled_at = clock_timestamp() - (random() * 240) * interval '1 second', last_error = null`;
   await dayOfWork(sql);
   if (scene === 'reading') await halfRead(sql);
@@ -56,14 +56,14 @@ async function halfRead(sql: Sql): Promise<void> {
   await sql`truncate sync.runs`;
   await sql`
     with run as (insert into sync.runs (kind, status) values ('reconcile', 'running') returning id)
-    insert into sync.leases select 'run ' || id, 'one', now() + interval '1 hour' from run`;
+    insert into sync.leases select 'run ' || id, 'one', now() + interval '100 seconds' from run`;
   await sql`
     with placed as (select model, row_number() over (order by model) as place from sync.listings where kind = 'backfill')
     update sync.listings l
        set started_at = clock_timestamp() - interval '75 seconds', requests = greatest(1, l.rows_read / 100),
            rows_read = case when place <= 16 then l.rows_read else l.rows_read / 3 end,
            total = l.rows_read, finished_at = case when place <= 16 then clock_timestamp() end,
-           outcome = case when place <= 16 then 'complete' end
+           outcome = case when place <= 16 then 'complete' end, completed_at = case when place <= 16 then clock_timestamp() end
       from placed where placed.model = l.model and l.kind = 'backfill'`;
   await sql`
     delete from sync.listings where kind = 'backfill' and model in (

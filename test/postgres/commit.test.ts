@@ -10,6 +10,7 @@ import {
   type Transaction,
   transaction,
 } from '../../src/postgres/connection.ts';
+import { DEADLINES } from '../../src/postgres/deadline.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startWireProxy } from '../support/wire-proxy.ts';
@@ -184,3 +185,41 @@ describe('a transaction', () => {
     expect(await ids()).toEqual([1, 4]);
   });
 });
+
+describe.each([false, true])(
+  'a transaction that the server does not begin (work goes on before its answer: %s)',
+  (readsFirst) => {
+    /** Reads, then writes. */
+    const work = async (tx: Transaction) => {
+      await tx`select 1`;
+      return new LastFlight(write(tx, 1));
+    };
+
+    it('writes nothing, and is rejected with the reason', async () => {
+      let begins = 0;
+      const proxy = await startWireProxy(database.url, {
+        fateOf: ({ direction, type }) =>
+          direction === 'to server' && type === 'Q' && ++begins === 1 ? 'fail' : 'pass',
+      });
+      const proxied = connect(proxy.url(database.url), { applicationName: 'flowlu-mirror test', max: 1 });
+      try {
+        expect(await failure(transaction(proxied, { readsFirst }, work))).toMatchObject({ code: '57014' });
+        expect(await ids()).toEqual([]);
+        await transaction(proxied, { readsFirst }, work);
+        expect(await ids()).toEqual([1]);
+      } finally {
+        await proxied.end({ timeout: 1 });
+        await proxy.close();
+      }
+    });
+
+    it('with its settings does not keep its connection', async () => {
+      DEADLINES.replacedPoolSeconds = 0.1;
+      const refused = transaction(sql, { readsFirst, statementTimeoutMs: -1_000 }, work);
+      expect(await failure(refused)).toMatchObject({ code: '22023' });
+      expect(await ids()).toEqual([]);
+      await transaction(sql, { readsFirst }, work);
+      expect(await ids()).toEqual([1]);
+    });
+  },
+);

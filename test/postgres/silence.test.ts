@@ -163,3 +163,14 @@ it('a statement that waits for a free connection past its limit is not sent late
   expect(await database.sql`select id from public.late`).toEqual([]);
   expect(proxy.clients()).toBe(CONNECTIONS);
 });
+
+it('a statement that a transaction no longer waits for does not go on at the server', async () => {
+  const asleep = () =>
+    database.sql`select from pg_stat_activity where query like '%pg_sleep(61)%' and pid <> pg_backend_pid()`;
+  const given = transaction(sql, LIMITS, async (tx) => {
+    await tx`set local statement_timeout = 0`;
+    return await tx`select pg_sleep(61)`;
+  });
+  expect(await failure(given)).toMatchObject({ code: 'ETIMEDOUT' });
+  await eventually(asleep, (rows) => rows.length === 0, 10_000);
+});

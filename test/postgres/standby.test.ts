@@ -1,7 +1,8 @@
 /** Servers that take no writes: recognised, named, and left for one that does. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, errorCode, isConnectionError, type Sql, transaction } from '../../src/postgres/connection.ts';
-import { leaveReadOnly } from '../../src/postgres/read-only.ts';
+import { isLateToReadOnly } from '../../src/postgres/read-only.ts';
+import { poolOf } from '../../src/postgres/renewal.ts';
 import { type OwnServer, startOwnServer } from '../chaos/server.ts';
 
 let primary: OwnServer;
@@ -75,7 +76,9 @@ it('a database that is set to read-only is not written to, by no connection, unt
   const sql = poolOn([primary]);
   await Promise.all([write(sql), write(sql)]);
   await admin.unsafe(`alter database ${name} set default_transaction_read_only = on`);
-  await leaveReadOnly(sql);
+  const [row] = await sql`select (${isLateToReadOnly(sql)}) as is_late`;
+  expect(row).toEqual({ is_late: true });
+  poolOf(sql).leave();
   const errors = await Promise.all([failure(write(sql)), failure(write(sql)), failure(write(poolOn([primary])))]);
   for (const error of errors) {
     expect(error).toMatchObject({ message: expect.stringContaining('is set to read-only') });

@@ -68,7 +68,30 @@ describe('a protected value', () => {
         { field: 'note', old: 'a', new: 'b' },
       ],
     });
-    const untouched = { text: '{ no JSON', list: '[1, 2]' };
+    expect(
+      protect({
+        log: [
+          { field_id: 12, old: 'x', new: 'y' },
+          { custom_field_id: '13', value: 'z' },
+          { field_id: 14, value: 'red' },
+        ],
+        changes: [
+          ['vat', 'x', 'y'],
+          ['phone', '1'],
+          ['note', 'a', 'b'],
+        ],
+        twice: JSON.stringify(JSON.stringify({ vat: 'x', note: 'y' })),
+        marked: '\ufeff {"vat":"x","note":"y"}',
+      }),
+    ).toEqual({
+      log: [{ field_id: 12 }, { custom_field_id: '13', value: hashOf('z') }, { field_id: 14, value: 'red' }],
+      changes: [['vat'], ['phone', hashOf('1')], ['note', 'a', 'b']],
+      twice: JSON.stringify(JSON.stringify({ note: 'y' })),
+      marked: '{"note":"y"}',
+    });
+    const hashed = { changes: [['phone', hashOf('1')]] };
+    expect(protect(hashed)).toBe(hashed);
+    const untouched = { text: '{ no JSON', list: '[1, 2]', quoted: '"so", she said', names: ['vat', 'a', 'b', 'c'] };
     expect(protect(untouched)).toBe(untouched);
   });
 });

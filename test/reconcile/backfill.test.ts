@@ -107,8 +107,8 @@ describe('a portal with every model', () => {
         omitTotalResult: true,
         limitCap: true,
         idsAsStrings: true,
-        http503: { probability: 0.05, value: 0 },
-        truncatedJson: { probability: 0.05 },
+        http503: { probability: 0.01, value: 0 },
+        truncatedJson: { probability: 0.01 },
       } as const,
     ],
   ])(
@@ -231,6 +231,20 @@ describe('a portal that refuses', () => {
     });
     expect(await wrongColumns(from, 'UTC', ['crm.account'])).toEqual({});
     expect(from.portal.requests.perModel()['crm.lead list']).toBe(1);
+    const [listing] = await from.sql`select requests::int as requests from sync.listings where model = 'crm.lead'`;
+    const report = round.models.find(({ model }) => model === 'crm.lead');
+    expect([report?.counts.requests, listing?.requests]).toEqual([1, 1]);
+  });
+
+  it('is counted with every attempt that it has refused', async () => {
+    const from = await start({
+      rowsPerModel: { 'crm.account': 5, 'crm.lead': 5 },
+      faults: { http500: { models: ['crm.lead'] } },
+    });
+    const round = await run(from, { names: ['crm.lead'] });
+    const [report] = round.models;
+    expect(report?.outcome).toBe('failed');
+    expect(report?.counts.requests).toBe(from.portal.requests.perModel()['crm.lead list']);
   });
 
   it('with error 11 in the middle fails, tombstones nothing, and can be gone on with under a good key', async () => {

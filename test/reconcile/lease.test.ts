@@ -1,6 +1,6 @@
 /** Work for one process at a time. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { LeaseTakenError, withLease } from '../../src/reconcile/lease.ts';
+import { LeaseTakenError, takenModels, withLease } from '../../src/reconcile/lease.ts';
 import { takeLease } from '../../src/store/leases.ts';
 import { journaled, lastRuns } from '../../src/store/runs.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -51,7 +51,7 @@ it('by default it outlasts two renewals that do not come', async () => {
 
 it('work ends when its lease was lost', async () => {
   const lost = withLease({ ...options('stolen', 'one'), seconds: 3 }, async (signal) => {
-    await database.sql`update sync.leases set holder = 'two', expires_at = clock_timestamp() + interval '1 hour'
+    await database.sql`update sync.leases set holder = 'two', expires_at = clock_timestamp() + interval '1 minute'
                         where name = 'stolen'`;
     await eventually(
       () => signal.aborted,
@@ -61,6 +61,24 @@ it('work ends when its lease was lost', async () => {
   });
   await expect(lost).rejects.toThrow('lost the lease of stolen');
   expect((await expiry('stolen'))?.held).toBe(true);
+});
+
+it('a lease that lies ahead of the clock ends when one taken now would, unless its holder renews it', async () => {
+  const { sql } = database;
+  await sql`insert into sync.leases values ('model crm.lead', 'dead', clock_timestamp() + interval '1 year')`;
+  expect(await takenModels(sql)).toMatchObject({ held: new Set() });
+  expect(await takeLease(sql, 'model crm.lead', 'two', 40)).toBe(false);
+  expect(await takenModels(sql)).toMatchObject({ held: new Set(['crm.lead']) });
+  const seconds = async () =>
+    (
+      await sql`select extract(epoch from expires_at - clock_timestamp())::float as left from sync.leases
+                where name = 'model crm.lead' and holder = 'dead'`
+    )[0]?.left;
+  expect(await seconds()).toBeLessThanOrEqual(40);
+  expect(await takeLease(sql, 'model crm.lead', 'dead', 60)).toBe(true);
+  expect(await seconds()).toBeGreaterThan(40);
+  await sql`update sync.leases set expires_at = clock_timestamp() where name = 'model crm.lead'`;
+  expect(await takeLease(sql, 'model crm.lead', 'two', 40)).toBe(true);
 });
 
 it('a run is listed as running while its process lives, and as abandoned once that was killed', async () => {

@@ -9,6 +9,7 @@ import { runRound } from '../../src/reconcile/round.ts';
 import { sweepModel } from '../../src/reconcile/sweep.ts';
 import { verify } from '../../src/reconcile/verify.ts';
 import type { Faults } from '../simulator/index.ts';
+import { sourceOf } from '../status/source.ts';
 import { type Mirror, type MirrorOptions, never, quietObserver, startMirror } from '../support/mirror.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -210,6 +211,12 @@ describe('a portal of which a part is broken', () => {
       const lacking = (await differences(from, ['crm.account'])).map((line) => Number(line.split(' ').at(-1)));
       expect(lacking.sort((a, b) => a - b)).toEqual(ids.sort((a, b) => a - b));
       const reason = round.models[0]?.reason ?? '';
+      const [told] = await from.sql`
+        select distinct coverage from flowlu_live.data_dictionary where table_schema = 'flowlu_live' and table_name = 'crm_account'`;
+      expect(told?.coverage).toBe(`complete but for some rows: ${reason}`);
+      const status = await from.sql`
+        select coverage, read_share < 1 as lacks, read_share > 0.9 as has from flowlu_live.sync_status where model = 'crm.account'`;
+      expect(status[0]).toEqual({ coverage: told?.coverage, lacks: true, has: true });
       const compared = await verify();
       expect(compared.status).toBe('differences');
       expect(compared.models[0]).toMatchObject({ outcome: 'incomplete', rows: 326, findings: [] });
@@ -219,6 +226,176 @@ describe('a portal of which a part is broken', () => {
       }
     },
   );
+
+  it.each([
+    ['second', 90, 40],
+    ['first', 90, 10],
+    ['last', 90, 82],
+    ['first of two', 35, 20],
+  ])(
+    'breaks the %s page of a portal that grants 25 rows whatever is asked: all are read singly',
+    async (_, n, place) => {
+      const from = await start({ profile: 'as-seen', rowsPerModel: { 'crm.account': n, 'crm.lead': 0 } });
+      const { backfill, sweep, settle } = rounds(from, ['crm.account']);
+      const ids = [...from.portal.portal.rows('crm.account')].map(({ id }) => Number(id));
+      from.portal.faults.ignoreLimit = { value: 25 };
+      from.portal.faults.http500 = { ids: [ids[place - 1] as number], methods: ['list'], models: ['crm.account'] };
+      expect((await backfill()).models[0]).toMatchObject({ reason: null, outcome: 'complete' });
+      expect(await differences(from, ['crm.account'])).toEqual([]);
+      from.portal.portal.remove('crm.account', ids[place] as number);
+      expect((await sweep()).models[0]).toMatchObject({ outcome: 'complete', suspects: 1, counts: { written: 0 } });
+      await settle();
+      expect(await differences(from, ['crm.account'])).toEqual([]);
+    },
+  );
+
+  it('is named where the portal counts more rows than it has, too', async () => {
+    const from = await start({ profile: 'as-seen', rowsPerModel: { 'crm.account': 130, 'crm.lead': 0 } });
+    const [sick] = [...from.portal.portal.rows('crm.account')].slice(60).map(({ id }) => Number(id));
+    from.portal.faults.http500 = { ids: [sick as number], models: ['crm.account'] };
+    from.portal.faults.wrongTotal = { value: 200, models: ['crm.account'] };
+    const { backfill, verify } = rounds(from, ['crm.account']);
+    for (const [report] of [(await backfill()).models, (await verify()).models]) {
+      expect(report).toMatchObject({ outcome: 'incomplete' });
+      expect(report?.reason).toContain('the portal counts 200 rows');
+      expect(report?.reason).toContain(`break every list that contains them and cannot be read: ${sick}`);
+    }
+    expect(await differences(from, ['crm.account'])).toEqual([`crm.account lacks ${sick}`]);
+  });
+
+  describe.each(['documented', 'as-seen'] as const)(
+    '%s, that counts no rows, with a record that empties its lists',
+    (profile) => {
+      const names = ['crm.account'];
+      /** Which account of so many, from the first that is listed to the last, breaks its lists. */
+      async function ailing(n: number, place: number) {
+        const uncounted = { omitTotal: true, omitTotalResult: true } as const;
+        const from = await start({ profile, rowsPerModel: { 'crm.account': n, 'crm.lead': 0 } });
+        const { backfill, sweep, settle } = rounds(from, names);
+        expect((await backfill()).status).toBe('done');
+        Object.assign(from.portal.faults, uncounted);
+        const ids = [...from.portal.portal.rows('crm.account')].map(({ id }) => Number(id)).sort((a, b) => a - b);
+        const listed = profile === 'as-seen' ? ids.toReversed() : ids;
+        const sick = listed[place - 1] as number;
+        from.portal.faults.emptyList = { ids: [sick] };
+        return { from, sweep, settle, listed, sick };
+      }
+
+      it.each([
+        ['in the middle of the last page', 330, 318],
+        ['in the middle of the only page', 12, 5],
+        ['first of the last page', 330, 326],
+        ['in the middle', 330, 150],
+      ])('%s: everything else is read and the one singly, and what was deleted is found', async (_, n, place) => {
+        const { from, sweep, settle, listed, sick } = await ailing(n, place);
+        const beyond = listed.at(-1) as number;
+        from.portal.portal.update('crm.account', beyond, { name: 'changed' });
+        from.portal.portal.update('crm.account', sick, { name: 'changed' });
+        for (const id of [listed[0], listed[place]]) from.portal.portal.remove('crm.account', id as number);
+        from.portal.requests.clear();
+        expect((await sweep()).models[0]).toMatchObject({ outcome: 'complete', reason: null, suspects: 2 });
+        expect(from.portal.requests.total()).toBeLessThan(160);
+        await settle();
+        expect(await differences(from, names)).toEqual([]);
+        const changed = await from.sql`select id::int from flowlu.crm_account where name = 'changed' order by id`;
+        expect(changed.map(({ id }) => id)).toEqual([beyond, sick].sort((a, b) => a - b));
+        expect((await sweep()).models[0]).toMatchObject({ outcome: 'complete', counts: { written: 0 } });
+      });
+
+      it.each([130, 125, 1])(
+        'the last of %i: that is said, nothing is buried, and once it lists again all is well',
+        async (n) => {
+          const { from, sweep, settle, listed, sick } = await ailing(n, n);
+          // Not even where the portal does not read singly either, however many sweeps did not list it.
+          from.portal.faults.errorCode = { methods: ['get'], value: 30 };
+          for (const _ of [1, 2]) {
+            from.portal.requests.clear();
+            const swept = await sweep();
+            expect(swept.status).toBe('differences');
+            expect(swept.models[0]).toMatchObject({ outcome: 'incomplete', counts: { written: 0 } });
+            const said = n === 1 ? 'lists no row any more' : `nothing shows that no row follows ${listed.at(-2)}`;
+            expect(swept.models[0]?.reason).toContain(said);
+            expect(from.portal.requests.total()).toBeLessThan(160);
+            await settle();
+            await from.sql`update sync.doubtful set since = since - interval '2 hours', next_attempt_at = clock_timestamp()`;
+          }
+          expect(await differences(from, names)).toEqual([]);
+          expect(sick).toBe(listed.at(-1));
+          delete from.portal.faults.emptyList;
+          delete from.portal.faults.errorCode;
+          from.portal.portal.remove('crm.account', listed[0] as number);
+          if (n === 1) from.portal.portal.create('crm.account', { name: 'another' });
+          expect((await sweep()).models[0]).toMatchObject({ outcome: 'complete', suspects: 1 });
+          await settle();
+          expect(await differences(from, names)).toEqual([]);
+        },
+      );
+    },
+  );
+
+  describe.each(['documented', 'as-seen'] as const)('%s, that counts more rows than it has', (profile) => {
+    const names = ['crm.account'];
+    async function miscounting(hidden: number) {
+      const from = await start({ profile, rowsPerModel: { 'crm.account': 130, 'crm.lead': 0 } });
+      const { backfill, sweep, settle } = rounds(from, names);
+      expect((await backfill()).status).toBe('done');
+      const ids = [...from.portal.portal.rows('crm.account')].map(({ id }) => Number(id)).sort((a, b) => a - b);
+      from.portal.faults.wrongTotal = { value: 200 };
+      from.portal.faults.hideRows = { value: ids.slice(40, 40 + hidden) };
+      for (const place of [3, 60, 128]) from.portal.portal.remove('crm.account', ids[place] as number);
+      return { from, sweep, settle };
+    }
+
+    it('is searched for what was deleted all the same, though no sweep is complete', async () => {
+      const { from, sweep, settle } = await miscounting(0);
+      const swept = await sweep();
+      expect(swept.status).toBe('differences');
+      expect(swept.models[0]).toMatchObject({ outcome: 'incomplete', suspects: 3 });
+      expect(swept.models[0]?.reason).toMatch(/more rows|counts 200 rows/);
+      const { findings } = await sourceOf(from.sql).health();
+      const { remedy } = findings.find(({ code }) => code === 'models_unreadable') ?? {};
+      expect(remedy).toMatch(/nothing is to be done$/);
+      await settle();
+      expect(await differences(from, names)).toEqual([]);
+      expect((await sweep()).models[0]).toMatchObject({ outcome: 'incomplete', suspects: 0, counts: { written: 0 } });
+    });
+
+    it('and hides rows from its lists: twenty are asked for with each sweep, in turn, and those that are there stay', async () => {
+      const { from, sweep, settle } = await miscounting(45);
+      // Three deleted rows, one of them among the hidden ones.
+      for (let left = 47; left > 0; left -= 20) {
+        from.portal.requests.clear();
+        expect((await sweep()).models[0]).toMatchObject({ outcome: 'incomplete', suspects: 20 });
+        await settle();
+        expect(from.portal.requests.perModel()['crm.account get']).toBe(20);
+      }
+      expect(await differences(from, names)).toEqual([]);
+      const [row] = await from.sql`select count(*)::int as doubtful from sync.doubtful`;
+      expect(row?.doubtful).toBe(0);
+    });
+
+    it('and refuses to read rows singly: nothing is decided, and nothing stays in doubt', async () => {
+      const { from, sweep, settle } = await miscounting(45);
+      from.portal.faults.errorCode = { methods: ['get'], value: 30 };
+      for (const _ of [1, 2, 3]) {
+        await sweep();
+        await settle();
+        await from.sql`update sync.doubtful set since = since - interval '2 hours'`;
+      }
+      expect((await differences(from, names)).length).toBe(3);
+      const [row] = await from.sql`select count(*)::int as doubtful from sync.doubtful`;
+      expect(row?.doubtful).toBe(0);
+    });
+  });
+
+  it('refuses every filter, with that which a model needs for its archived rows: the model is read without', async () => {
+    const faults = { http500: { parameter: 'filter' } };
+    const from = await start({ rowsPerModel: { 'task.tasks': 130 }, faults });
+    const { backfill, sweep } = rounds(from, ['task.tasks']);
+    expect((await backfill()).status).toBe('done');
+    expect(await differences(from, ['task.tasks'])).toEqual([]);
+    expect((await sweep()).status).toBe('done');
+  });
 
   it.each([
     ['an order with HTTP 500', { http500: { parameter: 'order_by' } }],

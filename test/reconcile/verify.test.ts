@@ -7,7 +7,9 @@ const ACCOUNTS = 350;
 let mirror: Mirror;
 
 beforeAll(async () => {
-  mirror = await startMirror({ rowsPerModel: { 'crm.account': ACCOUNTS, 'crm.loss_reason': 40, 'core.tag': 30 } });
+  mirror = await startMirror({
+    rowsPerModel: { 'crm.account': ACCOUNTS, 'crm.loss_reason': 40, 'core.tag': 30, 'crm.industry': 20 },
+  });
   await mirror.fill('crm.account', 'crm.loss_reason', 'core.tag');
 });
 afterAll(() => mirror.close());
@@ -44,6 +46,14 @@ describe('verify', () => {
     expect(status).toBe('done');
     expect(report).toMatchObject({ outcome: 'complete', rows: ACCOUNTS, findings: [], in_flight: 0, unchecked: 0 });
     expect(report.requests).toBeLessThanOrEqual(ACCOUNTS / 100 + 3);
+  });
+
+  it('calls a model that was never read that, instead of asking for every row of it', async () => {
+    const asked = mirror.portal.requests.total();
+    const { status, report } = await verifyModel('crm.industry');
+    expect(status).toBe('differences');
+    expect(report).toMatchObject({ outcome: 'incomplete', reason: 'not read yet', requests: 0, findings: [] });
+    expect(mirror.portal.requests.total()).toBe(asked);
   });
 
   it('tells missing, extra, stale and differing rows, names the fields, and mends them', async () => {
@@ -194,6 +204,7 @@ describe('verify', () => {
     const all = await verifyModel('crm.loss_reason', { sample: 100, maxRechecks: 100 });
     expect(found(all.report)).toContain(`differing ${id}`);
     expect(all.report.extra).toBe(25);
+    for (const sample of [1, 2, 5]) expect((await verifyAccounts({ sample })).report.rows).toBe(sample);
   });
 
   it('mends a model of which no single record can be read, but believes of no row of it that it is gone', async () => {
@@ -211,8 +222,14 @@ describe('verify', () => {
 
   it('skips a module that neither side has', async () => {
     mirror.portal.faults.errorCode = { value: 31 };
+    await mirror.fill('crm.source');
     const { status, report } = await verifyModel('crm.source');
-    expect(report).toMatchObject({ outcome: 'skipped', rows: 0 });
+    expect(report).toMatchObject({
+      outcome: 'skipped',
+      rows: 0,
+      requests: 1,
+      reason: expect.stringMatching(/^not in this portal/),
+    });
     expect(status).toBe('done');
   });
 

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { Lane } from '../../src/reconcile/schedule.ts';
 import { type Background, createLanes } from '../../src/reconcile/work.ts';
+import { sourceOf } from '../status/source.ts';
 import { type Mirror, never, quietObserver, startMirror } from '../support/mirror.ts';
 
 let mirror: Mirror;
@@ -51,10 +52,36 @@ describe('a new mirror', () => {
       'crm.account backfill',
       'crm.industry backfill',
     ]);
-    expect(await work('long')).toEqual({ waitMs: 5_000 });
+    expect(await work('long')).toEqual({ waitMs: 10_000 });
     expect(await work('quick')).toEqual({ waitMs: expect.any(Number) });
     await age('crm.lead', 40);
     expect(await work('long')).toMatchObject({ model: 'crm.lead', way: 'sweep', outcome: 'complete' });
+  });
+
+  it('is compared anew when the clock goes back, which is said until it is done', async () => {
+    await start({ 'crm.account': 120, 'crm.lead': 250 });
+    await readAll();
+    for (const model of NAMES) await age(model, -3_600);
+    await mirror.sql`update sync.schedule set retry_at = clock_timestamp() + interval '1 year', failures = 1
+                      where model = 'crm.lead'`;
+    const finding = async () => {
+      const { findings } = await sourceOf(mirror.sql, { models: NAMES }).health();
+      return findings.find(({ code }) => code === 'clock_set_back');
+    };
+    expect(await finding()).toMatchObject({
+      severity: 'care',
+      sentence: expect.stringMatching(
+        /gone back, by (1 h|60 min|59 min).* or more: 3 models not compared with Flowlu since/,
+      ),
+      models: NAMES.toSorted(),
+    });
+    const done = [];
+    for (let left = NAMES.length; left > 0; left -= 1) done.push(await work('long'));
+    expect(done.map((report) => 'model' in report && `${report.model} ${report.way}`).sort()).toEqual(
+      NAMES.map((model) => `${model} sweep`).sort(),
+    );
+    expect(await finding()).toBeUndefined();
+    expect(await work('long')).toEqual({ waitMs: 10_000 });
   });
 
   it('leaves a model alone that the portal refuses', async () => {
@@ -105,6 +132,18 @@ describe('catching up', () => {
 });
 
 describe('several at once', () => {
+  it('wait on one reading, so that many lanes ask no more than one; another process has its own', async () => {
+    await start({ 'crm.industry': 5, 'crm.account': 20, 'crm.lead': 20 });
+    await readAll();
+    const lanes = createLanes(background('one'));
+    expect(await lanes.workOnce('long', '0', never)).toEqual({ waitMs: 10_000 });
+    // Due by now, which nobody has told this process.
+    await age('crm.lead', 40);
+    expect(await lanes.workOnce('long', '0', never)).toEqual({ waitMs: expect.any(Number) });
+    expect(await lanes.workOnce('quick', '0', never)).toEqual({ waitMs: expect.any(Number) });
+    expect(await work('long', 'two')).toMatchObject({ model: 'crm.lead', way: 'sweep' });
+  }, 60_000);
+
   it('never take up one model together', async () => {
     await start({ 'crm.industry': 5, 'crm.account': 20, 'crm.lead': 20 });
     const reports = await Promise.all(['one', 'two', 'three', 'four', 'five'].map((holder) => work('long', holder)));

@@ -166,6 +166,21 @@ it('deep nesting is refused before anything looks at it', () => {
   expect(() => readAnnouncement(deep)).toThrow(WrongShapeError);
 });
 
+it('names of any kind that are none are said to be none, whatever the objects in their place hold', () => {
+  const odd = fc.constantFrom('1e400', '9223372036854775808', '-0', '[]', 'null', '"x"', '{"length":1e400}');
+  const key = fc.constantFrom('length', 'valueOf', 'toString', 'then', '__proto__', 'a');
+  const place = fc.constantFrom('module', 'model', 'action');
+  fc.assert(
+    fc.property(key, odd, place, (member, value, at) => {
+      const names = { module: '"crm"', model: '"lead"', action: '"update"', [at]: `{"${member}":${value}}` };
+      const meta = Object.entries(names).map(([one, text]) => `"${one}":${text}`);
+      const body = `{"meta":{${meta}},"current":{"id":1}}`;
+      expect(() => readAnnouncement(body)).toThrow(WrongShapeError);
+      expect(() => readAnnouncement(body)).toThrow(/must be a name/);
+    }),
+  );
+});
+
 it('a number of 150,000 digits is kept as text, digit by digit', () => {
   const digits = `1${'0'.repeat(149_998)}7`;
   const record = parseJson(`{"id":1,"a_decimal":${digits},"other":[-${digits}.5]}`);

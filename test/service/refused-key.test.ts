@@ -9,6 +9,7 @@ import { statusRoutes } from '../../src/status/routes.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { sourceOf } from '../status/source.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startMirror } from '../support/mirror.ts';
 
 const ACCOUNT = { module: 'crm', model: 'account', name: 'crm.account' } as const;
 const never = new AbortController().signal;
@@ -42,7 +43,7 @@ const ready = async () =>
 it('is told by the page, the status and the readiness, since when and in whose words, until it works again', async () => {
   const { sql } = database;
   const process = (apiKey: string) => {
-    const watch = watchPortal({ sql, log, requestsPerSecond: 1 });
+    const watch = watchPortal({ sql, log, requestsPerSecond: 1, byKey: true });
     const pace = createPace(0, localBudget());
     const client = createClient({
       baseUrl: portal.baseUrl,
@@ -97,4 +98,21 @@ it('of a free plan, or at too high a rate, is told with what to do', async () =>
   });
   portal.faults.http429 = true;
   await expect(client.list(ACCOUNT, {}, never)).rejects.toThrow('FLOWLU_REQUESTS_PER_SECOND');
+});
+
+it('models that are refused for one reason are one finding, whatever their addresses are', async () => {
+  const mirror = await startMirror({ rowsPerModel: { 'crm.account': 2, 'crm.lead': 2 } });
+  try {
+    mirror.portal.faults.errorCode = { value: 22 };
+    await mirror.fill('crm.account', 'crm.lead');
+    const { findings } = await sourceOf(mirror.sql).health();
+    expect(findings.filter(({ code }) => code === 'models_unreadable')).toEqual([
+      expect.objectContaining({
+        sentence: '2 models not read: crm.account, crm.lead: refused: error 22, access denied',
+        models: ['crm.account', 'crm.lead'],
+      }),
+    ]);
+  } finally {
+    await mirror.close();
+  }
 });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createReminders } from '../../src/service/reminders.ts';
-import type { Finding } from '../../src/status/findings.ts';
+import type { Finding } from '../../src/status/finding.ts';
 
 const finding = (models: readonly string[], severity: Finding['severity'] = 'care'): Finding => ({
   code: 'models_unreadable',
@@ -12,15 +12,22 @@ const finding = (models: readonly string[], severity: Finding['severity'] = 'car
   models,
 });
 
-it('names what needs a person when it is found, once a day while it lasts, and at once when it comes back', () => {
+const away: Finding = { ...finding([], 'bad'), code: 'database_away', sentence: 'The database is away' };
+
+it('names what needs a person when it was found twice, once a day while it lasts, and says once that it is over', () => {
   const said: unknown[] = [];
+  const over: unknown[] = [];
   let hours = 0;
-  const remind = createReminders({ warn: (fields: object) => said.push(fields) } as never, () => hours * 3_600_000);
+  const log = { warn: (fields: object) => said.push(fields), info: (fields: object) => over.push(fields) };
+  const remind = createReminders(log as never, () => hours * 3_600_000);
   const number = (...findings: readonly Finding[]) => {
     remind(findings);
     return said.splice(0).length;
   };
   const half = finding(['crm.lead', 'fin.invoice']);
+  // For a moment, it is nobody's business.
+  expect([number(away), number(), over.length]).toEqual([0, 0, 0]);
+  expect(number(half)).toBe(0);
   remind([half]);
   expect(said.splice(0)).toEqual([
     expect.objectContaining({ finding: 'models_unreadable', models: ['crm.lead', 'fin.invoice'] }),
@@ -28,10 +35,20 @@ it('names what needs a person when it is found, once a day while it lasts, and a
   hours = 23;
   expect(number(half)).toBe(0);
   // Another model is news.
-  expect(number(half, finding(['task.tasks']))).toBe(1);
-  hours = 25;
+  const both = [half, finding(['task.tasks'])];
+  expect([number(...both), number(...both), number(...both)]).toEqual([0, 1, 0]);
+  // So is another cause.
+  const other = { ...half, remedy: 'Open the records in Flowlu and save them again' };
+  expect([number(other), number(other)]).toEqual([0, 1]);
+  expect([number(half), number(half)]).toEqual([0, 1]);
+  hours = 48;
   expect(number(half)).toBe(1);
-  expect(number()).toBe(0);
-  expect(number(half)).toBe(1);
-  expect(number(finding(['crm.account'], 'note'))).toBe(0);
+  // While the database is away, nothing is known of the rest.
+  expect([number(away), number(away), number(half)]).toEqual([0, 1, 0]);
+  expect(over.splice(0)).toEqual([{ finding: 'database_away' }]);
+  expect([number(), number()]).toEqual([0, 0]);
+  expect(over.splice(0)).toEqual([{ finding: 'models_unreadable' }]);
+  expect([number(half), number(half)]).toEqual([0, 1]);
+  const note = finding(['crm.account'], 'note');
+  expect([number(note), number(note)]).toEqual([0, 0]);
 });

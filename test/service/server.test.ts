@@ -2,21 +2,22 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/index.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
 import { createApp } from '../../src/service/app.ts';
-import { listen } from '../../src/service/server.ts';
+import { type ListenOptions, listen } from '../../src/service/server.ts';
 import type { Session } from '../../src/service/session.ts';
 import { until } from '../support/eventually.ts';
 
 /** A listener whose answers wait until they are let go. */
-async function startSlow() {
+async function startSlow(limits: ListenOptions['limits'] = {}) {
   const waiting: (() => void)[] = [];
   const listener = await listen(
     { listener: (_request, response) => void waiting.push(() => response.end('done')) },
-    { host: '127.0.0.1', port: 0 },
+    { host: '127.0.0.1', port: 0, limits },
   );
   return { listener, waiting };
 }
@@ -79,6 +80,49 @@ test('a health check over HTTP/1.0 without a host is answered', async () => {
   let text = '';
   for await (const part of socket.setEncoding('utf8')) text += part;
   expect(text).toMatch(/^HTTP\/1\.[01] 200/);
+  await listener.stop(100);
+});
+
+test('who closes their side after the request still gets the answer', async () => {
+  const { listener, waiting } = await startSlow();
+  const socket = connect(Number(new URL(listener.url).port), '127.0.0.1');
+  socket.end('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until(() => waiting.length === 1);
+  waiting.pop()?.();
+  let text = '';
+  for await (const part of socket.setEncoding('utf8')) text += part;
+  expect(text).toContain('done');
+  await listener.stop(100);
+});
+
+test('a burst beyond the limit resets no connection whose request has arrived with it', async () => {
+  const burst = 30;
+  const { listener, waiting } = await startSlow({ connections: 20 });
+  const sent = new Int32Array(new SharedArrayBuffer(4));
+  const crowd = new Worker(
+    `const { workerData: { sent, port, burst }, parentPort } = require('node:worker_threads');
+     const { connect } = require('node:net');
+     const answers = Array(burst).fill('');
+     let ended = 0;
+     const join = (number) => {
+       if (number === burst) { Atomics.store(sent, 0, 1); Atomics.notify(sent, 0); return; }
+       const request = 'GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n';
+       const socket = connect(port, '127.0.0.1', () => socket.write(request, () => join(number + 1)));
+       socket.on('error', () => {}).setEncoding('latin1').on('data', (text) => { answers[number] += text; });
+       socket.on('close', () => { ended += 1; if (ended === burst) parentPort.postMessage(answers); });
+     };
+     join(0);`,
+    { eval: true, workerData: { sent, port: Number(new URL(listener.url).port), burst } },
+  );
+  const answered = once(crowd, 'message') as Promise<[string[]]>;
+  await once(crowd, 'online');
+  // All have come, with what they have sent, before the first is accepted; and none is answered before all are read.
+  Atomics.wait(sent, 0, 0);
+  await until(() => waiting.length === burst);
+  for (const answer of waiting) answer();
+  const [answers] = await answered;
+  expect(answers.map((text) => text.slice(0, 12))).toEqual(Array(burst).fill('HTTP/1.1 200'));
+  await crowd.terminate();
   await listener.stop(100);
 });
 

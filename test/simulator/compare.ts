@@ -50,7 +50,7 @@ async function mirroredRows(sql: Sql, name: string) {
   );
   const live = rows.filter((row) => row.live).map((row): [string, string] => [row.id, row.record]);
   const doubts = await sql`
-    select entity_id::text as id from sync.doubtful where model = ${name} and refused_at is not null`;
+    select entity_id::text as id from sync.doubtful where model = ${name} and refusal is not null`;
   return { live: new Map(live), deleted: rows.length - live.length, refused: new Set(doubts.map(({ id }) => id)) };
 }
 

@@ -129,9 +129,9 @@ function inlineValue(definition: Definition, random: Random, world: World): read
     case 'decimal':
       return [(between(random, 0, 10_000_000) / 10_000).toFixed(4)];
     case 'date':
-      return [world.zone.date(someTime(random))];
+      return [world.zone.date(someTime(random, world))];
     case 'datetime':
-      return [world.zone.dateTime(someTime(random))];
+      return [world.zone.dateTime(someTime(random, world))];
     case 'text':
     case 'smalltext':
       return [pick(random, NOTES)];

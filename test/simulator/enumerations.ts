@@ -27,7 +27,7 @@ const CODES: Readonly<Record<string, readonly number[]>> = {
   'customfields.fields.active': [1],
   priority: [1, 2, 3],
   status_paid: [0, 10, 20, 30],
-  currency_id: [1, 2, 3],
+  currency_id: [1, 1, 1, 2],
   active: [1, 1, 1, 1, 0],
   is_active: [1, 1, 1, 0],
   role_admin: [0, 0, 0, 1],
@@ -38,6 +38,8 @@ const CODES: Readonly<Record<string, readonly number[]>> = {
 /** Codes that others saw on live tenants, or that follow from Flowlu's help pages. */
 const SEEN_CODES: Readonly<Record<string, readonly number[]>> = {
   'fin.transaction.status': [10, 10, 10, 0, 20, 30],
+  // Nobody approves invoices here.
+  'fin.invoice.status_id': [5, 10, 10, 10, 20, 30, 40],
   'st.projects.billing_type': [0, 10, 20],
   'fin.customer_payment.status': [0, 10],
   'fin.customer_payment.status_pls': [0, 1],

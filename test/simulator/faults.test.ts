@@ -84,6 +84,8 @@ test('faults of lists are in effect', async () => {
   expect(idsOf(await seen({ ignoreFilters: { value: 'date' } }, more(100)))).not.toEqual(first);
   expect(idsOf(await seen({ ignoreOrder: true }))).toEqual(newestFirst);
   expect(idsOf(await seen({ ignoreOrder: { value: 'non-id' } }))).toEqual(first);
+  const shuffled = idsOf(await seen({ ignoreOrder: { value: 'shuffled' } }, { limit: '300' }));
+  expect([shuffled, shuffled.toReversed()]).not.toContainEqual(first);
   expect(await seen({ omitTotal: true, omitTotalResult: true })).not.toHaveProperty('total');
   expect((await seen({ wrongTotal: { value: 3 } })).total).toBe(3);
   expect((await seen({ limitCap: true })).items).toHaveLength(50);

@@ -70,14 +70,16 @@ export interface Faults {
   wholeTotals?: Fault;
   /** Filters on date fields look at the day alone, or leave the bounds themselves out. */
   dateBounds?: Fault<'day' | 'exclusive'>;
-  /** value: all (default), or only orders by other fields than id. Rows then come newest id first. */
-  ignoreOrder?: Fault<'all' | 'non-id'>;
+  /** value: all (default), or only orders by other fields than id: rows come newest id first; shuffled: in no order. */
+  ignoreOrder?: Fault<'all' | 'non-id' | 'shuffled'>;
   omitTotal?: Fault;
   omitTotalResult?: Fault;
   /** value: what both totals say, default 7. */
   wrongTotal?: Fault<number>;
   /** value: highest limit that is honoured, default 50. */
   limitCap?: Fault<number>;
+  /** value: rows of every page, whatever is asked for, default 25. */
+  ignoreLimit?: Fault<number>;
   /** After each list answer a row with a low id really is removed (default) or inserted. */
   shiftPages?: Fault<'remove' | 'insert'>;
   /** Every page is the first one, for ever. */

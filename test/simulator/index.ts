@@ -42,6 +42,8 @@ export interface SimulatorOptions {
   /** `flowlu` answers error 31 for modules that only the sister edition has. Default both. */
   edition?: 'flowlu' | 'aspro' | 'both';
   clock?: () => Date;
+  /** Last day of the seeded rows, which span three and a half years; default 2025-07-01. */
+  historyEnds?: Date;
   faults?: Faults;
   /** Share (0..1) of seeded free texts with NUL, lone surrogates and the like; default 0. */
   uglyText?: number;
@@ -101,7 +103,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     Object.assign(faults, ordinary());
   };
   const limits = { requestsPerSecond, latencyMs };
-  const portal = createPortal({ seed, rows, rowsPerModel, timeZone, uglyText, asSeen, clock, faults });
+  const portal = createPortal({
+    seed,
+    rows,
+    rowsPerModel,
+    timeZone,
+    uglyText,
+    asSeen,
+    clock,
+    faults,
+    historyEnds: options.historyEnds,
+  });
   const requests = createRequestLog();
   const webhooks = createWebhookSender(portal, faults, randomFrom(hash(seed, 2)));
   const oauth = options.oauth === undefined ? null : createOAuthServer(options.oauth);

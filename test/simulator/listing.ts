@@ -13,6 +13,9 @@ const MAX_LIMIT = 100;
 /** Rows that `limit=0`, the unpaged mode, gives at most. */
 const UNPAGED_LIMIT = 100_000;
 
+/** A prime, so that steps of it come to every place of a list whose length is no multiple of it. */
+const STRIDE = 7907;
+
 interface Order {
   readonly field: string;
   readonly descending: boolean;
@@ -26,14 +29,13 @@ interface Selection {
 
 type RowTest = (table: Table, id: Id) => boolean;
 
-function readOrders(query: URLSearchParams, check: FaultCheck): Order[] {
+function readOrders(query: URLSearchParams, ignored: 'all' | 'non-id' | 'shuffled' | undefined): Order[] {
   const orders: Order[] = [];
   for (const [key, field] of query) {
     const direction = /^order_by\[(asc|desc)\](\[\d*\])?$/.exec(key)?.[1];
     if (direction !== undefined) orders.push({ field, descending: direction === 'desc' });
   }
-  const ignored = check.value('ignoreOrder', 'all');
-  if (ignored === 'all') return [];
+  if (ignored === 'all' || ignored === 'shuffled') return [];
   return ignored === 'non-id' ? orders.filter(({ field }) => field === 'id') : orders;
 }
 
@@ -154,15 +156,18 @@ function cachedWalk(table: Table, key: string, compute: () => Id[]): readonly Id
 function select(model: string, table: Table, query: URLSearchParams, check: FaultCheck): Selection {
   const dateBounds = check.value('dateBounds', 'day');
   const filters = readFilters(model, query, check, dateBounds);
-  const orders = readOrders(query, check);
+  const ignored = check.value('ignoreOrder', 'all');
+  const orders = readOrders(query, ignored);
   const tests = hiddenTests(model, query, check);
   const cut = check.value('cutListing', 0.5);
   const end = cut === undefined ? table.count() : Math.floor(table.count() * cut);
   const [low, high] = rankRange(table, filters, end);
   const first = orders[0];
   if (tests.length === 0 && filters.every(bare) && (first === undefined || first.field === 'id')) {
+    const size = high - low;
+    if (ignored === 'shuffled') return { size, at: (position) => table.at(low + ((position * STRIDE) % size)) };
     const descending = first?.descending ?? true;
-    return { size: high - low, at: (position) => table.at(descending ? high - 1 - position : low + position) };
+    return { size, at: (position) => table.at(descending ? high - 1 - position : low + position) };
   }
   const key =
     [...query].filter(([name]) => /^(filter|order_by)\[/.test(name)).join('&') +
@@ -178,6 +183,8 @@ function pageOf(query: URLSearchParams, check: FaultCheck): { readonly page: num
   const asked = Number(query.get('limit') ?? DEFAULT_LIMIT);
   const cap = check.value('limitCap', 50) ?? MAX_LIMIT;
   const page = Math.max(1, Math.floor(Number(query.get('page') ?? 1)) || 1);
+  const fixed = check.value('ignoreLimit', 25);
+  if (fixed !== undefined) return { page, limit: fixed };
   if (asked === 0) return { page: 1, limit: UNPAGED_LIMIT };
   return { page, limit: Math.min(Number.isInteger(asked) && asked > 0 ? asked : DEFAULT_LIMIT, cap) };
 }

@@ -9,6 +9,8 @@ import { madeUp, type World } from './values.ts';
 /** Models that random changes touch: custom-field definitions stay put, since values elsewhere hang on them. */
 export const RANDOM_MODELS: readonly string[] = models.map(nameOf).filter((name) => !name.startsWith('customfields.'));
 
+/** Left alone by changes: what other fields of the record hang on. */
+const TIED = /^merged_to|^uuid$|^currency_(id|code)$/;
 const TIMES = /^(created|updated)(_date|_at)?$/;
 
 const keyOf = (name: string, field: string): string => (name === 'crm.account' && field === 'VAT' ? 'vat' : field);
@@ -23,12 +25,12 @@ export function madeUpRecord(
   definitions: readonly Definition[],
 ): SimRecord {
   const name = nameOf(facts);
-  const overrides = name.startsWith('customfields.') ? {} : portrait(name, 0, random, world);
+  const overrides = name.startsWith('customfields.') ? {} : portrait(name, between(random, 0, 999), random, world);
   const record: Record<string, Value> = {};
   for (const field of facts.fields) {
     const key = keyOf(name, field[0]);
     const made = madeUp(name, field, random, world);
-    record[key] = overrides[key] ?? made;
+    record[key] = overrides[key] === undefined ? made : overrides[key];
     if (TIMES.test(key) && field[2] === 'datetime') record[key] = now;
     if (/^merged_to/.test(key)) record[key] = 0;
     if (key === 'uuid') record[key] = uuidFrom(Number(BigInt(id) & 0xffffffffn), hash(random() * 2 ** 32), 0);
@@ -46,7 +48,7 @@ export function madeUpPatch(
 ): Record<string, Value> {
   const name = nameOf(facts);
   const open = facts.fields.filter(
-    ([field, , kind]) => kind !== 'id' && kind !== 'null' && !TIMES.test(field) && !/^merged_to|^uuid$/.test(field),
+    ([field, , kind]) => kind !== 'id' && kind !== 'null' && !TIMES.test(field) && !TIED.test(field),
   );
   const patch: Record<string, Value> = {};
   if (open.length > 0) {

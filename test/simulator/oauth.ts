@@ -150,7 +150,11 @@ export function createOAuthServer(options: OAuthOptions): OAuthServer {
     }
     if ([...form.keys()].length !== new Set(form.keys()).size) return refuse('invalid_request', 'a parameter twice');
     if (!authenticates(form)) return refuse('invalid_client', 'who is that?');
-    if (!takes(path, form.get('grant_type'))) return refuse('unsupported_grant_type', 'not at this address');
+    if (!takes(path, form.get('grant_type'))) {
+      // Nobody knows whether a portal looks at the code first: here one attempt spends it.
+      codes.delete(form.get('code') ?? '');
+      return refuse('unsupported_grant_type', 'not at this address');
+    }
     switch (form.get('grant_type')) {
       case 'code':
       case 'authorization_code':

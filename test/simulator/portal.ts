@@ -8,7 +8,7 @@ import { between, chance, hash, pick, type Random, randomFrom } from './random.t
 import { idAt, seedRows } from './seed-rows.ts';
 import { spreadRows } from './spread.ts';
 import { createTable, type Table } from './table.ts';
-import type { World } from './values.ts';
+import { historyUntil, type World } from './values.ts';
 import { zoneClock } from './zone.ts';
 
 export type Action = 'create' | 'update' | 'delete';
@@ -38,6 +38,7 @@ export interface PortalOptions {
   readonly asSeen: boolean;
   readonly clock: () => Date;
   readonly faults: Faults;
+  readonly historyEnds?: Date | undefined;
 }
 
 /** Changes kept in the log; older ones fall off. */
@@ -85,7 +86,14 @@ export function createPortal(options: PortalOptions): Portal {
   const counts = spreadRows(options.rows, options.rowsPerModel);
   const zone = zoneClock(options.timeZone);
   const { uglyText, asSeen } = options;
-  const world: World = { zone, idAt, count: (model) => counts.get(model) ?? 0, uglyText, asSeen };
+  const world: World = {
+    zone,
+    idAt,
+    count: (model) => counts.get(model) ?? 0,
+    uglyText,
+    asSeen,
+    history: historyUntil(options.historyEnds),
+  };
   const tables = new Map<string, Table>();
   const changes: Change[] = [];
   const listeners = new Set<(change: Change) => void>();

@@ -6,16 +6,46 @@
 import type { ByteWriter } from './bytes.ts';
 import { type FieldFacts, type ModelFacts, nameOf } from './catalog.ts';
 import { customValues, definitionsOf } from './custom-fields.ts';
+import { isDateOnly } from './enumerations.ts';
 import { type SimRecord, toJson, type Value } from './json.ts';
-import { portrait } from './portraits.ts';
+import { accountName, portrait } from './portraits.ts';
 import { hash, randomFrom, uuidFrom } from './random.ts';
-import { HISTORY, madeUp, noLinkShare, type World } from './values.ts';
+import { madeUp, type World } from './values.ts';
 
 const VARIANTS = 500;
 /** After this many ids one is left out, as in a portal where something was deleted long ago. */
 const RUN = 37;
-/** So many links of a row are its own; the rest comes with its variant. */
+/** So many links of a row are its own; the rest comes with its variant, as do those that portraits decide. */
 const OWN_LINKS = 6;
+const LINKS_OF_PORTRAIT = new Set([
+  'crm.lead.pipeline_id',
+  'crm.lead.pipeline_stage_id',
+  'fin.transaction.org_account_id',
+  'crm.pipeline_stage.pipeline_id',
+]);
+/** Accounts and deals are given up for older ones only, so that chains of merges come to an end. */
+const MERGED = /^merged_to/;
+const MERGED_PER_MILLE = 30;
+const DAY_S = 86_400;
+/** Days from a row's creation to what its variant says has a day: at least, at most. */
+const DAYS_AFTER: Readonly<Record<string, readonly [least: number, most: number]>> = {
+  'crm.lead.start_date': [0, 5],
+  'crm.lead.deadline': [20, 150],
+  'crm.lead.closing_date': [3, 120],
+  'task.tasks.start_date': [0, 4],
+  'task.tasks.deadline': [2, 40],
+  'task.tasks.closed_date': [0, 45],
+  'st.projects.startdate': [0, 10],
+  'st.projects.enddate': [40, 300],
+  'fin.invoice.invoice_date': [0, 0],
+  'fin.invoice.due_date': [14, 30],
+  'fin.invoice.paid_date': [1, 50],
+  'fin.transaction.date': [0, 2],
+  'fin.plan_money.startdate': [0, 10],
+  'fin.plan_money.enddate': [15, 60],
+};
+/** Days of what has happened: never later than the history. */
+const HAPPENED = /^(start_date|closing_date|closed_date|invoice_date|paid_date|date)$/;
 const CREATED = /^created(_date|_at)?$/;
 const UPDATED = /^updated(_date|_at)?$/;
 
@@ -62,31 +92,50 @@ interface Variant {
 export function seedRows(facts: ModelFacts, salt: number, seed: number, world: World): SeedRows {
   const name = nameOf(facts);
   const count = world.count(name);
-  const createdAt = (index: number): number =>
-    HISTORY.from + Math.floor(((index + 0.5) / count) * (HISTORY.to - HISTORY.from - 86_400));
+  const { from, to } = world.history;
+  const createdAt = (index: number): number => from + Math.floor(((index + 0.5) / count) * (to - from - DAY_S));
   const updatedAt = (index: number): number => {
     const created = createdAt(index);
-    return created + (hash(seed, salt, index, 7) % (HISTORY.to - created));
+    return created + (hash(seed, salt, index, 7) % (to - created));
   };
 
-  const linkTo = (target: number, field: string, position: number): ((index: number) => number) => {
-    const none = noLinkShare(field) * 1000;
-    return (index) => {
-      const roll = hash(seed, salt, index, position + 100);
-      return target === 0 || roll % 1000 < none ? 0 : idAt((roll >>> 3) % target);
+  /** Whether there is a link is for the variant to say; where it leads is the row's own. */
+  const linkTo =
+    (target: number, position: number) =>
+    (index: number, stock: Value): number =>
+      target === 0 || Number(stock) === 0 ? 0 : idAt(hash(seed, salt, index, position + 100) % target);
+  const dayAfter = ([key]: FieldFacts, [least, most]: readonly [number, number], position: number): Column['own'] => {
+    const spell = isDateOnly(name, key) ? world.zone.date : world.zone.dateTime;
+    return (index, stock) => {
+      if (stock === null || stock === '') return stock;
+      const later = createdAt(index) + (least + (hash(seed, salt, index, position + 200) % (most - least + 1))) * DAY_S;
+      return spell(HAPPENED.test(key) ? Math.min(later, to) : later);
     };
   };
+  const isMerged = (index: number): boolean => index > 20 && hash(seed, salt, index, 8) % 1000 < MERGED_PER_MILLE;
+  const nameOfRow = (): Column['own'] => {
+    if (name === 'crm.account') return (index, stock) => accountName(String(stock), Math.floor(index / VARIANTS));
+    return count > VARIANTS ? (index, stock) => `${String(stock)} ${idAt(index)}` : undefined;
+  };
   let ownLinks = 0;
+  const linkOfRow = ([key, documentedType, , references]: FieldFacts, position: number): Column['own'] => {
+    if (MERGED.test(key)) return (index) => (isMerged(index) ? linkTo(index, position)(index, 1) : 0);
+    if (references === undefined || count <= VARIANTS) return undefined;
+    if (LINKS_OF_PORTRAIT.has(`${name}.${key}`) || ++ownLinks > OWN_LINKS) return undefined;
+    const link = linkTo(world.count(references), position);
+    return documentedType === 'string' ? (index, stock) => String(link(index, stock)) : link;
+  };
   /** How a field of a row is computed, or undefined where the variant decides. */
-  const ownOf = ([key, documentedType, kind, references]: FieldFacts, position: number): Column['own'] => {
+  const ownOf = (field: FieldFacts, position: number): Column['own'] => {
+    const [key, , kind] = field;
     if (kind === 'id') return idAt;
     if (kind === 'datetime' && CREATED.test(key)) return (index) => world.zone.dateTime(createdAt(index));
     if (kind === 'datetime' && UPDATED.test(key)) return (index) => world.zone.dateTime(updatedAt(index));
     if (key === 'uuid') return (index) => uuidFrom(seed, salt, index);
-    if (key === 'name' && count > VARIANTS) return (index, stock) => `${String(stock)} ${idAt(index)}`;
-    if (kind !== 'ref' || references === undefined || count <= VARIANTS || ++ownLinks > OWN_LINKS) return undefined;
-    const link = linkTo(world.count(references), key, position);
-    return documentedType === 'string' ? (index) => String(link(index)) : link;
+    if (key === 'name') return nameOfRow();
+    const days = DAYS_AFTER[`${name}.${key}`];
+    if (days !== undefined) return dayAfter(field, days, position);
+    return kind === 'ref' ? linkOfRow(field, position) : undefined;
   };
   const fields = expandFields(facts, world);
   const columns = fields.map((field, position): Column => {
@@ -108,7 +157,8 @@ export function seedRows(facts: ModelFacts, salt: number, seed: number, world: W
     const overrides = portrait(name, number, random, world);
     const made = fields.map((field) => {
       const fallback = madeUp(name, field, random, world);
-      return overrides[field[0]] ?? fallback;
+      const override = overrides[field[0]];
+      return override === undefined ? fallback : override;
     });
     const custom = customValues(definitions, random, world);
     const variant: Variant = { values: [...made, ...columns.slice(fields.length).map(({ key }) => custom[key] ?? '')] };
@@ -141,7 +191,7 @@ export function seedRows(facts: ModelFacts, salt: number, seed: number, world: W
         const { key, own, position } = ownColumns[i] as (typeof ownColumns)[number];
         const value = own(index, variant.values[position] as Value);
         if (typeof value === 'number') out.ascii(String(value));
-        else if (key === 'name') out.text(toJson(value));
+        else if (value === null || key === 'name') out.text(toJson(value));
         else out.ascii(`"${String(value)}"`);
         out.bytes(variant.pieces[i + 1] as Uint8Array);
       }

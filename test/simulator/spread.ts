@@ -20,6 +20,7 @@ const SMALL: Readonly<Record<string, number>> = {
   'fin.bank_account': 8,
   'fin.bank_account_group': 3,
   'fin.business_line': 5,
+  'fin.categories': 10,
   'products.pricelist': 4,
   'products.units': 12,
   'products.store': 3,
@@ -59,7 +60,6 @@ const SHARES: Readonly<Record<string, number>> = {
   'task.followers': 20,
   'st.projects': 10,
   'system.files': 1,
-  'fin.categories': 1,
 };
 const DEFAULT_SHARE = 2;
 

@@ -16,12 +16,27 @@ export interface World {
   readonly uglyText: number;
   /** Codes and links as clients saw them on live tenants. */
   readonly asSeen: boolean;
+  /** When the seeded rows were made (Unix seconds). */
+  readonly history: { readonly from: number; readonly to: number };
 }
 
 /** Seeded history runs from 2022-01-01 to 2025-07-01 (Unix seconds), whatever today is: the same seed, the same portal. */
-export const HISTORY = { from: 1_640_995_200, to: 1_751_328_000 } as const;
+const HISTORY = { from: 1_640_995_200, to: 1_751_328_000 } as const;
+const DAY_S = 86_400;
 
-export const someTime = (random: Random): number => between(random, HISTORY.from, HISTORY.to);
+/** The same history moved so that it ends in the evening of the day given. */
+export function historyUntil(end: Date | undefined): { readonly from: number; readonly to: number } {
+  const to = end === undefined ? HISTORY.to : (Math.floor(end.getTime() / 1000 / DAY_S) + 5 / 6) * DAY_S;
+  return { from: to - (HISTORY.to - HISTORY.from), to };
+}
+
+export const someTime = (random: Random, { history }: World): number => between(random, history.from, history.to);
+/** The first currency is the base currency of the portal. */
+export const CURRENCIES = [
+  { id: 1, code: 'EUR', rate: 1 },
+  { id: 2, code: 'USD', rate: 0.92371 },
+] as const;
+export const currencyOf = (random: Random) => CURRENCIES[chance(random, 0.25) ? 1 : 0];
 export const money = (random: Random, high = 20_000): number => Math.round(random() * high * 100) / 100;
 export const personName = (random: Random): string =>
   `${pick(random, words.FIRST_NAMES)} ${pick(random, words.LAST_NAMES)}`;
@@ -30,8 +45,8 @@ export const phoneNumber = (random: Random): string =>
 const address = (random: Random): string => `${pick(random, words.STREETS)} ${between(random, 1, 199)}`;
 export const email = (random: Random): string => `contact${between(random, 1, 99_999)}@example.com`;
 
-/** How often (0..1) a link of this name points nowhere; merges never happened before the simulation began. */
-export function noLinkShare(field: string): number {
+/** How often (0..1) a link of this name points nowhere; what was merged before is for the seeded rows to say. */
+function noLinkShare(field: string): number {
   if (field.startsWith('merged_')) return 1;
   return /parent|prev_|template|from_/.test(field) ? 0.8 : 0.1;
 }
@@ -66,10 +81,10 @@ const TEXTS: readonly (readonly [RegExp, Maker])[] = [
   ],
   [/^vat|_vat2?$|^VAT/, (random) => (chance(random, 0.5) ? '' : `DE${between(random, 100_000_000, 999_999_999)}`)],
   [/^timezone$/, () => 'Europe/Berlin'],
-  [/^currency_code$|^pricelist_currency/, (random) => pick(random, ['EUR', 'USD', 'PLN'])],
+  [/^currency_code$|^pricelist_currency/, (random) => pick(random, CURRENCIES).code],
   [/^pricelist_price/, (random) => money(random, 900).toFixed(2)],
-  [/^last_active$/, (random) => String(someTime(random))],
-  [/^(start|status_firstviewdate)$/, (random, world) => world.zone.dateTime(someTime(random))],
+  [/^last_active$/, (random, world) => String(someTime(random, world))],
+  [/^(start|status_firstviewdate)$/, (random, world) => world.zone.dateTime(someTime(random, world))],
   [/^module$/, () => 'crm'],
   [/^model$|_model$/, () => 'account'],
   [/^ref$/, (random) => (chance(random, 0.8) ? '' : 'import')],
@@ -88,7 +103,7 @@ function text(name: string, random: Random, world: World): Value {
 
 function decimal(name: string, random: Random): number {
   if (name === 'quantity') return pick(random, [1, 1, 2, 5, 10, 0.5, 2.25, 0.001]);
-  if (/exchange_rate/.test(name)) return pick(random, [1, 1.0845, 0.92371, 4.3127]);
+  if (/exchange_rate/.test(name)) return pick(random, CURRENCIES).rate;
   if (/^tax\d?$|^rate$/.test(name)) return pick(random, [0, 7, 19, 20, 5.5]);
   if (/discount/.test(name)) return pick(random, [0, 0, 5, 12.5]);
   return chance(random, 0.2) ? 0 : money(random);
@@ -109,7 +124,9 @@ function flag(model: string, name: string, documentedType: string, random: Rando
 
 function moment(model: string, name: string, random: Random, world: World): Value {
   if (name === 'deleted_at' || chance(random, 0.25)) return null;
-  return isDateOnly(model, name) ? world.zone.date(someTime(random)) : world.zone.dateTime(someTime(random));
+  return isDateOnly(model, name)
+    ? world.zone.date(someTime(random, world))
+    : world.zone.dateTime(someTime(random, world));
 }
 
 /** A plausible value of the field; deterministic in the state of `random`. */
@@ -132,7 +149,7 @@ export function madeUp(model: string, field: FieldFacts, random: Random, world: 
     case 'integer':
       return wholeNumber(model, name, random, world);
     case 'unix':
-      return someTime(random);
+      return someTime(random, world);
     case 'datetime':
       return moment(model, name, random, world);
     case 'null':
@@ -140,6 +157,6 @@ export function madeUp(model: string, field: FieldFacts, random: Random, world: 
     case 'enum':
       return name === 'type' ? pick(random, ['issued', 'received']) : pick(random, ['monthly', 'end_of_term']);
     case 'text':
-      return isDateOnly(model, name) ? world.zone.date(someTime(random)) : text(name, random, world);
+      return isDateOnly(model, name) ? world.zone.date(someTime(random, world)) : text(name, random, world);
   }
 }

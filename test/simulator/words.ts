@@ -50,9 +50,9 @@ export const COMPANIES = [
   'Northwind Traders',
   'Blåtand & Søn',
   'Müller Maschinenbau',
-  'Солнечный Дом',
+  'Sunny Home (Солнечный Дом)',
   'Café del Mar',
-  '東京精密',
+  'Tokyo Seimitsu (東京精密)',
   'Quick "Fox" Labs',
   'Łódź Logistics',
   'Green\\Leaf',
@@ -62,7 +62,7 @@ export const COMPANIES = [
   'Orbit Media',
   'Piñata Events',
   'Granite & Sons',
-  'شركة النور',
+  'Al Noor (النور)',
   'Zenith Solar',
   'Tidal Systems',
   'Copper Kettle',
@@ -97,13 +97,13 @@ export const DEALS = [
   'Website relaunch',
   'Annual support',
   'CRM roll-out',
-  'Поставка оборудования',
+  'Equipment (Оборудование)',
   'Büroausstattung',
   'Solar panels, phase 2',
   'Rediseño de marca',
   'Pilot 🚀',
   'Warehouse lease',
-  '年間契約',
+  'Annual contract (年間契約)',
 ] as const;
 
 export const TASKS = [
@@ -111,14 +111,14 @@ export const TASKS = [
   'Prepare the offer',
   'Review contract',
   'Rechnung prüfen',
-  'Подготовить отчёт',
+  'Write the report (отчёт)',
   'Fix the printer 🖨️',
   'Plan sprint',
   'Comprar billetes',
   'Update price list',
   'Send samples',
   'Deploy release',
-  '会議の準備',
+  'Prepare the meeting (会議)',
 ] as const;
 
 export const PROJECTS = [
@@ -126,7 +126,7 @@ export const PROJECTS = [
   'Online shop',
   'ERP migration',
   'Messeauftritt',
-  'Новый склад',
+  'New warehouse (Новый склад)',
   'Mobile app',
   'Año nuevo campaign',
 ] as const;
@@ -169,6 +169,89 @@ export const DICTIONARY = [
   'Other',
   'VIP ⭐',
 ] as const;
+
+/** What is added to a company's name where the portal has more accounts than names. */
+export const BRANCHES = [
+  'Group',
+  'Holding',
+  'International',
+  'Trading',
+  'Services',
+  'Partners',
+  'Nord',
+  'Export',
+  'Logistics',
+  'Works',
+  'Studio',
+  'Retail',
+  'Invest',
+  'Energy',
+  'Design',
+  'Consulting',
+  'Iberia',
+  'Baltic',
+  'Digital',
+  'Foods',
+] as const;
+
+export const FINANCE_ITEMS = [
+  { name: 'Sales of goods', kind: 'income' },
+  { name: 'Services', kind: 'income' },
+  { name: 'Subscriptions', kind: 'income' },
+  { name: 'Interest', kind: 'income' },
+  { name: 'Salaries', kind: 'expense' },
+  { name: 'Rent', kind: 'expense' },
+  { name: 'Materials', kind: 'expense' },
+  { name: 'Software', kind: 'expense' },
+  { name: 'Marketing', kind: 'expense' },
+  { name: 'Travel', kind: 'expense' },
+] as const;
+
+/** Names of the entries of small dictionaries, in their order; they begin again where a portal has more. */
+export const NAMES: Readonly<Record<string, readonly string[]>> = {
+  'crm.account_category': ['Customer', 'Prospect', 'Supplier', 'Partner', 'Competitor', 'Press'],
+  'crm.honorific_title': ['Ms', 'Mr', 'Dr', 'Frau', 'Herr'],
+  'crm.industry': ['Retail', 'Logistics', 'Software', 'Energy', 'Construction', 'Food', 'Health', 'Education', 'Media'],
+  'crm.loss_reason': [
+    'Too expensive',
+    'Chose a competitor',
+    'No budget this year',
+    'No answer any more',
+    'Not our business',
+    'Delivered too late',
+    'Duplicate',
+  ],
+  'crm.pipeline': ['New business', 'Existing customers', 'Partner sales', 'Tenders'],
+  'crm.pipeline_stage': ['New', 'Qualified', 'Offer sent', 'Negotiation', 'Contract', 'Handover'],
+  'crm.source': [
+    'Website',
+    'Referral',
+    'Trade fair',
+    'Cold call',
+    'Newsletter',
+    'Social media',
+    'Partner',
+    'Ads',
+    'Other',
+  ],
+  'fin.bank_account': [
+    'Main account',
+    'Savings',
+    'Cash desk',
+    'Dollar account',
+    'Payroll',
+    'Card',
+    'Deposit',
+    'Dollar reserve',
+  ],
+  'fin.bank_account_group': ['Banks', 'Cash', 'Cards'],
+  'fin.business_line': ['Projects', 'Shop', 'Support', 'Training', 'Rental'],
+  'fin.categories': FINANCE_ITEMS.map(({ name }) => name),
+  'fin.organization': ['Example Europe GmbH', 'Example UK Ltd', 'Пример ООО'],
+  'st.project_types': ['Internal', 'Fixed price', 'Time and material', 'Maintenance', 'Event', 'Research'],
+  'task.workflows': ['Simple', 'With review', 'Support', 'Production'],
+  'task.stages': ['To do', 'In progress', 'In review', 'Waiting', 'Done'],
+};
 
 export const COLORS = ['#ff6b6b', '#4dabf7', '#51cf66', '#fcc419', '#845ef7', '#868e96'] as const;
 

@@ -1,6 +1,8 @@
 /** How well webhooks cover what happens: what they announced, against what had to be found without them. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { models } from '../../src/catalog/index.ts';
 import { foreignNames, readCoverage } from '../../src/status/coverage.ts';
+import { modelStatuses } from '../../src/store/watermarks.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 
 let mirror: Mirror;
@@ -40,7 +42,31 @@ it('shows names that webhooks alone use, with what they may mean', async () => {
   await mirror.sql`
     insert into flowlu.uncatalogued (module, model, id, _record, _observed_at, _source, _hash)
     values ('finance', 'invoice', 1, '{"id":1}', clock_timestamp(), 'webhook', gen_random_uuid())`;
+  // An extra model lies in the same table; the portal lists it, so it is none of them.
+  await mirror.sql`
+    insert into flowlu.uncatalogued (module, model, id, _record, _observed_at, _source, _hash)
+    values ('asset', 'asset', 1, '{"id":1}', clock_timestamp(), 'api', gen_random_uuid())`;
+  await mirror.sql`
+    insert into sync.listings (model, kind, started_at, completed_at)
+    values ('asset.asset', 'backfill', clock_timestamp(), clock_timestamp())`;
   expect(await foreignNames(mirror.sql)).toEqual([
     { name: 'finance.invoice', rows: 1, suggestions: expect.arrayContaining(['fin.invoice']) },
   ]);
+});
+
+it('tells no more names than people read, however many senders invent, and all of the catalogue', async () => {
+  await mirror.sql`
+    insert into flowlu.uncatalogued (module, model, id, _record, _observed_at, _source, _hash)
+    select 'invented', 'name_' || n, 1, '{"id":1}', clock_timestamp(), 'webhook', gen_random_uuid()
+      from generate_series(1, 3000) as n`;
+  await mirror.sql`
+    insert into sync.deliveries (received_at, body, module, model, entity_id, status)
+    select clock_timestamp(), '{}', 'invented', 'name_' || n, 1, 'applied' from generate_series(1, 3000) as n`;
+  const told = await modelStatuses(mirror.sql);
+  expect(told.length).toBe(models.length + 100);
+  expect(told.map(({ model }) => model)).toEqual(expect.arrayContaining(models.map(({ name }) => name)));
+  const webhooks = await readCoverage(mirror.sql);
+  expect(webhooks.filter(({ model }) => model.startsWith('invented.')).length).toBeLessThanOrEqual(100);
+  expect(webhooks.map(({ model }) => model)).toEqual(expect.arrayContaining(['crm.lead', 'st.projects']));
+  expect((await foreignNames(mirror.sql)).length).toBe(50);
 });

@@ -58,6 +58,8 @@ describe('explain', () => {
     await mirror.deliver({ ...created, model: 'not_known' });
     const unknown = await story('crm.not_known', created.id);
     expect(unknown.table).toBe('flowlu.uncatalogued');
+    expect(unknown.row?.values).toMatchObject({ name: 'fair' });
+    expect(unknown.row?.values).not.toHaveProperty('module');
     expect(unknown.row?.record).toMatchObject({ name: 'fair' });
     expect(unknown.deliveries).toHaveLength(1);
     expect(await story('crm.account', '999999')).toMatchObject({ row: null, doubt: null, deliveries_total: 0 });

@@ -7,8 +7,10 @@ import type { ReportSource } from '../../src/status/report.ts';
 export function sourceOf(sql: Sql, given: Partial<Expectations> = {}): ReportSource {
   const expected = {
     hasApi: true,
+    oauthClient: null,
     compareEvery_s: 300,
     models: ['crm.account', 'crm.lead'],
+    otherZone: null,
     recording: null,
     ...given,
   };

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel } from '../../src/catalog/index.ts';
 import type { Model } from '../../src/catalog/types.ts';
+import { newestRow } from '../../src/mirror-rows/reads.ts';
+import { findChanged, lockRows } from '../../src/mirror-rows/rows.ts';
 import { connect, type Sql, type Transaction } from '../../src/postgres/connection.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { suspectUnlisted } from '../../src/store/doubts.ts';
-import { newestRow } from '../../src/store/mirror-rows/reads.ts';
-import { findChanged, lockRows } from '../../src/store/mirror-rows/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const model = findModel('crm.lead') as Model;

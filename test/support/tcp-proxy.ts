@@ -6,6 +6,8 @@ export interface TcpProxy {
   url(target: string): string;
   /** Cuts what is open and refuses what comes. */
   cut(): void;
+  /** Refuses what comes; what is open goes on. */
+  shut(): void;
   /** Holds back everything in both directions; connections stay open. */
   stall(): void;
   /** Passes nothing on any more for the connections that are open, and never closes them; new ones work. */
@@ -69,6 +71,9 @@ export async function startTcpProxy(targetUrl: string, delayMs = 0): Promise<Tcp
     cut() {
       state = 'cut';
       cutAll();
+    },
+    shut() {
+      state = 'cut';
     },
     stall() {
       state = 'stalled';

@@ -23,6 +23,8 @@ export interface WireProxyOptions {
   readonly certificate?: CertificateFiles;
   /** Has the server forget prepared statements after each transaction, as a pooler that hands out another connection. */
   readonly forgetsStatements?: boolean;
+  /** A parameter that no connection may begin with, as poolers have them. */
+  readonly refusesParameter?: string;
   readonly fateOf?: (message: WireMessage) => Fate;
 }
 
@@ -42,7 +44,7 @@ const CANCEL_REQUEST = 80_877_102;
 
 /** @param targetUrl the real server, without TLS */
 export async function startWireProxy(targetUrl: string, options: WireProxyOptions = {}): Promise<WireProxy> {
-  const { certificate } = options;
+  const { certificate, refusesParameter } = options;
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
   let state: 'open' | 'cut' | 'stalled' = 'open';
@@ -58,6 +60,10 @@ export async function startWireProxy(targetUrl: string, options: WireProxyOption
   };
   const isOpen = () => (state === 'stalled' ? opened : undefined);
   const meet = (client: Socket, first: Buffer) => {
+    if (refusesParameter !== undefined && first.includes(`\0${refusesParameter}\0`)) {
+      const words = `Munsupported startup parameter: ${refusesParameter}`;
+      return client.end(text('E', 'SFATAL', 'VFATAL', 'C08P01', words, ''));
+    }
     const server = keep(connect(Number(target.port), target.hostname));
     server.on('close', () => client.destroy());
     client.on('close', () => server.destroy());

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { CustomField } from '../../src/mirror-rows/custom-fields.ts';
 import type { GivenName } from '../../src/store/custom-columns.ts';
-import type { CustomField } from '../../src/store/mirror-rows/custom-fields.ts';
 import { baseName, nameColumns } from '../../src/views/custom-columns.ts';
 
 const field = (id: number, title: string, alias = '', type = 'smalltext'): CustomField => ({

@@ -6,8 +6,8 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 let db: TestDatabase;
 beforeAll(async () => {
   db = await createTestDatabase();
-  await db.sql`insert into sync.listings (model, kind, started_at, finished_at, outcome)
-    values ('asset.asset', 'backfill', now(), now(), 'complete'), ('crm.account', 'backfill', now(), now(), 'complete')`;
+  await db.sql`insert into sync.listings (model, kind, started_at, finished_at, completed_at, outcome)
+    values ('asset.asset', 'backfill', now(), now(), now(), 'complete'), ('crm.account', 'backfill', now(), now(), now(), 'complete')`;
 }, 60_000);
 afterAll(() => db?.close());
 

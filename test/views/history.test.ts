@@ -6,12 +6,12 @@ import type { JsonObject } from '../../src/core/json.ts';
 import type { Observation } from '../../src/merge/rule/observation.ts';
 import { linkOf } from '../../src/merge/rule/tie.ts';
 import type { WriterContext } from '../../src/merge/writer.ts';
+import type { MirrorTable } from '../../src/mirror-rows/rows.ts';
 import { transact } from '../../src/postgres/transact.ts';
 import { UNKNOWN_SHAPE } from '../../src/record/record.ts';
 import { credible, versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
 import { fillDealStates } from '../../src/store/deal-states.ts';
-import type { MirrorTable } from '../../src/store/mirror-rows/rows.ts';
 import { noteHistorySettings } from '../../src/store/settings.ts';
 import { writeAlone } from '../merge/world.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -347,6 +347,15 @@ describe('the states of deals', () => {
                     where valid_from <= ${at}::timestamptz and (valid_to > ${at}::timestamptz or valid_to is null)`;
     expect(await open('2026-01-06T00:00:00Z')).toHaveLength(1);
     expect(await open('2026-01-08T00:00:00Z')).toHaveLength(0);
+  });
+
+  it('of deals say since when they are complete: before the mirror knew any, an answer would be too low', async () => {
+    const old = deal('2025-03-01 09:00:00');
+    await see(DEALS, webhook(DEALS, '2026-01-05T08:00:01Z', old), '7');
+    const [found] = await database.sql`
+      select min(valid_from) < min(complete_since) as begins_earlier, min(complete_since)::text as since
+        from flowlu_history.deal_states`;
+    expect(found).toEqual({ begins_earlier: true, since: '2026-01-05 08:00:01+00' });
   });
 });
 

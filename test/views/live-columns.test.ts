@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
-import { allViews } from '../../src/views/all.ts';
+import { allViews } from '../../src/reports/all.ts';
 import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -175,6 +175,39 @@ describe('custom fields in the live views', () => {
     expect(await shown(`${user}_label`, row?.id)).toBe('New Name');
   });
 
+  it('that take several choices have them as one text as well, the same for the same choices', async () => {
+    const words = (...ids: number[]) => ids.map((id) => String(source().get('customfields.fieldoptions', id)?.value));
+    const options = [...source().rows('customfields.fieldoptions')].filter(({ field_id }) => field_id === 26);
+    const [a, b] = options.map(({ id }) => Number(id)) as [number, number];
+    await change(
+      update('crm.lead', 5, { cf_26: `${b},${a},${b}` }),
+      update('crm.lead', 6, { cf_26: `${a},${b}` }),
+      update('crm.lead', 7, { cf_26: '' }),
+    );
+    const sorted = words(a, b).toSorted().join(', ');
+    expect(await shown('cf_select_multiple_26', 5)).toEqual(words(b, a, b));
+    for (const [id, text] of [
+      [5, sorted],
+      [6, sorted],
+      [7, null],
+    ] as const) {
+      expect(await shown('cf_select_multiple_26_text', id)).toBe(text);
+    }
+    const [entry] = await mirror.sql`
+      select data_type, meaning from flowlu_live.data_dictionary
+       where table_name = 'crm_lead' and column_name = 'cf_select_multiple_26_text'`;
+    expect(entry).toEqual({ data_type: 'text', meaning: expect.stringContaining('as one text') });
+
+    const column = 'cf_select_multiple_26_text';
+    await mirror.sql.unsafe(`create view public.mine as select ${column} from flowlu_live.crm_lead where id = 5`);
+    await change(update('customfields.fields', 26, { alias: 'tastes' }));
+    await mirror.sql`update sync.custom_columns set former_since = now() - interval '31 days' where former_since is not null`;
+    await refresh();
+    expect((await mirror.sql.unsafe(`select ${column} as value from public.mine`))[0]?.value).toBe(sorted);
+    await mirror.sql`drop view public.mine`;
+    await change(update('customfields.fields', 26, { alias: 'select_multiple_26' }));
+  });
+
   it('are null where the value does not fit, and no query fails of it', async () => {
     await change(
       update('crm.lead', 3, { cf_14: 'tomorrow', cf_18: '12,50 EUR', cf_22: '1e9', cf_26: 'x', cf_30: 'Ann' }),

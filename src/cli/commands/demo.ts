@@ -3,14 +3,15 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { openEmbedded } from '../../embedded/server.ts';
 import { connect, type Sql } from '../../postgres/connection.ts';
 import { count } from '../../status/words.ts';
+import { coloursOf, printLine, spin } from '../../terminal/output.ts';
+import { wholeNumber } from '../arguments.ts';
 import { createChildren, type Service } from '../demo-children.ts';
 import { loadSimulator, type Simulator } from '../demo-simulator.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { coloursOf, printLine, spin } from '../output.ts';
 import { type CommandContext, runCommand } from '../run.ts';
 
 interface DemoFlags {
@@ -23,10 +24,10 @@ interface DemoFlags {
 }
 
 export const demoCommand = new Command('demo')
-  .option('--seconds <number>', 'end by itself after so long', wholeNumber)
-  .option('--rows <number>', 'records in the portal', wholeNumber, 20_000)
-  .option('--seed <number>', 'same seed, same portal', wholeNumber, 1)
-  .option('--port <number>', 'where the service listens; 8787 where it is free', wholeNumber)
+  .option('--seconds <number>', 'end by itself after so long', wholeNumber())
+  .option('--rows <number>', 'records in the portal', wholeNumber(), 20_000)
+  .option('--seed <number>', 'same seed, same portal', wholeNumber(), 1)
+  .option('--port <number>', 'where the service listens; 8787 where it is free', wholeNumber())
   .addOption(
     new Option('--portal <profile>', 'as the documentation says, or as clients saw live portals')
       .choices(['documented', 'as-seen'])
@@ -42,6 +43,8 @@ const CHANGES_PER_SECOND = 20;
 const COMPARE_MAX_MS = 300_000;
 /** The API has no list of comments, so what is lost of them cannot be found again. */
 const BEYOND_REPAIR = 'system.comments';
+const UNCONFIRMED =
+  'deleted without notice: no single records of their models can be read, so a second sweep an hour later has to confirm it';
 
 /** Ends with a comparison of every row of the portal with the mirror, unless the terminal is closed. */
 async function demo({ signal }: CommandContext, flags: DemoFlags): Promise<ExitCode> {
@@ -51,8 +54,13 @@ async function demo({ signal }: CommandContext, flags: DemoFlags): Promise<ExitC
   // One of its own for each demonstration: a second one beside it disturbs nothing.
   const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-demo-'));
   await chmod(directory, 0o711);
+  // A server that was interrupted while it started may still be on its way out.
+  const discard = () => rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   const stopSpinning = spin('starting PostgreSQL');
-  const database = await openEmbedded({ directory, signal });
+  const database = await openEmbedded({ directory, signal }).catch(async (error: unknown) => {
+    await discard();
+    throw error;
+  });
   stopSpinning();
   let simulator: Simulator | null = null;
   let service: Service | null = null;
@@ -64,6 +72,8 @@ async function demo({ signal }: CommandContext, flags: DemoFlags): Promise<ExitC
       profile: flags.portal,
       rowsPerModel: { [BEYOND_REPAIR]: 0 },
       timeZone: 'Europe/Berlin',
+      // The page for analysts shows fixed days; else the portal has been used until yesterday.
+      ...(flags.still !== true && { historyEnds: new Date(Date.now() - 86_400_000) }),
     });
     const { portal } = simulator;
     const names = models.map(({ module, model }) => `${module}.${model}`);
@@ -83,7 +93,7 @@ async function demo({ signal }: CommandContext, flags: DemoFlags): Promise<ExitC
 
     heading('Backfill: everything through the API into an embedded PostgreSQL');
     await children.run(['backfill'], signal);
-    if (signal.aborted) return EXIT.interrupted;
+    signal.throwIfAborted();
     // The port that the documentation speaks of, or any other when somebody has it.
     service = await children.serve(signal, flags.port ?? 8787).catch((error) => {
       if (flags.port !== undefined || signal.aborted) throw error;
@@ -108,20 +118,20 @@ async function demo({ signal }: CommandContext, flags: DemoFlags): Promise<ExitC
     );
     const { rows, live, deleted, differences, undecided } = await compareWithSource(database.url, portal, names);
     say(
-      `${count(rows, 'record')} in the portal, ${count(live, 'live row')} in the mirror, ${count(deleted)} kept as deleted`,
+      `${count(rows, 'record')} in the portal, ${count(live - undecided.length, 'live row')} of them in the mirror, ${count(deleted)} kept as deleted`,
     );
     for (const difference of differences.slice(0, 10)) say(`DIFFERENT  ${difference}`);
-    if (undecided.length > 0) {
-      say(`${count(undecided.length, 'row')}, deleted without notice, wait for a second sweep an hour later:`);
-      say('the portal reads no single records of their models, so two complete lists have to do.');
-    }
-    say(differences.length === 0 ? 'Source and mirror are equal.' : `${count(differences.length, 'difference')}.`);
+    if (undecided.length > 0) say(`${count(undecided.length, 'more row')} in the mirror, ${UNCONFIRMED}`);
+    const open = undecided.length === 0 ? '' : `, but for the ${count(undecided.length, 'row')} to be confirmed`;
+    say(
+      differences.length === 0 ? `Source and mirror are equal${open}.` : `${count(differences.length, 'difference')}.`,
+    );
     return differences.length === 0 ? EXIT.done : EXIT.failed;
   } finally {
     await service?.stop();
     await simulator?.close();
     await database.close();
-    await rm(directory, { recursive: true, force: true });
+    await discard();
   }
 }
 
@@ -184,11 +194,6 @@ async function changeAtRandom(
     }
   }
   await webhooks.drain();
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a whole number is needed.');
-  return Number(text);
 }
 
 function heading(text: string): void {

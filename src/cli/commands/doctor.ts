@@ -2,8 +2,8 @@ import { Command } from 'commander';
 import { createRedactor } from '../../core/redact.ts';
 import type { Check, Report } from '../../doctor/check.ts';
 import { type DoctorFlags, examine } from '../../doctor/examine.ts';
+import { printCheck, printLine } from '../../terminal/output.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printCheck, printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
 
 export const doctorCommand = new Command('doctor')

@@ -4,14 +4,14 @@ import { splitName } from '../../catalog/name.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
+import { readRow } from '../../mirror-rows/reads.ts';
 import { openClientsIfAny, type Session, settleDepsOf } from '../../service/session.ts';
 import { mentionsEntity } from '../../store/erasure.ts';
-import { readRow } from '../../store/mirror-rows/reads.ts';
 import { journaled } from '../../store/runs.ts';
+import { printLine } from '../../terminal/output.ts';
+import { confirm } from '../../terminal/prompt.ts';
 import { requireId, requireModelName } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printLine } from '../output.ts';
-import { confirm } from '../prompt.ts';
 import { type Result, runWithSession } from '../run.ts';
 
 interface EraseFlags {

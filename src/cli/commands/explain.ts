@@ -8,9 +8,9 @@ import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
 import { openClientsIfAny, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { headerWords } from '../../status/words.ts';
+import { printLine, printTable } from '../../terminal/output.ts';
 import { requireId, requireModelName, unknownModel } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
 
 /** What the portal says of the record now. */
@@ -43,12 +43,19 @@ export const explainCommand = new Command('explain')
           // Not by way of plain JSON, which would round what is exact.
           data: stringifyJson({ ...story, api: said } as unknown as Json),
           print: () => printStory(story, said),
-          exitCode: isKnown ? EXIT.done : EXIT.finding,
+          exitCode: isKnown && agrees(story, said) ? EXIT.done : EXIT.finding,
         };
       },
       { check: () => [requireId(id), requireModelName(word)] },
     ),
   );
+
+/** Whether the mirror holds what the portal says, if anything; what was erased on request is no difference. */
+function agrees({ row }: Explanation, said: ApiView | null): boolean {
+  if (said === null || said.says === 'nothing' || row?.source === 'erased') return true;
+  const isLive = row?.state === 'live';
+  return said.says === 'absent' ? !isLive : isLive && said.differences.length === 0;
+}
 
 /** Null where the settings name no right to ask. */
 async function askApi(

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { type Config, loadConfig } from '../../config/index.ts';
+import { parse } from 'dotenv';
+import { company } from '../../config/addresses.ts';
+import { type Environment, readEnvironment, writeSettings } from '../../config/environment.ts';
+import { type Config, loadConfig, problemWith } from '../../config/index.ts';
 import { UsageError } from '../../core/errors.ts';
 import { createRedactor } from '../../core/redact.ts';
 import type { Check } from '../../doctor/check.ts';
 import { tryPortal } from '../../doctor/examine.ts';
+import { printCheck, printLine } from '../../terminal/output.ts';
+import { ask, confirm } from '../../terminal/prompt.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printCheck, printLine } from '../output.ts';
-import { ask, confirm } from '../prompt.ts';
 import { type CommandContext, type Result, runCommand } from '../run.ts';
 
 interface InitFlags {
@@ -41,43 +44,68 @@ async function init(context: CommandContext, flags: InitFlags): Promise<Result> 
     const question = `${file} exists. Write over its settings of the portal?`;
     if (!(await confirm(question, context.signal))) return unchanged([]);
   }
-  const answers = await askFor(flags, context.signal);
+  const present = parse(before ?? '');
+  const answers = await askFor(flags, present, context.signal);
+  // The portal goes on sending to the address that it has been given.
+  const keepsSecret = Boolean(present.WEBHOOK_SECRET || present.WEBHOOK_SECRET_FILE);
+  const settings = keepsSecret ? answers : { ...answers, WEBHOOK_SECRET: randomBytes(32).toString('hex') };
   // What was typed wrongly is said at once, all of it.
-  const config = loadConfig({ ...answers, WEBHOOK_SECRET: randomBytes(32).toString('hex') });
+  const { FLOWLU_API_KEY, FLOWLU_API_KEY_FILE, WEBHOOK_SECRET, WEBHOOK_SECRET_FILE } = present;
+  const keys = answers.FLOWLU_API_KEY === undefined && { FLOWLU_API_KEY, FLOWLU_API_KEY_FILE };
+  const config = loadConfig({ ...keys, WEBHOOK_SECRET, WEBHOOK_SECRET_FILE, ...settings });
   const checks: Check[] = flags.test ? await examine(context, config) : [];
   if (checks.some(({ status }) => status === 'fail')) return unchanged(checks);
   const [secret = ''] = config.webhook.secrets;
-  await write(file, before ?? '', { ...answers, WEBHOOK_SECRET: secret });
-  const webhookUrl = `http://${config.http.host}:${config.http.port}/webhooks/flowlu/${secret}`;
+  const { FLOWLU_COMPANY: pasted } = answers;
+  // Of an address that was pasted, the company alone is written.
+  await writeSettings(file, before ?? '', { ...settings, ...(pasted && { FLOWLU_COMPANY: company.read(pasted) }) });
+  const { PUBLIC_URL: publicUrl } = readEnvironment();
+  const webhookUrl = `${(publicUrl || 'https://YOUR-HOST').replace(/\/+$/, '')}/webhooks/flowlu/${secret}`;
   const print = () => {
-    printLine(
-      `\nWritten to ${file}, which only you can read. The webhook address, once a proxy with HTTPS is in front:\n`,
-    );
+    const kept = keepsSecret ? ' The webhook secret was kept, so an address that is in the portal stays valid.' : '';
+    printLine(`\nWritten to ${file}, which only you can read.${kept} The webhook address; Flowlu takes HTTPS only:\n`);
     printLine(`  ${webhookUrl}\n`);
+    if (!publicUrl) printLine('YOUR-HOST is the name under which a proxy with HTTPS is in front of the service.');
     printLine(
       'Enter it in the portal under System Settings → Webhooks, and keep it to yourself: it holds the secret. Next:\n',
     );
-    printLine('  flowlu-mirror backfill          reads everything once');
-    printLine('  flowlu-mirror serve             keeps it current');
+    printLine('  flowlu-mirror doctor            checks settings, rights and time zone');
+    printLine('  flowlu-mirror serve             reads everything, and keeps it current');
     printLine('  flowlu-mirror doctor --webhook  waits for the first webhook');
   };
-  return { data: { file, webhook_url: webhookUrl, checks }, print };
+  return { data: { file, webhook_url: webhookUrl, secret_kept: keepsSecret, checks }, print };
 }
 
 function unchanged(checks: readonly Check[]): Result {
-  return { data: { file: null, checks }, print: () => printLine('Nothing was written.'), exitCode: EXIT.finding };
+  return { data: { file: null, checks }, print: () => printLine('Nothing was written.'), exitCode: EXIT.failed };
 }
 
-async function askFor({ company, key, timezone, baseUrl }: InitFlags, signal: AbortSignal) {
+/** Asks for what the words of the command leave open; where the answer is empty, the file's own setting stays. */
+async function askFor(
+  { company: name, key, timezone, baseUrl }: InitFlags,
+  present: Environment,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
   const { isTTY } = process.stdin;
-  if (!isTTY && (company ?? baseUrl) === undefined) {
-    throw new UsageError('there is no terminal to ask on: give --company, --key and --timezone');
-  }
-  const here = new Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const asked = async (question: string, isSecret = false) => (isTTY ? ask(question, signal, isSecret) : '');
-  const companyUrl = baseUrl === undefined ? (company ?? (await asked('Company (acme for acme.flowlu.com):'))) : '';
-  const apiKey = key ?? (await asked('API key (portal settings, API; empty to live on webhooks alone):', true));
-  const zone = timezone ?? (await asked(`Time zone of the portal [${here}]:`));
+  const hasKey = Boolean(present.FLOWLU_API_KEY || present.FLOWLU_API_KEY_FILE);
+  const isComplete =
+    (name ?? baseUrl) !== undefined && (hasKey || key !== undefined) && (timezone ?? present.FLOWLU_TIMEZONE);
+  if (!isTTY && !isComplete) throw new UsageError('no terminal: give --company, --key and --timezone');
+  const here = present.FLOWLU_TIMEZONE || new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  /** Asks until the answer can be used, so that a slip of the finger does not cost what was typed before. */
+  const asked = async (setting: string, question: string, isSecret = false): Promise<string> => {
+    if (!isTTY) return '';
+    const answer = await ask(question, signal, isSecret);
+    const problem = answer === '' ? null : problemWith(setting, answer);
+    if (problem === null) return answer;
+    printLine(`  ${problem}`);
+    return asked(setting, question, isSecret);
+  };
+  const companyUrl =
+    baseUrl === undefined ? (name ?? (await asked('FLOWLU_COMPANY', 'Company (acme for acme.flowlu.com):'))) : '';
+  const keyQuestion = `API key (System Settings → API; empty to ${hasKey ? 'keep the present one' : 'live on webhooks alone'}):`;
+  const apiKey = key ?? (await asked('FLOWLU_API_KEY', keyQuestion, true));
+  const zone = timezone ?? (await asked('FLOWLU_TIMEZONE', `Time zone of the portal [${here}]:`));
   return {
     ...(companyUrl !== '' && { FLOWLU_COMPANY: companyUrl }),
     ...(baseUrl !== undefined && { FLOWLU_BASE_URL: baseUrl }),
@@ -97,17 +125,4 @@ async function examine({ isJson, signal }: CommandContext, config: Config): Prom
   };
   await tryPortal(config, signal, report);
   return checks;
-}
-
-/** Puts the settings in the place of those that the text has; every other line stays. */
-async function write(file: string, before: string, settings: Readonly<Record<string, string>>): Promise<void> {
-  const kept = before
-    .split('\n')
-    .filter(
-      (line) => !/^\s*(?:export\s+)?(?:FLOWLU_(?:COMPANY|BASE_URL|API_KEY|TIMEZONE)|WEBHOOK_SECRET)\s*=/.test(line),
-    );
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
-  const text = [...kept.join('\n').trimEnd().split('\n'), ...lines].filter((line, index) => index > 0 || line !== '');
-  await writeFile(file, `${text.join('\n')}\n`, { mode: 0o600 });
-  await chmod(file, 0o600);
 }

@@ -8,8 +8,8 @@ import { loginDepsOf } from '../../service/authorization.ts';
 import type { Session } from '../../service/session.ts';
 import { grantStatus } from '../../store/grant.ts';
 import { requestOutcome } from '../../store/oauth-requests.ts';
+import { printLine, write } from '../../terminal/output.ts';
 import { type Listener, listenForCallback } from '../login-listener.ts';
-import { printLine, write } from '../output.ts';
 import { type CommandContext, type Result, runWithSession } from '../run.ts';
 
 const POLL_MS = 500;

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { deleteGrant } from '../../store/grant.ts';
-import { printLine } from '../output.ts';
+import { printLine } from '../../terminal/output.ts';
 import { runWithSession } from '../run.ts';
 
 export const logoutCommand = new Command('logout').action((_: unknown, command: Command) =>

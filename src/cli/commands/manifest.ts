@@ -9,8 +9,8 @@ import { buildManifest } from '../../manifest/build.ts';
 import { diffManifests, isSame, type ManifestDiff, type Trigger, triggersOf } from '../../manifest/diff.ts';
 import { type Manifest, manifestSchema } from '../../manifest/schema.ts';
 import { type NeededScope, neededScopes } from '../../manifest/scopes.ts';
+import { type Column, printLine, printTable } from '../../terminal/output.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type Column, printLine, printTable } from '../output.ts';
 import { type Result, runCommand } from '../run.ts';
 
 interface ManifestFlags {

@@ -6,8 +6,8 @@ import { connect, type Sql } from '../../postgres/connection.ts';
 import { openDatabase } from '../../service/database.ts';
 import { configuredSettings, settingsInForce } from '../../service/settings-in-force.ts';
 import { span } from '../../status/words.ts';
+import { printLine } from '../../terminal/output.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printLine } from '../output.ts';
 import { runCommand } from '../run.ts';
 
 export const migrateCommand = new Command('migrate')

@@ -7,8 +7,8 @@ import { type GrantedReader, grantReader, ReaderLoginError, type ReaderRequest }
 import type { Sql } from '../../postgres/connection.ts';
 import { withLogin } from '../../postgres/url.ts';
 import { span } from '../../status/words.ts';
+import { printLine } from '../../terminal/output.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printLine } from '../output.ts';
 import { runWithSession } from '../run.ts';
 
 interface ReaderFlags {
@@ -32,7 +32,7 @@ export const readerCommand = new Command('reader')
         const url = withLogin(database.url, login, granted.password);
         const open = (await openPlaces(sql)).map(({ name, sql: closing }) => ({ name, sql: closing }));
         const data = { login, ...granted, statement_timeout_ms: statementTimeout_ms, url, open };
-        return { data, print: () => print(data) };
+        return { data, print: () => print(data, database.embedded) };
       } catch (error) {
         if (!(error instanceof ReaderLoginError)) throw error;
         const { message, adminSql } = error;
@@ -43,16 +43,20 @@ export const readerCommand = new Command('reader')
     }),
   );
 
-function print(shown: {
-  readonly login: string;
-  readonly password: string | null;
-  readonly statement_timeout_ms: number;
-  readonly url: string;
-  readonly open: readonly OpenPlace[];
-}): void {
+function print(
+  shown: {
+    readonly login: string;
+    readonly password: string | null;
+    readonly statement_timeout_ms: number;
+    readonly url: string;
+    readonly open: readonly OpenPlace[];
+  },
+  isEmbedded: boolean,
+): void {
   const { login, statement_timeout_ms, url, open } = shown;
   const password = shown.password === null ? 'It keeps its password.' : 'The password is shown this once.';
   printLine(`${login} may read the mirror, ${span(statement_timeout_ms / 1_000)} a statement. ${password}\n\n${url}\n`);
+  if (isEmbedded) printLine('The embedded PostgreSQL answers there only while `flowlu-mirror serve` runs.');
   for (const { name, sql } of open) {
     printLine(`Open to everybody in this database: ${name}. An administrator can close it: ${sql};`);
   }

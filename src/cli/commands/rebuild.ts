@@ -2,14 +2,14 @@ import { Command } from 'commander';
 import { type RebuildReport, rebuild } from '../../maintain/rebuild-all.ts';
 import { bringViewsUpToDate, chooseModels } from '../../service/session.ts';
 import { count } from '../../status/words.ts';
-import { printLine, printTable } from '../output.ts';
-import { createProgress } from '../progress.ts';
+import { printLine, printTable } from '../../terminal/output.ts';
+import { createProgress } from '../../terminal/progress.ts';
 import { runWithSession } from '../run.ts';
 
 export const rebuildCommand = new Command('rebuild')
   .argument('[model...]', 'models to rebuild: module.model or module.*; all when there are none')
   .action((words: string[], _: unknown, command: Command) =>
-    runWithSession(command, 'define', async (session, { signal, isQuiet }) => {
+    runWithSession(command, words.length === 0 ? 'rederive' : 'define', async (session, { signal, isQuiet }) => {
       const { sql, context, holder } = session;
       const models = chooseModels(session, words);
       const progress = createProgress({ stream: process.stderr, models: models.length, isQuiet });

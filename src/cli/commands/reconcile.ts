@@ -1,12 +1,13 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { settleDue } from '../../merge/settle.ts';
 import { catchUpAll, sweepAll } from '../../reconcile/catch-up.ts';
 import type { ListingDeps } from '../../reconcile/deps.ts';
 import { withLease } from '../../reconcile/lease.ts';
 import type { Round, RoundOptions } from '../../reconcile/round.ts';
 import { bringViewsUpToDate, settleDepsOf } from '../../service/session.ts';
+import { printLine } from '../../terminal/output.ts';
+import { wholeNumber } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { printLine } from '../output.ts';
 import { exitCodeOfRound, printRound, runOverModels } from '../round.ts';
 
 interface ReconcileFlags {
@@ -25,7 +26,7 @@ export const reconcileCommand = new Command('reconcile')
   .option(
     '--allow-deletes <count>',
     'let up to this many rows of a model be deleted although the guard objects',
-    parseCount,
+    wholeNumber(),
   )
   .action((words: string[], flags: ReconcileFlags, command: Command) =>
     runOverModels(command, 'work', words, async (deps, options, session) => {
@@ -49,9 +50,4 @@ function runOne(deps: ListingDeps, options: RoundOptions, { full, allowDeletes =
 function exitCodeOf(round: Round, open: number): ExitCode {
   const code = exitCodeOfRound(round);
   return code === EXIT.done && open > 0 ? EXIT.finding : code;
-}
-
-function parseCount(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a whole number is needed.');
-  return Number(text);
 }

@@ -8,15 +8,15 @@ import {
   redactHistory,
   redactRows,
 } from '../../maintain/redact.ts';
+import { uncataloguedModels } from '../../mirror-rows/reads.ts';
 import type { Session } from '../../service/session.ts';
 import { count } from '../../status/words.ts';
 import { modelsWithHistory } from '../../store/history.ts';
-import { uncataloguedModels } from '../../store/mirror-rows/reads.ts';
 import { markKept } from '../../store/privacy-mark.ts';
 import { journaled } from '../../store/runs.ts';
+import { printLine } from '../../terminal/output.ts';
+import { confirm } from '../../terminal/prompt.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printLine } from '../output.ts';
-import { confirm } from '../prompt.ts';
 import { runWithSession } from '../run.ts';
 
 interface RedactReport {

@@ -6,9 +6,9 @@ import { type ReplayOutcome, type ReplayReport, replay } from '../../maintain/re
 import type { Session } from '../../service/session.ts';
 import { count } from '../../status/words.ts';
 import type { DeliveryFilter } from '../../store/deliveries/replay.ts';
+import { printLine, printTable } from '../../terminal/output.ts';
+import { createProgress } from '../../terminal/progress.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { printLine, printTable } from '../output.ts';
-import { createProgress } from '../progress.ts';
 import { type CommandContext, type Result, runWithSession } from '../run.ts';
 
 interface ReplayFlags {

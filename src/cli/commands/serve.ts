@@ -1,23 +1,41 @@
 /** `serve`: receives webhooks, applies them and answers about itself, until it is told to stop. */
+import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { UsageError } from '../../core/errors.ts';
 import { createApp } from '../../service/app.ts';
-import { standing } from '../../service/authorization.ts';
+import { lacksLogin } from '../../service/authorization.ts';
 import { startBackground } from '../../service/background.ts';
 import { checkExposure } from '../../service/exposure.ts';
 import { startLoop } from '../../service/loop.ts';
 import { type Listener, listen } from '../../service/server.ts';
 import { openClientsIfAny, type Session } from '../../service/session.ts';
+import { isFirstWorker, leavePrimary, runWorkers } from '../../service/workers.ts';
+import { write } from '../../terminal/output.ts';
+import { printDelivery, printSummary } from '../../terminal/serve-lines.ts';
+import { wholeNumber } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { write } from '../output.ts';
-import { type CommandContext, runWithSession } from '../run.ts';
-import { printDelivery, printSummary } from '../serve-lines.ts';
+import { type CommandContext, runCommand, runWithSession } from '../run.ts';
 
-export const serveCommand = new Command('serve').action((_: unknown, command: Command) =>
-  runWithSession(command, 'define', serve, { logTo: 'stdout', check: checkSettings }),
-);
+/** More would wait for PostgreSQL, and each has connections of its own. */
+const WORKERS_MAX = 64;
+
+export const serveCommand = new Command('serve')
+  .option(
+    '--workers <number>',
+    'processes that serve the port together, for more than two cores',
+    wholeNumber(WORKERS_MAX),
+    1,
+  )
+  .action(({ workers }: { readonly workers: number }, command: Command) => {
+    const logTo = 'stdout';
+    if (cluster.isWorker) return runWithSession(command, 'serve', serve, { logTo });
+    const options = { logTo, check: checkSettings } as const;
+    if (workers === 1) return runWithSession(command, 'serve', serve, options);
+    const run = async ({ log, signal }: CommandContext) => (await runWorkers(workers, log, signal)) as ExitCode;
+    return runCommand(command, run, options);
+  });
 
 async function checkSettings({ config, log }: CommandContext): Promise<void> {
   if (config.webhook.secrets.length === 0) {
@@ -60,11 +78,13 @@ function keepCertificate(listener: Listener, { log, metrics }: Session, signal: 
 
 async function serve(session: Session, { signal, isQuiet }: CommandContext): Promise<ExitCode> {
   const { config, log, database } = session;
+  const isFirst = isFirstWorker();
   const clients = await openClientsIfAny(session);
-  if (clients === null)
+  if (clients === null && isFirst)
     log.warn('FLOWLU_API_KEY is not set; the mirror lives on webhooks alone and cannot find what they miss');
-  const now = await standing(config, session.sql);
-  if (now.kind === 'login') log.warn({ why: now.why }, 'the API is not read before somebody runs flowlu-mirror login');
+  const lacking = await lacksLogin(config, session.sql);
+  if (lacking !== null && isFirst)
+    log.warn({ why: lacking.sentence }, 'the API is not read before somebody runs flowlu-mirror login');
   const isShown = process.stdout.isTTY && !isQuiet;
   // Listening comes first: a port that is taken ends the command before anything runs by itself.
   const app = createApp(session, {
@@ -87,11 +107,12 @@ async function serve(session: Session, { signal, isQuiet }: CommandContext): Pro
     notes,
     ...(config.http.tls === null ? [] : [keepCertificate(listener, session, signal)]),
   ];
-  if (isShown) printSummary(session, listener.url);
-  else log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
+  if (isShown && isFirst) printSummary(session, listener.url);
+  if (!isShown)
+    log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
   // The password of the embedded server is for its user, and the log is not the place for it.
   // On a terminal only: elsewhere a log may keep it.
-  if (database.embedded && process.stderr.isTTY) write(process.stderr, `PostgreSQL: ${database.url}\n`);
+  if (database.embedded && process.stderr.isTTY && isFirst) write(process.stderr, `PostgreSQL: ${database.url}\n`);
 
   if (!signal.aborted) await once(signal, 'abort');
   log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');
@@ -100,5 +121,6 @@ async function serve(session: Session, { signal, isQuiet }: CommandContext): Pro
   const drained = app.idle().then(() => app.noteSecretUse().catch(() => {}));
   await Promise.race([Promise.all([drained, ...loops.map(({ ended }) => ended)]), graceEnds]);
   log.info('stopped');
+  leavePrimary();
   return EXIT.done;
 }

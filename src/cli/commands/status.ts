@@ -1,12 +1,14 @@
 import { Command } from 'commander';
+import { foreignWords } from '../../catalog/other-names.ts';
+import { groupBy } from '../../core/group.ts';
 import { createSecretUse } from '../../intake/secret-use.ts';
 import { reportSource } from '../../service/app.ts';
 import { needsPerson } from '../../status/findings.ts';
 import { readReport, type StatusReport } from '../../status/report.ts';
-import { ageOf, count, foreignWords, grantWords, groupBy, headerWords, portalWords, took } from '../../status/words.ts';
+import { ageOf, count, grantWords, headerWords, portalWords, took, withoutRows } from '../../status/words.ts';
+import { printFindings } from '../../terminal/findings.ts';
+import { printLine, printTable } from '../../terminal/output.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printFindings } from '../findings.ts';
-import { printLine, printTable } from '../output.ts';
 import { runWithSession } from '../run.ts';
 
 export const statusCommand = new Command('status')
@@ -14,8 +16,14 @@ export const statusCommand = new Command('status')
   .action(({ all = false }: { all?: boolean }, command: Command) =>
     runWithSession(command, 'look', async (session) => {
       const secretUse = createSecretUse(session.config.webhook.secrets);
-      const report = await readReport(reportSource(session, () => secretUse.read(session.sql)));
-      if (report === null) throw new Error('the database does not answer; check DATABASE_URL and the server');
+      const source = reportSource(session, () => secretUse.read(session.sql));
+      const report = await readReport(source).catch((error: Error) => error);
+      if (report === null || report instanceof Error) {
+        const { situation: _, ...found } = await source.health();
+        if (report !== null && found.state !== 'bad') throw report;
+        const data = { error: found.headline, ...found, needs_person: true };
+        return { data, print: () => printFindings(found, new Date().toISOString()), exitCode: EXIT.finding };
+      }
       const needs_person = needsPerson(report);
       const exitCode = needs_person ? EXIT.finding : EXIT.done;
       return { data: { ...report, needs_person }, print: () => printStatus(report, all), exitCode };
@@ -48,7 +56,7 @@ function printStatus(report: StatusReport, all: boolean): void {
     printLine(`Secret ${position}   last used ${age(last_used_at)}`);
   }
   if (doubtful_rows > 0) printLine(`Doubtful   ${count(doubtful_rows, 'row')}`);
-  if (oauth !== null) printLine(`Login      ${grantWords(oauth)}`);
+  if (oauth !== null) printLine(`Login      ${grantWords(oauth, now)}`);
   if (portal_facts.length > 0) printLine(`Portal     ${portalWords(portal_facts)}`);
   if (Object.keys(webhook_headers).length > 0) printLine(`Headers    ${headerWords(webhook_headers)}`);
   for (const { model, told, share } of webhooks) {
@@ -70,8 +78,8 @@ function printStatus(report: StatusReport, all: boolean): void {
     'requests',
     ['written', (row) => row.rows_written],
   ]);
-  const empty = models.filter(({ rows, deleted_rows }) => rows + deleted_rows === 0).length;
-  if (!all && empty > 0) printLine(`${count(empty, 'model')} empty; --all lists the others one by one`);
+  const others = withoutRows(models).map(({ words }) => words);
+  if (!all && others.length > 0) printLine(`${others.join(', ')}; --all lists the others one by one`);
 }
 
 function printModels({ models, generated_at: now }: StatusReport, all: boolean): void {

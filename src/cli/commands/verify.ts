@@ -1,10 +1,12 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { namesOf } from '../../doctor/check.ts';
 import { FINDING_KINDS, type Finding } from '../../reconcile/findings.ts';
-import { type ModelVerification, type Verification, verify } from '../../reconcile/verify.ts';
+import { type ModelVerification, NOT_READ, type Verification, verify } from '../../reconcile/verify.ts';
 import { count } from '../../status/words.ts';
+import { printLine, printTable } from '../../terminal/output.ts';
+import { wholeNumber } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printLine, printTable } from '../output.ts';
-import { runOverModels } from '../round.ts';
+import { runOverModels, withoutAbsent } from '../round.ts';
 
 interface VerifyFlags {
   readonly repair?: boolean;
@@ -18,35 +20,37 @@ const SHOWN = 5;
 export const verifyCommand = new Command('verify')
   .argument('[model...]', 'models to compare: module.model or module.*; all when there are none')
   .option('--repair', 'write what the portal has where the mirror differs')
-  .option('--sample <rows>', 'compare this many random rows of each model instead of all: a quick check', parseSample)
+  .option(
+    '--sample <rows>',
+    'compare this many random rows of each model instead of all: a quick check',
+    wholeNumber(MAX_SAMPLE),
+  )
   .action((words: string[], { repair = false, sample = null }: VerifyFlags, command: Command) =>
-    runOverModels(command, 'work', words, async (deps, round) => {
+    runOverModels(command, repair ? 'work' : 'look', words, async (deps, round) => {
       const report = await verify(deps, { ...round, repair, sample });
       const exitCode = report.status === 'done' ? EXIT.done : EXIT.finding;
       return { data: report, print: () => printVerification(report, repair), exitCode };
     }),
   );
 
-function parseSample(text: string): number {
-  const rows = Number(text);
-  if (!/^\d+$/.test(text) || rows < 1 || rows > MAX_SAMPLE) {
-    throw new InvalidArgumentError(`a whole number from 1 to ${MAX_SAMPLE} is needed.`);
-  }
-  return rows;
-}
-
-function printVerification({ models, status }: Verification, repair: boolean): void {
+function printVerification({ models: all, status }: Verification, repair: boolean): void {
+  const models = all.filter(({ reason }) => reason !== NOT_READ);
+  const unread = all.length - models.length;
+  if (unread > 0) printLine(`${count(unread, 'model')} not read yet: flowlu-mirror backfill reads them.`);
   const shown = models.filter((row) => row.outcome !== 'skipped' && (row.rows > 0 || isRemarkable(row)));
   const repairs = repair ? (['repaired'] as const) : [];
   printTable(shown, ['model', 'rows', 'missing', 'extra', 'stale', 'differing', 'in_flight', 'unchecked', ...repairs]);
-  for (const row of models) printRemarks(row);
-  const rows = models.reduce((sum, row) => sum + row.rows, 0);
+  for (const row of withoutAbsent(models)) printRemarks(row);
+  const compared = shown.filter(({ outcome, rows }) => outcome === 'complete' || rows > 0);
+  const incomplete = shown.filter(({ outcome }) => outcome !== 'complete').map(({ model }) => model);
+  const rows = compared.reduce((sum, row) => sum + row.rows, 0);
   const found = models.reduce((sum, row) => sum + row.findings.length, 0);
   const repaired = models.reduce((sum, row) => sum + row.repaired, 0);
-  const verdict = found === 0 ? 'no drift' : `${count(found)} rows drifted`;
+  const verdict = found === 0 ? 'no drift' : `${count(found, 'row')} drifted`;
   const mended = repair && found > 0 ? `, ${count(repaired)} of them mended` : '';
-  const doubt = status === 'done' || found > repaired ? '' : '; not everything could be compared, see above';
-  printLine(`${count(rows)} rows of ${shown.length} models compared: ${verdict}${mended}${doubt}.`);
+  printLine(`${count(rows, 'row')} of ${count(compared.length, 'model')} compared: ${verdict}${mended}.`);
+  if (incomplete.length > 0) printLine(`Not compared, or not in full, see above: ${namesOf(incomplete)}.`);
+  else if (status !== 'done' && found <= repaired) printLine('Not everything could be compared, see above.');
 }
 
 function isRemarkable(row: ModelVerification): boolean {

@@ -108,9 +108,10 @@ function decideAbsent(row: Row | null, seen: Absent): Verdict {
   });
 }
 
-/** Takes what the API says, writing only where that changes something. */
+/** Takes what the API says, writing only where that changes something: a single reading also confirms what webhooks told. */
 function refresh(row: Row, seen: Present, shape: Shape): Verdict {
-  return agrees(row, seen, shape) ? keep('unchanged') : write('updated', presentRow(row, seen, shape));
+  const isKnown = agrees(row, seen, shape) && !(seen.settling && row.source === 'webhook');
+  return isKnown ? keep('unchanged') : write('updated', presentRow(row, seen, shape));
 }
 
 function agrees(row: Row, seen: Present, shape: Shape): boolean {

@@ -6,7 +6,10 @@ import { randomBytes } from 'node:crypto';
 import type postgres from 'postgres';
 import { formatMicros, type Micros } from '../../core/time.ts';
 import { plainArrayLiteral, ROWS_SOURCE, type RowItem, rowsText, rowValue } from '../../postgres/arrays.ts';
-import type { Queryable, Transaction } from '../../postgres/connection.ts';
+import type { Queryable, Sql, Transaction } from '../../postgres/connection.ts';
+import { transact } from '../../postgres/transact.ts';
+
+export const LEDGER = 'sync.deliveries';
 
 export type DeliveryStatus =
   /** Stored, not applied yet. */
@@ -162,7 +165,7 @@ const MAX_BODY_BYTES = 2 * 2 ** 20;
 export async function takeFitting(tx: Transaction, selection: postgres.Fragment): Promise<StoredDelivery[]> {
   const rows = await tx<(StoredDelivery & { receivedAt: string })[]>`
     with taken as materialized (
-      select d.id, d.received_at, d.status, d.reason, d.body from sync.deliveries d ${selection}),
+      select d.id, least(d.received_at, clock_timestamp()) as received_at, d.status, d.reason, d.body from sync.deliveries d ${selection}),
     placed as (
       select *, sum(octet_length(body)) over (order by taken.id) - octet_length(body) as bytes_before from taken)
     select id::text as id, (extract(epoch from received_at) * 1000000)::bigint::text as "receivedAt", status, reason, body
@@ -175,13 +178,16 @@ export async function takeFitting(tx: Transaction, selection: postgres.Fragment)
  * Takes pending deliveries, oldest first, that no other replica is working on; they stay locked for the transaction.
  * @param except models, as `module.model`, whose deliveries are to wait
  */
-export function claimPending(tx: Transaction, limit: number, except: ReadonlySet<string>): Promise<StoredDelivery[]> {
-  return takeFitting(
-    tx,
-    tx`where d.status = 'pending' and not coalesce(d.module || '.' || d.model = any(${[...except]}::text[]), false)
-       order by d.id limit ${limit} for update skip locked`,
-  );
+export function claimPending(tx: Transaction, limit: number, except: Iterable<string>): Promise<StoredDelivery[]> {
+  return takeFitting(tx, tx`where ${isPending(tx, except)} order by d.id limit ${limit} for update skip locked`);
 }
+
+const isPending = (sql: Queryable, except: Iterable<string>) =>
+  sql`d.status = 'pending' and not coalesce(d.module || '.' || d.model = any(${[...except]}::text[]), false)`;
+
+/** A query for whether there are any to claim. */
+export const hasPending = (sql: Queryable, except: Iterable<string>) =>
+  sql`select exists (select from sync.deliveries d where ${isPending(sql, except)})`;
 
 /** What became of a stored delivery, and whom it is about where that was not understood when it came. */
 export interface DeliveryOutcome extends Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body' | 'headers'> {
@@ -216,10 +222,17 @@ export async function settleDeliveries(tx: Queryable, outcomes: readonly Deliver
 }
 
 const TRIED_BYTES = 12_288;
+const TRIED_WITHIN = { statementTimeoutMs: 3_000, lockTimeoutMs: 2_000 };
 
-/** Writes a delivery as large as some are, and takes it back: fails where there is no space, although a small change would fit. */
-export async function tryAppend(tx: Transaction): Promise<void> {
+/**
+ * Writes a delivery as large as some are, and takes it back: fails where there is no space, although a small change would
+ * fit. It takes no lock that others may hold meanwhile: their wait would be taken for the cause.
+ */
+export async function tryWrite(sql: Sql): Promise<void> {
   const body = randomBytes(TRIED_BYTES).toString('base64');
-  const [row] = await tx`insert into sync.deliveries (status, body) values ('skipped', ${body}) returning id`;
-  await tx`delete from sync.deliveries where id = ${row?.id}`;
+  const append = async (tx: Transaction) => {
+    const [row] = await tx`insert into sync.deliveries (status, body) values ('skipped', ${body}) returning id`;
+    await tx`delete from sync.deliveries where id = ${row?.id}`;
+  };
+  await transact(sql, append, TRIED_WITHIN);
 }

@@ -1,11 +1,11 @@
 /** Deliveries of the ledger, taken up once more: to be applied again, stored with another body, or pruned. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatMicros, type Micros } from '../../core/time.ts';
+import { SCAN_MAX_MS } from '../../mirror-rows/reads.ts';
 import { plainArrayLiteral } from '../../postgres/arrays.ts';
 import { type Queryable, type Sql, type Transaction, within } from '../../postgres/connection.ts';
 import { eachPage } from '../../postgres/pages.ts';
 import { HINT } from '../doubts.ts';
-import { SCAN_MAX_MS } from '../mirror-rows/reads.ts';
 import { type StoredDelivery, takeFitting } from './ledger.ts';
 
 /** Which deliveries; all conditions hold together. */
@@ -124,8 +124,18 @@ const PRUNED_AT_A_TIME = 1_000;
 const MAX_BATCHES = 10_000;
 const PAUSE_MS = 50;
 
-/** Deletes deliveries that have done their work and are older than `retentionMs`; failed and pending ones stay. */
-export async function pruneDeliveries(sql: Sql, retentionMs: number, signal: AbortSignal): Promise<number> {
+/** Deletes deliveries older than `retentionMs` that have done their work, or those that failed; pending ones stay. */
+export async function pruneDeliveries(
+  sql: Sql,
+  retentionMs: number,
+  signal: AbortSignal,
+  which: 'done' | 'failed' = 'done',
+): Promise<number> {
+  // The open ones have an index of their own, by id.
+  const chosen =
+    which === 'failed'
+      ? sql`status = 'failed' order by d.id`
+      : sql`status <> all ('{pending,failed}') order by d.received_at`;
   let total = 0;
   for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
     const { count } = await sql`
@@ -133,8 +143,7 @@ export async function pruneDeliveries(sql: Sql, retentionMs: number, signal: Abo
        where id in (
              select d.id from sync.deliveries d
               where d.received_at < clock_timestamp() - ${retentionMs} * interval '1 millisecond'
-                and d.status in ('applied', 'skipped', 'rejected')
-              order by d.received_at
+                and d.${chosen}
               limit ${PRUNED_AT_A_TIME}
                 for update skip locked)`;
     total += count;

@@ -1,4 +1,6 @@
 /** What people are shown of the ledger of deliveries. Reads only. */
+import { models } from '../../catalog/index.ts';
+import { MAX_OTHERS_TOLD } from '../../mirror-rows/reads.ts';
 import type { Queryable } from '../../postgres/connection.ts';
 import type { Decision, DeliveryStatus } from './ledger.ts';
 
@@ -66,7 +68,7 @@ export async function deliveryCounts(sql: Queryable): Promise<DeliveryCounts> {
     select count(*)::int as total, count(*) filter (where status = 'pending')::int as pending,
            count(*) filter (where status = 'failed')::int as failed,
            count(*) filter (where status = 'rejected')::int as rejected,
-           to_json(max(received_at)) #>> '{}' as last_received_at,
+           to_json(max(least(received_at, clock_timestamp()))) #>> '{}' as last_received_at,
            extract(epoch from clock_timestamp() - min(received_at) filter (where status = 'pending'))::float8
              as oldest_pending_seconds
       from sync.deliveries`;
@@ -96,8 +98,11 @@ export interface ArrivalFacts {
   readonly last_received_at: string | null;
   readonly pending: number;
   readonly pending_since: string | null;
+  /** Why the newest of them waits. */
+  readonly pending_reason: string | null;
   readonly failed: number;
   readonly failed_since: string | null;
+  readonly failed_bytes: number;
 }
 
 export async function arrivalFacts(sql: Queryable): Promise<ArrivalFacts> {
@@ -106,8 +111,10 @@ export async function arrivalFacts(sql: Queryable): Promise<ArrivalFacts> {
            (select to_json(received_at) #>> '{}' from sync.deliveries order by id desc limit 1) as last_received_at,
            (count(*) filter (where status = 'pending'))::int as pending,
            to_json(min(received_at) filter (where status = 'pending')) #>> '{}' as pending_since,
+           (select reason from sync.deliveries where status = 'pending' order by id desc limit 1) as pending_reason,
            (count(*) filter (where status = 'failed'))::int as failed,
-           to_json(min(received_at) filter (where status = 'failed')) #>> '{}' as failed_since
+           to_json(min(received_at) filter (where status = 'failed')) #>> '{}' as failed_since,
+           coalesce(sum(octet_length(body)) filter (where status = 'failed'), 0)::float8 as failed_bytes
       from sync.deliveries where status in ('pending', 'failed')`;
   return row as unknown as ArrivalFacts;
 }
@@ -152,17 +159,22 @@ export interface WebhookUse {
 /** Newest deliveries that count for it. */
 const USE_WINDOW = 20_000;
 
-/** Webhooks by model, among the newest deliveries. */
+/** Webhooks by model, among the newest deliveries: of the catalogue's models, and of the others that came most often. */
 export async function webhookUse(sql: Queryable): Promise<readonly WebhookUse[]> {
+  const catalogued = sql`model = any(${models.map(({ name }) => name)}::text[])`;
   const rows = await sql`
     with recent as (
       select module || '.' || model as model, decision, received_at,
              received_at - lag(received_at) over (partition by module, model order by d.id) as silence
-        from (select * from sync.deliveries where module is not null order by id desc limit ${USE_WINDOW}) as d)
+        from (select * from sync.deliveries where module is not null order by id desc limit ${USE_WINDOW}) as d),
+    placed as (
+      select model, row_number() over (partition by ${catalogued} order by count(*) desc, model) as place
+        from recent group by model)
     select model, count(*)::int as deliveries, count(*) filter (where decision = 'duplicate')::int as repeats,
            count(*) filter (where decision in ('inserted', 'updated', 'tombstoned', 'revived'))::int as changes,
            to_json(max(received_at)) #>> '{}' as last_at,
            extract(epoch from max(silence))::float8 as longest_silence_s
-      from recent group by model order by model`;
+      from recent join placed using (model) where ${catalogued} or place <= ${MAX_OTHERS_TOLD}
+     group by model order by model`;
   return rows as unknown as readonly WebhookUse[];
 }

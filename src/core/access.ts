@@ -1,0 +1,18 @@
+/** How sentences name what the portal is read by, and whose rights that has: an API key, or a login by OAuth. */
+
+export type Access = 'key' | 'login';
+
+export const ACCESS_WORDS = {
+  key: {
+    name: 'key',
+    check: 'check the API key and the company sub-domain',
+    give: "give the key's user",
+    better: 'use the key of an administrator',
+  },
+  login: {
+    name: 'login',
+    check: 'log in again, and check the company sub-domain',
+    give: 'give the user who logged in',
+    better: 'log in as an administrator',
+  },
+} as const satisfies Record<Access, Readonly<Record<'name' | 'check' | 'give' | 'better', string>>>;

@@ -1,0 +1,43 @@
+/** One thing that is found of the mirror's health: what a judge says, and every surface shows. */
+
+/** `bad`: out of order. `care`: the mirror goes on, but a person has to look. `note`: nothing to do. */
+export type Severity = 'bad' | 'care' | 'note';
+
+export type FindingCode =
+  | 'database_away'
+  | 'schema'
+  | 'not_accepting'
+  | 'not_readable'
+  | 'locked'
+  | 'other_zone'
+  | 'clock_set_back'
+  | 'key_refused'
+  | 'login_refused'
+  | 'portal_silent'
+  | 'not_logged_in'
+  | 'deliveries_failed'
+  | 'deliveries_waiting'
+  | 'models_unreadable'
+  | 'catch_up_failed'
+  | 'not_compared'
+  | 'doubts_unsettled'
+  | 'rows_hidden'
+  | 'first_reading'
+  | 'reading_interrupted'
+  | 'no_api'
+  | 'no_webhook';
+
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  /** ISO 8601; null where nobody knows. */
+  readonly since: string | null;
+  /** One sentence without a full stop. */
+  readonly sentence: string;
+  /** What to do, as a sentence; null where nothing has to be done. */
+  readonly remedy: string | null;
+  /** What to type, if anything. */
+  readonly command: string | null;
+  /** The models concerned, where it is some of them. */
+  readonly models?: readonly string[];
+}

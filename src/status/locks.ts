@@ -1,0 +1,35 @@
+/** What is found of locks that somebody else holds. */
+
+import { heldWords, type LockHolder } from '../postgres/locks.ts';
+import { LEDGER } from '../store/deliveries/ledger.ts';
+import type { Facts } from './facts.ts';
+import type { Finding } from './finding.ts';
+
+/** An index is made, or a table changed, in less. */
+const LOCKED_MAX_S = 10;
+
+/** Locks that are held for long. */
+export function judgeLocks({ locks, now }: Facts): readonly Finding[] {
+  return locks
+    .filter(({ since }) => Date.parse(now) - momentOf(since) > LOCKED_MAX_S * 1_000)
+    .map((holder) => ({ ...lockFinding(holder, null), code: 'locked', sentence: heldWords(holder) }));
+}
+
+/**
+ * A lock that keeps the health from being read.
+ * @param isRecording whether deliveries are recorded all the same; without the ledger they cannot be
+ */
+export function lockFinding(holder: LockHolder, isRecording: boolean | null): Finding {
+  const isBlocking = !(isRecording ?? holder.relation !== LEDGER);
+  return {
+    code: isBlocking ? 'not_accepting' : 'locked',
+    severity: 'bad',
+    since: new Date(momentOf(holder.since)).toISOString(),
+    sentence: `${isBlocking ? 'Webhooks cannot be recorded: ' : ''}${heldWords(holder)}`,
+    remedy: `Changes wait for it, and are applied when it ends. End it with: ${holder.remedy}`,
+    command: 'flowlu-mirror doctor --quick',
+  };
+}
+
+/** Words may follow the moment. */
+const momentOf = (since: string) => Date.parse(since.split(' ')[0] ?? '');

@@ -1,0 +1,39 @@
+/** What a listing has brought stays known while the next one is under way. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beginListing, findOpenListing, finishListing, firstReading, listedModels } from '../../src/store/listings.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await createTestDatabase();
+});
+afterAll(() => db?.close());
+
+const list = async (model: string, outcome: 'complete' | 'skipped' | 'failed' | null) => {
+  const key = { kind: 'backfill', model, runId: '1' } as const;
+  await beginListing(db.sql, key);
+  if (outcome !== null) await finishListing(db.sql, key, { outcome, reason: null, requests: 1 });
+};
+
+it('a model that is read again is still one that was read: the first reading is over, and extra models keep their views', async () => {
+  const names = ['crm.lead', 'asset.asset', 'fin.invoice'];
+  const done = async () => (await firstReading(db.sql, names))?.modelsDone ?? 'all';
+  await list('crm.lead', 'complete');
+  await list('asset.asset', null);
+  expect(await done()).toBe(1);
+  await list('asset.asset', 'complete');
+  await list('fin.invoice', 'skipped');
+  expect(await done()).toBe('all');
+  await list('asset.asset', null);
+  expect(await done()).toBe('all');
+  expect(await listedModels(db.sql)).toEqual(['asset.asset', 'crm.lead']);
+  await list('asset.asset', 'failed');
+  expect(await listedModels(db.sql)).toEqual(['asset.asset', 'crm.lead']);
+});
+
+it('a listing that was begun by a clock that has gone back since is not gone on with: its fence lies ahead of all readings', async () => {
+  await list('crm.account', null);
+  expect(await findOpenListing(db.sql, 'backfill', 'crm.account')).not.toBeNull();
+  await db.sql`update sync.listings set started_at = started_at + interval '1 hour' where model = 'crm.account'`;
+  expect(await findOpenListing(db.sql, 'backfill', 'crm.account')).toBeNull();
+});
