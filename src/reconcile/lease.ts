@@ -1,6 +1,6 @@
 /** Work that only one process may do at a time, kept apart by a lease that is renewed while it goes on. */
 import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
-import { isDead } from '../core/holder.ts';
+import { isDead, thisHolder } from '../core/holder.ts';
 import { withTimeout } from '../core/time.ts';
 import type { Queryable, Sql } from '../postgres/connection.ts';
 import { heldLeases, LEASE_SECONDS, leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
@@ -27,6 +27,12 @@ export interface LeaseOptions {
 }
 
 /**
+ * What this process works under. A database that was away keeps leases that could not be given back; they must not keep
+ * their own process waiting.
+ */
+const working = new Set<string>();
+
+/**
  * Runs `work` under a lease; its signal aborts when the lease is lost.
  * @throws LeaseTakenError when another process keeps the lease for longer than the wait.
  */
@@ -43,6 +49,7 @@ export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSi
     if (performance.now() >= giveUpAt) throw new LeaseTakenError(`${name} is already running: ${other}`);
     await sleep(POLL_MS, undefined, { signal });
   }
+  working.add(name);
   const lost = new AbortController();
   const done = new AbortController();
   const renewing = renew(options, seconds, lost, done.signal);
@@ -52,6 +59,7 @@ export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSi
     done.abort();
     await renewing;
     await releaseLease(sql, name, holder).catch(() => {});
+    working.delete(name);
   }
 }
 
@@ -78,7 +86,8 @@ export const leaseOfModel = (model: string) => ({ name: OF_MODEL + model, waitMs
 export async function takenModels(
   sql: Queryable,
 ): Promise<{ readonly held: Set<string>; readonly wanted: Set<string> }> {
-  const names = (await heldLeases(sql)).flatMap(({ name, holder }) => (isDead(holder) ? [] : [name]));
+  const isLeft = (name: string, holder: string) => isDead(holder) || (holder === thisHolder() && !working.has(name));
+  const names = (await heldLeases(sql)).flatMap(({ name, holder }) => (isLeft(name, holder) ? [] : [name]));
   const of = (prefix: string) =>
     new Set(names.flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length).split(' ')[0] ?? ''] : [])));
   return { held: of(OF_MODEL), wanted: of(WANTED) };

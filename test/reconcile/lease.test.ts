@@ -1,5 +1,6 @@
 /** Work for one process at a time. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { thisHolder } from '../../src/core/holder.ts';
 import { LeaseTakenError, takenModels, withLease } from '../../src/reconcile/lease.ts';
 import { takeLease } from '../../src/store/leases.ts';
 import { journaled, lastRuns } from '../../src/store/runs.ts';
@@ -79,6 +80,17 @@ it('a lease that lies ahead of the clock ends when one taken now would, unless i
   expect(await seconds()).toBeGreaterThan(40);
   await sql`update sync.leases set expires_at = clock_timestamp() where name = 'model crm.lead'`;
   expect(await takeLease(sql, 'model crm.lead', 'two', 40)).toBe(true);
+});
+
+it('a lease that could not be given back does not keep its own process from the model', async () => {
+  const { sql } = database;
+  const [name, holder] = ['model crm.account', thisHolder()];
+  const held = async () => (await takenModels(sql)).held.has('crm.account');
+  await takeLease(sql, name, holder, 45);
+  expect(await held()).toBe(false);
+  await withLease(options(name, holder), async () => expect(await held()).toBe(true));
+  await takeLease(sql, name, 'another process', 45);
+  expect(await held()).toBe(true);
 });
 
 it('a run is listed as running while its process lives, and as abandoned once that was killed', async () => {
