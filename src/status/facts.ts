@@ -30,6 +30,8 @@ export interface Expectations {
   readonly otherZone: { readonly found: string; readonly advice: string } | null;
   /** How recording deliveries goes in this process; null in one that records none. */
   readonly recording: RecordHealth | null;
+  /** Whether the database is left alone just now: what was known before is the answer. */
+  readonly isAsleep: () => boolean;
 }
 
 /** Deliveries cannot be recorded, as the last batches have proven, or the server says itself. */
