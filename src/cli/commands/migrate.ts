@@ -44,11 +44,12 @@ async function migrateAll(sql: Sql, options: MigrateOptions, retentionMs: number
 
 function printReport(report: Awaited<ReturnType<typeof migrate>>): void {
   const applied = report.applied.length === 0 ? 'no migration was due' : `applied ${report.applied.join(', ')}`;
-  printLine(
-    `The schema is current: ${applied}; views, comments and roles are in place (${span(report.duration_ms / 1_000)}).`,
-  );
+  const took = span(report.duration_ms / 1_000);
+  printLine(`The schema is current: ${applied}; views, comments and roles are in place (${took}).`);
   for (const { view, columns, reason } of report.keptViews)
-    printLine(`View ${view} keeps columns that should go or change (${columns.join(', ')}): ${reason}.`);
+    printLine(
+      `View ${view} ${columns[0] ? `keeps columns that should go or change (${columns.join(', ')}): ` : ''}${reason}.`,
+    );
   if (report.adminSql !== null)
     printLine(`This role may not do everything. An administrator must run:\n\n${report.adminSql}\n`);
   if (report.publication !== null) printPublication(report.publication);
