@@ -1,5 +1,6 @@
 /** The scheduler on a real portal and a real database, one piece of work at a time. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { createNaps } from '../../src/core/naps.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { Lane } from '../../src/reconcile/schedule.ts';
 import { type Background, createLanes } from '../../src/reconcile/work.ts';
@@ -21,6 +22,7 @@ const background = (holder: string): Background => ({
   models: NAMES.map(mirror.model),
   limits: { rate: 10, poll_s: 300, sweep_s: 86_400 },
   holder,
+  naps: createNaps({ lastsMs: 0, awakeMs: 0 }),
   observer: quietObserver,
 });
 const work = (lane: Lane, holder = 'one') => createLanes(background(holder)).workOnce(lane, '0', never);
