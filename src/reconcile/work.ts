@@ -83,6 +83,8 @@ export function createLanes(background: Background) {
           const work = () => doWork(background, chosen, runId, going);
           const report = await traced(chosen.kind, { 'flowlu.model': chosen.model.name }, work);
           await note(background, report, chosen);
+          // The others rested because of a plan in which this model was taken.
+          restUntil.clear();
           return report;
         });
       });

@@ -60,7 +60,10 @@ export function startBackground(session: Session, clients: Clients | null, signa
   const loops = [
     drain,
     loop('looking for work', LOOK_INTERVAL_MS, async () => {
-      const { hasPending, hasDueDoubts } = await lookForWork(sql, context.blocked.now().keys());
+      const blocked = context.blocked.now();
+      const { hasPending, hasDueDoubts } = await lookForWork(sql, blocked.keys());
+      // They are tried again until they are applied.
+      if (hasPending || blocked.size > 0) naps.stir();
       if (hasPending) drain.wake();
       if (hasDueDoubts) settle?.wake();
     }),

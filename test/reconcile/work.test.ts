@@ -134,6 +134,18 @@ describe('catching up', () => {
 });
 
 describe('several at once', () => {
+  it('do not go on resting by a plan that the work of one of them has overtaken', async () => {
+    await start({ 'crm.industry': 5, 'crm.account': 20, 'crm.lead': 250 });
+    await readAll();
+    await age('crm.lead', 40);
+    const lanes = createLanes(background('one'));
+    const take = () => lanes.workOnce('long', '0', never);
+    const [done, rest] = await Promise.all([take(), take()]);
+    expect([done, rest]).toMatchObject([{ model: 'crm.lead', way: 'sweep' }, { waitMs: 10_000 }]);
+    await age('crm.lead', 40);
+    expect(await take()).toMatchObject({ model: 'crm.lead', way: 'sweep' });
+  });
+
   it('wait on one reading, so that many lanes ask no more than one; another process has its own', async () => {
     await start({ 'crm.industry': 5, 'crm.account': 20, 'crm.lead': 20 });
     await readAll();
