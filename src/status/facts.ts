@@ -159,7 +159,7 @@ async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting |
 export async function causeNow(sql: Sql, error: unknown): Promise<Cause> {
   const found = causeOf(error);
   if (errorCode(error) !== SQLSTATE.lockNotAvailable) {
-    const isAwaited = isConnectionError(error) && (await standbyAwaitedSince(sql).catch(() => null)) !== null;
+    const isAwaited = isConnectionError(error) && (await standbyAwaitedSince(sql, true).catch(() => null)) !== null;
     return isAwaited ? STANDBY_AWAITED : found;
   }
   const holders = await lockHolders(sql, 'sync.').catch(() => []);
