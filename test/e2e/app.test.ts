@@ -4,7 +4,11 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { loadConfig } from '../../src/config/index.ts';
+import { INTERVALS } from '../../src/service/background.ts';
+import { loggerFor } from '../../src/service/session.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
+import { type Service, startService } from '../intake/service.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import type { OAuthOptions, OAuthServer } from '../simulator/oauth.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -21,14 +25,19 @@ let loopback: string;
 let port: number;
 let cwd: string;
 let outputs: string[] = [];
+const { refusedMs } = INTERVALS;
 
 beforeAll(async () => {
   await ensureBuilt();
   cwd = await mkdtemp(join(tmpdir(), 'flowlu-mirror-app-'));
+  INTERVALS.refusedMs = 500;
   port = await freePort();
   loopback = `http://127.0.0.1:${port}/oauth/callback`;
 }, 180_000);
-afterAll(() => rm(cwd, { recursive: true, force: true }));
+afterAll(async () => {
+  INTERVALS.refusedMs = refusedMs;
+  await rm(cwd, { recursive: true, force: true });
+});
 
 /** A port that was free a moment ago: a redirect address has to be known beforehand. */
 async function freePort(): Promise<number> {
@@ -112,6 +121,7 @@ describe('OAuth', () => {
   let env: Record<string, string>;
   let oauth: OAuthOptions;
   let running: Command[] = [];
+  let here: Service | null = null;
 
   beforeEach(async () => {
     oauth = { clientId: 'app', clientSecret: CLIENT_SECRET, redirectUrls: [loopback], lifetime_s: 3_600 };
@@ -144,6 +154,8 @@ describe('OAuth', () => {
       outputs.push(command.stdout(), command.stderr());
     }
     running = [];
+    await here?.close();
+    here = null;
     const rows = await db.sql`select to_json(g)::text as text from sync.oauth_grant g
                               union all select to_json(r)::text from sync.oauth_requests r
                               union all select to_json(r)::text from sync.runs r`;
@@ -169,6 +181,13 @@ describe('OAuth', () => {
   const allow = async (login: Command, follow: 'follow' | 'manual' = 'follow') => {
     const [address = ''] = await login.says(/http:\/\/127\.0\.0\.1:\d+\/oauth\/authorize\S+/);
     return fetch(address, { redirect: follow });
+  };
+  /** What `serve` does, within this process, where its intervals can be shorter. */
+  const serveHere = async () => {
+    const write = (line: string) => void outputs.push(line);
+    const log = loggerFor(loadConfig(options().env ?? {}), { write });
+    here = await startService(db.url, env, { log, isWhole: true });
+    return here;
   };
   const logIn = async () => {
     const login = begin('login --json');
@@ -251,8 +270,7 @@ describe('OAuth', () => {
 
   it('a withdrawn authorization stops the asking, shows everywhere, and is mended by logging in', async () => {
     await logIn();
-    const serve = begin('serve');
-    const [, url = ''] = await serve.says(/"url":"([^"]+)"/);
+    const { url } = await serveHere();
     await expect
       .poll(async () => (await db.sql`select 1 from sync.watermarks`).length, { timeout: 20_000 })
       .toBeGreaterThan(0);
