@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config/index.ts';
+import { PLANS } from '../../src/reconcile/work.ts';
 import { INTERVALS } from '../../src/service/background.ts';
 import { loggerFor } from '../../src/service/session.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
@@ -25,17 +26,19 @@ let loopback: string;
 let port: number;
 let cwd: string;
 let outputs: string[] = [];
-const { refusedMs } = INTERVALS;
+const usual = { ...INTERVALS, ...PLANS };
 
 beforeAll(async () => {
   await ensureBuilt();
   cwd = await mkdtemp(join(tmpdir(), 'flowlu-mirror-app-'));
   INTERVALS.refusedMs = 500;
+  PLANS.maxWait_s = 0.5;
   port = await freePort();
   loopback = `http://127.0.0.1:${port}/oauth/callback`;
 }, 180_000);
 afterAll(async () => {
-  INTERVALS.refusedMs = refusedMs;
+  INTERVALS.refusedMs = usual.refusedMs;
+  PLANS.maxWait_s = usual.maxWait_s;
   await rm(cwd, { recursive: true, force: true });
 });
 
@@ -121,7 +124,7 @@ describe('OAuth', () => {
   let env: Record<string, string>;
   let oauth: OAuthOptions;
   let running: Command[] = [];
-  let here: Service | null = null;
+  let here: Service[] = [];
 
   beforeEach(async () => {
     oauth = { clientId: 'app', clientSecret: CLIENT_SECRET, redirectUrls: [loopback], lifetime_s: 3_600 };
@@ -154,8 +157,8 @@ describe('OAuth', () => {
       outputs.push(command.stdout(), command.stderr());
     }
     running = [];
-    await here?.close();
-    here = null;
+    await Promise.all(here.map((service) => service.close()));
+    here = [];
     const rows = await db.sql`select to_json(g)::text as text from sync.oauth_grant g
                               union all select to_json(r)::text from sync.oauth_requests r
                               union all select to_json(r)::text from sync.runs r`;
@@ -186,8 +189,9 @@ describe('OAuth', () => {
   const serveHere = async () => {
     const write = (line: string) => void outputs.push(line);
     const log = loggerFor(loadConfig(options().env ?? {}), { write });
-    here = await startService(db.url, env, { log, isWhole: true });
-    return here;
+    const service = await startService(db.url, env, { log, isWhole: true });
+    here.push(service);
+    return service;
   };
   const logIn = async () => {
     const login = begin('login --json');
@@ -258,8 +262,7 @@ describe('OAuth', () => {
     oauth.lifetime_s = 2;
     await logIn();
     const before = server.log.length;
-    const replicas = [begin('serve'), begin('serve')];
-    await Promise.all(replicas.map((replica) => replica.says(/"listening"/)));
+    await Promise.all([serveHere(), serveHere()]);
     await until(() => server.log.length >= before + 3, 60_000);
     const said = server.log.slice(before);
     expect(new Set(said)).toEqual(new Set(['refresh']));
