@@ -54,9 +54,9 @@ export interface BackgroundLoops {
 
 /** Starts everything that runs by itself; of several workers only the first does what has to be done once. */
 export function startBackground(session: Session, clients: Clients | null, signal: AbortSignal): BackgroundLoops {
-  const { sql, context, log, config, models, holder } = session;
+  const { sql, context, log, config, models, holder, naps } = session;
   const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
-    startLoop({ name, intervalMs, log, signal, work });
+    startLoop({ name, intervalMs, log, signal, naps, work });
   const drain = loop('applying pending deliveries', UNTIL_WOKEN_MS, (stop) =>
     drainPending({ sql, context, log }, stop),
   );
@@ -64,7 +64,10 @@ export function startBackground(session: Session, clients: Clients | null, signa
   const loops = [
     drain,
     loop('looking for work', INTERVALS.lookMs, async () => {
-      const { hasPending, hasDueDoubts } = await lookForWork(sql, context.blocked.now().keys());
+      const blocked = context.blocked.now();
+      const { hasPending, hasDueDoubts } = await lookForWork(sql, blocked.keys());
+      // They are tried again until they are applied.
+      if (hasPending || blocked.size > 0) naps.stir();
       if (hasPending) drain.wake();
       if (hasDueDoubts) settle?.wake();
     }),
@@ -113,7 +116,7 @@ export function startBackground(session: Session, clients: Clients | null, signa
   const rate = requestsPerSecond === 0 ? Number.POSITIVE_INFINITY : requestsPerSecond * backgroundShare;
   const limits = { rate, poll_s: intervalMs / 1_000, sweep_s: sweepIntervalMs / 1_000 };
   const deps = { sql, client: clients.background, writer: context };
-  const { workAWhile } = createLanes({ deps, models, limits, holder, observer: logging(log) });
+  const { workAWhile } = createLanes({ deps, models, limits, holder, naps, observer: logging(log) });
   const guards = new Map<string, string | null>();
   const onReport = (report: RoundReport) => {
     noteReport(report, session);

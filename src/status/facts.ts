@@ -30,6 +30,8 @@ export interface Expectations {
   readonly otherZone: { readonly found: string; readonly advice: string } | null;
   /** How recording deliveries goes in this process; null in one that records none. */
   readonly recording: RecordHealth | null;
+  /** Whether the database is left alone just now: what was known before is the answer. */
+  readonly isAsleep: () => boolean;
 }
 
 /** Deliveries cannot be recorded, as the last batches have proven, or the server says itself. */
@@ -157,7 +159,7 @@ async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting |
 export async function causeNow(sql: Sql, error: unknown): Promise<Cause> {
   const found = causeOf(error);
   if (errorCode(error) !== SQLSTATE.lockNotAvailable) {
-    const isAwaited = isConnectionError(error) && (await standbyAwaitedSince(sql).catch(() => null)) !== null;
+    const isAwaited = isConnectionError(error) && (await standbyAwaitedSince(sql, true).catch(() => null)) !== null;
     return isAwaited ? STANDBY_AWAITED : found;
   }
   const holders = await lockHolders(sql, 'sync.').catch(() => []);

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
+import type { Check } from '../../src/doctor/check.ts';
+import { checkDatabase } from '../../src/doctor/database.ts';
 import { createRecordHealth, type RecordHealth, TROUBLE } from '../../src/intake/record-health.ts';
 import { BLOCKED } from '../../src/merge/blocked.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
@@ -104,7 +106,7 @@ it('rows that cannot be written: deliveries wait, and every process says why', a
     .not.toContainEqual(expect.objectContaining({ code: 'deliveries_waiting' }));
 }, 90_000);
 
-it('a synchronous standby that is not there: no webhook is taken, and the cause is named, by every process', async () => {
+it('a synchronous standby that is not there: no webhook is taken, and the cause is named, by every process and by doctor', async () => {
   const server: OwnServer = await startOwnServer();
   const sql = connect(server.url, { applicationName: 'flowlu-mirror test', max: 3 });
   let own: Service | null = null;
@@ -119,6 +121,11 @@ it('a synchronous standby that is not there: no webhook is taken, and the cause 
   };
   try {
     await migrate(server.url);
+    await set('ghost');
+    const checks: Check[] = [];
+    await checkDatabase(sql, 'here', (check) => checks.push(check));
+    expect(checks.at(-1)).toMatchObject({ name: 'writing', found: expect.stringContaining('synchronous standby') });
+    await set('');
     own = await startService(server.url);
     expect((await post(1, own)).status).toBe(200);
     await set('ghost');
