@@ -1,5 +1,4 @@
 /** Accepted bodies of any size and kind, in any order, by whoever knows the secret: the process lives in a small heap. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ensureBuilt, runCli, SECRET, type Service, type Settings, startServe } from '../chaos/processes.ts';
 import { post, webhook } from '../intake/service.ts';
@@ -10,8 +9,6 @@ const HEAP_MB = 128;
 const LARGE = 1_000_000;
 const DEALS = 60;
 const UPDATES = 3;
-/** A sender that has been told to come again later. */
-const REPEATED_MS = 100;
 
 let db: TestDatabase;
 let serve: Service;
@@ -30,11 +27,9 @@ afterAll(async () => {
 
 const send = async (body: unknown) => {
   const text = JSON.stringify(body);
-  for (;;) {
-    const { status } = await post(`${serve.url}/webhooks/flowlu/${SECRET}`, text);
-    if (status !== 503) return status;
-    await sleep(REPEATED_MS);
-  }
+  // A sender that is told to come again later does so a little later.
+  const sent = () => post(`${serve.url}/webhooks/flowlu/${SECRET}`, text);
+  return (await eventually(sent, ({ status }) => status !== 503, 120_000)).status;
 };
 
 /** In waves, since a test has a heap of its own. */

@@ -13,13 +13,13 @@ export async function eventually<T>(
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const beganAt = performance.now();
+    const beganAt = Date.now();
     const value = await read();
     if (check(value)) return value;
     if (Date.now() > deadline) {
       throw new Error(`still not so after ${timeoutMs} ms: ${JSON.stringify(value)?.slice(0, SHOWN_MAX)}`);
     }
-    await sleep(Math.min(LONGEST_MS, Math.max(LOOK_MS, 2 * (performance.now() - beganAt))));
+    await sleep(Math.min(LONGEST_MS, Math.max(LOOK_MS, 2 * (Date.now() - beganAt))));
   }
 }
 
