@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { Ajv } from 'ajv';
 import { expect, inject, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { dashboards, numbers } from '../scripts/grafana.ts';
 import { programWith } from '../src/cli/program.ts';
 import { loadConfig } from '../src/config/index.ts';
 import { createMetrics } from '../src/core/metrics.ts';
@@ -28,6 +29,28 @@ it.each(['prometheus/alerts.yml', 'grafana/flowlu-mirror.json'])('%s names only 
   const named = new Set(read(path).match(/flowlu_mirror_[a-z_]+/g));
   expect(named.size).toBeGreaterThan(4);
   expect([...named].filter((name) => !known.has(name.replace(/_(bucket|sum|count)$/, '')))).toEqual([]);
+});
+
+it.each(Object.entries(dashboards))('the dashboard %s is as its script writes it', (file, made) => {
+  expect(JSON.parse(read(`grafana/${file}`))).toEqual(JSON.parse(JSON.stringify(made())));
+});
+
+it('whoever reads the ready-made views can show the numbers', async () => {
+  const database = await createTestDatabase();
+  try {
+    const statements = (numbers().panels ?? []).flatMap((panel) =>
+      ('targets' in panel ? (panel.targets ?? []) : []).map(
+        (target) => (target as unknown as { rawSql: string }).rawSql,
+      ),
+    );
+    expect(statements.length).toBeGreaterThan(10);
+    await database.sql.begin(async (tx) => {
+      await tx`set local role flowlu_reader`;
+      for (const statement of statements) await tx.unsafe(statement);
+    });
+  } finally {
+    await database.close();
+  }
 });
 
 it('every alert has a name of its own, a severity and a summary', () => {

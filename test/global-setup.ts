@@ -4,13 +4,12 @@
  * database, which each test file clones (see support/database.ts).
  */
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
 import { openEmbedded } from '../src/embedded/server.ts';
 import { migrate } from '../src/migrate/migrate.ts';
 import { connect } from '../src/postgres/connection.ts';
+import { serverDirectory } from './support/server-directory.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -27,8 +26,7 @@ const CARELESS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'o
 async function openServer(): Promise<{ url: string; close: () => Promise<void> }> {
   const given = process.env.TEST_DATABASE_URL;
   if (given !== undefined && given !== '') return { url: given, close: async () => {} };
-  const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-test-'));
-  await chmod(directory, 0o711);
+  const directory = await serverDirectory('test');
   const server = await openEmbedded({ directory, settings: CARELESS });
   return {
     url: server.url,

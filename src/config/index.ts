@@ -97,6 +97,8 @@ const databaseOf = (values: Values) => ({
   readerUrl: values.READER_DATABASE_URL ?? null,
   /** Most connections per process. */
   pool: values.DATABASE_POOL,
+  /** 0: never. */
+  sleepMs: values.DATABASE_SLEEP,
   /** Absolute path. */
   dataDir: values.DATA_DIR,
 });

@@ -58,6 +58,11 @@ const GROUPS = {
       default: '10',
       help: 'most database connections that one process opens',
     },
+    DATABASE_SLEEP: {
+      parser: parse.duration('1s', '1d', '30m'),
+      default: '0',
+      help: 'how long `serve` leaves the database alone while nothing comes in, so that a serverless one can sleep; what no webhook announces then shows so much later; 0 never does',
+    },
     DATA_DIR: { parser: parse.path, default: '.flowlu-mirror', help: 'directory of the embedded PostgreSQL' },
   },
   'Flowlu portal': {

@@ -138,14 +138,18 @@ export async function start(
   const log = join(data, LOG_FILE);
   const size = async () => (await stat(log).catch(() => null))?.size ?? 0;
   if ((await size()) > LOG_MAX_BYTES) await rename(log, `${log}.1`).catch(() => {});
-  const logged = await size();
+  const [logged, pid] = [await size(), await recorded(cluster, PID_LINE)];
   const port = wantedPort ?? (await lastPort(cluster)) ?? PREFERRED_PORT;
   // From within, since pg_ctl puts paths into double quotes for a shell.
   const args = ['start', '-s', '-w', '-t', `${START_MAX_SECONDS}`, '-D', '.', '-l', LOG_FILE, '-o', `-p ${port}`];
   const timeoutMs = START_MAX_SECONDS * 1_000 + PATIENCE_MS;
   const { ok, output } = await run(join(programs, 'pg_ctl'), args, { account, cwd: data, timeoutMs, signal });
   if (ok) return 'started';
-  signal?.throwIfAborted();
+  if (signal?.aborted) {
+    // An interrupted pg_ctl tells its server to stop, and does not wait for it.
+    if ((await recorded(cluster, PID_LINE)) !== pid) await stop(cluster);
+    throw signal.reason;
+  }
   const words = (await readFile(log).catch(() => Buffer.alloc(0))).subarray(logged).toString('utf8');
   if (words.includes('Address already in use')) return 'port taken';
   // The file is empty for a moment before its server has written into it.

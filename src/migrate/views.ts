@@ -131,7 +131,7 @@ async function makeViews(tx: Transaction, due: readonly DueView[]): Promise<read
   const failed: KeptView[] = [];
   for (const { name, statements } of due) {
     const reason = await tryStatements(tx, statements);
-    if (reason !== null) failed.push({ view: name, columns: [], reason: `view ${name} cannot be made: ${reason}` });
+    if (reason !== null) failed.push({ view: name, columns: [], reason: `cannot be made: ${reason}` });
   }
   return failed;
 }

@@ -90,10 +90,15 @@ export async function catalogueHolders(sql: Queryable): Promise<readonly LockHol
 /** A commit takes longer where the disk is slow; a standby that is there answers sooner. */
 const STANDBY_MAX_S = 3;
 
-/** Since when a commit has waited for a synchronous standby, as far as this role may see; null where none has for long. */
-export async function standbyAwaitedSince(sql: Queryable): Promise<string | null> {
+/**
+ * Since when a commit has waited for a synchronous standby, as far as this role may see; null where none has for long.
+ * @param hasTried whether a commit has just taken too long: it waits no more, so that no standby being there has to do
+ */
+export async function standbyAwaitedSince(sql: Queryable, hasTried = false): Promise<string | null> {
   const [row] = await sql`
-    select to_json(min(query_start)) #>> '{}' as since from pg_stat_activity
+    select to_json(coalesce(min(query_start), case when ${hasTried} and current_setting('synchronous_standby_names') <> ''
+             and not exists (select from pg_stat_replication where sync_state is null or sync_state in ('sync', 'quorum'))
+             then now() end)) #>> '{}' as since from pg_stat_activity
      where datname = current_database() and wait_event = 'SyncRep'
        and query_start < clock_timestamp() - ${STANDBY_MAX_S} * interval '1 second'`;
   return (row?.since ?? null) as string | null;

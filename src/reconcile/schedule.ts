@@ -111,6 +111,17 @@ export function nextWork(
   return { wait_s: Math.max(0, Math.min(...due.map(({ at }) => at)) - now) };
 }
 
+/** Whether a piece of work may wait for a while: neither a first reading nor a sweep that is overdue. */
+export function canWait(
+  { kind, model }: Work,
+  states: readonly ModelState[],
+  { sweep_s }: ScheduleLimits,
+  now: number,
+): boolean {
+  const { sweptAt = null } = states.find((state) => state.model === model) ?? {};
+  return kind === 'catch-up' || (kind === 'sweep' && sweptAt !== null && now - sweptAt < sweep_s);
+}
+
 interface Due extends Work {
   readonly at: number;
   /** What is smaller comes first. */

@@ -2,6 +2,7 @@
 import { setInterval as every } from 'node:timers/promises';
 import { isNewestFirst, rankOf } from '../catalog/ranks.ts';
 import type { Model } from '../catalog/types.ts';
+import type { Naps } from '../core/naps.ts';
 import { MICROS_PER_SECOND, sleep } from '../core/time.ts';
 import { traced } from '../core/tracing.ts';
 import { announcedBetween } from '../mirror-rows/reads.ts';
@@ -16,7 +17,15 @@ import { LeaseTakenError, leaseOfModel, takenModels, withLease } from './lease.t
 import { type ListingObserver, NOTHING } from './listing.ts';
 import { addCounts, WEBHOOK_DELAY } from './page.ts';
 import { type RoundReport, statusOf, summaryOf } from './round.ts';
-import { intervalsOf, type Lane, type ModelState, nextWork, type ScheduleLimits, type WorkKind } from './schedule.ts';
+import {
+  canWait,
+  intervalsOf,
+  type Lane,
+  type ModelState,
+  nextWork,
+  type ScheduleLimits,
+  type WorkKind,
+} from './schedule.ts';
 import { sweepModel } from './sweep.ts';
 
 export interface Background {
@@ -24,6 +33,7 @@ export interface Background {
   readonly models: readonly Model[];
   readonly limits: ScheduleLimits;
   readonly holder: string;
+  readonly naps: Naps;
   readonly observer: ListingObserver;
 }
 
@@ -36,8 +46,11 @@ const REFUSED_SECONDS = 3_600;
 const FAILED_SECONDS = 30;
 /** How often a piece of work under way looks whether somebody waits for its model. */
 const LOOK_MS = 2_000;
-/** Longest wait before it is planned again: webhooks, people and replicas may have changed what is next. */
-const MAX_WAIT_S = 10;
+/**
+ * Longest wait before it is planned again: webhooks, people and replicas may have changed what is next. An object, so that
+ * a test can reach it sooner.
+ */
+export const PLANS = { maxWait_s: 10 };
 
 class WantedError extends Error {
   override readonly name = 'WantedError';
@@ -51,7 +64,7 @@ type WorkOnce = (lane: Lane, runId: string, signal: AbortSignal) => Promise<Roun
  * @throws (each of its promises) a lost database, a refused key, the signal's reason.
  */
 export function createLanes(background: Background) {
-  const { deps, holder } = background;
+  const { deps, holder, naps } = background;
   let choosing: Promise<unknown> = Promise.resolve();
   /** Lanes that have nothing to do rest on one reading: an idle service asks no more with many of them. */
   const restUntil = new Map<Lane, number>();
@@ -73,6 +86,8 @@ export function createLanes(background: Background) {
           const work = () => doWork(background, chosen, runId, going);
           const report = await traced(chosen.kind, { 'flowlu.model': chosen.model.name }, work);
           await note(background, report, chosen);
+          // The others rested because of a plan in which this model was taken.
+          restUntil.clear();
           return report;
         });
       });
@@ -98,6 +113,8 @@ export function createLanes(background: Background) {
         for (const endsAt = performance.now() + RUN_MS; performance.now() < endsAt; ) {
           const report = await workOnce(lane, runId, signal);
           if ('waitMs' in report) {
+            // The run ends with it: that it goes on would have to be told to the database.
+            if (naps.isTired()) return;
             await sleep(report.waitMs, signal);
             continue;
           }
@@ -121,7 +138,7 @@ interface Chosen {
 }
 
 async function choose(
-  { deps, models, limits }: Background,
+  { deps, models, limits, naps }: Background,
   lane: Lane,
   restUntil: Map<Lane, number>,
 ): Promise<Chosen | { readonly waitMs: number }> {
@@ -136,11 +153,13 @@ async function choose(
     .filter(({ listable }) => listable)
     .map((model) => stateOf(model, known.get(model.name), now, held.has(model.name) || wanted.has(model.name)));
   const nexts = { quick: nextWork(states, limits, 'quick', now), long: nextWork(states, limits, 'long', now) };
-  const msOf = (work: ReturnType<typeof nextWork>) => ('kind' in work ? 0 : 1_000 * Math.min(work.wait_s, MAX_WAIT_S));
+  const msOf = (work: ReturnType<typeof nextWork>) =>
+    'kind' in work ? 0 : 1_000 * Math.min(work.wait_s, PLANS.maxWait_s);
   for (const each of ['quick', 'long'] as const) restUntil.set(each, performance.now() + msOf(nexts[each]));
   const next = nexts[lane];
   if (!('kind' in next)) return { waitMs: msOf(next) };
-  const interval_s = intervalsOf(states, limits, now).get(next.model) ?? limits.poll_s;
+  if (naps.isTired() && canWait(next, states, limits, now)) return { waitMs: 0 };
+  const interval_s = Math.max(intervalsOf(states, limits, now).get(next.model) ?? limits.poll_s, naps.lastsMs / 1_000);
   const model = models.find(({ name }) => name === next.model) as Model;
   return { kind: next.kind, model, before: known.get(next.model), now, interval_s };
 }

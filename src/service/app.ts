@@ -97,7 +97,10 @@ export function createApp(
       return await withTimeout(
         health
           .watch(() => traced('webhooks', { 'flowlu.deliveries': batch.length }, () => receive(batch, receiver)))
-          .finally(done),
+          .finally(() => {
+            done();
+            session.naps.stir();
+          }),
         LANE_MAX_MS,
       );
     },
@@ -163,6 +166,11 @@ function createPages(
     const labels = { route: routePath(context, -1), status: String(context.res.status) };
     metrics.httpRequestDuration.observe(labels, (performance.now() - started) / 1_000);
   });
+  // Who looks wants to see how things are; health checks and metrics come without end, and are told what was last known.
+  app.on('GET', ['/status', '/status.json', '/app'], (_context, next) => {
+    session.naps.stir();
+    return next();
+  });
   app.use(securityHeaders(config.http.tls !== null));
   const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
@@ -192,17 +200,19 @@ function createPages(
 
 /** What the settings lead one to expect of the mirror. */
 export function expectationsOf(
-  { config, otherZone }: Pick<Session, 'config'> & Partial<Pick<Session, 'otherZone'>>,
+  { config, otherZone, naps }: Pick<Session, 'config'> & Partial<Pick<Session, 'otherZone' | 'naps'>>,
   recording: RecordHealth | null = null,
 ): Expectations {
   const { apiKey, oauth, baseUrl } = config.flowlu;
+  const { intervalMs } = config.reconcile;
   return {
     hasApi: baseUrl !== null && (apiKey ?? oauth) !== null,
     oauthClient: oauth?.clientId ?? null,
-    compareEvery_s: config.reconcile.intervalMs / 1_000,
+    compareEvery_s: intervalMs === 0 ? 0 : Math.max(intervalMs, config.database.sleepMs) / 1_000,
     models: mirroredModels(config).map(({ name }) => name),
     otherZone: otherZone ?? null,
     recording,
+    isAsleep: () => naps?.isAsleep() === true,
   };
 }
 

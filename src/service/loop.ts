@@ -1,6 +1,7 @@
 /** A piece of background work that repeats until it is told to stop, and backs off while it fails. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../core/log.ts';
+import type { Naps } from '../core/naps.ts';
 import { causeOf } from '../postgres/causes.ts';
 import { isConnectionError } from '../postgres/errors.ts';
 
@@ -9,6 +10,8 @@ export interface LoopOptions {
   readonly intervalMs: number;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** Of the database that the work needs. */
+  readonly naps?: Naps;
   readonly work: (signal: AbortSignal) => Promise<unknown>;
 }
 
@@ -25,7 +28,7 @@ const MAX_BACKOFF_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
 
 /** Starts a loop. */
-export function startLoop({ name, intervalMs, log, signal, work }: LoopOptions): Loop {
+export function startLoop({ name, intervalMs, log, signal, naps, work }: LoopOptions): Loop {
   let woken = new AbortController();
 
   async function pause(ms: number): Promise<void> {
@@ -37,6 +40,7 @@ export function startLoop({ name, intervalMs, log, signal, work }: LoopOptions):
     let failures = 0;
     while (!signal.aborted) {
       try {
+        await naps?.awake(signal);
         await work(signal);
         failures = 0;
         await pause(intervalMs);

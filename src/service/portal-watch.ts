@@ -21,13 +21,7 @@ const REPEATED_MS = 5_000;
 const SILENT_AGAIN_MS = 10 * 60_000;
 
 /** What tells nothing of whether the portal answers. All else is an answer, if only that something is refused. */
-const UNANSWERED: ReadonlySet<RequestEvent['outcome']> = new Set([
-  'timeout',
-  'network',
-  'server',
-  'blocked',
-  'protocol',
-]);
+const UNANSWERED = new Set<RequestEvent['outcome']>(['timeout', 'network', 'server', 'blocked', 'protocol']);
 
 /** @param byKey whether a refusal is one of the API key; a login that is refused is renewed, or noted with its grant */
 export function watchPortal(options: {
@@ -53,12 +47,15 @@ export function watchPortal(options: {
     noting = noting.then(note).catch((err) => log.warn({ err }, 'what the portal does could not be kept'));
   };
 
-  function failed(words: string, durationMs: number): void {
+  function failed({ method, status, outcome, problem, duration_ms }: RequestEvent): void {
+    // One record may be broken at Flowlu, and asked for again and again while all others are right.
+    if (method === 'get' && status !== null) return;
+    const words = problem ?? outcome;
     if (failing !== null) {
       failing.words = words;
       return;
     }
-    const sinceMs = Math.max(performance.now() - durationMs, answeredAtMs);
+    const sinceMs = Math.max(performance.now() - duration_ms, answeredAtMs);
     const waitMs = Math.max(repeatedMs, sinceMs + silentMs - performance.now());
     failing = { sinceMs, words, timer: setTimeout(noteSilence, waitMs).unref() };
   }
@@ -82,8 +79,9 @@ export function watchPortal(options: {
   }
 
   return {
-    onRequest({ outcome, problem, duration_ms }) {
-      if (UNANSWERED.has(outcome)) failed(problem ?? outcome, duration_ms);
+    onRequest(event) {
+      const { outcome, problem } = event;
+      if (UNANSWERED.has(outcome)) failed(event);
       else if (outcome !== 'aborted') answered();
       if (outcome === 'unauthorized' && byKey) {
         if (isRefused !== true) log.error({ problem }, 'Flowlu refuses the API key: make a new one');

@@ -10,6 +10,7 @@ import { UsageError } from '../core/errors.ts';
 import { thisHolder } from '../core/holder.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
+import { createNaps, type Naps } from '../core/naps.ts';
 import { MICROS_PER_MS } from '../core/time.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient, type RequestEvent } from '../flowlu/client.ts';
@@ -60,6 +61,8 @@ export interface Session {
   readonly watch: PortalWatch | null;
   /** Names this process in journals and leases. */
   readonly holder: string;
+  /** When `serve` leaves the database alone. */
+  readonly naps: Naps;
   /** The end of the process. */
   readonly stop: AbortSignal;
   close(): Promise<void>;
@@ -90,9 +93,11 @@ export async function openSession(
   const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
   if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase({ ...address, log, signal });
+  const { sleepMs } = config.database;
   const sql = connect(database.url, {
     applicationName: `flowlu-mirror ${command}`,
     max: config.database.pool,
+    ...(sleepMs > 0 && { idleTimeoutSeconds: Math.min(IDLE_MAX_MS, sleepMs / 2) / 1_000 }),
     onPooler: () =>
       log.warn('a pooler in front of the database forgets prepared statements; going on without them (?prepare=false)'),
   });
@@ -151,6 +156,10 @@ export async function openSession(
             byKey: config.flowlu.apiKey !== null,
           }),
     holder: thisHolder(),
+    naps: createNaps({
+      lastsMs: sleepMs,
+      awakeMs: Math.min(AWAKE_MS, sleepMs) + config.reconcile.settleGraceMs,
+    }),
     stop: signal,
     close,
   };
@@ -171,6 +180,11 @@ const MISSED_SLOTS_REPORTED = 10;
 const MISSED_SLOTS_EVERY_MS = 60_000;
 /** Longest wait for the answer to whose rights are used; nothing depends on it. */
 const RIGHTS_MAX_MS = 10_000;
+
+/** A database that is to sleep is left alone so long after a doubt has come to its time: what follows from it is done by then. */
+const AWAKE_MS = 30_000;
+/** Connections that nobody uses keep such a database awake. */
+const IDLE_MAX_MS = 20_000;
 
 /** The work has ended by then; only a database that hangs still owes an answer. */
 const END_MAX_SECONDS = 2;
@@ -253,6 +267,7 @@ async function connectClients(session: Session, baseUrl: string): Promise<Client
     hold: createHold(),
     onRequest: (event: RequestEvent) => {
       const { method, outcome, duration_ms, attempt } = event;
+      session.naps.use();
       session.watch?.onRequest(event);
       if (outcome === 'ok' || outcome === 'unauthorized') metrics.keyRefused.set(outcome === 'ok' ? 0 : 1);
       metrics.apiRequests.inc({ method, outcome });

@@ -3,6 +3,8 @@ import cluster, { type Worker } from 'node:cluster';
 import { on, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AggregatorRegistry } from 'prom-client';
+import type { Config } from '../config/index.ts';
+import { UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 
@@ -23,9 +25,15 @@ export const leavePrimary = () => cluster.worker?.disconnect();
 
 /**
  * Runs this very command in `count` processes until the signal.
+ * @throws UsageError where the settings are for one process.
  * @returns the exit code: that of the first worker when it never listened, else the worst of those that were stopped
  */
-export async function runWorkers(count: number, log: Logger, signal: AbortSignal): Promise<number> {
+export async function runWorkers(
+  count: number,
+  { config, log, signal }: { readonly config: Config; readonly log: Logger; readonly signal: AbortSignal },
+): Promise<number> {
+  if (config.database.sleepMs > 0)
+    throw new UsageError('DATABASE_SLEEP is for one process: leave out --workers, or set DATABASE_SLEEP=0');
   answerForAll();
   // The first one alone: it brings the database up to date, and finds out whether the port is free.
   const [first, started] = begin(1);

@@ -6,6 +6,7 @@ import { errorCode, isConnectionError, type Queryable, type Sql, transaction } f
 import { holderWords, type LockHolder, lockHolders, standbyAwaitedSince } from '../postgres/locks.ts';
 import { readOnlyCause } from '../postgres/read-only.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { type Interceptor, interceptors } from '../postgres/triggers.ts';
 import { tryWrite } from '../store/deliveries/ledger.ts';
 import { type ArrivalFacts, arrivalFacts } from '../store/deliveries/reports.ts';
 import { type DoubtFacts, doubtFacts } from '../store/doubts.ts';
@@ -29,6 +30,8 @@ export interface Expectations {
   readonly otherZone: { readonly found: string; readonly advice: string } | null;
   /** How recording deliveries goes in this process; null in one that records none. */
   readonly recording: RecordHealth | null;
+  /** Whether the database is left alone just now: what was known before is the answer. */
+  readonly isAsleep: () => boolean;
 }
 
 /** Deliveries cannot be recorded, as the last batches have proven, or the server says itself. */
@@ -42,6 +45,7 @@ export interface Facts extends Pick<Expectations, 'hasApi' | 'oauthClient' | 'co
   readonly now: string;
   readonly notAccepting: NotAccepting | null;
   readonly locks: readonly LockHolder[];
+  readonly interceptors: readonly Interceptor[];
   /** Models that were read by another clock than the database has now. */
   readonly readAhead: Awaited<ReturnType<typeof readAhead>>;
   readonly refusal: PortalTrouble | null;
@@ -84,6 +88,7 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
       otherZone,
       notAccepting: (await awaited(tx)) ?? (recording === null ? await foreseen(tx) : null),
       locks: await lockHolders(tx),
+      interceptors: await interceptors(tx),
       readAhead: await readAhead(tx, expected.models),
       deliveries,
       // What became of a former key is of no matter to a login.
@@ -154,7 +159,7 @@ async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting |
 export async function causeNow(sql: Sql, error: unknown): Promise<Cause> {
   const found = causeOf(error);
   if (errorCode(error) !== SQLSTATE.lockNotAvailable) {
-    const isAwaited = isConnectionError(error) && (await standbyAwaitedSince(sql).catch(() => null)) !== null;
+    const isAwaited = isConnectionError(error) && (await standbyAwaitedSince(sql, true).catch(() => null)) !== null;
     return isAwaited ? STANDBY_AWAITED : found;
   }
   const holders = await lockHolders(sql, 'sync.').catch(() => []);

@@ -9,6 +9,7 @@ export type FindingCode =
   | 'not_accepting'
   | 'not_readable'
   | 'locked'
+  | 'rows_intercepted'
   | 'other_zone'
   | 'clock_set_back'
   | 'key_refused'

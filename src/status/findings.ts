@@ -11,7 +11,7 @@ import { REFUSED } from '../store/listings.ts';
 import { judgeClock } from './clock.ts';
 import type { Facts } from './facts.ts';
 import type { Finding, Severity } from './finding.ts';
-import { judgeLocks, lockFinding } from './locks.ts';
+import { judgeInterceptors, judgeLocks, lockFinding } from './locks.ts';
 import { judgeKey, judgeLogin, judgePortal } from './portal.ts';
 import { ageOf, count, listed, span } from './words.ts';
 
@@ -148,6 +148,7 @@ const schemaFinding = (state: Exclude<SchemaState, 'current'>): Finding => ({
 const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[] = [
   judgeReadiness,
   judgeLocks,
+  judgeInterceptors,
   judgeZone,
   judgeClock,
   judgeKey,
@@ -218,7 +219,7 @@ function judgeWaiting({ deliveries: { pending, pending_since, pending_reason }, 
     remedy:
       pending_reason === null
         ? 'Somebody holds a lock, or the service does not run; `doctor` says which'
-        : 'Mend what keeps the rows from being written; they are tried again every ten seconds, in order',
+        : 'Mend what keeps the rows from being written; they are tried again every few seconds, in order',
     command: 'flowlu-mirror doctor --quick',
   };
 }

@@ -51,7 +51,12 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
     awaySince = situation.kind === 'away' ? situation.since : null;
     return { ...assess(situation), situation };
   };
-  return kept(read, KEPT_MS);
+  const recall = kept(read, KEPT_MS);
+  let last: Health | null = null;
+  return async () => {
+    if (last === null || !expected.isAsleep()) last = await recall();
+    return last;
+  };
 }
 
 /** Whether deliveries are recorded: one has been while the facts were waited for, or is now. */

@@ -1,4 +1,4 @@
-/** What is found of locks that somebody else holds. */
+/** What somebody else does to the tables: locks that are held, and what comes between us and the rows. */
 
 import { heldWords, type LockHolder } from '../postgres/locks.ts';
 import { LEDGER } from '../store/deliveries/ledger.ts';
@@ -13,6 +13,18 @@ export function judgeLocks({ locks, now }: Facts): readonly Finding[] {
   return locks
     .filter(({ since }) => Date.parse(now) - momentOf(since) > LOCKED_MAX_S * 1_000)
     .map((holder) => ({ ...lockFinding(holder, null), code: 'locked', sentence: heldWords(holder) }));
+}
+
+/** A trigger or rule that may change or drop rows: no error tells of it. */
+export function judgeInterceptors({ interceptors }: Facts): readonly Finding[] {
+  return interceptors.map(({ relation, name, remedy }) => ({
+    code: 'rows_intercepted',
+    severity: 'care',
+    since: null,
+    sentence: `Rows of ${relation} pass through a ${name} of somebody else, which may change or drop them`,
+    remedy: `Let it act after the row, in a table of its own; then verify what it has done. It is taken out of the way with: ${remedy}`,
+    command: 'flowlu-mirror verify --repair',
+  }));
 }
 
 /**

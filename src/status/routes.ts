@@ -44,7 +44,8 @@ export function statusRoutes(options: StatusOptions): Hono {
   const report = kept(() => withTimeout(readReport(options), REPORT_MAX_MS), REPORT_KEPT_MS);
   const gauges = shared(() => refreshGauges(options, metrics), GAUGES_MAX_MS);
   const text = kept(async () => {
-    await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
+    if (!options.expected.isAsleep())
+      await gauges().catch((error) => log.debug({ err: error }, 'gauges could not be refreshed'));
     return metricsText();
   }, METRICS_KEPT_MS);
   const page = remembering(renderPage);

@@ -198,7 +198,7 @@ export interface FirstReading {
   readonly models: number;
   readonly modelsDone: number;
   readonly rows: number;
-  /** As far as the portal has said by now; for models not begun, as many as the others have on average. */
+  /** As far as the portal has said by now; for models not begun, the median of the others: the large ones come first. */
   readonly rowsExpected: number;
   /** At the pace of the requests so far; null before there is one. */
   readonly left_s: number | null;
@@ -211,15 +211,15 @@ export async function firstReading(sql: Queryable, models: readonly string[]): P
   const [row] = await sql`
     select count(*)::int as begun, count(finished_at)::int as done, coalesce(sum(rows_read), 0)::float8 as rows,
            coalesce(sum(greatest(total, rows_read)), 0)::float8 as known, coalesce(sum(requests), 0)::float8 as requests,
-           to_json(min(started_at)) #>> '{}' as since,
+           to_json(min(started_at)) #>> '{}' as since, coalesce(percentile_cont(0.5) within group (order by greatest(total, rows_read)), 0) as median,
            extract(epoch from clock_timestamp() - min(started_at))::float8 as age_s
       from sync.listings where kind = 'backfill' and model = any(${models as string[]}::text[])`;
-  type Count = 'begun' | 'done' | 'rows' | 'known' | 'requests' | 'age_s';
+  type Count = 'begun' | 'done' | 'rows' | 'known' | 'median' | 'requests' | 'age_s';
   const { since, ...counts } = row as unknown as Record<Count, number> & Pick<FirstReading, 'since'>;
-  const { begun, done, rows, known, requests, age_s } = counts;
+  const { begun, done, rows, known, median, requests, age_s } = counts;
   if (done === models.length) return null;
   const waiting = models.length - begun;
-  const rowsExpected = Math.round(known + (waiting * known) / Math.max(1, begun));
+  const rowsExpected = Math.round(known + waiting * median);
   const requestsLeft = waiting + Math.max(0, rowsExpected - rows) / ROWS_PER_REQUEST;
   const left_s = requests > 0 ? (requestsLeft * age_s) / requests : null;
   return { since, models: models.length, modelsDone: done, rows, rowsExpected, left_s };

@@ -88,7 +88,7 @@ const memory_mb = () =>
 
 /** Sends under load while `outage` happens; then everything must come right by itself. */
 async function endure(outage: (load: Load) => Promise<void>): Promise<readonly Answer[]> {
-  const load = startLoad({ target: () => service.url, next: nextBody, connections: 12, pauseMs: 5 });
+  const load = startLoad({ target: () => service.url, next: nextBody, connections: 12, pauseMs: 50 });
   await until(() => load.acknowledged.size >= 20);
   await outage(load);
   const duringOutage = load.answers.length;

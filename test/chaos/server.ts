@@ -1,12 +1,12 @@
 /** A PostgreSQL server of the test's own, to be stopped and started as it likes. */
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serverAccount } from '../../src/embedded/account.ts';
 import { anotherPort, type Cluster, passwordOf, recordedPort, start, stop } from '../../src/embedded/cluster.ts';
 import { findPrograms } from '../../src/embedded/programs.ts';
+import { serverDirectory } from '../support/server-directory.ts';
 
 export interface OwnServer {
   readonly url: string;
@@ -27,8 +27,7 @@ export async function startOwnServer(): Promise<OwnServer> {
 }
 
 async function newCluster() {
-  const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-chaos-'));
-  await chmod(directory, 0o711);
+  const directory = await serverDirectory('chaos');
   const data = join(directory, 'postgres');
   const account = await serverAccount(data);
   return { directory, cluster: { data, account, programs: await findPrograms(account) } };

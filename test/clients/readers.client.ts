@@ -213,15 +213,18 @@ describe('ODBC, as Tableau, Power BI and Excel use it', () => {
 
   it('lists the views with their columns and types', async () => {
     const listed = rowsOf(await isql('help\n'), '\u0001').filter(([, schema]) => schema?.startsWith('flowlu_'));
-    expect(listed.map(([, schema, name]) => `${schema}.${name}`).toSorted()).toEqual(views.toSorted());
-    const columns = rowsOf(await isql('help crm_lead\n'), '\u0001').filter(([, schema]) => schema === 'flowlu_live');
+    // Tables too: the one that an operator writes into.
+    const names = listed.map(([, schema, name]) => `${schema}.${name}`);
+    expect(names.toSorted()).toEqual([...views, 'flowlu_reports.code_labels'].toSorted());
+    // Without a schema the driver looks in the first one of the path.
+    const columns = rowsOf(await isql('help deals\n'), '\u0001').filter(([, schema]) => schema === 'flowlu_reports');
     expect(Object.fromEntries(columns.map(([, , , name, , type]) => [name, type]))).toMatchObject({
-      id: 'int8',
-      name: 'text',
+      deal_id: 'int8',
+      deal_name: 'text',
       budget: 'numeric',
-      active: 'int4',
+      days_open: 'int4',
       closing_date: 'date',
-      created_date: 'timestamptz',
+      created_at: 'timestamptz',
     });
   });
 

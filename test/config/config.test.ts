@@ -36,6 +36,7 @@ test('an empty environment gives the documented defaults', () => {
       migrateUrl: null,
       readerUrl: null,
       pool: 10,
+      sleepMs: 0,
       dataDir: join(process.cwd(), '.flowlu-mirror'),
     },
     flowlu: {

@@ -145,8 +145,8 @@ describe('two servers, the standby named first', () => {
     const sent = load(service);
     await until(() => sent.acknowledged.size >= 50);
     standby.stop('immediate');
-    await isUnready(service, /takes too long|does not answer/);
-    await doctorFails(primary, /writing.*(takes too long|does not answer)/);
+    await isUnready(service, /commits wait for a synchronous standby that is not there/);
+    await doctorFails(primary, /writing.*commits wait for a synchronous standby that is not there/);
     standby.start();
     const before = sent.acknowledged.size;
     await until(() => sent.acknowledged.size >= before + 50, 60_000);

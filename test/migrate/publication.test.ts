@@ -1,7 +1,5 @@
 /** A second PostgreSQL follows the mirror while webhooks flow. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
 import { type EmbeddedDatabase, openEmbedded } from '../../src/embedded/server.ts';
@@ -12,6 +10,7 @@ import { compareWithSource } from '../simulator/compare.ts';
 import { rowsWith } from '../support/dump.ts';
 import { until } from '../support/eventually.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { serverDirectory } from '../support/server-directory.ts';
 
 const MODELS = ['crm.account', 'crm.lead', 'task.tasks', 'fin.invoice'];
 const CARELESS = { fsync: 'off', full_page_writes: 'off' };
@@ -23,7 +22,7 @@ interface Server {
 }
 
 async function startServer(settings: Readonly<Record<string, string>>): Promise<Server> {
-  const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-follow-'));
+  const directory = await serverDirectory('follow');
   const embedded = await openEmbedded({ directory, settings: { ...CARELESS, ...settings } });
   return { directory, embedded, sql: connect(embedded.url, { applicationName: 'flowlu-mirror test', max: 3 }) };
 }

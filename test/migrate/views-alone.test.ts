@@ -1,11 +1,12 @@
 /** What one view or one definition breaks, the others do not notice. */
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { migrate } from '../../src/migrate/migrate.ts';
 import { refreshViews } from '../../src/migrate/refresh.ts';
 import { applyViews } from '../../src/migrate/views.ts';
 import { transaction } from '../../src/postgres/connection.ts';
 import { allViews } from '../../src/reports/all.ts';
 import { settleLiveFacts } from '../../src/views/live-facts.ts';
+import { runHere } from '../e2e/command.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -43,7 +44,9 @@ it('two thousand definitions of custom fields stop neither migrate nor the views
   await database.sql`
     insert into flowlu.crm_account (id, name, _record, _observed_at, _source, _hash)
     values (1, 'Acme', '{"cf_1": "5", "cf_2000": "x"}', clock_timestamp(), 'api', gen_random_uuid())`;
-  await migrate(database.sql);
+  const { code, stdout } = await runHere(['migrate'], { cwd: tmpdir(), env: { DATABASE_URL: database.url } });
+  expect(code).toBe(3);
+  expect(stdout).toMatch(/^View crm_account cannot be made: /m);
   await refreshViews(database.sql, { zone: 'UTC' });
   expect(await database.sql`select name from flowlu_live.crm_account`).toEqual([{ name: 'Acme' }]);
   await database.sql`delete from flowlu.customfields_fields where id > 1`;

@@ -1,5 +1,5 @@
 /**
- * The pages in Debian's Chromium: `npm run test:pages` (Debian: `apt-get install chromium`, or CHROMIUM names another).
+ * The pages in Debian's Chromium: `npm run test:pages` (CHROMIUM names another).
  * With SCREENSHOTS set to a directory, pictures of every scene go there.
  */
 import type { Server } from 'node:http';

@@ -1,5 +1,6 @@
 /** The scheduler on a real portal and a real database, one piece of work at a time. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { createNaps } from '../../src/core/naps.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { Lane } from '../../src/reconcile/schedule.ts';
 import { type Background, createLanes } from '../../src/reconcile/work.ts';
@@ -21,6 +22,7 @@ const background = (holder: string): Background => ({
   models: NAMES.map(mirror.model),
   limits: { rate: 10, poll_s: 300, sweep_s: 86_400 },
   holder,
+  naps: createNaps({ lastsMs: 0, awakeMs: 0 }),
   observer: quietObserver,
 });
 const work = (lane: Lane, holder = 'one') => createLanes(background(holder)).workOnce(lane, '0', never);
@@ -132,6 +134,18 @@ describe('catching up', () => {
 });
 
 describe('several at once', () => {
+  it('do not go on resting by a plan that the work of one of them has overtaken', async () => {
+    await start({ 'crm.industry': 5, 'crm.account': 20, 'crm.lead': 250 });
+    await readAll();
+    await age('crm.lead', 40);
+    const lanes = createLanes(background('one'));
+    const take = () => lanes.workOnce('long', '0', never);
+    const [done, rest] = await Promise.all([take(), take()]);
+    expect([done, rest]).toMatchObject([{ model: 'crm.lead', way: 'sweep' }, { waitMs: 10_000 }]);
+    await age('crm.lead', 40);
+    expect(await take()).toMatchObject({ model: 'crm.lead', way: 'sweep' });
+  });
+
   it('wait on one reading, so that many lanes ask no more than one; another process has its own', async () => {
     await start({ 'crm.industry': 5, 'crm.account': 20, 'crm.lead': 20 });
     await readAll();

@@ -14,25 +14,46 @@ beforeAll(async () => {
 });
 afterAll(() => mirror.close());
 
+const settings = () => ({
+  DATABASE_URL: mirror.database.url,
+  FLOWLU_MODELS: 'crm.account',
+  RECONCILE_INTERVAL: '0',
+  SWEEP_INTERVAL: '0',
+  WEBHOOK_SECRET: 'a-secret-of-enough-length-4711',
+});
+const open = (given: Record<string, string>, stop: AbortController) =>
+  openSession(loadConfig(given), { log: mirror.log, signal: stop.signal, command: 'test', onMirror: 'define' });
+
+it('deliveries that wait keep the database from being left alone', async () => {
+  const stop = new AbortController();
+  const session = await open(settings(), stop);
+  let stirred = 0;
+  const naps = { ...session.naps, stir: () => (stirred += 1) };
+  const background = startBackground({ ...session, naps }, null, stop.signal);
+  try {
+    await mirror.sql.begin(async (tx) => {
+      await tx`lock table flowlu.crm_account`;
+      await mirror.sql`
+        insert into sync.deliveries (status, module, model, action, entity_id, body)
+        values ('pending', 'crm', 'account', 'update', 1, ${'{"meta":{"module":"crm","model":"account","action":"update"},"current":{"id":1}}'})`;
+      await until(() => stirred >= 2);
+    });
+  } finally {
+    stop.abort();
+    await Promise.all(background.all.map(({ ended }) => ended));
+    await session.close();
+  }
+});
+
 it('a sweep counts the rows that it found as they were, and those that it wrote', async () => {
   mirror.portal.portal.create('crm.account');
-  const config = loadConfig({
-    DATABASE_URL: mirror.database.url,
+  const stop = new AbortController();
+  const api = {
     FLOWLU_BASE_URL: mirror.portal.baseUrl,
     FLOWLU_API_KEY: mirror.portal.apiKey,
-    FLOWLU_MODELS: 'crm.account',
     FLOWLU_REQUESTS_PER_SECOND: '0',
-    RECONCILE_INTERVAL: '0',
-    SWEEP_INTERVAL: '1h',
-    WEBHOOK_SECRET: 'a-secret-of-enough-length-4711',
-  });
-  const stop = new AbortController();
-  const session = await openSession(config, {
-    log: mirror.log,
-    signal: stop.signal,
-    command: 'test',
-    onMirror: 'define',
-  });
+  };
+  const session = await open({ ...settings(), ...api, SWEEP_INTERVAL: '1h' }, stop);
   const background = startBackground(session, { client: mirror.client, background: mirror.client }, stop.signal);
   const rows = async (outcome: string) => {
     const { values } = await session.metrics.sweepRows.get();

@@ -104,3 +104,21 @@ it('costs a statement when it begins and one when it ends, and none for a reques
   tell(watch, 'not_found');
   expect(statements).toBe(4);
 });
+
+it('is not told of a portal that fails for one record alone, and is where no answer comes at all', async () => {
+  await using portal = await startPortal(answer(200, { error: { error_code: 13, error_msg: 'server error' } }));
+  const told: RequestEvent[] = [];
+  const watch = watchOf(database.sql);
+  const client = portal.client({
+    onRequest: (event) => {
+      told.push(event);
+      watch.onRequest(event);
+    },
+    retry: { baseMs: 1, attempts: 3 },
+  });
+  await client.get(ACCOUNT, '7', never).catch(() => null);
+  expect(told.map(({ outcome }) => outcome)).toEqual(['server', 'server', 'server']);
+  // What was noted before it would have to stand by now.
+  watch.onRequest({ ...told[0], method: 'get', status: null, outcome: 'network', problem: 'gone' } as RequestEvent);
+  await expect.poll(silenceOf).toMatchObject({ sentence: expect.stringContaining('gone') });
+});

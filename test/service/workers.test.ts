@@ -45,6 +45,11 @@ async function metric(name: string): Promise<number> {
 
 describe('two workers', () => {
   it('share the port and the ledger, and whoever is asked for metrics tells what both have counted', async () => {
+    // The second one begins once the first one listens.
+    await eventually(
+      async () => service.output().match(/"msg":"listening"/g)?.length,
+      (listening) => listening === 2,
+    );
     expect(workers()).toHaveLength(2);
     for (let n = 0; n < DELIVERIES; n += 1) expect(await deliver()).toBe(200);
     const [row] = await db.sql`select count(*)::int as kept from sync.deliveries where status = 'applied'`;

@@ -2,7 +2,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
-import { createRecordHealth, type RecordHealth } from '../../src/intake/record-health.ts';
+import type { Check } from '../../src/doctor/check.ts';
+import { checkDatabase } from '../../src/doctor/database.ts';
+import { createRecordHealth, type RecordHealth, TROUBLE } from '../../src/intake/record-health.ts';
+import { BLOCKED } from '../../src/merge/blocked.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { UNKNOWN } from '../../src/postgres/causes.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
@@ -17,7 +20,9 @@ import { sourceOf } from './source.ts';
 let database: TestDatabase;
 let writer: Login;
 let service: Service;
+const usual = { ...BLOCKED, ...TROUBLE };
 beforeAll(async () => {
+  TROUBLE.afterMs = 1_000;
   database = await createTestDatabase();
   const [{ name } = { name: '' }] = await database.sql<{ name: string }[]>`
     select rolname as name from pg_roles where rolname = 'flowlu_writer_' || current_database()`;
@@ -25,6 +30,8 @@ beforeAll(async () => {
   service = await startService(writer.url);
 });
 afterAll(async () => {
+  BLOCKED.leftAloneMs = usual.leftAloneMs;
+  TROUBLE.afterMs = usual.afterMs;
   await service?.close();
   await writer?.drop();
   await database?.close();
@@ -91,13 +98,15 @@ it('rows that cannot be written: deliveries wait, and every process says why', a
     await expect.poll(readyz, { timeout: 15_000 }).toMatchObject({ status: 200, degraded: ['deliveries_waiting'] });
   } finally {
     await sql`alter table flowlu.crm_lead disable row level security`;
+    // What is blocked is tried again soon, as after ten seconds.
+    BLOCKED.leftAloneMs = 0;
   }
   await expect
     .poll(findings, { timeout: 40_000 })
     .not.toContainEqual(expect.objectContaining({ code: 'deliveries_waiting' }));
 }, 90_000);
 
-it('a synchronous standby that is not there: no webhook is taken, and the cause is named, by every process', async () => {
+it('a synchronous standby that is not there: no webhook is taken, and the cause is named, by every process and by doctor', async () => {
   const server: OwnServer = await startOwnServer();
   const sql = connect(server.url, { applicationName: 'flowlu-mirror test', max: 3 });
   let own: Service | null = null;
@@ -112,6 +121,11 @@ it('a synchronous standby that is not there: no webhook is taken, and the cause 
   };
   try {
     await migrate(server.url);
+    await set('ghost');
+    const checks: Check[] = [];
+    await checkDatabase(sql, 'here', (check) => checks.push(check));
+    expect(checks.at(-1)).toMatchObject({ name: 'writing', found: expect.stringContaining('synchronous standby') });
+    await set('');
     own = await startService(server.url);
     expect((await post(1, own)).status).toBe(200);
     await set('ghost');

@@ -78,3 +78,29 @@ it('is named by who reads the health also where the reading itself waits for it,
     await database.close();
   }
 }, 60_000);
+
+it('a trigger or rule that may drop what is written is a finding, one that comes after the row is none', async () => {
+  const database = await createTestDatabase();
+  const { sql } = database;
+  const findings = async () =>
+    (await sourceOf(sql).health()).findings.filter(({ code }) => code === 'rows_intercepted');
+  try {
+    await sql.unsafe(`create function public.own() returns trigger language plpgsql as 'begin return null; end';
+      create trigger tell after update on flowlu.crm_account for each row execute function public.own()`);
+    expect(await findings()).toEqual([]);
+    await sql.unsafe(`create trigger "drops Rows" before update on flowlu.crm_account for each row execute function public.own();
+      create rule silent as on insert to sync.deliveries where new.body = '' do instead nothing`);
+    const found = await findings();
+    expect(found).toMatchObject([
+      {
+        severity: 'care',
+        sentence: expect.stringContaining('Rows of flowlu.crm_account pass through a trigger drops Rows of'),
+      },
+      { severity: 'care', sentence: expect.stringContaining('Rows of sync.deliveries pass through a rule silent of') },
+    ]);
+    for (const { remedy } of found) await sql.unsafe(String(remedy?.split('with: ')[1]));
+    expect(await findings()).toEqual([]);
+  } finally {
+    await database.close();
+  }
+});

@@ -12,6 +12,7 @@ export function sourceOf(sql: Sql, given: Partial<Expectations> = {}): ReportSou
     models: ['crm.account', 'crm.lead'],
     otherZone: null,
     recording: null,
+    isAsleep: () => false,
     ...given,
   };
   return {

@@ -1,4 +1,4 @@
-/** Databases for tests: real ones, a fresh one in some 100 ms. */
+/** Databases for tests: real ones, a fresh one in some 100 ms where the data of the server are in memory. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';

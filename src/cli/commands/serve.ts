@@ -33,7 +33,7 @@ export const serveCommand = new Command('serve')
     if (cluster.isWorker) return runWithSession(command, 'serve', serve, { logTo });
     const options = { logTo, check: checkSettings } as const;
     if (workers === 1) return runWithSession(command, 'serve', serve, options);
-    const run = async ({ log, signal }: CommandContext) => (await runWorkers(workers, log, signal)) as ExitCode;
+    const run = async (context: CommandContext) => (await runWorkers(workers, context)) as ExitCode;
     return runCommand(command, run, options);
   });
 
@@ -100,6 +100,7 @@ async function serve(session: Session, { signal, isQuiet }: CommandContext): Pro
     intervalMs: SECRET_USE_INTERVAL_MS,
     log,
     signal,
+    naps: session.naps,
     work: app.noteSecretUse,
   });
   const loops = [
