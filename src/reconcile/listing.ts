@@ -2,6 +2,7 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Json } from '../core/json.ts';
+import { readAhead } from '../core/prefetch.ts';
 import type { Micros } from '../core/time.ts';
 import { metered } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
@@ -34,7 +35,6 @@ import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
 import { addCounts, type PageCounts, writePages } from './page.ts';
-import { readAhead } from './prefetch.ts';
 import { incompleteness, readUnplaced, sentenceOn, unreadIntoMirror, unreadNames } from './unread.ts';
 
 /** Told as a listing goes on. */
