@@ -22,6 +22,8 @@
 --   1795953430536 0001_real_zarek
 --   1795953440835 0000_mirror
 --   1795983168663 0001_rich_komodo
+--   1795983176407 0000_mirror
+--   1796009934216 0001_bent_tinkerer
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -225,3 +227,9 @@ CREATE INDEX IF NOT EXISTS "crm_lead_created_date" ON "flowlu"."crm_lead" USING 
 CREATE INDEX IF NOT EXISTS "task_tasks_crm_account_id" ON "flowlu"."task_tasks" USING btree ("crm_account_id");
 CREATE INDEX IF NOT EXISTS "task_tasks_closed_date" ON "flowlu"."task_tasks" USING btree ("closed_date");
 CREATE INDEX IF NOT EXISTS "fin_invoice_estimate_id" ON "flowlu"."fin_invoice" USING btree ("estimate_id");
+ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_missed" bigint DEFAULT 0 NOT NULL;
+ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "unread" jsonb;
+ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "is_open" boolean DEFAULT true NOT NULL;
+ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_unread" bigint DEFAULT 0 NOT NULL;
+UPDATE "sync"."listings" SET "finished_at" = "completed_at", "outcome" = 'complete' WHERE "finished_at" IS NULL AND "completed_at" IS NOT NULL;
+UPDATE "sync"."listings" SET "is_open" = false WHERE "is_open" AND "finished_at" >= "started_at";

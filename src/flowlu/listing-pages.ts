@@ -7,11 +7,11 @@
  * repeats them.
  */
 
+import type { SeenIds } from '../record/seen-ids.ts';
 import { ListingError } from './errors.ts';
 import { openEnd, type PageAlreadyRead } from './listing-keyset.ts';
 import type { PageReader, ReadPage } from './listing-reader.ts';
 import type { ListingPage } from './listing-types.ts';
-import type { SeenIds } from './seen-ids.ts';
 import { UNCOUNTED } from './sick-pages.ts';
 
 interface PagesOptions {
@@ -21,6 +21,8 @@ interface PagesOptions {
   readonly read?: readonly PageAlreadyRead[];
   /** What was seen before; of a resumed listing, everything up to `offset`. */
   readonly seen: SeenIds;
+  /** Rows up to `offset` that could not be read. */
+  readonly unread?: number | undefined;
 }
 
 /** How often a listing goes back, beside once for every second page. */
@@ -47,11 +49,11 @@ const NOT_COUNTED = 'the portal does not say how many rows there are';
 /** @returns why rows may be missing, and where they end. */
 async function* inOnePass(
   reader: PageReader,
-  { offset: from, read = [], seen }: PagesOptions,
+  { offset: from, read = [], seen, unread = 0 }: PagesOptions,
 ): AsyncGenerator<ListingPage, { reason: string | null; end: number }> {
   const alreadyRead = [...read];
   const totals = watchTotal(from > 0);
-  const rows = countRows(from, seen);
+  const rows = countRows(from, seen, unread);
   const route = createRoute(from, reader);
 
   for (;;) {
@@ -68,8 +70,10 @@ async function* inOnePass(
     if (rows.excuse(page, offset, added, change) && isStale && change >= 0) {
       throw new ListingError(`page ${offset / reader.size() + 1} brought no new row: the portal repeats its pages`);
     }
-    if (page.rows > 0 && !given?.handedOut) yield toListingPage(page, offset, reader.size());
-    if (route.goBack(change < 0, isFirstKnown && change >= 0)) continue;
+    const goesBack = route.goBack(change < 0, isFirstKnown && change >= 0);
+    // Its gaps come again on the way on, after the rows before them.
+    if (page.rows > 0 && !given?.handedOut) yield toListingPage(page, offset, reader.size(), goesBack);
+    if (goesBack) continue;
     totals.passed(page, offset);
     if (isEnd(page, offset, counted)) break;
     route.goOn(page);
@@ -89,7 +93,7 @@ async function* readAgain(reader: PageReader, seen: SeenIds, end: number): Async
     for (let offset = 0, isEnd = false; !isEnd; offset += reader.size()) {
       const page = await reader.at(offset, offset < end ? UNCOUNTED : 0);
       const isNew = page.ids.filter((id) => seen.add(id)).length > 0;
-      if (isNew) yield toListingPage(offset < end ? { ...page, unread: [] } : page, offset, reader.size());
+      if (isNew) yield toListingPage(page, offset, reader.size(), offset < end);
       rows += page.ids.length;
       isEnd = page.rows === 0 || (!isNew && offset + page.rows >= end);
     }
@@ -136,11 +140,11 @@ function createRoute(from: number, reader: PageReader) {
 }
 
 /** Counts rows, and repeated ones, for which rows that were created in front of them are the only excuse. */
-function countRows(from: number, seen: SeenIds) {
+function countRows(from: number, seen: SeenIds, unreadBefore: number) {
   let furthest = from;
   let lastId: string | undefined;
   let isOpen = false;
-  let unread = 0;
+  let unread = unreadBefore;
   let repeated = 0;
   /** How many were created before a resumed listing goes on is not known until it brings a new row. */
   let excused = from > 0 ? Number.POSITIVE_INFINITY : 0;
@@ -220,7 +224,8 @@ function watchTotal(isResumed: boolean) {
   };
 }
 
-function toListingPage({ items, unread, observedAt, total }: ReadPage, offset: number, size: number): ListingPage {
-  const page = Math.floor(offset / size) + 2;
-  return { items, unread, observedAt, cursor: { mode: 'pages', page, size }, total, mode: 'pages' };
+function toListingPage(answer: ReadPage, offset: number, size: number, withoutGaps: boolean): ListingPage {
+  const { items, observedAt, total } = answer;
+  const cursor = { mode: 'pages', page: Math.floor(offset / size) + 2, size } as const;
+  return { items, unread: withoutGaps ? [] : answer.unread, observedAt, cursor, total, mode: 'pages' };
 }

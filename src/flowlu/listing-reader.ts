@@ -78,15 +78,16 @@ interface Latest {
 /** @throws ListingError beyond the bounds or for rows without an id. */
 export function createPageReader(client: FlowluClient, model: ListedModel, options: ListingOptions): PageReader {
   const { signal, filters, cursor, known = {}, heals = true } = options;
-  let size = cursor?.mode === 'pages' ? cursor.size : (known.bearableSize ?? options.pageSize ?? 100);
-  /** Whether that is the portal's size already, as after an earlier reading. */
-  let isSizeKnown = cursor?.mode === 'pages' || typeof known.bearableSize === 'number';
+  const asked = options.pageSize ?? 100;
+  let size = cursor?.mode === 'pages' ? cursor.size : (known.bearableSize ?? asked);
+  /** Whether that is the portal's size already: a listing that is resumed need not have found it out yet. */
+  let isSizeKnown = (cursor?.mode === 'pages' && size !== asked) || typeof known.bearableSize === 'number';
   let sort = known.order !== 'refused';
   let requests = 0;
   let heavy = 0;
   let granted: number | null = null;
   let bearableSize: number | null = null;
-  let unreadRows = 0;
+  let unreadRows = options.unread?.rows ?? 0;
   /** Where rows were met, until the portal's size of pages is known. */
   const positions = new Map<string, number>();
   let largestTotal: number | null = null;

@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
-import type { SeenIds } from './seen-ids.ts';
+import type { SeenIds } from '../record/seen-ids.ts';
 import type { Filter } from './url.ts';
 
 /** Where to resume. `page` is the next one to read, of `size` rows. */
@@ -12,8 +12,10 @@ export type ListingCursor =
 
 export interface ListingOptions {
   readonly cursor?: ListingCursor | undefined;
-  /** Rows seen up to the cursor: without it, a resumed listing cannot hold a total of the whole against its count. */
-  readonly seenBefore?: number | undefined;
+  /** Rows read up to the cursor: without it, a resumed listing cannot hold a total of the whole against its count. */
+  readonly readBefore?: number | undefined;
+  /** Rows up to the cursor that could not be read. */
+  readonly unread?: Unread | null;
   /** Ids seen up to a cursor of pages; without them nothing is proven. */
   readonly seen?: SeenIds | undefined;
   /** Lists only what meets these conditions; whether the portal honours them is for the caller to check. */
@@ -36,6 +38,30 @@ export interface UnreadRows {
   readonly nextId: string | null;
   readonly why: string;
 }
+
+/** What a search under all ids that no list names has left over. */
+export interface Unplaced {
+  readonly count: number;
+  /** Ids that were asked for. */
+  readonly asked: readonly string[];
+}
+
+/** Rows that were not read, and what tells where they lie: a listing that is resumed goes on with it. */
+export interface Unread {
+  /** Those that are there, and fail singly, too. */
+  readonly ids: readonly string[];
+  readonly gaps: readonly UnreadRows[];
+  readonly unplaced: Unplaced | null;
+  /** How many rows these are. */
+  readonly rows: number;
+  /** Rows behind the last listed one, which a keyset that goes on there meets again, and those of them that were found. */
+  readonly again: { readonly rows: number; readonly ids: readonly string[] };
+  readonly direction: Direction | null;
+  readonly isOrdered: boolean;
+}
+
+/** Where the ids of a listing go: up, down, or neither. */
+export type Direction = 1 | -1 | 0;
 
 /** Rows of one answer. A row may come again in a later page; every record has an id of digits. */
 export interface ListingPage {

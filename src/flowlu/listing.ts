@@ -5,12 +5,13 @@
  * nothing that others do meanwhile can shift it. *Pages*: plain page numbers, for portals that ignore the filter or
  * the order, which shows in their answers; there rows can slip between pages, and only counting can prove otherwise.
  */
+
+import { createSeenIds } from '../record/seen-ids.ts';
 import type { FlowluClient } from './client.ts';
 import { type Findings, listByKeyset } from './listing-keyset.ts';
 import { listByPages } from './listing-pages.ts';
 import { createPageReader } from './listing-reader.ts';
 import type { ListingCursor, ListingOptions, ListingPage, ListingSummary } from './listing-types.ts';
-import { createSeenIds } from './seen-ids.ts';
 import type { ListedModel } from './url.ts';
 
 export type * from './listing-types.ts';
@@ -29,7 +30,7 @@ export async function* listPages(
   model: ListedModel,
   options: ListingOptions,
 ): AsyncGenerator<ListingPage, ListingSummary> {
-  const { cursor, known = {} } = options;
+  const { cursor, known = {}, readBefore, unread } = options;
   const reader = createPageReader(client, model, options);
   const summary = (mode: ListingCursor['mode'], reason: string | null, found: Findings): ListingSummary => ({
     complete: reason === null,
@@ -42,7 +43,8 @@ export async function* listPages(
 
   if (cursor?.mode === 'pages') {
     const seen = options.seen ?? createSeenIds();
-    const reason = yield* listByPages(reader, { offset: (cursor.page - 1) * cursor.size, seen });
+    const offset = (cursor.page - 1) * cursor.size;
+    const reason = yield* listByPages(reader, { offset, seen, unread: unread?.rows });
     const unproven = options.seen === undefined ? 'resumed in the middle of a listing by page numbers' : null;
     return summary('pages', unproven ?? reason, { order: null, idFilter: null });
   }
@@ -51,7 +53,9 @@ export async function* listPages(
     const reason = yield* listByPages(reader, { offset: 0, seen: createSeenIds() });
     return summary('pages', reason, { order: null, idFilter: null });
   }
-  const { reason, goOn, found } = yield* listByKeyset(reader, cursor?.lastId ?? null, options.seenBefore);
+  const seenBefore =
+    readBefore === undefined ? undefined : readBefore + (unread?.rows ?? 0) - (unread?.again.rows ?? 0);
+  const { reason, goOn, found } = yield* listByKeyset(reader, cursor?.lastId ?? null, seenBefore);
   if (goOn === null) return summary('keyset', reason, found);
   return summary('pages', yield* listByPages(reader, { offset: 0, read: goOn, seen: createSeenIds() }), found);
 }

@@ -8,7 +8,7 @@ import type { Micros } from '../core/time.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient } from './client.ts';
 import { FlowluError, NotFoundError } from './errors.ts';
-import type { ListingPage, UnreadRows } from './listing-types.ts';
+import type { Direction, ListingPage, Unplaced, Unread, UnreadRows } from './listing-types.ts';
 
 /** Ids asked for singly, at most, to find so many rows: a few more for each, since numbers may be left out. */
 export const candidatesFor = (rows: number): number => 25 + 4 * rows;
@@ -20,40 +20,34 @@ interface ReadSingly {
   readonly observedAt: Micros;
 }
 
-/** What a search under all ids that no list names has left over. */
-export interface Unplaced {
-  readonly count: number;
-  /** Ids that were asked for. */
-  readonly asked: readonly string[];
-}
-
-/** Rows that were not read. */
-export interface Unread {
-  /** Those that are there, and fail singly, too. */
-  readonly ids: readonly string[];
-  readonly gaps: readonly UnreadRows[];
-  readonly unplaced: Unplaced | null;
-}
+const NONE_AGAIN: Unread['again'] = { rows: 0, ids: [] };
 
 export type UnreadReader = ReturnType<typeof createUnreadReader>;
 
 /**
  * Follows the pages of a listing and reads what they lack singly, where that works.
  * @param keep takes a row that was read
+ * @param before of the listing that is resumed
  */
-export function createUnreadReader(client: FlowluClient, model: Model, keep: (row: ReadSingly) => Promise<void>) {
-  const broken: string[] = [];
+export function createUnreadReader(
+  client: FlowluClient,
+  model: Model,
+  keep: (row: ReadSingly) => Promise<void>,
+  before: Unread | null = null,
+) {
+  const broken = [...(before?.ids ?? [])];
   /** Gaps of which not all rows were found. */
   let left: UnreadRows[] = [];
-  /** A keyset meets the rows at the end of a page again, and a listing that goes back those of its pages. */
-  const met = new Set<string>();
+  /** Those from before, until they are met again, as those of pages that brought no row are for sure. */
+  let old = (before?.gaps ?? []).filter((gap) => gap.previousId !== null || gap.nextId !== null);
+  /** Rows at the end of a keyset's page come again, and those of pages to which a listing goes back. */
+  const met = new Set([...broken, ...(before?.again.ids ?? [])]);
   /** Gaps of pages that brought no row, before any that did: where they lie is known with the next one. */
   let waiting: readonly UnreadRows[] = [];
   let lastListed: string | null = null;
   /** The same, or a row after it that was read singly. By page numbers the next page begins behind that one. */
   let lastFound: string | null = null;
-  let direction: Direction | null = null;
-  let isOrdered = true;
+  let { again = NONE_AGAIN, direction = null, isOrdered = true }: Partial<Unread> = before ?? {};
   let unplaced: Unplaced | null = null;
 
   async function ask(id: string, signal: AbortSignal): Promise<'read' | 'absent' | 'broken' | 'refused'> {
@@ -83,7 +77,17 @@ export function createUnreadReader(client: FlowluClient, model: Model, keep: (ro
     }
     const { read = [], absent = [], broken: sick = [], refused = [] } = by;
     const asked = [...read, ...absent, ...sick];
-    return { found, asked, sick, read: read.length, requests: asked.length + refused.length };
+    return { found, asked, sick, requests: asked.length + refused.length };
+  }
+
+  /** Notes what was found of the rows of a gap. */
+  function note(gap: UnreadRows, found: readonly string[], mode: ListingPage['mode']): void {
+    const place = old.findIndex((one) => isSame(one, gap));
+    old = old.filter((_, index) => index !== place);
+    if (found.length < gap.count) left.push({ ...gap, count: gap.count - found.length });
+    if (gap.nextId !== null) return;
+    lastFound = found.at(-1) ?? lastFound;
+    if (mode === 'keyset') again = { rows: gap.count, ids: found };
   }
 
   /** Notes where the listing goes. A page without a row goes where the ones before it went. */
@@ -93,19 +97,27 @@ export function createUnreadReader(client: FlowluClient, model: Model, keep: (ro
     isOrdered &&= direction !== 0 && direction === (before ?? direction);
   }
 
+  const gaps = () => [...old, ...left, ...waiting];
+
   /** Rows that are missing, where nothing tells between which others they lie. */
   function missing(): number {
     const isPlaced = isOrdered && waiting.length === 0;
-    return isPlaced ? 0 : [...left, ...waiting].reduce((sum, { count }) => sum + count, 0);
+    return isPlaced ? 0 : rowsOf(gaps());
   }
 
   return {
     missing,
-    unread: (): Unread => ({ ids: broken, gaps: [...left, ...waiting], unplaced }),
+    unread(): Unread {
+      const rows = broken.length + rowsOf(gaps()) + (unplaced?.count ?? 0);
+      return { ids: [...broken], gaps: gaps(), unplaced, rows, again, direction, isOrdered };
+    },
     /** Looks for what a page lacks; `ids` are those of rows that are there. */
     async read({ items, unread, mode }: ListingPage, signal: AbortSignal) {
-      let [read, requests] = [0, 0];
+      let requests = 0;
       const there: string[] = [];
+      again = NONE_AGAIN;
+      // A keyset meets the rows behind the last one that it has listed again.
+      if (mode === 'keyset') [old, left] = [old.filter(hasEnd), left.filter(hasEnd)];
       const ids = items.map((item) => idOf(item) as string);
       const from = mode === 'pages' ? lastFound : lastListed;
       const path = from === null ? ids : [from, ...ids];
@@ -117,33 +129,36 @@ export function createUnreadReader(client: FlowluClient, model: Model, keep: (ro
       waiting = gaps.filter((gap) => gap.previousId === null && gap.nextId === null);
       for (const gap of gaps.filter((one) => !waiting.includes(one))) {
         const { found, sick, ...counts } = await look(candidates(gap, direction ?? 0), gap.count, signal);
-        if (gap.nextId === null) lastFound = found.at(-1) ?? lastFound;
-        if (found.length < gap.count) left.push({ ...gap, count: gap.count - found.length });
+        note(gap, found, mode);
         broken.push(...sick);
         requests += counts.requests;
-        read += counts.read;
         there.push(...found.filter((id) => !broken.includes(id)));
       }
-      return { read, requests, ids: there };
+      return { requests, ids: there };
     },
     /** After the last page: looks for the missing rows under these ids. */
     async readUnplaced(ids: Iterable<string>, signal: AbortSignal) {
       const rows = missing();
-      const { found, asked, sick, read, requests } = await look(ids, rows, signal);
+      const { found, asked, sick, requests } = await look(ids, rows, signal);
       // Where every answer is an error it need not be that of a record.
-      const isTold = read > 0 || asked.length > sick.length;
+      const isTold = Math.max(found.length, asked.length) > sick.length;
       if (isTold) {
         broken.push(...sick);
-        [left, waiting] = [[], []];
+        [old, left, waiting] = [[], [], []];
         unplaced = { count: rows - found.length, asked };
       }
-      return { read, requests, ids: found.filter((id) => !sick.includes(id)) };
+      return { requests, ids: found.filter((id) => !sick.includes(id)) };
     },
   };
 }
 
-/** Where the ids of a listing go: up, down, or neither. */
-type Direction = 1 | -1 | 0;
+const rowsOf = (gaps: readonly UnreadRows[]): number => gaps.reduce((sum, { count }) => sum + count, 0);
+
+const hasEnd = ({ nextId }: UnreadRows): boolean => nextId !== null;
+
+/** Whether they are one gap, met again. */
+const isSame = (one: UnreadRows, other: UnreadRows): boolean =>
+  one.nextId === other.nextId && (one.nextId !== null || one.previousId === other.previousId);
 
 function directionOf(ids: readonly string[]): Direction {
   const steps = ids.slice(1).map((id, index) => (BigInt(id) > BigInt(ids[index] as string) ? 1 : -1));

@@ -21,9 +21,8 @@ export interface RecordHealth {
   lastSuccessAt(): string | null;
 }
 
-/** A hiccup is normal: so many failures in a row, over so long, are trouble. */
-const FAILURES = 3;
-const TROUBLE_MS = 10_000;
+/** A hiccup is normal: so many failures in a row, over so long, are trouble. An object, so that a test can reach it sooner. */
+export const TROUBLE = { failures: 3, afterMs: 10_000 };
 /** All that a batch waits for has limits that add up to less. */
 const STUCK_MS = 120_000;
 
@@ -55,7 +54,8 @@ export function createRecordHealth(now: () => number = Date.now): RecordHealth {
     },
     succeeded,
     trouble() {
-      if (failures === null || failures.count < FAILURES || now() - failures.since < TROUBLE_MS) return null;
+      if (failures === null || failures.count < TROUBLE.failures || now() - failures.since < TROUBLE.afterMs)
+        return null;
       const { since, last, error } = failures;
       return { ...causeOf(error), since: iso(since), last_failure_at: iso(last), last_success_at: lastSuccessAt() };
     },

@@ -23,7 +23,8 @@ export class BlockedError extends Error {
 
 /** In the place of a model: no delivery can be applied. */
 export const ALL_MODELS = '*';
-const LEFT_ALONE_MS = 10_000;
+/** An object, so that a test can reach it sooner. */
+export const BLOCKED = { leftAloneMs: 10_000 };
 
 export interface BlockedModels {
   /** Each with why. */
@@ -33,9 +34,10 @@ export interface BlockedModels {
 }
 
 export function createBlockedModels(): BlockedModels {
-  const found = new Map<string, { readonly untilMs: number; readonly why: string }>();
+  const found = new Map<string, { readonly sinceMs: number; readonly why: string }>();
   function now(): ReadonlyMap<string, string> {
-    for (const [model, { untilMs }] of found) if (untilMs <= performance.now()) found.delete(model);
+    const leftMs = performance.now() - BLOCKED.leftAloneMs;
+    for (const [model, { sinceMs }] of found) if (sinceMs <= leftMs) found.delete(model);
     return new Map([...found].map(([model, { why }]) => [model, why]));
   }
   return {
@@ -45,7 +47,7 @@ export function createBlockedModels(): BlockedModels {
       if (!(isShared || error instanceof BlockedError)) return null;
       const model = error instanceof BlockedError ? error.table.name : ALL_MODELS;
       const isNew = !now().has(model);
-      found.set(model, { untilMs: performance.now() + LEFT_ALONE_MS, why: whyWaiting(error) });
+      found.set(model, { sinceMs: performance.now(), why: whyWaiting(error) });
       return { isNew };
     },
   };

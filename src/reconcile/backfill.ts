@@ -2,10 +2,12 @@
 
 import { rankOf } from '../catalog/ranks.ts';
 import type { Model } from '../catalog/types.ts';
+import type { Unread } from '../flowlu/listing.ts';
 import { inheritListing } from '../store/listings.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, listModel, NOTHING } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
+import { unreadNames } from './unread.ts';
 
 /** How long ago a run may have been cut off for the next one to build on what it had finished. */
 const INHERIT_SECONDS = 24 * 3_600;
@@ -18,8 +20,9 @@ const INHERIT_SECONDS = 24 * 3_600;
 export function backfill(deps: ListingDeps, options: RoundOptions): Promise<Round> {
   const models = options.models.toSorted((a, b) => rankOf(a.name) - rankOf(b.name));
   return runRound(deps.sql, 'backfill', { ...options, models }, async (model, runId, signal) => {
-    if (await inheritListing(deps.sql, { kind: 'backfill', model: model.name, runId }, INHERIT_SECONDS)) {
-      const report = inherited(model);
+    const last = await inheritListing(deps.sql, { kind: 'backfill', model: model.name, runId }, INHERIT_SECONDS);
+    if (last !== null) {
+      const report = inherited(model, last.reason, last.unread as Unread | null);
       options.observer.modelFinished(report);
       return report;
     }
@@ -28,12 +31,13 @@ export function backfill(deps: ListingDeps, options: RoundOptions): Promise<Roun
   });
 }
 
-function inherited(model: Model): RoundReport {
+function inherited(model: Model, reason: string | null, unread: Unread | null): RoundReport {
   return {
     model: model.name,
     way: 'none',
     outcome: 'complete',
-    reason: 'read already by the run that was cut off',
+    reason: reason ?? 'read already by the run that was cut off',
+    unreadable: unread === null ? [] : unreadNames(unread),
     counts: NOTHING,
     seconds: 0,
   };

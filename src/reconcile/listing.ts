@@ -1,17 +1,19 @@
 /** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
 
 import type { Model } from '../catalog/types.ts';
+import type { Json } from '../core/json.ts';
+import { readAhead } from '../core/prefetch.ts';
 import type { Micros } from '../core/time.ts';
 import { metered } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { type ListingPage, type ListingSummary, listPages } from '../flowlu/listing.ts';
-import { createSeenIds, type SeenIds } from '../flowlu/seen-ids.ts';
+import { type ListingPage, type ListingSummary, listPages, type Unread } from '../flowlu/listing.ts';
 import { suspectReported } from '../merge/suspects.ts';
 import { countRows, newestVersion } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { allAnswers, type Sql, type Transaction } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { idOf } from '../record/id.ts';
+import { createSeenIds, type SeenIds } from '../record/seen-ids.ts';
 import { suspectUnlisted } from '../store/doubts.ts';
 import { allListedIds, appendListedIds, clearListedIds, listedIds } from '../store/listed-ids.ts';
 import {
@@ -33,7 +35,6 @@ import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { knownMeasures, noteMeasures } from './measures.ts';
 import { addCounts, type PageCounts, writePages } from './page.ts';
-import { readAhead } from './prefetch.ts';
 import { incompleteness, readUnplaced, sentenceOn, unreadIntoMirror, unreadNames } from './unread.ts';
 
 /** Told as a listing goes on. */
@@ -104,18 +105,24 @@ export async function listModel(
   );
   // Beside one request a page there are probes, repeated attempts and refusals.
   step({ ...NOTHING, requests: spent() - counts.requests });
-  const { requests, read } = addCounts(counts, open?.counts ?? NOTHING);
-  await finishListing(deps.sql, key, { ...ending, requests });
-  if (ending.outcome === 'complete') {
+  const all = addCounts(counts, open?.counts ?? NOTHING);
+  const { found = [], unread = null, ...told } = ending;
+  await transact(deps.sql, (tx) =>
+    allAnswers([
+      appendListedIds(tx, key, found),
+      finishListing(tx, key, { ...told, counts: all, unread: unread as Json, unreadRows: unread?.rows ?? 0 }),
+    ]),
+  );
+  if (told.outcome === 'complete') {
     await confirmListing(deps.sql, model, fence);
-    const missed = task.kind === 'sweep' ? counts.missed : 0;
+    const missed = task.kind === 'sweep' ? all.missed : 0;
     const newest = await newestVersion(deps.sql, model);
-    await noteListed(deps.sql, model.name, { fence, requests, rows: read, missed, newest });
+    await noteListed(deps.sql, model.name, { fence, requests: all.requests, rows: all.read, missed, newest });
   }
-  if (ending.outcome === 'skipped' && ending.reason?.startsWith(ABSENT)) await suspectReported(deps, model, fence);
+  if (told.outcome === 'skipped' && told.reason?.startsWith(ABSENT)) await suspectReported(deps, model, fence);
   // A sweep has yet to compare them with the mirror.
   if (task.kind !== 'sweep') await clearListedIds(deps.sql, key);
-  const report = { model: model.name, ...ending, counts, seconds: (performance.now() - startedAt) / 1_000 };
+  const report = { model: model.name, ...told, counts, seconds: (performance.now() - startedAt) / 1_000 };
   observer.modelFinished(report);
   return report;
 }
@@ -124,7 +131,11 @@ function keyOf({ kind, model, runId }: ListingTask): ListingKey {
   return { kind, model: model.name, runId };
 }
 
-type Ending = Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'>;
+interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'> {
+  readonly unread?: Unread;
+  /** Rows that were found after the last page. */
+  readonly found?: readonly string[];
+}
 
 interface Target extends ListingTask {
   /** What an earlier run left to go on with. */
@@ -144,34 +155,38 @@ async function listPagesInto(
   if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
   const known = await knownMeasures(deps.sql, model.name);
   const cursor = open?.position ?? undefined;
+  const before = (open?.unread ?? null) as Unread | null;
   const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
-  const pages = listPages(deps.client, model, { cursor, seen, seenBefore: open?.counts.read, known, signal });
+  const resumed = { cursor, seen, readBefore: open?.counts.read, unread: before };
+  const pages = listPages(deps.client, model, { ...resumed, known, signal });
   const ranges = readAhead(pages, RANGE_PAGES);
-  const singly = unreadIntoMirror(deps, model);
+  let alone = NOTHING;
+  const add = (added: ListingCounts) => {
+    alone = addCounts(alone, added);
+    step(added);
+  };
+  const singly = unreadIntoMirror(deps, model, before, (written) => add({ ...written, requests: 0 }));
   let state = open;
   for (;;) {
     const next = await ranges.next();
     if (next.done) {
-      const { ids, ...found } = await readUnplaced(
-        deps,
-        model,
-        singly,
-        () => allListedIds(deps.sql, keyOf(target)),
-        signal,
-      );
-      if (ids.length > 0) await appendListedIds(deps.sql, keyOf(target), ids);
-      step({ ...NOTHING, ...found });
-      return concluded(deps, model, next.value, unreadNames(singly.unread()), state !== null);
+      const listed = () => allListedIds(deps.sql, keyOf(target));
+      const { ids, requests } = await readUnplaced(deps, model, singly, listed, signal);
+      add({ ...NOTHING, requests });
+      const ending = await concluded(deps, model, next.value, unreadNames(singly.unread()), state !== null);
+      return { ...ending, unread: singly.unread(), found: ids };
     }
     if (state === open) observer.modelStarted(model.name, next.value[0]?.total ?? null);
     const there: string[] = [];
     for (const page of next.value) {
-      const { ids, ...found } = await singly.read(page, signal);
+      const { ids, requests } = await singly.read(page, signal);
       there.push(...ids);
-      step({ ...NOTHING, ...found });
+      add({ ...NOTHING, requests });
     }
-    const written = await writeRange(deps, target, state, next.value, there);
+    const unread = singly.unread() as unknown as Json;
+    const written = await writeRange(deps, target, { state, alone, unread }, next.value, there);
     state = written.state;
+    alone = NOTHING;
     step(written.added);
   }
 }
@@ -204,12 +219,13 @@ async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
 
 /**
  * Writes the rows of pages and the position after them in one transaction.
+ * @param before where the listing stands, and what was read singly and was not since
  * @param there ids of rows between them that were read singly
  */
 async function writeRange(
   deps: ListingDeps,
   target: Target,
-  before: OpenListing | null,
+  before: { readonly state: OpenListing | null; readonly alone: ListingCounts; readonly unread: Json },
   listed: readonly ListingPage[],
   there: readonly string[],
 ) {
@@ -221,16 +237,17 @@ async function writeRange(
   }));
   const ids = [...pages.flatMap(({ items }) => items.map(({ id }) => id)), ...there];
   const upTo = last.cursor;
-  const after = before?.position ?? null;
+  const after = before.state?.position ?? null;
   const table = mirrorTableOf(model);
   const record = async (tx: Transaction, written: PageCounts) => {
     const added = { ...written, requests: pages.length };
     const state = {
       position: upTo,
-      counts: addCounts(before?.counts ?? NOTHING, added),
+      counts: addCounts(addCounts(before.state?.counts ?? NOTHING, before.alone), added),
       // A resumed listing is told what is left; only the first answer of a fresh one tells the whole.
-      total: before?.total ?? (open?.position ? null : first.total),
+      total: before.state?.total ?? (open?.position ? null : first.total),
       fence,
+      unread: before.unread,
     };
     const statements = [advanceListing(tx, keyOf(target), state)];
     // A listing that turns out to need page numbers begins again, but does not hand out its first page again.

@@ -78,7 +78,9 @@ export async function sweepModel(
   await clearListedIds(deps.sql, { kind: 'sweep', model: model.name });
   if (report.outcome === 'incomplete') return { ...report, suspects: await doubtSome(deps, model), guarded: null };
   if (report.outcome !== 'complete') return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
-  return { ...report, ...(await concludeSuspicions(deps, model, fence, options.allowDeletes, signal)) };
+  // Among rows that are there and were not read some suspects may be.
+  const provesGone = report.unreadable?.length === 0;
+  return { ...report, ...(await concludeSuspicions(deps, model, fence, { ...options, provesGone }, signal)) };
 }
 
 /** The last page's range has no end; and a listing by page numbers is one range, compared with all that it listed. */
@@ -109,7 +111,7 @@ async function concludeSuspicions(
   deps: ListingDeps,
   model: Model,
   fence: Micros,
-  allowDeletes: number,
+  { allowDeletes, provesGone }: Pick<SweepOptions, 'allowDeletes'> & { readonly provesGone: boolean },
   signal: AbortSignal,
 ) {
   const { suspects, confirmed } = await countSuspects(deps.sql, model);
@@ -123,7 +125,8 @@ async function concludeSuspicions(
     confirmed: guarded === null ? null : SHRINK_GUARD.rows,
   });
   // What the portal does not read singly is buried without its word, so within the guard only, whoever has reported it.
-  const mayBury = guard(suspects, live, allowDeletes) === null && !(await readsSingly(deps, model, signal));
+  const isWithin = provesGone && guard(suspects, live, allowDeletes) === null;
+  const mayBury = isWithin && !(await readsSingly(deps, model, signal));
   if (mayBury) await bury(deps, model, fence, UNLISTED);
   await transact(deps.sql, (tx) => doubtSuspects(tx, model, UNLISTED));
   return { suspects, guarded };

@@ -1,15 +1,15 @@
 /** Rows that no list brings: looked for with what the mirror knows, taken into it, and named where they cannot be read. */
 import type { Model } from '../catalog/types.ts';
 import { MICROS_PER_MS } from '../core/time.ts';
-import type { UnreadRows } from '../flowlu/listing.ts';
-import { candidatesFor, createUnreadReader, freeIds, type Unread, type UnreadReader } from '../flowlu/unread.ts';
+import type { Unread, UnreadRows } from '../flowlu/listing.ts';
+import { candidatesFor, createUnreadReader, freeIds, type UnreadReader } from '../flowlu/unread.ts';
 import { findUnlisted, linkedIds } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { lastFact, measure } from '../store/measurements.ts';
 import type { ListingDeps } from './deps.ts';
-import { writePages } from './page.ts';
+import { type PageCounts, writePages } from './page.ts';
 
 /** Names kept in a report. */
 const MAX_NAMED = 20;
@@ -47,12 +47,18 @@ function nameOf({ previousId, nextId, count }: UnreadRows): string {
 
 const rowsOf = (count: number): string => (count === 1 ? 'a row' : `${count} rows`);
 
-/** Reads rows that no list brings into the mirror. */
-export function unreadIntoMirror({ sql, client, writer }: ListingDeps, model: Model): UnreadReader {
-  return createUnreadReader(client, model, async ({ record, observedAt }) => {
+/** Reads rows that no list brings into the mirror, and tells what each has come to. */
+export function unreadIntoMirror(
+  { sql, client, writer }: ListingDeps,
+  model: Model,
+  before: Unread | null,
+  count: (written: PageCounts) => void,
+): UnreadReader {
+  const keep: Parameters<typeof createUnreadReader>[2] = async ({ record, observedAt }) => {
     const page = { items: [{ id: idOf(record) as string, record }], observedAt };
-    await transact(sql, (tx) => writePages(tx, mirrorTableOf(model), [page], writer, () => null));
-  });
+    count(await transact(sql, (tx) => writePages(tx, mirrorTableOf(model), [page], writer, (counts) => counts)));
+  };
+  return createUnreadReader(client, model, keep, before);
 }
 
 /**
@@ -69,7 +75,7 @@ export async function readUnplaced(
   signal: AbortSignal,
 ) {
   const missing = reader.missing();
-  if (missing === 0) return { read: 0, requests: 0, ids: [] };
+  if (missing === 0) return { requests: 0, ids: [] };
   const max = Math.min(MAX_ASKED, candidatesFor(missing));
   const named = new Set(await listed());
   const anyTime = { after: null, upTo: null, observedAt: Date.now() * MICROS_PER_MS };

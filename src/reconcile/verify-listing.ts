@@ -2,6 +2,7 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
+import { readAhead } from '../core/prefetch.ts';
 import type { Micros } from '../core/time.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../flowlu/listing.ts';
@@ -14,7 +15,6 @@ import { comparePage } from './compare-page.ts';
 import type { ListingDeps } from './deps.ts';
 import { type Candidates, type CompareContext, namesOf, type Told } from './findings.ts';
 import { knownMeasures } from './measures.ts';
-import { readAhead } from './prefetch.ts';
 import { incompleteness, readUnplaced, sentenceOn, unreadNames } from './unread.ts';
 
 /** Rows read singly at a time; the budget paces them. */

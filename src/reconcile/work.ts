@@ -46,8 +46,11 @@ const REFUSED_SECONDS = 3_600;
 const FAILED_SECONDS = 30;
 /** How often a piece of work under way looks whether somebody waits for its model. */
 const LOOK_MS = 2_000;
-/** Longest wait before it is planned again: webhooks, people and replicas may have changed what is next. */
-const MAX_WAIT_S = 10;
+/**
+ * Longest wait before it is planned again: webhooks, people and replicas may have changed what is next. An object, so that
+ * a test can reach it sooner.
+ */
+export const PLANS = { maxWait_s: 10 };
 
 class WantedError extends Error {
   override readonly name = 'WantedError';
@@ -150,7 +153,8 @@ async function choose(
     .filter(({ listable }) => listable)
     .map((model) => stateOf(model, known.get(model.name), now, held.has(model.name) || wanted.has(model.name)));
   const nexts = { quick: nextWork(states, limits, 'quick', now), long: nextWork(states, limits, 'long', now) };
-  const msOf = (work: ReturnType<typeof nextWork>) => ('kind' in work ? 0 : 1_000 * Math.min(work.wait_s, MAX_WAIT_S));
+  const msOf = (work: ReturnType<typeof nextWork>) =>
+    'kind' in work ? 0 : 1_000 * Math.min(work.wait_s, PLANS.maxWait_s);
   for (const each of ['quick', 'long'] as const) restUntil.set(each, performance.now() + msOf(nexts[each]));
   const next = nexts[lane];
   if (!('kind' in next)) return { waitMs: msOf(next) };

@@ -20,26 +20,30 @@ import { createReminders } from './reminders.ts';
 import { type Clients, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
 import { isFirstWorker } from './workers.ts';
 
-/**
- * How often the database is asked for what nobody has told this process: how soon after its time a doubt is noticed, a
- * delivery that another process has left behind, a database that was set to read-only. What this process has itself
- * wakes its loop at once.
- */
-const LOOK_INTERVAL_MS = 5_000;
+/** How often what is looked for. An object, so that a test can reach it sooner. */
+export const INTERVALS = {
+  /**
+   * The database is asked for what nobody has told this process: how soon after its time a doubt is noticed, a delivery
+   * that another process has left behind, a database that was set to read-only. What this process has itself wakes its
+   * loop at once.
+   */
+  lookMs: 5_000,
+  /** Old deliveries and runs are let go of. */
+  pruneMs: 10 * 60_000,
+  /** Whether the history needs another month, or no longer needs one. */
+  historyMs: 10 * 60_000,
+  /** Whether custom fields came, went or changed: nine small statements. */
+  customFieldsMs: 15_000,
+  /** How soon a lane of the scheduler goes on after one run, or looks again whether it may ask. */
+  scheduleMs: 1_000,
+  /** Whether somebody has logged in, or the key is good again. */
+  refusedMs: 10_000,
+  /** What a person has to do: the log says it within a minute. */
+  reminderMs: 40_000,
+};
 /** Doubts settled in one go: as many as one sweep raises of a model at most. */
 const SETTLE_BATCH = 2_000;
-const PRUNE_INTERVAL_MS = 10 * 60_000;
-/** How often it is looked whether the history needs another month, or no longer needs one. */
-const HISTORY_INTERVAL_MS = 10 * 60_000;
-/** How often it is looked whether custom fields came, went or changed: nine small statements. */
-const CUSTOM_FIELDS_INTERVAL_MS = 15_000;
-/** How soon a lane of the scheduler goes on after one run, or looks again whether it may ask. */
-const SCHEDULE_INTERVAL_MS = 1_000;
 const LANES: Readonly<Record<Lane, string>> = { quick: 'looking for changes', long: 'comparing models' };
-/** How often it is looked whether somebody has logged in, or the key is good again. */
-const REFUSED_INTERVAL_MS = 10_000;
-/** How often it is looked for what a person has to do: the log says it within a minute. */
-const REMINDER_INTERVAL_MS = 40_000;
 
 export interface BackgroundLoops {
   readonly drain: Loop;
@@ -59,7 +63,7 @@ export function startBackground(session: Session, clients: Clients | null, signa
   let settle: Loop | null = null;
   const loops = [
     drain,
-    loop('looking for work', LOOK_INTERVAL_MS, async () => {
+    loop('looking for work', INTERVALS.lookMs, async () => {
       const blocked = context.blocked.now();
       const { hasPending, hasDueDoubts } = await lookForWork(sql, blocked.keys());
       // They are tried again until they are applied.
@@ -67,28 +71,28 @@ export function startBackground(session: Session, clients: Clients | null, signa
       if (hasPending) drain.wake();
       if (hasDueDoubts) settle?.wake();
     }),
-    loop('looking for custom fields', CUSTOM_FIELDS_INTERVAL_MS, () => refreshCustomFields(session)),
+    loop('looking for custom fields', INTERVALS.customFieldsMs, () => refreshCustomFields(session)),
   ];
   if (!isFirstWorker()) return { drain, settle: null, all: loops };
 
   const health = createHealth(sql, expectationsOf(session));
   const remind = createReminders(log);
   loops.push(
-    loop('keeping the months of the history', HISTORY_INTERVAL_MS, () => keepMonths(session)),
-    loop('letting go of old runs', PRUNE_INTERVAL_MS, () => pruneRuns(sql)),
-    loop('looking for what needs a person', REMINDER_INTERVAL_MS, async () => remind((await health()).findings)),
+    loop('keeping the months of the history', INTERVALS.historyMs, () => keepMonths(session)),
+    loop('letting go of old runs', INTERVALS.pruneMs, () => pruneRuns(sql)),
+    loop('looking for what needs a person', INTERVALS.reminderMs, async () => remind((await health()).findings)),
   );
   const { deliveryRetentionMs, failedRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   if (deliveryRetentionMs > 0) {
     loops.push(
-      loop('letting go of old deliveries', PRUNE_INTERVAL_MS, (stop) =>
+      loop('letting go of old deliveries', INTERVALS.pruneMs, (stop) =>
         pruneDeliveries(sql, deliveryRetentionMs, stop),
       ),
     );
   }
   if (failedRetentionMs > 0) {
     loops.push(
-      loop('letting go of failed deliveries', PRUNE_INTERVAL_MS, async (stop) => {
+      loop('letting go of failed deliveries', INTERVALS.pruneMs, async (stop) => {
         const deliveries = await pruneDeliveries(sql, failedRetentionMs, stop, 'failed');
         if (deliveries > 0)
           log.warn({ deliveries }, 'deliveries that were never applied are older than FAILED_RETENTION');
@@ -102,7 +106,7 @@ export function startBackground(session: Session, clients: Clients | null, signa
     loop(name, intervalMs, async (stop) => {
       const isLoggedIn = (await lacksLogin(config, sql)) === null;
       if (isLoggedIn && (session.watch === null || (await session.watch.mayAsk()))) return work(stop);
-      await sleep(REFUSED_INTERVAL_MS, stop);
+      await sleep(INTERVALS.refusedMs, stop);
     });
   settle = asking('settling doubtful rows', UNTIL_WOKEN_MS, (stop) =>
     settleDue(settleDepsOf(session, clients.client), SETTLE_BATCH, stop),
@@ -126,7 +130,7 @@ export function startBackground(session: Session, clients: Clients | null, signa
   const lanes: Lane[] = new Array<Lane>(intervalMs + sweepIntervalMs > 0 ? longLanes(rate) : 0).fill('long');
   if (intervalMs > 0) lanes.push('quick');
   for (const lane of lanes) {
-    loops.push(asking(LANES[lane], SCHEDULE_INTERVAL_MS, (stop) => workAWhile(lane, onReport, stop)));
+    loops.push(asking(LANES[lane], INTERVALS.scheduleMs, (stop) => workAWhile(lane, onReport, stop)));
   }
   return { drain, settle, all: loops };
 }

@@ -1,4 +1,5 @@
 /** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
+import { type Json, stringifyJson } from '../core/json.ts';
 import { formatMicros, type Micros } from '../core/time.ts';
 import { isAhead } from '../postgres/clock.ts';
 import type { Queryable } from '../postgres/connection.ts';
@@ -16,7 +17,7 @@ export interface ListingCounts {
   readonly read: number;
   readonly written: number;
   readonly unchanged: number;
-  /** Written rows that no webhook had announced; those of an earlier run are not known. */
+  /** Written rows that no webhook had announced. */
   readonly missed: number;
   readonly requests: number;
 }
@@ -27,6 +28,8 @@ export interface OpenListing {
   readonly total: number | null;
   /** A moment before its first request was sent. */
   readonly fence: Micros;
+  /** Rows met so far that no list brings, as the reading of them has them. */
+  readonly unread: Json;
 }
 
 /** Which listing is meant, and whose it is: where two processes list one model, only the later one's position counts. */
@@ -39,20 +42,16 @@ export interface ListingKey {
 
 async function findListing(sql: Queryable, kind: ListingKind, model: string) {
   const [row] = await sql`
-    select mode, last_id::text as last_id, page, page_size, total::float8 as total, rows_read::float8 as read,
-           rows_written::float8 as written, rows_unchanged::float8 as unchanged, requests::float8 as requests,
+    select mode, last_id::text as "lastId", page, page_size as size, total::float8 as total, unread,
+           json_build_object('read', rows_read, 'written', rows_written, 'unchanged', rows_unchanged,
+                             'missed', rows_missed, 'requests', requests) as counts,
            (extract(epoch from coalesce(fence, started_at)) * 1000000)::bigint::text as fence,
-           finished_at is null and not ${isAhead(sql, 'started_at')} as is_open
+           is_open and not ${isAhead(sql, 'started_at')} as "isOpen"
       from sync.listings where kind = ${kind} and model = ${model}`;
   if (row === undefined) return null;
-  const { mode, last_id, page, page_size, total, read, written, unchanged, requests } = row;
-  return {
-    position: positionOf(mode, last_id, page, page_size),
-    counts: { read, written, unchanged, missed: 0, requests } as ListingCounts,
-    total: total as number | null,
-    fence: Number(row.fence),
-    isOpen: row.is_open as boolean,
-  };
+  const { mode, lastId, page, size, ...rest } = row;
+  const position = mode === 'keyset' ? { mode, lastId } : mode === 'pages' ? { mode, page, size } : null;
+  return { ...rest, position, fence: Number(row.fence) } as OpenListing & { readonly isOpen: boolean };
 }
 
 /** The unfinished listing of a model, or null when the next one starts from the beginning: also when the clock has gone back since. */
@@ -74,7 +73,7 @@ export async function lastPosition(
 
 export async function claimListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<void> {
   await sql`
-    update sync.listings set run_id = ${runId} where kind = ${kind} and model = ${model} and finished_at is null`;
+    update sync.listings set run_id = ${runId} where kind = ${kind} and model = ${model} and is_open`;
 }
 
 /** Begins a listing, in place of the model's last one of this kind; returns the moment. */
@@ -84,59 +83,69 @@ export async function beginListing(sql: Queryable, { kind, model, runId }: Listi
     values (${model}, ${kind}, ${runId}, clock_timestamp())
         on conflict (model, kind) do update
        set run_id = excluded.run_id, started_at = excluded.started_at, fence = null, mode = null, last_id = null,
-           page = null, page_size = null, total = null, rows_read = 0, rows_written = 0, rows_unchanged = 0, requests = 0,
-           finished_at = null, outcome = null, reason = null
+           page = null, page_size = null, total = null, rows_read = 0, rows_written = 0, rows_unchanged = 0,
+           rows_missed = 0, requests = 0, unread = null, is_open = true
     returning (extract(epoch from started_at) * 1000000)::bigint::text as started_at`;
   return Number(row?.started_at);
 }
 
+const isMine = (sql: Queryable, { kind, model, runId }: ListingKey) =>
+  sql`kind = ${kind} and model = ${model} and run_id = ${runId} and is_open`;
+
+const setCounts = (sql: Queryable, { read, written, unchanged, missed, requests }: ListingCounts, unread: Json) => sql`
+  rows_read = ${read}, rows_written = ${written}, rows_unchanged = ${unchanged}, rows_missed = ${missed},
+  requests = ${requests}, unread = ${unread === null ? null : stringifyJson(unread)}::text::jsonb`;
+
 /** Moves a listing on; in the transaction of the rows that the position covers. */
-export async function advanceListing(
-  sql: Queryable,
-  { kind, model, runId }: ListingKey,
-  state: OpenListing,
-): Promise<void> {
-  const { position, counts, total, fence } = state;
+export async function advanceListing(sql: Queryable, key: ListingKey, state: OpenListing): Promise<void> {
+  const { position, counts, total, fence, unread } = state;
   await sql`
     update sync.listings
        set fence = coalesce(fence, ${formatMicros(fence)}::timestamptz), mode = ${position?.mode ?? null},
            last_id = ${position?.mode === 'keyset' ? position.lastId : null},
            page = ${position?.mode === 'pages' ? position.page : null},
            page_size = ${position?.mode === 'pages' ? position.size : null}, total = ${total},
-           rows_read = ${counts.read}, rows_written = ${counts.written}, rows_unchanged = ${counts.unchanged},
-           requests = ${counts.requests}
-     where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
+           ${setCounts(sql, counts, unread)}
+     where ${isMine(sql, key)}`;
 }
 
-export async function finishListing(
-  sql: Queryable,
-  { kind, model, runId }: ListingKey,
-  ending: { readonly outcome: ListingOutcome; readonly reason: string | null; readonly requests: number },
-): Promise<void> {
-  const { outcome, reason, requests } = ending;
+/** How a listing ends. */
+export interface ListingEnding {
+  readonly outcome: ListingOutcome;
+  readonly reason: string | null;
+  readonly counts: ListingCounts;
+  readonly unread: Json;
+  /** How many rows could not be read. */
+  readonly unreadRows: number;
+}
+
+export async function finishListing(sql: Queryable, key: ListingKey, ending: ListingEnding): Promise<void> {
+  const { outcome, reason, counts, unread, unreadRows } = ending;
   await sql`
     update sync.listings
-       set finished_at = clock_timestamp(), outcome = ${outcome}, reason = ${reason}, requests = ${requests},
+       set is_open = false, finished_at = clock_timestamp(), outcome = ${outcome}, reason = ${reason},
+           rows_unread = ${unreadRows}, ${setCounts(sql, counts, unread)},
            completed_at = case when ${outcome} = 'complete' then clock_timestamp() else completed_at end
-     where kind = ${kind} and model = ${model} and run_id = ${runId} and finished_at is null`;
+     where ${isMine(sql, key)}`;
 }
 
 /**
- * Makes a listing of a run that did not come to its end count for this run, too; false where there is none of late.
+ * Makes a listing of a run that did not come to its end count for this run, too; null where there is none of late.
  * So a run that goes on after a crash need not read again what the one before had finished.
  */
 export async function inheritListing(
   sql: Queryable,
   { kind, model, runId }: ListingKey,
   maxAgeSeconds: number,
-): Promise<boolean> {
-  const rows = await sql`
+): Promise<Pick<ListingEnding, 'reason' | 'unread'> | null> {
+  const [row] = await sql`
     update sync.listings
        set run_id = ${runId}
-     where kind = ${kind} and model = ${model} and outcome = 'complete' and run_id in (${unfinishedRuns(sql, kind, runId)})
+     where kind = ${kind} and model = ${model} and outcome = 'complete' and not is_open
+       and run_id in (${unfinishedRuns(sql, kind, runId)})
        and started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
-    returning true`;
-  return rows.length > 0;
+    returning reason, unread`;
+  return (row ?? null) as Pick<ListingEnding, 'reason' | 'unread'> | null;
 }
 
 /** A model of which the latest listing did not bring everything. */
@@ -151,12 +160,18 @@ export const REFUSED = 'refused: ';
 /** Begins the reasons of listings of models that the portal lacks. */
 export const ABSENT = 'not in this portal';
 
+/**
+ * How the latest reading of each model ended, by model. A refusal that was none in the end, since rows are coming, is over.
+ */
+const latestEndings = (sql: Queryable) => sql`(
+  select distinct on (model) model, outcome, reason from sync.listings
+   where outcome is not null and not (outcome = 'skipped' and is_open and rows_read > 0)
+   order by model, finished_at desc) as latest`;
+
 /** Models that could not be read, or not in full, the last time. A model that the portal lacks is none of them. */
 export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel[]> {
   const rows = await sql`
-    select model, outcome, reason
-      from (select distinct on (model) model, outcome, reason from sync.listings
-             where finished_at is not null order by model, finished_at desc) as latest
+    select model, outcome, reason from ${latestEndings(sql)}
      where outcome in ('failed', 'incomplete') or reason like ${`${REFUSED}%`} or (outcome = 'complete' and reason is not null)
      order by model`;
   return rows as unknown as readonly UnreadModel[];
@@ -165,10 +180,7 @@ export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel
 /** Models that the portal has said it lacks, the last time they were asked for. */
 export async function absentModels(sql: Queryable): Promise<ReadonlySet<string>> {
   const rows = await sql`
-    select model
-      from (select distinct on (model) model, outcome, reason from sync.listings
-             where finished_at is not null order by model, finished_at desc) as latest
-     where outcome = 'skipped' and reason like ${`${ABSENT}%`}`;
+    select model from ${latestEndings(sql)} where outcome = 'skipped' and reason like ${`${ABSENT}%`}`;
   return new Set(rows.map(({ model }) => model as string));
 }
 
@@ -176,16 +188,6 @@ export async function absentModels(sql: Queryable): Promise<ReadonlySet<string>>
 export async function listedModels(sql: Queryable): Promise<readonly string[]> {
   const rows = await sql`select distinct model from sync.listings where completed_at is not null order by model`;
   return rows.map(({ model }) => model as string);
-}
-
-function positionOf(
-  mode: string | null,
-  lastId: string | null,
-  page: number | null,
-  size: number | null,
-): ListingPosition | null {
-  if (mode === 'keyset' && lastId !== null) return { mode, lastId };
-  return mode === 'pages' && page !== null && size !== null ? { mode, page, size } : null;
 }
 
 /** A first reading of all models that is not complete yet. */
@@ -204,19 +206,17 @@ export interface FirstReading {
 
 const ROWS_PER_REQUEST = 100;
 
-interface FirstCounts extends Record<'begun' | 'done' | 'rows' | 'known' | 'median' | 'requests' | 'age_s', number> {
-  readonly since: string | null;
-}
-
 /** How far the first reading of these models has come; null where everything was read once. */
 export async function firstReading(sql: Queryable, models: readonly string[]): Promise<FirstReading | null> {
   const [row] = await sql`
-    select count(*)::int as begun, count(coalesce(finished_at, completed_at))::int as done, coalesce(sum(rows_read), 0)::float8 as rows,
+    select count(*)::int as begun, count(finished_at)::int as done, coalesce(sum(rows_read), 0)::float8 as rows,
            coalesce(sum(greatest(total, rows_read)), 0)::float8 as known, coalesce(sum(requests), 0)::float8 as requests,
            to_json(min(started_at)) #>> '{}' as since, coalesce(percentile_cont(0.5) within group (order by greatest(total, rows_read)), 0) as median,
            extract(epoch from clock_timestamp() - min(started_at))::float8 as age_s
       from sync.listings where kind = 'backfill' and model = any(${models as string[]}::text[])`;
-  const { begun, done, rows, known, median, requests, since, age_s } = row as unknown as FirstCounts;
+  type Count = 'begun' | 'done' | 'rows' | 'known' | 'median' | 'requests' | 'age_s';
+  const { since, ...counts } = row as unknown as Record<Count, number> & Pick<FirstReading, 'since'>;
+  const { begun, done, rows, known, median, requests, age_s } = counts;
   if (done === models.length) return null;
   const waiting = models.length - begun;
   const rowsExpected = Math.round(known + waiting * median);
@@ -233,7 +233,7 @@ export interface RunProgress {
 
 export async function progressOf(sql: Queryable, runId: string): Promise<RunProgress> {
   const [row] = await sql`
-    select count(finished_at)::int as models, coalesce(sum(rows_read), 0)::float8 as rows,
+    select count(*) filter (where not is_open)::int as models, coalesce(sum(rows_read), 0)::float8 as rows,
            coalesce(sum(requests), 0)::float8 as requests
       from sync.listings where run_id = ${runId}`;
   return row as unknown as RunProgress;

@@ -86,12 +86,17 @@ export const listings = sync.table(
     rows_read: counter('rows_read'),
     rows_written: counter('rows_written'),
     rows_unchanged: counter('rows_unchanged'),
+    rows_missed: counter('rows_missed'),
     requests: counter('requests'),
+    /** What it has met so far that no list brings, for whoever goes on with it. */
+    unread: jsonb('unread'),
+    is_open: boolean('is_open').notNull().default(true),
+    /** How the last one of this kind ended; the next one leaves it as it is until it ends. */
     finished_at: instant('finished_at'),
-    /** When one of this kind was last complete; the next one leaves it as it is. */
     completed_at: instant('completed_at'),
     outcome: text('outcome').$type<'complete' | 'incomplete' | 'skipped' | 'failed'>(),
     reason: text('reason'),
+    rows_unread: counter('rows_unread'),
   },
   (t) => [
     primaryKey({ columns: [t.model, t.kind] }),

@@ -1,14 +1,16 @@
 /** How much of a model the mirror has, in words: SQL on rows `l` of `LAST_LISTING` and `w` of `sync.watermarks`. Pure. */
 
-/** Of each model the last reading that has ended, or the first one while it goes on. */
+/** How of each model the last reading ended, whatever goes on since, or that the first one goes on. */
 export const LAST_LISTING = `(
-  select distinct on (model) model, outcome, reason, rows_read, total
-    from sync.listings order by model, finished_at is null, started_at desc
+  select distinct on (model) model, outcome, reason, rows_read, total, rows_unread
+    from sync.listings order by model, outcome is null or (outcome = 'skipped' and is_open and rows_read > 0),
+           finished_at desc nulls last, started_at desc
 )`;
 
 export const COVERAGE = `case
   when l.outcome = 'skipped' then 'not readable: ' || coalesce(l.reason, 'unknown reason')
-  when l.outcome = 'complete' and l.reason is not null then 'complete but for some rows: ' || l.reason
+  when l.reason is not null and (l.outcome = 'complete' or (l.outcome = 'incomplete' and l.rows_unread > 0 and w.last_reconciled_at is not null))
+  then 'complete but for some rows: ' || l.reason
   when w.last_reconciled_at is not null then 'complete'
   when l.model is not null then 'partial'
   else 'webhooks only' end`;

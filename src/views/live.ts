@@ -70,9 +70,9 @@ function syncStatus(): View {
       delete_shows_seconds: c.count('ceil(p.sweep_interval / 2.0)::bigint', 'The same of a delete'),
       read_share: c.amount(
         `case when l.outcome = 'skipped' then null
-              when p.swept_from is null then round(least(1, f.rows_read::numeric / nullif(f.total, 0)), 3)
-              when l.outcome = 'complete' and l.reason is not null
-              then round(least(0.999, l.rows_read::numeric / nullif(l.total, 0)), 3)
+              when p.swept_from is null
+              then round(l.rows_read::numeric / nullif(greatest(l.total, l.rows_read + l.rows_unread), 0), 3)
+              when l.rows_unread > 0 then round(least(0.999, p.rows::numeric / (p.rows + l.rows_unread)), 3)
               else 1 end`,
         'Part of the records that reading has brought, about; 1 once it is complete, null where the model cannot be read',
       ),
@@ -84,8 +84,7 @@ ${branches.join('\nunion all\n')}
 left join sync.watermarks w on w.model = s.model
 left join sync.schedule p on p.model = s.model
 left join ${LAST_LISTING} l on l.model = s.model
-left join sync.listings f on f.model = s.model and f.kind = 'backfill' and f.finished_at is null
-left join sync.listings u on u.model = s.model and u.kind = 'sweep' and u.finished_at is null
+left join sync.listings u on u.model = s.model and u.kind = 'sweep' and u.is_open
 left join (select model, count(*) as doubtful_rows from sync.doubtful group by model) d on d.model = s.model`,
   });
 }

@@ -4,12 +4,13 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLogger } from '../../src/core/log.ts';
 import { SECRET, type Service, startService, webhook } from '../intake/service.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { examples } from '../support/seed.ts';
 import { anyBody } from './bodies.ts';
 import { createSender, type Sender } from './sender.ts';
 
 /** Bodies of one run of the property; they travel at the same time and share transactions. */
 const BATCH = 60;
-const RUNS = Math.ceil(Number(process.env.FUZZ_BODIES ?? 6_000) / BATCH);
+const RUNS = Math.ceil(Number(process.env.FUZZ_BODIES ?? examples(6_000)) / BATCH);
 const LIMIT_BYTES = 65_536;
 
 let db: TestDatabase;

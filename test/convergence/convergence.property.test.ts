@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../src/postgres/connection.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { SEED } from '../support/seed.ts';
+import { examples, SEED } from '../support/seed.ts';
 import {
   clear,
   type Expectation,
@@ -27,7 +27,7 @@ import type { Aspect } from './species.ts';
 import { installVirtualClock, type VirtualClock } from './virtual-clock.ts';
 import { catchUpOnce, createReplica, play, type Replica, settleAll, sweepOnce, type World } from './world.ts';
 
-const HISTORIES = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? 500);
+const HISTORIES = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? examples(500));
 /** Runs of one go of fast-check; goes are repeated until there are histories enough. */
 const RUNS_PER_GO = 10;
 /** After a failure, shrinking may take so long. */

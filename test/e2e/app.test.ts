@@ -4,7 +4,12 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { loadConfig } from '../../src/config/index.ts';
+import { PLANS } from '../../src/reconcile/work.ts';
+import { INTERVALS } from '../../src/service/background.ts';
+import { loggerFor } from '../../src/service/session.ts';
 import { ensureBuilt } from '../chaos/processes.ts';
+import { type Service, startService } from '../intake/service.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import type { OAuthOptions, OAuthServer } from '../simulator/oauth.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -21,14 +26,21 @@ let loopback: string;
 let port: number;
 let cwd: string;
 let outputs: string[] = [];
+const usual = { ...INTERVALS, ...PLANS };
 
 beforeAll(async () => {
   await ensureBuilt();
   cwd = await mkdtemp(join(tmpdir(), 'flowlu-mirror-app-'));
+  INTERVALS.refusedMs = 500;
+  PLANS.maxWait_s = 0.5;
   port = await freePort();
   loopback = `http://127.0.0.1:${port}/oauth/callback`;
 }, 180_000);
-afterAll(() => rm(cwd, { recursive: true, force: true }));
+afterAll(async () => {
+  INTERVALS.refusedMs = usual.refusedMs;
+  PLANS.maxWait_s = usual.maxWait_s;
+  await rm(cwd, { recursive: true, force: true });
+});
 
 /** A port that was free a moment ago: a redirect address has to be known beforehand. */
 async function freePort(): Promise<number> {
@@ -112,6 +124,7 @@ describe('OAuth', () => {
   let env: Record<string, string>;
   let oauth: OAuthOptions;
   let running: Command[] = [];
+  let here: Service[] = [];
 
   beforeEach(async () => {
     oauth = { clientId: 'app', clientSecret: CLIENT_SECRET, redirectUrls: [loopback], lifetime_s: 3_600 };
@@ -144,6 +157,8 @@ describe('OAuth', () => {
       outputs.push(command.stdout(), command.stderr());
     }
     running = [];
+    await Promise.all(here.map((service) => service.close()));
+    here = [];
     const rows = await db.sql`select to_json(g)::text as text from sync.oauth_grant g
                               union all select to_json(r)::text from sync.oauth_requests r
                               union all select to_json(r)::text from sync.runs r`;
@@ -169,6 +184,14 @@ describe('OAuth', () => {
   const allow = async (login: Command, follow: 'follow' | 'manual' = 'follow') => {
     const [address = ''] = await login.says(/http:\/\/127\.0\.0\.1:\d+\/oauth\/authorize\S+/);
     return fetch(address, { redirect: follow });
+  };
+  /** What `serve` does, within this process, where its intervals can be shorter. */
+  const serveHere = async () => {
+    const write = (line: string) => void outputs.push(line);
+    const log = loggerFor(loadConfig(options().env ?? {}), { write });
+    const service = await startService(db.url, env, { log, isWhole: true });
+    here.push(service);
+    return service;
   };
   const logIn = async () => {
     const login = begin('login --json');
@@ -239,8 +262,7 @@ describe('OAuth', () => {
     oauth.lifetime_s = 2;
     await logIn();
     const before = server.log.length;
-    const replicas = [begin('serve'), begin('serve')];
-    await Promise.all(replicas.map((replica) => replica.says(/"listening"/)));
+    await Promise.all([serveHere(), serveHere()]);
     await until(() => server.log.length >= before + 3, 60_000);
     const said = server.log.slice(before);
     expect(new Set(said)).toEqual(new Set(['refresh']));
@@ -251,8 +273,7 @@ describe('OAuth', () => {
 
   it('a withdrawn authorization stops the asking, shows everywhere, and is mended by logging in', async () => {
     await logIn();
-    const serve = begin('serve');
-    const [, url = ''] = await serve.says(/"url":"([^"]+)"/);
+    const { url } = await serveHere();
     await expect
       .poll(async () => (await db.sql`select 1 from sync.watermarks`).length, { timeout: 20_000 })
       .toBeGreaterThan(0);

@@ -15,21 +15,24 @@ import { migrate } from '../../src/migrate/migrate.ts';
 import { connect, redactUrl } from '../../src/postgres/connection.ts';
 import { openDatabase } from '../../src/service/database.ts';
 import { until } from '../support/eventually.ts';
+import { serverDirectory } from '../support/server-directory.ts';
 
 const settings = { fsync: 'off' };
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const OWNER = fileURLToPath(new URL('../support/embedded-owner.ts', import.meta.url));
 
+let home: string;
 let directory: string;
 const children = new Set<ChildProcess>();
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), `flowlu mirror's "embedded" $HOME \`-`));
+  home = await serverDirectory('embedded');
+  directory = await mkdtemp(join(home, `flowlu mirror's "embedded" $HOME \`-`));
 });
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL');
   await (await openEmbedded({ directory, settings })).close();
-  await rm(directory, { recursive: true, force: true });
+  await rm(home, { recursive: true, force: true });
 }, 60_000);
 
 /** Starts another process that opens the same database. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FlowluError, ListingError } from '../../src/flowlu/errors.ts';
 import { type ListingOptions, type ListingPage, type ListingSummary, listPages } from '../../src/flowlu/listing.ts';
-import { createSeenIds } from '../../src/flowlu/seen-ids.ts';
+import { createSeenIds } from '../../src/record/seen-ids.ts';
 import { fakeModel, type Oddities } from './fake-model.ts';
 import { ACCOUNT, answer, never, startPortal } from './portal.ts';
 

@@ -4,10 +4,11 @@ import { expect, it } from 'vitest';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
 import { FlowluError } from '../../src/flowlu/errors.ts';
 import { listPages } from '../../src/flowlu/listing.ts';
+import { examples } from '../support/seed.ts';
 import { fakeModel } from './fake-model.ts';
 import { ACCOUNT, never } from './portal.ts';
 
-const RUNS = Number(process.env.PROPERTY_RUNS ?? 400);
+const RUNS = Number(process.env.PROPERTY_RUNS ?? examples(400));
 
 type Break = 'error' | 'no rows';
 

@@ -5,6 +5,7 @@ import type { Accepted } from '../../src/delivery/delivery.ts';
 import { createBatcher } from '../../src/intake/batcher.ts';
 import { createIntake } from '../../src/intake/listener.ts';
 import { BURST } from '../../src/intake/refusals.ts';
+import { BLOCKED } from '../../src/merge/blocked.ts';
 import { receive } from '../../src/merge/receive.ts';
 import type { ServiceApp } from '../../src/service/app.ts';
 import { listen } from '../../src/service/server.ts';
@@ -37,7 +38,11 @@ afterAll(async () => {
 beforeEach(async () => {
   await db.sql`truncate sync.deliveries, sync.doubtful, flowlu.crm_account, flowlu.crm_lead, flowlu.crm_industry`;
 });
-afterEach(() => proxy.heal());
+const { leftAloneMs } = BLOCKED;
+afterEach(() => {
+  proxy.heal();
+  BLOCKED.leftAloneMs = leftAloneMs;
+});
 
 const update = (id: number, name: string, model = 'crm.account') => webhook(model, 'update', { id, name });
 const isReady = async () => (await fetch(`${service.url}/readyz`)).status;
@@ -378,5 +383,7 @@ async function holdTable({ sql }: TestDatabase, ...tables: readonly string[]): P
   return async () => {
     await connection.unsafe('commit');
     connection.release();
+    // What is blocked is tried again soon, as after ten seconds.
+    BLOCKED.leftAloneMs = 0;
   };
 }

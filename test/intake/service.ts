@@ -4,9 +4,10 @@ import { loadConfig } from '../../src/config/index.ts';
 import { createLogger, type Logger } from '../../src/core/log.ts';
 import { drainPending } from '../../src/merge/drain.ts';
 import { createApp } from '../../src/service/app.ts';
+import { startBackground } from '../../src/service/background.ts';
 import { startLoop } from '../../src/service/loop.ts';
 import { type ListenOptions, listen } from '../../src/service/server.ts';
-import { openSession, type Session } from '../../src/service/session.ts';
+import { openClientsIfAny, openSession, type Session } from '../../src/service/session.ts';
 
 export const SECRET = 'correct-horse-battery-staple-4711';
 
@@ -22,25 +23,31 @@ export interface Service {
 
 const quiet = createLogger({ level: 'silent', version: 'test', secrets: [] });
 
-/** @param options a logger of the test's own, and bounds of the listener that a test reaches sooner */
+/**
+ * @param options a logger of the test's own, bounds of the listener that a test reaches sooner, and whether all that
+ *   `serve` does by itself goes on beside, not the applying of deliveries alone
+ */
 export async function startService(
   databaseUrl: string,
   env: Record<string, string> = {},
-  options: { readonly log?: Logger } & Pick<ListenOptions, 'limits'> = {},
+  options: { readonly log?: Logger; readonly isWhole?: boolean } & Pick<ListenOptions, 'limits'> = {},
 ): Promise<Service> {
-  const { log = quiet, limits = {} } = options;
+  const { log = quiet, limits = {}, isWhole = false } = options;
   const config = loadConfig({ DATABASE_URL: databaseUrl, WEBHOOK_SECRET: SECRET, ...env });
   const stop = new AbortController();
   const session = await openSession(config, { log, signal: stop.signal, command: 'test', onMirror: 'define' });
   const { sql, context } = session;
-  const drain = startLoop({
-    name: 'drain',
-    intervalMs: 1_000,
-    log,
-    signal: stop.signal,
-    work: (signal) => drainPending({ sql, context, log }, signal),
+  const drainOnly = () => {
+    const work = (signal: AbortSignal) => drainPending({ sql, context, log }, signal);
+    const drain = startLoop({ name: 'drain', intervalMs: 1_000, log, signal: stop.signal, work });
+    return { drain, settle: null, all: [drain] };
+  };
+  const background = isWhole ? startBackground(session, await openClientsIfAny(session), stop.signal) : drainOnly();
+  const app = createApp(session, {
+    onPending: background.drain.wake,
+    onHint: () => background.settle?.wake(),
+    isStopping: () => stop.signal.aborted,
   });
-  const app = createApp(session, { onPending: drain.wake, isStopping: () => stop.signal.aborted });
   const listener = await listen(app, { host: '127.0.0.1', port: 0, limits });
   return {
     url: listener.url,
@@ -50,7 +57,7 @@ export async function startService(
     async close() {
       stop.abort();
       await listener.stop(500);
-      await drain.ended;
+      await Promise.all(background.all.map(({ ended }) => ended));
       await session.close();
     },
   };

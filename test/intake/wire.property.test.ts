@@ -8,10 +8,11 @@ import { connect } from '../../src/postgres/connection.ts';
 import { DEADLINES } from '../../src/postgres/deadline.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Mirror, never, startMirror } from '../support/mirror.ts';
+import { examples } from '../support/seed.ts';
 import { type Fate, startWireProxy, type WireMessage } from '../support/wire-proxy.ts';
 import { webhook } from './service.ts';
 
-const RUNS = Number(process.env.WIRE_RUNS ?? 80);
+const RUNS = Number(process.env.WIRE_RUNS ?? examples(80));
 const AT_A_TIME = 15;
 /** A batch has some fifty messages each way; what lies beyond changes nothing. */
 const MESSAGES = 60;

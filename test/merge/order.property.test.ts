@@ -9,9 +9,10 @@ import type { Earlier, Observation, Row } from '../../src/merge/rule/observation
 import { linkOf } from '../../src/merge/rule/tie.ts';
 import { versionOf } from '../../src/record/version.ts';
 import { createZone } from '../../src/record/zone.ts';
+import { examples } from '../support/seed.ts';
 
 const zone = createZone('Europe/Berlin');
-const RUNS = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? 1_500);
+const RUNS = Number(process.env.FLOWLU_MIRROR_TEST_RUNS ?? examples(1_500));
 const SECOND = 1_000_000;
 /** Long after every version that occurs, so that all of them are believed. */
 const NOW = Date.parse('2026-11-01T00:00:00Z') * 1_000;

@@ -10,6 +10,7 @@ import { reportViews } from '../../src/reports/all.ts';
 import { definitionsFor } from '../../src/reports/definitions.ts';
 import { NO_FACTS } from '../../src/views/live-columns.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { examples } from '../support/seed.ts';
 import { askAsReader, putRows } from './rows.ts';
 
 let database: TestDatabase;
@@ -339,7 +340,7 @@ it('hold over random portals', async () => {
         for (const [table, found] of Object.entries(tables)) if (found.length > 0) await putRows(session, table, found);
         expect([...(await session.unsafe('execute identities'))]).toEqual([]);
       }),
-      { numRuns: 60 },
+      { numRuns: examples(60) },
     );
   } finally {
     await session.end({ timeout: 5 });

@@ -4,7 +4,8 @@ import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
 import type { Check } from '../../src/doctor/check.ts';
 import { checkDatabase } from '../../src/doctor/database.ts';
-import { createRecordHealth, type RecordHealth } from '../../src/intake/record-health.ts';
+import { createRecordHealth, type RecordHealth, TROUBLE } from '../../src/intake/record-health.ts';
+import { BLOCKED } from '../../src/merge/blocked.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { UNKNOWN } from '../../src/postgres/causes.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
@@ -19,7 +20,9 @@ import { sourceOf } from './source.ts';
 let database: TestDatabase;
 let writer: Login;
 let service: Service;
+const usual = { ...BLOCKED, ...TROUBLE };
 beforeAll(async () => {
+  TROUBLE.afterMs = 1_000;
   database = await createTestDatabase();
   const [{ name } = { name: '' }] = await database.sql<{ name: string }[]>`
     select rolname as name from pg_roles where rolname = 'flowlu_writer_' || current_database()`;
@@ -27,6 +30,8 @@ beforeAll(async () => {
   service = await startService(writer.url);
 });
 afterAll(async () => {
+  BLOCKED.leftAloneMs = usual.leftAloneMs;
+  TROUBLE.afterMs = usual.afterMs;
   await service?.close();
   await writer?.drop();
   await database?.close();
@@ -93,6 +98,8 @@ it('rows that cannot be written: deliveries wait, and every process says why', a
     await expect.poll(readyz, { timeout: 15_000 }).toMatchObject({ status: 200, degraded: ['deliveries_waiting'] });
   } finally {
     await sql`alter table flowlu.crm_lead disable row level security`;
+    // What is blocked is tried again soon, as after ten seconds.
+    BLOCKED.leftAloneMs = 0;
   }
   await expect
     .poll(findings, { timeout: 40_000 })

@@ -54,8 +54,8 @@ const listing = (
   isFinished: boolean,
   reason: string | null = null,
 ) => database.sql`
-  insert into sync.listings (model, kind, started_at, rows_read, total, requests, finished_at, outcome, reason)
-  values (${model}, 'backfill', now() - interval '1 minute', ${rows}, ${total}, ${Math.ceil(rows / 100)},
+  insert into sync.listings (model, kind, started_at, rows_read, total, requests, is_open, finished_at, outcome, reason)
+  values (${model}, 'backfill', now() - interval '1 minute', ${rows}, ${total}, ${Math.ceil(rows / 100)}, ${!isFinished},
           ${isFinished ? database.sql`now()` : null}, ${isFinished ? (reason === null ? 'complete' : 'skipped') : null}, ${reason})`;
 const arrived = (status: string, reason: string | null = null) => database.sql`
   insert into sync.deliveries (received_at, status, module, model, action, entity_id, body, reason)

@@ -1,6 +1,6 @@
 /** Readiness is what was proven: the outcome of the intake, with its cause and what helps. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRecordHealth } from '../../src/intake/record-health.ts';
+import { createRecordHealth, TROUBLE } from '../../src/intake/record-health.ts';
 import { transaction } from '../../src/postgres/connection.ts';
 import { shared } from '../../src/status/shared.ts';
 import { type Service, startService, webhook } from '../intake/service.ts';
@@ -51,11 +51,14 @@ it('a reading that hangs is asked for once, and the last one answers', async () 
 describe('a service whose database takes no writes', () => {
   let database: TestDatabase;
   let service: Service;
+  const { afterMs } = TROUBLE;
   beforeAll(async () => {
+    TROUBLE.afterMs = 1_000;
     database = await createTestDatabase();
     service = await startService(database.url);
   });
   afterAll(async () => {
+    TROUBLE.afterMs = afterMs;
     await service?.close();
     await database?.close();
   });

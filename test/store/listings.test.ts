@@ -9,10 +9,13 @@ beforeAll(async () => {
 });
 afterAll(() => db?.close());
 
+const COUNTS = { read: 0, written: 0, unchanged: 0, missed: 0, requests: 1 };
+
 const list = async (model: string, outcome: 'complete' | 'skipped' | 'failed' | null) => {
   const key = { kind: 'backfill', model, runId: '1' } as const;
   await beginListing(db.sql, key);
-  if (outcome !== null) await finishListing(db.sql, key, { outcome, reason: null, requests: 1 });
+  if (outcome !== null)
+    await finishListing(db.sql, key, { outcome, reason: null, counts: COUNTS, unread: null, unreadRows: 0 });
 };
 
 it('a model that is read again is still one that was read: the first reading is over, and extra models keep their views', async () => {
