@@ -112,9 +112,10 @@ export function openEnd(lastId = 'the last one'): string {
 /** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
 async function corroborate(reader: PageReader, [first]: readonly PageAlreadyRead[], progress: Progress) {
   if (!first) return { reason: 'nothing shows that the portal honours the filter', goOn: null };
-  // Rows that are announced and do not come either hide behind a record that breaks its lists.
-  const left = first.page.total === null ? UNCOUNTED : (rowsLeft(progress) ?? 0);
-  const page = await reader.at(reader.size(), Math.max(0, left));
+  // Rows that are announced and do not come either hide behind a record that breaks its lists, with no count beside.
+  const { total, rows } = first.page;
+  const left = progress.page?.total === 0 ? (total ?? 0) - rows : (rowsLeft(progress) ?? 0);
+  const page = await reader.at(reader.size(), total === null ? UNCOUNTED : Math.max(0, left));
   // Some portals repeat the last page when asked for one beyond it. Lower ids that are new are no repetition: such a portal
   // ignores the order, which a page with a single row does not show.
   const isEnd = !page.isOpen && page.unread.length === 0 && page.ids.every((id) => first.page.ids.includes(id));

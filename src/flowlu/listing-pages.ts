@@ -91,7 +91,7 @@ async function* readAgain(reader: PageReader, seen: SeenIds, end: number): Async
     const known = seen.size();
     rows = 0;
     for (let offset = 0, isEnd = false; !isEnd; offset += reader.size()) {
-      const page = await reader.at(offset, offset < end ? UNCOUNTED : 0);
+      const page = await reader.atAgain(offset, offset < end ? UNCOUNTED : 0);
       const isNew = page.ids.filter((id) => seen.add(id)).length > 0;
       if (isNew) yield toListingPage(page, offset, reader.size(), offset < end);
       rows += page.ids.length;

@@ -4,17 +4,19 @@ import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { FlowluClient, ListAnswer, Patience } from './client.ts';
-import { FlowluError, ListingError } from './errors.ts';
+import { FlowluError, ListingError, NotFoundError } from './errors.ts';
 import type { ListingMeasures, ListingOptions, UnreadRows } from './listing-types.ts';
 import {
   type Answer,
   type Block,
   type Gap,
+  ENDS_EARLY,
   GrantedSizeFound,
   onTooMuch,
   readBlock,
   SENDS_NONE,
   UNCOUNTED,
+  WHOLE,
 } from './sick-pages.ts';
 import type { ListedModel, ListQuery } from './url.ts';
 
@@ -41,6 +43,8 @@ export interface PageReader {
   afterIfAccepted(lastId: string): Promise<ReadPage | null>;
   /** Reads the page that begins with the row at a position, in order of ids where the portal accepts to sort. */
   at(offset: number, expected: number): Promise<ReadPage>;
+  /** The same, to see whether anything has changed; a page that has gaps is known to. */
+  atAgain(offset: number, expected: number): Promise<ReadPage>;
   /** Rows on a page; positions of pages are multiples of it. */
   size(): number;
   /** Whether an order was asked for and not refused. */
@@ -64,6 +68,8 @@ const SPARE_REQUESTS = 500;
 const UNCOUNTED_REQUESTS = 1_000_000;
 /** No portal grants fewer rows on a page. */
 const LEAST_GRANTED = 10;
+/** So many ids behind the last row are asked for, one by one, before none is taken to follow. */
+const IDS_BEYOND = 5;
 
 /** The latest page that brought rows. */
 interface Latest {
@@ -73,6 +79,7 @@ interface Latest {
   readonly rows: number | null;
   /** Its ids after the last gap. */
   readonly tail: readonly string[];
+  readonly isShort: boolean;
 }
 
 /** @throws ListingError beyond the bounds or for rows without an id. */
@@ -88,6 +95,15 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   let granted: number | null = null;
   let bearableSize: number | null = null;
   let unreadRows = options.unread?.rows ?? 0;
+  /** Pages with gaps, by their positions. */
+  const gapped = new Map<number, ReadPage>();
+  let goodPage: number | null = null;
+  let lowest: string | null = null;
+  let highest: string | null = null;
+  /** Whether ids fall towards the end. */
+  let falling: boolean | null = null;
+  /** Lists were found to bring nothing from here on. */
+  let over = Number.POSITIVE_INFINITY;
   /** Where rows were met, until the portal's size of pages is known. */
   const positions = new Map<string, number>();
   let largestTotal: number | null = null;
@@ -154,31 +170,63 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const after = anchor === null ? {} : { filters: { id: { type: 'more', value: anchor } } as const };
     const ask = (at: number, rows: number, patience: Patience) =>
       request({ limit: rows, page: at / rows + 1, ...after }, patience);
-    if (!heals) return measure({ ...(await ask(offset, size, 'brief')), ...WHOLE }, offset);
+    if (!heals || offset >= over) return measure({ ...(await ask(offset, size, 'brief')), ...WHOLE }, offset, anchor);
     // A total may count the whole model, whatever the filter.
     const due = anchor === null && expected === 0 ? null : expected;
     const places = isSizeKnown ? null : anchor === null ? positions : new Map<string, number>();
-    const provesEnd = proofOfEnd(anchor !== null, due);
+    const surroundings = {
+      expected: due,
+      positions: places,
+      provesEnd: proofOfEnd(anchor !== null, offset, due),
+      held: options.held ?? 0,
+      doubtsNone: options.held !== undefined && anchor === null && latest === null,
+      goodPage: anchor === null ? goodPage : null,
+      isAfterShort: latest?.isShort === true && offset >= latest.end,
+      rowsAfter,
+    };
     try {
-      return measure(await readBlock(ask, offset, size, due, places, provesEnd), offset);
+      return measure(await readBlock(ask, offset, size, surroundings), offset, anchor);
     } catch (error) {
       if (!(error instanceof GrantedSizeFound)) throw error;
       size = error.size;
       isSizeKnown = true;
       if (anchor === null) granted = size;
       const at = Math.floor(offset / size) * size;
-      return measure(await readBlock(ask, at, size, due, null, provesEnd), at);
+      return measure(await readBlock(ask, at, size, { ...surroundings, positions: null }), at, anchor);
     }
+  }
+
+  /** How many rows that follow the last one are read singly; null where the portal does not tell. */
+  async function rowsAfter(): Promise<number | null> {
+    falling ??= lowest !== highest && latest?.tail.at(-1) === lowest;
+    const step = falling ? -1n : 1n;
+    let [read, broken, absent] = [0, 0, 0];
+    const isTold = () => read + absent > 0;
+    let id = BigInt((falling ? lowest : highest) ?? 0) + step;
+    for (; id > 0n && absent < IDS_BEYOND && read + broken < (isTold() ? size : IDS_BEYOND); id += step) {
+      requests += 1;
+      try {
+        await client.get(model, String(id), signal, 'once');
+        read += 1;
+      } catch (error) {
+        if (error instanceof NotFoundError) absent += 1;
+        else if (onTooMuch(error) === null) broken += 1;
+      }
+    }
+    if (read + broken === size) noteIds([String(id - step)]);
+    return isTold() || id <= 0n ? read + broken : null;
   }
 
   /**
    * Finds out whether no row follows the latest page: it had room for more, or an answer that begins with its last rows
    * has. A row that breaks its lists would have broken that answer, too.
    */
-  function proofOfEnd(isKeyset: boolean, expected: number | null): (() => Promise<boolean>) | null {
+  function proofOfEnd(isKeyset: boolean, offset: number, expected: number | null): (() => Promise<boolean>) | null {
     if (latest === null || expected !== UNCOUNTED) return null;
     const { end, rows, tail } = latest;
     return async () => {
+      // Read again, it does not follow the latest page.
+      if (!isKeyset && offset < end) return false;
       const most = Math.min(size, Math.max(largest, LEAST_GRANTED));
       if (rows !== null && rows < most) return true;
       const query = isKeyset
@@ -207,20 +255,43 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     isSizeKnown ||= isWhole && rows > 0;
   }
 
-  function measure(block: Block, offset: number): ReadPage {
+  function noteIds(ids: readonly string[]): void {
+    for (const id of ids) {
+      if (lowest === null || compareIds(id, lowest) < 0) lowest = id;
+      if (highest === null || compareIds(id, highest) > 0) highest = id;
+    }
+  }
+
+  function measure(block: Block, offset: number, anchor: string | null): ReadPage {
     const { items, ids, total, observedAt, ordered, gaps, readableSize, isOpen } = block;
     const isWhole = gaps.length === 0 && readableSize === null;
     const rows = ids.length + gaps.reduce((sum, { count }) => sum + count, 0);
-    unreadRows += rows - ids.length;
+    if (anchor !== null || !gapped.has(offset)) unreadRows += rows - ids.length;
+    if (gaps.some(({ why }) => why === ENDS_EARLY)) over = offset;
     if (unreadRows > MAX_UNREAD) throw new ListingError(`${model.name}: too many rows break their lists`);
     // Where fewer rows are granted than are asked for, a position is a number of pages.
     const start = isWhole ? (offset / size) * Math.min(size, largest) : offset;
     const tail = ids.slice(gaps.at(-1)?.after ?? 0);
     const endsInError = tail.length === 0 && gaps.length > 0 && gaps.at(-1)?.why !== SENDS_NONE;
-    if (rows > 0) latest = { end: start + rows, rows: isWhole ? rows : endsInError ? 0 : null, tail };
     learnSize(rows, total, readableSize, isWhole);
+    const isShort = rows < size;
+    if (rows > 0) latest = { end: start + rows, rows: isWhole ? rows : endsInError ? 0 : null, tail, isShort };
+    if (isWhole && rows > 0 && anchor === null) goodPage = offset / size;
+    noteIds(ids);
     const ascending = ordered && ids.every((id, i) => i === 0 || compareIds(ids[i - 1] ?? '', id) < 0);
-    return { items, ids, unread: unreadOf(ids, gaps), rows, total, observedAt, ascending, short: rows < size, isOpen };
+    const page = {
+      items,
+      ids,
+      unread: unreadOf(ids, gaps),
+      rows,
+      total,
+      observedAt,
+      ascending,
+      short: isShort,
+      isOpen,
+    };
+    if (gaps.length > 0 && anchor === null) gapped.set(offset, page);
+    return page;
   }
 
   function isPlausibleSize(rows: number): boolean {
@@ -233,13 +304,14 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
       try {
         const filter = { id: { type: 'more', value: lastId } } as const;
         const answer = await request({ limit: size, page: 1, filters: filter }, 'brief');
-        return measure({ ...answer, ...WHOLE }, 0);
+        return measure({ ...answer, ...WHOLE }, 0, lastId);
       } catch (error) {
         if (!mayBeRefused(error)) throw error;
         return null;
       }
     },
     at: (offset, expected) => read(null, offset, expected),
+    atAgain: async (offset, expected) => gapped.get(offset) ?? read(null, offset, expected),
     size: () => size,
     isSorted: () => sort,
     requests: () => requests,
@@ -247,8 +319,6 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     measured: () => ({ pageSize: granted, bearableSize }),
   };
 }
-
-const WHOLE = { gaps: [], readableSize: null, isOpen: false };
 
 /** The rows after some of the last ones, of which at least the very last is left. */
 function afterSome(tail: readonly string[]) {

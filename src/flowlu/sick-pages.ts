@@ -59,24 +59,36 @@ interface Outcome {
   readonly failure: string | null;
 }
 
+/** What is known of the listing that a block belongs to. */
+export interface Surroundings {
+  /**
+   * Rows that are known to lie from the block on: an answer without any of them is a failure, too. Null for as many as
+   * the answer itself counts; `Infinity` where nobody has counted any yet.
+   */
+  readonly expected: number | null;
+  /** Where rows were met, added to; null where the portal is known to grant pages of that size: else they lie elsewhere. */
+  readonly positions: Map<string, number> | null;
+  /** Whether nothing follows the rows before, asked where nobody counts and none come; null for the first. */
+  readonly provesEnd: (() => Promise<boolean>) | null;
+  /** Rows that the caller holds of the model. */
+  readonly held: number;
+  /** Whether a first page is asked about again that brings no row. */
+  readonly doubtsNone: boolean;
+  /** A page of the block's size that brought rows, counted from 0. */
+  readonly goodPage: number | null;
+  /** Whether the page before lacked rows: then it was the last one, or something is wrong with it. */
+  readonly isAfterShort: boolean;
+  /** How many rows that follow the last one are read singly; null where that cannot be told. */
+  readonly rowsAfter: () => Promise<number | null>;
+}
+
 /**
  * Reads the block of `size` rows at `offset`.
- * @param expected rows that are known to lie from there on: an answer without any of them is a failure, too. Null for
- *   as many as the answer itself counts; `Infinity` where nobody has counted any yet.
- * @param positions where rows were met, added to; null where the portal is known to grant pages of that size: where it
- *   does not, they lie elsewhere.
- * @param provesEnd whether nothing follows the rows before, asked where nobody counts and none come; null for the first.
  * @throws FlowluError when nothing around it is answered either; what `ask` throws that a smaller page cannot heal;
  *   GrantedSizeFound.
  */
-export async function readBlock(
-  ask: Ask,
-  offset: number,
-  size: number,
-  expected: number | null,
-  positions: Map<string, number> | null,
-  provesEnd: (() => Promise<boolean>) | null,
-): Promise<Block> {
+export async function readBlock(ask: Ask, offset: number, size: number, surroundings: Surroundings): Promise<Block> {
+  const { expected, positions, provesEnd, goodPage } = surroundings;
   const tried = new Map<string, Outcome>();
   const met = new Set<string>();
   let ignoresSize = false;
@@ -111,7 +123,8 @@ export async function readBlock(
         if (isCut(answer, at, rows)) throw new GrantedSizeFound(longest);
         // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing, nor
         // does one that the rows before have refuted.
-        const said = expected === UNCOUNTED && (offset > 0 || provesEnd !== null) ? null : answer.total;
+        const isRefuted = offset > 0 || provesEnd !== null || (answer.total === 0 && longest > 0);
+        const said = expected === UNCOUNTED && isRefuted ? null : answer.total;
         const isPastEnd = said !== null && said > 0 && said <= at;
         const isExpected = at < (said === null || isCounted ? due : said);
         const isMissing = length === 0 && isExpected && !isPastEnd;
@@ -143,20 +156,43 @@ export async function readBlock(
   }
 
   /**
-   * The block as a gap, where the portal grants as many rows whatever is asked for: then no smaller page can be had. Null
-   * where it does not.
+   * The block where the portal grants as many rows whatever is asked for, so that no smaller page can be had: a gap, or
+   * nothing beyond the end. Null where it does not.
    */
-  async function asOneGap(why: string): Promise<Block | null> {
-    const place = offset > 0 ? 0 : 1;
-    const other = size === 1 ? null : await ask(place, 1, 'once').catch(onTooMuch);
+  async function asOneGap({ answer, failure }: Outcome): Promise<Block | null> {
+    const first = offset / size + 1;
+    const places = goodPage === null ? [first, first + 1, first + 2, first + 3] : [goodPage];
+    let other: Answer | null = null;
+    for (const place of size === 1 ? [] : places) {
+      other = (await attempt(place, 1, 'once')).answer;
+      if (other === null || other.ids.length === 0) continue;
+      if (other.ids.length > 1 && positions !== null) await grant(place, other);
+      break;
+    }
     if (other === null || other.ids.length < 2) return null;
-    const { length } = other.ids;
-    const isLast = place > 0 && other.total !== null && (await ask(2, 1, 'once').catch(onTooMuch))?.ids.length === 0;
-    const granted = isLast && other.total !== null ? other.total - length : length;
-    if (granted !== size && positions !== null) throw new GrantedSizeFound(granted);
-    const left = isCounted ? expected : (other.total ?? Number.POSITIVE_INFINITY) - offset;
-    const count = Math.max(0, Math.min(size, left));
-    return join(count === 0 ? [] : [{ after: 0, count, why }]);
+    const counted = isCounted ? expected : (other.total ?? 0) - offset;
+    const left = isCounted || counted > 0 ? counted : UNCOUNTED;
+    const end = answer !== null && (left > size || surroundings.isAfterShort) ? await endOr(answer) : null;
+    return end ?? join(left > 0 ? [{ after: 0, count: Math.min(size, left), why: failure as string }] : []);
+  }
+
+  /** @throws GrantedSizeFound unless pages of the block's size are what the portal grants. */
+  async function grant(place: number, { ids: { length }, total }: Answer): Promise<void> {
+    const isLast = total !== null && (await ask(place + 1, 1, 'once').catch(onTooMuch))?.ids.length === 0;
+    const granted = isLast ? Math.round((total - length) / place) : length;
+    if (granted !== size) throw new GrantedSizeFound(granted);
+  }
+
+  /** The end of the listing, where an empty page stays empty, and nothing lies behind it or is read singly; else null. */
+  async function endOr(answer: Answer): Promise<Block | null> {
+    const held = size * Math.floor(surroundings.held / size);
+    for (const at of [offset + size, offset + 2 * size, Math.max(held, offset)]) {
+      const { ids } = (await ask(at, size, 'once').catch(onTooMuch)) ?? { ids: null };
+      if (ids?.length !== 0) return null;
+    }
+    const count = await surroundings.rowsAfter();
+    if (count) return join([{ after: 0, count, why: count < size ? ENDS_EARLY : SENDS_NONE }]);
+    return { ...answer, ...WHOLE, isOpen: count === null && !isCounted };
   }
 
   /** Whether the count says that nothing lies from here on, and no new row comes from here or from after the block. */
@@ -183,14 +219,21 @@ export async function readBlock(
     return parts;
   }
 
-  const { answer, failure } = await attempt(offset, size, 'brief');
-  const whole = { gaps: [], readableSize: null, isOpen: false };
-  if (answer !== null && (failure === null || (await provesEnd?.()))) return { ...answer, ...whole };
-  const gap = await asOneGap(failure as string);
+  /** Whether rows come elsewhere although the first page brings none. */
+  async function hidesRows(): Promise<boolean> {
+    for (const rows of [size, 1]) if ((await attempt(rows, rows, 'once')).answer?.ids.length) return true;
+    return false;
+  }
+
+  const { answer, failure: said } = await attempt(offset, size, 'brief');
+  const isDoubted = surroundings.doubtsNone && offset === 0 && said === null && answer?.ids.length === 0;
+  const failure = isDoubted && (await hidesRows()) ? SENDS_NONE : said;
+  if (answer !== null && (failure === null || (await provesEnd?.()))) return { ...answer, ...WHOLE };
+  const gap = await asOneGap({ answer, failure });
   if (gap !== null) return gap;
   if (!(await isPortalWell(answer !== null))) {
     const patient = answer ?? (await ask(offset, size, 'full'));
-    return { ...patient, ...whole, isOpen: provesEnd !== null && patient.ids.length === 0 };
+    return { ...patient, ...WHOLE, isOpen: provesEnd !== null && patient.ids.length === 0 };
   }
   if (ignoresSize || size === 1) return join([{ after: 0, count: size, why: failure as string }]);
   const parts = await takeApart(offset, size);
@@ -208,6 +251,10 @@ export function onTooMuch(error: unknown): null {
 }
 
 export const SENDS_NONE = 'the portal counts more rows but sends none';
+/** Where pages are empty from a place on, and rows that follow are read singly. */
+export const ENDS_EARLY = 'its lists end before the last row';
+/** Of an answer that was not taken apart. */
+export const WHOLE = { gaps: [], readableSize: null, isOpen: false };
 
 /** Rows to expect where nobody has counted any: an empty answer that does not count them either is looked into. */
 export const UNCOUNTED = Number.POSITIVE_INFINITY;

@@ -124,7 +124,8 @@ export function createUnreadReader(
       if (path.length > 1 && ids.length > 0) follow(path);
       lastListed = ids.at(-1) ?? lastListed;
       lastFound = ids.at(-1) ?? lastFound;
-      const before = waiting.map((gap) => ({ ...gap, nextId: ids[0] ?? null }));
+      // What lies between the same rows is one gap.
+      const before = waiting.slice(-1).map((gap) => ({ ...gap, count: rowsOf(waiting), nextId: ids[0] ?? null }));
       const gaps = [...before, ...unread.map((gap) => ({ ...gap, previousId: gap.previousId ?? from }))];
       waiting = gaps.filter((gap) => gap.previousId === null && gap.nextId === null);
       for (const gap of gaps.filter((one) => !waiting.includes(one))) {

@@ -158,7 +158,9 @@ async function listPagesInto(
   const before = (open?.unread ?? null) as Unread | null;
   const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
   const resumed = { cursor, seen, readBefore: open?.counts.read, unread: before };
-  const pages = listPages(deps.client, model, { ...resumed, known, signal });
+  const rows = await countRows(deps.sql, mirrorTableOf(model), 'live');
+  const held = rows > 0 || target.kind === 'backfill' ? rows : undefined;
+  const pages = listPages(deps.client, model, { ...resumed, known, held, signal });
   const ranges = readAhead(pages, RANGE_PAGES);
   let alone = NOTHING;
   const add = (added: ListingCounts) => {

@@ -58,8 +58,8 @@ export interface Faults {
   emptyBody?: Fault;
   /** A name holds a byte that is no UTF-8. */
   invalidUtf8?: Fault;
-  /** A list answers without rows, its totals as ever. */
-  emptyList?: Fault;
+  /** A list answers without rows; value: what its totals say, default what they ever say. */
+  emptyList?: Fault<number>;
   /** value: milliseconds to wait before a normal answer. */
   slow?: Fault<number>;
 
@@ -76,6 +76,8 @@ export interface Faults {
   omitTotalResult?: Fault;
   /** value: what both totals say, default 7. */
   wrongTotal?: Fault<number>;
+  /** value: how many rows more than there are both totals count, default 37. */
+  surplusTotal?: Fault<number>;
   /** value: highest limit that is honoured, default 50. */
   limitCap?: Fault<number>;
   /** value: rows of every page, whatever is asked for, default 25. */

@@ -271,11 +271,16 @@ export function listBody(
   { ids: all, number, size }: Page,
 ): Buffer {
   const table = portal.table(model);
-  const ids = check.hits('emptyList') ? [] : all;
-  const wrong = check.value('wrongTotal', 7);
+  const emptied = check.value('emptyList', -1);
+  const ids = emptied === undefined ? all : [];
+  const surplus = check.value('surplusTotal', 37) ?? 0;
+  const wrong = emptied !== undefined && emptied >= 0 ? emptied : check.value('wrongTotal', 7);
   const head: Record<string, number> = {};
-  if (!check.hits('omitTotal')) head.total = wrong ?? table.count();
-  if (!check.hits('omitTotalResult')) head.total_result = wrong ?? (check.hits('wholeTotals') ? table.count() : size);
+  const whole = table.count() + surplus;
+  if (!check.hits('omitTotal')) head.total = wrong ?? whole;
+  if (!check.hits('omitTotalResult')) {
+    head.total_result = wrong ?? (check.hits('wholeTotals') ? whole : size + surplus);
+  }
 
   const out = byteWriter();
   const asObject = check.hits('itemsAsObject');
