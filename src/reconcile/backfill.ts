@@ -2,7 +2,7 @@
 
 import { rankOf } from '../catalog/ranks.ts';
 import type { Model } from '../catalog/types.ts';
-import type { Unread } from '../flowlu/listing.ts';
+import type { Unread } from '../listing/listing.ts';
 import { inheritListing } from '../store/listings.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, listModel, NOTHING } from './listing.ts';

@@ -9,7 +9,7 @@ import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/time.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
-import { listPages } from '../flowlu/listing.ts';
+import { listPages } from '../listing/listing.ts';
 import { newestRow } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { databaseClock } from '../postgres/clock.ts';

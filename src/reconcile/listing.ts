@@ -6,7 +6,7 @@ import { readAhead } from '../core/prefetch.ts';
 import type { Micros } from '../core/time.ts';
 import { metered } from '../flowlu/client.ts';
 import { FlowluError, ListingError } from '../flowlu/errors.ts';
-import { type ListingPage, type ListingSummary, listPages, type Unread } from '../flowlu/listing.ts';
+import { type ListingPage, type ListingSummary, listPages, type Unread } from '../listing/listing.ts';
 import { suspectReported } from '../merge/suspects.ts';
 import { countRows, newestVersion } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';

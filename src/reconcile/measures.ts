@@ -1,5 +1,5 @@
 /** What listings show of the portal, kept for the next ones. */
-import type { ListingMeasures } from '../flowlu/listing.ts';
+import type { ListingMeasures } from '../listing/listing.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { forget, knownFacts, measure, PORTAL } from '../store/measurements.ts';
 

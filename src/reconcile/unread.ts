@@ -1,8 +1,8 @@
 /** Rows that no list brings: looked for with what the mirror knows, taken into it, and named where they cannot be read. */
 import type { Model } from '../catalog/types.ts';
 import { MICROS_PER_MS } from '../core/time.ts';
-import type { Unread, UnreadRows } from '../flowlu/listing.ts';
-import { candidatesFor, createUnreadReader, freeIds, type UnreadReader } from '../flowlu/unread.ts';
+import type { Unread, UnreadRows } from '../listing/listing.ts';
+import { candidatesFor, createUnreadReader, freeIds, type UnreadReader } from '../listing/unread.ts';
 import { findUnlisted, linkedIds } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { transact } from '../postgres/transact.ts';

@@ -6,7 +6,7 @@ import { UsageError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
-import { listPages } from '../flowlu/listing.ts';
+import { listPages } from '../listing/listing.ts';
 import type { AliasedField, Shapes } from '../merge/shapes.ts';
 import { ownerOf } from '../mirror-rows/custom-fields.ts';
 import type { Sql } from '../postgres/connection.ts';

@@ -7,7 +7,7 @@ import { createRedactor } from '../../src/core/redact.ts';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
 import { recordOf, responseOf, rowsOf } from '../../src/flowlu/envelope.ts';
 import { FlowluError, ListingError, NotFoundError } from '../../src/flowlu/errors.ts';
-import { listPages } from '../../src/flowlu/listing.ts';
+import { listPages } from '../../src/listing/listing.ts';
 import { ACCOUNT, failure, KEY, never, startPortal } from '../flowlu/portal.ts';
 
 const redact = createRedactor([KEY]);

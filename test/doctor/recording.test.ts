@@ -8,8 +8,8 @@ import { createRedactor } from '../../src/core/redact.ts';
 import { probeQueries, type VersionedModel } from '../../src/doctor/probe.ts';
 import { openRecording, recordingFetch } from '../../src/doctor/recording.ts';
 import { createClient } from '../../src/flowlu/client.ts';
-import { listPages } from '../../src/flowlu/listing.ts';
 import { createPace, localBudget } from '../../src/flowlu/pace.ts';
+import { listPages } from '../../src/listing/listing.ts';
 import { startSimulator } from '../simulator/index.ts';
 import { startRecordedPortal } from '../support/recorded-portal.ts';
 

@@ -5,10 +5,10 @@
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
+import type { FlowluClient } from '../flowlu/client.ts';
+import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { compareIds, idOf } from '../record/id.ts';
-import type { FlowluClient } from './client.ts';
-import { FlowluError, NotFoundError } from './errors.ts';
-import type { Direction, ListingPage, Unplaced, Unread, UnreadRows } from './listing-types.ts';
+import type { Direction, ListingPage, Unplaced, Unread, UnreadRows } from './types.ts';
 
 /** Ids asked for singly, at most, to find so many rows: a few more for each, since numbers may be left out. */
 export const candidatesFor = (rows: number): number => 25 + 4 * rows;

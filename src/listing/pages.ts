@@ -7,12 +7,12 @@
  * repeats them.
  */
 
+import { ListingError } from '../flowlu/errors.ts';
 import type { SeenIds } from '../record/seen-ids.ts';
-import { ListingError } from './errors.ts';
-import { openEnd, type PageAlreadyRead } from './listing-keyset.ts';
-import type { PageReader, ReadPage } from './listing-reader.ts';
-import type { ListingPage } from './listing-types.ts';
+import { openEnd, type PageAlreadyRead } from './keyset.ts';
+import type { PageReader, ReadPage } from './reader.ts';
 import { UNCOUNTED } from './sick-pages.ts';
+import type { ListingPage } from './types.ts';
 
 interface PagesOptions {
   /** Position to begin at. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { FlowluError, ListingError } from '../../src/flowlu/errors.ts';
-import { type ListingOptions, type ListingPage, type ListingSummary, listPages } from '../../src/flowlu/listing.ts';
+import { type ListingOptions, type ListingPage, type ListingSummary, listPages } from '../../src/listing/listing.ts';
 import { createSeenIds } from '../../src/record/seen-ids.ts';
+import { ACCOUNT, answer, never, startPortal } from '../flowlu/portal.ts';
 import { fakeModel, type Oddities } from './fake-model.ts';
-import { ACCOUNT, answer, never, startPortal } from './portal.ts';
 
 type Options = Partial<ListingOptions>;
 type Client = Parameters<typeof listPages>[0];

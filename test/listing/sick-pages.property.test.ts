@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
 import { FlowluError } from '../../src/flowlu/errors.ts';
-import { listPages } from '../../src/flowlu/listing.ts';
+import { listPages } from '../../src/listing/listing.ts';
+import { ACCOUNT, never } from '../flowlu/portal.ts';
 import { examples } from '../support/seed.ts';
 import { fakeModel } from './fake-model.ts';
-import { ACCOUNT, never } from './portal.ts';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? examples(400));
 

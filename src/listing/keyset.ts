@@ -1,8 +1,8 @@
 /** Listing by id keyset, each answer checked, since a portal may silently ignore the order or the filter. */
 import { compareIds } from '../record/id.ts';
-import type { PageReader, ReadPage } from './listing-reader.ts';
-import type { ListingMeasures, ListingPage } from './listing-types.ts';
+import type { PageReader, ReadPage } from './reader.ts';
 import { UNCOUNTED } from './sick-pages.ts';
+import type { ListingMeasures, ListingPage } from './types.ts';
 
 /** What it shows of the portal. */
 export type Findings = Pick<ListingMeasures, 'order' | 'idFilter'>;

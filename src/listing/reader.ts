@@ -2,23 +2,25 @@
 
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
+import type { FlowluClient, ListAnswer, Patience } from '../flowlu/client.ts';
+import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import type { ListedModel, ListQuery } from '../flowlu/url.ts';
 import { compareIds, idOf } from '../record/id.ts';
-import type { FlowluClient, ListAnswer, Patience } from './client.ts';
-import { FlowluError, ListingError, NotFoundError } from './errors.ts';
-import type { ListingMeasures, ListingOptions, UnreadRows } from './listing-types.ts';
+import { createBeyond } from './beyond.ts';
 import {
   type Answer,
   type Block,
-  type Gap,
   ENDS_EARLY,
+  type Gap,
   GrantedSizeFound,
   onTooMuch,
   readBlock,
   SENDS_NONE,
+  type Surroundings,
   UNCOUNTED,
   WHOLE,
 } from './sick-pages.ts';
-import type { ListedModel, ListQuery } from './url.ts';
+import type { ListingMeasures, ListingOptions, UnreadRows } from './types.ts';
 
 export interface ReadPage {
   readonly items: readonly JsonObject[];
@@ -68,8 +70,6 @@ const SPARE_REQUESTS = 500;
 const UNCOUNTED_REQUESTS = 1_000_000;
 /** No portal grants fewer rows on a page. */
 const LEAST_GRANTED = 10;
-/** So many ids behind the last row are asked for, one by one, before none is taken to follow. */
-const IDS_BEYOND = 5;
 
 /** The latest page that brought rows. */
 interface Latest {
@@ -98,10 +98,9 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   /** Pages with gaps, by their positions. */
   const gapped = new Map<number, ReadPage>();
   let goodPage: number | null = null;
-  let lowest: string | null = null;
-  let highest: string | null = null;
-  /** Whether ids fall towards the end. */
-  let falling: boolean | null = null;
+  const beyond = createBeyond(client, model, signal, () => {
+    requests += 1;
+  });
   /** Lists were found to bring nothing from here on. */
   let over = Number.POSITIVE_INFINITY;
   /** Where rows were met, until the portal's size of pages is known. */
@@ -166,24 +165,28 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     return { items, ids, total, observedAt, ordered };
   }
 
+  function surroundingsOf(anchor: string | null, offset: number, expected: number): Surroundings {
+    // A total may count the whole model, whatever the filter.
+    const due = anchor === null && expected === 0 ? null : expected;
+    const common = { expected: due, provesEnd: proofOfEnd(anchor !== null, offset, due), held: options.held ?? 0 };
+    const after = {
+      isAfterShort: latest?.isShort === true && offset >= latest.end,
+      rowsAfter: () => beyond.rows(size),
+    };
+    if (anchor !== null)
+      return { ...common, ...after, positions: placesIn(new Map()), doubtsNone: false, goodPage: null };
+    const doubtsNone = options.held !== undefined && latest === null;
+    return { ...common, ...after, positions: placesIn(positions), doubtsNone, goodPage };
+  }
+
+  const placesIn = (places: Map<string, number>) => (isSizeKnown ? null : places);
+
   async function read(anchor: string | null, offset: number, expected: number): Promise<ReadPage> {
     const after = anchor === null ? {} : { filters: { id: { type: 'more', value: anchor } } as const };
     const ask = (at: number, rows: number, patience: Patience) =>
       request({ limit: rows, page: at / rows + 1, ...after }, patience);
     if (!heals || offset >= over) return measure({ ...(await ask(offset, size, 'brief')), ...WHOLE }, offset, anchor);
-    // A total may count the whole model, whatever the filter.
-    const due = anchor === null && expected === 0 ? null : expected;
-    const places = isSizeKnown ? null : anchor === null ? positions : new Map<string, number>();
-    const surroundings = {
-      expected: due,
-      positions: places,
-      provesEnd: proofOfEnd(anchor !== null, offset, due),
-      held: options.held ?? 0,
-      doubtsNone: options.held !== undefined && anchor === null && latest === null,
-      goodPage: anchor === null ? goodPage : null,
-      isAfterShort: latest?.isShort === true && offset >= latest.end,
-      rowsAfter,
-    };
+    const surroundings = surroundingsOf(anchor, offset, expected);
     try {
       return measure(await readBlock(ask, offset, size, surroundings), offset, anchor);
     } catch (error) {
@@ -194,27 +197,6 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
       const at = Math.floor(offset / size) * size;
       return measure(await readBlock(ask, at, size, { ...surroundings, positions: null }), at, anchor);
     }
-  }
-
-  /** How many rows that follow the last one are read singly; null where the portal does not tell. */
-  async function rowsAfter(): Promise<number | null> {
-    falling ??= lowest !== highest && latest?.tail.at(-1) === lowest;
-    const step = falling ? -1n : 1n;
-    let [read, broken, absent] = [0, 0, 0];
-    const isTold = () => read + absent > 0;
-    let id = BigInt((falling ? lowest : highest) ?? 0) + step;
-    for (; id > 0n && absent < IDS_BEYOND && read + broken < (isTold() ? size : IDS_BEYOND); id += step) {
-      requests += 1;
-      try {
-        await client.get(model, String(id), signal, 'once');
-        read += 1;
-      } catch (error) {
-        if (error instanceof NotFoundError) absent += 1;
-        else if (onTooMuch(error) === null) broken += 1;
-      }
-    }
-    if (read + broken === size) noteIds([String(id - step)]);
-    return isTold() || id <= 0n ? read + broken : null;
   }
 
   /**
@@ -255,41 +237,30 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     isSizeKnown ||= isWhole && rows > 0;
   }
 
-  function noteIds(ids: readonly string[]): void {
-    for (const id of ids) {
-      if (lowest === null || compareIds(id, lowest) < 0) lowest = id;
-      if (highest === null || compareIds(id, highest) > 0) highest = id;
-    }
+  function remember({ ids, gaps }: Block, offset: number, isWhole: boolean, isShort: boolean): void {
+    const rows = ids.length + rowsIn(gaps);
+    // Where fewer rows are granted than are asked for, a position is a number of pages.
+    const start = isWhole ? (offset / size) * Math.min(size, largest) : offset;
+    const tail = ids.slice(gaps.at(-1)?.after ?? 0);
+    const endsInError = tail.length === 0 && gaps.length > 0 && gaps.at(-1)?.why !== SENDS_NONE;
+    latest = { end: start + rows, rows: isWhole ? rows : endsInError ? 0 : null, tail, isShort };
   }
 
   function measure(block: Block, offset: number, anchor: string | null): ReadPage {
     const { items, ids, total, observedAt, ordered, gaps, readableSize, isOpen } = block;
     const isWhole = gaps.length === 0 && readableSize === null;
-    const rows = ids.length + gaps.reduce((sum, { count }) => sum + count, 0);
+    const rows = ids.length + rowsIn(gaps);
     if (anchor !== null || !gapped.has(offset)) unreadRows += rows - ids.length;
     if (gaps.some(({ why }) => why === ENDS_EARLY)) over = offset;
     if (unreadRows > MAX_UNREAD) throw new ListingError(`${model.name}: too many rows break their lists`);
-    // Where fewer rows are granted than are asked for, a position is a number of pages.
-    const start = isWhole ? (offset / size) * Math.min(size, largest) : offset;
-    const tail = ids.slice(gaps.at(-1)?.after ?? 0);
-    const endsInError = tail.length === 0 && gaps.length > 0 && gaps.at(-1)?.why !== SENDS_NONE;
     learnSize(rows, total, readableSize, isWhole);
     const isShort = rows < size;
-    if (rows > 0) latest = { end: start + rows, rows: isWhole ? rows : endsInError ? 0 : null, tail, isShort };
+    if (rows > 0) remember(block, offset, isWhole, isShort);
     if (isWhole && rows > 0 && anchor === null) goodPage = offset / size;
-    noteIds(ids);
+    beyond.note(ids);
     const ascending = ordered && ids.every((id, i) => i === 0 || compareIds(ids[i - 1] ?? '', id) < 0);
-    const page = {
-      items,
-      ids,
-      unread: unreadOf(ids, gaps),
-      rows,
-      total,
-      observedAt,
-      ascending,
-      short: isShort,
-      isOpen,
-    };
+    const unread = unreadOf(ids, gaps);
+    const page = { items, ids, unread, rows, total, observedAt, ascending, short: isShort, isOpen };
     if (gaps.length > 0 && anchor === null) gapped.set(offset, page);
     return page;
   }
@@ -342,6 +313,8 @@ function mayBeRefused(error: unknown): boolean {
   if (!(error instanceof FlowluError)) return false;
   return error.kind === 'invalid_request' || error.kind === 'validation' || error.mayBeTooMuch;
 }
+
+const rowsIn = (gaps: readonly Gap[]): number => gaps.reduce((sum, { count }) => sum + count, 0);
 
 function unreadOf(ids: readonly string[], gaps: readonly Gap[]): readonly UnreadRows[] {
   return gaps.map(({ after, count, why }) => ({

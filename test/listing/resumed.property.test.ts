@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
 import { FlowluError, ListingError, NotFoundError } from '../../src/flowlu/errors.ts';
-import { type ListingCursor, listPages, type Unread } from '../../src/flowlu/listing.ts';
-import { createUnreadReader } from '../../src/flowlu/unread.ts';
+import { type ListingCursor, listPages, type Unread } from '../../src/listing/listing.ts';
+import { createUnreadReader } from '../../src/listing/unread.ts';
 import { createSeenIds } from '../../src/record/seen-ids.ts';
+import { ACCOUNT, never } from '../flowlu/portal.ts';
 import { fakeModel } from './fake-model.ts';
-import { ACCOUNT, never } from './portal.ts';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 400);
 

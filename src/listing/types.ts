@@ -2,8 +2,8 @@
 
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
+import type { Filter } from '../flowlu/url.ts';
 import type { SeenIds } from '../record/seen-ids.ts';
-import type { Filter } from './url.ts';
 
 /** Where to resume. `page` is the next one to read, of `size` rows. */
 export type ListingCursor =

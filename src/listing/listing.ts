@@ -6,15 +6,15 @@
  * the order, which shows in their answers; there rows can slip between pages, and only counting can prove otherwise.
  */
 
+import type { FlowluClient } from '../flowlu/client.ts';
+import type { ListedModel } from '../flowlu/url.ts';
 import { createSeenIds } from '../record/seen-ids.ts';
-import type { FlowluClient } from './client.ts';
-import { type Findings, listByKeyset } from './listing-keyset.ts';
-import { listByPages } from './listing-pages.ts';
-import { createPageReader } from './listing-reader.ts';
-import type { ListingCursor, ListingOptions, ListingPage, ListingSummary } from './listing-types.ts';
-import type { ListedModel } from './url.ts';
+import { type Findings, listByKeyset } from './keyset.ts';
+import { listByPages } from './pages.ts';
+import { createPageReader } from './reader.ts';
+import type { ListingCursor, ListingOptions, ListingPage, ListingSummary } from './types.ts';
 
-export type * from './listing-types.ts';
+export type * from './types.ts';
 
 /**
  * Lists a model. The generator's return value is the summary.

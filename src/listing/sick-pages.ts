@@ -8,8 +8,8 @@
 
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
-import type { Patience } from './client.ts';
-import { FlowluError } from './errors.ts';
+import type { Patience } from '../flowlu/client.ts';
+import { FlowluError } from '../flowlu/errors.ts';
 
 /** One answer, its ids read. */
 export interface Answer {
@@ -111,6 +111,17 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
     return !isFirst && ids.length > 0 && ids.length < rows && (isOff || isElsewhere);
   }
 
+  /** Whether no row came from a place that rows are expected at. */
+  function lacksRows({ ids, total }: Answer, at: number): boolean {
+    // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing, nor does
+    // one that the rows before have refuted.
+    const isRefuted = offset > 0 || provesEnd !== null || (total === 0 && longest > 0);
+    const said = expected === UNCOUNTED && isRefuted ? null : total;
+    const isPastEnd = said !== null && said > 0 && said <= at;
+    const isExpected = at < (said === null || isCounted ? due : said);
+    return ids.length === 0 && isExpected && !isPastEnd;
+  }
+
   async function attempt(at: number, rows: number, patience: Patience): Promise<Outcome> {
     const key = `${at} ${rows}`;
     const known = tried.get(key);
@@ -121,14 +132,7 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
         if (length > rows) ignoresSize = true;
         longest = Math.max(longest, length);
         if (isCut(answer, at, rows)) throw new GrantedSizeFound(longest);
-        // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing, nor
-        // does one that the rows before have refuted.
-        const isRefuted = offset > 0 || provesEnd !== null || (answer.total === 0 && longest > 0);
-        const said = expected === UNCOUNTED && isRefuted ? null : answer.total;
-        const isPastEnd = said !== null && said > 0 && said <= at;
-        const isExpected = at < (said === null || isCounted ? due : said);
-        const isMissing = length === 0 && isExpected && !isPastEnd;
-        return { answer, failure: isMissing ? SENDS_NONE : null };
+        return { answer, failure: lacksRows(answer, at) ? SENDS_NONE : null };
       },
       (error): Outcome => ({ answer: onTooMuch(error), failure: (error as FlowluError).message }),
     );
@@ -155,21 +159,26 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
     return false;
   }
 
+  /** An answer of several rows to a request for one, from a page that need not be broken, or null. */
+  async function oversized(): Promise<Answer | null> {
+    const first = offset / size + 1;
+    const places = goodPage === null ? [first, first + 1, first + 2, first + 3] : [goodPage];
+    for (const place of size === 1 ? [] : places) {
+      const { answer } = await attempt(place, 1, 'once');
+      if (answer === null || answer.ids.length === 0) continue;
+      if (answer.ids.length > 1 && positions !== null) await grant(place, answer);
+      return answer.ids.length > 1 ? answer : null;
+    }
+    return null;
+  }
+
   /**
    * The block where the portal grants as many rows whatever is asked for, so that no smaller page can be had: a gap, or
    * nothing beyond the end. Null where it does not.
    */
   async function asOneGap({ answer, failure }: Outcome): Promise<Block | null> {
-    const first = offset / size + 1;
-    const places = goodPage === null ? [first, first + 1, first + 2, first + 3] : [goodPage];
-    let other: Answer | null = null;
-    for (const place of size === 1 ? [] : places) {
-      other = (await attempt(place, 1, 'once')).answer;
-      if (other === null || other.ids.length === 0) continue;
-      if (other.ids.length > 1 && positions !== null) await grant(place, other);
-      break;
-    }
-    if (other === null || other.ids.length < 2) return null;
+    const other = await oversized();
+    if (other === null) return null;
     const counted = isCounted ? expected : (other.total ?? 0) - offset;
     const left = isCounted || counted > 0 ? counted : UNCOUNTED;
     const end = answer !== null && (left > size || surroundings.isAfterShort) ? await endOr(answer) : null;

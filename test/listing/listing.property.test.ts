@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ListingError } from '../../src/flowlu/errors.ts';
-import { type ListingSummary, listPages } from '../../src/flowlu/listing.ts';
+import { type ListingSummary, listPages } from '../../src/listing/listing.ts';
+import { ACCOUNT, never } from '../flowlu/portal.ts';
 import { fakeModel, type Oddities } from './fake-model.ts';
-import { ACCOUNT, never } from './portal.ts';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 800);
 
