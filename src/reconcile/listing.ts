@@ -33,7 +33,7 @@ import {
 import { noteListed } from '../store/schedule.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
-import { knownMeasures, noteMeasures } from './measures.ts';
+import { knownMeasures, noteAhead, noteMeasures } from './measures.ts';
 import { addCounts, type PageCounts, writePages } from './page.ts';
 import { incompleteness, readUnplaced, sentenceOn, unreadIntoMirror, unreadNames } from './unread.ts';
 
@@ -117,6 +117,7 @@ export async function listModel(
     await confirmListing(deps.sql, model, fence);
     const missed = task.kind === 'sweep' ? all.missed : 0;
     const newest = await newestVersion(deps.sql, model);
+    await noteAhead(deps.sql, model.name, newest, fence + (performance.now() - startedAt) * 1_000);
     await noteListed(deps.sql, model.name, { fence, requests: all.requests, rows: all.read, missed, newest });
   }
   if (told.outcome === 'skipped' && told.reason?.startsWith(ABSENT)) await suspectReported(deps, model, fence);
