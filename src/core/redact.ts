@@ -10,15 +10,15 @@ const MIN_LENGTH = 12;
 /** From here on as a word of its own only, since it may be a part of ordinary words; still shorter ones by their shape alone. */
 const MIN_WORD_LENGTH = 8;
 
-/** What looks like a secret wherever it stands; the first group stays. */
+/** What looks like a secret wherever it stands, but for the words that stand for one; the first group stays. */
 const SHAPES: readonly RegExp[] = [
   // After a space only in quotation marks or when long: "FLOWLU_API_KEY: is needed" is a sentence.
   /(api_?key["']?(?:[=:]|%3D|%3A)(?:\s?["']|\s(?=\S{12}))?)[^\s&"'#,;%}<>]+/gi,
-  /([\w\]]:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/g,
+  /([\w\]]:\/\/[^\s/:@]*:)(?!password@)[^\s/@]+(?=@)/g,
   /((?:(?:access|refresh)_token|client_secret|code_verifier)["']?(?:[=:]|%3D|%3A)(?:\s?["']|\s(?=\S{12}))?)[^\s&"'#,;%}]+/gi,
   /(\/oauth\/callback\?)[^\s"']+/g,
   /(\b(?:Bearer|Basic)\s)[\w.~+/=-]+/gi,
-  /(\/webhooks\/flowlu\/)[^\s/?"'#]+/g,
+  /(\/webhooks\/flowlu\/)(?!SECRET(?![\w.~%+-]))[^\s/?"'#]+/g,
   // Drizzle appends the values of a statement to the message of its error; they are the portal's data.
   // (Looks no further than the next such message, so that a text full of them takes no longer than another.)
   /(Failed query: (?:(?!Failed query: ).)*?\nparams: ).+/gs,

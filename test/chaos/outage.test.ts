@@ -10,7 +10,7 @@ import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { writeCertificate } from '../support/certificates.ts';
 import { eventually, until } from '../support/eventually.ts';
 import { startWireProxy, type WireProxy } from '../support/wire-proxy.ts';
-import { type Answer, type Load, ledgerProblems, post, startLoad } from './load.ts';
+import { type Answer, type Load, ledgerProblems, letAMinutePass, post, startLoad } from './load.ts';
 import { API_KEY, ensureBuilt, expectNoSecrets, type Service, type Settings, startServe } from './processes.ts';
 import { type Chance, chanceFor } from './random.ts';
 import { type OwnServer, startOwnServer } from './server.ts';
@@ -116,7 +116,10 @@ async function endure(outage: (load: Load) => Promise<void>): Promise<readonly A
 async function expectConvergence(): Promise<void> {
   for (let n = 0; n < 10; n += 1) source.portal.randomChange(chance.next, MODELS);
   await eventually(
-    async () => (await compareWithSource(server.url, source.portal, MODELS)).differences,
+    async () => {
+      await letAMinutePass(sql);
+      return (await compareWithSource(server.url, source.portal, MODELS)).differences;
+    },
     (differences) => differences.length === 0,
     RECOVERY_MAX_MS * 2,
   );

@@ -85,6 +85,18 @@ describe('secrets', () => {
     expect(redacted).toContain(kept);
   });
 
+  test.each([
+    'must be an address such as postgres://user:password@host:5432/database',
+    'it must be /webhooks/flowlu/SECRET or end in /MODULE.MODEL',
+    'give it the address /webhooks/flowlu/SECRET/MODULE.MODEL',
+  ])('are not seen in what stands for one: %s', (text) => {
+    expect(createRedactor([])(text)).toBe(text);
+    expect(createRedactor([])(text.replace('SECRET', 'SECRETx').replace('password', 'passwords'))).toContain(
+      '[redacted]',
+    );
+    expect(createRedactor(['password', 'SECRET-SECRET'])(`${text} SECRET-SECRET`)).toContain('[redacted]');
+  });
+
   test('of some length are removed inside of a word too, shorter ones only as words of their own', () => {
     const redact = createRedactor(['longer-than-twelve', 'shortish', 'old']);
     expect(redact('xlonger-than-twelvex')).toBe('x[redacted]x');
