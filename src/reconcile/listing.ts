@@ -100,9 +100,11 @@ export async function listModel(
   };
   const { client, spent } = metered(deps.client);
   const target = { ...task, open, fence };
-  const ending = await listPagesInto({ ...deps, client }, target, observer, step, signal).catch((error) =>
-    endingOf(error, model),
-  );
+  const ending = await listPagesInto({ ...deps, client }, target, observer, step, signal).catch((error) => {
+    // What was cut off has not failed, whatever the request under way says: it goes on later.
+    signal.throwIfAborted();
+    return endingOf(error, model);
+  });
   // Beside one request a page there are probes, repeated attempts and refusals.
   step({ ...NOTHING, requests: spent() - counts.requests });
   const all = addCounts(counts, open?.counts ?? NOTHING);
