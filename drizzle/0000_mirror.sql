@@ -2802,6 +2802,7 @@ CREATE TABLE "sync"."listings" (
 	"outcome" text,
 	"reason" text,
 	"rows_unread" bigint DEFAULT 0 NOT NULL,
+	"rows_held" bigint DEFAULT 0 NOT NULL,
 	CONSTRAINT "listings_model_kind_pk" PRIMARY KEY("model","kind"),
 	CONSTRAINT "listings_kind" CHECK ("sync"."listings"."kind" in ('backfill', 'sweep')),
 	CONSTRAINT "listings_mode" CHECK ("sync"."listings"."mode" in ('keyset', 'pages')),

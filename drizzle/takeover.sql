@@ -24,6 +24,8 @@
 --   1795983168663 0001_rich_komodo
 --   1795983176407 0000_mirror
 --   1796009934216 0001_bent_tinkerer
+--   1796009935624 0000_mirror
+--   1796013432004 0001_mean_swarm
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -231,5 +233,6 @@ ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_missed" bigint DEFA
 ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "unread" jsonb;
 ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "is_open" boolean DEFAULT true NOT NULL;
 ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_unread" bigint DEFAULT 0 NOT NULL;
+ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_held" bigint DEFAULT 0 NOT NULL;
 UPDATE "sync"."listings" SET "finished_at" = "completed_at", "outcome" = 'complete' WHERE "finished_at" IS NULL AND "completed_at" IS NOT NULL;
 UPDATE "sync"."listings" SET "is_open" = false WHERE "is_open" AND "finished_at" >= "started_at";

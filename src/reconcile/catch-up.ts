@@ -75,6 +75,7 @@ export async function catchUpModel(
     const increment = await catchUp({ ...deps, client }, model, signal);
     return increment === null ? await readAll() : report(increment.strategy, { counts: increment.counts });
   } catch (error) {
+    signal.throwIfAborted();
     if (!(error instanceof FlowluError || error instanceof ListingError)) throw error;
     if (error instanceof FlowluError && error.kind === 'unauthorized') throw error;
     const problem = error instanceof FlowluError ? error.problem : error.message;

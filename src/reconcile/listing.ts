@@ -33,7 +33,7 @@ import {
 import { noteListed } from '../store/schedule.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
-import { knownMeasures, noteMeasures } from './measures.ts';
+import { knownMeasures, noteAhead, noteMeasures } from './measures.ts';
 import { addCounts, type PageCounts, writePages } from './page.ts';
 import { incompleteness, readUnplaced, sentenceOn, unreadIntoMirror, unreadNames } from './unread.ts';
 
@@ -100,9 +100,11 @@ export async function listModel(
   };
   const { client, spent } = metered(deps.client);
   const target = { ...task, open, fence };
-  const ending = await listPagesInto({ ...deps, client }, target, observer, step, signal).catch((error) =>
-    endingOf(error, model),
-  );
+  const ending = await listPagesInto({ ...deps, client }, target, observer, step, signal).catch((error) => {
+    // What was cut off has not failed, whatever the request under way says: it goes on later.
+    signal.throwIfAborted();
+    return endingOf(error, model);
+  });
   // Beside one request a page there are probes, repeated attempts and refusals.
   step({ ...NOTHING, requests: spent() - counts.requests });
   const all = addCounts(counts, open?.counts ?? NOTHING);
@@ -117,6 +119,7 @@ export async function listModel(
     await confirmListing(deps.sql, model, fence);
     const missed = task.kind === 'sweep' ? all.missed : 0;
     const newest = await newestVersion(deps.sql, model);
+    await noteAhead(deps.sql, model.name, newest, fence + (performance.now() - startedAt) * 1_000);
     await noteListed(deps.sql, model.name, { fence, requests: all.requests, rows: all.read, missed, newest });
   }
   if (told.outcome === 'skipped' && told.reason?.startsWith(ABSENT)) await suspectReported(deps, model, fence);

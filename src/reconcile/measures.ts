@@ -1,7 +1,9 @@
 /** What listings show of the portal, kept for the next ones. */
+
+import { MICROS_PER_MS, type Micros } from '../core/time.ts';
 import type { ListingMeasures } from '../listing/listing.ts';
 import type { Sql } from '../postgres/connection.ts';
-import { forget, knownFacts, measure, PORTAL } from '../store/measurements.ts';
+import { forget, knownFacts, measure, noteTrouble, PORTAL } from '../store/measurements.ts';
 
 /** What earlier listings of the model have shown, or those of other models where that is the portal's way. */
 export async function knownMeasures(sql: Sql, model: string): Promise<Partial<ListingMeasures>> {
@@ -21,4 +23,15 @@ export async function noteMeasures(sql: Sql, model: string, measured: ListingMea
   });
   if (order === 'honoured') await forget(sql, PORTAL, 'order_by_id');
   if (idFilter === 'honoured') await forget(sql, PORTAL, 'id_filter');
+}
+
+/** What lies further ahead than clocks differ, and no further than zones do, in hours. */
+const AHEAD_H = { least: 0.3, most: 27 } as const;
+
+/** Notes that the newest change of a model would have been made after it was read: its time is then read in a wrong zone. */
+export async function noteAhead(sql: Sql, model: string, newest: string | null, readAt: Micros): Promise<void> {
+  const ahead_h = newest === null ? 0 : (Date.parse(newest) - readAt / MICROS_PER_MS) / 3_600_000;
+  if (!(ahead_h > AHEAD_H.least && ahead_h < AHEAD_H.most)) return;
+  const words = `the newest change of ${model} would have been made ${ahead_h.toFixed(1)} h after it was read`;
+  await noteTrouble(sql, 'ahead', words);
 }

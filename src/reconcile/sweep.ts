@@ -25,7 +25,7 @@ import {
   UNPROVEN,
 } from '../store/doubts.ts';
 import { allListedIds, clearListedIds } from '../store/listed-ids.ts';
-import { findOpenListing, type ListingPosition, lastPosition } from '../store/listings.ts';
+import { findOpenListing, type ListingPosition, lastPosition, noteHeld } from '../store/listings.ts';
 import { lastFact, measure } from '../store/measurements.ts';
 import type { ListingDeps } from './deps.ts';
 import { guardRefusal, isRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
@@ -76,11 +76,8 @@ export async function sweepModel(
   if (isReadToItsEnd) await suspectTheRest(deps, model, position, fence);
   else await clearSuspects(deps.sql, model.name);
   await clearListedIds(deps.sql, { kind: 'sweep', model: model.name });
-  if (report.outcome === 'incomplete') return { ...report, suspects: await doubtSome(deps, model), guarded: null };
-  if (report.outcome !== 'complete') return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
-  // Among rows that are there and were not read some suspects may be.
-  const provesGone = report.unreadable?.length === 0;
-  return { ...report, ...(await concludeSuspicions(deps, model, fence, { ...options, provesGone }, signal)) };
+  if (!isReadToItsEnd) return { ...report, suspects: 0, guarded: await guardRefusal(deps.sql, report) };
+  return { ...report, ...(await conclude(deps, model, report, fence, options.allowDeletes, signal)) };
 }
 
 /** The last page's range has no end; and a listing by page numbers is one range, compared with all that it listed. */
@@ -99,36 +96,42 @@ async function suspectTheRest(
 }
 
 /** Rows that lists always lack are asked for in turn, so that those that are gone do not stay for ever. */
-async function doubtSome({ sql }: ListingDeps, model: Model): Promise<number> {
+async function keepNext({ sql }: ListingDeps, model: Model): Promise<void> {
   const after = (await lastFact(sql, model.name, 'asked_up_to')) ?? '0';
   const next = await keepNextSuspects(sql, model.name, after, SHRINK_GUARD.rows);
   await measure(sql, model.name, { asked_up_to: next.at(-1) });
-  await transact(sql, (tx) => doubtSuspects(tx, model, UNPROVEN));
-  return next.length;
 }
 
-async function concludeSuspicions(
+async function conclude(
   deps: ListingDeps,
   model: Model,
+  { outcome, unreadable = [] }: ListingReport,
   fence: Micros,
-  { allowDeletes, provesGone }: Pick<SweepOptions, 'allowDeletes'> & { readonly provesGone: boolean },
+  allowDeletes: number,
   signal: AbortSignal,
 ) {
-  const { suspects, confirmed } = await countSuspects(deps.sql, model);
+  const { sql } = deps;
+  const { suspects, confirmed } = await countSuspects(sql, model);
   // The usual end. Counting the rows of a large model takes as long as reading a good part of it.
-  if (suspects === 0) return { suspects, guarded: null };
-  const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
+  const live = suspects === 0 ? 0 : await countRows(sql, mirrorTableOf(model), 'live');
   // What senders have made up must neither be protected by the guard nor protect what is really gone.
-  const guarded = guard(confirmed, live, allowDeletes);
-  await keepSomeSuspects(deps.sql, model, {
-    reported: REPORTED_AT_A_TIME,
-    confirmed: guarded === null ? null : SHRINK_GUARD.rows,
-  });
+  const beyond = guard(confirmed, live, allowDeletes);
+  const isListDoubted = beyond !== null && isMost(confirmed, live);
+  const isProven = outcome === 'complete';
+  // What a list that is not complete lacks is asked for in turn, which needs nobody.
+  const guarded = isProven || isListDoubted ? beyond : null;
+  await noteHeld(sql, model.name, guarded === null ? 0 : confirmed);
+  if (suspects === 0) return { suspects, guarded };
+  if (isProven || isListDoubted || suspects <= allowDeletes) {
+    const asked = isListDoubted ? 0 : SHRINK_GUARD.rows;
+    await keepSomeSuspects(sql, model, { reported: REPORTED_AT_A_TIME, confirmed: guarded === null ? null : asked });
+  } else await keepNext(deps, model);
   // What the portal does not read singly is buried without its word, so within the guard only, whoever has reported it.
-  const isWithin = provesGone && guard(suspects, live, allowDeletes) === null;
+  // Among rows that are there and were not read some suspects may be.
+  const isWithin = isProven && unreadable.length === 0 && guard(suspects, live, allowDeletes) === null;
   const mayBury = isWithin && !(await readsSingly(deps, model, signal));
   if (mayBury) await bury(deps, model, fence, UNLISTED);
-  await transact(deps.sql, (tx) => doubtSuspects(tx, model, UNLISTED));
+  await transact(sql, (tx) => doubtSuspects(tx, model, isProven ? UNLISTED : UNPROVEN));
   return { suspects, guarded };
 }
 
@@ -149,8 +152,11 @@ async function readsSingly({ sql, client }: ListingDeps, model: Model, signal: A
 /** Why so many suspects are not looked into at once, or null when they may be. Pure. */
 function guard(suspects: number, live: number, allowDeletes: number): string | null {
   if (!isBeyondGuard(suspects, live) || suspects <= allowDeletes) return null;
-  return (
-    `${suspects} of ${live} rows were not listed, more than the guard lets pass; ` +
-    `each sweep has the API asked for ${SHRINK_GUARD.rows} of them; if they are really gone, confirm with --allow-deletes ${suspects}`
-  );
+  const asked = isMost(suspects, live)
+    ? 'more than half: it is the list that is doubted, and the API is asked for none of them'
+    : `more than the guard lets pass; each sweep has the API asked for ${SHRINK_GUARD.rows} of them`;
+  return `${suspects} of ${live} rows were not listed, ${asked}; if they are really gone, confirm with --allow-deletes ${suspects}`;
 }
+
+/** Where most of the rows are missing, the portal may answer wrongly for single ones as well. */
+const isMost = (suspects: number, live: number) => suspects > live / 2;

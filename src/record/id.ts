@@ -2,7 +2,8 @@
 import { LosslessNumber } from 'lossless-json';
 import type { JsonObject } from '../core/json.ts';
 
-const DIGITS = /^\d{1,20}$/;
+/** 0 stands for no record. */
+const DIGITS = /^(?!0+$)\d{1,20}$/;
 const MAX_ID = 2n ** 63n - 1n;
 
 /** The id of a record as digits without leading zeros, or null where it has none that is a whole number of 64 bits. */

@@ -26,6 +26,7 @@ import { connect, type Sql, transaction } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { createZone } from '../record/zone.ts';
 import { restBackground, sharedBudget, takeBackgroundTurn } from '../store/budget.ts';
+import { forget, PORTAL } from '../store/measurements.ts';
 import { claimPortal, requirePortal } from '../store/portal.ts';
 import type { HistorySettings } from '../store/settings.ts';
 import { authorizationOf, lacksLogin } from './authorization.ts';
@@ -120,6 +121,7 @@ export async function openSession(
       defines || onMirror === 'rederive'
         ? await defineSettings(sql, wanted, migrateUrl, log)
         : await settingsInForce(sql, configured, log);
+    if (onMirror === 'rederive') await forget(sql, PORTAL, 'ahead');
   } catch (error) {
     await close();
     throw error;

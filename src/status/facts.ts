@@ -11,7 +11,7 @@ import { tryWrite } from '../store/deliveries/ledger.ts';
 import { type ArrivalFacts, arrivalFacts } from '../store/deliveries/reports.ts';
 import { type DoubtFacts, doubtFacts } from '../store/doubts.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
-import { type FirstReading, firstReading, type UnreadModel, unreadModels } from '../store/listings.ts';
+import { type FirstReading, firstReading, heldRows, type UnreadModel, unreadModels } from '../store/listings.ts';
 import { type PortalTrouble, portalTroubles } from '../store/measurements.ts';
 import { hasRuns, lastRuns, type RunKind } from '../store/runs.ts';
 import { readAhead } from '../store/schedule.ts';
@@ -48,6 +48,8 @@ export interface Facts extends Pick<Expectations, 'hasApi' | 'oauthClient' | 'co
   readonly interceptors: readonly Interceptor[];
   /** Models that were read by another clock than the database has now. */
   readonly readAhead: Awaited<ReturnType<typeof readAhead>>;
+  /** A change that the portal seems to have made before it came. */
+  readonly changeAhead: PortalTrouble | null;
   readonly refusal: PortalTrouble | null;
   /** That all requests have failed for a while. */
   readonly silence: PortalTrouble | null;
@@ -55,6 +57,7 @@ export interface Facts extends Pick<Expectations, 'hasApi' | 'oauthClient' | 'co
   readonly deliveries: ArrivalFacts;
   readonly doubts: DoubtFacts;
   readonly unread: readonly UnreadModel[];
+  readonly held: Awaited<ReturnType<typeof heldRows>>;
   readonly errors: readonly CatchUpError[];
   /** Whether the mirror has been compared with the portal at all, and how long ago a model last was; null for never. */
   readonly compared: { readonly isCompared: boolean; readonly age_s: number | null };
@@ -79,7 +82,7 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
   const facts = await transaction(sql, { readOnly: true, readsFirst: true }, async (tx) => {
     const deliveries = await arrivalFacts(tx);
     const compared = await readComparison(tx);
-    const { refused = null, unanswered = null } = await portalTroubles(tx);
+    const { refused = null, unanswered = null, ahead = null } = await portalTroubles(tx);
     return {
       now: deliveries.now,
       hasApi,
@@ -90,6 +93,7 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
       locks: await lockHolders(tx),
       interceptors: await interceptors(tx),
       readAhead: await readAhead(tx, expected.models),
+      changeAhead: ahead,
       deliveries,
       // What became of a former key is of no matter to a login.
       refusal: oauthClient === null ? refused : null,
@@ -102,6 +106,7 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
         { now: deliveries.now, age_s: compared.age_s },
       ),
       unread: await unreadModels(tx),
+      held: await heldRows(tx),
       errors: await catchUpErrors(tx),
       doubts: await doubtFacts(tx),
     };

@@ -8,7 +8,7 @@ import type { SchemaState } from '../migrate/migrations.ts';
 import type { Cause } from '../postgres/causes.ts';
 import type { LockHolder } from '../postgres/locks.ts';
 import { REFUSED } from '../store/listings.ts';
-import { judgeClock } from './clock.ts';
+import { judgeChangeAhead, judgeClock } from './clock.ts';
 import type { Facts } from './facts.ts';
 import type { Finding, Severity } from './finding.ts';
 import { judgeInterceptors, judgeLocks, lockFinding } from './locks.ts';
@@ -151,12 +151,14 @@ const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[]
   judgeInterceptors,
   judgeZone,
   judgeClock,
+  judgeChangeAhead,
   judgeKey,
   judgeLogin,
   judgePortal,
   judgeFailed,
   judgeWaiting,
   judgeReading,
+  judgeHeld,
   judgeErrors,
   judgeComparison,
   judgeDoubts,
@@ -249,6 +251,19 @@ function judgeReading({ unread, oauthClient }: Facts): readonly Finding[] {
     remedy,
     command: 'flowlu-mirror doctor',
     models: group.map(({ model }) => model),
+  }));
+}
+
+function judgeHeld({ held }: Facts): readonly Finding[] {
+  return held.map(({ model, held }) => ({
+    code: 'rows_held',
+    severity: 'care',
+    since: null,
+    sentence: `${count(held, 'row')} of ${model} kept although Flowlu lists them no more: more than vanish by themselves`,
+    remedy:
+      'Look in Flowlu whether they are really gone. If so, confirm it; if not, the list is at fault, and nothing is lost',
+    command: `flowlu-mirror reconcile ${model} --full --allow-deletes ${held}`,
+    models: [model],
   }));
 }
 

@@ -106,7 +106,7 @@ export async function readReport(source: ReportSource): Promise<StatusReport | n
 
 async function read(
   sql: Queryable,
-  { database, requestsPerSecond }: ReportSource,
+  { database, requestsPerSecond, expected }: ReportSource,
   { situation: _, ...assessment }: Health,
   facts: Facts,
   webhook_secrets: readonly SecretUse[],
@@ -115,6 +115,11 @@ async function read(
   const coverage = new Map(webhooks.map((one) => [one.model, one]));
   const unread = new Map((await unreadModels(sql)).map(({ model, reason }) => [model, reason ?? 'not read in full']));
   const absent = await absentModels(sql);
+  // What the settings leave out is of interest only where it has rows.
+  const wanted = new Set(expected.models);
+  const statuses = (await modelStatuses(sql)).filter(
+    ({ model, rows, deleted_rows }) => wanted.has(model) || rows + deleted_rows > 0,
+  );
   const [arrivals, requests] = [await arrivalsOfTheDay(sql), await requestsOfTheDay(sql)];
   const runs = await lastRuns(sql, LISTED);
   const current = runs.find(({ status }) => status === 'running');
@@ -137,7 +142,7 @@ async function read(
     failed_deliveries: await lastFailures(sql, LISTED),
     runs,
     running,
-    models: (await modelStatuses(sql)).map((model) => ({
+    models: statuses.map((model) => ({
       ...model,
       coverage: coverage.get(model.model) ?? null,
       unread: unread.get(model.model) ?? null,

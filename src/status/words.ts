@@ -118,7 +118,6 @@ export function withoutRows<M extends Filling>(models: readonly M[]) {
   const are = (own: readonly M[]) => `${count(own.length, 'model')} ${own.length === 1 ? 'is' : 'are'}`;
   return [
     { id: 'absent', models: lacking, words: absentWords(lacking.length) },
-    // Also of models that the settings leave out.
     { id: 'unread', models: unread, words: `${count(unread.length, 'model')} not read yet` },
     { id: 'empty', models: empty, words: `${are(empty)} empty` },
   ].filter((group) => group.models.length > 0);

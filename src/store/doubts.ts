@@ -23,14 +23,11 @@ export const HINT = 'a webhook hints at a change; the API is asked before it is 
 /** Marks entities as doubtful; a new doubt about the same one starts its waiting anew. A hint hides no other reason. */
 export async function raiseDoubts(tx: Transaction, doubts: readonly Doubt[]): Promise<void> {
   if (doubts.length === 0) return;
-  const document = JSON.stringify(
-    doubts.map(({ model, entityId, reason }) => ({ model, entity_id: entityId, reason })),
-  );
   await tx`
     insert into sync.doubtful as d (model, entity_id, reason)
-    select n.model, n.entity_id, n.reason
-      from jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, reason text)
-     order by n.model, n.entity_id
+    select n.model, n."entityId", n.reason
+      from jsonb_to_recordset(${JSON.stringify(doubts)}::text::jsonb) as n(model text, "entityId" bigint, reason text)
+     order by n.model, n."entityId"
         on conflict (model, entity_id) do update
        set reason = case when excluded.reason = ${HINT} then d.reason else excluded.reason end, since = clock_timestamp(), attempts = 0, next_attempt_at = clock_timestamp(),
            last_error = null`;
@@ -46,19 +43,13 @@ export interface Clarification {
 
 export async function clearDoubts(tx: Transaction, settled: readonly Clarification[]): Promise<void> {
   if (settled.length === 0) return;
-  const document = JSON.stringify(
-    settled.map(({ model, entityId, observedAt }) => ({
-      model,
-      entity_id: entityId,
-      observed_at: formatMicros(observedAt),
-    })),
-  );
+  const document = JSON.stringify(settled.map(({ observedAt, ...one }) => ({ ...one, at: formatMicros(observedAt) })));
   await tx`
     with settled as (
       select d.model, d.entity_id
         from sync.doubtful d
-        join jsonb_to_recordset(${document}::text::jsonb) as n(model text, entity_id bigint, observed_at timestamptz)
-          on d.model = n.model and d.entity_id = n.entity_id and d.since < n.observed_at
+        join jsonb_to_recordset(${document}::text::jsonb) as n(model text, "entityId" bigint, at timestamptz)
+          on d.model = n.model and d.entity_id = n."entityId" and d.since < n.at
        order by d.model, d.entity_id
          for update of d)
     delete from sync.doubtful d using settled s where d.model = s.model and d.entity_id = s.entity_id`;

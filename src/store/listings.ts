@@ -72,8 +72,7 @@ export async function lastPosition(
 }
 
 export async function claimListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<void> {
-  await sql`
-    update sync.listings set run_id = ${runId} where kind = ${kind} and model = ${model} and is_open`;
+  await sql`update sync.listings set run_id = ${runId} where kind = ${kind} and model = ${model} and is_open`;
 }
 
 /** Begins a listing, in place of the model's last one of this kind; returns the moment. */
@@ -146,6 +145,16 @@ export async function inheritListing(
        and started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
     returning reason, unread`;
   return (row ?? null) as Pick<ListingEnding, 'reason' | 'unread'> | null;
+}
+
+/** Notes how many rows the guard keeps that the latest sweep did not list. */
+export async function noteHeld(sql: Queryable, model: string, rows: number): Promise<void> {
+  await sql`update sync.listings set rows_held = ${rows} where kind = 'sweep' and model = ${model} and rows_held <> ${rows}`;
+}
+
+/** Models with rows that are kept although the latest sweep did not list them, and how many these are. */
+export async function heldRows(sql: Queryable): Promise<readonly { readonly model: string; readonly held: number }[]> {
+  return sql`select model, rows_held::int as held from sync.listings where rows_held > 0 order by model`;
 }
 
 /** A model of which the latest listing did not bring everything. */

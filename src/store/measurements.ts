@@ -59,11 +59,11 @@ export async function measure(
   }
 }
 
-/** What keeps all requests from being answered: the portal refuses the key, or none has brought an answer for a while. */
-const TROUBLES = ['refused', 'unanswered'] as const;
+/** The portal refuses the key; no request has brought an answer for a while; changes are dated after they were read. */
+const TROUBLES = ['refused', 'unanswered', 'ahead'] as const;
 type TroubleName = (typeof TROUBLES)[number];
 
-/** Since when, and in whose words: the portal's, or those of the last request that failed. */
+/** Since when, and in what words: the portal's, those of the last request that failed, or ours. */
 export interface PortalTrouble {
   readonly since: string;
   readonly words: string;

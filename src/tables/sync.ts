@@ -97,6 +97,8 @@ export const listings = sync.table(
     outcome: text('outcome').$type<'complete' | 'incomplete' | 'skipped' | 'failed'>(),
     reason: text('reason'),
     rows_unread: counter('rows_unread'),
+    /** Rows that the last sweep did not list, and that its guard keeps. */
+    rows_held: counter('rows_held'),
   },
   (t) => [
     primaryKey({ columns: [t.model, t.kind] }),

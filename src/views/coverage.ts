@@ -2,7 +2,8 @@
 
 /** How of each model the last reading ended, whatever goes on since, or that the first one goes on. */
 export const LAST_LISTING = `(
-  select distinct on (model) model, outcome, reason, rows_read, total, rows_unread
+  select distinct on (model) model, outcome, reason, rows_read, total, rows_unread,
+         max(rows_held) over (partition by model) as rows_held
     from sync.listings order by model, outcome is null or (outcome = 'skipped' and is_open and rows_read > 0),
            finished_at desc nulls last, started_at desc
 )`;
@@ -11,6 +12,7 @@ export const COVERAGE = `case
   when l.outcome = 'skipped' then 'not readable: ' || coalesce(l.reason, 'unknown reason')
   when l.reason is not null and (l.outcome = 'complete' or (l.outcome = 'incomplete' and l.rows_unread > 0 and w.last_reconciled_at is not null))
   then 'complete but for some rows: ' || l.reason
+  when l.rows_held > 0 then 'complete but for some rows: ' || l.rows_held || ' are listed no more, and kept until that is confirmed'
   when w.last_reconciled_at is not null then 'complete'
   when l.model is not null then 'partial'
   else 'webhooks only' end`;

@@ -107,6 +107,28 @@ describe('rows that a complete sweep does not come across', () => {
     expect(left).toEqual([80, 60, 50]);
   });
 
+  it('are asked for by nobody where they are more than half: the list is doubted, not its rows, until a person confirms it', async () => {
+    const beings = bearMany(60);
+    await stage.sweep();
+    const held = async () =>
+      (await stage.database.sql`select rows_held::int as held from sync.listings where kind = 'sweep'`)[0]?.held;
+    for (const being of beings.slice(0, 31)) stage.bury(being);
+    for (let sweep = 0; sweep < 2; sweep += 1) {
+      await stage.clock.advance(5);
+      const { models } = await stage.sweep();
+      expect(models[0]).toMatchObject({
+        suspects: 31,
+        guarded: expect.stringContaining('31 of 60 rows were not listed, more than half'),
+      });
+      await stage.settle();
+      expect([await counts(), await held()]).toEqual([{ live: 60, deleted: 0, doubtful: 0 }, 31]);
+    }
+    await stage.clock.advance(5);
+    await stage.sweep({ allowDeletes: 31 });
+    await stage.settle();
+    expect([await counts(), await held()]).toEqual([{ live: 29, deleted: 31, doubtful: 0 }, 0]);
+  });
+
   it('are looked into without a person when they are few, or few of many', async () => {
     const beings = bearMany(211);
     await stage.sweep();

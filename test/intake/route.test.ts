@@ -277,6 +277,7 @@ describe('what is accepted', () => {
     ['no number', 'abc'],
     ['more than 64 bits', '9223372036854775808'],
     ['a fraction', '1.5'],
+    ['zero, which stands for no record', 0],
     ['an object', { a: 1 }],
     ['nothing', ''],
   ])('parks a delivery whose id is %s, with the reason', async (_, id) => {

@@ -1,5 +1,6 @@
 /** Readings that are cut off and resumed: what they had found out before the cut is told at their end. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { FlowluError } from '../../src/flowlu/errors.ts';
 import { settleDue } from '../../src/merge/settle.ts';
 import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll } from '../../src/reconcile/catch-up.ts';
@@ -26,7 +27,14 @@ async function start(options: MirrorOptions = {}) {
   const deps = { sql: mirror.sql, client: mirror.client, writer: mirror.context };
   const ascending = ids();
   const listed = options.profile === 'as-seen' ? ascending.toReversed() : ascending;
-  const run = (kind: Kind, observer: ListingObserver = quietObserver, signal = never, names = [ACCOUNT]) => {
+  const run = (
+    kind: Kind,
+    observer: ListingObserver = quietObserver,
+    signal = never,
+    names = [ACCOUNT],
+    client = mirror.client,
+  ) => {
+    const deps = { sql: mirror.sql, client, writer: mirror.context };
     const round = { models: names.map(mirror.model), concurrency: 1, holder: 'test', observer, signal };
     if (kind === 'backfill') return backfill(deps, round);
     if (kind === 'catch-up') return catchUpAll(deps, round);
@@ -67,6 +75,27 @@ async function status() {
     select coverage, read_share::float8 as read_share from flowlu_live.sync_status where model = ${ACCOUNT}`;
   return row as unknown as { coverage: string; read_share: number };
 }
+
+it.each(['backfill', 'sweep', 'catch-up'] as const)(
+  'a %s goes on later where it was cut off in the middle of a request that fails for that',
+  async (kind) => {
+    const { run } = await start();
+    if (kind === 'sweep') await run('backfill');
+    const stop = new AbortController();
+    let pages = 0;
+    const list: Mirror['client']['list'] = (...asked) => {
+      pages += 1;
+      if (pages <= 8) return mirror.client.list(...asked);
+      stop.abort(new Error('cut off'));
+      return Promise.reject(new FlowluError('network', 'GET crm/account: the connection was closed'));
+    };
+    const client = { ...mirror.client, list };
+    await expect(run(kind, quietObserver, stop.signal, [ACCOUNT], client)).rejects.toThrow('cut off');
+    expect(await mirror.sql`select outcome from sync.listings where is_open and rows_read > 0`).toEqual([
+      { outcome: null },
+    ]);
+  },
+);
 
 describe.each(['documented', 'as-seen'] as const)('in a portal %s', (profile) => {
   it.each(['backfill', 'sweep', 'catch-up'] as const)(

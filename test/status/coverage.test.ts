@@ -1,9 +1,13 @@
 /** How well webhooks cover what happens: what they announced, against what had to be found without them. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { models } from '../../src/catalog/index.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { sweepAll } from '../../src/reconcile/catch-up.ts';
+import { openSession } from '../../src/service/session.ts';
 import { foreignNames, readCoverage } from '../../src/status/coverage.ts';
 import { modelStatuses } from '../../src/store/watermarks.ts';
-import { type Mirror, startMirror } from '../support/mirror.ts';
+import { type Mirror, never, quietObserver, startMirror } from '../support/mirror.ts';
+import { sourceOf } from './source.ts';
 
 let mirror: Mirror;
 
@@ -69,4 +73,60 @@ it('tells no more names than people read, however many senders invent, and all o
   expect(webhooks.filter(({ model }) => model.startsWith('invented.')).length).toBeLessThanOrEqual(100);
   expect(webhooks.map(({ model }) => model)).toEqual(expect.arrayContaining(['crm.lead', 'st.projects']));
   expect((await foreignNames(mirror.sql)).length).toBe(50);
+});
+
+const findingsOf = async (code: string) =>
+  (await sourceOf(mirror.sql).health()).findings.filter((finding) => finding.code === code);
+
+it('says which rows the guard keeps, how many, and how to confirm that they are gone, until that is done', async () => {
+  const { portal } = mirror.portal;
+  const gone = [...portal.rows('st.projects')].slice(0, 21).map(({ id }) => String(id));
+  for (const id of gone) portal.remove('st.projects', id);
+  const deps = { sql: mirror.sql, client: mirror.client, writer: mirror.context };
+  const round = { models: [mirror.model('st.projects')], concurrency: 1, holder: 'test', observer: quietObserver };
+  const sweep = (allowDeletes: number) => sweepAll(deps, { ...round, signal: never, allowDeletes });
+  await sweep(0);
+  expect(await findingsOf('rows_held')).toMatchObject([
+    {
+      severity: 'care',
+      sentence: expect.stringMatching(/^21 rows of st\.projects kept although Flowlu lists them no more/),
+      command: 'flowlu-mirror reconcile st.projects --full --allow-deletes 21',
+    },
+  ]);
+  const coverage = async () =>
+    (await mirror.sql`select coverage from flowlu_live.sync_status where model = 'st.projects'`)[0]?.coverage;
+  expect(await coverage()).toMatch(/^complete but for some rows: 21 are listed no more/);
+  await sweep(21);
+  expect(await findingsOf('rows_held')).toEqual([]);
+  expect(await coverage()).toBe('complete');
+});
+
+it('says that the zone is wrong where changes would have been made after they were read, until all is derived anew', async () => {
+  const deps = { sql: mirror.sql, client: mirror.client, writer: mirror.context };
+  const round = { models: [mirror.model('crm.lead')], concurrency: 1, holder: 'test', observer: quietObserver };
+  const read = async (ahead_ms: number) => {
+    const updated_date = new Date(Date.now() + ahead_ms).toISOString().slice(0, 19).replace('T', ' ');
+    mirror.portal.portal.update('crm.lead', 7, { updated_date });
+    await sweepAll(deps, { ...round, signal: never, allowDeletes: 0 });
+  };
+  await read(120_000);
+  expect(await findingsOf('zone_contradicted')).toEqual([]);
+  await read(6 * 3_600_000);
+  const found = [
+    {
+      severity: 'care',
+      sentence: expect.stringContaining('of crm.lead would have been made 6.0 h after it was read'),
+      command: 'flowlu-mirror rebuild',
+    },
+  ];
+  expect(await findingsOf('zone_contradicted')).toMatchObject(found);
+  const config = loadConfig({ DATABASE_URL: mirror.database.url });
+  const { close } = await openSession(config, {
+    log: mirror.log,
+    signal: never,
+    command: 'test',
+    onMirror: 'rederive',
+  });
+  await close();
+  expect(await findingsOf('zone_contradicted')).toEqual([]);
 });
