@@ -20,6 +20,14 @@ interface ReadSingly {
   readonly observedAt: Micros;
 }
 
+/** A gap, and which rows of it were found before. */
+type Sought = UnreadRows & { readonly but?: readonly string[] };
+
+interface Loose {
+  readonly gap: UnreadRows;
+  readonly found: readonly string[];
+}
+
 const NONE_AGAIN: Unread['again'] = { rows: 0, ids: [] };
 
 export type UnreadReader = ReturnType<typeof createUnreadReader>;
@@ -27,12 +35,14 @@ export type UnreadReader = ReturnType<typeof createUnreadReader>;
 /**
  * Follows the pages of a listing and reads what they lack singly, where that works.
  * @param keep takes a row that was read
+ * @param held which ids, of those from one to another, are those of rows that are known: they are asked for first
  * @param before of the listing that is resumed
  */
 export function createUnreadReader(
   client: FlowluClient,
   model: Model,
   keep: (row: ReadSingly) => Promise<void>,
+  held: (from: bigint, to: bigint) => Promise<readonly string[]>,
   before: Unread | null = null,
 ) {
   const broken = [...(before?.ids ?? [])];
@@ -49,6 +59,34 @@ export function createUnreadReader(
   let lastFound: string | null = null;
   let { again = NONE_AGAIN, direction = null, isOrdered = true }: Partial<Unread> = before ?? {};
   let unplaced: Unplaced | null = null;
+  /** What was found behind the last listed row, before it is known where that ends: rows of the next page may be among it. */
+  let loose: Loose | null = null;
+
+  /** Ids that may be those of a gap's rows, likely ones first. */
+  async function candidatesOf({ but = [], ...gap }: Sought): Promise<readonly string[]> {
+    const all = { ...gap, count: gap.count + but.length };
+    const ids = candidates(all, direction ?? 0).filter((id) => !but.includes(id));
+    const [one, other] = [BigInt(ids[0] ?? 0), BigInt(ids.at(-1) ?? 0)];
+    const known = new Set(ids.length < 2 ? [] : one < other ? await held(one, other) : await held(other, one));
+    return [...ids.filter((id) => known.has(id)), ...ids.filter((id) => !known.has(id))];
+  }
+
+  /** What was found behind the last listed row up to now. */
+  function behind(gap: UnreadRows, found: readonly string[]): Loose {
+    const count = gap.count + (loose?.gap.count ?? 0);
+    return { gap: { ...(loose?.gap ?? gap), count }, found: [...(loose?.found ?? []), ...found] };
+  }
+
+  /** The gap of which rows are yet to be found, since rows of the page after it were found in their place. */
+  function strayedInto(ids: readonly string[]): readonly Sought[] {
+    if (loose === null || ids.length === 0) return [];
+    const { gap, found } = loose;
+    loose = null;
+    const but = found.filter((id) => !ids.includes(id));
+    if (but.length === found.length) return [];
+    lastFound = but.at(-1) ?? gap.previousId;
+    return [{ ...gap, count: found.length - but.length, nextId: ids[0] as string, but }];
+  }
 
   async function ask(id: string, signal: AbortSignal): Promise<'read' | 'absent' | 'broken' | 'refused'> {
     try {
@@ -113,12 +151,11 @@ export function createUnreadReader(
     },
     /** Looks for what a page lacks; `ids` are those of rows that are there. */
     async read({ items, unread, mode }: ListingPage, signal: AbortSignal) {
-      let requests = 0;
-      const there: string[] = [];
       again = NONE_AGAIN;
       // A keyset meets the rows behind the last one that it has listed again.
       if (mode === 'keyset') [old, left] = [old.filter(hasEnd), left.filter(hasEnd)];
       const ids = items.map((item) => idOf(item) as string);
+      const strayed = strayedInto(ids);
       const from = mode === 'pages' ? lastFound : lastListed;
       const path = from === null ? ids : [from, ...ids];
       if (path.length > 1 && ids.length > 0) follow(path);
@@ -128,14 +165,17 @@ export function createUnreadReader(
       const before = waiting.slice(-1).map((gap) => ({ ...gap, count: rowsOf(waiting), nextId: ids[0] ?? null }));
       const gaps = [...before, ...unread.map((gap) => ({ ...gap, previousId: gap.previousId ?? from }))];
       waiting = gaps.filter((gap) => gap.previousId === null && gap.nextId === null);
-      for (const gap of gaps.filter((one) => !waiting.includes(one))) {
-        const { found, sick, ...counts } = await look(candidates(gap, direction ?? 0), gap.count, signal);
+      const sought = [...strayed, ...gaps.filter((one) => !waiting.includes(one))];
+      const all = { requests: 0, ids: [] as string[] };
+      for (const gap of sought) {
+        const { found, sick, requests } = await look(await candidatesOf(gap), gap.count, signal);
         note(gap, found, mode);
         broken.push(...sick);
-        requests += counts.requests;
-        there.push(...found.filter((id) => !broken.includes(id)));
+        all.requests += requests;
+        all.ids.push(...found.filter((id) => !broken.includes(id)));
+        if (gap.nextId === null && mode === 'pages') loose = behind(gap, found);
       }
-      return { requests, ids: there };
+      return all;
     },
     /** After the last page: looks for the missing rows under these ids. */
     async readUnplaced(ids: Iterable<string>, signal: AbortSignal) {

@@ -159,6 +159,16 @@ export async function randomLiveIds(sql: Queryable, model: Model, count: number)
   return rows.map((row) => row.id as string);
 }
 
+/** Ids of live rows from one id to another, both included. */
+export async function liveIds(sql: Queryable, model: Model, from: bigint, to: bigint): Promise<readonly string[]> {
+  const { relation, part, key } = placeOf(mirrorTableOf(model));
+  const rows = await sql.unsafe(
+    `select t.id::text as id from ${relation} t where t.id between $1::bigint and $2::bigint and t._deleted_at is null${part(3)}`,
+    [String(from), String(to), ...key],
+  );
+  return rows.map(({ id }) => id as string);
+}
+
 export async function countRows(sql: Queryable, table: MirrorTable, which: 'live' | 'all'): Promise<number> {
   const { relation, part, key } = placeOf(table);
   const live = which === 'live' ? ' and t._deleted_at is null' : '';

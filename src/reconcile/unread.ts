@@ -3,7 +3,7 @@ import type { Model } from '../catalog/types.ts';
 import { MICROS_PER_MS } from '../core/time.ts';
 import type { Unread, UnreadRows } from '../listing/listing.ts';
 import { candidatesFor, createUnreadReader, freeIds, type UnreadReader } from '../listing/unread.ts';
-import { findUnlisted, linkedIds } from '../mirror-rows/reads.ts';
+import { findUnlisted, linkedIds, liveIds } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { transact } from '../postgres/transact.ts';
 import { compareIds, idOf } from '../record/id.ts';
@@ -58,7 +58,7 @@ export function unreadIntoMirror(
     const page = { items: [{ id: idOf(record) as string, record }], observedAt };
     count(await transact(sql, (tx) => writePages(tx, mirrorTableOf(model), [page], writer, (counts) => counts)));
   };
-  return createUnreadReader(client, model, keep, before);
+  return createUnreadReader(client, model, keep, (from, to) => liveIds(sql, model, from, to), before);
 }
 
 /**

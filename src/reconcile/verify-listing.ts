@@ -8,7 +8,7 @@ import { FlowluError } from '../flowlu/errors.ts';
 import { type ListingPage, listPages } from '../listing/listing.ts';
 import { createUnreadReader } from '../listing/unread.ts';
 import { read } from '../merge/settle.ts';
-import { countRows, findUnlisted, type IdRange, randomLiveIds } from '../mirror-rows/reads.ts';
+import { countRows, findUnlisted, type IdRange, liveIds, randomLiveIds } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { comparePage } from './compare-page.ts';
@@ -44,10 +44,11 @@ export async function searchAll(search: Search): Promise<Shortcoming> {
   const known = await knownMeasures(deps.sql, model.name);
   const groups = readAhead(listPages(deps.client, model, { known, signal }), PAGES_AHEAD);
   const walk = createWalk(search);
-  const singly = createUnreadReader(deps.client, model, async ({ record, observedAt }) => {
+  const compare = async ({ record, observedAt }: { readonly record: JsonObject; readonly observedAt: Micros }) => {
     await compareListed(search, [record], observedAt, null);
     walk.single(idOf(record) as string);
-  });
+  };
+  const singly = createUnreadReader(deps.client, model, compare, (from, to) => liveIds(deps.sql, model, from, to));
   let requests = 0;
   for (;;) {
     const next = await groups.next();

@@ -59,6 +59,7 @@ async function run(client: FlowluClient, kept: Kept, seen: Set<string>, pages: n
       read += 1;
       seen.add(String(record.id));
     },
+    async () => [],
     unread,
   );
   for (let left = pages; left > 0; left -= 1) {

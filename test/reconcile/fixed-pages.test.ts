@@ -21,9 +21,12 @@ const ORDERS = {
   'in no order': { ignoreOrder: { value: 'shuffled' } },
 } as const satisfies Record<string, Faults>;
 
-async function start(accounts: number, faults: Faults) {
-  mirror = await startMirror({ rowsPerModel: { [ACCOUNT]: accounts, 'crm.lead': 0 } });
+/** @param every how many ids there are for each row */
+async function start(accounts: number, faults: Faults, every = 1) {
+  mirror = await startMirror({ rowsPerModel: { [ACCOUNT]: accounts * every, 'crm.lead': 0 } });
   const { portal, sql, client, context } = mirror;
+  const made = [...portal.portal.rows(ACCOUNT)].map(({ id }) => Number(id));
+  for (const [place, id] of made.entries()) if (place % every > 0) portal.portal.remove(ACCOUNT, id);
   Object.assign(portal.faults, faults);
   const ids = [...portal.portal.rows(ACCOUNT)].map(({ id }) => Number(id)).sort((a, b) => a - b);
   const deps = { sql, client, writer: context };
@@ -120,6 +123,34 @@ describe.each(Object.entries(ORDERS))('a portal that sends 25 rows whatever is a
       before = lacks.length;
       await sweep();
     }
+    expect(await differences()).toEqual(ALL);
+  });
+});
+
+describe.each(['in the order of ids', 'newest first'] as const)('rows that no list brings, %s', (order) => {
+  it.each([
+    [24, 25],
+    [180, 181],
+    [180, 205],
+  ])('rows %i and %i: a sweep asks for those that the mirror holds, and for no other id', async (...places) => {
+    const { portal, ids, backfill, sweep } = await start(330, { ...FIXED, ...ORDERS[order] }, 3);
+    await backfill();
+    portal.faults.http500 = { ids: places.map((place) => ids[place] as number), methods: ['list'], models: [ACCOUNT] };
+    const swept = await sweep();
+    expect(swept).toMatchObject({ outcome: 'complete', reason: null, suspects: 0 });
+    expect(portal.requests.perModel()['crm.account get']).toBeLessThanOrEqual(50);
+    expect(swept.requests).toBeLessThan(14 + 50 + 25);
+  });
+
+  it('rows of the page after a broken one are not taken for its own, where some of these are new to the mirror', async () => {
+    const { portal, ids, backfill, sweep } = await start(330, { ...FIXED, ...ORDERS[order] }, 3);
+    const hidden = ids.slice(130, 140);
+    portal.faults.hideRows = { value: hidden };
+    await backfill();
+    expect((await differences()).lacks.toSorted((a, b) => a - b)).toEqual(hidden);
+    delete portal.faults.hideRows;
+    portal.faults.http500 = { ids: [ids[136] as number], methods: ['list'], models: [ACCOUNT] };
+    expect(await sweep()).toMatchObject({ outcome: 'complete', reason: null });
     expect(await differences()).toEqual(ALL);
   });
 });
