@@ -65,6 +65,8 @@ const PLAUSIBLE_SIZES: ReadonlySet<number> = new Set([25, 50]);
 const HEAVY_BLOCKS = 2;
 /** Rows that may break their lists before the model is given up. */
 const MAX_UNREAD = 200;
+/** As so many of them counts a page that breaks as a whole: reading around its rows costs no lists. */
+const WHOLE_PAGE = 5;
 /** Requests that a listing may spend beside those that the portal's count explains, and where it counts nothing. */
 const SPARE_REQUESTS = 500;
 const UNCOUNTED_REQUESTS = 1_000_000;
@@ -250,7 +252,8 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     const { items, ids, total, observedAt, ordered, gaps, readableSize, isOpen } = block;
     const isWhole = gaps.length === 0 && readableSize === null;
     const rows = ids.length + rowsIn(gaps);
-    if (anchor !== null || !gapped.has(offset)) unreadRows += rows - ids.length;
+    const counting = ids.length === 0 ? Math.min(rows, WHOLE_PAGE) : rows - ids.length;
+    if (anchor !== null || !gapped.has(offset)) unreadRows += counting;
     if (gaps.some(({ why }) => why === ENDS_EARLY)) over = offset;
     if (unreadRows > MAX_UNREAD) throw new ListingError(`${model.name}: too many rows break their lists`);
     learnSize(rows, total, readableSize, isWhole);
