@@ -249,7 +249,7 @@ function judgeReading({ unread, oauthClient }: Facts): readonly Finding[] {
   const groups = [...groupBy(unread, remedyOf)].toSorted(([, a], [, b]) => b.length - a.length);
   return groups.map(([remedy, group]) => ({
     code: 'models_unreadable',
-    severity: 'care',
+    severity: remedy === MISCOUNTED && group.every(({ outcome }) => outcome === 'complete') ? 'note' : 'care',
     since: null,
     sentence: `${count(group.length, 'model')} not read${remedy === right ? '' : ' in full'}: ${reasoned(group)}`,
     remedy,
