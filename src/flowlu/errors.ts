@@ -93,3 +93,8 @@ export class NotFoundError extends FlowluError {
 export class ListingError extends Error {
   override readonly name = 'ListingError';
 }
+
+/** True when the portal does not let us read the model at all: it lacks the module, or the key lacks the right. */
+export function isRefusal({ kind }: FlowluError): boolean {
+  return ['forbidden', 'unknown_method', 'unknown_module', 'not_found'].includes(kind);
+}

@@ -1,20 +1,12 @@
 /** One round over models, as a person starts it: each is caught up incrementally, or read again; or swept. */
 
 import { metered } from '../flowlu/client.ts';
-import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { FlowluError, isRefusal, ListingError } from '../flowlu/errors.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import {
-  guardRefusal,
-  isRefusal,
-  type ListingObserver,
-  type ListingTask,
-  listModel,
-  NOTHING,
-  reasonOf,
-} from './listing.ts';
+import { guardRefusal, type ListingObserver, type ListingTask, listModel, NOTHING, reasonOf } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 

@@ -5,8 +5,9 @@ import type { Json } from '../core/json.ts';
 import { readAhead } from '../core/prefetch.ts';
 import type { Micros } from '../core/time.ts';
 import { metered } from '../flowlu/client.ts';
-import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { FlowluError, isRefusal, ListingError } from '../flowlu/errors.ts';
 import { type ListingPage, type ListingSummary, listPages, type Unread } from '../listing/listing.ts';
+import { asBefore, surplusOf } from '../listing/surplus.ts';
 import { suspectReported } from '../merge/suspects.ts';
 import { countRows, newestVersion } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
@@ -29,6 +30,7 @@ import {
   type ListingOutcome,
   type OpenListing,
   REFUSED,
+  unreadModels,
 } from '../store/listings.ts';
 import { noteListed } from '../store/schedule.ts';
 import { confirmListing, findWatermark } from '../store/watermarks.ts';
@@ -108,11 +110,16 @@ export async function listModel(
   // Beside one request a page there are probes, repeated attempts and refusals.
   step({ ...NOTHING, requests: spent() - counts.requests });
   const all = addCounts(counts, open?.counts ?? NOTHING);
-  const { found = [], unread = null, ...told } = ending;
+  const { found = [], unread = null, surplus = 0, ...told } = ending;
   await transact(deps.sql, (tx) =>
     allAnswers([
       appendListedIds(tx, key, found),
-      finishListing(tx, key, { ...told, counts: all, unread: unread as Json, unreadRows: unread?.rows ?? 0 }),
+      finishListing(tx, key, {
+        ...told,
+        counts: all,
+        unread: unread as Json,
+        unreadRows: (unread?.rows ?? 0) + surplus,
+      }),
     ]),
   );
   if (told.outcome === 'complete') {
@@ -135,6 +142,8 @@ function keyOf({ kind, model, runId }: ListingTask): ListingKey {
 }
 
 interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'> {
+  /** Rows that the portal counts and does not list, time after time. */
+  readonly surplus?: number;
   readonly unread?: Unread;
   /** Rows that were found after the last page. */
   readonly found?: readonly string[];
@@ -209,11 +218,12 @@ async function concluded(
     return { outcome: 'incomplete', reason: 'the portal lists no row any more, and counts none' };
   }
   if (complete) return { outcome: 'complete', reason: sentenceOn(unreadable), unreadable };
-  return {
-    outcome: 'incomplete',
-    reason: incompleteness(reason ?? 'rows may have been missed', unreadable),
-    unreadable,
-  };
+  const surplus = unreadable.length === 0 ? surplusOf(reason) : null;
+  const last = (await unreadModels(sql)).find((unread) => unread.model === model.name);
+  if (surplus !== null && surplusOf(last?.reason) === surplus)
+    return { outcome: 'complete', reason: asBefore(surplus), unreadable, surplus };
+  const told = incompleteness(reason ?? 'rows may have been missed', unreadable);
+  return { outcome: 'incomplete', reason: told, unreadable };
 }
 
 async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
@@ -281,11 +291,6 @@ export function reasonOf(error: FlowluError, { edition }: Model): string {
   // Portals word "unknown method" as "access denied", too.
   const isLacking = error.kind !== 'forbidden' || (edition !== 'flowlu' && edition !== 'expected' && error.code === 30);
   return isLacking ? `${ABSENT} (${error.problem})` : `${REFUSED}${error.problem}`;
-}
-
-/** True when the portal does not let us read the model at all: it lacks the module, or the key lacks the right. */
-export function isRefusal({ kind }: FlowluError): boolean {
-  return ['forbidden', 'unknown_method', 'unknown_module', 'not_found'].includes(kind);
 }
 
 /** Why a refusal is worth a look: a model that is not there at all is none of the mirror's business. */

@@ -8,7 +8,8 @@
 
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/time.ts';
-import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
+import { FlowluError, isRefusal, NotFoundError } from '../flowlu/errors.ts';
+import { surplusOf } from '../listing/surplus.ts';
 import { bury, REPORTED_AT_A_TIME } from '../merge/suspects.ts';
 import { countRows } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
@@ -28,7 +29,7 @@ import { allListedIds, clearListedIds } from '../store/listed-ids.ts';
 import { findOpenListing, type ListingPosition, lastPosition, noteHeld } from '../store/listings.ts';
 import { lastFact, measure } from '../store/measurements.ts';
 import type { ListingDeps } from './deps.ts';
-import { guardRefusal, isRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
+import { guardRefusal, type ListingObserver, type ListingReport, listModel } from './listing.ts';
 
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
@@ -105,7 +106,7 @@ async function keepNext({ sql }: ListingDeps, model: Model): Promise<void> {
 async function conclude(
   deps: ListingDeps,
   model: Model,
-  { outcome, unreadable = [] }: ListingReport,
+  { outcome, reason, unreadable = [] }: ListingReport,
   fence: Micros,
   allowDeletes: number,
   signal: AbortSignal,
@@ -117,7 +118,8 @@ async function conclude(
   // What senders have made up must neither be protected by the guard nor protect what is really gone.
   const beyond = guard(confirmed, live, allowDeletes);
   const isListDoubted = beyond !== null && isMost(confirmed, live);
-  const isProven = outcome === 'complete';
+  // A row that is counted and not listed is there, and may be any of them.
+  const isProven = outcome === 'complete' && surplusOf(reason) === null;
   // What a list that is not complete lacks is asked for in turn, which needs nobody.
   const guarded = isProven || isListDoubted ? beyond : null;
   await noteHeld(sql, model.name, guarded === null ? 0 : confirmed);

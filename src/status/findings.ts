@@ -231,6 +231,9 @@ const BROKEN =
 const MISCOUNTED =
   'Flowlu counts rows that it does not list: deletes are asked for one by one, 20 with each sweep; nothing is to be done';
 const AGAIN = 'It is tried again by itself; if it goes on, read the log';
+const EMPTIED =
+  'All that is mirrored of them is kept. Look in Flowlu whether they are still there, and whether the right to see them is';
+const LISTS_NONE = /^the portal lists no row/;
 /** How reasons of a listing begin where it is the count alone that does not fit. */
 const IS_MISCOUNT = /^the portal (?:counts|announced) \d[^;]*$/;
 
@@ -240,12 +243,13 @@ function judgeReading({ unread, oauthClient }: Facts): readonly Finding[] {
   const remedyOf = ({ reason, outcome }: Facts['unread'][number]) => {
     if (reason?.startsWith(REFUSED)) return right;
     if (outcome === 'failed') return AGAIN;
+    if (LISTS_NONE.test(reason ?? '')) return EMPTIED;
     return IS_MISCOUNT.test(reason ?? '') ? MISCOUNTED : BROKEN;
   };
   const groups = [...groupBy(unread, remedyOf)].toSorted(([, a], [, b]) => b.length - a.length);
   return groups.map(([remedy, group]) => ({
     code: 'models_unreadable',
-    severity: 'care',
+    severity: remedy === MISCOUNTED && group.every(({ outcome }) => outcome === 'complete') ? 'note' : 'care',
     since: null,
     sentence: `${count(group.length, 'model')} not read${remedy === right ? '' : ' in full'}: ${reasoned(group)}`,
     remedy,
@@ -259,7 +263,7 @@ function judgeHeld({ held }: Facts): readonly Finding[] {
     code: 'rows_held',
     severity: 'care',
     since: null,
-    sentence: `${count(held, 'row')} of ${model} kept although Flowlu lists them no more: more than vanish by themselves`,
+    sentence: `${count(held, 'row')} of ${model} that Flowlu lists no more are kept: too many at once to be believed`,
     remedy:
       'Look in Flowlu whether they are really gone. If so, confirm it; if not, the list is at fault, and nothing is lost',
     command: `flowlu-mirror reconcile ${model} --full --allow-deletes ${held}`,

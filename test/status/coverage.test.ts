@@ -89,7 +89,7 @@ it('says which rows the guard keeps, how many, and how to confirm that they are 
   expect(await findingsOf('rows_held')).toMatchObject([
     {
       severity: 'care',
-      sentence: expect.stringMatching(/^21 rows of st\.projects kept although Flowlu lists them no more/),
+      sentence: expect.stringMatching(/^21 rows of st\.projects that Flowlu lists no more are kept/),
       command: 'flowlu-mirror reconcile st.projects --full --allow-deletes 21',
     },
   ]);

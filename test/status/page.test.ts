@@ -234,6 +234,7 @@ it('is one finding for all models with one thing to do, which fits the reason', 
   await listing('crm.lead', 5, 5, true, 'the portal counts 8 rows but sent 5');
   await listing('crm.emails', 5, 5, true, 'the portal counts 8 rows but sent 5; these break every list: 4');
   await listing('crm.industry', 5, 5, true, 'HTTP 502');
+  await listing('crm.pipeline', 0, 0, true, 'the portal lists no row any more, and counts none');
   await database.sql`
     update sync.listings set outcome = case model when 'crm.industry' then 'failed' else 'incomplete' end`;
   const errors = { 'crm.account': 'HTTP 502', 'crm.emails': 'HTTP 503' };
@@ -250,6 +251,7 @@ it('is one finding for all models with one thing to do, which fits the reason', 
     }),
     expect.objectContaining({ models: ['crm.emails'], remedy: expect.stringMatching(/save them again/) }),
     expect.objectContaining({ models: ['crm.industry'], remedy: expect.stringMatching(/tried again by itself/) }),
+    expect.objectContaining({ models: ['crm.pipeline'], remedy: expect.stringMatching(/mirrored of them is kept/) }),
   ]);
   expect(findings.filter(({ code }) => code === 'catch_up_failed')).toMatchObject([
     { sentence: '2 models could not be caught up: crm.account (HTTP 502), crm.emails (HTTP 503)' },
