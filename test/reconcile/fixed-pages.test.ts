@@ -112,16 +112,12 @@ describe.each(Object.entries(ORDERS))('a portal that sends 25 rows whatever is a
   });
 
   it('breaks twelve pages of twenty: the model does not fail, and each sweep reads more of it', async () => {
-    const { portal, ids, backfill, sweep, settle } = await start(490, { ...FIXED, ...order });
+    const { portal, ids, backfill, sweep } = await start(490, { ...FIXED, ...order });
     const sick = ids.filter((_id, place) => place % 25 === 7 && place > 100 && place < 400);
     portal.faults.http500 = { ids: sick, methods: ['list'], models: [ACCOUNT] };
     for (let runs = 0, run = backfill; runs < 4; runs += 1, run = sweep) {
       expect(await run()).toMatchObject({ outcome: 'complete' });
     }
-    expect(await differences()).toEqual(ALL);
-    portal.portal.remove(ACCOUNT, ids[30] as number);
-    expect(await sweep()).toMatchObject({ outcome: 'complete', suspects: 1 });
-    await settle();
     expect(await differences()).toEqual(ALL);
   });
 
