@@ -170,7 +170,8 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   function surroundingsOf(anchor: string | null, offset: number, expected: number): Surroundings {
     // A total may count the whole model, whatever the filter.
     const due = anchor === null && expected === 0 ? null : expected;
-    const common = { expected: due, provesEnd: proofOfEnd(anchor !== null, offset, due), held: options.held ?? 0 };
+    const { held = async () => null } = options;
+    const common = { expected: due, provesEnd: proofOfEnd(anchor !== null, offset, due), held };
     const after = {
       isAfterShort: latest?.isShort === true && offset >= latest.end,
       rowsAfter: () => beyond.rows(size),

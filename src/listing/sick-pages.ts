@@ -70,8 +70,8 @@ export interface Surroundings {
   readonly positions: Map<string, number> | null;
   /** Whether nothing follows the rows before, asked where nobody counts and none come; null for the first. */
   readonly provesEnd: (() => Promise<boolean>) | null;
-  /** Rows that the caller holds of the model. */
-  readonly held: number;
+  /** How many rows the caller holds of the model; null where it holds none and expects none. */
+  readonly held: () => Promise<number | null>;
   /** Whether a first page is asked about again that brings no row. */
   readonly doubtsNone: boolean;
   /** A page of the block's size that brought rows, counted from 0. */
@@ -194,7 +194,7 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
 
   /** The end of the listing, where an empty page stays empty, and nothing lies behind it or is read singly; else null. */
   async function endOr(answer: Answer): Promise<Block | null> {
-    const held = size * Math.floor(surroundings.held / size);
+    const held = size * Math.floor(((await surroundings.held()) ?? 0) / size);
     for (const at of [offset + size, offset + 2 * size, Math.max(held, offset)]) {
       const { ids } = (await ask(at, size, 'once').catch(onTooMuch)) ?? { ids: null };
       if (ids?.length !== 0) return null;
@@ -235,7 +235,8 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
   }
 
   const { answer, failure: said } = await attempt(offset, size, 'brief');
-  const isDoubted = surroundings.doubtsNone && offset === 0 && said === null && answer?.ids.length === 0;
+  const isEmpty = surroundings.doubtsNone && offset === 0 && said === null && answer?.ids.length === 0;
+  const isDoubted = isEmpty && (await surroundings.held()) !== null;
   const failure = isDoubted && (await hidesRows()) ? SENDS_NONE : said;
   if (answer !== null && (failure === null || (await provesEnd?.()))) return { ...answer, ...WHOLE };
   const gap = await asOneGap({ answer, failure });

@@ -26,8 +26,8 @@ export interface ListingOptions {
   readonly pageSize?: number;
   /** False where the conditions may be what is refused: then a page that fails is not read around. Defaults to true. */
   readonly heals?: boolean;
-  /** Rows that the caller holds. Where given, some are looked for behind a first page that brings none. */
-  readonly held?: number | undefined;
+  /** How many rows the caller holds, asked where none come: unless null, some are looked for behind a first page without any. */
+  readonly held?: (() => Promise<number | null>) | undefined;
   readonly signal: AbortSignal;
   /** Bound on the requests of this listing, failed attempts included; else one that follows from the portal's count. */
   readonly maxRequests?: number;

@@ -170,8 +170,13 @@ async function listPagesInto(
   const before = (open?.unread ?? null) as Unread | null;
   const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
   const resumed = { cursor, seen, readBefore: open?.counts.read, unread: before };
-  const rows = await countRows(deps.sql, mirrorTableOf(model), 'live');
-  const held = rows > 0 || target.kind === 'backfill' ? rows : undefined;
+  let counting: Promise<number> | null = null;
+  // Counting a large model takes long, and hardly any listing has to know.
+  const held = async () => {
+    counting ??= countRows(deps.sql, mirrorTableOf(model), 'live');
+    const rows = await counting;
+    return rows > 0 || target.kind === 'backfill' ? rows : null;
+  };
   const pages = listPages(deps.client, model, { ...resumed, known, held, signal });
   const ranges = readAhead(pages, RANGE_PAGES);
   let alone = NOTHING;
@@ -219,9 +224,11 @@ async function concluded(
   }
   if (complete) return { outcome: 'complete', reason: sentenceOn(unreadable), unreadable };
   const surplus = unreadable.length === 0 ? surplusOf(reason) : null;
-  const last = (await unreadModels(sql)).find((unread) => unread.model === model.name);
-  if (surplus !== null && surplusOf(last?.reason) === surplus)
-    return { outcome: 'complete', reason: asBefore(surplus), unreadable, surplus };
+  if (surplus !== null) {
+    const last = (await unreadModels(sql)).find((unread) => unread.model === model.name);
+    if (surplusOf(last?.reason) === surplus)
+      return { outcome: 'complete', reason: asBefore(surplus), unreadable, surplus };
+  }
   const told = incompleteness(reason ?? 'rows may have been missed', unreadable);
   return { outcome: 'incomplete', reason: told, unreadable };
 }
