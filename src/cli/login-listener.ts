@@ -21,7 +21,7 @@ export async function listenForCallback(
 ): Promise<Listener | null> {
   const { protocol, hostname, port, pathname } = new URL(redirectUrl);
   if (protocol !== 'http:' || !isLoopback(hostname)) return null;
-  const app = callbackRoutes({ path: pathname, complete, log });
+  const app = callbackRoutes(pathname, complete, log);
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
   const isListening = await new Promise<boolean>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {

@@ -14,7 +14,7 @@ import { createSecretUse } from '../intake/secret-use.ts';
 import { membershipOf, sourceOf } from '../intake/sources.ts';
 import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
-import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
+import { completeLogin } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
 import type { Expectations } from '../status/facts.ts';
@@ -158,8 +158,10 @@ function createPages(session: Session, source: ReportSource, isStopping: () => b
   const { oauth } = config.flowlu;
   if (oauth !== null) {
     const login = loginDepsOf(oauth, sql);
-    const complete = (answer: LoginAnswer) => completeLogin(login, answer);
-    app.route('/', callbackRoutes({ path: CALLBACK_PATH, complete, log }));
+    app.route(
+      '/',
+      callbackRoutes(CALLBACK_PATH, (answer) => completeLogin(login, answer), log),
+    );
   }
   app.get('/', (context) => context.redirect('/status'));
   app.notFound((context) => context.json({ error: 'nothing here' }, 404));
