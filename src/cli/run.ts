@@ -8,7 +8,7 @@ import { createRedactor } from '../core/redact.ts';
 import { startTracing } from '../core/tracing.ts';
 import { useProxy } from '../flowlu/fetch.ts';
 import { causeOf, UNKNOWN } from '../postgres/causes.ts';
-import { DatabaseUrlError, errorCode, isConnectionError } from '../postgres/connection.ts';
+import { DatabaseUrlError, errorCode } from '../postgres/connection.ts';
 import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
 import { OtherPortalError } from '../store/portal.ts';
 import { humanLog } from '../terminal/human-log.ts';
@@ -128,14 +128,12 @@ export function runWithSession(
   );
 }
 
-/** Five letters or digits, of which the first two are its class. */
-const SQLSTATE_FORM = /^[0-9A-Z]{5}$/;
-
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const known = causeOf(error);
-  const isOfDatabase = isConnectionError(error) || SQLSTATE_FORM.test(errorCode(error) ?? '');
-  if (isOfDatabase && known !== UNKNOWN) return `${known.cause} (${message}): ${known.remedy}`;
+  // The network's codes may be of the portal or of our own listener; an error that wraps them says what it is about.
+  const isBare = errorCode(error) !== undefined || error instanceof AggregateError;
+  const known = isBare ? causeOf(error) : UNKNOWN;
+  if (known !== UNKNOWN) return `${known.cause} (${message}): ${known.remedy}`;
   return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
 }
 

@@ -52,10 +52,7 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
   const server = createServerFor(app, pair, limits);
   const connections = keepRoom(server, limits.connections);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const hint = error.code === 'EADDRINUSE' ? `port ${port} is taken; set PORT to another one` : error.message;
-      reject(new Error(`cannot listen on ${host}:${port}: ${hint}`, { cause: error }));
-    });
+    server.once('error', (error) => reject(listenError(error, { host, port, hostName: 'HOST', portName: 'PORT' })));
     server.listen(port, host, resolve);
   });
   const address = server.address();
@@ -97,6 +94,28 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
       clearTimeout(cut);
     },
   };
+}
+
+/** Why an address cannot be listened on, and which setting to change. */
+export function listenError(
+  cause: NodeJS.ErrnoException,
+  address: { readonly host: string; readonly port: number; readonly hostName: string; readonly portName: string },
+): Error {
+  const { host, port, hostName, portName } = address;
+  const own = `set ${hostName} to an address of this machine, such as 127.0.0.1`;
+  const elsewhere = `no network interface here has the address ${host}; ${own}`;
+  const nameless = `the name ${host} does not resolve; ${own}`;
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `port ${port} is taken; set ${portName} to another one`,
+    EACCES: `this user may not listen on port ${port}; set ${portName} to one from 1024 on`,
+    EADDRNOTAVAIL: elsewhere,
+    EAFNOSUPPORT: elsewhere,
+    EINVAL: elsewhere,
+    ENOTFOUND: nameless,
+    EAI_AGAIN: nameless,
+  };
+  const shown = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return new Error(`cannot listen on ${shown}: ${reasons[cause.code ?? ''] ?? cause.message}`, { cause });
 }
 
 function createServerFor(app: Pick<ServiceApp, 'listener'>, pair: TlsPair | null, limits: Limits): Server {

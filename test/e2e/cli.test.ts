@@ -495,6 +495,13 @@ describe('serve', () => {
     first.child.kill('SIGINT');
     expect(await first.ended).toBe(0);
   });
+
+  it('blames HOST, and no database, where HOST is a name that does not resolve', async () => {
+    const { code, stderr } = await cli('serve', { HOST: 'no-such-name.invalid' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/no-such-name\.invalid does not resolve; set HOST/);
+    expect(stderr).not.toMatch(/DATABASE_URL|the database is away/);
+  });
 });
 
 describe('the embedded database', () => {
