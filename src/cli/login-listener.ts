@@ -22,7 +22,7 @@ export async function listenForCallback(
 ): Promise<Listener | null> {
   const { protocol, hostname, port, pathname } = new URL(redirectUrl);
   if (protocol !== 'http:' || !isLoopback(hostname)) return null;
-  const app = callbackRoutes({ path: pathname, complete, log });
+  const app = callbackRoutes(pathname, complete, log);
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
   const name = 'FLOWLU_OAUTH_REDIRECT_URL';
   const host = hostname.replace(/^\[|\]$/g, '');

@@ -69,6 +69,16 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** Makes a function that is true once in so many milliseconds at most: for what is not to be said, or tried, all the time. */
+export function onceIn(ms: number): () => boolean {
+  let at = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - at < ms) return false;
+    at = performance.now();
+    return true;
+  };
+}
+
 /**
  * The promise's outcome, unless the signal aborts before.
  * @throws the signal's reason.

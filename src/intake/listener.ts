@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../core/log.ts';
-import { TimeoutError, withTimeout } from '../core/time.ts';
+import { onceIn, TimeoutError, withTimeout } from '../core/time.ts';
 import { type Accepted, readAutomation, readDelivery, readForm } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
 import { type Cause, causeOf } from '../postgres/causes.ts';
@@ -58,9 +58,6 @@ export interface IntakeOptions {
   }) => void;
 }
 
-/** Answers a request that is for the intake; false, and untouched, where it is not. */
-export type Intake = (request: IncomingMessage, response: ServerResponse) => boolean;
-
 interface Answer {
   readonly outcome: IntakeOutcome;
   readonly status: number;
@@ -111,8 +108,8 @@ const MAX_RECEIVING_BYTES = 32 * 2 ** 20;
 
 const HEAVY_LENGTH = 65_536;
 
-/** Makes the intake. */
-export function createIntake(options: IntakeOptions): Intake {
+/** Makes a function that answers a request that is for the intake; false, and untouched, where it is not. */
+export function createIntake(options: IntakeOptions): (request: IncomingMessage, response: ServerResponse) => boolean {
   const judge = createGate(options.gate);
   const room: Room = { bytes: 0, max: MAX_RECEIVING_BYTES };
   const refusals = createRefusals(options.log);
@@ -176,14 +173,12 @@ export function createIntake(options: IntakeOptions): Intake {
     }
   }
 
-  let warnedAtMs = Number.NEGATIVE_INFINITY;
+  const isWarnedNow = onceIn(WARNED_EVERY_MS);
   function misdirected(): Answer {
-    if (performance.now() - warnedAtMs > WARNED_EVERY_MS) {
-      warnedAtMs = performance.now();
+    if (isWarnedNow())
       options.log.warn(
         "a request came to an address that is nearly a webhook's: it must be /webhooks/flowlu/SECRET, or end in /MODULE.MODEL for automations",
       );
-    }
     return MISDIRECTED;
   }
 

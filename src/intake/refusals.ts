@@ -15,13 +15,7 @@ export const BURST = {
   quietMs: 5_000,
 };
 
-export interface Refusals {
-  refused(cause: Cause, error: Error): void;
-  /** Notes that a delivery has been stored. */
-  stored(): void;
-}
-
-export function createRefusals(log: Logger): Refusals {
+export function createRefusals(log: Logger) {
   let burst: { readonly sinceMs: number; lastMs: number; saidMs: number; readonly causes: Map<string, number> } | null =
     null;
   const summary = ({ sinceMs, lastMs, causes }: NonNullable<typeof burst>) => ({
@@ -30,7 +24,7 @@ export function createRefusals(log: Logger): Refusals {
     causes: Object.fromEntries(causes),
   });
   return {
-    refused({ cause, remedy }, error) {
+    refused({ cause, remedy }: Cause, error: Error) {
       const now = performance.now();
       burst ??= { sinceMs: now, lastMs: now, saidMs: now, causes: new Map() };
       const { causes, saidMs } = burst;
@@ -43,6 +37,7 @@ export function createRefusals(log: Logger): Refusals {
       const words = { cause, remedy, error: error.message, code: errorCode(error) };
       log.warn(words, 'deliveries are refused; their senders are told to send them again');
     },
+    /** Notes that a delivery has been stored. */
     stored() {
       if (burst === null || performance.now() - burst.lastMs < BURST.quietMs) return;
       log.warn(summary(burst), 'deliveries are stored again');

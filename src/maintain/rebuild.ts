@@ -42,27 +42,16 @@ export async function rederive(
   return written.reduce((sum, count) => sum + count, 0);
 }
 
-export type RebuildStep = (step: { readonly read: number; readonly written: number }) => void;
-
 /**
- * Derives all rows of a table anew, in order of id.
+ * Derives all rows of a table anew, in order of id, and yields how many of each batch were read and written.
  * @throws the signal's reason between two batches; what was written stays, and a second call goes over it quickly.
  */
-export async function rebuildTable(
-  sql: Sql,
-  table: MirrorTable,
-  context: DeriveContext,
-  onStep: RebuildStep,
-  signal: AbortSignal,
-): Promise<void> {
+export async function* rebuildTable(sql: Sql, table: MirrorTable, context: DeriveContext, signal: AbortSignal) {
   for await (const { rows } of rowPages(sql, table, BATCH_SIZE, signal)) {
-    const unlike = await findUnlike(
-      sql,
-      table,
-      rows.map((row) => derive(table, row, context)),
-    );
+    const derived = rows.map((row) => derive(table, row, context));
+    const unlike = await findUnlike(sql, table, derived);
     // A webhook may have changed a row since it was read, so what is written follows from the row as it is locked.
     const written = unlike.size === 0 ? 0 : await rederive(sql, table, [...unlike.keys()], context);
-    onStep({ read: rows.length, written });
+    yield { read: rows.length, written };
   }
 }

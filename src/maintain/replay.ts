@@ -94,17 +94,13 @@ export async function replay(
   });
 }
 
-interface Batch extends Page<string> {
-  readonly endings: readonly Ending[];
-}
-
 async function replayBatch(
   { sql, context, log }: ReplayDeps,
   filter: DeliveryFilter,
   range: { readonly after: string | null; readonly last: string },
-): Promise<Batch> {
+): Promise<Page<string> & { readonly endings: readonly Ending[] }> {
   const run = (each: (tx: Transaction, taken: readonly StoredDelivery[]) => Promise<readonly Ending[]>) =>
-    transact(sql, async (tx): Promise<Batch> => {
+    transact(sql, async (tx) => {
       const taken = await takeDeliveries(tx, filter, range, BATCH_SIZE);
       return { endings: await each(tx, taken), last: taken.at(-1)?.id };
     });
@@ -159,12 +155,9 @@ async function applyAgain(
   });
   const passedOver = await findPassedOver(tx, understood, context);
   const news = understood.filter(({ delivery }) => !passedOver.has(delivery.id));
-  const arrivals = news.map(({ delivery: { id, receivedAt, reason }, announcement }) => ({
-    id,
-    receivedAt,
-    announcement,
-    isHint: wasHint(reason),
-  }));
+  const arrivals = news.map(({ delivery: { id, receivedAt, reason }, announcement }) => {
+    return { id, receivedAt, announcement, isHint: wasHint(reason) };
+  });
   const outcomes = await (await applyArrivals(tx, arrivals, context, (all) => all)).answers;
   const recorded = outcomes.map((outcome, index) => {
     const { delivery, announcement } = news[index] as Understood;
@@ -173,10 +166,8 @@ async function applyAgain(
   });
   const wasApplied = new Set(news.flatMap(({ delivery: { id, status } }) => (status === 'applied' ? [id] : [])));
   // The ledger tells what became of a delivery when it came; a repetition without effect does not rewrite that.
-  await settleDeliveries(
-    tx,
-    recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision)),
-  );
+  const changed = recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision));
+  await settleDeliveries(tx, changed);
   await withholdErased(tx, arrivals, outcomes);
   const endings = new Map(
     recorded.map(({ id, decision, status, reason }): [string, Ending] => [

@@ -10,11 +10,11 @@ import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
 import { createRecordHealth, type RecordHealth } from '../intake/record-health.ts';
-import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import { createSecretUse } from '../intake/secret-use.ts';
 import { membershipOf, sourceOf } from '../intake/sources.ts';
 import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
-import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
+import { completeLogin } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
 import type { Expectations } from '../status/facts.ts';
@@ -27,29 +27,12 @@ import { createFloodGate } from './flood.ts';
 import { mirroredModels, type Session } from './session.ts';
 import { metricsOf } from './workers.ts';
 
-/** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
- * than the connections that the listener takes, so that they can be told. */
-const MAX_QUEUED = 1_000;
-/** Of these, deliveries about one model: a flood of one leaves room for the others. */
-const MAX_QUEUED_OF_MODEL = 800;
-const MAX_BATCH = 200;
-/** Bytes of memory, for the same two bounds: a body may take 20 megabytes, most take ten kilobytes. */
-const MAX_QUEUED_BYTES = 32 * 2 ** 20;
-const MAX_BATCH_BYTES = 8 * 2 ** 20;
-const SMALL_BYTES = 65_536;
-const LANES = 2;
 /** How long a batch may keep its lane. Should it end after all, its senders come again with what is there already. */
 const LANE_MAX_MS = 30_000;
 /** Shorter than what senders are known to wait. */
 const COMMIT_TIMEOUT_MS = 8_000;
 
-export interface ServiceApp {
-  readonly listener: RequestListener;
-  /** Resolves when every accepted delivery has been answered. */
-  idle(): Promise<void>;
-  /** Notes in the database which webhook secrets were handed in since the last time. */
-  noteSecretUse(): Promise<void>;
-}
+export type ServiceApp = ReturnType<typeof createApp>;
 
 /** Puts the routes together. */
 export function createApp(
@@ -60,20 +43,13 @@ export function createApp(
     readonly isStopping: () => boolean;
     readonly onRecorded?: ((entry: LedgerEntry) => void) | undefined;
   },
-): ServiceApp {
+) {
   const { config, log, metrics, sql, context } = session;
   const health = createRecordHealth();
   const batcher = createBatcher<Accepted>({
-    maxQueued: MAX_QUEUED,
     sourceOf: ({ announcement }) => (announcement === null ? '' : `${announcement.module}.${announcement.model}`),
-    maxQueuedOfSource: MAX_QUEUED_OF_MODEL,
-    maxBatch: MAX_BATCH,
     weightOf: ({ body, announcement }) =>
       body.length + weightOf(announcement?.current ?? null) + weightOf(announcement?.previous ?? null),
-    maxQueuedWeight: MAX_QUEUED_BYTES,
-    maxBatchWeight: MAX_BATCH_BYTES,
-    smallWeight: SMALL_BYTES,
-    lanes: LANES,
     keyOf: ({ announcement }) =>
       announcement === null ? '' : `${announcement.module}.${announcement.model}:${announcement.entityId}`,
     onBatch: (size, queued) => {
@@ -132,32 +108,30 @@ export function createApp(
       metrics.httpRequestDuration.observe({ route, status: String(status) }, seconds);
     },
   });
-  const pages = getRequestListener(createPages(session, secretUse, health, events.isStopping).fetch, {
+  const source = reportSource(session, () => secretUse.read(sql), health);
+  const pages = getRequestListener(createPages(session, source, events.isStopping).fetch, {
     overrideGlobalObjects: false,
     // Health checks of load balancers speak HTTP/1.0 and name no host.
     hostname: 'localhost',
   });
   const isFlood = createFloodGate();
   return {
-    listener: (request, response) => {
+    listener: ((request, response) => {
       // What was sent through a connection that is closed already is still read from what had arrived.
       if (request.socket.destroyed) return;
       // A target may repeat the origin (RFC 9112, section 3.2.2).
       request.url = request.url?.replace(/^https?:\/\/[^/?#]*\/?/i, '/');
       if (!intake(request, response) && !isFlood(request, response)) void pages(request, response);
-    },
-    idle: () => batcher.idle(),
+    }) satisfies RequestListener,
+    /** Resolves when every accepted delivery has been answered. */
+    idle: batcher.idle,
+    /** Notes in the database which webhook secrets were handed in since the last time. */
     noteSecretUse,
   };
 }
 
 /** Everything but the intake. */
-function createPages(
-  session: Session,
-  secretUse: SecretUseNotes,
-  recording: RecordHealth,
-  isStopping: () => boolean,
-): Hono {
+function createPages(session: Session, source: ReportSource, isStopping: () => boolean): Hono {
   const { config, log, metrics, sql } = session;
   const app = new Hono();
   app.use(async (context, next) => {
@@ -172,9 +146,7 @@ function createPages(
     return next();
   });
   app.use(securityHeaders(config.http.tls !== null));
-  const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
-  const source = reportSource(session, readSecretUse, recording);
   const isTrusted = membershipOf(config.http.trustedProxies);
   const sourceIn = (context: Context<{ Bindings: Partial<HttpBindings> }>) =>
     sourceOf(context.env.incoming?.socket.remoteAddress, context.req.header('x-forwarded-for'), isTrusted);
@@ -186,8 +158,10 @@ function createPages(
   const { oauth } = config.flowlu;
   if (oauth !== null) {
     const login = loginDepsOf(oauth, sql);
-    const complete = (answer: LoginAnswer) => completeLogin(login, answer);
-    app.route('/', callbackRoutes({ path: CALLBACK_PATH, complete, log }));
+    app.route(
+      '/',
+      callbackRoutes(CALLBACK_PATH, (answer) => completeLogin(login, answer), log),
+    );
   }
   app.get('/', (context) => context.redirect('/status'));
   app.notFound((context) => context.json({ error: 'nothing here' }, 404));
@@ -224,13 +198,12 @@ export function reportSource(
 ): ReportSource {
   const { config, sql, database } = session;
   const expected = expectationsOf(session, recording);
-  const { requestsPerSecond } = config.flowlu;
   return {
     sql,
     expected,
     health: createHealth(sql, expected),
     database: database.displayUrl,
-    requestsPerSecond,
+    requestsPerSecond: config.flowlu.requestsPerSecond,
     readSecretUse,
   };
 }

@@ -5,16 +5,20 @@ import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
 import { maintainHistory } from '../migrate/history-partitions.ts';
 import { asOwner } from '../migrate/owner.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { isLateToReadOnly } from '../postgres/read-only.ts';
+import { poolOf } from '../postgres/renewal.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { RoundReport } from '../reconcile/round.ts';
 import type { Lane } from '../reconcile/schedule.ts';
 import { createLanes } from '../reconcile/work.ts';
 import { createHealth } from '../status/health.ts';
+import { hasPending } from '../store/deliveries/ledger.ts';
 import { pruneDeliveries } from '../store/deliveries/replay.ts';
+import { hasDueDoubts } from '../store/doubts.ts';
 import { pruneRuns } from '../store/runs.ts';
 import { expectationsOf } from './app.ts';
 import { lacksLogin } from './authorization.ts';
-import { lookForWork } from './look.ts';
 import { type Loop, startLoop, UNTIL_WOKEN_MS } from './loop.ts';
 import { createReminders } from './reminders.ts';
 import { type Clients, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
@@ -45,15 +49,11 @@ export const INTERVALS = {
 const SETTLE_BATCH = 2_000;
 const LANES: Readonly<Record<Lane, string>> = { quick: 'looking for changes', long: 'comparing models' };
 
-export interface BackgroundLoops {
-  readonly drain: Loop;
-  /** Null without an API to ask. */
-  readonly settle: Loop | null;
-  readonly all: readonly Loop[];
-}
-
-/** Starts everything that runs by itself; of several workers only the first does what has to be done once. */
-export function startBackground(session: Session, clients: Clients | null, signal: AbortSignal): BackgroundLoops {
+/**
+ * Starts everything that runs by itself; of several workers only the first does what has to be done once.
+ * @returns the loops; `settle` is null without an API to ask.
+ */
+export function startBackground(session: Session, clients: Clients | null, signal: AbortSignal) {
   const { sql, context, log, config, models, holder, naps } = session;
   const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     startLoop({ name, intervalMs, log, signal, naps, work });
@@ -65,11 +65,11 @@ export function startBackground(session: Session, clients: Clients | null, signa
     drain,
     loop('looking for work', INTERVALS.lookMs, async () => {
       const blocked = context.blocked.now();
-      const { hasPending, hasDueDoubts } = await lookForWork(sql, blocked.keys());
+      const due = await lookForWork(sql, blocked.keys());
       // They are tried again until they are applied.
-      if (hasPending || blocked.size > 0) naps.stir();
-      if (hasPending) drain.wake();
-      if (hasDueDoubts) settle?.wake();
+      if (due.hasPending || blocked.size > 0) naps.stir();
+      if (due.hasPending) drain.wake();
+      if (due.hasDueDoubts) settle?.wake();
     }),
     loop('looking for custom fields', INTERVALS.customFieldsMs, () => refreshCustomFields(session)),
   ];
@@ -168,4 +168,17 @@ function logging(log: Logger): ListingObserver {
     modelFinished: ({ model, outcome, reason, counts, seconds }) =>
       log[outcome === 'failed' ? 'warn' : 'debug']({ model, outcome, reason, ...counts, seconds }, 'listed'),
   };
+}
+
+/**
+ * Asks, in one statement, what there is to do that nobody has told this process: deliveries that were recorded and not
+ * applied, perhaps by a process that is gone, and doubts that have come to their time. Where the database has been set to
+ * read-only meanwhile, also gives the pool's connections up.
+ */
+export async function lookForWork(sql: Sql, blocked: Iterable<string>) {
+  const [row] = await sql`
+    select (${hasPending(sql, blocked)}) as "hasPending", (${hasDueDoubts(sql)}) as "hasDueDoubts",
+           (${isLateToReadOnly(sql)}) as "isLate"`;
+  if (row?.isLate === true) poolOf(sql).leave();
+  return row as unknown as { readonly hasPending: boolean; readonly hasDueDoubts: boolean };
 }

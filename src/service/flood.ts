@@ -10,14 +10,12 @@ const MAX_A_SECOND = 100;
 const HEALTH = /^\/(?:livez|readyz)(?:\?|$)/;
 
 /** Makes a function that is true for requests that it has refused, or that come on a connection about to close. */
-export function createFloodGate(
-  now: () => number = () => performance.now(),
-): (request: IncomingMessage, response: ServerResponse) => boolean {
-  let second = { since: now(), requests: 0 };
+export function createFloodGate() {
+  let second = { since: performance.now(), requests: 0 };
   const closing = new WeakSet<Socket>();
-  return (request, response) => {
+  return (request: IncomingMessage, response: ServerResponse): boolean => {
     if (closing.has(request.socket)) return true;
-    if (now() - second.since >= 1_000) second = { since: now(), requests: 0 };
+    if (performance.now() - second.since >= 1_000) second = { since: performance.now(), requests: 0 };
     second.requests += 1;
     if (second.requests <= MAX_A_SECOND) return false;
     closing.add(request.socket);

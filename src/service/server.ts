@@ -19,7 +19,8 @@ const LIMITS = {
   handshakeMs: 5_000,
   headerBytes: 16_384,
   connections: 2_000,
-} as const;
+};
+type Limits = typeof LIMITS;
 
 /** While stopping, how long connections are still taken where health checks come, so that these notice it first. */
 const NOTICED_MS = 1_000;
@@ -35,32 +36,16 @@ export interface ListenOptions {
   readonly port: number;
   /** Speaks HTTPS when given. */
   readonly tls?: TlsFiles | null;
-  readonly limits?: Partial<Record<keyof typeof LIMITS, number>>;
+  readonly limits?: Partial<Limits>;
 }
 
-export interface Listener {
-  /** `http://host:port` */
-  readonly url: string;
-  /** When the certificate expires; null without HTTPS. */
-  readonly certificateExpiresAt: Date | null;
-  /**
-   * Puts the certificate to use if its files have changed; open connections keep the one that they began with.
-   * @returns true when there was a new one.
-   * @throws Error when the files cannot be used; the old certificate stays.
-   */
-  renewCertificate(): Promise<boolean>;
-  /**
-   * Ends each connection with its next answer, which says so; closes idle ones and takes no new ones, at once, or after
-   * a second where health checks come. What is still open after the bound is cut.
-   */
-  stop(graceMs: number): Promise<void>;
-}
+export type Listener = Awaited<ReturnType<typeof listen>>;
 
 /**
  * Starts listening.
  * @throws Error when the address cannot be listened on, or the certificate not be used.
  */
-export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenOptions): Promise<Listener> {
+export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenOptions) {
   const { host, port, tls = null } = options;
   const limits = { ...LIMITS, ...options.limits };
   let pair = tls === null ? null : await readTlsPair(tls);
@@ -73,11 +58,18 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
   const address = server.address();
   const actualPort = typeof address === 'object' && address !== null ? address.port : port;
   return {
+    /** `http://host:port` */
     url: `${pair === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${actualPort}`,
-    get certificateExpiresAt() {
+    /** When the certificate expires; null without HTTPS. */
+    get certificateExpiresAt(): Date | null {
       return pair?.expiresAt ?? null;
     },
-    async renewCertificate() {
+    /**
+     * Puts the certificate to use if its files have changed; open connections keep the one that they began with.
+     * @returns true when there was a new one.
+     * @throws Error when the files cannot be used; the old certificate stays.
+     */
+    async renewCertificate(): Promise<boolean> {
       if (tls === null) return false;
       const next = await readTlsPair(tls);
       if (next.cert === pair?.cert && next.key === pair.key) return false;
@@ -85,7 +77,11 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
       pair = next;
       return true;
     },
-    async stop(graceMs) {
+    /**
+     * Ends each connection with its next answer, which says so; closes idle ones and takes no new ones, at once, or after
+     * a second where health checks come. What is still open after the bound is cut.
+     */
+    async stop(graceMs: number): Promise<void> {
       connections.leave();
       if (connections.isWatched()) await sleep(Math.min(graceMs, NOTICED_MS));
       // What has arrived already is read before its connection counts as idle.
@@ -121,8 +117,6 @@ export function listenError(
   const shown = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   return new Error(`cannot listen on ${shown}: ${reasons[cause.code ?? ''] ?? cause.message}`, { cause });
 }
-
-type Limits = Record<keyof typeof LIMITS, number>;
 
 function createServerFor(app: Pick<ServiceApp, 'listener'>, pair: TlsPair | null, limits: Limits): Server {
   const options: ServerOptions = {
