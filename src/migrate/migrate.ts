@@ -32,6 +32,7 @@ import {
   takeJournal,
   takeover,
 } from './migrations.ts';
+import { type Ownership, ownership, wrongRole } from './owner.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -106,7 +107,7 @@ export async function migrate(target: string | Sql, options: MigrateOptions = {}
     if (report.adminSql !== null) log.warn({ sql: report.adminSql }, 'an administrator must run this SQL');
     return report;
   } catch (error) {
-    throw explain(error);
+    throw await explain(error, sql);
   } finally {
     if (typeof target === 'string') await sql.end({ timeout: 5 });
   }
@@ -200,15 +201,12 @@ function newerMessage(applied: readonly number[], ours: readonly Migration[]): s
   );
 }
 
-function explain(error: unknown): Error {
+async function explain(error: unknown, sql: Sql): Promise<Error> {
   if (error instanceof NewerDatabaseError) return error;
   const reason = error instanceof Error ? error.message : String(error);
   switch (errorCode(error)) {
     case SQLSTATE.insufficientPrivilege:
-      return new MigrationError(
-        `the database role may not do this: ${reason}. It must own the database or have CREATE on it (grant create on database … to …).`,
-        { cause: error },
-      );
+      return new MigrationError(notOurs(reason, await ownership(sql)), { cause: error });
     case SQLSTATE.lockNotAvailable:
       return new MigrationError('another session held a lock for too long; nothing was changed, run migrate again', {
         cause: error,
@@ -222,4 +220,13 @@ function explain(error: unknown): Error {
     default:
       return error instanceof Error ? error : new MigrationError(reason, { cause: error });
   }
+}
+
+function notOurs(reason: string, ownership: Ownership): string {
+  const { role, owner, is_reader, may_define } = ownership;
+  const { found, advice } = wrongRole(ownership);
+  if (is_reader) return `${found}; ${advice}`;
+  if (owner !== null && !may_define)
+    return `${role} may not change the mirror: use the address of ${owner}, which owns it`;
+  return `${role} may not do this: ${reason}. It must own the database or have CREATE on it (grant create on database … to …).`;
 }
