@@ -38,6 +38,9 @@ const RETRYABLE: ReadonlySet<string> = new Set([
   SQLSTATE.deadlockDetected,
   // Only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
   SQLSTATE.uniqueViolation,
+  // The same of those that meet in an empty database, and make the same schema.
+  SQLSTATE.duplicateSchema,
+  SQLSTATE.duplicateTable,
   // A prepared statement that the server has lost was not executed, and is prepared again.
   'STATEMENT_LOST',
 ]);
