@@ -76,6 +76,7 @@ export async function runCommand(
     redact = createRedactor(config.secrets);
     useProxy(config.flowlu.httpsProxy, config.flowlu.noProxy);
     const context = { config, log: logFor(config, logTo, isQuiet), signal: stop.signal, isJson, isQuiet };
+    if (cluster.isPrimary) for (const { name, problem } of config.strangers) context.log.warn(`${name} ${problem}`);
     await check?.(context);
     if (!ignoresSettings) endTracing = await startTracing(telemetryEnvironment(), context.log);
     const result = await work(context);

@@ -128,6 +128,15 @@ describe('usage', () => {
   });
 });
 
+it('tells of a misspelt setting in the environment and goes on; in .env it ends the command', async () => {
+  const models = await cli('models', { FLOWLU_TIMEZNE: 'Europe/Berlin' });
+  expect(models).toMatchObject({ code: 0, stderr: expect.stringMatching(/FLOWLU_TIMEZNE .*mean FLOWLU_TIMEZONE\?/) });
+  const folder = await mkdtemp(join(cwd, 'misspelt-'));
+  await writeFile(join(folder, '.env'), `DATABSE_URL=${db.url}\n`);
+  const refused = await runHere(['status'], { cwd: folder });
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/DATABSE_URL: .*mean DATABASE_URL\?/) });
+});
+
 describe('init', () => {
   const init = async (folder: string, words: readonly string[]) =>
     runHere(['init', '--base-url', source.baseUrl, '--timezone', 'UTC', ...words], { cwd: folder });
