@@ -21,12 +21,6 @@ const MONTHS_AHEAD = 2;
 const LOCK_WAIT_MS = 500;
 const STATEMENT_MAX_MS = 60_000;
 
-/** Months of history, by the name of their partition. */
-export interface PartitionReport {
-  readonly made: readonly string[];
-  readonly dropped: readonly string[];
-}
-
 interface Month {
   readonly name: string;
   /** First moment, and the first of the next month, in UTC. */
@@ -48,22 +42,17 @@ export function monthsFrom(now: Date): readonly [Month, ...Month[]] {
 /**
  * Makes the partitions that are missing and drops those that hold nothing younger than `retentionMs` (0 keeps all).
  * Several processes may call it at once. Nothing is done of what would have to wait for a lock; the next call does it.
+ * @returns the names of the partitions.
  */
-export async function maintainHistory(sql: Sql, retentionMs: number): Promise<PartitionReport> {
+export async function maintainHistory(sql: Sql, retentionMs: number) {
   const limits = { byKey: false, statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
-  const made = await gently(() => transact(sql, makeMonths, limits));
-  const dropped = retentionMs > 0 ? await gently(() => transact(sql, (tx) => dropOld(tx, retentionMs), limits)) : [];
-  return { made: made ?? [], dropped: dropped ?? [] };
-}
-
-/** Null where somebody held a lock for too long. */
-async function gently<T>(work: () => Promise<T>): Promise<T | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
-    return null;
-  }
+  const gently = (work: (tx: Transaction) => Promise<readonly string[]>) =>
+    transact(sql, work, limits).catch((error): readonly string[] => {
+      if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
+      return [];
+    });
+  const made = await gently(makeMonths);
+  return { made, dropped: retentionMs > 0 ? await gently((tx) => dropOld(tx, retentionMs)) : [] };
 }
 
 /** Makes the months to come that are missing, within the caller's transaction; returns their names. */
@@ -78,11 +67,8 @@ async function makeMonths(tx: Transaction): Promise<readonly string[]> {
 
 /** Makes the month under way and those to come, for a table that nobody else has seen yet. */
 export async function makeFirstMonths(tx: Transaction): Promise<void> {
-  await tx.unsafe(
-    monthsFrom(await lockMonths(tx))
-      .map(attached)
-      .join(';\n'),
-  );
+  const months = monthsFrom(await lockMonths(tx));
+  await tx.unsafe(months.map(attached).join(';\n'));
 }
 
 /** Keeps other replicas from the months until the transaction ends; returns the database's time. */

@@ -39,31 +39,25 @@ export interface Takeover {
 let known: readonly Migration[] | undefined;
 let taken: Takeover | undefined;
 
+const read = (file: string) => readFileSync(`${FOLDER}/${file}`, 'utf8');
+
 /** Read once. */
 export function takeover(): Takeover {
-  taken ??= readTakeover(`${FOLDER}/takeover.sql`);
+  if (taken !== undefined) return taken;
+  const sql = read('takeover.sql');
+  taken = { made: new Set([...sql.matchAll(/^-- {3}(\d+) /gm)].map(([, made]) => Number(made))), sql };
   return taken;
-}
-
-function readTakeover(file: string): Takeover {
-  const sql = readFileSync(file, 'utf8');
-  return { made: new Set([...sql.matchAll(/^-- {3}(\d+) /gm)].map(([, made]) => Number(made))), sql };
 }
 
 /** The program's own migrations, oldest first. Read once. */
 export function knownMigrations(): readonly Migration[] {
-  known ??= readFolder(FOLDER);
-  return known;
-}
-
-function readFolder(folder: string): readonly Migration[] {
-  const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
-    readonly entries: readonly { readonly tag: string; readonly when: number }[];
-  };
-  return journal.entries.map(({ tag, when }) => {
-    const sql = readFileSync(`${folder}/${tag}.sql`, 'utf8');
+  if (known !== undefined) return known;
+  const { entries } = JSON.parse(read('meta/_journal.json')) as { entries: readonly { tag: string; when: number }[] };
+  known = entries.map(({ tag, when }) => {
+    const sql = read(`${tag}.sql`);
     return { tag, made_ms: when, hash: createHash('sha256').update(sql).digest('hex'), sql };
   });
+  return known;
 }
 
 /**

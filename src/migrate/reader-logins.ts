@@ -69,13 +69,14 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
   try {
     await transact(sql, async (tx) => {
       await applyRoles(tx);
-      await tx.unsafe(
-        statementsFor(request, database, await readerRole(tx, database), zone, created, verifier).join(';\n'),
-      );
+      const readers = await readerRole(tx, database);
+      await tx.unsafe(statementsFor(request, database, readers, zone, created, verifier).join(';\n'));
     });
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
-    const adminSql = `${statementsFor(request, database, await readerRole(sql, database), zone, created, null).join(';\n')};\n\\password ${login}`;
+    const readers = await readerRole(sql, database);
+    const statements = statementsFor(request, database, readers, zone, created, null);
+    const adminSql = `${statements.join(';\n')};\n\\password ${login}`;
     throw new ReaderLoginError(`the role ${us} may not do this: an administrator must`, adminSql, { cause: error });
   }
   return { created, password };

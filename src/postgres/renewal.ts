@@ -7,8 +7,7 @@
  */
 import type postgres from 'postgres';
 import { DEADLINES, limit } from './deadline.ts';
-import { type DriverQuery, isQuery, owned } from './repeats.ts';
-import { openWithoutPath } from './search-path.ts';
+import { type DriverQuery, isQuery, openWithoutPath, owned } from './driver-query.ts';
 
 type Sql = postgres.Sql;
 

@@ -26,7 +26,7 @@ export async function backfill(deps: ListingDeps, options: RoundOptions): Promis
     const last = await inheritListing(deps.sql, key, INHERIT_SECONDS, isFirst);
     if (last !== null) {
       const unreadable = last.unread === null ? [] : unreadNames(last.unread as unknown as Unread);
-      const report = { ...nothingDone(model.name), reason: last.reason ?? 'read already', unreadable };
+      const report = { ...nothingDone(model.name), reason: last.reason, unreadable };
       options.observer.modelFinished(report);
       return report;
     }

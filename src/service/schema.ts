@@ -1,7 +1,7 @@
 /** Bringing the schema up to date before a command works with it, or saying who has to. */
 
 import { UsageError } from '../core/errors.ts';
-import type { DatabaseLog } from '../migrate/log.ts';
+import type { Logger } from '../core/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';
 import { asOwner, ownership, wrongRole } from '../migrate/owner.ts';
 import { errorCode, type Sql } from '../postgres/connection.ts';
@@ -27,7 +27,7 @@ export async function ensureSchema(
     readonly zone: string;
     /** False for a command that only looks. */
     readonly mayMigrate: boolean;
-    readonly log: DatabaseLog;
+    readonly log: Logger;
   },
 ): Promise<void> {
   const state = await stateOf(sql);
