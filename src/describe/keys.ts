@@ -130,5 +130,4 @@ const RENDERERS = { kysely, metabase, postgraphile, powerbi, prisma } as const;
 export type Tool = keyof typeof RENDERERS;
 export const TOOLS = Object.keys(RENDERERS) as readonly Tool[];
 
-/** The keys of these views for a tool, as the text of one file. */
 export const keysFor = (tool: Tool, views: readonly View[]): string => RENDERERS[tool](relationsOf(views));

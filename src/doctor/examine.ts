@@ -38,7 +38,6 @@ export interface DoctorContext {
   readonly config: Config;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Takes a line for a person who waits. */
   readonly say: (text: string) => void;
 }
 
@@ -170,7 +169,6 @@ function reportTrouble(trouble: Trouble, report: Report): void {
   }
 }
 
-/** The right to ask the portal, once it is clear that there is one. */
 async function openAuthorization(
   { config, log, signal }: DoctorContext,
   sql: Sql | null,
@@ -262,7 +260,6 @@ export async function tryPortal(config: Config, signal: AbortSignal, tell: Repor
 const WEBHOOK_MAX_MS = 10 * 60_000;
 const WEBHOOK_POLL_MS = 500;
 
-/** Waits until a delivery arrives that was not there before. */
 async function waitForWebhook(
   sql: Sql,
   { signal, say }: Pick<DoctorContext, 'signal' | 'say'>,

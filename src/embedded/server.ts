@@ -34,9 +34,7 @@ export interface EmbeddedOptions {
 export interface EmbeddedDatabase {
   /** Connection string, password included, for this machine. */
   readonly url: string;
-  /** False when the server was running already. */
   readonly started: boolean;
-  /** True when other processes were using it. */
   readonly isShared: boolean;
   /** Leaves the server; the last of our processes to leave stops it. End your pools first. */
   close(): Promise<void>;

@@ -1,7 +1,6 @@
 /** Headers of a delivery that may teach what Flowlu sends: who calls, and anything like an id, a signature or a count. */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** By name, in small letters. */
 export type KeptHeaders = Readonly<Record<string, string>>;
 
 const KEPT =

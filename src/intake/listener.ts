@@ -46,10 +46,8 @@ export interface IntakeOptions {
   readonly privacy?: Privacy | null;
   /** Longest wait for the commit before the sender is told to come again. */
   readonly timeoutMs: number;
-  /** Resolves with the delivery's id once it is committed. */
   readonly record: (accepted: Accepted) => Promise<string>;
   readonly log: Logger;
-  /** Told how each request ended, and how long it took. */
   readonly onAnswer?: (answered: {
     readonly outcome: IntakeOutcome;
     readonly route: Route;
@@ -101,7 +99,6 @@ function whyNow(error: unknown): Cause {
   return error instanceof TimeoutError ? LATE : causeOf(error);
 }
 
-/** Between two lines in the log about addresses that are nearly right. */
 const WARNED_EVERY_MS = 60_000;
 /** Bytes that may have arrived of bodies that are on their way in, in one process; one body, and small ones, always may. */
 const MAX_RECEIVING_BYTES = 32 * 2 ** 20;

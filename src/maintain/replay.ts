@@ -5,7 +5,6 @@
  * or that says the same, it says nothing new: such a row holds its effect, or something that came after it. Judged as if it were news it
  * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
  */
-
 import type { Logger } from '../core/log.ts';
 import { type Announcement, readDelivery } from '../delivery/delivery.ts';
 import {

@@ -1,5 +1,4 @@
 /** Brings the views over the mirror up to date without pulling them from under their users. */
-
 import { createHash } from 'node:crypto';
 import { isPassing, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
@@ -18,7 +17,6 @@ export interface KeptView {
 /** Statements that give a dropped view's readers their rights back, by view. */
 export type SavedGrants = ReadonlyMap<string, readonly string[]>;
 
-/** What stands in the database now. */
 interface StandingView {
   /** As `viewName` gives it. */
   readonly name: string;
@@ -27,7 +25,6 @@ interface StandingView {
   readonly dependants: readonly string[];
 }
 
-/** Schemas that hold our views. */
 const SCHEMAS = ['flowlu_live', 'flowlu_reports', 'flowlu_history'] as const;
 /** In place of the hash of a view that should be gone and could not go: ours, and to be tried again. */
 const OUTDATED = '';

@@ -12,7 +12,6 @@ import { httpExchange } from '../flowlu/http.ts';
 
 export interface OAuthClient {
   readonly clientId: string;
-  /** Null for an app without a secret. */
   readonly clientSecret: string | null;
   readonly tokenUrl: string;
   /** Where refresh tokens are exchanged; null where nobody has said. */
@@ -85,7 +84,6 @@ interface Dialect {
   readonly grantType: string;
 }
 
-/** The ways to ask for it, the likelier one first. */
 function dialects({ tokenUrl, refreshUrl = null }: OAuthClient, { type }: Grant): readonly [Dialect, Dialect?] {
   // Flowlu documents /oauth2/access_token and /oauth2/refresh_token.
   const isFlowlus = new URL(tokenUrl).pathname.endsWith('/access_token');

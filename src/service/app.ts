@@ -34,7 +34,6 @@ const COMMIT_TIMEOUT_MS = 8_000;
 
 export type ServiceApp = ReturnType<typeof createApp>;
 
-/** Puts the routes together. */
 export function createApp(
   session: Session,
   events: {
@@ -190,7 +189,6 @@ export function expectationsOf(
   };
 }
 
-/** What the status is read from, for the service and for the commands alike. */
 export function reportSource(
   session: Session,
   readSecretUse: ReportSource['readSecretUse'],

@@ -32,7 +32,6 @@ export const INTERVALS = {
    * loop at once.
    */
   lookMs: 5_000,
-  /** Old deliveries and runs are let go of. */
   pruneMs: 10 * 60_000,
   /** Whether the history needs another month, or no longer needs one. */
   historyMs: 10 * 60_000,

@@ -3,7 +3,6 @@ import type { Logger } from '../core/log.ts';
 import type { Finding } from '../status/finding.ts';
 import { needsPerson } from '../status/findings.ts';
 
-/** The same is said again after so long. */
 const AGAIN_MS = 24 * 3_600_000;
 
 /** Takes the findings of each look. @param now the clock in milliseconds */
