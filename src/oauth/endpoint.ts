@@ -34,7 +34,7 @@ export type Exchange =
   /** It may work later; `answered` tells whether the portal has spoken, or its answer may be lost. */
   | { readonly kind: 'failed'; readonly reason: string; readonly answered: boolean };
 
-export type Grant =
+type Grant =
   | {
       readonly type: 'authorization_code';
       readonly code: string;
@@ -104,19 +104,15 @@ async function ask(
   grant: Grant,
   { url, grantType }: Dialect,
 ): Promise<{ readonly outcome: Exchange; readonly isRefusedWay: boolean }> {
-  const form = new URLSearchParams({ grant_type: grantType, client_id: clientId });
-  if (clientSecret !== null) form.set('client_secret', clientSecret);
-  const secrets = clientSecret === null ? [] : [clientSecret];
-  if (grant.type === 'authorization_code') {
-    form.set('code', grant.code);
-    form.set('redirect_uri', grant.redirectUrl);
-    form.set('code_verifier', grant.verifier);
-    secrets.push(grant.code, grant.verifier);
-  } else {
-    form.set('refresh_token', grant.refresh);
-    secrets.push(grant.refresh);
-  }
-  const redact = createRedactor(secrets);
+  const secrets = {
+    ...(clientSecret !== null && { client_secret: clientSecret }),
+    ...(grant.type === 'authorization_code'
+      ? { code: grant.code, code_verifier: grant.verifier }
+      : { refresh_token: grant.refresh }),
+  };
+  const form = new URLSearchParams({ grant_type: grantType, client_id: clientId, ...secrets });
+  if (grant.type === 'authorization_code') form.set('redirect_uri', grant.redirectUrl);
+  const redact = createRedactor(Object.values(secrets));
   const options = { form, timeoutMs: EXCHANGE_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, redact };
   const setting = url === refreshUrl ? 'FLOWLU_OAUTH_REFRESH_URL' : 'FLOWLU_OAUTH_TOKEN_URL';
   try {

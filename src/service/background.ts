@@ -82,22 +82,14 @@ export function startBackground(session: Session, clients: Clients | null, signa
     loop('looking for what needs a person', INTERVALS.reminderMs, async () => remind((await health()).findings)),
   );
   const { deliveryRetentionMs, failedRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
-  if (deliveryRetentionMs > 0) {
-    loops.push(
-      loop('letting go of old deliveries', INTERVALS.pruneMs, (stop) =>
-        pruneDeliveries(sql, deliveryRetentionMs, stop),
-      ),
-    );
-  }
-  if (failedRetentionMs > 0) {
-    loops.push(
-      loop('letting go of failed deliveries', INTERVALS.pruneMs, async (stop) => {
-        const deliveries = await pruneDeliveries(sql, failedRetentionMs, stop, 'failed');
-        if (deliveries > 0)
-          log.warn({ deliveries }, 'deliveries that were never applied are older than FAILED_RETENTION');
-      }),
-    );
-  }
+  const letGo = (name: string, retentionMs: number, work: (stop: AbortSignal) => Promise<unknown>) => {
+    if (retentionMs > 0) loops.push(loop(name, INTERVALS.pruneMs, work));
+  };
+  letGo('letting go of old deliveries', deliveryRetentionMs, (stop) => pruneDeliveries(sql, deliveryRetentionMs, stop));
+  letGo('letting go of failed deliveries', failedRetentionMs, async (stop) => {
+    const deliveries = await pruneDeliveries(sql, failedRetentionMs, stop, 'failed');
+    if (deliveries > 0) log.warn({ deliveries }, 'deliveries that were never applied are older than FAILED_RETENTION');
+  });
   if (clients === null) return { drain, settle, all: loops };
 
   /** Work that asks the portal rests while nobody is logged in or the key is refused: it could only fail, again and again. */
