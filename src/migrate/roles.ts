@@ -174,9 +174,7 @@ async function createRole(tx: Transaction, role: string): Promise<boolean> {
     select exists (select from pg_roles where rolname = ${role}) as present`;
   if (found?.present === true) return true;
   try {
-    await savepoint(tx, async (inner) => {
-      await inner.unsafe(`create role ${quoted(role)} nologin`);
-    });
+    await savepoint(tx, (inner) => inner.unsafe(`create role ${quoted(role)} nologin`));
     return true;
   } catch (error) {
     const code = errorCode(error) ?? '';

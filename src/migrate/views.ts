@@ -100,12 +100,8 @@ export async function applyViews(
     if (lacksColumns(view, found) || hashes[name] !== next[name])
       due.push({ name, statements: [sql, ...(grants.get(name) ?? [])] });
   }
-  for (const view of await makeViews(tx, due)) {
-    kept.push(view);
-    next[view.view] = OUTDATED;
-  }
   const unwanted = Object.keys(hashes).flatMap((name) => (name in next ? [] : (standing.get(name) ?? [])));
-  for (const view of await dropUnwanted(tx, unwanted)) {
+  for (const view of [...(await makeViews(tx, due)), ...(await dropUnwanted(tx, unwanted))]) {
     kept.push(view);
     next[view.view] = OUTDATED;
   }
@@ -120,11 +116,8 @@ interface DueView {
 
 /** Makes all of them together, or where that fails each by itself; returns those that cannot be made. */
 async function makeViews(tx: Transaction, due: readonly DueView[]): Promise<readonly KeptView[]> {
-  const all = await tryStatements(
-    tx,
-    due.flatMap(({ statements }) => statements),
-  );
-  if (all === null) return [];
+  const all = due.flatMap(({ statements }) => statements);
+  if ((await tryStatements(tx, all)) === null) return [];
   const failed: KeptView[] = [];
   for (const { name, statements } of due) {
     const reason = await tryStatements(tx, statements);
@@ -183,9 +176,7 @@ async function dropThen(tx: Transaction, name: string, then: readonly string[]):
 }
 
 async function standingViews(tx: Transaction): Promise<ReadonlyMap<string, StandingView>> {
-  const rows = await tx<
-    { schema: View['schema']; name: string; columns: StandingView['columns']; dependants: string[] }[]
-  >`
+  const rows = await tx<(StandingView & { schema: View['schema'] })[]>`
     select n.nspname as schema, c.relname as name, json_agg(json_build_object(
       'name', a.attname,
       'type', replace(format_type(a.atttypid, a.atttypmod), 'timestamp with time zone', 'timestamptz')
@@ -202,12 +193,8 @@ async function standingViews(tx: Transaction): Promise<ReadonlyMap<string, Stand
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where n.nspname = any(${[...SCHEMAS]}::text[]) and c.relkind = 'v'
     group by n.nspname, c.oid, c.relname`;
-  return new Map(
-    rows.map(({ schema, ...row }) => [
-      viewName({ schema, name: row.name }),
-      { ...row, name: viewName({ schema, name: row.name }) },
-    ]),
-  );
+  const views = rows.map(({ schema, ...row }) => ({ ...row, name: viewName({ schema, name: row.name }) }));
+  return new Map(views.map((view) => [view.name, view]));
 }
 
 async function grantsOf(tx: Transaction, views: readonly string[]): Promise<SavedGrants> {
@@ -226,6 +213,5 @@ async function grantsOf(tx: Transaction, views: readonly string[]): Promise<Save
   return new Map(rows.map((row) => [viewName(row), row.statements]));
 }
 
-async function storedHashes(tx: Transaction): Promise<Settings['views']> {
-  return (await readSettings(tx, 'views')).views ?? {};
-}
+const storedHashes = async (tx: Transaction): Promise<Settings['views']> =>
+  (await readSettings(tx, 'views')).views ?? {};

@@ -336,10 +336,8 @@ export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps
 export function chooseModels(session: Session, words: readonly string[]): readonly Model[] {
   if (words.length === 0) return session.models;
   const patterns = readPatterns(words);
-  const unknown = unknownModels(
-    patterns,
-    session.models.map(({ name }) => name),
-  );
+  const names = session.models.map(({ name }) => name);
+  const unknown = unknownModels(patterns, names);
   if (unknown.length > 0) {
     throw new UsageError(`no mirrored model is called ${unknown.join(', ')}; \`flowlu-mirror models\` lists them`);
   }
