@@ -3,7 +3,7 @@ import type { Config } from '../config/index.ts';
 import { CREATE_IN_PUBLIC, openPlaces } from '../migrate/closing.ts';
 import { type DatabaseFacts, databaseFacts } from '../migrate/health.ts';
 import { type SchemaState, schemaState } from '../migrate/migrations.ts';
-import { ownership } from '../migrate/owner.ts';
+import { type Ownership, ownership, wrongRole } from '../migrate/owner.ts';
 import { farReachingLogins, unlimitedReaders } from '../migrate/reader-logins.ts';
 import { areViewsCurrent } from '../migrate/refresh.ts';
 import { causeOf } from '../postgres/causes.ts';
@@ -37,11 +37,13 @@ export async function checkDatabase(sql: Sql, displayUrl: string, report: Report
   report(checkEncoding(facts));
   report(checkClock(facts));
   if (facts.careless.length > 0) report(warn('durability', `${facts.careless.join(' and ')} off: ${FORGETS}`, KEEPS));
-  report(checkRights(facts, (await ownership(sql)).writer));
+  const rights = checkRights(facts, await ownership(sql));
+  report(rights);
   for (const place of await openPlaces(sql)) {
     if (place.name === CREATE_IN_PUBLIC)
       report(warn('schema public', 'everybody may create in it', `as an administrator: ${place.sql}`));
   }
+  if (rights.status === 'fail') return false;
   const schema = await checkSchema(sql);
   report(schema);
   if (schema.status !== 'ok') return false;
@@ -90,13 +92,17 @@ function checkClock({ clock_skew_ms }: DatabaseFacts): Check {
   return warn('clock', `the database is ${seconds.toFixed(1)} s ${side} this machine`, advice);
 }
 
-function checkRights(facts: DatabaseFacts, writer: string): Check {
+function checkRights(facts: DatabaseFacts, ownership: Ownership): Check {
   const { role, may_create_schemas, may_create_roles, has_reader, has_writer, may_write, owns_schema } = facts;
   const name = 'rights';
   if (owns_schema === false) {
-    if (may_write) return ok(name, `${role} may read and write rows, as ${writer}; the owner migrates`);
-    const advice = `as the owner or an administrator: grant ${writer} to ${role}`;
-    return fail(name, `${role} neither owns the schema flowlu nor may write into it`, advice);
+    if (may_write) return ok(name, `${role} may read and write rows, as ${ownership.writer}; the owner migrates`);
+    const { found, advice } = wrongRole(ownership);
+    return fail(
+      name,
+      ownership.is_reader ? found : `${role} neither owns the schema flowlu nor may write into it`,
+      advice,
+    );
   }
   if (!may_create_schemas && owns_schema === null) {
     return fail(name, `${role} may not create schemas`, `as an administrator: grant create on database … to ${role}`);

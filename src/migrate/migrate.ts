@@ -24,6 +24,7 @@ import {
   takeJournal,
   takeover,
 } from './migrations.ts';
+import { type Ownership, ownership, wrongRole } from './owner.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
@@ -88,7 +89,7 @@ export async function migrate(target: string | Sql, options: MigrateOptions = {}
     if (report.adminSql !== null) log?.warn({ sql: report.adminSql }, 'an administrator must run this SQL');
     return report;
   } catch (error) {
-    throw explain(error);
+    throw await explain(error, sql);
   } finally {
     if (typeof target === 'string') await sql.end({ timeout: 5 });
   }
@@ -185,12 +186,19 @@ const REFUSALS: Readonly<Record<string, string>> = {
   [SQLSTATE.featureNotSupported]: STANDS_ON,
 };
 
-function explain(error: unknown): unknown {
+async function explain(error: unknown, sql: Sql): Promise<unknown> {
   const words = REFUSALS[errorCode(error) ?? ''];
   if (words === undefined) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  return new MigrationError(
-    words.replace('REASON', () => reason),
-    { cause: error },
-  );
+  const isRight = errorCode(error) === SQLSTATE.insufficientPrivilege;
+  const mixUp = isRight ? mixUpOf(await ownership(sql)) : null;
+  return new MigrationError(mixUp ?? words.replace('REASON', () => reason), { cause: error });
+}
+
+/** Where the mirror is somebody else's, no right is missing: the address is the wrong one. */
+function mixUpOf(own: Ownership): string | null {
+  const { found, advice } = wrongRole(own);
+  if (own.is_reader) return `${found}; ${advice}`;
+  if (own.owner === null || own.may_define) return null;
+  return `${own.role} may not change the mirror: use the address of ${own.owner}, which owns it`;
 }

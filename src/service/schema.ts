@@ -2,7 +2,7 @@
 import { UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';
-import { asOwner, ownership } from '../migrate/owner.ts';
+import { asOwner, ownership, wrongRole } from '../migrate/owner.ts';
 import { errorCode, type Sql } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 
@@ -49,9 +49,8 @@ async function stateOf(sql: Sql): ReturnType<typeof schemaState> {
     return await schemaState(sql);
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
-    const { role, writer } = await ownership(sql);
-    const advice = `as the owner of the mirror or an administrator: grant ${writer} to ${role}`;
-    throw new UsageError(`the database role ${role} may not read the mirror; ${advice}`, { cause: error });
+    const { found, advice } = wrongRole(await ownership(sql));
+    throw new UsageError(`${found}; ${advice}`, { cause: error });
   }
 }
 
