@@ -1,5 +1,4 @@
 /** Whether the database can hold the mirror. */
-
 import type { Config } from '../config/index.ts';
 import { CREATE_IN_PUBLIC, openPlaces } from '../migrate/closing.ts';
 import { type DatabaseFacts, databaseFacts } from '../migrate/health.ts';
@@ -24,7 +23,6 @@ const SLOWER = 'it is slower; PgBouncer from 1.21 on keeps them with max_prepare
 const FORGETS = 'when its machine stops, the server may lose what it has committed, and may not start again';
 const KEEPS = 'switch it on in postgresql.conf; acknowledged webhooks are kept only where commits are';
 
-/** Looks at the database; false when it cannot be worked with. */
 export async function checkDatabase(sql: Sql, displayUrl: string, report: Report): Promise<boolean> {
   let facts: DatabaseFacts;
   try {

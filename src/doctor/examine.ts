@@ -39,7 +39,6 @@ export interface DoctorContext {
   readonly config: Config;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Takes a line for a person who waits. */
   readonly say: (text: string) => void;
 }
 
@@ -110,12 +109,6 @@ async function openIfAny({ config, log, signal }: DoctorContext, report: Report)
   }
 }
 
-interface Trouble {
-  sent: number;
-  throttled: number;
-  missedSlots: number;
-}
-
 /** `sql`: the database, where it holds a mirror. */
 async function examinePortal(
   context: DoctorContext,
@@ -138,10 +131,9 @@ async function examinePortal(
     const found = `this database mirrors ${bound}, the settings name ${new URL(baseUrl).host}`;
     return report(fail('portal', found, 'use another database for another portal'));
   }
-  const trouble: Trouble = { sent: 0, throttled: 0, missedSlots: 0 };
   const recording = flags.record === undefined ? null : openRecording(flags.record);
   const fetchIt = recording === null ? undefined : recordingFetch(recording, createRedactor(context.config.secrets));
-  const client = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt }, trouble);
+  const { client, trouble } = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt });
   const chosen = chooseModels(context, flags.quick ?? false);
   const asked = { asked: chosen.length, mirrored: chooseModels(context, false).length };
   const seconds = requestsPerSecond > 0 ? chosen.length / requestsPerSecond : 0;
@@ -163,7 +155,7 @@ function loginRight(config: Config, sql: Sql): Right {
   return { name: 'login', refused: async (words) => (await lacksLogin(config, sql)) ?? loginRefused(words) };
 }
 
-function reportTrouble(trouble: Trouble, report: Report): void {
+function reportTrouble(trouble: ReturnType<typeof clientOf>['trouble'], report: Report): void {
   if (trouble.missedSlots > trouble.sent / 10) {
     const found = `${trouble.missedSlots} passed unused, because the process was too late for them`;
     const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
@@ -175,7 +167,6 @@ function reportTrouble(trouble: Trouble, report: Report): void {
   }
 }
 
-/** The right to ask the portal, once it is clear that there is one. */
 async function openAuthorization(
   { config, log, signal }: DoctorContext,
   sql: Sql | null,
@@ -197,10 +188,10 @@ function clientOf(
   { config }: Pick<DoctorContext, 'config'>,
   sql: Sql | null,
   portal: Pick<ClientOptions, 'baseUrl' | 'authorization' | 'fetch'>,
-  trouble: Trouble,
-): FlowluClient {
+) {
   const { requestsPerSecond } = config.flowlu;
-  return createClient({
+  const trouble = { sent: 0, throttled: 0, missedSlots: 0 };
+  const client = createClient({
     ...portal,
     pace: createPace(requestsPerSecond, sql === null ? localBudget() : sharedBudget(sql), () => {
       trouble.missedSlots += 1;
@@ -212,6 +203,7 @@ function clientOf(
       if (outcome === 'rate_limited') trouble.throttled += 1;
     },
   });
+  return { client, trouble };
 }
 
 function chooseModels({ config }: Pick<DoctorContext, 'config'>, quick: boolean): readonly Model[] {
@@ -257,7 +249,7 @@ export async function tryPortal(config: Config, signal: AbortSignal, tell: Repor
   if (baseUrl === null || apiKey === null || model === undefined) return;
   const context = { config, signal };
   const portal = { baseUrl, authorization: apiKeyAuthorization(apiKey) };
-  const client = clientOf(context, null, portal, { sent: 0, throttled: 0, missedSlots: 0 });
+  const { client } = clientOf(context, null, portal);
   const readable = await checkPortal(client, baseUrl, [model], report, signal);
   if (readable === null) return;
   const facts = { sql: null, isZoneRefuted: false, asked: 1, mirrored: chooseModels(context, false).length };
@@ -267,7 +259,6 @@ export async function tryPortal(config: Config, signal: AbortSignal, tell: Repor
 const WEBHOOK_MAX_MS = 10 * 60_000;
 const WEBHOOK_POLL_MS = 500;
 
-/** Waits until a delivery arrives that was not there before. */
 async function waitForWebhook(
   sql: Sql,
   { signal, say }: Pick<DoctorContext, 'signal' | 'say'>,

@@ -8,7 +8,6 @@ import type { Finding } from '../status/finding.ts';
 import { keyRefused, portalSilent } from '../status/portal.ts';
 import { checkOf, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
-/** A model that the key may list. */
 export interface ReadableModel {
   readonly model: Model;
   /** Rows that the portal claims to have, or null. */
@@ -32,7 +31,6 @@ type Answer = (ReadableModel & { readonly error?: undefined }) | Refusal;
 const MODELS_AT_A_TIME = 4;
 /** Models asked for before a portal that knows none of them is taken for no portal. */
 const TRIALS = 5;
-/** Models that every portal has come first. */
 const trialRank = ({ name }: Model) => Number(!['crm.account', 'crm.lead', 'core.user', 'task.tasks'].includes(name));
 
 /**
@@ -71,7 +69,6 @@ export async function checkPortal(
   return readable;
 }
 
-/** Whose rights the requests have. */
 export async function checkUser(client: FlowluClient, report: Report, signal: AbortSignal, right = KEY): Promise<void> {
   try {
     const { user, admin } = await readRights(client, signal);

@@ -1,5 +1,4 @@
 /** What of its own documentation the portal honours, judged by the rows that come back. */
-
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { FlowluClient, ListAnswer } from '../flowlu/client.ts';

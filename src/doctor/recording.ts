@@ -33,7 +33,6 @@ export function openRecording(directory: string): { readonly path: string; add(l
   return { path, add: (line) => void writeSync(file, `${JSON.stringify(line)}\n`) };
 }
 
-/** A `fetch` that notes the form of every answer. */
 export function recordingFetch(recording: { add(line: object): void }, redact: Redact): typeof fetch {
   return async (input, init) => {
     const url = new URL(String(input));
@@ -58,7 +57,6 @@ function queryForm([name, value]: [string, string]): [string, string] {
   return [name, name.startsWith('filter[') ? value.replace(/\d/g, '9') : value];
 }
 
-/** The form of an answer to a query. */
 function bodyForm(text: string, query: URLSearchParams, redact: Redact): Json {
   let body: Json;
   try {

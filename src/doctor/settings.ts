@@ -6,10 +6,8 @@ import { createPrivacy } from '../privacy/policy.ts';
 import { keepsTo } from '../store/privacy-mark.ts';
 import { type Check, fail, namesOf, ok, warn } from './check.ts';
 
-/** The oldest Node.js that the service runs on. */
 const NODE_MIN = [20, 19] as const;
 
-/** Node.js, the webhook secrets and the request rate. */
 export function checkSettings(config: Config, nodeVersion: string): readonly Check[] {
   return [checkNode(nodeVersion), checkSecrets(config), checkRate(config)];
 }

@@ -20,7 +20,6 @@ interface Count {
   wrong: number;
 }
 
-/** Makes a counter. */
 export function createAttemptCounter(limits = LIMITS) {
   const counts = new Map<string, Count>();
   return {
@@ -42,7 +41,6 @@ export function createAttemptCounter(limits = LIMITS) {
         retryAfter_s: Math.ceil((count.since + limits.windowMs - now) / 1_000),
       };
     },
-    /** Sources remembered. */
     get size() {
       return counts.size;
     },

@@ -48,7 +48,6 @@ interface Waiting<T> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Makes a batcher. */
 export function createBatcher<T>(options: BatcherOptions<T>, limits = LIMITS) {
   const lanes = Array.from({ length: limits.lanes + 1 }, (): Waiting<T>[] => []);
   /** Where items of a key wait or are worked on, and how many; keys without any are not in it. */
@@ -135,7 +134,6 @@ export function createBatcher<T>(options: BatcherOptions<T>, limits = LIMITS) {
         if (!running.has(index)) running.set(index, run(index));
       });
     },
-    /** Resolves when nothing waits any more. */
     async idle() {
       while (running.size > 0) await Promise.all(running.values());
     },

@@ -16,11 +16,9 @@ export interface GateOptions {
   readonly onForeign?: (caller: { readonly source: string | null; readonly isForwarded: boolean }) => void;
   /** Told once a minute and source that it hands in too many wrong secrets. */
   readonly onGuessing?: (source: string | null) => void;
-  /** Told which secret was right, by its position in `secrets`. */
   readonly onRight?: (position: number) => void;
 }
 
-/** What a request brings for the gate to judge. */
 interface Caller {
   readonly peer: string | undefined;
   readonly forwardedFor: string | undefined;

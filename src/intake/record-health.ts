@@ -1,9 +1,7 @@
 /** How recording deliveries has gone lately: what readiness is judged by. */
 import { type Cause, causeOf } from '../postgres/causes.ts';
 
-/** Recording fails, and has for a while. */
 export interface Trouble extends Cause {
-  /** ISO times. */
   readonly since: string;
   readonly last_failure_at: string;
   readonly last_success_at: string | null;
@@ -16,7 +14,6 @@ export const TROUBLE = { failures: 3, afterMs: 10_000 };
 /** All that a batch waits for has limits that add up to less. */
 const STUCK_MS = 120_000;
 
-/** @param now in milliseconds since 1970 */
 export function createRecordHealth(now: () => number = Date.now) {
   let successMs: number | null = null;
   let failures: { since: number; last: number; count: number; error: unknown } | null = null;

@@ -9,7 +9,6 @@ import { errorCode } from '../postgres/errors.ts';
 
 /** An object, so that a test can reach them sooner. */
 export const BURST = {
-  /** Between two lines while it lasts. */
   saidEveryMs: 30_000,
   /** It is over when a delivery is stored, and none has been refused for so long: where some succeed, others may not. */
   quietMs: 5_000,
@@ -37,7 +36,6 @@ export function createRefusals(log: Logger) {
       const words = { cause, remedy, error: error.message, code: errorCode(error) };
       log.warn(words, 'deliveries are refused; their senders are told to send them again');
     },
-    /** Notes that a delivery has been stored. */
     stored() {
       if (burst === null || performance.now() - burst.lastMs < BURST.quietMs) return;
       log.warn(summary(burst), 'deliveries are stored again');

@@ -12,7 +12,6 @@ import { noteSecretsUsed, readSettings } from '../store/settings.ts';
 
 /** When a secret was last handed in, by its place in the setting. */
 export interface SecretUse {
-  /** 1 for the first. */
   readonly position: number;
   /** ISO 8601, to within a quarter of a minute; null where it was never seen. */
   readonly last_used_at: string | null;
@@ -41,7 +40,6 @@ export function createSecretUse(secrets: readonly string[], onFirst = () => {}) 
       latest_ms[position] = Date.now();
       if (isFirst) onFirst();
     },
-    /** Notes what came in since the last time. */
     async note(sql: Sql): Promise<void> {
       const seen = latest_ms
         .map((ms, position) => ({ ms, position }))

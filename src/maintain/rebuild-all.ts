@@ -14,7 +14,6 @@ interface RebuildDeps {
   readonly holder: string;
 }
 
-/** Told as a rebuild goes on; a progress display fits. */
 export interface RebuildObserver {
   modelStarted(model: string, total: number | null): void;
   modelAdvanced(

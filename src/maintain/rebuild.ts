@@ -2,7 +2,6 @@
  * What follows from `_record`, derived anew: after a change of the catalogue, of the portal's time zone or of custom
  * fields, without a request to the API. Rows that are right already are neither locked nor written.
  */
-
 import { inParts } from '../core/heavy.ts';
 import { shapeOf, type WriterContext } from '../merge/writer.ts';
 import { type DerivedRow, findUnlike, rewriteDerived } from '../mirror-rows/derived-columns.ts';
@@ -16,7 +15,6 @@ import { versionOf } from '../record/version.ts';
 
 const BATCH_SIZE = 500;
 
-/** What derived columns depend on beside the record. */
 export type DeriveContext = Pick<WriterContext, 'zone' | 'shapeOf' | 'onInvalidValue'>;
 
 export function derive(table: MirrorTable, row: Pick<StoredRow, 'id' | 'record'>, context: DeriveContext): DerivedRow {

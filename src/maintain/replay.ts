@@ -5,7 +5,8 @@
  * or that says the same, it says nothing new: such a row holds its effect, or something that came after it. Judged as if it were news it
  * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
  */
-
+import { splitName } from '../catalog/name.ts';
+import { groupBy } from '../core/group.ts';
 import type { Logger } from '../core/log.ts';
 import { type Announcement, readDelivery } from '../delivery/delivery.ts';
 import {
@@ -17,7 +18,7 @@ import {
   withholdErased,
 } from '../merge/deliveries.ts';
 import { shapeOf } from '../merge/writer.ts';
-import { lockRows, type MirrorTable, type StoredRow } from '../mirror-rows/rows.ts';
+import { lockRows, type StoredRow } from '../mirror-rows/rows.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { eachPage, type Page } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
@@ -187,18 +188,13 @@ async function findPassedOver(
   understood: readonly Understood[],
   context: DeliveryContext,
 ): Promise<ReadonlySet<string>> {
-  const tables = new Map<string, { readonly table: MirrorTable; readonly own: Understood[] }>();
-  for (const one of understood) {
-    const { module, model, entityId } = one.announcement;
-    const table = context.tableOf(module, model);
-    if (table === null || entityId === null) continue;
-    const group = tables.get(table.name) ?? { table, own: [] };
-    tables.set(table.name, group);
-    group.own.push(one);
-  }
+  const named = understood.filter(({ announcement }) => announcement.entityId !== null);
+  const tables = groupBy(named, ({ announcement: { module, model } }) => `${module}.${model}`);
   const passedOver = new Set<string>();
-  const inOrder = [...tables.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
-  for (const { table, own } of inOrder) {
+  for (const [name, own] of [...tables].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const { module, model } = splitName(name);
+    const table = context.tableOf(module, model);
+    if (table === null) continue;
     const ids = new Set(own.map(({ announcement }) => announcement.entityId as string));
     const rows = new Map((await lockRows(tx, table, [...ids])).map((row) => [row.id, row]));
     const shape = shapeOf(table, context);

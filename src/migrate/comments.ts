@@ -11,7 +11,6 @@ import { fieldMeaning } from '../views/live-columns.ts';
 import type { View } from '../views/view.ts';
 import { type KeptView, viewName } from './views.ts';
 
-/** One thing to comment on: a schema, a relation of it, or a column of that. */
 export interface Comment {
   readonly kind: 'schema' | 'table' | 'view';
   readonly schema: string;

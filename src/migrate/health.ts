@@ -4,7 +4,6 @@ import { type Sql, within } from '../postgres/connection.ts';
 const ANSWER_MAX_MS = 10_000;
 
 export interface DatabaseFacts {
-  /** As the server spells it, e.g. `18.1`. */
   readonly version: string;
   /** E.g. 180001. */
   readonly version_number: number;
@@ -25,7 +24,6 @@ export interface DatabaseFacts {
   readonly round_trip_ms: number;
 }
 
-/** Asks the server about itself. */
 export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
   await within(sql`select 1`, ANSWER_MAX_MS); // The connection is to be open when the clocks are compared.
   const sentAt = Date.now();

@@ -5,7 +5,6 @@
  * more, since a writer may be on its way to the default partition: that takes what has no month, so no change is
  * ever refused. All of this is tried again and again, and gives way to whoever holds a lock that it needs.
  */
-
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { errorCode } from '../postgres/errors.ts';
 import { identifier, literal } from '../postgres/quote.ts';
@@ -33,7 +32,6 @@ function monthAt(year: number, month: number): Month {
   return { name: `history_${start(0).slice(0, 7).replace('-', '_')}`, from: start(0), to: start(1) };
 }
 
-/** The month of a moment, and those made ahead of it. */
 export function monthsFrom(now: Date): readonly [Month, ...Month[]] {
   const ahead = (months: number) => monthAt(now.getUTCFullYear(), now.getUTCMonth() + months);
   return [ahead(0), ...Array.from({ length: MONTHS_AHEAD }, (_, index) => ahead(index + 1))];
@@ -78,7 +76,6 @@ async function lockMonths(tx: Transaction): Promise<Date> {
   return clock.now;
 }
 
-/** SQL that makes a month. */
 function attached({ name, from, to }: Month): string {
   const partition = `sync.${identifier(name)}`;
   return `

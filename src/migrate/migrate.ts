@@ -1,5 +1,4 @@
 /** Brings a database to this program's schema, comments, views and roles. */
-
 import type { Logger } from '../core/log.ts';
 import { connect, errorCode, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
@@ -32,7 +31,6 @@ import { applyViews, dropViews, type KeptView } from './views.ts';
 
 export { schemaState } from './migrations.ts';
 
-/** The database was migrated by a later version of this program. */
 export class NewerDatabaseError extends Error {
   override readonly name = 'NewerDatabaseError';
 }
@@ -49,7 +47,6 @@ export interface MigrationReport {
   readonly keptViews: readonly KeptView[];
   /** SQL that an administrator must run because this role may not; null when nothing is missing. */
   readonly adminSql: string | null;
-  /** The publication for logical replication; null where there is none. */
   readonly publication: PublicationReport | null;
   readonly duration_ms: number;
 }
@@ -64,7 +61,6 @@ export interface MigrateOptions {
 
 /** One process at a time migrates or makes views. Who may not write the ledger cannot take this lock. */
 const LOCK = 'lock table sync.migrations in share update exclusive mode';
-/** How long to wait for another process that is migrating. */
 const LOCK_WAIT_MS = 120_000;
 /** How long a statement may wait for a table that others use: longer would stall them behind us. */
 const TABLE_WAIT_MS = 15_000;

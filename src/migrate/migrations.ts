@@ -41,7 +41,6 @@ let taken: Takeover | undefined;
 
 const read = (file: string) => readFileSync(`${FOLDER}/${file}`, 'utf8');
 
-/** Read once. */
 export function takeover(): Takeover {
   if (taken !== undefined) return taken;
   const sql = read('takeover.sql');
@@ -71,7 +70,6 @@ const JOURNAL = `
   alter table sync.migrations enable row level security;
   create policy readable on sync.migrations for select using (true)`;
 
-/** Whether the database has a journal of its own. */
 export async function hasJournal(sql: Queryable): Promise<boolean> {
   const [row] = await sql`select to_regclass('sync.migrations') is not null as is_there`;
   return row?.is_there === true;
@@ -138,7 +136,6 @@ export async function schemaState(sql: Queryable): Promise<SchemaState> {
   }
 }
 
-/** Forgets the migrations of unreleased versions, which the first of ours replaces. */
 export async function forgetUnreleased(tx: Transaction): Promise<void> {
   await tx`delete from sync.migrations where made_ms in ${tx([...takeover().made])}`;
 }

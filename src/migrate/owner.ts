@@ -6,7 +6,6 @@ export interface Ownership {
   readonly role: string;
   /** The role that has to be granted to a login for it to write rows of this mirror, and of no other. */
   readonly writer: string;
-  /** The role that owns the schema; null where there is none yet. */
   readonly owner: string | null;
   /** Whether our role may create, alter and drop what belongs to the mirror. */
   readonly may_define: boolean;
@@ -29,7 +28,6 @@ export function wrongRole({ role, owner, writer, is_reader }: Ownership): {
   };
 }
 
-/** How our role stands to the schema. */
 export async function ownership(sql: Sql): Promise<Ownership> {
   const [row] = await sql`
     select current_database() as database, current_user as role, max(pg_get_userbyid(nspowner)) as owner,

@@ -1,5 +1,4 @@
 /** Logins of analysts and their tools: members of the database's readers with limits of their own. */
-
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
@@ -23,9 +22,7 @@ export class ReaderLoginError extends Error {
 export interface ReaderRequest {
   /** Lower-case name, so that nobody has to quote it. */
   readonly login: string;
-  /** Longest statement of the login in this database. */
   readonly statementTimeout_ms: number;
-  /** Give a login that is there already another password. */
   readonly renewPassword?: boolean;
 }
 

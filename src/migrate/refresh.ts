@@ -1,5 +1,4 @@
 /** Keeps the live views in step with the portal's custom fields while the service runs. */
-
 import { createHash } from 'node:crypto';
 import type { Logger } from '../core/log.ts';
 import { formatMicros, MICROS_PER_MS, MICROS_PER_SECOND } from '../core/time.ts';

@@ -12,7 +12,6 @@ import { httpExchange } from '../flowlu/http.ts';
 
 export interface OAuthClient {
   readonly clientId: string;
-  /** Null for an app without a secret. */
   readonly clientSecret: string | null;
   readonly tokenUrl: string;
   /** Where refresh tokens are exchanged; null where nobody has said. */
@@ -35,7 +34,7 @@ export type Exchange =
   /** It may work later; `answered` tells whether the portal has spoken, or its answer may be lost. */
   | { readonly kind: 'failed'; readonly reason: string; readonly answered: boolean };
 
-export type Grant =
+type Grant =
   | {
       readonly type: 'authorization_code';
       readonly code: string;
@@ -85,7 +84,6 @@ interface Dialect {
   readonly grantType: string;
 }
 
-/** The ways to ask for it, the likelier one first. */
 function dialects({ tokenUrl, refreshUrl = null }: OAuthClient, { type }: Grant): readonly [Dialect, Dialect?] {
   // Flowlu documents /oauth2/access_token and /oauth2/refresh_token.
   const isFlowlus = new URL(tokenUrl).pathname.endsWith('/access_token');
@@ -106,19 +104,15 @@ async function ask(
   grant: Grant,
   { url, grantType }: Dialect,
 ): Promise<{ readonly outcome: Exchange; readonly isRefusedWay: boolean }> {
-  const form = new URLSearchParams({ grant_type: grantType, client_id: clientId });
-  if (clientSecret !== null) form.set('client_secret', clientSecret);
-  const secrets = clientSecret === null ? [] : [clientSecret];
-  if (grant.type === 'authorization_code') {
-    form.set('code', grant.code);
-    form.set('redirect_uri', grant.redirectUrl);
-    form.set('code_verifier', grant.verifier);
-    secrets.push(grant.code, grant.verifier);
-  } else {
-    form.set('refresh_token', grant.refresh);
-    secrets.push(grant.refresh);
-  }
-  const redact = createRedactor(secrets);
+  const secrets = {
+    ...(clientSecret !== null && { client_secret: clientSecret }),
+    ...(grant.type === 'authorization_code'
+      ? { code: grant.code, code_verifier: grant.verifier }
+      : { refresh_token: grant.refresh }),
+  };
+  const form = new URLSearchParams({ grant_type: grantType, client_id: clientId, ...secrets });
+  if (grant.type === 'authorization_code') form.set('redirect_uri', grant.redirectUrl);
+  const redact = createRedactor(Object.values(secrets));
   const options = { form, timeoutMs: EXCHANGE_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, redact };
   const setting = url === refreshUrl ? 'FLOWLU_OAUTH_REFRESH_URL' : 'FLOWLU_OAUTH_TOKEN_URL';
   try {

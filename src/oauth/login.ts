@@ -82,7 +82,6 @@ export async function completeLogin({ sql, cipher, client }: LoginDeps, answer: 
   }
 }
 
-/** Under which name a login is found in the database. */
 export function hashOf(state: string): string {
   return createHash('sha256').update(state).digest('hex');
 }

@@ -1,5 +1,4 @@
 /** The access token as a source of credentials: read from the database, refreshed before it ends or when refused. */
-
 import { createRedactor } from '../core/redact.ts';
 import { onceIn } from '../core/time.ts';
 import type { Authorization, Credentials } from '../flowlu/authorization.ts';

@@ -58,7 +58,6 @@ export const STANDBY_AWAITED: Cause = {
 /** Where nothing is known but the server's own words. */
 export const UNKNOWN: Cause = { cause: 'the database refuses what is written', remedy: 'the log has its words' };
 
-/** The cause of a failed call of the database. */
 export function causeOf(error: unknown): Cause {
   const known = codesOf(error).map((code) => CAUSES[code] ?? CAUSES[code.slice(0, 2)]);
   return known.find((cause) => cause !== undefined) ?? (isConnectionError(error) ? AWAY : UNKNOWN);

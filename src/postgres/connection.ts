@@ -12,11 +12,8 @@ export { errorCode, isConnectionError, isMissing, isPassing, isRetryable } from 
 export { allAnswers, LastFlight, savepoint, type TransactionOptions, transaction } from './transaction.ts';
 export { DatabaseUrlError, redactUrl } from './url.ts';
 
-/** A pool of connections. */
 export type Sql = postgres.Sql;
-/** A connection inside a transaction. */
 export type Transaction = postgres.TransactionSql;
-/** What both can do: run statements. */
 export type Queryable = Sql | Transaction;
 
 export interface ConnectOptions {

@@ -18,14 +18,12 @@ const HOST_MAX_SECONDS = 3;
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 1_000;
 
-/** What is known of a host. */
 interface Known {
   readonly host: Host;
   /** Why it could not be used when it was last tried. */
   failure: (Error & { readonly code?: string }) | null;
   /** How often in a row that was. */
   failures: number;
-  /** Until when it is left alone. */
   pausedUntilMs: number;
   /** Whether it has refused the first of two ways, with TLS and without. */
   isOtherWay: boolean;
@@ -33,17 +31,14 @@ interface Known {
   probe: Promise<void> | null;
 }
 
-/** Whom a socket is for. */
 interface Pool {
   readonly onLost: () => void;
   readonly ended: AbortSignal;
 }
 
-/** The sockets of one pool. */
 export interface Sockets {
   /** For the driver's `socket` option. Never rejects: the driver would lose the place of this connection in its pool. */
   open(): Promise<Socket>;
-  /** Destroys what is open, and opens no more. */
   end(): void;
 }
 

@@ -22,7 +22,6 @@ class NoAnswerError extends Error {
   readonly code = 'ETIMEDOUT';
 }
 
-/** What is known of a statement that got no answer. */
 export const noAnswer = (limitMs: number) => new NoAnswerError(`no answer from the database within ${limitMs} ms`);
 
 /**

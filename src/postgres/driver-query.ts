@@ -41,7 +41,6 @@ export interface Owner {
   readonly isTransaction: boolean;
   /** Called when the server has forgotten a prepared statement. */
   readonly onForgotten: () => void;
-  /** Gives up its connection, and with it the pool. */
   readonly giveUp: () => void;
 }
 
@@ -58,16 +57,13 @@ export function isQuery(made: unknown): made is DriverQuery {
   return made instanceof Promise && 'handler' in made;
 }
 
-/** Says whom a statement belongs to. */
 export function owned<T extends DriverQuery>(query: T, owner: Owner): T {
   owners.set(query, owner);
   return query;
 }
 
-/** Whom a statement belongs to; undefined where it is none of ours. */
 export const ownerOf = (query: object): Owner | undefined => owners.get(query);
 
-/** Changes how the driver sends statements, for all of its pools. */
 export function mendQueries(sql: postgres.Sql): void {
   const prototype = Object.getPrototypeOf(sql`select`) as object;
   if (Object.hasOwn(prototype, 'retried')) return;

@@ -120,7 +120,6 @@ function gatherWrites(socket: Socket, onFirst: (chunk: Buffer) => void): void {
   };
 }
 
-/** How a server has answered the start. */
 export type StartupOutcome =
   /** `parameters`: names and values, such as `in_hot_standby`: from PostgreSQL 14 on, and never from most poolers. */
   | { readonly kind: 'ready'; readonly parameters: ReadonlyMap<string, string> }

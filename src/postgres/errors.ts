@@ -1,5 +1,4 @@
 /** What a failed database call means for the caller: try again later, try again now, or give up. */
-
 import { SQLSTATE } from './sqlstates.ts';
 
 /** SQLSTATEs with which a server goes away or takes no connection or no writes now. */
@@ -74,7 +73,6 @@ export function isRetryable(error: unknown): boolean {
   return codesOf(error).some((code) => RETRYABLE.has(code));
 }
 
-/** True when a table or its schema is not there. */
 export function isMissing(error: unknown): boolean {
   const code = errorCode(error);
   return code === SQLSTATE.undefinedTable || code === SQLSTATE.invalidSchemaName;

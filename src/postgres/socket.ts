@@ -19,7 +19,6 @@ const ADDRESS_MAX_MS = 1_000;
 
 const isUnixSocket = ({ address }: Host): boolean => address.startsWith('/');
 
-/** How messages call a host. */
 export const nameOf = (host: Host): string =>
   isUnixSocket(host) ? `${host.address}/.s.PGSQL.${host.port}` : `${host.name}:${host.port}`;
 

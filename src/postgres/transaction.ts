@@ -15,7 +15,6 @@ export interface TransactionOptions {
   readonly statementTimeoutMs?: number;
   /** Longest wait for one lock. Defaults to 10 s. */
   readonly lockTimeoutMs?: number;
-  /** Refuses writes. Defaults to false. */
   readonly readOnly?: boolean;
   /** For statements that reach their rows by key, and are to have plans that hold for tables of any size. */
   readonly byKey?: boolean;
@@ -229,7 +228,6 @@ function watch(tx: Transaction, answerMs: number, owner: Owner) {
           : Reflect.get(target, property),
     }),
     state: () => state,
-    /** The first failure of a statement, if one has failed. */
     failure: () => failure,
     close,
     giveUp: owner.giveUp,

@@ -8,7 +8,6 @@ export class DatabaseUrlError extends Error {
 const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 const SERVER_KINDS = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
-/** Which servers will do, of several. */
 export type ServerKind = (typeof SERVER_KINDS)[number];
 
 export interface Host {
@@ -48,7 +47,6 @@ export interface Target {
   readonly unused: readonly string[];
 }
 
-/** Parameters that are read. */
 const READ = new Set([
   ...['host', 'hostaddr', 'port', 'dbname', 'user', 'password', 'options', 'connect_timeout', 'target_session_attrs'],
   ...['ssl', 'sslmode', 'sslnegotiation', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'pgbouncer', 'prepare'],

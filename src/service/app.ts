@@ -1,5 +1,6 @@
 /** What `serve` answers over HTTP: intake, health, metrics and status under one roof. */
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
@@ -14,7 +15,7 @@ import { createSecretUse } from '../intake/secret-use.ts';
 import { membershipOf, sourceOf } from '../intake/sources.ts';
 import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
-import { completeLogin } from '../oauth/login.ts';
+import { completeLogin, type LoginAnswer } from '../oauth/login.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../oauth/route.ts';
 import { appRoutes } from '../status/app-routes.ts';
 import type { Expectations } from '../status/facts.ts';
@@ -23,7 +24,6 @@ import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
-import { createFloodGate } from './flood.ts';
 import { mirroredModels, type Session } from './session.ts';
 import { metricsOf } from './workers.ts';
 
@@ -34,7 +34,6 @@ const COMMIT_TIMEOUT_MS = 8_000;
 
 export type ServiceApp = ReturnType<typeof createApp>;
 
-/** Puts the routes together. */
 export function createApp(
   session: Session,
   events: {
@@ -150,18 +149,16 @@ function createPages(session: Session, source: ReportSource, isStopping: () => b
   const isTrusted = membershipOf(config.http.trustedProxies);
   const sourceIn = (context: Context<{ Bindings: Partial<HttpBindings> }>) =>
     sourceOf(context.env.incoming?.socket.remoteAddress, context.req.header('x-forwarded-for'), isTrusted);
-  app.route(
-    '/',
-    statusRoutes({ ...source, metrics, metricsText: metricsOf(metrics), log, token, isStopping, sourceIn }),
-  );
-  app.route('/', appRoutes({ health: source.health, frameAncestors: frameAncestorsOf(config) }));
-  const { oauth } = config.flowlu;
+  const metricsText = metricsOf(metrics);
+  app.route('/', statusRoutes({ ...source, metrics, metricsText, log, token, isStopping, sourceIn }));
+  const { oauth, baseUrl } = config.flowlu;
+  // Who may show the app's page in a frame: the portal, unless the settings name others.
+  const frameAncestors = config.app.frameAncestors ?? (baseUrl === null ? [] : [new URL(baseUrl).origin]);
+  app.route('/', appRoutes({ health: source.health, frameAncestors }));
   if (oauth !== null) {
     const login = loginDepsOf(oauth, sql);
-    app.route(
-      '/',
-      callbackRoutes(CALLBACK_PATH, (answer) => completeLogin(login, answer), log),
-    );
+    const complete = (answer: LoginAnswer) => completeLogin(login, answer);
+    app.route('/', callbackRoutes(CALLBACK_PATH, complete, log));
   }
   app.get('/', (context) => context.redirect('/status'));
   app.notFound((context) => context.json({ error: 'nothing here' }, 404));
@@ -190,7 +187,6 @@ export function expectationsOf(
   };
 }
 
-/** What the status is read from, for the service and for the commands alike. */
 export function reportSource(
   session: Session,
   readSecretUse: ReportSource['readSecretUse'],
@@ -206,11 +202,6 @@ export function reportSource(
     requestsPerSecond: config.flowlu.requestsPerSecond,
     readSecretUse,
   };
-}
-
-/** Who may show the app's page in a frame: the portal, unless the settings name others. */
-function frameAncestorsOf({ app, flowlu: { baseUrl } }: Session['config']): readonly string[] {
-  return app.frameAncestors ?? (baseUrl === null ? [] : [new URL(baseUrl).origin]);
 }
 
 /** What every answer to a browser carries, so that none is guessed at, kept, framed or told to others. */
@@ -229,5 +220,30 @@ function securityHeaders(isHttps: boolean): MiddlewareHandler {
     for (const [name, value] of Object.entries(HEADERS)) context.header(name, value);
     if (isHttps) context.header('Strict-Transport-Security', STRICT_TRANSPORT);
     await next();
+  };
+}
+
+/** Requests of a second; one person, a monitoring system and a load balancer together make a handful. */
+const MAX_A_SECOND = 100;
+const HEALTH = /^\/(?:livez|readyz)(?:\?|$)/;
+
+/**
+ * Requests that need no secret cost a bounded amount a second. Beyond that they are refused before anything is done for
+ * them, and their connections close, with whatever else was sent through them; health checks are answered all the same.
+ * @returns true for requests that it has refused, or that come on a connection about to close.
+ */
+function createFloodGate() {
+  let second = { since: performance.now(), requests: 0 };
+  const closing = new WeakSet<Socket>();
+  return (request: IncomingMessage, response: ServerResponse): boolean => {
+    if (closing.has(request.socket)) return true;
+    if (performance.now() - second.since >= 1_000) second = { since: performance.now(), requests: 0 };
+    second.requests += 1;
+    if (second.requests <= MAX_A_SECOND) return false;
+    closing.add(request.socket);
+    response.shouldKeepAlive = false;
+    if (HEALTH.test(request.url ?? '')) return false;
+    response.writeHead(503, { 'Retry-After': '1', 'Content-Length': '0' }).end();
+    return true;
   };
 }

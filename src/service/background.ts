@@ -12,6 +12,8 @@ import type { ListingObserver } from '../reconcile/listing.ts';
 import type { RoundReport } from '../reconcile/round.ts';
 import type { Lane } from '../reconcile/schedule.ts';
 import { createLanes } from '../reconcile/work.ts';
+import type { Finding } from '../status/finding.ts';
+import { needsPerson } from '../status/findings.ts';
 import { createHealth } from '../status/health.ts';
 import { hasPending } from '../store/deliveries/ledger.ts';
 import { pruneDeliveries } from '../store/deliveries/replay.ts';
@@ -20,7 +22,6 @@ import { pruneRuns } from '../store/runs.ts';
 import { expectationsOf } from './app.ts';
 import { lacksLogin } from './authorization.ts';
 import { type Loop, startLoop, UNTIL_WOKEN_MS } from './loop.ts';
-import { createReminders } from './reminders.ts';
 import { type Clients, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
 import { isFirstWorker } from './workers.ts';
 
@@ -32,7 +33,6 @@ export const INTERVALS = {
    * loop at once.
    */
   lookMs: 5_000,
-  /** Old deliveries and runs are let go of. */
   pruneMs: 10 * 60_000,
   /** Whether the history needs another month, or no longer needs one. */
   historyMs: 10 * 60_000,
@@ -83,22 +83,14 @@ export function startBackground(session: Session, clients: Clients | null, signa
     loop('looking for what needs a person', INTERVALS.reminderMs, async () => remind((await health()).findings)),
   );
   const { deliveryRetentionMs, failedRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
-  if (deliveryRetentionMs > 0) {
-    loops.push(
-      loop('letting go of old deliveries', INTERVALS.pruneMs, (stop) =>
-        pruneDeliveries(sql, deliveryRetentionMs, stop),
-      ),
-    );
-  }
-  if (failedRetentionMs > 0) {
-    loops.push(
-      loop('letting go of failed deliveries', INTERVALS.pruneMs, async (stop) => {
-        const deliveries = await pruneDeliveries(sql, failedRetentionMs, stop, 'failed');
-        if (deliveries > 0)
-          log.warn({ deliveries }, 'deliveries that were never applied are older than FAILED_RETENTION');
-      }),
-    );
-  }
+  const letGo = (name: string, retentionMs: number, work: (stop: AbortSignal) => Promise<unknown>) => {
+    if (retentionMs > 0) loops.push(loop(name, INTERVALS.pruneMs, work));
+  };
+  letGo('letting go of old deliveries', deliveryRetentionMs, (stop) => pruneDeliveries(sql, deliveryRetentionMs, stop));
+  letGo('letting go of failed deliveries', failedRetentionMs, async (stop) => {
+    const deliveries = await pruneDeliveries(sql, failedRetentionMs, stop, 'failed');
+    if (deliveries > 0) log.warn({ deliveries }, 'deliveries that were never applied are older than FAILED_RETENTION');
+  });
   if (clients === null) return { drain, settle, all: loops };
 
   /** Work that asks the portal rests while nobody is logged in or the key is refused: it could only fail, again and again. */
@@ -181,4 +173,40 @@ export async function lookForWork(sql: Sql, blocked: Iterable<string>) {
            (${isLateToReadOnly(sql)}) as "isLate"`;
   if (row?.isLate === true) poolOf(sql).leave();
   return row as unknown as { readonly hasPending: boolean; readonly hasDueDoubts: boolean };
+}
+
+/** How soon the same is said again. */
+const AGAIN_MS = 24 * 3_600_000;
+
+/**
+ * Says in the log what a person has to do, when it was found twice in a row, once a day while it lasts, and when it is over.
+ * Takes the findings of each look.
+ * @param now the clock in milliseconds
+ */
+export function createReminders(log: Pick<Logger, 'info' | 'warn'>, now: () => number = Date.now) {
+  /** When each was said; null for what was seen once, as while the database was slow for a moment. */
+  let seen = new Map<string, number | null>();
+  const told = new Set<Finding['code']>();
+  return (findings: readonly Finding[]): void => {
+    const current = findings.filter(({ severity }) => needsPerson({ state: severity === 'note' ? 'good' : severity }));
+    const codes = new Set(current.map(({ code }) => code));
+    // Then nothing is known of the rest.
+    const isBlind = codes.has('database_away');
+    const next = new Map(isBlind ? seen : []);
+    for (const { code, models, sentence, remedy, command } of current) {
+      // Another remedy is another cause; a sentence differs with every count in it.
+      const key = [code, remedy, models].join(' ');
+      const last = seen.get(key);
+      const isDue = last !== undefined && (last === null || now() - last >= AGAIN_MS);
+      if (isDue) log.warn({ finding: code, models, remedy, command }, sentence);
+      if (isDue) told.add(code);
+      next.set(key, isDue ? now() : (last ?? null));
+    }
+    seen = next;
+    const over = isBlind ? [] : [...told].filter((code) => !codes.has(code));
+    for (const finding of over) {
+      told.delete(finding);
+      log.info({ finding }, 'what needed a person is over');
+    }
+  };
 }

@@ -35,7 +35,6 @@ export function keepRoom(server: Server, maxOpen: number) {
   const open = new Map<Socket, Exchange | null>();
   /** Connections that still negotiate TLS, by the sender's address and port. */
   const negotiating = new Map<string, Socket>();
-  /** Connections are numbered as they come. */
   const numbers = new WeakMap<Socket, number>();
   let newest = 0;
   const isTls = 'setSecureContext' in server;

@@ -10,7 +10,6 @@ interface LoopOptions {
   readonly intervalMs: number;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Of the database that the work needs. */
   readonly naps?: Naps;
   readonly work: (signal: AbortSignal) => Promise<unknown>;
 }
@@ -22,7 +21,6 @@ export const UNTIL_WOKEN_MS = 2 ** 31 - 1;
 const MAX_BACKOFF_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
 
-/** Starts a loop. */
 export function startLoop({ name, intervalMs, log, signal, naps, work }: LoopOptions) {
   let woken = new AbortController();
 

@@ -1,5 +1,4 @@
 /** The privacy settings on their way into a session: checked, and with the names that they have to see through. */
-
 import { findModel } from '../catalog/index.ts';
 import type { Config } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';

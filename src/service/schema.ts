@@ -1,5 +1,4 @@
 /** Bringing the schema up to date before a command works with it, or saying who has to. */
-
 import { UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';

@@ -34,7 +34,6 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** Speaks HTTPS when given. */
   readonly tls?: TlsFiles | null;
   readonly limits?: Partial<Limits>;
 }
@@ -58,9 +57,7 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
   const address = server.address();
   const actualPort = typeof address === 'object' && address !== null ? address.port : port;
   return {
-    /** `http://host:port` */
     url: `${pair === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${actualPort}`,
-    /** When the certificate expires; null without HTTPS. */
     get certificateExpiresAt(): Date | null {
       return pair?.expiresAt ?? null;
     },

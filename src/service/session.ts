@@ -1,5 +1,4 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
-
 import type { DestinationStream } from 'pino';
 import { extraModel, findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
@@ -53,18 +52,15 @@ export interface Session {
   readonly shapes: Shapes;
   /** What must not be stored; null where everything may. */
   readonly privacy: Privacy | null;
-  /** Models that the settings mirror. */
   readonly models: readonly Model[];
   readonly onMirror: OnMirror;
   /** That the settings of `serve` name another zone than that of the rows. */
   readonly otherZone: OtherZone | null;
   /** What requests to the portal show; null for commands that only look. */
   readonly watch: PortalWatch | null;
-  /** Names this process in journals and leases. */
   readonly holder: string;
   /** When `serve` leaves the database alone. */
   readonly naps: Naps;
-  /** The end of the process. */
   readonly stop: AbortSignal;
   close(): Promise<void>;
 }
@@ -320,7 +316,6 @@ export async function bringViewsUpToDate(session: Session): Promise<void> {
   }
 }
 
-/** What settling doubts needs. */
 export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps {
   const { sql, context } = session;
   return {
@@ -341,10 +336,8 @@ export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps
 export function chooseModels(session: Session, words: readonly string[]): readonly Model[] {
   if (words.length === 0) return session.models;
   const patterns = readPatterns(words);
-  const unknown = unknownModels(
-    patterns,
-    session.models.map(({ name }) => name),
-  );
+  const names = session.models.map(({ name }) => name);
+  const unknown = unknownModels(patterns, names);
   if (unknown.length > 0) {
     throw new UsageError(`no mirrored model is called ${unknown.join(', ')}; \`flowlu-mirror models\` lists them`);
   }
@@ -372,7 +365,6 @@ const UNLIMITED_AT_A_TIME = 4;
  */
 const PACED_AT_A_TIME = 16;
 
-/** How many models to have under way at a time. */
 export function modelsAtATime({ flowlu: { requestsPerSecond } }: Config): number {
   return requestsPerSecond === 0 ? UNLIMITED_AT_A_TIME : PACED_AT_A_TIME;
 }

@@ -8,11 +8,8 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** A certificate that fits its key. */
 export interface TlsPair {
-  /** PEM, with the chain. */
   readonly cert: string;
-  /** PEM. */
   readonly key: string;
   readonly expiresAt: Date;
 }
