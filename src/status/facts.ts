@@ -30,6 +30,8 @@ export interface Expectations {
   readonly otherZone: { readonly found: string; readonly advice: string } | null;
   /** How recording deliveries goes in this process; null in one that records none. */
   readonly recording: RecordHealth | null;
+  /** How long it is left alone while nothing comes in; 0 where it never is. */
+  readonly sleep_s: number;
   /** Whether the database is left alone just now: what was known before is the answer. */
   readonly isAsleep: () => boolean;
 }

@@ -45,6 +45,8 @@ export interface StatusReport extends Assessment {
   readonly database: string;
   readonly deliveries: DeliveryCounts;
   readonly doubtful_rows: number;
+  /** How long `serve` leaves the database alone while nothing comes in; 0 where it never does. */
+  readonly database_sleep_seconds: number;
   /** What the portal has granted by OAuth; null where nobody has logged in, as with an API key. */
   readonly oauth: GrantStatus | null;
   readonly webhook_secrets: readonly SecretUse[];
@@ -132,6 +134,7 @@ async function read(
     database,
     deliveries: await deliveryCounts(sql),
     doubtful_rows: facts.doubts.total,
+    database_sleep_seconds: expected.sleep_s,
     oauth: await grantStatus(sql),
     webhook_secrets,
     first_reading: facts.firstReading,
