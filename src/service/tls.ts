@@ -15,10 +15,7 @@ export interface TlsPair {
 
 const MAX_FILE_BYTES = 1_048_576;
 
-/**
- * Reads certificate and key.
- * @throws Error that says which file cannot be used and why; never with their content.
- */
+/** Reads certificate and key. @throws Error that says which file cannot be used and why; never with their content. */
 export async function readTlsPair({ certFile, keyFile }: TlsFiles): Promise<TlsPair> {
   const [cert, key] = await Promise.all([readBounded('TLS_CERT_FILE', certFile), readBounded('TLS_KEY_FILE', keyFile)]);
   const certificate = parse('TLS_CERT_FILE', 'is no certificate in PEM', () => new X509Certificate(cert));
