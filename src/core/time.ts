@@ -1,5 +1,4 @@
 /** Moments as whole microseconds since the Unix epoch, exact in a double until the year 2255; and waiting that ends. */
-import { setTimeout as delay } from 'node:timers/promises';
 
 /** Microseconds since 1970-01-01T00:00:00Z. */
 export type Micros = number;
@@ -55,7 +54,15 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   // A timer may fire a fraction of a millisecond early; a rate limit does not forgive that.
   for (let left = ms; left > 0; left = due - performance.now()) {
-    await delay(Math.ceil(left), undefined, { signal }).catch(() => signal.throwIfAborted());
+    let timer: NodeJS.Timeout | undefined;
+    const elapsed = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.ceil(left));
+    });
+    try {
+      await orAborted(elapsed, signal);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 
