@@ -110,7 +110,7 @@ describe('pages', () => {
     const apps: readonly Pick<Hono, 'routes'>[] = [
       statusRoutes({ ...source, metrics, log, token: null, isStopping: () => false }),
       appRoutes({ health: source.health, frameAncestors: [] }),
-      callbackRoutes({ path: CALLBACK_PATH, complete: () => Promise.resolve(), log }),
+      callbackRoutes(CALLBACK_PATH, () => Promise.resolve(), log),
     ];
     const webhooks = [...Object.values(WEBHOOK_ROUTES), `${WEBHOOK_ROUTES.path}/:model`].map((path) => ({
       method: 'POST',

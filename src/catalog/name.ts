@@ -10,11 +10,15 @@ export function splitName(name: string): { readonly module: string; readonly mod
 const MAX_NAME = 80;
 
 /** The candidate that differs in the fewest letters; null when even that is another word. */
-export function nearest(word: string, candidates: readonly string[]): string | null {
+export function nearest(
+  word: string,
+  candidates: readonly string[],
+  distanceMax = Math.max(1, Math.floor(word.length / 4)),
+): string | null {
   const [best] = candidates
     .map((candidate) => ({ candidate, distance: distanceOf(word.slice(0, MAX_NAME), candidate) }))
     .sort((a, b) => a.distance - b.distance);
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 4)) ? best.candidate : null;
+  return best !== undefined && best.distance <= distanceMax ? best.candidate : null;
 }
 
 /** Levenshtein's distance: letters to insert, delete or replace. */

@@ -71,6 +71,9 @@ export function printRound({ models }: Round): void {
     `${count(read.length, 'model')}: ${count(sum(models, 'read'), 'row')} read, ${count(sum(models, 'written'))} written, ` +
       `${count(sum(models, 'unchanged'))} unchanged, in ${count(sum(models, 'requests'), 'request')}.`,
   );
+  const already = models.filter(({ outcome, way }) => outcome === 'complete' && way === 'none').length;
+  if (already > 0)
+    printLine(`${count(already, 'model')} had been read before, and ${already === 1 ? 'was' : 'were'} not read again.`);
   for (const { model, outcome, reason, unreadable = [], guarded = null } of withoutAbsent(models)) {
     const lacksRows = outcome === 'complete' && unreadable.length > 0;
     if (reason !== null) printLine(`${model}: ${outcome}${lacksRows ? ' but for some rows' : ''}, ${reason}`);

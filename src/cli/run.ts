@@ -3,12 +3,13 @@ import cluster from 'node:cluster';
 import type { Command } from 'commander';
 import { type Config, ConfigError, loadConfig, telemetryEnvironment } from '../config/index.ts';
 import { InterruptedError, UsageError } from '../core/errors.ts';
+import { reasonOf } from '../core/files.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
 import { startTracing } from '../core/tracing.ts';
 import { useProxy } from '../flowlu/fetch.ts';
 import { causeOf, UNKNOWN } from '../postgres/causes.ts';
-import { DatabaseUrlError, errorCode, isConnectionError } from '../postgres/connection.ts';
+import { DatabaseUrlError, errorCode } from '../postgres/connection.ts';
 import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
 import { OtherPortalError } from '../store/portal.ts';
 import { humanLog } from '../terminal/human-log.ts';
@@ -76,6 +77,7 @@ export async function runCommand(
     redact = createRedactor(config.secrets);
     useProxy(config.flowlu.httpsProxy, config.flowlu.noProxy);
     const context = { config, log: logFor(config, logTo, isQuiet), signal: stop.signal, isJson, isQuiet };
+    if (cluster.isPrimary) for (const { name, problem } of config.strangers) context.log.warn(`${name} ${problem}`);
     await check?.(context);
     if (!ignoresSettings) endTracing = await startTracing(telemetryEnvironment(), context.log);
     const result = await work(context);
@@ -128,14 +130,14 @@ export function runWithSession(
   );
 }
 
-/** Five letters or digits, of which the first two are its class. */
-const SQLSTATE_FORM = /^[0-9A-Z]{5}$/;
-
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const known = causeOf(error);
-  const isOfDatabase = isConnectionError(error) || SQLSTATE_FORM.test(errorCode(error) ?? '');
-  if (isOfDatabase && known !== UNKNOWN) return `${known.cause} (${message}): ${known.remedy}`;
+  // The network's codes may be of the portal or of our own listener; an error that wraps them says what it is about.
+  const isBare = errorCode(error) !== undefined || error instanceof AggregateError;
+  const known = isBare ? causeOf(error) : UNKNOWN;
+  if (known !== UNKNOWN) return `${known.cause} (${message}): ${known.remedy}`;
+  const { path } = error as NodeJS.ErrnoException;
+  if (path !== undefined) return `${path} cannot be used: ${reasonOf(error)}`;
   return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
 }
 

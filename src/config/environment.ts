@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { parse as parseDotenv } from 'dotenv';
+import { reasonOf } from '../core/files.ts';
 import { ConfigError } from './errors.ts';
 
 /** Environment variables by name. */
@@ -14,13 +15,13 @@ const MAX_FILE_BYTES = 65_536;
  * empty one, hides that of `.env`; `NAME` and `NAME_FILE` hide each other, because they are one setting.
  * @throws ConfigError for a `.env` that cannot be read.
  */
-export function readEnvironment(): Environment {
+export function readEnvironment(dotenv = readDotenv()): Environment {
   const { env } = process;
   const isHidden = (name: string) => {
     const plain = name.replace(/_FILE$/, '');
     return env[plain] !== undefined || env[`${plain}_FILE`] !== undefined;
   };
-  const file = Object.entries(readDotenv()).filter(([name]) => !isHidden(name));
+  const file = Object.entries(dotenv).filter(([name]) => !isHidden(name));
   return { ...Object.fromEntries(file), ...env };
 }
 
@@ -30,7 +31,8 @@ export function telemetryEnvironment(): Environment {
   return Object.assign(process.env, Object.fromEntries(own));
 }
 
-function readDotenv(): Environment {
+/** @throws ConfigError for a file that cannot be read. */
+export function readDotenv(): Environment {
   try {
     return parseDotenv(readText('.env'));
   } catch (error) {
@@ -74,14 +76,10 @@ function readBytes(path: string): Buffer {
   }
 }
 
-/** Why a file cannot be used, without the system's repetition of its path. */
-export function reasonOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-}
-
 /** The environment of a process that is to take its settings from us alone. */
-export function foreignEnvironment(isSetting: (name: string) => boolean): Environment {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isSetting(name.replace(/_FILE$/, ''))));
+export function foreignEnvironment(oursIn: (env: Environment) => ReadonlySet<string>): Environment {
+  const ours = oursIn(process.env);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.has(name)));
 }
 
 /** Puts the settings in the place of those that the text has, the portal's address always; every other line stays. */

@@ -1,10 +1,12 @@
 /** Environment → one frozen, checked configuration. All problems are reported together. */
+import { reasonOf } from '../core/files.ts';
 import { passwordsIn } from '../postgres/url.ts';
 import { conflictsOf } from './conflicts.ts';
-import { type Environment, foreignEnvironment, readEnvironment, readText, reasonOf } from './environment.ts';
+import { type Environment, foreignEnvironment, readDotenv, readEnvironment, readText } from './environment.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { parseModelPatterns } from './names.ts';
 import { isPlaceholder } from './secrets.ts';
+import { strangersIn } from './strangers.ts';
 import { type Setting, settings, type Values } from './table.ts';
 
 export { isLoopback, networks } from './addresses.ts';
@@ -21,12 +23,16 @@ export type Config = ReturnType<typeof assemble>;
 export type OAuthConfig = NonNullable<Config['flowlu']['oauth']>;
 
 /**
- * Reads the configuration: from the environment and `.env` (see `readEnvironment`), or from exactly `env`.
+ * Reads the configuration: from the environment and `.env` (see `readEnvironment`), or from exactly `given`.
  * Empty values count as unset.
  * @throws ConfigError listing every problem at once.
  */
-export function loadConfig(env: Environment = readEnvironment()): Config {
-  const problems: ConfigProblem[] = [];
+export function loadConfig(given?: Environment): Config {
+  const dotenv = given === undefined ? readDotenv() : {};
+  const env = given ?? readEnvironment(dotenv);
+  // `.env` was written for us; the environment has what others put there, too.
+  const strangers = strangersIn(env);
+  const problems = strangers.filter(({ name }) => dotenv[name] !== undefined);
   const parsed = settings.map(([name, setting]) => {
     try {
       const text = textOf(name, setting, env, problems);
@@ -40,7 +46,7 @@ export function loadConfig(env: Environment = readEnvironment()): Config {
   const values = Object.fromEntries(parsed) as Values;
   if (problems.length === 0) problems.push(...conflictsOf(values));
   if (problems.length > 0) throw new ConfigError(problems);
-  return assemble(values);
+  return assemble(values, strangers);
 }
 
 /** What is wrong with a text for one setting, or null. */
@@ -54,10 +60,10 @@ export function problemWith(name: string, text: string): string | null {
   }
 }
 
-/** The environment without any setting of ours. */
+/** The environment without any setting of ours, well spelt or not. */
 export function withoutSettings(): Environment {
-  const names = new Set<string>(settings.map(([name]) => name));
-  return foreignEnvironment((name) => names.has(name));
+  const names = settings.flatMap(([name]) => [name, `${name}_FILE`]);
+  return foreignEnvironment((env) => new Set([...names, ...strangersIn(env).map(({ name }) => name)]));
 }
 
 /** The text of one setting: the variable, else the file that `NAME_FILE` names, else the default. */
@@ -103,7 +109,7 @@ const databaseOf = (values: Values) => ({
   dataDir: values.DATA_DIR,
 });
 
-function assemble(values: Values) {
+function assemble(values: Values, strangers: readonly ConfigProblem[]) {
   const companyUrl = values.FLOWLU_COMPANY && `https://${values.FLOWLU_COMPANY}.flowlu.com/api/v1/module`;
   return deepFreeze({
     database: databaseOf(values),
@@ -181,6 +187,8 @@ function assemble(values: Values) {
       retentionMs: values.HISTORY_RETENTION,
     },
     logLevel: values.LOG_LEVEL,
+    /** What the environment has under names that look like settings and are none. */
+    strangers,
     /** Every secret value, for the redaction of logs and error messages. */
     secrets: secretsIn(values),
   });

@@ -45,7 +45,8 @@ export function settingsPage(): string {
 
 Settings come from the environment, or from a \`.env\` file in the working directory. The environment wins.
 [.env.example](../.env.example) has a line for each. An empty value counts as none. All mistakes are reported at once,
-and the command ends with exit code 2.
+and the command ends with exit code 2. A misspelt name is a mistake in \`.env\`, and a warning in the environment, where other programs
+have theirs: whatever begins with \`FLOWLU_\` and is no setting, and what is a letter away from one that is not set.
 
 Each secret can also be read from a file, whose path goes into a variable with \`_FILE\` at the end of its name:
 ${secretFiles()

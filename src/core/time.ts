@@ -48,10 +48,7 @@ function wordsOf(day: number): DayWords {
 const PAIRS = Array.from({ length: 100 }, (_, value) => String(value).padStart(2, '0'));
 const two = (value: number): string => PAIRS[value] as string;
 
-/**
- * Resolves after `ms` milliseconds, never earlier.
- * @throws the signal's reason, as soon as it aborts.
- */
+/** Resolves after `ms` milliseconds, never earlier. @throws the signal's reason, as soon as it aborts. */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   const due = performance.now() + ms;
   signal.throwIfAborted();
@@ -69,10 +66,17 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/**
- * The promise's outcome, unless the signal aborts before.
- * @throws the signal's reason.
- */
+/** Makes a function that is true once in so many milliseconds at most: for what is not to be said, or tried, all the time. */
+export function onceIn(ms: number): () => boolean {
+  let at = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - at < ms) return false;
+    at = performance.now();
+    return true;
+  };
+}
+
+/** The promise's outcome, unless the signal aborts before. @throws the signal's reason. */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;
@@ -92,10 +96,7 @@ export class TimeoutError extends Error {
   override readonly name = 'TimeoutError';
 }
 
-/**
- * The promise's outcome, if it comes within `ms` milliseconds.
- * @throws TimeoutError
- */
+/** The promise's outcome, if it comes within `ms` milliseconds. @throws TimeoutError */
 export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

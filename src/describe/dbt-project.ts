@@ -27,7 +27,6 @@ select {{ columns | join(', ') }}, count(*) as rows from {{ model }} group by {{
 const selectFrom = (schema: string, table: string) => `select * from {{ source('${schema}', '${table}') }}\n`;
 const grain = (columns: readonly string[]) => [{ grain: { arguments: { columns } } }];
 
-/** The files of the project, by path. */
 export function dbtProject(entries: readonly DictionaryEntry[], views: readonly View[]): ReadonlyMap<string, string> {
   const live = new Set(entries.flatMap((entry) => (entry.table_schema === 'flowlu_live' ? [entry.table_name] : [])));
   const staged = models.filter(({ table }) => STAGED.includes(table) && live.has(table));

@@ -1,5 +1,4 @@
 /** The mirror as sources of a dbt project (1.10 or later). Pure. */
-
 import { stringify } from 'yaml';
 import { groupBy } from '../core/group.ts';
 import type { DictionaryEntry } from '../views/dictionary.ts';

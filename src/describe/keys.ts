@@ -14,16 +14,16 @@ const pascal = (...words: readonly string[]) =>
     .join('');
 const oneLine = (text: string) => text.replace(/\s+/g, ' ').replaceAll('*/', '* /');
 
-/** What the driver `pg` makes of each type; what is exact and longer than a number stays text. */
-const TYPESCRIPT: Readonly<Record<string, string>> = {
-  bigint: 'string',
-  numeric: 'string',
-  integer: 'number',
-  boolean: 'boolean',
-  date: 'Date',
-  timestamptz: 'Date',
-  jsonb: 'unknown',
-  'text[]': 'string[]',
+/** What the driver `pg` makes of each type, where what is exact and longer than a number stays text; and Prisma's names. */
+const TYPES: Readonly<Record<string, { readonly typescript: string; readonly prisma: string }>> = {
+  bigint: { typescript: 'string', prisma: 'BigInt' },
+  numeric: { typescript: 'string', prisma: 'Decimal' },
+  integer: { typescript: 'number', prisma: 'Int' },
+  boolean: { typescript: 'boolean', prisma: 'Boolean' },
+  date: { typescript: 'Date', prisma: 'DateTime' },
+  timestamptz: { typescript: 'Date', prisma: 'DateTime' },
+  jsonb: { typescript: 'unknown', prisma: 'Json' },
+  'text[]': { typescript: 'string[]', prisma: 'String[]' },
 };
 
 /** Types for Kysely, or for any program in TypeScript. */
@@ -32,7 +32,7 @@ function kysely(relations: readonly Relation[]): string {
     const fields = columns.map((column) => {
       const link = links.find((one) => one.column === column.name);
       const leads = link === undefined ? '' : ` → ${link.target.schema}.${link.target.name}.id`;
-      const type = TYPESCRIPT[column.type] ?? 'string';
+      const type = TYPES[column.type]?.typescript ?? 'string';
       return `  /** ${oneLine(column.comment)}${leads} */\n  ${/^[a-z_]\w*$/.test(column.name) ? column.name : JSON.stringify(column.name)}: ${type}${key.includes(column.name) ? '' : ' | null'};`;
     });
     return `/** ${oneLine(comment)} */\nexport interface ${pascal(schema, name)} {\n${fields.join('\n')}\n}`;
@@ -50,45 +50,32 @@ function postgraphile(relations: readonly Relation[]): string {
   return `${JSON.stringify({ version: 1, config: { class: Object.fromEntries(tagged) } }, null, 2)}\n`;
 }
 
-const PRISMA: Readonly<Record<string, string>> = {
-  bigint: 'BigInt',
-  numeric: 'Decimal',
-  integer: 'Int',
-  boolean: 'Boolean',
-  date: 'DateTime',
-  timestamptz: 'DateTime',
-  jsonb: 'Json',
-  'text[]': 'String[]',
-};
 const PRISMA_NATIVE: Readonly<Record<string, string>> = { date: ' @db.Date', timestamptz: ' @db.Timestamptz(6)' };
 
 /** View blocks for a Prisma schema with the preview feature `views`; views without a key cannot be queried there. */
 function prisma(relations: readonly Relation[]): string {
   const known = relations.filter(({ key }) => key.length > 0);
-  const links = known.flatMap((from) => from.links.map((link) => ({ ...link, from })));
+  const links = known.flatMap((from) =>
+    from.links.map((link) => ({ ...link, from, title: `${from.schema}_${from.name}_${link.column}` })),
+  );
   return known
     .map((relation) => {
       const { schema, name, key, columns } = relation;
       const fields = columns.map((column) => {
         const isKey = key.includes(column.name);
-        const type = PRISMA[column.type] ?? 'String';
+        const type = TYPES[column.type]?.prisma ?? 'String';
         const optional = isKey || type.endsWith('[]') ? '' : '?';
         return `  ${column.name} ${type}${optional}${isKey ? ' @unique' : ''}${PRISMA_NATIVE[column.type] ?? ''}`;
       });
-      const titleOf = ({ from, column }: (typeof links)[number]) =>
-        JSON.stringify(`${from.schema}_${from.name}_${column}`);
       const out = links
         .filter(({ from }) => from === relation)
-        .map((link) => {
-          const { column, target } = link;
-          return `  to_${column} ${pascal(target.schema, target.name)}? @relation(${titleOf(link)}, fields: [${column}], references: [id])`;
+        .map(({ title, column, target }) => {
+          const relates = `@relation("${title}", fields: [${column}], references: [id])`;
+          return `  to_${column} ${pascal(target.schema, target.name)}? ${relates}`;
         });
       const back = links
         .filter(({ target }) => target === relation)
-        .map(
-          (link) =>
-            `  from_${link.from.schema}_${link.from.name}_${link.column} ${pascal(link.from.schema, link.from.name)}[] @relation(${titleOf(link)})`,
-        );
+        .map(({ title, from }) => `  from_${title} ${pascal(from.schema, from.name)}[] @relation("${title}")`);
       const body = [...fields, ...out, ...back, '', `  @@map("${name}")`, `  @@schema("${schema}")`];
       return `view ${pascal(schema, name)} {\n${body.join('\n')}\n}\n`;
     })
@@ -130,5 +117,4 @@ const RENDERERS = { kysely, metabase, postgraphile, powerbi, prisma } as const;
 export type Tool = keyof typeof RENDERERS;
 export const TOOLS = Object.keys(RENDERERS) as readonly Tool[];
 
-/** The keys of these views for a tool, as the text of one file. */
 export const keysFor = (tool: Tool, views: readonly View[]): string => RENDERERS[tool](relationsOf(views));

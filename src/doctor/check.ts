@@ -2,16 +2,13 @@
 import type { Finding, FindingCode } from '../status/finding.ts';
 
 export interface Check {
-  /** What was looked at, in a word or two. */
   readonly name: string;
   readonly status: 'ok' | 'warn' | 'fail';
   /** What was found. Never holds a secret. */
   readonly found: string;
-  /** What to do about it. */
   readonly advice?: string;
 }
 
-/** Takes the checks as they are made. */
 export type Report = (check: Check) => void;
 
 export const ok = (name: string, found: string): Check => ({ name, status: 'ok', found });
@@ -32,12 +29,10 @@ export function checkOf({ code, severity, sentence, remedy, command }: Finding):
   return { name: NAMES[code] ?? 'mirror', status: severity === 'bad' ? 'fail' : 'warn', found: sentence, advice };
 }
 
-/** A list of names that stays readable. */
 export function namesOf(names: readonly string[], max = 8): string {
   return names.length > max ? `${names.slice(0, max).join(', ')} and ${names.length - max} more` : names.join(', ');
 }
 
-/** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
   return error instanceof Error ? error.message : String(error);

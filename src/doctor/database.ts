@@ -1,15 +1,15 @@
 /** Whether the database can hold the mirror. */
-
 import type { Config } from '../config/index.ts';
 import { CREATE_IN_PUBLIC, openPlaces } from '../migrate/closing.ts';
 import { type DatabaseFacts, databaseFacts } from '../migrate/health.ts';
-import { schemaState } from '../migrate/migrate.ts';
-import { ownership } from '../migrate/owner.ts';
+import { type SchemaState, schemaState } from '../migrate/migrations.ts';
+import { type Ownership, ownership, wrongRole } from '../migrate/owner.ts';
 import { farReachingLogins, unlimitedReaders } from '../migrate/reader-logins.ts';
 import { areViewsCurrent } from '../migrate/refresh.ts';
 import { causeOf } from '../postgres/causes.ts';
-import type { Sql } from '../postgres/connection.ts';
+import { type Sql, within } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
+import { UNNAMED_CODES } from '../reports/codes.ts';
 import { causeNow } from '../status/facts.ts';
 import { tryWrite } from '../store/deliveries/ledger.ts';
 import { type Check, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
@@ -23,7 +23,6 @@ const SLOWER = 'it is slower; PgBouncer from 1.21 on keeps them with max_prepare
 const FORGETS = 'when its machine stops, the server may lose what it has committed, and may not start again';
 const KEEPS = 'switch it on in postgresql.conf; acknowledged webhooks are kept only where commits are';
 
-/** Looks at the database; false when it cannot be worked with. */
 export async function checkDatabase(sql: Sql, displayUrl: string, report: Report): Promise<boolean> {
   let facts: DatabaseFacts;
   try {
@@ -38,42 +37,39 @@ export async function checkDatabase(sql: Sql, displayUrl: string, report: Report
   report(checkEncoding(facts));
   report(checkClock(facts));
   if (facts.careless.length > 0) report(warn('durability', `${facts.careless.join(' and ')} off: ${FORGETS}`, KEEPS));
-  report(checkRights(facts, (await ownership(sql)).writer));
+  const rights = checkRights(facts, await ownership(sql));
+  report(rights);
   for (const place of await openPlaces(sql)) {
     if (place.name === CREATE_IN_PUBLIC)
       report(warn('schema public', 'everybody may create in it', `as an administrator: ${place.sql}`));
   }
-  const isCurrent = await checkSchema(sql, report);
-  if (isCurrent) {
-    await checkReaders(sql, report);
-    await checkReach(sql, report);
-  }
-  return isCurrent && (await checkWriting(sql, report));
+  if (rights.status === 'fail') return false;
+  const schema = await checkSchema(sql);
+  report(schema);
+  if (schema.status !== 'ok') return false;
+  report(await checkReaders(sql));
+  const reach = await checkReach(sql);
+  if (reach !== null) report(reach);
+  const writing = await checkWriting(sql);
+  report(writing);
+  return writing.status !== 'fail';
 }
 
-/**
- * Writes and commits a row, and does so with prepared statements on several connections, which some poolers forget. False
- * where nothing can be written: the portal is then looked at without the mirror.
- */
-async function checkWriting(sql: Sql, report: Report): Promise<boolean> {
+/** Writes and commits a row, and does so with prepared statements on several connections, which some poolers forget. */
+async function checkWriting(sql: Sql): Promise<Check> {
   const name = 'writing';
   try {
     await tryWrite(sql);
   } catch (error) {
     const { cause, remedy } = await causeNow(sql, error);
-    report(fail(name, `${cause}: ${messageOf(error)}`, remedy));
-    return false;
+    return fail(name, `${cause}: ${messageOf(error)}`, remedy);
   }
   const asked = Array.from({ length: POOLER_PROBES }, () =>
     transact(sql, (tx) => tx`select ${'probe'}::text as probe`),
   );
   await Promise.allSettled(asked);
-  if (sql.options.prepare) report(ok(name, 'a row was written and committed; prepared statements are kept'));
-  else
-    report(
-      warn(name, 'works, without prepared statements: a pooler in front of the database does not keep them', SLOWER),
-    );
-  return true;
+  if (sql.options.prepare) return ok(name, 'a row was written and committed; prepared statements are kept');
+  return warn(name, 'works, without prepared statements: a pooler in front of the database does not keep them', SLOWER);
 }
 
 function checkVersion({ version, version_number }: DatabaseFacts): Check {
@@ -92,70 +88,42 @@ function checkClock({ clock_skew_ms }: DatabaseFacts): Check {
   const seconds = Math.abs(clock_skew_ms) / 1_000;
   if (seconds * 1_000 <= SKEW_MAX_MS) return ok('clock', "the database's and this machine's agree");
   const side = clock_skew_ms > 0 ? 'ahead of' : 'behind';
-  return warn(
-    'clock',
-    `the database is ${seconds.toFixed(1)} s ${side} this machine`,
-    'the mirror goes by the database; synchronise both, or times in logs and in tables will not match',
-  );
+  const advice = 'the mirror goes by the database; synchronise both, or times in logs and in tables will not match';
+  return warn('clock', `the database is ${seconds.toFixed(1)} s ${side} this machine`, advice);
 }
 
-function checkRights(facts: DatabaseFacts, writer: string): Check {
-  const { role, may_create_schemas, may_create_roles, has_reader, has_writer, may_write, owns_schema } = facts;
-  if (owns_schema === false) {
-    if (may_write) return ok('rights', `${role} may read and write rows, as ${writer}; the owner migrates`);
-    return fail(
-      'rights',
-      `${role} neither owns the schema flowlu nor may write into it`,
-      `as the owner or an administrator: grant ${writer} to ${role}`,
-    );
+function checkRights(facts: DatabaseFacts, ownership: Ownership): Check {
+  const { may_create_roles, has_reader, has_writer, may_write } = facts;
+  const { role, owner, may_define, is_reader } = ownership;
+  const name = 'rights';
+  if (owner !== null && !may_define) {
+    if (may_write) return ok(name, `${role} may read and write rows, as ${ownership.writer}; the owner migrates`);
+    const { found, advice } = wrongRole(ownership);
+    return fail(name, is_reader ? found : `${role} neither owns the schema flowlu nor may write into it`, advice);
   }
-  if (!may_create_schemas && owns_schema === null) {
-    return fail(
-      'rights',
-      `${role} may not create schemas`,
-      `as an administrator: grant create on database … to ${role}`,
-    );
+  if (!may_define) {
+    return fail(name, `${role} may not create schemas`, `as an administrator: grant create on database … to ${role}`);
   }
   if (!(has_reader && has_writer) && !may_create_roles) {
-    return warn(
-      'rights',
-      `${role} may not create the roles flowlu_reader and flowlu_writer`,
-      'migrate prints what an administrator has to run',
-    );
+    const found = `${role} may not create the roles flowlu_reader and flowlu_writer`;
+    return warn(name, found, 'migrate prints what an administrator has to run');
   }
-  return ok('rights', `${role} may do all that is needed`);
+  return ok(name, `${role} may do all that is needed`);
 }
 
-async function checkSchema(sql: Sql, report: Report): Promise<boolean> {
-  const state = await schemaState(sql).catch((error: unknown) => messageOf(error));
-  switch (state) {
-    case 'current':
-      report(ok('schema', 'current'));
-      return true;
-    case 'empty':
-      report(
-        warn(
-          'schema',
-          'not there yet',
-          'run: flowlu-mirror migrate (serve, backfill and the others that write do it by themselves)',
-        ),
-      );
-      return false;
-    case 'behind':
-      report(
-        warn(
-          'schema',
-          'of an earlier version',
-          'run: flowlu-mirror migrate (serve, backfill and the others that write do it by themselves)',
-        ),
-      );
-      return false;
-    case 'newer':
-      report(fail('schema', 'of a later version than this program', 'run the newer version of flowlu-mirror'));
-      return false;
-    default:
-      report(fail('schema', `cannot be read: ${state}`, 'check the rights of the database role'));
-      return false;
+const MIGRATE = 'run: flowlu-mirror migrate (serve, backfill and the others that write do it by themselves)';
+const SCHEMA: Readonly<Record<SchemaState, Check>> = {
+  current: ok('schema', 'current'),
+  empty: warn('schema', 'not there yet', MIGRATE),
+  behind: warn('schema', 'of an earlier version', MIGRATE),
+  newer: fail('schema', 'of a later version than this program', 'run the newer version of flowlu-mirror'),
+};
+
+async function checkSchema(sql: Sql): Promise<Check> {
+  try {
+    return SCHEMA[await schemaState(sql)];
+  } catch (error) {
+    return fail('schema', `cannot be read: ${messageOf(error)}`, 'check the rights of the database role');
   }
 }
 
@@ -168,30 +136,42 @@ export async function checkViews(sql: Sql, { database, flowlu }: Config, report:
 }
 
 /** A login of the server-wide roles reads or writes every mirror of the server, which few mean. */
-async function checkReach(sql: Sql, report: Report): Promise<void> {
+async function checkReach(sql: Sql): Promise<Check | null> {
   const logins = await farReachingLogins(sql);
-  if (logins.length === 0) return;
-  report(
-    warn(
-      'reach of logins',
-      `flowlu_reader or flowlu_writer lets ${namesOf(logins)} into every mirror of this server`,
-      'unless that is meant, grant the roles that end in the name of the database instead, and revoke these',
-    ),
-  );
+  if (logins.length === 0) return null;
+  const found = `flowlu_reader or flowlu_writer lets ${namesOf(logins)} into every mirror of this server`;
+  const advice = 'unless that is meant, grant the roles that end in the name of the database instead, and revoke these';
+  return warn('reach of logins', found, advice);
 }
 
 /** Analysts' logins without a limit: PostgreSQL takes none from the role flowlu_reader. */
-async function checkReaders(sql: Sql, report: Report): Promise<void> {
+async function checkReaders(sql: Sql): Promise<Check> {
   const logins = await unlimitedReaders(sql);
-  if (logins.length === 0) {
-    report(ok('readers', 'every login with flowlu_reader has a statement time-out'));
-    return;
-  }
-  report(
-    warn(
-      'readers',
-      `no statement time-out: ${namesOf(logins)}`,
-      'run: flowlu-mirror reader <login>, or as an administrator: alter role … set statement_timeout',
-    ),
+  if (logins.length === 0) return ok('readers', 'every login with flowlu_reader has a statement time-out');
+  const advice = 'run: flowlu-mirror reader <login>, or as an administrator: alter role … set statement_timeout';
+  return warn('readers', `no statement time-out: ${namesOf(logins)}`, advice);
+}
+
+const LOOK_MAX_MS = 10_000;
+
+/** Whether the ready-made views can tell what the portal's numbers mean: codes without a word, invoices that no view counts. */
+export async function checkNumbers(sql: Sql, report: Report): Promise<void> {
+  const codes = await within(sql.unsafe<{ code: string }[]>(UNNAMED_CODES), LOOK_MAX_MS);
+  const howTo =
+    'look them up in the portal, then insert into flowlu_reports.code_labels (model, field, code, label, counts_as); its comments say how';
+  if (codes.length === 0) report(ok('codes', 'every code that amounts depend on has a word'));
+  else report(warn('codes', `without a word: ${namesOf(codes.map(({ code }) => code))}`, howTo));
+  const [row] = await within(
+    sql<{ uncounted: number; rule: string }[]>`
+      select (select count(*)::int from flowlu_reports.invoices
+               where not is_issued and total > 0 and due_date < (select in_force::date from flowlu_reports.definitions where term = 'today')) as uncounted,
+             (select in_force from flowlu_reports.definitions where term = 'issued') as rule`,
+    LOOK_MAX_MS,
   );
+  const { uncounted = 0, rule = '' } = row ?? {};
+  if (uncounted === 0) return report(ok('invoices', `${rule}; every invoice past due is counted`));
+  const found = `${rule}; ${uncounted} past due are not issued by that rule and in no view of what is owed`;
+  const advice =
+    "if they were sent to customers: insert into flowlu_reports.code_labels values ('fin.invoice', 'status_id', 10, 'new', 'issued')";
+  report(warn('invoices', found, advice));
 }

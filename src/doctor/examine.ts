@@ -2,11 +2,12 @@
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Config } from '../config/index.ts';
+import { hindranceOfWriting } from '../core/files.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
 import { sleep } from '../core/time.ts';
 import { type Authorization, apiKeyAuthorization } from '../flowlu/authorization.ts';
-import { createClient, type FlowluClient } from '../flowlu/client.ts';
+import { type ClientOptions, createClient, type FlowluClient } from '../flowlu/client.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { createPace, localBudget } from '../flowlu/pace.ts';
 import { webhookDelay } from '../mirror-rows/reads.ts';
@@ -25,9 +26,8 @@ import { forget, lastFact, PORTAL } from '../store/measurements.ts';
 import { boundPortal } from '../store/portal.ts';
 import { storedHistorySettings } from '../store/settings.ts';
 import { type Check, checkOf, fail, messageOf, ok, type Report, warn } from './check.ts';
-import { checkDatabase, checkViews } from './database.ts';
+import { checkDatabase, checkNumbers, checkViews } from './database.ts';
 import { checkLogin } from './login.ts';
-import { checkNumbers } from './numbers.ts';
 import { type Asked, measurePages } from './pages.ts';
 import { checkPortal, checkPossible, checkUser, KEY, type ReadableModel, type Right } from './portal.ts';
 import { newestVersion, probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
@@ -39,7 +39,6 @@ export interface DoctorContext {
   readonly config: Config;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Takes a line for a person who waits. */
   readonly say: (text: string) => void;
 }
 
@@ -57,28 +56,15 @@ const MODELS_FOR_ZONE = 4;
 
 /** Everything that needs the database or the portal; what is not there does not keep the rest from being checked. */
 export async function examine(context: DoctorContext, flags: DoctorFlags, tell: Report): Promise<void> {
-  const { config, log, signal, say } = context;
+  const { config, signal } = context;
   const told = new Set<string>();
   const report = (check: Check) => {
     if (check.status === 'fail') told.add(check.name);
     tell(check);
   };
   for (const check of checkSettings(config, process.versions.node)) report(check);
-  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
-  if (!hasDatabase(address)) {
-    report(warn('database', `none in ${config.database.dataDir} yet`, 'flowlu-mirror serve or backfill makes one'));
-    await examinePortal(context, flags, null, report);
-    return;
-  }
-  let database: OpenDatabase;
-  try {
-    database = await openDatabase({ ...address, log, signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
-    await examinePortal(context, flags, null, report);
-    return;
-  }
+  const database = await openIfAny(context, report);
+  if (database === null) return examinePortal(context, flags, null, report);
   const sql = connect(database.url, { applicationName: 'flowlu-mirror doctor', max: 2 });
   try {
     const isUsable = await checkDatabase(sql, database.displayUrl, report);
@@ -91,7 +77,7 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, tell: 
       });
     };
     await look('views', () => checkViews(sql, config, report));
-    if (isUsable && flags.webhook === true) await waitForWebhook(sql, { signal, say }, report);
+    if (isUsable && flags.webhook === true) await waitForWebhook(sql, context, report);
     await look('webhook texts', () => checkTexts(sql, report));
     await look('codes and invoices', () => checkNumbers(sql, report));
     for (const check of await checkPersonalData(config, isUsable ? sql : null)) report(check);
@@ -104,10 +90,23 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, tell: 
   }
 }
 
-interface Trouble {
-  sent: number;
-  throttled: number;
-  missedSlots: number;
+async function openIfAny({ config, log, signal }: DoctorContext, report: Report): Promise<OpenDatabase | null> {
+  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
+  if (!hasDatabase(address)) {
+    const none = `none in ${config.database.dataDir} yet`;
+    const hindrance = hindranceOfWriting(config.database.dataDir);
+    const elsewhere = 'make it writable, set DATA_DIR to a directory that is, or set DATABASE_URL';
+    if (hindrance === null) report(warn('database', none, 'flowlu-mirror serve or backfill makes one'));
+    else report(fail('database', `${none}, and none can be made there (${hindrance})`, elsewhere));
+    return null;
+  }
+  try {
+    return await openDatabase({ ...address, log, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
+    return null;
+  }
 }
 
 /** `sql`: the database, where it holds a mirror. */
@@ -117,29 +116,26 @@ async function examinePortal(
   sql: Sql | null,
   report: Report,
 ): Promise<void> {
-  const { baseUrl, apiKey, oauth, timezone } = context.config.flowlu;
+  const { baseUrl, apiKey, oauth, timezone, requestsPerSecond } = context.config.flowlu;
   const stored = sql === null ? {} : await storedHistorySettings(sql);
   const contradiction = checkStoredZone(timezone, stored.timezone);
   if (contradiction !== null) report(contradiction);
   if (baseUrl === null || (apiKey ?? oauth) === null) {
-    report(warn('portal', 'no key: the mirror lives on webhooks alone', 'set FLOWLU_COMPANY and FLOWLU_API_KEY'));
-    return;
+    const advice = 'set FLOWLU_COMPANY and FLOWLU_API_KEY';
+    return report(warn('portal', 'no key: the mirror lives on webhooks alone', advice));
   }
   const authorization = await openAuthorization(context, sql, report);
   if (authorization === null) return;
   const bound = sql === null ? null : await boundPortal(sql);
   if (bound !== null && bound !== new URL(baseUrl).host) {
     const found = `this database mirrors ${bound}, the settings name ${new URL(baseUrl).host}`;
-    report(fail('portal', found, 'use another database for another portal'));
-    return;
+    return report(fail('portal', found, 'use another database for another portal'));
   }
-  const trouble: Trouble = { sent: 0, throttled: 0, missedSlots: 0 };
   const recording = flags.record === undefined ? null : openRecording(flags.record);
   const fetchIt = recording === null ? undefined : recordingFetch(recording, createRedactor(context.config.secrets));
-  const client = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt }, trouble);
+  const { client, trouble } = clientOf(context, sql, { baseUrl, authorization, fetch: fetchIt });
   const chosen = chooseModels(context, flags.quick ?? false);
   const asked = { asked: chosen.length, mirrored: chooseModels(context, false).length };
-  const { requestsPerSecond } = context.config.flowlu;
   const seconds = requestsPerSecond > 0 ? chosen.length / requestsPerSecond : 0;
   if (seconds >= 5) context.say(`asking the portal for ${chosen.length} models, about ${span(seconds)}`);
   const right = sql === null || oauth === null ? KEY : loginRight(context.config, sql);
@@ -159,12 +155,11 @@ function loginRight(config: Config, sql: Sql): Right {
   return { name: 'login', refused: async (words) => (await lacksLogin(config, sql)) ?? loginRefused(words) };
 }
 
-function reportTrouble(trouble: Trouble, report: Report): void {
+function reportTrouble(trouble: ReturnType<typeof clientOf>['trouble'], report: Report): void {
   if (trouble.missedSlots > trouble.sent / 10) {
+    const found = `${trouble.missedSlots} passed unused, because the process was too late for them`;
     const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
-    report(
-      warn('request slots', `${trouble.missedSlots} passed unused, because the process was too late for them`, advice),
-    );
+    report(warn('request slots', found, advice));
   }
   if (trouble.throttled > 0) {
     const advice = 'another integration shares the limit, or FLOWLU_REQUESTS_PER_SECOND is above that of the tariff';
@@ -172,7 +167,6 @@ function reportTrouble(trouble: Trouble, report: Report): void {
   }
 }
 
-/** The right to ask the portal, once it is clear that there is one. */
 async function openAuthorization(
   { config, log, signal }: DoctorContext,
   sql: Sql | null,
@@ -193,15 +187,11 @@ async function openAuthorization(
 function clientOf(
   { config }: Pick<DoctorContext, 'config'>,
   sql: Sql | null,
-  portal: {
-    readonly baseUrl: string;
-    readonly authorization: Authorization;
-    readonly fetch?: typeof fetch | undefined;
-  },
-  trouble: Trouble,
-): FlowluClient {
+  portal: Pick<ClientOptions, 'baseUrl' | 'authorization' | 'fetch'>,
+) {
   const { requestsPerSecond } = config.flowlu;
-  return createClient({
+  const trouble = { sent: 0, throttled: 0, missedSlots: 0 };
+  const client = createClient({
     ...portal,
     pace: createPace(requestsPerSecond, sql === null ? localBudget() : sharedBudget(sql), () => {
       trouble.missedSlots += 1;
@@ -213,6 +203,7 @@ function clientOf(
       if (outcome === 'rate_limited') trouble.throttled += 1;
     },
   });
+  return { client, trouble };
 }
 
 function chooseModels({ config }: Pick<DoctorContext, 'config'>, quick: boolean): readonly Model[] {
@@ -258,7 +249,7 @@ export async function tryPortal(config: Config, signal: AbortSignal, tell: Repor
   if (baseUrl === null || apiKey === null || model === undefined) return;
   const context = { config, signal };
   const portal = { baseUrl, authorization: apiKeyAuthorization(apiKey) };
-  const client = clientOf(context, null, portal, { sent: 0, throttled: 0, missedSlots: 0 });
+  const { client } = clientOf(context, null, portal);
   const readable = await checkPortal(client, baseUrl, [model], report, signal);
   if (readable === null) return;
   const facts = { sql: null, isZoneRefuted: false, asked: 1, mirrored: chooseModels(context, false).length };
@@ -268,7 +259,6 @@ export async function tryPortal(config: Config, signal: AbortSignal, tell: Repor
 const WEBHOOK_MAX_MS = 10 * 60_000;
 const WEBHOOK_POLL_MS = 500;
 
-/** Waits until a delivery arrives that was not there before. */
 async function waitForWebhook(
   sql: Sql,
   { signal, say }: Pick<DoctorContext, 'signal' | 'say'>,
@@ -280,10 +270,8 @@ async function waitForWebhook(
   const endAt = performance.now() + WEBHOOK_MAX_MS;
   for (; performance.now() < endAt; await sleep(WEBHOOK_POLL_MS, signal)) {
     const now = await last();
-    if (now !== null && now !== before) {
-      report(ok('webhook', 'one has arrived and is stored: Flowlu and the mirror are connected'));
-      return;
-    }
+    if (now !== null && now !== before)
+      return report(ok('webhook', 'one has arrived and is stored: Flowlu and the mirror are connected'));
   }
   const advice = 'look at the address in Flowlu, at the proxy in front, and at the log of `serve`';
   report(fail('webhook', `none within ${span(WEBHOOK_MAX_MS / 1_000)}`, advice));
@@ -305,10 +293,8 @@ async function examineAnswers(
   for (const check of await measurePages(client, readable, { ...asked, requestsPerSecond }, signal)) report(check);
   const chosen = fitting[0]?.model;
   if (chosen === undefined) {
-    report(
-      warn('sorting and filters', 'no model has enough rows to tell', 'run doctor again when the portal is in use'),
-    );
-    return;
+    const advice = 'run doctor again when the portal is in use';
+    return report(warn('sorting and filters', 'no model has enough rows to tell', advice));
   }
   try {
     const { checks, versions } = await probeQueries(client, chosen, signal);

@@ -9,7 +9,6 @@ import { type Check, checkOf, fail, messageOf, ok, warn } from './check.ts';
 
 const NAME = 'login';
 
-/** Looks at the stored grant without using it. */
 export async function checkLogin(config: Config, oauth: OAuthConfig, sql: Sql): Promise<Check> {
   const lacking = await lacksLogin(config, sql);
   if (lacking !== null) return checkOf(lacking);

@@ -8,7 +8,6 @@ import type { Finding } from '../status/finding.ts';
 import { keyRefused, portalSilent } from '../status/portal.ts';
 import { checkOf, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
 
-/** A model that the key may list. */
 export interface ReadableModel {
   readonly model: Model;
   /** Rows that the portal claims to have, or null. */
@@ -27,11 +26,11 @@ interface Refusal {
   readonly model: Model;
   readonly error: FlowluError;
 }
+type Answer = (ReadableModel & { readonly error?: undefined }) | Refusal;
 
 const MODELS_AT_A_TIME = 4;
 /** Models asked for before a portal that knows none of them is taken for no portal. */
 const TRIALS = 5;
-/** Models that every portal has come first. */
 const trialRank = ({ name }: Model) => Number(!['crm.account', 'crm.lead', 'core.user', 'task.tasks'].includes(name));
 
 /**
@@ -52,31 +51,24 @@ export async function checkPortal(
     return null;
   }
   const origin = new URL(baseUrl).host;
-  const answers: (ReadableModel | Refusal)[] = [];
+  const answers: Answer[] = [];
   // A model that a portal lacks may be told as HTTP 404, as if there were no portal.
   for (const model of listable.slice(0, TRIALS)) {
     answers.push(await ask(client, model, signal));
-    const last = answers.at(-1) as ReadableModel | Refusal;
-    if (!('error' in last) || last.error.status !== 404) break;
+    if (answers.at(-1)?.error?.status !== 404) break;
   }
-  const trial = answers.at(-1) as ReadableModel | Refusal;
-  if ('error' in trial && !(await reportTrial(trial.error, origin, right, report))) return null;
-  if (!('error' in trial)) {
-    report(ok('portal', `${origin} answers`));
-    report(ok(right.name, 'accepted'));
-  }
+  if (!(await reportTrial(answers.at(-1)?.error, origin, right, report))) return null;
   const rest = listable.slice(answers.length);
   for (let start = 0; start < rest.length; start += MODELS_AT_A_TIME) {
     const part = rest.slice(start, start + MODELS_AT_A_TIME);
     answers.push(...(await Promise.all(part.map((model) => ask(client, model, signal)))));
   }
-  const readable = answers.filter((answer): answer is ReadableModel => !('error' in answer));
-  const refused = answers.filter((answer): answer is Refusal => 'error' in answer);
+  const readable = answers.filter((answer) => answer.error === undefined);
+  const refused = answers.filter((answer) => answer.error !== undefined);
   reportRights(readable, refused, right, report);
   return readable;
 }
 
-/** Whose rights the requests have. */
 export async function checkUser(client: FlowluClient, report: Report, signal: AbortSignal, right = KEY): Promise<void> {
   try {
     const { user, admin } = await readRights(client, signal);
@@ -96,15 +88,14 @@ export async function checkPossible(
   signal: AbortSignal,
 ): Promise<void> {
   const asked = possibleModels.filter((name) => !mirrored.includes(name)).map(extraModel);
-  const answers: (ReadableModel | Refusal)[] = [];
-  for (const model of asked) answers.push(await ask(client, model, signal));
-  const names = answers.flatMap((answer) => ('error' in answer ? [] : [answer.model.name]));
+  const names: string[] = [];
+  for (const model of asked) if ((await ask(client, model, signal)).error === undefined) names.push(model.name);
   if (names.length === 0) return;
   const setting = [...mirrored, ...names].join(',');
   report(warn('more models', `this portal also has ${names.join(', ')}`, `FLOWLU_EXTRA_MODELS=${setting}`));
 }
 
-async function ask(client: FlowluClient, model: Model, signal: AbortSignal): Promise<ReadableModel | Refusal> {
+async function ask(client: FlowluClient, model: Model, signal: AbortSignal): Promise<Answer> {
   try {
     const { total } = await client.list(model, { limit: 1, page: 1 }, signal);
     return { model, total };
@@ -115,14 +106,18 @@ async function ask(client: FlowluClient, model: Model, signal: AbortSignal): Pro
 }
 
 /** What the first answer says of the portal as a whole; false when asking on is pointless. */
-async function reportTrial(error: FlowluError, origin: string, right: Right, report: Report): Promise<boolean> {
-  const { kind } = error;
-  if (kind === 'network' || kind === 'timeout' || kind === 'protocol' || kind === 'server') {
+async function reportTrial(
+  error: FlowluError | undefined,
+  origin: string,
+  right: Right,
+  report: Report,
+): Promise<boolean> {
+  if (error !== undefined && UNANSWERED.has(error.kind)) {
     report({ ...checkOf(portalSilent({ words: `${origin}: ${error.problem}`, since: null })), status: 'fail' });
     return false;
   }
   report(ok('portal', `${origin} answers`));
-  if (kind === 'unauthorized') {
+  if (error?.kind === 'unauthorized') {
     report(checkOf(await right.refused(error.problem)));
     return false;
   }
@@ -130,6 +125,7 @@ async function reportTrial(error: FlowluError, origin: string, right: Right, rep
   return true;
 }
 
+const UNANSWERED: ReadonlySet<string> = new Set(['network', 'timeout', 'protocol', 'server']);
 const UNKNOWN: ReadonlySet<string> = new Set(['unknown_module', 'unknown_method']);
 
 function reportRights(
@@ -138,18 +134,14 @@ function reportRights(
   { name }: Right,
   report: Report,
 ): void {
-  const all = readable.length + refused.length;
-  const found = `${readable.length} of ${all} models asked for can be read`;
-  report(
-    readable.length > 0
-      ? ok('rights at the portal', found)
-      : fail('rights at the portal', found, `${ACCESS_WORDS[name].give} rights to the modules to be mirrored`),
-  );
+  const rights = 'rights at the portal';
+  const found = `${readable.length} of ${readable.length + refused.length} models asked for can be read`;
+  const advice = `${ACCESS_WORDS[name].give} rights to the modules to be mirrored`;
+  report(readable.length > 0 ? ok(rights, found) : fail(rights, found, advice));
   const named = (chosen: readonly Refusal[]) => namesOf(chosen.map(({ model }) => model.name));
   const forbidden = refused.filter(({ error }) => error.kind === 'forbidden');
   if (forbidden.length > 0) {
-    const advice = 'give the rights, or leave these models out with FLOWLU_MODELS';
-    report(warn('no right', named(forbidden), advice));
+    report(warn('no right', named(forbidden), 'give the rights, or leave these models out with FLOWLU_MODELS'));
   }
   const isUnknown = ({ error }: Refusal) => UNKNOWN.has(error.kind) || error.status === 404;
   const unknown = refused.filter(isUnknown);

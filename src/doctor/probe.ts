@@ -1,5 +1,4 @@
 /** What of its own documentation the portal honours, judged by the rows that come back. */
-
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { FlowluClient, ListAnswer } from '../flowlu/client.ts';
@@ -20,17 +19,12 @@ export type VersionedModel = Model & { readonly version: string };
 
 type Ask = (query: ListQuery) => Promise<ListAnswer | null>;
 
-export interface Probed {
-  readonly checks: readonly Check[];
-  /** Version texts that were seen, in no order. */
-  readonly versions: readonly string[];
-}
-
 /**
  * Probes sorting and filters on a model with enough rows.
+ * @returns also the version texts that were seen, in no order.
  * @throws FlowluError for what is no matter of the query; the signal's reason.
  */
-export async function probeQueries(client: FlowluClient, model: VersionedModel, signal: AbortSignal): Promise<Probed> {
+export async function probeQueries(client: FlowluClient, model: VersionedModel, signal: AbortSignal) {
   const ask: Ask = async (query) => {
     try {
       return await client.list(model, { limit: ROWS, page: 1, ...query }, signal, 'once');
@@ -49,17 +43,18 @@ export async function probeQueries(client: FlowluClient, model: VersionedModel, 
     up === null || newest === null ? await client.list(model, { limit: ROWS, page: 1 }, signal, 'once') : null;
   const rows = [up, down, newest, plain].flatMap(itemsOf);
   const versions = rows.map((row) => versionText(model, row)).filter((text) => text !== '');
-  const judge = (name: string, finding: Finding): Check => {
-    const found = `${finding} (on ${model.name})`;
-    return finding === 'honoured' ? ok(name, found) : warn(name, found, SLOWER);
+  /** Null stands for a question that the portal did not take. */
+  const judge = (name: string, isHonoured: boolean | null): Check => {
+    if (isHonoured) return ok(name, `honoured (on ${model.name})`);
+    return warn(name, `${isHonoured === null ? 'refused' : 'not honoured'} (on ${model.name})`, SLOWER);
   };
   const sorted = up === null || down === null ? null : isSortedById(up, 'asc') && isSortedById(down, 'desc');
   return {
     checks: [
-      judge('sorting by id', findingOf(sorted)),
-      judge('filter on id', findingOf(await honoursIdFilter(ask, up, plain))),
-      judge('sorting by time of change', findingOf(newest && isNewestFirst(newest, model, versions))),
-      judge('filter on time of change', findingOf(await honoursDateFilter(ask, model, versions))),
+      judge('sorting by id', sorted),
+      judge('filter on id', await honoursIdFilter(ask, up, plain)),
+      judge('sorting by time of change', newest && isNewestFirst(newest, model, versions)),
+      judge('filter on time of change', await honoursDateFilter(ask, model, versions)),
     ],
     versions,
   };
@@ -77,14 +72,6 @@ export async function newestVersion(
     throw error;
   });
   return itemsOf(answer).map((row) => versionText(model, row));
-}
-
-type Finding = 'honoured' | 'not honoured' | 'refused';
-
-/** Null stands for a question that the portal did not take. */
-function findingOf(isHonoured: boolean | null): Finding {
-  if (isHonoured === null) return 'refused';
-  return isHonoured ? 'honoured' : 'not honoured';
 }
 
 function itemsOf(answer: ListAnswer | null): readonly JsonObject[] {

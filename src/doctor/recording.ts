@@ -33,32 +33,20 @@ export function openRecording(directory: string): { readonly path: string; add(l
   return { path, add: (line) => void writeSync(file, `${JSON.stringify(line)}\n`) };
 }
 
-/** A `fetch` that notes the form of every answer. */
 export function recordingFetch(recording: { add(line: object): void }, redact: Redact): typeof fetch {
   return async (input, init) => {
     const url = new URL(String(input));
     url.searchParams.delete('api_key');
-    const [module, model, method] = url.pathname
-      .split('/')
-      .slice(-4)
-      .filter((part) => !/^\d+$/.test(part))
-      .slice(-3);
-    const asked = {
-      asked: `${module}/${model}/${method}`,
-      query: Object.fromEntries([...url.searchParams].map(queryForm)),
-    };
+    const path = url.pathname.replace(/\/\d+$/, '').split('/');
+    const asked = { asked: path.slice(-3).join('/'), query: Object.fromEntries([...url.searchParams].map(queryForm)) };
     const response = await portalFetch(input, init).catch((error: Error) => {
       recording.add({ ...asked, failed: redact(error.message) });
       throw error;
     });
     const body = new Uint8Array(await response.arrayBuffer());
+    const form = bodyForm(Buffer.from(body).toString('utf8'), url.searchParams, redact);
     const type = response.headers.get('content-type') ?? '';
-    recording.add({
-      ...asked,
-      status: response.status,
-      type,
-      body: bodyForm(Buffer.from(body).toString('utf8'), url.searchParams, redact),
-    });
+    recording.add({ ...asked, status: response.status, type, body: form });
     const bodiless = response.status === 204 || response.status === 304;
     return new Response(bodiless ? null : body, { status: response.status, headers: response.headers });
   };
@@ -69,7 +57,6 @@ function queryForm([name, value]: [string, string]): [string, string] {
   return [name, name.startsWith('filter[') ? value.replace(/\d/g, '9') : value];
 }
 
-/** The form of an answer to a query. */
 function bodyForm(text: string, query: URLSearchParams, redact: Redact): Json {
   let body: Json;
   try {
@@ -100,7 +87,8 @@ function errorForm(error: Json, redact: Redact): Json {
 }
 
 function formOf(value: Json): Json {
-  if (value === null || typeof value === 'boolean') return String(value) === 'null' ? null : 'boolean';
+  if (value === null) return null;
+  if (typeof value === 'boolean') return 'boolean';
   if (typeof value === 'string') {
     const form = FORMS.find(([, pattern]) => pattern.test(value))?.[0] ?? 'text';
     return `string, ${form}, ${value.length}`;

@@ -6,10 +6,8 @@ import { createPrivacy } from '../privacy/policy.ts';
 import { keepsTo } from '../store/privacy-mark.ts';
 import { type Check, fail, namesOf, ok, warn } from './check.ts';
 
-/** The oldest Node.js that the service runs on. */
 const NODE_MIN = [20, 19] as const;
 
-/** Node.js, the webhook secrets and the request rate. */
 export function checkSettings(config: Config, nodeVersion: string): readonly Check[] {
   return [checkNode(nodeVersion), checkSecrets(config), checkRate(config)];
 }
@@ -31,14 +29,11 @@ function checkSecrets({ webhook: { secrets } }: Config): Check {
 function checkRate({ flowlu: { requestsPerSecond, baseUrl } }: Config): Check {
   const name = 'request rate';
   const isLocal = baseUrl !== null && /^(localhost|127\..*|\[::1\])$/.test(new URL(baseUrl).hostname);
-  if (requestsPerSecond > 0 || isLocal) {
-    return ok(name, requestsPerSecond > 0 ? `${requestsPerSecond} a second, all processes together` : 'no limit');
-  }
-  return warn(
-    name,
-    'no limit',
-    'Flowlu limits requests per account and second, 1 in the trial: set FLOWLU_REQUESTS_PER_SECOND below the limit of your tariff',
-  );
+  if (requestsPerSecond > 0) return ok(name, `${requestsPerSecond} a second, all processes together`);
+  if (isLocal) return ok(name, 'no limit');
+  const advice =
+    'Flowlu limits requests per account and second, 1 in the trial: set FLOWLU_REQUESTS_PER_SECOND below the limit of your tariff';
+  return warn(name, 'no limit', advice);
 }
 
 const PERSONAL_DATA = 'personal data';
@@ -53,9 +48,8 @@ export async function checkPersonalData({ privacy: rules }: Config, sql: Sql | n
   const checks: Check[] = [];
   if (unknown.length > 0) {
     const found = `the catalogue does not know ${namesOf(unknown)}`;
-    checks.push(
-      warn(PERSONAL_DATA, found, 'look for a typing mistake: a field that is called otherwise is not protected'),
-    );
+    const advice = 'look for a typing mistake: a field that is called otherwise is not protected';
+    checks.push(warn(PERSONAL_DATA, found, advice));
   }
   if (sql !== null && !(await keepsTo(sql, privacy.fingerprint))) {
     const found = 'the settings are new or have changed; what was stored before does not keep to them';

@@ -1,5 +1,4 @@
 /** Whether the configured time zone can be the portal's: by a change of just now, or by webhooks. */
-
 import { MICROS_PER_MS } from '../core/time.ts';
 import type { WebhookDelay } from '../mirror-rows/reads.ts';
 import type { Zone } from '../record/zone.ts';
@@ -7,7 +6,6 @@ import { otherZone } from '../service/settings-in-force.ts';
 import { span } from '../status/words.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-/** Clocks may differ by so much. */
 const AHEAD_MAX_MS = 5 * 60_000;
 /** A change seems older in a wrong zone: by half an hour and more. */
 const RECENT_MS = 20 * 60_000;

@@ -12,7 +12,6 @@ export interface Cluster {
   readonly programs: string;
 }
 
-/** Settings of PostgreSQL, as they stand in its configuration file. */
 export type ServerSettings = Readonly<Record<string, string | number>>;
 
 export const USER = 'flowlu';
@@ -172,5 +171,4 @@ export async function stop(cluster: Cluster, mode: 'fast' | 'immediate' = 'fast'
   }
 }
 
-/** For a server whose port is taken. */
 export const anotherPort = (): number => PREFERRED_PORT + randomInt(1, 1_000);

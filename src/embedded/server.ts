@@ -31,16 +31,7 @@ export interface EmbeddedOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface EmbeddedDatabase {
-  /** Connection string, password included, for this machine. */
-  readonly url: string;
-  /** False when the server was running already. */
-  readonly started: boolean;
-  /** True when other processes were using it. */
-  readonly isShared: boolean;
-  /** Leaves the server; the last of our processes to leave stops it. End your pools first. */
-  close(): Promise<void>;
-}
+export type EmbeddedDatabase = Awaited<ReturnType<typeof openEmbedded>>;
 
 const DATABASE = 'flowlu';
 /**
@@ -69,7 +60,7 @@ interface Membership {
  * database is in it. Should the server die meanwhile, it is started again.
  * @throws EmbeddedDatabaseError when it cannot run here; the message says what to do.
  */
-export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
+export async function openEmbedded(options: EmbeddedOptions) {
   const { log, signal } = options;
   const account = await serverAccount(join(options.directory, 'postgres'));
   const programs = await findPrograms(account);
@@ -118,7 +109,15 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
       await member.sql.end();
     }
   }
-  return { url: urlOf(port, DATABASE), started, isShared, close: () => (closed ??= close()) };
+  return {
+    /** Connection string, password included, for this machine. */
+    url: urlOf(port, DATABASE),
+    started,
+    /** True when other processes were using it. */
+    isShared,
+    /** Leaves the server; the last of our processes to leave stops it. End your pools first. */
+    close: () => (closed ??= close()),
+  };
 }
 
 async function prepare(wanted: string): Promise<string> {

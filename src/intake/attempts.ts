@@ -7,43 +7,24 @@
  */
 import { isIP } from 'node:net';
 
-export interface AttemptLimits {
+const LIMITS = {
   /** Wrong secrets of one source within the window before it is told to go away. */
-  readonly allowed: number;
-  readonly windowMs: number;
+  allowed: 20,
+  windowMs: 60_000,
   /** Sources remembered; the one that has been quiet longest is forgotten first. */
-  readonly maxSources: number;
-}
-
-const LIMITS: AttemptLimits = { allowed: 20, windowMs: 60_000, maxSources: 10_000 };
+  maxSources: 10_000,
+};
 
 interface Count {
   readonly since: number;
   wrong: number;
 }
 
-/** What to do about a wrong secret. */
-export interface AttemptVerdict {
-  /** True once the source is beyond what is allowed. */
-  readonly isTooMany: boolean;
-  /** True for the one attempt of a window that went beyond; worth a line of log. */
-  readonly isFirstTooMany: boolean;
-  /** Seconds until the count begins anew. */
-  readonly retryAfter_s: number;
-}
-
-export interface AttemptCounter {
-  /** Counts a wrong secret. @param now milliseconds on a clock that never goes back */
-  wrong(source: string | null, now: number): AttemptVerdict;
-  /** Sources remembered. */
-  readonly size: number;
-}
-
-/** Makes a counter. */
-export function createAttemptCounter(limits: AttemptLimits = LIMITS): AttemptCounter {
+export function createAttemptCounter(limits = LIMITS) {
   const counts = new Map<string, Count>();
   return {
-    wrong(source, now) {
+    /** Counts a wrong secret. @param now milliseconds on a clock that never goes back */
+    wrong(source: string | null, now: number) {
       const key = groupOf(source);
       const known = counts.get(key);
       const count = known !== undefined && now - known.since < limits.windowMs ? known : { since: now, wrong: 0 };
@@ -54,7 +35,9 @@ export function createAttemptCounter(limits: AttemptLimits = LIMITS): AttemptCou
       if (counts.size > limits.maxSources) counts.delete(counts.keys().next().value as string);
       return {
         isTooMany: count.wrong > limits.allowed,
+        /** True for the one attempt of a window that went beyond; worth a line of log. */
         isFirstTooMany: count.wrong === limits.allowed + 1,
+        /** Until the count begins anew. */
         retryAfter_s: Math.ceil((count.since + limits.windowMs - now) / 1_000),
       };
     },

@@ -18,23 +18,27 @@ export interface BatcherOptions<T> {
   readonly keyOf: (item: T) => string;
   /** Whose item it is: no source may fill the queue so that the others find no place in it. */
   readonly sourceOf: (item: T) => string;
-  /** Items of one source that may wait. */
-  readonly maxQueuedOfSource: number;
   /** What an item weighs in memory; bodies differ by a factor of a thousand. */
   readonly weightOf: (item: T) => number;
-  /** Items and weight that may wait, over all lanes. */
-  readonly maxQueued: number;
-  readonly maxQueuedWeight: number;
-  /** An item that weighs no more is never too heavy, and shares no lane with those that weigh more. */
-  readonly smallWeight: number;
-  /** Items and weight of one batch; a single item may weigh more. */
-  readonly maxBatch: number;
-  readonly maxBatchWeight: number;
-  /** Lanes for small items; there is one more for the others. */
-  readonly lanes: number;
   /** Told how many items a batch has, and how many still wait. */
   readonly onBatch?: (size: number, queued: number) => void;
 }
+
+/** Of one process; weights in bytes of memory: a body may take 20 megabytes, most take ten kilobytes. */
+const LIMITS = {
+  /** Items that may wait, over all lanes: fewer than the connections that the listener takes, so that senders can be told. */
+  maxQueued: 1_000,
+  /** Of these, items of one source: a flood of one leaves room for the others. */
+  maxQueuedOfSource: 800,
+  maxQueuedWeight: 32 * 2 ** 20,
+  /** An item that weighs no more is never too heavy, and shares no lane with those that weigh more. */
+  smallWeight: 65_536,
+  /** Items and weight of one batch; a single item may weigh more. */
+  maxBatch: 200,
+  maxBatchWeight: 8 * 2 ** 20,
+  /** Lanes for small items; there is one more for the others. */
+  lanes: 2,
+};
 
 interface Waiting<T> {
   readonly item: T;
@@ -44,16 +48,8 @@ interface Waiting<T> {
   readonly reject: (error: unknown) => void;
 }
 
-export interface Batcher<T> {
-  /** Resolves with the item's id once it is recorded. Rejects with `QueueFullError` at once when too many wait. */
-  add(item: T): Promise<string>;
-  /** Resolves when nothing waits any more. */
-  idle(): Promise<void>;
-}
-
-/** Makes a batcher. */
-export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
-  const lanes = Array.from({ length: options.lanes + 1 }, (): Waiting<T>[] => []);
+export function createBatcher<T>(options: BatcherOptions<T>, limits = LIMITS) {
+  const lanes = Array.from({ length: limits.lanes + 1 }, (): Waiting<T>[] => []);
   /** Where items of a key wait or are worked on, and how many; keys without any are not in it. */
   const places = new Map<string, { readonly lane: number; items: number }>();
   const running = new Map<number, Promise<void>>();
@@ -73,7 +69,7 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
     let weight = 0;
     let size = 0;
     for (const waiting of lane) {
-      if (size === options.maxBatch || (size > 0 && weight + waiting.weight > options.maxBatchWeight)) break;
+      if (size === limits.maxBatch || (size > 0 && weight + waiting.weight > limits.maxBatchWeight)) break;
       weight += waiting.weight;
       size += 1;
     }
@@ -85,7 +81,7 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
 
   /** Finds the lane of an item: that of its key, else the one for heavy items, which is the last, or a small one's own. */
   function enter(key: string, isHeavy: boolean): number {
-    const place = places.get(key) ?? { lane: isHeavy ? options.lanes : laneOf(key, options.lanes), items: 0 };
+    const place = places.get(key) ?? { lane: isHeavy ? limits.lanes : laneOf(key, limits.lanes), items: 0 };
     place.items += 1;
     places.set(key, place);
     return place.lane;
@@ -118,20 +114,21 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
   }
 
   return {
-    add(item) {
+    /** Resolves with the item's id once it is recorded. Rejects with `QueueFullError` at once when too many wait. */
+    add(item: T): Promise<string> {
       const weight = options.weightOf(item);
       // A small item always finds room, and any item in an empty queue.
       const isTooHeavy =
-        queuedWeight > 0 && weight > options.smallWeight && queuedWeight + weight > options.maxQueuedWeight;
-      const isGreedy = (bySource.get(options.sourceOf(item)) ?? 0) >= options.maxQueuedOfSource;
-      if (queued() >= options.maxQueued || isTooHeavy || isGreedy) {
+        queuedWeight > 0 && weight > limits.smallWeight && queuedWeight + weight > limits.maxQueuedWeight;
+      const isGreedy = (bySource.get(options.sourceOf(item)) ?? 0) >= limits.maxQueuedOfSource;
+      if (queued() >= limits.maxQueued || isTooHeavy || isGreedy) {
         return Promise.reject(new QueueFullError('too many deliveries are waiting'));
       }
       queuedWeight += weight;
       count(item, 1);
       return new Promise((resolve, reject) => {
         const key = options.keyOf(item);
-        const index = enter(key, weight > options.smallWeight);
+        const index = enter(key, weight > limits.smallWeight);
         const lane = lanes[index] as Waiting<T>[];
         lane.push({ item, key, weight, resolve, reject });
         if (!running.has(index)) running.set(index, run(index));

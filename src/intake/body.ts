@@ -2,17 +2,14 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 
-/** The body has more bytes than allowed. */
 export class BodyTooLargeError extends Error {
   override readonly name = 'BodyTooLargeError';
 }
 
-/** There is no room for the body beside those that are arriving already. */
 export class NoRoomError extends Error {
   override readonly name = 'NoRoomError';
 }
 
-/** Room that bodies take while they arrive. */
 export interface Room {
   bytes: number;
   readonly max: number;

@@ -1,7 +1,6 @@
-/**
- * Who may hand in a webhook: the sender's network first, then the secret. Nothing of the body is read before.
- */
+/** Who may hand in a webhook: the sender's network first, then the secret. Nothing of the body is read before. */
 import { hash, timingSafeEqual } from 'node:crypto';
+import { onceIn } from '../core/time.ts';
 import { createAttemptCounter } from './attempts.ts';
 import { membershipOf, type Network, sourceOf } from './sources.ts';
 
@@ -15,12 +14,10 @@ export interface GateOptions {
   readonly onForeign?: (caller: { readonly source: string | null; readonly isForwarded: boolean }) => void;
   /** Told once a minute and source that it hands in too many wrong secrets. */
   readonly onGuessing?: (source: string | null) => void;
-  /** Told which secret was right, by its position in `secrets`. */
   readonly onRight?: (position: number) => void;
 }
 
-/** What a request brings for the gate to judge. */
-export interface Caller {
+interface Caller {
   readonly peer: string | undefined;
   readonly forwardedFor: string | undefined;
   readonly secret: string | undefined;
@@ -46,21 +43,14 @@ export function createGate(options: GateOptions): (caller: Caller) => Refusal | 
   const isTrusted = membershipOf(trustedProxies);
   const isAllowed = allowFrom === null ? null : membershipOf(allowFrom);
   const attempts = createAttemptCounter();
-  let foreignToldAt = Number.NEGATIVE_INFINITY;
-
-  function turnAway(source: string | null, isForwarded: boolean): Refusal {
-    const now = performance.now();
-    if (now - foreignToldAt > TELL_INTERVAL_MS) {
-      foreignToldAt = now;
-      options.onForeign?.({ source, isForwarded });
-    }
-    return FOREIGN;
-  }
-
+  const isToldNow = onceIn(TELL_INTERVAL_MS);
   return ({ peer, forwardedFor, secret }) => {
     if (isAllowed !== null) {
       const source = sourceOf(peer, forwardedFor, isTrusted);
-      if (source === null || !isAllowed(source)) return turnAway(source, forwardedFor !== undefined);
+      if (source === null || !isAllowed(source)) {
+        if (isToldNow()) options.onForeign?.({ source, isForwarded: forwardedFor !== undefined });
+        return FOREIGN;
+      }
     }
     const position = positionOf(secret);
     if (position !== null) {
@@ -82,6 +72,7 @@ export function createGate(options: GateOptions): (caller: Caller) => Refusal | 
  */
 function createSecretCheck(secrets: readonly string[]): (candidate: string | undefined) => number | null {
   // Digests have one length, which `timingSafeEqual` wants, and hide how long the secrets are.
+  const digest = (text: string) => hash('sha256', text, 'buffer');
   const accepted = secrets.map(digest);
   return (candidate) => {
     if (candidate === undefined || candidate === '') return null;
@@ -90,8 +81,4 @@ function createSecretCheck(secrets: readonly string[]): (candidate: string | und
     const position = accepted.map((secret) => timingSafeEqual(secret, given)).indexOf(true);
     return position < 0 ? null : position;
   };
-}
-
-function digest(text: string): Buffer {
-  return hash('sha256', text, 'buffer');
 }

@@ -4,9 +4,9 @@
  * Answers Node's own requests instead of Hono's: making a web `Request` and `Response` of them costs more than all else
  * that is done for a delivery here (docs/decisions.md). Everything else of the service is Hono's.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../core/log.ts';
-import { TimeoutError, withTimeout } from '../core/time.ts';
+import { onceIn, TimeoutError, withTimeout } from '../core/time.ts';
 import { type Accepted, readAutomation, readDelivery, readForm } from '../delivery/delivery.ts';
 import { protectDelivery } from '../delivery/protect.ts';
 import { type Cause, causeOf } from '../postgres/causes.ts';
@@ -14,7 +14,6 @@ import type { Privacy } from '../privacy/policy.ts';
 import { QueueFullError } from './batcher.ts';
 import { BodyTooLargeError, NoRoomError, type Room, readBody } from './body.ts';
 import { createGate, type GateOptions } from './gate.ts';
-import { keptHeaders } from './kept-headers.ts';
 import { createRefusals } from './refusals.ts';
 
 /** Carries the secret where the path does not; in small letters, as Node has it. */
@@ -46,10 +45,8 @@ export interface IntakeOptions {
   readonly privacy?: Privacy | null;
   /** Longest wait for the commit before the sender is told to come again. */
   readonly timeoutMs: number;
-  /** Resolves with the delivery's id once it is committed. */
   readonly record: (accepted: Accepted) => Promise<string>;
   readonly log: Logger;
-  /** Told how each request ended, and how long it took. */
   readonly onAnswer?: (answered: {
     readonly outcome: IntakeOutcome;
     readonly route: Route;
@@ -57,9 +54,6 @@ export interface IntakeOptions {
     readonly seconds: number;
   }) => void;
 }
-
-/** Answers a request that is for the intake; false, and untouched, where it is not. */
-export type Intake = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 interface Answer {
   readonly outcome: IntakeOutcome;
@@ -78,12 +72,8 @@ const refuse = (outcome: IntakeOutcome, status: number, error: string, headers =
 const WRONG_METHOD = refuse('wrong_method', 405, 'webhooks come by POST: choose that method where it is sent from', {
   Allow: 'POST',
 });
-const PROBED: Answer = {
-  outcome: 'probed',
-  status: 200,
-  body: { accepted: false },
-  headers: { Allow: 'POST, HEAD, OPTIONS' },
-};
+const MAY_POST = { Allow: 'POST, HEAD, OPTIONS' };
+const PROBED: Answer = { outcome: 'probed', status: 200, body: { accepted: false }, headers: MAY_POST };
 const MISDIRECTED = refuse(
   'misdirected',
   404,
@@ -104,15 +94,14 @@ function whyNow(error: unknown): Cause {
   return error instanceof TimeoutError ? LATE : causeOf(error);
 }
 
-/** Between two lines in the log about addresses that are nearly right. */
 const WARNED_EVERY_MS = 60_000;
 /** Bytes that may have arrived of bodies that are on their way in, in one process; one body, and small ones, always may. */
 const MAX_RECEIVING_BYTES = 32 * 2 ** 20;
 
 const HEAVY_LENGTH = 65_536;
 
-/** Makes the intake. */
-export function createIntake(options: IntakeOptions): Intake {
+/** Makes a function that answers a request that is for the intake; false, and untouched, where it is not. */
+export function createIntake(options: IntakeOptions): (request: IncomingMessage, response: ServerResponse) => boolean {
   const judge = createGate(options.gate);
   const room: Room = { bytes: 0, max: MAX_RECEIVING_BYTES };
   const refusals = createRefusals(options.log);
@@ -148,11 +137,8 @@ export function createIntake(options: IntakeOptions): Intake {
   function answerWithoutBody(request: IncomingMessage, secret: string | undefined): Answer | null {
     const isProbe = request.method === 'HEAD' || request.method === 'OPTIONS';
     if (request.method !== 'POST' && !isProbe) return WRONG_METHOD;
-    const refusal = judge({
-      peer: request.socket.remoteAddress,
-      forwardedFor: request.headers['x-forwarded-for'] as string | undefined,
-      secret,
-    });
+    const forwardedFor = request.headers['x-forwarded-for'] as string | undefined;
+    const refusal = judge({ peer: request.socket.remoteAddress, forwardedFor, secret });
     if (refusal !== null) return refuse(refusal.outcome, refusal.status, refusal.error, refusal.headers);
     return isProbe ? PROBED : null;
   }
@@ -169,32 +155,30 @@ export function createIntake(options: IntakeOptions): Intake {
       refusals.stored();
       if (reading.announcement !== null)
         return { outcome: 'accepted', status: 200, body: { accepted: true, delivery } };
-      const body = { accepted: false, error: reading.rejection, delivery };
-      return { outcome: 'rejected', status: 422, body };
+      return { outcome: 'rejected', status: 422, body: { accepted: false, error: reading.rejection, delivery } };
     } catch (error) {
       return comeAgain(error as Error);
     }
   }
 
-  let warnedAtMs = Number.NEGATIVE_INFINITY;
+  const isWarnedNow = onceIn(WARNED_EVERY_MS);
   function misdirected(): Answer {
-    if (performance.now() - warnedAtMs > WARNED_EVERY_MS) {
-      warnedAtMs = performance.now();
+    if (isWarnedNow())
       options.log.warn(
         "a request came to an address that is nearly a webhook's: it must be /webhooks/flowlu/SECRET, or end in /MODULE.MODEL for automations",
       );
-    }
     return MISDIRECTED;
   }
 
   return (request, response) => {
-    const target = targetOf(request) ?? nearTarget(request);
-    if (target === null) return false;
+    const target = targetOf(request);
+    if (target === null && !isNear(request)) return false;
     const startedAt = performance.now();
-    (target.isNear ? Promise.resolve(misdirected()) : answerTo(request, target))
+    const route = target?.route ?? WEBHOOK_ROUTES.header;
+    (target === null ? Promise.resolve(misdirected()) : answerTo(request, target))
       .then(({ outcome, status, body, headers }) => {
         send(response, status, body, headers);
-        options.onAnswer?.({ outcome, route: target.route, status, seconds: (performance.now() - startedAt) / 1_000 });
+        options.onAnswer?.({ outcome, route, status, seconds: (performance.now() - startedAt) / 1_000 });
       })
       .catch((error) => {
         options.log.error({ err: error }, 'a webhook could not be answered');
@@ -205,8 +189,6 @@ export function createIntake(options: IntakeOptions): Intake {
 }
 
 interface Target {
-  /** True when the address is none of the intake's, but somebody has meant one. */
-  readonly isNear?: boolean;
   readonly route: Route;
   readonly secret: string | undefined;
   /** `module.model` at the end of an address for automations. */
@@ -234,11 +216,8 @@ function targetOf(request: IncomingMessage): Target | null {
   };
 }
 
-/** A POST to something like `/webhook/flowlu/…` or `/webhooks/flowlu//…`. */
-function nearTarget({ method, url = '' }: IncomingMessage): Target | null {
-  const isNear = method === 'POST' && /^\/+(?:api\/)?webhooks?\b/i.test(url);
-  return isNear ? { route: WEBHOOK_ROUTES.header, secret: undefined, isNear } : null;
-}
+/** A POST to something like `/webhook/flowlu/…` or `/webhooks/flowlu//…`: none of the intake's, but somebody has meant one. */
+const isNear = ({ method, url = '' }: IncomingMessage) => method === 'POST' && /^\/+(?:api\/)?webhooks?\b/i.test(url);
 
 function decoded(text: string): string | undefined {
   try {
@@ -257,4 +236,22 @@ function send(response: ServerResponse, status: number, body: Answer['body'], he
     ...headers,
   });
   response.end(text);
+}
+
+/** Headers of a delivery that may teach what Flowlu sends: who calls, and anything like an id, a signature or a count. */
+const KEPT =
+  /^user-agent$|^content-type$|(^|-)(id|uuid|signature|sign|hmac|digest|hash|event|delivery|webhooks?|flowlu|aspro|attempt|retry|timestamp|nonce|version)(-|$)/;
+const SECRET = /auth|cookie|secret|token|key|pass|session/;
+const MAX_HEADERS = 12;
+const MAX_LENGTH = 200;
+
+/** @param secrets whose values are kept under no name */
+function keptHeaders(headers: IncomingHttpHeaders, secrets: readonly string[]): Readonly<Record<string, string>> {
+  const kept = Object.entries(headers).flatMap(([name, value]) => {
+    const isKept = typeof value === 'string' && name.length <= MAX_LENGTH && KEPT.test(name) && !SECRET.test(name);
+    const isSafe = isKept && !secrets.some((secret) => value.includes(secret));
+    // jsonb cannot hold U+0000; Node lets no other control character but the tab through.
+    return isSafe ? [[name, value.slice(0, MAX_LENGTH).replaceAll('\0', '')] as const] : [];
+  });
+  return Object.fromEntries(kept.slice(0, MAX_HEADERS));
 }

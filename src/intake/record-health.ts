@@ -1,44 +1,33 @@
 /** How recording deliveries has gone lately: what readiness is judged by. */
 import { type Cause, causeOf } from '../postgres/causes.ts';
 
-/** Recording fails, and has for a while. */
 export interface Trouble extends Cause {
-  /** ISO times. */
   readonly since: string;
   readonly last_failure_at: string;
   readonly last_success_at: string | null;
 }
 
-export interface RecordHealth {
-  /** Runs one batch, and notes how it ends. */
-  watch<T>(batch: () => Promise<T>): Promise<T>;
-  /** Notes that the mirror can be written after all. */
-  succeeded(): void;
-  /** The trouble; null while there is none, or none worth a word. */
-  trouble(): Trouble | null;
-  /** True when a batch hangs for so long that only another process can help. */
-  isStuck(): boolean;
-  lastSuccessAt(): string | null;
-}
+export type RecordHealth = ReturnType<typeof createRecordHealth>;
 
 /** A hiccup is normal: so many failures in a row, over so long, are trouble. An object, so that a test can reach it sooner. */
 export const TROUBLE = { failures: 3, afterMs: 10_000 };
 /** All that a batch waits for has limits that add up to less. */
 const STUCK_MS = 120_000;
 
-/** @param now in milliseconds since 1970 */
-export function createRecordHealth(now: () => number = Date.now): RecordHealth {
+export function createRecordHealth(now: () => number = Date.now) {
   let successMs: number | null = null;
   let failures: { since: number; last: number; count: number; error: unknown } | null = null;
   const underWay = new Set<{ readonly sinceMs: number }>();
   const iso = (ms: number) => new Date(ms).toISOString();
   const lastSuccessAt = () => (successMs === null ? null : iso(successMs));
+  /** Notes that the mirror can be written after all. */
   function succeeded(): void {
     successMs = now();
     failures = null;
   }
   return {
-    async watch(batch) {
+    /** Runs one batch, and notes how it ends. */
+    async watch<T>(batch: () => Promise<T>): Promise<T> {
       const entry = { sinceMs: now() };
       underWay.add(entry);
       try {
@@ -53,12 +42,14 @@ export function createRecordHealth(now: () => number = Date.now): RecordHealth {
       }
     },
     succeeded,
-    trouble() {
+    /** The trouble; null while there is none, or none worth a word. */
+    trouble(): Trouble | null {
       if (failures === null || failures.count < TROUBLE.failures || now() - failures.since < TROUBLE.afterMs)
         return null;
       const { since, last, error } = failures;
       return { ...causeOf(error), since: iso(since), last_failure_at: iso(last), last_success_at: lastSuccessAt() };
     },
+    /** True when a batch hangs for so long that only another process can help. */
     isStuck: () => [...underWay].some(({ sinceMs }) => now() - sinceMs > STUCK_MS),
     lastSuccessAt,
   };

@@ -9,19 +9,12 @@ import { errorCode } from '../postgres/errors.ts';
 
 /** An object, so that a test can reach them sooner. */
 export const BURST = {
-  /** Between two lines while it lasts. */
   saidEveryMs: 30_000,
   /** It is over when a delivery is stored, and none has been refused for so long: where some succeed, others may not. */
   quietMs: 5_000,
 };
 
-export interface Refusals {
-  refused(cause: Cause, error: Error): void;
-  /** Notes that a delivery has been stored. */
-  stored(): void;
-}
-
-export function createRefusals(log: Logger): Refusals {
+export function createRefusals(log: Logger) {
   let burst: { readonly sinceMs: number; lastMs: number; saidMs: number; readonly causes: Map<string, number> } | null =
     null;
   const summary = ({ sinceMs, lastMs, causes }: NonNullable<typeof burst>) => ({
@@ -30,7 +23,7 @@ export function createRefusals(log: Logger): Refusals {
     causes: Object.fromEntries(causes),
   });
   return {
-    refused({ cause, remedy }, error) {
+    refused({ cause, remedy }: Cause, error: Error) {
       const now = performance.now();
       burst ??= { sinceMs: now, lastMs: now, saidMs: now, causes: new Map() };
       const { causes, saidMs } = burst;

@@ -12,19 +12,9 @@ import { noteSecretsUsed, readSettings } from '../store/settings.ts';
 
 /** When a secret was last handed in, by its place in the setting. */
 export interface SecretUse {
-  /** 1 for the first. */
   readonly position: number;
   /** ISO 8601, to within a quarter of a minute; null where it was never seen. */
   readonly last_used_at: string | null;
-}
-
-export interface SecretUseNotes {
-  /** Remembers that a secret was handed in. @param position its place in the setting, from 0 */
-  readonly mark: (position: number) => void;
-  /** Notes what came in since the last time. */
-  note(sql: Sql): Promise<void>;
-  /** What has been noted of each secret, by any process. */
-  read(sql: Sql): Promise<readonly SecretUse[]>;
 }
 
 const SALT = 'flowlu-mirror webhook secret';
@@ -38,21 +28,19 @@ async function fingerprintOf(secret: string): Promise<string> {
 }
 
 /** Keeps notes on the secrets of the setting. @param onFirst a secret was handed in that this process had not seen yet */
-export function createSecretUse(secrets: readonly string[], onFirst = () => {}): SecretUseNotes {
+export function createSecretUse(secrets: readonly string[], onFirst = () => {}) {
   let fingerprints: Promise<readonly string[]> | null = null;
-  const names = () => {
-    fingerprints ??= Promise.all(secrets.map(fingerprintOf));
-    return fingerprints;
-  };
+  const names = () => (fingerprints ??= Promise.all(secrets.map(fingerprintOf)));
   const latest_ms = secrets.map(() => 0);
   const noted_ms = secrets.map(() => 0);
   return {
-    mark(position) {
+    /** Remembers that a secret was handed in. @param position its place in the setting, from 0 */
+    mark(position: number): void {
       const isFirst = latest_ms[position] === 0;
       latest_ms[position] = Date.now();
       if (isFirst) onFirst();
     },
-    async note(sql) {
+    async note(sql: Sql): Promise<void> {
       const seen = latest_ms
         .map((ms, position) => ({ ms, position }))
         .filter(({ ms, position }) => ms > (noted_ms[position] ?? 0));
@@ -62,7 +50,8 @@ export function createSecretUse(secrets: readonly string[], onFirst = () => {}):
       await noteSecretsUsed(sql, Object.fromEntries(used), MAX_REMEMBERED);
       for (const { ms, position } of seen) noted_ms[position] = ms;
     },
-    async read(sql) {
+    /** What has been noted of each secret, by any process. */
+    async read(sql: Sql): Promise<readonly SecretUse[]> {
       const { webhook_secrets_used: used = {} } = await readSettings(sql, 'webhook_secrets_used');
       return (await names()).map((name, index) => ({ position: index + 1, last_used_at: used[name] ?? null }));
     },

@@ -1,7 +1,6 @@
 /** Where a request really comes from, and whether webhooks are taken from there. Pure but for the lists it is made of. */
 import { BlockList, isIP } from 'node:net';
 
-/** A range of addresses. */
 export interface Network {
   readonly address: string;
   /** Leading bits that all of its addresses share. */
@@ -12,7 +11,6 @@ export interface Network {
 /** Proxies that one request may have passed; what lies further back is not believed. */
 const MAX_HOPS = 16;
 
-/** True for addresses within any of the networks. */
 export type Membership = (address: string) => boolean;
 
 /** Makes a test for membership; of no network where none is given. */

@@ -43,10 +43,8 @@ export async function adoptUncatalogued(
 }
 
 async function move(tx: Transaction, model: Model, ids: readonly string[], context: DeriveContext) {
-  const [from, to]: readonly [MirrorTable, MirrorTable] = [
-    { name: model.name, model: null },
-    { name: model.name, model },
-  ];
+  const from: MirrorTable = { name: model.name, model: null };
+  const to: MirrorTable = { name: model.name, model };
   const rows = await lockRows(tx, from, ids);
   const held = new Map((await lockRows(tx, to, ids)).map((row) => [row.id, row]));
   const complete = (row: StoredRow): RowToWrite => ({ ...row, ...derive(to, row, context) });
@@ -58,10 +56,9 @@ async function move(tx: Transaction, model: Model, ids: readonly string[], conte
   await insertRows(tx, to, inserts);
   const updates = twice.filter(({ row, other }) => isNewer(row, other, to, context)).map(({ row }) => complete(row));
   await updateRows(tx, to, updates);
-  await raiseDoubts(
-    tx,
-    twice.map(({ row }) => ({ model: to.name, entityId: row.id, reason: 'it was held in two tables at a time' })),
-  );
+  const reason = 'it was held in two tables at a time';
+  const doubts = twice.map(({ row }) => ({ model: to.name, entityId: row.id, reason }));
+  await raiseDoubts(tx, doubts);
   await deleteUncatalogued(tx, model, ids);
   return rows;
 }

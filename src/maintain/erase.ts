@@ -4,7 +4,6 @@
  * What stays is its id, as a row that is deleted and says that it was erased. By it a late webhook is known for what it
  * is: not applied, and of its body nothing is stored either. Only the API can bring the entity back, by having it.
  */
-
 import { splitName } from '../catalog/name.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { readDelivery } from '../delivery/delivery.ts';
@@ -32,7 +31,6 @@ export interface Erased {
   readonly lines: number;
 }
 
-/** Erases an entity, all in one transaction. */
 export function eraseEntity(sql: Sql, table: MirrorTable, id: string, context: DeriveContext): Promise<Erased> {
   const entity = { ...splitName(table.name), id };
   return transact(sql, async (tx) => {

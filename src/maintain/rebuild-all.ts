@@ -8,13 +8,12 @@ import { journaled } from '../store/runs.ts';
 import { adoptUncatalogued } from './adopt.ts';
 import { type DeriveContext, rebuildTable } from './rebuild.ts';
 
-export interface RebuildDeps {
+interface RebuildDeps {
   readonly sql: Sql;
   readonly context: DeriveContext;
   readonly holder: string;
 }
 
-/** Told as a rebuild goes on; a progress display fits. */
 export interface RebuildObserver {
   modelStarted(model: string, total: number | null): void;
   modelAdvanced(
@@ -24,7 +23,7 @@ export interface RebuildObserver {
   modelFinished(model: string, outcome: 'done'): void;
 }
 
-export interface RebuildOptions {
+interface RebuildOptions {
   readonly models: readonly Model[];
   /** Also rows of models that the catalogue does not know: their version depends on the time zone. */
   readonly includeUnknown: boolean;
@@ -32,17 +31,15 @@ export interface RebuildOptions {
   readonly signal: AbortSignal;
 }
 
-export interface RebuiltModel {
-  readonly model: string;
-  readonly rows: number;
-  readonly rewritten: number;
-  /** Rows that came out of `flowlu.uncatalogued`. */
-  readonly moved: number;
-}
-
 export interface RebuildReport {
   readonly run_id: string;
-  readonly models: readonly RebuiltModel[];
+  readonly models: readonly {
+    readonly model: string;
+    readonly rows: number;
+    readonly rewritten: number;
+    /** Rows that came out of `flowlu.uncatalogued`. */
+    readonly moved: number;
+  }[];
 }
 
 /**
@@ -52,7 +49,7 @@ export interface RebuildReport {
 export async function rebuild(deps: RebuildDeps, options: RebuildOptions): Promise<RebuildReport> {
   const { sql, holder } = deps;
   const { models, includeUnknown, signal } = options;
-  const done: RebuiltModel[] = [];
+  const done: RebuildReport['models'][number][] = [];
   const summary = () => done.filter(({ rows }) => rows > 0).map((row) => ({ ...row }));
   return journaled(sql, { kind: 'rebuild', holder, signal, summary }, async (runId) => {
     const elsewhere = new Set(await uncataloguedModels(sql));
@@ -70,17 +67,11 @@ async function rebuildOne({ sql, context }: RebuildDeps, table: MirrorTable, { o
   let rows = 0;
   let rewritten = 0;
   observer.modelStarted(table.name, await countRows(sql, table, 'all'));
-  await rebuildTable(
-    sql,
-    table,
-    context,
-    ({ read, written }) => {
-      rows += read;
-      rewritten += written;
-      observer.modelAdvanced(table.name, { read, written, unchanged: read - written, requests: 0 });
-    },
-    signal,
-  );
+  for await (const { read, written } of rebuildTable(sql, table, context, signal)) {
+    rows += read;
+    rewritten += written;
+    observer.modelAdvanced(table.name, { read, written, unchanged: read - written, requests: 0 });
+  }
   observer.modelFinished(table.name, 'done');
   return { model: table.name, rows, rewritten };
 }

@@ -2,7 +2,6 @@
  * What follows from `_record`, derived anew: after a change of the catalogue, of the portal's time zone or of custom
  * fields, without a request to the API. Rows that are right already are neither locked nor written.
  */
-
 import { inParts } from '../core/heavy.ts';
 import { shapeOf, type WriterContext } from '../merge/writer.ts';
 import { type DerivedRow, findUnlike, rewriteDerived } from '../mirror-rows/derived-columns.ts';
@@ -16,7 +15,6 @@ import { versionOf } from '../record/version.ts';
 
 const BATCH_SIZE = 500;
 
-/** What derived columns depend on beside the record. */
 export type DeriveContext = Pick<WriterContext, 'zone' | 'shapeOf' | 'onInvalidValue'>;
 
 export function derive(table: MirrorTable, row: Pick<StoredRow, 'id' | 'record'>, context: DeriveContext): DerivedRow {
@@ -42,27 +40,16 @@ export async function rederive(
   return written.reduce((sum, count) => sum + count, 0);
 }
 
-export type RebuildStep = (step: { readonly read: number; readonly written: number }) => void;
-
 /**
- * Derives all rows of a table anew, in order of id.
+ * Derives all rows of a table anew, in order of id, and yields how many of each batch were read and written.
  * @throws the signal's reason between two batches; what was written stays, and a second call goes over it quickly.
  */
-export async function rebuildTable(
-  sql: Sql,
-  table: MirrorTable,
-  context: DeriveContext,
-  onStep: RebuildStep,
-  signal: AbortSignal,
-): Promise<void> {
+export async function* rebuildTable(sql: Sql, table: MirrorTable, context: DeriveContext, signal: AbortSignal) {
   for await (const { rows } of rowPages(sql, table, BATCH_SIZE, signal)) {
-    const unlike = await findUnlike(
-      sql,
-      table,
-      rows.map((row) => derive(table, row, context)),
-    );
+    const derived = rows.map((row) => derive(table, row, context));
+    const unlike = await findUnlike(sql, table, derived);
     // A webhook may have changed a row since it was read, so what is written follows from the row as it is locked.
     const written = unlike.size === 0 ? 0 : await rederive(sql, table, [...unlike.keys()], context);
-    onStep({ read: rows.length, written });
+    yield { read: rows.length, written };
   }
 }

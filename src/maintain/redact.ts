@@ -41,17 +41,16 @@ export interface RedactCounts {
  * Goes over all rows of a table, tombstones included.
  * @throws the signal's reason between two batches; what was written stays.
  */
-export async function redactRows(deps: RedactDeps, table: MirrorTable, signal: AbortSignal): Promise<RedactCounts> {
-  let read = 0;
-  let rewritten = 0;
-  for await (const { rows } of rowPages(deps.sql, table, BATCH_SIZE, signal)) {
-    read += rows.length;
-    const ids = rows.filter((row) => redactedRow(row, table, deps) !== null).map(({ id }) => id);
-    if (ids.length === 0) continue;
-    const written = await inParts(ids, (part) => transact(deps.sql, (tx) => rewriteRows(tx, table, part, deps)));
-    rewritten += written.length;
+export function redactRows(deps: RedactDeps, table: MirrorTable, signal: AbortSignal): Promise<RedactCounts> {
+  async function* pages() {
+    for await (const { rows } of rowPages(deps.sql, table, BATCH_SIZE, signal)) {
+      const ids = rows.filter((row) => redactedRow(row, table, deps) !== null).map(({ id }) => id);
+      const rewrite = (part: readonly string[]) => transact(deps.sql, (tx) => rewriteRows(tx, table, part, deps));
+      const written = ids.length === 0 ? [] : await inParts(ids, rewrite);
+      yield { read: rows.length, rewritten: written.length };
+    }
   }
-  return { read, rewritten };
+  return sumOf(pages());
 }
 
 /** A webhook may have changed a row since it was read, so what is written follows from the row as it is locked. */
@@ -62,11 +61,8 @@ async function rewriteRows(
   deps: RedactDeps,
 ): Promise<readonly StoredRow[]> {
   const rows = (await lockRows(tx, table, ids)).flatMap((row) => redactedRow(row, table, deps) ?? []);
-  await updateRows(
-    tx,
-    table,
-    rows.map((row) => ({ ...row, ...derive(table, row, deps.context) })),
-  );
+  const complete = rows.map((row) => ({ ...row, ...derive(table, row, deps.context) }));
+  await updateRows(tx, table, complete);
   return rows;
 }
 
@@ -82,12 +78,8 @@ export function redactHistory(deps: RedactDeps, model: string, signal: AbortSign
       const taken = await takeChanges(tx, model, after, BATCH_SIZE);
       const changed = taken.flatMap((change) => redactedChange(model, change, deps) ?? []);
       await rewriteChanges(tx, model, changed);
-      if (model === DEALS) {
-        await keepDealStates(
-          tx,
-          taken.map(({ entityId }) => entityId),
-        );
-      }
+      const ids = taken.map(({ entityId }) => entityId);
+      if (model === DEALS) await keepDealStates(tx, ids);
       return { last: taken.at(-1), read: taken.length, rewritten: changed.length };
     });
   return sumOf(eachPage(redactPage, signal));

@@ -5,9 +5,11 @@
  * or that says the same, it says nothing new: such a row holds its effect, or something that came after it. Judged as if it were news it
  * might bring an old state back, so it is passed over, and only rows that are lost or older are brought forward.
  */
-
+import { splitName } from '../catalog/name.ts';
+import { groupBy } from '../core/group.ts';
 import type { Logger } from '../core/log.ts';
 import { type Announcement, readDelivery } from '../delivery/delivery.ts';
+import { reasonOf } from '../merge/blocked.ts';
 import {
   applyArrivals,
   asHint,
@@ -17,7 +19,7 @@ import {
   withholdErased,
 } from '../merge/deliveries.ts';
 import { shapeOf } from '../merge/writer.ts';
-import { lockRows, type MirrorTable, type StoredRow } from '../mirror-rows/rows.ts';
+import { lockRows, type StoredRow } from '../mirror-rows/rows.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { eachPage, type Page } from '../postgres/pages.ts';
 import { transact } from '../postgres/transact.ts';
@@ -32,7 +34,6 @@ import { countDeliveries, type DeliveryFilter, takeDeliveries } from '../store/d
 import { journaled } from '../store/runs.ts';
 
 const BATCH_SIZE = 200;
-const MAX_REASON_LENGTH = 500;
 
 export interface ReplayDeps {
   readonly sql: Sql;
@@ -94,17 +95,13 @@ export async function replay(
   });
 }
 
-interface Batch extends Page<string> {
-  readonly endings: readonly Ending[];
-}
-
 async function replayBatch(
   { sql, context, log }: ReplayDeps,
   filter: DeliveryFilter,
   range: { readonly after: string | null; readonly last: string },
-): Promise<Batch> {
+): Promise<Page<string> & { readonly endings: readonly Ending[] }> {
   const run = (each: (tx: Transaction, taken: readonly StoredDelivery[]) => Promise<readonly Ending[]>) =>
-    transact(sql, async (tx): Promise<Batch> => {
+    transact(sql, async (tx) => {
       const taken = await takeDeliveries(tx, filter, range, BATCH_SIZE);
       return { endings: await each(tx, taken), last: taken.at(-1)?.id };
     });
@@ -134,9 +131,8 @@ async function applyAloneAgain(
   } catch (error) {
     if (isPassing(error)) throw error;
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied');
-    const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
     if (delivery.status !== 'applied') {
-      const outcome = unapplied('failed', null, reason);
+      const outcome = unapplied('failed', null, reasonOf(error));
       await settleDeliveries(tx, [{ ...(wasHint(delivery.reason) ? asHint(outcome) : outcome), id: delivery.id }]);
     }
     return { outcome: 'failed', isDoubtful: false };
@@ -159,12 +155,9 @@ async function applyAgain(
   });
   const passedOver = await findPassedOver(tx, understood, context);
   const news = understood.filter(({ delivery }) => !passedOver.has(delivery.id));
-  const arrivals = news.map(({ delivery: { id, receivedAt, reason }, announcement }) => ({
-    id,
-    receivedAt,
-    announcement,
-    isHint: wasHint(reason),
-  }));
+  const arrivals = news.map(({ delivery: { id, receivedAt, reason }, announcement }) => {
+    return { id, receivedAt, announcement, isHint: wasHint(reason) };
+  });
   const outcomes = await (await applyArrivals(tx, arrivals, context, (all) => all)).answers;
   const recorded = outcomes.map((outcome, index) => {
     const { delivery, announcement } = news[index] as Understood;
@@ -173,10 +166,8 @@ async function applyAgain(
   });
   const wasApplied = new Set(news.flatMap(({ delivery: { id, status } }) => (status === 'applied' ? [id] : [])));
   // The ledger tells what became of a delivery when it came; a repetition without effect does not rewrite that.
-  await settleDeliveries(
-    tx,
-    recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision)),
-  );
+  const changed = recorded.filter(({ id, decision }) => !wasApplied.has(id) || WRITES.has(decision));
+  await settleDeliveries(tx, changed);
   await withholdErased(tx, arrivals, outcomes);
   const endings = new Map(
     recorded.map(({ id, decision, status, reason }): [string, Ending] => [
@@ -196,18 +187,13 @@ async function findPassedOver(
   understood: readonly Understood[],
   context: DeliveryContext,
 ): Promise<ReadonlySet<string>> {
-  const tables = new Map<string, { readonly table: MirrorTable; readonly own: Understood[] }>();
-  for (const one of understood) {
-    const { module, model, entityId } = one.announcement;
-    const table = context.tableOf(module, model);
-    if (table === null || entityId === null) continue;
-    const group = tables.get(table.name) ?? { table, own: [] };
-    tables.set(table.name, group);
-    group.own.push(one);
-  }
+  const named = understood.filter(({ announcement }) => announcement.entityId !== null);
+  const tables = groupBy(named, ({ announcement: { module, model } }) => `${module}.${model}`);
   const passedOver = new Set<string>();
-  const inOrder = [...tables.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
-  for (const { table, own } of inOrder) {
+  for (const [name, own] of [...tables].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const { module, model } = splitName(name);
+    const table = context.tableOf(module, model);
+    if (table === null) continue;
     const ids = new Set(own.map(({ announcement }) => announcement.entityId as string));
     const rows = new Map((await lockRows(tx, table, [...ids])).map((row) => [row.id, row]));
     const shape = shapeOf(table, context);

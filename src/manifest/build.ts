@@ -1,5 +1,4 @@
 /** The manifest of an installation: what it mirrors, where it is reached, and nothing more. Pure. */
-
 import { type Manifest, manifestSchema } from './schema.ts';
 import type { NeededScope } from './scopes.ts';
 
@@ -22,7 +21,6 @@ const NAME = 'flowlu-mirror';
 /** The only section of the menu that the documentation names. */
 const SECTION = 'CRM';
 
-/** Makes the manifest. @throws ZodError for facts that no manifest can hold. */
 export function buildManifest({ version, publicUrl, appId, contact, scopes, webhookUrl }: ManifestFacts): Manifest {
   const icon = `${publicUrl}${ICON_PATH}`;
   return manifestSchema.parse({

@@ -6,7 +6,6 @@ export type ScopedModel = Pick<Model, 'name' | 'module' | 'scope'>;
 
 /** A code that replaces the catalogue's for some models; null where they need none. */
 export interface ScopeRule {
-  /** `module.model` or `module.*`. */
   readonly pattern: string;
   readonly code: string | null;
 }
@@ -22,7 +21,6 @@ export interface NeededScope {
 const LEVELS = ['read', 'full'] as const;
 type Level = (typeof LEVELS)[number];
 
-/** From certain to uncertain. */
 const CERTAINTY = ['configured', 'documented', 'assigned', 'guessed'] as const;
 
 /** The code that a model needs, without its level; null where the settings say that it needs none. */
@@ -83,7 +81,6 @@ export function readPermissions(permissions: readonly string[]): Granted {
   return { levels: new Map([...levels].filter(([code]) => kept.has(code)).toSorted()), unknown };
 }
 
-/** True when what is granted lets the model be read. */
 export function allows({ levels }: Granted, model: ScopedModel, rules: readonly ScopeRule[]): boolean {
   const code = codeOf(model, rules);
   return code === null || [...levels.keys()].some((granted) => covers(granted, code));

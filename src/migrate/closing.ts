@@ -3,7 +3,6 @@ import type { Queryable, Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 
 interface Opening {
-  /** For messages. */
   readonly name: string;
   /** SQL: whether it is open. */
   readonly isOpen: string;
@@ -44,13 +43,11 @@ const OPENINGS: readonly Opening[] = [
   },
 ];
 
-/** What stands open, with the SQL that closes it. */
 export interface OpenPlace {
   readonly name: string;
   readonly sql: string;
 }
 
-/** The places that are open to everybody in this database. */
 export async function openPlaces(sql: Queryable): Promise<readonly (OpenPlace & { readonly mayClose: boolean })[]> {
   const columns = OPENINGS.flatMap(({ isOpen, mayClose }, n) => [`${isOpen} as open${n}`, `${mayClose} as may${n}`]);
   const [row] = await sql.unsafe(`select current_database() as database, ${columns.join(', ')}`);

@@ -11,7 +11,6 @@ import { fieldMeaning } from '../views/live-columns.ts';
 import type { View } from '../views/view.ts';
 import { type KeptView, viewName } from './views.ts';
 
-/** One thing to comment on: a schema, a relation of it, or a column of that. */
 export interface Comment {
   readonly kind: 'schema' | 'table' | 'view';
   readonly schema: string;
@@ -55,34 +54,22 @@ function modelComments(model: Model): readonly Comment[] {
 }
 
 function viewComments({ schema, name, comment, columns }: View): readonly Comment[] {
-  return relation(
-    schema,
-    name,
-    'view',
-    comment,
-    Object.fromEntries(
-      columns.map((column) => [column.name, commentOf(column.comment, 'flowlu_live', column.references)]),
-    ),
-  );
+  const docs = columns.map((column) => [column.name, commentOf(column.comment, 'flowlu_live', column.references)]);
+  return relation(schema, name, 'view', comment, Object.fromEntries(docs));
 }
 
 /** Every comment this version of the schema should have, these views included. Pure. */
 export function expectedComments(views: readonly View[]): readonly Comment[] {
   const key = { module: 'Flowlu module', model: 'Flowlu model', id: 'Identifier in Flowlu' };
   const title = 'Records of models that the catalogue does not know';
+  const history = 'Every change that the mirror accepted, in partitions by month';
   return [
     ...Object.entries(schemaTexts).map(([schema, text]): Comment => ({ kind: 'schema', schema, text })),
     ...models.flatMap(modelComments),
     ...relation('flowlu', 'uncatalogued', 'table', title, { ...key, ...metaColumnDocs }),
     ...views.flatMap(viewComments),
     ...relation('flowlu_reports', 'code_labels', 'table', codeLabelDocs.table, codeLabelDocs.columns),
-    ...relation(
-      'sync',
-      'history',
-      'table',
-      'Every change that the mirror accepted, in partitions by month',
-      historyDocs,
-    ),
+    ...relation('sync', 'history', 'table', history, historyDocs),
     ...Object.entries(syncTableDocs).flatMap(([name, text]) => relation('sync', name, 'table', text, {})),
   ];
 }

@@ -5,7 +5,6 @@
  * more, since a writer may be on its way to the default partition: that takes what has no month, so no change is
  * ever refused. All of this is tried again and again, and gives way to whoever holds a lock that it needs.
  */
-
 import type { Sql, Transaction } from '../postgres/connection.ts';
 import { errorCode } from '../postgres/errors.ts';
 import { identifier, literal } from '../postgres/quote.ts';
@@ -21,12 +20,6 @@ const MONTHS_AHEAD = 2;
 const LOCK_WAIT_MS = 500;
 const STATEMENT_MAX_MS = 60_000;
 
-/** Months of history, by the name of their partition. */
-export interface PartitionReport {
-  readonly made: readonly string[];
-  readonly dropped: readonly string[];
-}
-
 interface Month {
   readonly name: string;
   /** First moment, and the first of the next month, in UTC. */
@@ -39,7 +32,6 @@ function monthAt(year: number, month: number): Month {
   return { name: `history_${start(0).slice(0, 7).replace('-', '_')}`, from: start(0), to: start(1) };
 }
 
-/** The month of a moment, and those made ahead of it. */
 export function monthsFrom(now: Date): readonly [Month, ...Month[]] {
   const ahead = (months: number) => monthAt(now.getUTCFullYear(), now.getUTCMonth() + months);
   return [ahead(0), ...Array.from({ length: MONTHS_AHEAD }, (_, index) => ahead(index + 1))];
@@ -48,22 +40,17 @@ export function monthsFrom(now: Date): readonly [Month, ...Month[]] {
 /**
  * Makes the partitions that are missing and drops those that hold nothing younger than `retentionMs` (0 keeps all).
  * Several processes may call it at once. Nothing is done of what would have to wait for a lock; the next call does it.
+ * @returns the names of the partitions.
  */
-export async function maintainHistory(sql: Sql, retentionMs: number): Promise<PartitionReport> {
+export async function maintainHistory(sql: Sql, retentionMs: number) {
   const limits = { byKey: false, statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
-  const made = await gently(() => transact(sql, makeMonths, limits));
-  const dropped = retentionMs > 0 ? await gently(() => transact(sql, (tx) => dropOld(tx, retentionMs), limits)) : [];
-  return { made: made ?? [], dropped: dropped ?? [] };
-}
-
-/** Null where somebody held a lock for too long. */
-async function gently<T>(work: () => Promise<T>): Promise<T | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
-    return null;
-  }
+  const gently = (work: (tx: Transaction) => Promise<readonly string[]>) =>
+    transact(sql, work, limits).catch((error): readonly string[] => {
+      if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
+      return [];
+    });
+  const made = await gently(makeMonths);
+  return { made, dropped: retentionMs > 0 ? await gently((tx) => dropOld(tx, retentionMs)) : [] };
 }
 
 /** Makes the months to come that are missing, within the caller's transaction; returns their names. */
@@ -78,11 +65,8 @@ async function makeMonths(tx: Transaction): Promise<readonly string[]> {
 
 /** Makes the month under way and those to come, for a table that nobody else has seen yet. */
 export async function makeFirstMonths(tx: Transaction): Promise<void> {
-  await tx.unsafe(
-    monthsFrom(await lockMonths(tx))
-      .map(attached)
-      .join(';\n'),
-  );
+  const months = monthsFrom(await lockMonths(tx));
+  await tx.unsafe(months.map(attached).join(';\n'));
 }
 
 /** Keeps other replicas from the months until the transaction ends; returns the database's time. */
@@ -92,7 +76,6 @@ async function lockMonths(tx: Transaction): Promise<Date> {
   return clock.now;
 }
 
-/** SQL that makes a month. */
 function attached({ name, from, to }: Month): string {
   const partition = `sync.${identifier(name)}`;
   return `

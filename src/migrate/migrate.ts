@@ -1,15 +1,8 @@
 /** Brings a database to this program's schema, comments, views and roles. */
-
-import {
-  connect,
-  errorCode,
-  isRetryable,
-  type Sql,
-  savepoint,
-  type Transaction,
-  transaction,
-} from '../postgres/connection.ts';
+import type { Logger } from '../core/log.ts';
+import { connect, errorCode, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { transact } from '../postgres/transact.ts';
 import { allViews } from '../reports/all.ts';
 import { CODE_LABELS } from '../reports/codes.ts';
 import { fillDealStates } from '../store/deal-states.ts';
@@ -21,7 +14,6 @@ import { settleLiveFacts } from '../views/live-facts.ts';
 import { closePlaces } from './closing.ts';
 import { applyComments } from './comments.ts';
 import { makeFirstMonths } from './history-partitions.ts';
-import { type DatabaseLog, silent } from './log.ts';
 import {
   compareMigrations,
   forgetUnreleased,
@@ -32,13 +24,13 @@ import {
   takeJournal,
   takeover,
 } from './migrations.ts';
+import { type Ownership, ownership, wrongRole } from './owner.ts';
 import { applyPublication, type PublicationReport } from './publication.ts';
 import { applyRoles } from './roles.ts';
 import { applyViews, dropViews, type KeptView } from './views.ts';
 
 export { schemaState } from './migrations.ts';
 
-/** The database was migrated by a later version of this program. */
 export class NewerDatabaseError extends Error {
   override readonly name = 'NewerDatabaseError';
 }
@@ -55,13 +47,12 @@ export interface MigrationReport {
   readonly keptViews: readonly KeptView[];
   /** SQL that an administrator must run because this role may not; null when nothing is missing. */
   readonly adminSql: string | null;
-  /** The publication for logical replication; null where there is none. */
   readonly publication: PublicationReport | null;
   readonly duration_ms: number;
 }
 
 export interface MigrateOptions {
-  readonly log?: DatabaseLog;
+  readonly log?: Pick<Logger, 'info' | 'warn'>;
   /** Create the publication for logical replication; one that exists is completed in any case. */
   readonly publication?: boolean;
   /** IANA name of the portal's zone, for date-times of custom fields in a database that has not been told it. */
@@ -70,14 +61,6 @@ export interface MigrateOptions {
 
 /** One process at a time migrates or makes views. Who may not write the ledger cannot take this lock. */
 const LOCK = 'lock table sync.migrations in share update exclusive mode';
-/** Processes that meet in an empty database make the same table; all but one of them fail, and try again. */
-const MEETINGS_MAX = 5;
-const MEETING: readonly (string | undefined)[] = [
-  SQLSTATE.uniqueViolation,
-  SQLSTATE.duplicateSchema,
-  SQLSTATE.duplicateTable,
-];
-/** How long to wait for another process that is migrating. */
 const LOCK_WAIT_MS = 120_000;
 /** How long a statement may wait for a table that others use: longer would stall them behind us. */
 const TABLE_WAIT_MS = 15_000;
@@ -93,32 +76,22 @@ const RESHAPES_TABLES = /\b(drop column|set data type|drop table)\b/i;
  * @throws MigrationError with the server's error as cause.
  */
 export async function migrate(target: string | Sql, options: MigrateOptions = {}): Promise<MigrationReport> {
-  const { log = silent, zone, publication = false } = options;
+  const { log, zone, publication = false } = options;
   const started = performance.now();
   const sql =
     typeof target === 'string' ? connect(target, { applicationName: 'flowlu-mirror migrate', max: 1 }) : target;
   try {
-    const limits = { statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
-    const outcome = await attempt(() => transaction(sql, limits, (tx) => migrateLocked(tx, zone, publication)));
+    const limits = { byKey: false, statementTimeoutMs: STATEMENT_MAX_MS, lockTimeoutMs: LOCK_WAIT_MS };
+    const outcome = await transact(sql, (tx) => migrateLocked(tx, zone, publication), limits);
     const report = { ...outcome, duration_ms: Math.round(performance.now() - started) };
-    log.info({ applied: report.applied, duration_ms: report.duration_ms }, 'database schema is current');
-    for (const view of report.keptViews) log.warn(view, 'view keeps columns that should go or change');
-    if (report.adminSql !== null) log.warn({ sql: report.adminSql }, 'an administrator must run this SQL');
+    log?.info({ applied: report.applied, duration_ms: report.duration_ms }, 'database schema is current');
+    for (const view of report.keptViews) log?.warn(view, 'view keeps columns that should go or change');
+    if (report.adminSql !== null) log?.warn({ sql: report.adminSql }, 'an administrator must run this SQL');
     return report;
   } catch (error) {
-    throw explain(error);
+    throw await explain(error, sql);
   } finally {
     if (typeof target === 'string') await sql.end({ timeout: 5 });
-  }
-}
-
-async function attempt<T>(work: () => Promise<T>): Promise<T> {
-  for (let meetings = 1; ; meetings += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (meetings === MEETINGS_MAX || !(MEETING.includes(errorCode(error)) || isRetryable(error))) throw error;
-    }
   }
 }
 
@@ -200,26 +173,32 @@ function newerMessage(applied: readonly number[], ours: readonly Migration[]): s
   );
 }
 
-function explain(error: unknown): Error {
-  if (error instanceof NewerDatabaseError) return error;
+const STANDS_ON =
+  "somebody's own view stands on a column that this version changes: REASON. Drop that view, run migrate, create it again.";
+
+/** What the server's refusals come to. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  [SQLSTATE.insufficientPrivilege]:
+    'the database role may not do this: REASON. It must own the database or have CREATE on it (grant create on database … to …).',
+  [SQLSTATE.lockNotAvailable]: 'another session held a lock for too long; nothing was changed, run migrate again',
+  [SQLSTATE.dependentObjectsStillExist]: STANDS_ON,
+  // "cannot alter type of a column used by a view or rule"
+  [SQLSTATE.featureNotSupported]: STANDS_ON,
+};
+
+async function explain(error: unknown, sql: Sql): Promise<unknown> {
+  const words = REFUSALS[errorCode(error) ?? ''];
+  if (words === undefined) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  switch (errorCode(error)) {
-    case SQLSTATE.insufficientPrivilege:
-      return new MigrationError(
-        `the database role may not do this: ${reason}. It must own the database or have CREATE on it (grant create on database … to …).`,
-        { cause: error },
-      );
-    case SQLSTATE.lockNotAvailable:
-      return new MigrationError('another session held a lock for too long; nothing was changed, run migrate again', {
-        cause: error,
-      });
-    case SQLSTATE.dependentObjectsStillExist:
-    case SQLSTATE.featureNotSupported: // "cannot alter type of a column used by a view or rule"
-      return new MigrationError(
-        `somebody's own view stands on a column that this version changes: ${reason}. Drop that view, run migrate, create it again.`,
-        { cause: error },
-      );
-    default:
-      return error instanceof Error ? error : new MigrationError(reason, { cause: error });
-  }
+  const isRight = errorCode(error) === SQLSTATE.insufficientPrivilege;
+  const mixUp = isRight ? mixUpOf(await ownership(sql)) : null;
+  return new MigrationError(mixUp ?? words.replace('REASON', () => reason), { cause: error });
+}
+
+/** Where the mirror is somebody else's, no right is missing: the address is the wrong one. */
+function mixUpOf(own: Ownership): string | null {
+  const { found, advice } = wrongRole(own);
+  if (own.is_reader) return `${found}; ${advice}`;
+  if (own.owner === null || own.may_define) return null;
+  return `${own.role} may not change the mirror: use the address of ${own.owner}, which owns it`;
 }

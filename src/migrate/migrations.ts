@@ -39,31 +39,24 @@ export interface Takeover {
 let known: readonly Migration[] | undefined;
 let taken: Takeover | undefined;
 
-/** Read once. */
-export function takeover(): Takeover {
-  taken ??= readTakeover(`${FOLDER}/takeover.sql`);
-  return taken;
-}
+const read = (file: string) => readFileSync(`${FOLDER}/${file}`, 'utf8');
 
-function readTakeover(file: string): Takeover {
-  const sql = readFileSync(file, 'utf8');
-  return { made: new Set([...sql.matchAll(/^-- {3}(\d+) /gm)].map(([, made]) => Number(made))), sql };
+export function takeover(): Takeover {
+  if (taken !== undefined) return taken;
+  const sql = read('takeover.sql');
+  taken = { made: new Set([...sql.matchAll(/^-- {3}(\d+) /gm)].map(([, made]) => Number(made))), sql };
+  return taken;
 }
 
 /** The program's own migrations, oldest first. Read once. */
 export function knownMigrations(): readonly Migration[] {
-  known ??= readFolder(FOLDER);
-  return known;
-}
-
-function readFolder(folder: string): readonly Migration[] {
-  const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
-    readonly entries: readonly { readonly tag: string; readonly when: number }[];
-  };
-  return journal.entries.map(({ tag, when }) => {
-    const sql = readFileSync(`${folder}/${tag}.sql`, 'utf8');
+  if (known !== undefined) return known;
+  const { entries } = JSON.parse(read('meta/_journal.json')) as { entries: readonly { tag: string; when: number }[] };
+  known = entries.map(({ tag, when }) => {
+    const sql = read(`${tag}.sql`);
     return { tag, made_ms: when, hash: createHash('sha256').update(sql).digest('hex'), sql };
   });
+  return known;
 }
 
 /**
@@ -77,7 +70,6 @@ const JOURNAL = `
   alter table sync.migrations enable row level security;
   create policy readable on sync.migrations for select using (true)`;
 
-/** Whether the database has a journal of its own. */
 export async function hasJournal(sql: Queryable): Promise<boolean> {
   const [row] = await sql`select to_regclass('sync.migrations') is not null as is_there`;
   return row?.is_there === true;
@@ -144,7 +136,6 @@ export async function schemaState(sql: Queryable): Promise<SchemaState> {
   }
 }
 
-/** Forgets the migrations of unreleased versions, which the first of ours replaces. */
 export async function forgetUnreleased(tx: Transaction): Promise<void> {
   await tx`delete from sync.migrations where made_ms in ${tx([...takeover().made])}`;
 }

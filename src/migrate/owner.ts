@@ -6,18 +6,35 @@ export interface Ownership {
   readonly role: string;
   /** The role that has to be granted to a login for it to write rows of this mirror, and of no other. */
   readonly writer: string;
-  /** The role that owns the schema; null where there is none yet. */
   readonly owner: string | null;
   /** Whether our role may create, alter and drop what belongs to the mirror. */
   readonly may_define: boolean;
+  /** Whether it may read the views, as analysts do, and nothing of the ledger. */
+  readonly is_reader: boolean;
 }
 
-/** How our role stands to the schema. */
+/** What to say to a role that may not do its work. A reader's address is a mix-up: to grant it more would be a mistake. */
+export function wrongRole({ role, owner, writer, is_reader }: Ownership): {
+  readonly found: string;
+  readonly advice: string;
+} {
+  if (!is_reader) {
+    const found = `the database role ${role} may not read the mirror`;
+    return { found, advice: `as the owner of the mirror or an administrator: grant ${writer} to ${role}` };
+  }
+  return {
+    found: `this is the database address of a reader: ${role} may read the views of the mirror and nothing else`,
+    advice: `use the address of ${owner}, which owns the mirror, or of a login that may write (docs/operators.md)`,
+  };
+}
+
 export async function ownership(sql: Sql): Promise<Ownership> {
   const [row] = await sql`
     select current_database() as database, current_user as role, max(pg_get_userbyid(nspowner)) as owner,
            coalesce(bool_or(pg_has_role(current_user, nspowner, 'usage')),
-                    has_database_privilege(current_database(), 'create')) as may_define
+                    has_database_privilege(current_database(), 'create')) as may_define,
+           coalesce((select bool_and(has_schema_privilege(oid, 'usage') = (nspname = 'flowlu_live'))
+                       from pg_namespace where nspname in ('flowlu_live', 'sync')), false) as is_reader
       from pg_namespace where nspname = 'flowlu'`;
   const { database, ...facts } = row as unknown as Ownership & { readonly database: string };
   return { ...facts, writer: quoted(roleOf(WRITER, database)) };

@@ -1,5 +1,4 @@
 /** Logins of analysts and their tools: members of the database's readers with limits of their own. */
-
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
@@ -23,9 +22,7 @@ export class ReaderLoginError extends Error {
 export interface ReaderRequest {
   /** Lower-case name, so that nobody has to quote it. */
   readonly login: string;
-  /** Longest statement of the login in this database. */
   readonly statementTimeout_ms: number;
-  /** Give a login that is there already another password. */
   readonly renewPassword?: boolean;
 }
 
@@ -69,13 +66,14 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
   try {
     await transact(sql, async (tx) => {
       await applyRoles(tx);
-      await tx.unsafe(
-        statementsFor(request, database, await readerRole(tx, database), zone, created, verifier).join(';\n'),
-      );
+      const readers = await readerRole(tx, database);
+      await tx.unsafe(statementsFor(request, database, readers, zone, created, verifier).join(';\n'));
     });
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
-    const adminSql = `${statementsFor(request, database, await readerRole(sql, database), zone, created, null).join(';\n')};\n\\password ${login}`;
+    const readers = await readerRole(sql, database);
+    const statements = statementsFor(request, database, readers, zone, created, null);
+    const adminSql = `${statements.join(';\n')};\n\\password ${login}`;
     throw new ReaderLoginError(`the role ${us} may not do this: an administrator must`, adminSql, { cause: error });
   }
   return { created, password };

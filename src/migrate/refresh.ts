@@ -1,6 +1,6 @@
 /** Keeps the live views in step with the portal's custom fields while the service runs. */
-
 import { createHash } from 'node:crypto';
+import type { Logger } from '../core/log.ts';
 import { formatMicros, MICROS_PER_MS, MICROS_PER_SECOND } from '../core/time.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
@@ -10,7 +10,6 @@ import { readSettings, writeSetting } from '../store/settings.ts';
 import type { LiveFacts } from '../views/live-columns.ts';
 import { readLiveFacts, settleLiveFacts, zoneInForce } from '../views/live-facts.ts';
 import { applyComments } from './comments.ts';
-import { type DatabaseLog, silent } from './log.ts';
 import { schemaState, trySchemaLock } from './migrate.ts';
 import { asOwner } from './owner.ts';
 import { applyViews, type KeptView } from './views.ts';
@@ -25,7 +24,7 @@ export interface RefreshOptions {
   readonly zone: string;
   /** The owner's address; null or left out where we are the owner ourselves, or nobody is. */
   readonly migrateUrl?: string | null;
-  readonly log?: DatabaseLog;
+  readonly log?: Pick<Logger, 'debug' | 'info'>;
 }
 
 /**
@@ -34,20 +33,17 @@ export interface RefreshOptions {
  * @returns true when views were looked through.
  * @throws the driver's error when a view is in use for too long; nothing has changed then, and the next call tries again.
  */
-export async function refreshViews(
-  sql: Sql,
-  { zone, migrateUrl = null, log = silent }: RefreshOptions,
-): Promise<boolean> {
+export async function refreshViews(sql: Sql, { zone, migrateUrl = null, log }: RefreshOptions): Promise<boolean> {
   if (await areViewsCurrent(sql, zone)) return false;
   const refreshed = await asOwner(sql, migrateUrl, (owner) =>
     transact(owner, (tx) => refreshLocked(tx, zone), { byKey: false, lockTimeoutMs: VIEW_WAIT_MS }),
   );
   if (refreshed === null) {
-    log.debug({}, 'custom fields have changed, and the views are left to `migrate`: this role may not change them');
+    log?.debug({}, 'custom fields have changed, and the views are left to `migrate`: this role may not change them');
     return false;
   }
   const kept = refreshed.done;
-  for (const view of kept ?? []) log.info(view, 'view keeps columns that should go or change');
+  for (const view of kept ?? []) log?.info(view, 'view keeps columns that should go or change');
   return kept !== null;
 }
 

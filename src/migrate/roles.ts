@@ -5,7 +5,6 @@
  * to the whole server, so the rights go to roles that bear the name of the database. `flowlu_reader` and `flowlu_writer`
  * are members of those in every database: whoever has them reaches every mirror of the server.
  */
-
 import { createHash } from 'node:crypto';
 import { errorCode, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';
@@ -111,7 +110,6 @@ export async function applyRoles(tx: Transaction): Promise<string | null> {
   return missing.length === 0 ? null : rolesScript(database, owner, missing);
 }
 
-/** What the holder lacks of the group's rights. */
 async function grantsDue(tx: Transaction, group: Group, holder: string): Promise<readonly string[]> {
   const due: string[] = [];
   for (const rights of RIGHTS.filter(({ role }) => role === group)) {
@@ -176,9 +174,7 @@ async function createRole(tx: Transaction, role: string): Promise<boolean> {
     select exists (select from pg_roles where rolname = ${role}) as present`;
   if (found?.present === true) return true;
   try {
-    await savepoint(tx, async (inner) => {
-      await inner.unsafe(`create role ${quoted(role)} nologin`);
-    });
+    await savepoint(tx, (inner) => inner.unsafe(`create role ${quoted(role)} nologin`));
     return true;
   } catch (error) {
     const code = errorCode(error) ?? '';

@@ -1,5 +1,4 @@
 /** Brings the views over the mirror up to date without pulling them from under their users. */
-
 import { createHash } from 'node:crypto';
 import { isPassing, savepoint, type Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
@@ -18,7 +17,6 @@ export interface KeptView {
 /** Statements that give a dropped view's readers their rights back, by view. */
 export type SavedGrants = ReadonlyMap<string, readonly string[]>;
 
-/** What stands in the database now. */
 interface StandingView {
   /** As `viewName` gives it. */
   readonly name: string;
@@ -27,7 +25,6 @@ interface StandingView {
   readonly dependants: readonly string[];
 }
 
-/** Schemas that hold our views. */
 const SCHEMAS = ['flowlu_live', 'flowlu_reports', 'flowlu_history'] as const;
 /** In place of the hash of a view that should be gone and could not go: ours, and to be tried again. */
 const OUTDATED = '';
@@ -103,12 +100,8 @@ export async function applyViews(
     if (lacksColumns(view, found) || hashes[name] !== next[name])
       due.push({ name, statements: [sql, ...(grants.get(name) ?? [])] });
   }
-  for (const view of await makeViews(tx, due)) {
-    kept.push(view);
-    next[view.view] = OUTDATED;
-  }
   const unwanted = Object.keys(hashes).flatMap((name) => (name in next ? [] : (standing.get(name) ?? [])));
-  for (const view of await dropUnwanted(tx, unwanted)) {
+  for (const view of [...(await makeViews(tx, due)), ...(await dropUnwanted(tx, unwanted))]) {
     kept.push(view);
     next[view.view] = OUTDATED;
   }
@@ -123,11 +116,8 @@ interface DueView {
 
 /** Makes all of them together, or where that fails each by itself; returns those that cannot be made. */
 async function makeViews(tx: Transaction, due: readonly DueView[]): Promise<readonly KeptView[]> {
-  const all = await tryStatements(
-    tx,
-    due.flatMap(({ statements }) => statements),
-  );
-  if (all === null) return [];
+  const all = due.flatMap(({ statements }) => statements);
+  if ((await tryStatements(tx, all)) === null) return [];
   const failed: KeptView[] = [];
   for (const { name, statements } of due) {
     const reason = await tryStatements(tx, statements);
@@ -186,9 +176,7 @@ async function dropThen(tx: Transaction, name: string, then: readonly string[]):
 }
 
 async function standingViews(tx: Transaction): Promise<ReadonlyMap<string, StandingView>> {
-  const rows = await tx<
-    { schema: View['schema']; name: string; columns: StandingView['columns']; dependants: string[] }[]
-  >`
+  const rows = await tx<(StandingView & { schema: View['schema'] })[]>`
     select n.nspname as schema, c.relname as name, json_agg(json_build_object(
       'name', a.attname,
       'type', replace(format_type(a.atttypid, a.atttypmod), 'timestamp with time zone', 'timestamptz')
@@ -205,12 +193,8 @@ async function standingViews(tx: Transaction): Promise<ReadonlyMap<string, Stand
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where n.nspname = any(${[...SCHEMAS]}::text[]) and c.relkind = 'v'
     group by n.nspname, c.oid, c.relname`;
-  return new Map(
-    rows.map(({ schema, ...row }) => [
-      viewName({ schema, name: row.name }),
-      { ...row, name: viewName({ schema, name: row.name }) },
-    ]),
-  );
+  const views = rows.map(({ schema, ...row }) => ({ ...row, name: viewName({ schema, name: row.name }) }));
+  return new Map(views.map((view) => [view.name, view]));
 }
 
 async function grantsOf(tx: Transaction, views: readonly string[]): Promise<SavedGrants> {
@@ -229,6 +213,5 @@ async function grantsOf(tx: Transaction, views: readonly string[]): Promise<Save
   return new Map(rows.map((row) => [viewName(row), row.statements]));
 }
 
-async function storedHashes(tx: Transaction): Promise<Settings['views']> {
-  return (await readSettings(tx, 'views')).views ?? {};
-}
+const storedHashes = async (tx: Transaction): Promise<Settings['views']> =>
+  (await readSettings(tx, 'views')).views ?? {};

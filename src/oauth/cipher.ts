@@ -1,21 +1,13 @@
 /** Tokens at rest: AES-256-GCM with keys that are not in the database. */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { Tokens } from './endpoint.ts';
 
 /** What was sealed cannot be opened: with none of the keys, or because it was changed. */
 export class SealError extends Error {
   override readonly name = 'SealError';
 }
 
-export interface Cipher {
-  /** Seals a text for one purpose; opening it for another fails. */
-  seal(text: string, purpose: string): string;
-  /** @throws SealError */
-  open(sealed: string, purpose: string): string;
-  /** True when sealing it anew would use another key: it stems from before a rotation. */
-  isOutdated(sealed: string): boolean;
-}
+export type Cipher = ReturnType<typeof createCipher>;
 
 const ALGORITHM = 'aes-256-gcm';
 const FORMAT = 'v1';
@@ -24,20 +16,22 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /** A cipher that seals with the first key and opens with any of them. @param keys 32 bytes each. */
-export function createCipher(keys: readonly Buffer[]): Cipher {
+export function createCipher(keys: readonly Buffer[]) {
   const known = new Map(keys.map((key) => [nameOf(key), key]));
   const [first] = known;
   if (first === undefined) throw new RangeError('a cipher needs a key');
   const [name, key] = first;
   return {
-    seal(text, purpose) {
+    /** Seals a text for one purpose; opening it for another fails. */
+    seal(text: string, purpose: string): string {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES });
       cipher.setAAD(Buffer.from(`${FORMAT}.${name}.${purpose}`));
       const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
       return `${FORMAT}.${name}.${Buffer.concat([nonce, body, cipher.getAuthTag()]).toString('base64url')}`;
     },
-    open(sealed, purpose) {
+    /** @throws SealError */
+    open(sealed: string, purpose: string): string {
       const [format, name = '', data = ''] = sealed.split('.');
       const key = known.get(name);
       if (format !== FORMAT) throw new SealError('what is stored was not sealed by this version of the program');
@@ -52,7 +46,8 @@ export function createCipher(keys: readonly Buffer[]): Cipher {
         throw new SealError('what is stored has been changed, or belongs to something else', { cause: error });
       }
     },
-    isOutdated: (sealed) => sealed.split('.')[1] !== name,
+    /** True when sealing it anew would use another key: it stems from before a rotation. */
+    isOutdated: (sealed: string) => sealed.split('.')[1] !== name,
   };
 }
 
@@ -62,17 +57,15 @@ function nameOf(key: Buffer): string {
 }
 
 /** The pair of tokens as one sealed text, bound to the client that it was granted to. */
-export type TokenPair = Pick<Tokens, 'access' | 'refresh'>;
-
 const pair = z.object({ access: z.string(), refresh: z.string().nullable() });
 
 const purpose = (clientId: string) => `tokens of ${clientId}`;
 
-export function sealTokens(cipher: Cipher, clientId: string, { access, refresh }: TokenPair): string {
+export function sealTokens(cipher: Cipher, clientId: string, { access, refresh }: z.infer<typeof pair>): string {
   return cipher.seal(JSON.stringify({ access, refresh }), purpose(clientId));
 }
 
 /** @throws SealError */
-export function openTokens(cipher: Cipher, clientId: string, sealed: string): TokenPair {
+export function openTokens(cipher: Cipher, clientId: string, sealed: string): z.infer<typeof pair> {
   return pair.parse(JSON.parse(cipher.open(sealed, purpose(clientId))));
 }

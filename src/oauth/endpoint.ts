@@ -12,7 +12,6 @@ import { httpExchange } from '../flowlu/http.ts';
 
 export interface OAuthClient {
   readonly clientId: string;
-  /** Null for an app without a secret. */
   readonly clientSecret: string | null;
   readonly tokenUrl: string;
   /** Where refresh tokens are exchanged; null where nobody has said. */
@@ -35,7 +34,7 @@ export type Exchange =
   /** It may work later; `answered` tells whether the portal has spoken, or its answer may be lost. */
   | { readonly kind: 'failed'; readonly reason: string; readonly answered: boolean };
 
-export type Grant =
+type Grant =
   | {
       readonly type: 'authorization_code';
       readonly code: string;
@@ -44,7 +43,6 @@ export type Grant =
     }
   | { readonly type: 'refresh_token'; readonly refresh: string };
 
-const WHAT = 'POST to the token endpoint';
 const MAX_BODY_BYTES = 65_536;
 const MAX_REASON = 200;
 /** Generous: an answer that is not waited for may be one that has spent the refresh token. */
@@ -53,10 +51,7 @@ export const EXCHANGE_TIMEOUT_MS = 20_000;
 const MAX_LIFETIME_S = 10 * 365 * 86_400;
 
 /** Visible ASCII, since it travels in a header. */
-const token = z
-  .string()
-  .max(8_192)
-  .regex(/^[\x21-\x7e]+$/);
+const token = z.stringFormat('token', /^[\x21-\x7e]{1,8192}$/);
 const seconds = z.coerce
   .number()
   .positive()
@@ -64,10 +59,7 @@ const seconds = z.coerce
 
 const granted = z.object({
   access_token: token,
-  token_type: z
-    .string()
-    .regex(/^bearer$/i)
-    .optional(),
+  token_type: z.stringFormat('bearer', /^bearer$/i).optional(),
   expires_in: seconds.nullish().catch(null),
   refresh_token: token.nullish(),
 });
@@ -81,16 +73,10 @@ const refusal = z.union([
 ]);
 
 /** Asks. Never throws for what the portal or the network do. */
-export async function exchange(client: OAuthClient, grant: Grant, fetchIt?: typeof fetch): Promise<Exchange> {
+export async function exchange(client: OAuthClient, grant: Grant): Promise<Exchange> {
   const [first, second] = dialects(client, grant);
-  const { outcome, isRefusedWay } = await ask(client, grant, first, fetchIt);
-  return second !== undefined && isRefusedWay ? (await ask(client, grant, second, fetchIt)).outcome : outcome;
-}
-
-/** What came of asking in one way, and whether it is the way that was refused rather than the grant. */
-interface Asked {
-  readonly outcome: Exchange;
-  readonly isRefusedWay: boolean;
+  const { outcome, isRefusedWay } = await ask(client, grant, first);
+  return second !== undefined && isRefusedWay ? (await ask(client, grant, second)).outcome : outcome;
 }
 
 interface Dialect {
@@ -98,7 +84,6 @@ interface Dialect {
   readonly grantType: string;
 }
 
-/** The ways to ask for it, the likelier one first. */
 function dialects({ tokenUrl, refreshUrl = null }: OAuthClient, { type }: Grant): readonly [Dialect, Dialect?] {
   // Flowlu documents /oauth2/access_token and /oauth2/refresh_token.
   const isFlowlus = new URL(tokenUrl).pathname.endsWith('/access_token');
@@ -113,39 +98,31 @@ function dialects({ tokenUrl, refreshUrl = null }: OAuthClient, { type }: Grant)
   return isFlowlus ? [sibling, own] : [own, sibling];
 }
 
+/** What came of asking in one way, and whether it is the way that was refused rather than the grant. */
 async function ask(
   { clientId, clientSecret, refreshUrl }: OAuthClient,
   grant: Grant,
   { url, grantType }: Dialect,
-  fetchIt: typeof fetch | undefined,
-): Promise<Asked> {
-  const form = new URLSearchParams({ grant_type: grantType, client_id: clientId });
-  if (clientSecret !== null) form.set('client_secret', clientSecret);
-  const secrets = clientSecret === null ? [] : [clientSecret];
-  if (grant.type === 'authorization_code') {
-    form.set('code', grant.code);
-    form.set('redirect_uri', grant.redirectUrl);
-    form.set('code_verifier', grant.verifier);
-    secrets.push(grant.code, grant.verifier);
-  } else {
-    form.set('refresh_token', grant.refresh);
-    secrets.push(grant.refresh);
-  }
-  const redact = createRedactor(secrets);
-  const options = { fetch: fetchIt, timeoutMs: EXCHANGE_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, redact };
+): Promise<{ readonly outcome: Exchange; readonly isRefusedWay: boolean }> {
+  const secrets = {
+    ...(clientSecret !== null && { client_secret: clientSecret }),
+    ...(grant.type === 'authorization_code'
+      ? { code: grant.code, code_verifier: grant.verifier }
+      : { refresh_token: grant.refresh }),
+  };
+  const form = new URLSearchParams({ grant_type: grantType, client_id: clientId, ...secrets });
+  if (grant.type === 'authorization_code') form.set('redirect_uri', grant.redirectUrl);
+  const redact = createRedactor(Object.values(secrets));
+  const options = { form, timeoutMs: EXCHANGE_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, redact };
   const setting = url === refreshUrl ? 'FLOWLU_OAUTH_REFRESH_URL' : 'FLOWLU_OAUTH_TOKEN_URL';
   try {
-    const { status, text } = await httpExchange(
-      url,
-      `${WHAT} (${setting})`,
-      { ...options, form },
-      new AbortController().signal,
-    );
-    const outcome = judge(status, text, setting, (reason) =>
+    const never = new AbortController().signal;
+    const { status, text } = await httpExchange(url, `POST to the token endpoint (${setting})`, options, never);
+    const clean = (reason: string) =>
       redact(reason)
         .replace(/\p{Cc}+/gu, ' ')
-        .slice(0, MAX_REASON),
-    );
+        .slice(0, MAX_REASON);
+    const outcome = judge(status, text, setting, clean);
     const isElsewhere = status === 404 || status === 405;
     const isRefusedWay = outcome.kind === 'failed' && (isElsewhere || GRANT_TYPE.test(outcome.reason));
     return { outcome, isRefusedWay };

@@ -23,12 +23,6 @@ export class LoginError extends Error {
   override readonly name = 'LoginError';
 }
 
-export interface BegunLogin {
-  readonly url: string;
-  /** Comes back with the browser; a secret until then. */
-  readonly state: string;
-}
-
 export interface LoginAnswer {
   readonly state: string;
   readonly code: string | null;
@@ -41,7 +35,8 @@ const STATE = /^[\w-]{43}$/;
 const MAX_CODE = 4_096;
 const PURPOSE = 'verifier of a login';
 
-export async function beginLogin({ sql, cipher, client }: LoginDeps): Promise<BegunLogin> {
+/** Begins a login at the address that it returns; `state` comes back with the browser, and is a secret until then. */
+export async function beginLogin({ sql, cipher, client }: LoginDeps): Promise<{ url: string; state: string }> {
   const state = randomBytes(32).toString('base64url');
   const verifier = randomBytes(32).toString('base64url');
   const { clientId, redirectUrl } = client;
@@ -87,7 +82,6 @@ export async function completeLogin({ sql, cipher, client }: LoginDeps, answer: 
   }
 }
 
-/** Under which name a login is found in the database. */
 export function hashOf(state: string): string {
   return createHash('sha256').update(state).digest('hex');
 }

@@ -6,7 +6,7 @@
  * dies while the answer is on its way loses it: the next one tries the old token, which a portal with a period of
  * grace accepts, and otherwise says plainly why logging in is needed.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
 import type { Logger } from '../core/log.ts';
 import { type Queryable, type Sql, transaction } from '../postgres/connection.ts';
 import {
@@ -50,7 +50,7 @@ export async function refreshGrant(deps: RefreshDeps, generation: string): Promi
   const { sql, stop } = deps;
   stop.throwIfAborted();
   const isLost = await transaction(sql, LIMITS, (tx) => noteRefresh(tx, generation));
-  const course: { asking: Promise<Asked> | null; isBroken: boolean } = { asking: null, isBroken: false };
+  const course: { asking: Promise<Store> | null; isBroken: boolean } = { asking: null, isBroken: false };
   try {
     return await transaction(sql, LIMITS, async (tx) => {
       const grant = await lockGrant(tx);
@@ -59,10 +59,10 @@ export async function refreshGrant(deps: RefreshDeps, generation: string): Promi
       }
       stop.throwIfAborted();
       course.asking = ask(deps, grant, isLost);
-      const asked = await course.asking;
+      const store = await course.asking;
       // Where the connection broke meanwhile, the transaction is no more, and what follows does not depend on it.
       if (course.isBroken) return null;
-      await note(tx, generation, asked);
+      await store(tx);
       return readGrant(tx);
     });
   } catch (error) {
@@ -70,22 +70,21 @@ export async function refreshGrant(deps: RefreshDeps, generation: string): Promi
     if (course.asking === null) throw error;
     // The old refresh token is spent, and perhaps only this process knows the new one.
     deps.log.warn({ err: error }, 'what a refresh brought could not be stored at once; trying again');
-    await noteLate(sql, generation, await course.asking);
+    const store = await course.asking;
+    await pRetry(() => store(sql), { retries: STORE_ATTEMPTS - 1, minTimeout: STORE_PAUSE_MS, factor: 1 });
     return readGrant(sql);
   }
 }
 
-/** What came of asking, ready to be stored. */
-type Asked =
-  | { readonly kind: 'granted'; readonly sealed: string; readonly lifetime_s: number | null }
-  | { readonly kind: 'refused'; readonly problem: string }
-  | { readonly kind: 'failed'; readonly problem: string; readonly wait_s: number; readonly answered: boolean };
+/** Stores what came of asking, unless other tokens are there by now. */
+type Store = (q: Queryable) => Promise<unknown>;
 
 async function ask(
   { client, cipher, log, onRefresh }: RefreshDeps,
   grant: StoredGrant,
   isLost: boolean,
-): Promise<Asked> {
+): Promise<Store> {
+  const { generation } = grant;
   const { refresh } = openTokens(cipher, grant.clientId, grant.sealed);
   const outcome: Exchange =
     refresh === null
@@ -97,48 +96,21 @@ async function ask(
       const { access, lifetime_s, refresh: next } = outcome.tokens;
       log.info({ lifetime_s }, 'the access token was refreshed');
       // A portal that does not rotate leaves the refresh token out: the old one stays good.
-      return {
-        kind: 'granted',
-        sealed: sealTokens(cipher, grant.clientId, { access, refresh: next ?? refresh }),
-        lifetime_s,
-      };
+      const sealed = sealTokens(cipher, grant.clientId, { access, refresh: next ?? refresh });
+      // It changes nothing where a commit that seemed to break had gone through after all.
+      return (q) => rotateGrant(q, { generation, sealed, lifetime_s });
     }
     case 'refused': {
       const hint = isLost ? '; an earlier refresh was cut off, and the tokens it brought are lost' : '';
       const problem = `the portal refuses the refresh token (${outcome.reason})${hint}`;
       log.error({ problem }, 'Flowlu has withdrawn the authorization: run flowlu-mirror login');
-      return { kind: 'refused', problem };
+      return (q) => refuseGrant(q, generation, problem);
     }
     case 'failed': {
       const { reason: problem, answered } = outcome;
       const wait_s = Math.min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** Math.min(grant.failures, 20));
       log.warn({ problem, wait_s }, 'the access token could not be refreshed');
-      return { kind: 'failed', problem, wait_s, answered };
-    }
-  }
-}
-
-/** Stores what came of asking, unless other tokens are there by now. */
-async function note(q: Queryable, generation: string, asked: Asked): Promise<void> {
-  switch (asked.kind) {
-    case 'granted':
-      // False where a commit that seemed to break had gone through after all.
-      await rotateGrant(q, { generation, ...asked });
-      return;
-    case 'refused':
-      return refuseGrant(q, generation, asked.problem);
-    case 'failed':
-      return postponeRefresh(q, generation, asked);
-  }
-}
-
-async function noteLate(sql: Sql, generation: string, asked: Asked): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await note(sql, generation, asked);
-    } catch (error) {
-      if (attempt === STORE_ATTEMPTS) throw error;
-      await sleep(STORE_PAUSE_MS);
+      return (q) => postponeRefresh(q, generation, { problem, wait_s, answered });
     }
   }
 }

@@ -2,14 +2,8 @@
 import { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { Logger } from '../core/log.ts';
+import { onceIn } from '../core/time.ts';
 import { type LoginAnswer, LoginError } from './login.ts';
-
-export interface CallbackOptions {
-  readonly path: string;
-  /** Ends the login; throws LoginError where it cannot. */
-  readonly complete: (answer: LoginAnswer) => Promise<void>;
-  readonly log: Logger;
-}
 
 export const CALLBACK_PATH = '/oauth/callback';
 
@@ -24,25 +18,23 @@ const HEADERS = {
   'Cache-Control': 'no-store',
 };
 
-/** The route; to be mounted at the root. Nothing of its address is logged. */
-export function callbackRoutes({ path, complete, log }: CallbackOptions): Hono {
+/**
+ * The route; to be mounted at the root. Nothing of its address is logged.
+ * @param complete ends the login; throws LoginError where it cannot
+ */
+export function callbackRoutes(path: string, complete: (answer: LoginAnswer) => Promise<void>, log: Logger): Hono {
   const app = new Hono();
-  let warnedAtMs = Number.NEGATIVE_INFINITY;
+  const isWarnedNow = onceIn(WARNED_EVERY_MS);
   app.get(path, async (context) => {
     const { state = '', code = null, error = null } = context.req.query();
     try {
       await complete({ state, code, error });
-      return context.html(
-        page('Logged in', 'flowlu-mirror may read the portal now. You can close this window.'),
-        200,
-        HEADERS,
-      );
+      const done = page('Logged in', 'flowlu-mirror may read the portal now. You can close this window.');
+      return context.html(done, 200, HEADERS);
     } catch (thrown) {
       if (thrown instanceof LoginError) {
-        if (performance.now() - warnedAtMs > WARNED_EVERY_MS) {
-          warnedAtMs = performance.now();
+        if (isWarnedNow())
           log.warn({ reason: thrown.message }, 'a login was turned away; others within a minute are not logged');
-        }
         return context.html(page('Not logged in', `${thrown.message}.`), 400, HEADERS);
       }
       log.error({ err: thrown }, 'a login failed');

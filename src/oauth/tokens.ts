@@ -1,6 +1,6 @@
 /** The access token as a source of credentials: read from the database, refreshed before it ends or when refused. */
-
 import { createRedactor } from '../core/redact.ts';
+import { onceIn } from '../core/time.ts';
 import type { Authorization, Credentials } from '../flowlu/authorization.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { readGrant, type StoredGrant } from '../store/grant.ts';
@@ -32,8 +32,8 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
   /** The newest generation that the portal has accepted from us. */
   let proven: string | null = null;
   let patienceMs = YOUNG_MS;
-  /** When tokens so young were last renewed all the same: somebody may have withdrawn them at once. */
-  let hurriedAtMs = Number.NEGATIVE_INFINITY;
+  /** Tokens so young are renewed all the same now and then: somebody may have withdrawn them at once. */
+  const mayHurry = onceIn(HURRY_EVERY_MS);
   // All callers of this process share one look and one refresh, so that they hold one connection at most.
   const loaded = shared(load);
   const refreshed = shared((generation: string) => refreshGrant(deps, generation));
@@ -81,10 +81,7 @@ export function createTokenSource(deps: RefreshDeps): Authorization {
       if (stored.generation !== generation) return true;
       const lifetimeMs = stored.left_ms === null ? Number.POSITIVE_INFINITY : stored.age_ms + stored.left_ms;
       if (stored.wait_ms > 0) return false;
-      if (stored.age_ms < Math.min(patienceMs, lifetimeMs / 2)) {
-        if (performance.now() - hurriedAtMs < HURRY_EVERY_MS) return false;
-        hurriedAtMs = performance.now();
-      }
+      if (stored.age_ms < Math.min(patienceMs, lifetimeMs / 2) && !mayHurry()) return false;
       // Where fresh tokens are refused as well, each has to wait twice as long as the one before.
       if (proven !== generation) patienceMs = Math.min(MAX_PATIENCE_MS, 2 * patienceMs);
       const next = await refreshed(stored.generation);

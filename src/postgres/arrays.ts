@@ -44,14 +44,10 @@ interface Marks {
 const USUAL: Marks = { value: '\u001f', row: '\u001e', nothing: '\u001d' };
 
 function marksFor(rows: readonly (readonly RowItem[])[]): Marks {
-  let marks = USUAL;
-  // Ends at once, or with the first marks that nobody can have guessed.
-  while (rows.some((items) => items.some((item) => isMistakable(item, marks)))) {
-    const secret = randomBytes(8).toString('hex');
-    // They end with another character than they begin with, so that the end of a value never counts as a beginning.
-    marks = { value: `\u001f${secret}\u001c`, row: `\u001e${secret}\u001c`, nothing: `\u001d${secret}` };
-  }
-  return marks;
+  if (!rows.some((items) => items.some((item) => isMistakable(item, USUAL)))) return USUAL;
+  const secret = randomBytes(16).toString('hex');
+  // They end with another character than they begin with, so that the end of a value never counts as a beginning.
+  return { value: `\u001f${secret}\u001c`, row: `\u001e${secret}\u001c`, nothing: `\u001d${secret}` };
 }
 
 function isMistakable(item: RowItem, { value, row, nothing }: Marks): boolean {

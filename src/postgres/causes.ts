@@ -1,5 +1,5 @@
 /** What is wrong with a database that does not do what was asked, and what helps: the words for people. */
-import { errorCode, isConnectionError } from './errors.ts';
+import { codesOf, isConnectionError } from './errors.ts';
 import { SQLSTATE } from './sqlstates.ts';
 
 export interface Cause {
@@ -57,17 +57,8 @@ export const STANDBY_AWAITED: Cause = {
 };
 /** Where nothing is known but the server's own words. */
 export const UNKNOWN: Cause = { cause: 'the database refuses what is written', remedy: 'the log has its words' };
-/** As deep as errors are wrapped here. */
-const CAUSES_MAX = 8;
 
-/** The cause of a failed call of the database. */
 export function causeOf(error: unknown): Cause {
-  let inner = error;
-  for (let depth = 0; depth < CAUSES_MAX && typeof inner === 'object' && inner !== null; depth += 1) {
-    const code = errorCode(inner) ?? '';
-    const found = CAUSES[code] ?? CAUSES[code.slice(0, 2)];
-    if (found !== undefined) return found;
-    inner = 'cause' in inner ? inner.cause : null;
-  }
-  return isConnectionError(error) ? AWAY : UNKNOWN;
+  const known = codesOf(error).map((code) => CAUSES[code] ?? CAUSES[code.slice(0, 2)]);
+  return known.find((cause) => cause !== undefined) ?? (isConnectionError(error) ? AWAY : UNKNOWN);
 }

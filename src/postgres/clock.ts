@@ -19,7 +19,6 @@ export const isAhead = (sql: Queryable, moment: string, by_s = 0) =>
 export const believedAt = (at: number | null, now: number, by_s = 0) =>
   at !== null && at > now + by_s + AHEAD_MAX_S ? 0 : at;
 
-/** What the database's clock says now. */
 export async function databaseClock(sql: Queryable): Promise<Micros> {
   const rows = await sql`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now`;
   return Number(rows[0]?.now);

@@ -4,21 +4,16 @@ import { type Json, parseJson, stringifyJson } from '../core/json.ts';
 import { orAborted } from '../core/time.ts';
 import { createConnector, type Sockets } from './connector.ts';
 import { DEADLINES, withdraw } from './deadline.ts';
-import { sendAtOnce } from './describing.ts';
+import { isQuery, mendQueries, OWN_PATH, ownerOf } from './driver-query.ts';
 import { renewablePool } from './renewal.ts';
-import { forbidRepeats, isQuery, ownerOf } from './repeats.ts';
-import { OWN_PATH } from './search-path.ts';
 import { readTarget } from './url.ts';
 
 export { errorCode, isConnectionError, isMissing, isPassing, isRetryable } from './errors.ts';
 export { allAnswers, LastFlight, savepoint, type TransactionOptions, transaction } from './transaction.ts';
 export { DatabaseUrlError, redactUrl } from './url.ts';
 
-/** A pool of connections. */
 export type Sql = postgres.Sql;
-/** A connection inside a transaction. */
 export type Transaction = postgres.TransactionSql;
-/** What both can do: run statements. */
 export type Queryable = Sql | Transaction;
 
 export interface ConnectOptions {
@@ -28,8 +23,6 @@ export interface ConnectOptions {
   readonly max?: number;
   /** Looks names up as the login has it, as people do who read the mirror. Defaults to the server's own alone. */
   readonly loginsPath?: boolean;
-  /** How long a connection may take to open, in seconds. Defaults to 5. */
-  readonly connectTimeoutSeconds?: number;
   /** Closes a connection that nobody has used for so long, in seconds. Defaults to never. */
   readonly idleTimeoutSeconds?: number;
   /** Closes every connection after so long, in seconds; 0 never does. Defaults to 30 to 60 minutes. */
@@ -88,6 +81,7 @@ const END_MAX_SECONDS = 5;
  */
 export function connect(url: string, options: ConnectOptions): Sql {
   const target = readTarget(url);
+  const { idleTimeoutSeconds, maxLifetimeSeconds, onClose } = options;
   const [{ name: host, port } = { name: 'localhost', port: 5432 }] = target.hosts;
   const settings: postgres.Options<Record<string, postgres.PostgresType>> = {
     // With more than one, the driver would keep errors from its callers; which one is used, our sockets decide.
@@ -98,7 +92,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
     ...(target.password !== undefined && { password: target.password }),
     ...(target.database !== undefined && { database: target.database }),
     max: options.max ?? 10,
-    connect_timeout: options.connectTimeoutSeconds ?? 5,
+    connect_timeout: 5,
     connection: {
       application_name: options.applicationName,
       // Times are read in this form, whatever a role or the database prefers.
@@ -113,14 +107,13 @@ export function connect(url: string, options: ConnectOptions): Sql {
     // nobody would handle its error: the process would end (github.com/porsager/postgres/issues/1192).
     fetch_types: false,
     types,
+    ...(idleTimeoutSeconds !== undefined && { idle_timeout: idleTimeoutSeconds }),
+    ...(maxLifetimeSeconds !== undefined && { max_lifetime: maxLifetimeSeconds }),
+    ...(onClose !== undefined && { onclose: () => onClose() }),
   };
-  if (options.idleTimeoutSeconds !== undefined) settings.idle_timeout = options.idleTimeoutSeconds;
-  if (options.maxLifetimeSeconds !== undefined) settings.max_lifetime = options.maxLifetimeSeconds;
-  const { onClose } = options;
-  if (onClose !== undefined) settings.onclose = () => onClose();
-  const connector = createConnector(target);
+  const socketsFor = createConnector(target);
   return renewablePool((onLost, lacksStatements) => {
-    const sockets = connector.sockets(onLost);
+    const sockets = socketsFor(onLost);
     const prepare = target.prepares && !lacksStatements;
     return openPool(sockets, { ...settings, prepare, socket: sockets.open });
   }, options.onPooler);
@@ -128,8 +121,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
 
 function openPool(sockets: Sockets, settings: object): Sql {
   const sql = postgres(settings) as unknown as Sql;
-  forbidRepeats(sql);
-  sendAtOnce(sql);
+  mendQueries(sql);
   const { end } = sql;
   return Object.assign(sql, {
     async end(limit?: { timeout?: number }) {

@@ -10,7 +10,6 @@ import { type SocketEvents, watchSocket } from './driver-socket.ts';
 import { readOnlyServer } from './errors.ts';
 import { closedEarly, hasOtherWay, nameOf, openSocket, silent } from './socket.ts';
 import { SQLSTATE } from './sqlstates.ts';
-import type { StartupOutcome } from './startup.ts';
 import type { Host, ServerKind, Target } from './url.ts';
 
 /** How long a host may take to answer before the next one is tried, unless the connection string says otherwise. */
@@ -19,14 +18,12 @@ const HOST_MAX_SECONDS = 3;
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 1_000;
 
-/** What is known of a host. */
 interface Known {
   readonly host: Host;
   /** Why it could not be used when it was last tried. */
   failure: (Error & { readonly code?: string }) | null;
   /** How often in a row that was. */
   failures: number;
-  /** Until when it is left alone. */
   pausedUntilMs: number;
   /** Whether it has refused the first of two ways, with TLS and without. */
   isOtherWay: boolean;
@@ -34,37 +31,24 @@ interface Known {
   probe: Promise<void> | null;
 }
 
-/** Whom a socket is for. */
 interface Pool {
   readonly onLost: () => void;
   readonly ended: AbortSignal;
 }
 
-/** The sockets of one pool. */
 export interface Sockets {
   /** For the driver's `socket` option. Never rejects: the driver would lose the place of this connection in its pool. */
   open(): Promise<Socket>;
-  /** Destroys what is open, and opens no more. */
   end(): void;
 }
 
-export interface Connector {
-  /** @param onLost called when a connection that was in use breaks, before the driver learns of it */
-  sockets(onLost: () => void): Sockets;
-}
-
-/** Makes sockets to the hosts of a connection string. */
-export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST_MAX_SECONDS }: Target): Connector {
-  const known = hosts.map(
-    (host): Known => ({
-      host,
-      failure: null,
-      failures: 0,
-      pausedUntilMs: 0,
-      isOtherWay: false,
-      probe: null,
-    }),
-  );
+/**
+ * Makes the sockets of each pool to the hosts of a connection string; `onLost` is called when a connection that was in
+ * use breaks, before the driver learns of it.
+ */
+export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST_MAX_SECONDS }: Target) {
+  const unknown = { failure: null, failures: 0, pausedUntilMs: 0, isOtherWay: false, probe: null };
+  const known = hosts.map((host): Known => ({ host, ...unknown }));
   const limitMs = connectTimeoutSeconds * 1_000;
   /** The one that worked last: a request to cancel a statement must go where the statement runs. */
   let last: Known | null = null;
@@ -93,36 +77,28 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
     const failed = (failure: Error) => {
       // What we have closed ourselves says nothing about the host.
       if (!ended.aborted) refuse(one, failure);
-      probed();
       return known.every(isPaused) ? 'tell' : 'go on';
     };
     const events: SocketEvents = {
       onOutcome(outcome) {
+        probed();
         if (outcome.kind === 'refused') {
           one.isOtherWay = !isOtherWay && hasOtherWay(one.host, tls, socket, outcome.code);
-          if (one.isOtherWay) {
-            probed();
-            return 'go on';
-          }
+          if (one.isOtherWay) return 'go on';
           // A pooler that wants to be asked in other words, at once.
-          if (outcome.code === SQLSTATE.protocolViolation) {
-            probed();
-            return 'tell';
-          }
-          const verdict = failed(refusal(one.host, outcome));
+          if (outcome.code === SQLSTATE.protocolViolation) return 'tell';
+          const { code, message } = outcome;
+          const verdict = failed(Object.assign(new Error(`${nameOf(one.host)}: ${message}`), { code }));
           // Starting, stopping, or a standby that takes no connections: another host may.
-          return outcome.code === SQLSTATE.cannotConnectNow ? verdict : 'tell';
+          return code === SQLSTATE.cannotConnectNow ? verdict : 'tell';
         }
         const failure = unfit(outcome.parameters, one);
         if (failure !== null) {
           failed(failure);
           return 'go on';
         }
-        one.failure = null;
-        one.failures = 0;
-        one.pausedUntilMs = 0;
+        Object.assign(one, { failure: null, failures: 0, pausedUntilMs: 0 });
         last = one;
-        probed();
         return 'tell';
       },
       onFailure: failed,
@@ -145,20 +121,16 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
         };
       });
     }
-    const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(silent(one.host, limitMs)), limitMs);
-    const end = () => limit.abort(ended.reason);
-    ended.addEventListener('abort', end, { once: true });
+    const limit = AbortSignal.timeout(limitMs);
+    const { isOtherWay } = one;
     try {
-      const { isOtherWay } = one;
-      return handOver(await openSocket(one.host, tls, isOtherWay, limit.signal), one, isOtherWay, pool, probed);
+      const socket = await openSocket(one.host, tls, isOtherWay, AbortSignal.any([ended, limit]));
+      return handOver(socket, one, isOtherWay, pool, probed);
     } catch (error) {
-      if (!ended.aborted) refuse(one, error as Error);
       probed();
-      throw error;
-    } finally {
-      clearTimeout(timer);
-      ended.removeEventListener('abort', end);
+      const failure = error === limit.reason ? silent(one.host, limitMs) : (error as Error);
+      if (!ended.aborted) refuse(one, failure);
+      throw failure;
     }
   }
 
@@ -180,29 +152,27 @@ export function createConnector({ hosts, tls, kind, connectTimeoutSeconds = HOST
     throw failureOf(failures);
   }
 
-  return {
-    sockets(onLost) {
-      const open = new Set<Socket>();
-      const ended = new AbortController();
-      return {
-        async open() {
-          try {
-            const socket = await openAny({ onLost, ended: ended.signal });
-            open.add(socket);
-            socket.once('close', () => open.delete(socket));
-            // It may have ended in between.
-            if (ended.signal.aborted) throw ended.signal.reason;
-            return socket;
-          } catch (error) {
-            return brokenSocket(error as Error);
-          }
-        },
-        end() {
-          ended.abort(Object.assign(new Error('the pool has ended'), { code: 'CONNECTION_ENDED' }));
-          for (const socket of open) socket.destroy();
-        },
-      };
-    },
+  return (onLost: () => void): Sockets => {
+    const open = new Set<Socket>();
+    const ended = new AbortController();
+    return {
+      async open() {
+        try {
+          const socket = await openAny({ onLost, ended: ended.signal });
+          open.add(socket);
+          socket.once('close', () => open.delete(socket));
+          // It may have ended in between.
+          ended.signal.throwIfAborted();
+          return socket;
+        } catch (error) {
+          return brokenSocket(error as Error);
+        }
+      },
+      end() {
+        ended.abort(Object.assign(new Error('the pool has ended'), { code: 'CONNECTION_ENDED' }));
+        for (const socket of open) socket.destroy();
+      },
+    };
   };
 }
 
@@ -235,10 +205,6 @@ function unfitServer(host: Host, kind: ServerKind, parameters: ReadonlyMap<strin
     `${nameOf(host)} takes writes, but target_session_attrs=${kind} demands a server that does not`,
   );
   return Object.assign(error, { code: 'WRONG_SERVER' });
-}
-
-function refusal(host: Host, { code, message }: Extract<StartupOutcome, { kind: 'refused' }>): Error {
-  return Object.assign(new Error(`${nameOf(host)}: ${message}`), { code });
 }
 
 /** One error for the caller, who may add to it: never one that others have. */

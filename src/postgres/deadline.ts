@@ -4,7 +4,7 @@
  * A connection can die without a word: a router forgets it, a proxy stops passing bytes. The server's own limits then
  * help nobody here, and the driver has none (github.com/porsager/postgres/issues/1089).
  */
-import { type DriverQuery, isQuery } from './repeats.ts';
+import { type DriverQuery, isQuery } from './driver-query.ts';
 
 /** An object, so that a test can reach them sooner. */
 export const DEADLINES = {
@@ -22,7 +22,6 @@ class NoAnswerError extends Error {
   readonly code = 'ETIMEDOUT';
 }
 
-/** What is known of a statement that got no answer. */
 export const noAnswer = (limitMs: number) => new NoAnswerError(`no answer from the database within ${limitMs} ms`);
 
 /**

@@ -1,5 +1,4 @@
 /** What a failed database call means for the caller: try again later, try again now, or give up. */
-
 import { SQLSTATE } from './sqlstates.ts';
 
 /** SQLSTATEs with which a server goes away or takes no connection or no writes now. */
@@ -38,6 +37,9 @@ const RETRYABLE: ReadonlySet<string> = new Set([
   SQLSTATE.deadlockDetected,
   // Only new mirror rows are inserted without an answer to conflicts, so another transaction was faster.
   SQLSTATE.uniqueViolation,
+  // The same of those that meet in an empty database, and make the same schema.
+  SQLSTATE.duplicateSchema,
+  SQLSTATE.duplicateTable,
   // A prepared statement that the server has lost was not executed, and is prepared again.
   'STATEMENT_LOST',
 ]);
@@ -63,15 +65,14 @@ const CAUSES_MAX = 8;
 
 /** True when the database is away, restarting, full or read-only: the statement may be fine, the moment is not. */
 export function isConnectionError(error: unknown): boolean {
-  return someCode(error, (code) => AWAY.has(code) || UNREACHABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code));
+  return codesOf(error).some((code) => AWAY.has(code) || UNREACHABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code));
 }
 
 /** True when the transaction lost a race (serialization failure, deadlock, a row that another one inserted first) or its prepared statements, and should simply run again. */
 export function isRetryable(error: unknown): boolean {
-  return someCode(error, (code) => RETRYABLE.has(code));
+  return codesOf(error).some((code) => RETRYABLE.has(code));
 }
 
-/** True when a table or its schema is not there. */
 export function isMissing(error: unknown): boolean {
   const code = errorCode(error);
   return code === SQLSTATE.undefinedTable || code === SQLSTATE.invalidSchemaName;
@@ -82,7 +83,7 @@ export function isPassing(error: unknown): boolean {
   return (
     isConnectionError(error) ||
     isRetryable(error) ||
-    someCode(error, (code) => PASSING.has(code) || /^53[0-9A-Z]{3}$/.test(code))
+    codesOf(error).some((code) => PASSING.has(code) || /^53[0-9A-Z]{3}$/.test(code))
   );
 }
 
@@ -92,11 +93,9 @@ export function errorCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Looks at the error, its causes and, where several hosts were tried, at each host's error. */
-function someCode(error: unknown, matches: (code: string) => boolean, depth = 0): boolean {
-  if (depth > CAUSES_MAX || typeof error !== 'object' || error === null) return false;
-  const code = errorCode(error);
-  if (code !== undefined && matches(code)) return true;
-  if (error instanceof AggregateError && error.errors.some((one) => someCode(one, matches, depth + 1))) return true;
-  return 'cause' in error && someCode(error.cause, matches, depth + 1);
+/** The codes of an error, of its causes and, where several hosts were tried, of each host's error. */
+export function codesOf(error: unknown, depth = 0): readonly string[] {
+  if (depth > CAUSES_MAX || typeof error !== 'object' || error === null) return [];
+  const inner = [...(error instanceof AggregateError ? error.errors : []), 'cause' in error ? error.cause : null];
+  return [errorCode(error) ?? [], ...inner.map((one) => codesOf(one, depth + 1))].flat();
 }

@@ -5,14 +5,12 @@ export interface LockHolder {
   /** Such as `flowlu.crm_account`; null for a lock on rows. */
   readonly relation: string | null;
   readonly pid: number;
-  /** Role and program. */
   readonly who: string;
   /**
    * When its transaction began, as ISO text. Where this role may not see that, when we have first noticed it, or somebody
    * has first waited for it, and the words that it may be older.
    */
   readonly since: string;
-  /** What ends it. */
   readonly remedy: string;
 }
 

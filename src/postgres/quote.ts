@@ -1,6 +1,5 @@
 /** Spelling names and texts inside SQL that takes no parameters (DDL, comments, grants). */
 
-/** `name` as an identifier. */
 export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** `text` as a string literal, whatever `standard_conforming_strings` says. */

@@ -7,8 +7,7 @@
  */
 import type postgres from 'postgres';
 import { DEADLINES, limit } from './deadline.ts';
-import { type DriverQuery, isQuery, owned } from './repeats.ts';
-import { openWithoutPath } from './search-path.ts';
+import { type DriverQuery, isQuery, openWithoutPath, owned } from './driver-query.ts';
 
 type Sql = postgres.Sql;
 
@@ -18,21 +17,17 @@ const STATEMENT_MAX_MS = 30_000;
 /** Least time between two times that a server that takes no writes is left. */
 const LEFT_EVERY_MS = 1_000;
 
-/** What can be asked of a pool besides statements. */
 interface Pool {
   /** As the pool's own `begin`, in other words. */
   begin(opening: Opening, work: (begun: Begun) => Promise<never>): Promise<unknown>;
-  /** Goes on without prepared statements, since the server does not keep them. */
   forgoStatements(): void;
   /** Leaves the server, since it does not take writes; after a pause when it has just done so. */
   leave(): void;
 }
 
-/** How a transaction begins. */
 interface Opening {
   /** What is sent: the begin, and settings that end with it. */
   readonly statement: string;
-  /** How long its answer may take. */
   readonly limitMs: number;
   /** Whether the work goes on as soon as that is sent. Until it is answered the work must not write. */
   readonly isAhead: boolean;
@@ -40,7 +35,6 @@ interface Opening {
 
 interface Begun {
   readonly tx: postgres.TransactionSql;
-  /** Gives up the pool that its connection belongs to. */
   readonly giveUp: () => void;
   /** The answer, which may yet be a refusal. */
   readonly answered: Promise<unknown>;
@@ -53,7 +47,6 @@ interface Connection {
 
 const pools = new WeakMap<Sql, Pool>();
 
-/** What belongs to a pool that `renewablePool` has made. */
 export function poolOf(sql: Sql): Pool {
   const pool = pools.get(sql);
   if (pool === undefined) throw new TypeError('not a pool of ours');

@@ -1,4 +1,5 @@
 /** Sockets to a server, with TLS negotiated where that is asked for. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
@@ -18,7 +19,6 @@ const ADDRESS_MAX_MS = 1_000;
 
 const isUnixSocket = ({ address }: Host): boolean => address.startsWith('/');
 
-/** How messages call a host. */
 export const nameOf = (host: Host): string =>
   isUnixSocket(host) ? `${host.address}/.s.PGSQL.${host.port}` : `${host.name}:${host.port}`;
 
@@ -115,29 +115,23 @@ function contentOf(parameter: string, path: string): Buffer {
 }
 
 /** Resolves with an event's first argument; rejects, and destroys the socket, when it breaks, closes or is too late. */
-function happens<T>(socket: Socket, event: string, host: Host, signal: AbortSignal): Promise<T> {
+async function happens<T>(socket: Socket, event: string, host: Host, signal: AbortSignal): Promise<T> {
   // An error that comes later must not end the process.
   socket.on('error', () => {});
-  return new Promise((resolve, reject) => {
-    const over = () => {
-      socket.off(event, succeed).off('error', fail).off('close', close);
-      signal.removeEventListener('abort', abort);
-    };
-    const succeed = (value: T) => {
-      over();
-      resolve(value);
-    };
-    const fail = (error: unknown) => {
-      over();
-      socket.destroy();
-      reject(error);
-    };
-    const close = () => fail(closedEarly(host));
-    const abort = () => fail(signal.reason);
-    socket.once(event, succeed).once('error', fail).once('close', close);
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
+  const over = new AbortController();
+  const options = { signal: AbortSignal.any([signal, over.signal]) };
+  const closes = once(socket, 'close', options).then(() => {
+    throw closedEarly(host);
   });
+  try {
+    const [value] = await Promise.race([once(socket, event, options), closes]);
+    return value;
+  } catch (error) {
+    socket.destroy();
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    over.abort();
+  }
 }
 
 /** A server, or a proxy in front of one that is away, accepts a connection and closes it. */

@@ -2,10 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
 import { askToStop, DEADLINES, noAnswer, startDeadline } from './deadline.ts';
+import { type DriverQuery, isQuery, OWN_PATH, type Owner, owned } from './driver-query.ts';
 import { errorCode, isConnectionError, readOnlyServer } from './errors.ts';
 import { poolOf } from './renewal.ts';
-import { type DriverQuery, isQuery, type Owner, owned } from './repeats.ts';
-import { OWN_PATH } from './search-path.ts';
 import { SQLSTATE } from './sqlstates.ts';
 
 type Sql = postgres.Sql;
@@ -16,7 +15,6 @@ export interface TransactionOptions {
   readonly statementTimeoutMs?: number;
   /** Longest wait for one lock. Defaults to 10 s. */
   readonly lockTimeoutMs?: number;
-  /** Refuses writes. Defaults to false. */
   readonly readOnly?: boolean;
   /** For statements that reach their rows by key, and are to have plans that hold for tables of any size. */
   readonly byKey?: boolean;
@@ -158,35 +156,24 @@ async function run<T>(
   throw watched.failure() ?? new RolledBackError('the server has rolled back instead of committing');
 }
 
-interface Watched {
-  /** Statements that it is given after its end are not sent. */
-  readonly tx: Transaction;
-  /** `lost` when a statement has failed in a way that breaks the connection; `closed` when it is not to be used any more. */
-  state(): 'open' | 'lost' | 'closed';
-  /** The first failure of a statement, if one has failed. */
-  failure(): unknown;
-  /**
-   * Notes that the connection has closed. A statement sent to it would end the process
-   * (github.com/porsager/postgres/issues/1133).
-   */
-  close(reason: unknown): void;
-  /** Gives up its connection, and with it the pool. */
-  giveUp(): void;
-  /** Sends the last statement, behind everything that was sent before. */
-  end(statement: 'commit' | 'rollback'): Promise<postgres.RowList<postgres.Row[]>>;
-}
+type Watched = ReturnType<typeof watch>;
 
 /**
  * Watches over the statements of a transaction: where none of those under way is answered for so long, its connection is
  * given up; and none is sent after its end, where it would run outside of it or inside another one.
  */
-function watch(tx: Transaction, answerMs: number, owner: Owner): Watched {
+function watch(tx: Transaction, answerMs: number, owner: Owner) {
   const underWay = new Set<DriverQuery>();
   let stopWaiting = () => {};
   let refusal: unknown = null;
   let failure: unknown = null;
+  /** `lost` when a statement has failed in a way that breaks the connection; `closed` when it is not to be used any more. */
   let state: 'open' | 'lost' | 'closed' = 'open';
 
+  /**
+   * Notes that the connection has closed. A statement sent to it would end the process
+   * (github.com/porsager/postgres/issues/1133).
+   */
   function close(reason: unknown): void {
     state = 'closed';
     refusal ??= reason;
@@ -232,6 +219,7 @@ function watch(tx: Transaction, answerMs: number, owner: Owner): Watched {
   }
 
   return {
+    /** Statements that it is given after its end are not sent. */
     tx: new Proxy(tx, {
       apply: (target, _this, args) => watched(Reflect.apply(target, undefined, args)),
       get: (target, property) =>
@@ -243,7 +231,8 @@ function watch(tx: Transaction, answerMs: number, owner: Owner): Watched {
     failure: () => failure,
     close,
     giveUp: owner.giveUp,
-    async end(statement) {
+    /** Sends the last statement, behind everything that was sent before. */
+    async end(statement: 'commit' | 'rollback') {
       if (state !== 'closed') refusal = null;
       return await watched(tx.unsafe(statement), () => {
         refusal = new Error('the transaction is over');

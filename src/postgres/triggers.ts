@@ -2,15 +2,12 @@
 import type { Queryable } from './connection.ts';
 
 export interface Interceptor {
-  /** Such as `flowlu.crm_account`. */
   readonly relation: string;
-  /** Its name, for people. */
   readonly name: string;
   /** What takes it out of the way. */
   readonly remedy: string;
 }
 
-/** Named at most. */
 const MAX_NAMED = 5;
 
 /**

@@ -8,7 +8,6 @@ export class DatabaseUrlError extends Error {
 const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 const SERVER_KINDS = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
-/** Which servers will do, of several. */
 export type ServerKind = (typeof SERVER_KINDS)[number];
 
 export interface Host {
@@ -48,7 +47,6 @@ export interface Target {
   readonly unused: readonly string[];
 }
 
-/** Parameters that are read. */
 const READ = new Set([
   ...['host', 'hostaddr', 'port', 'dbname', 'user', 'password', 'options', 'connect_timeout', 'target_session_attrs'],
   ...['ssl', 'sslmode', 'sslnegotiation', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'pgbouncer', 'prepare'],
@@ -67,10 +65,7 @@ const HARMLESS = new Set([
 const FORM = 'expected postgres://user:password@host:5432/database';
 const ENCODING = 'characters such as @ : / ? # % in its user, password or database must be percent-encoded';
 
-/**
- * Reads a connection string.
- * @throws DatabaseUrlError
- */
+/** Reads a connection string. @throws DatabaseUrlError */
 export function readTarget(url: string): Target {
   const [, rest] = /^postgres(?:ql)?:\/\/(.*)$/s.exec(url.trim()) ?? [];
   if (rest === undefined) throw new DatabaseUrlError(`not a connection string: ${FORM}`);

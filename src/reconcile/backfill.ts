@@ -1,44 +1,36 @@
 /** Reads whole models through the API into the mirror, several side by side within the one request budget. */
 
 import { rankOf } from '../catalog/ranks.ts';
-import type { Model } from '../catalog/types.ts';
 import type { Unread } from '../listing/listing.ts';
-import { inheritListing } from '../store/listings.ts';
+import { firstReading, inheritListing } from '../store/listings.ts';
 import type { ListingDeps } from './deps.ts';
-import { guardRefusal, listModel, NOTHING } from './listing.ts';
-import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
+import { guardRefusal, listModel } from './listing.ts';
+import { nothingDone, type Round, type RoundOptions, runRound } from './round.ts';
 import { unreadNames } from './unread.ts';
 
 /** How long ago a run may have been cut off for the next one to build on what it had finished. */
 const INHERIT_SECONDS = 24 * 3_600;
 
 /**
- * Backfills models; where an earlier backfill was cut off, it goes on from there: within a model, and past the models
- * that it had finished.
+ * Backfills models. Where an earlier backfill was cut off, or not all of them have been read once, by whomever, it goes on
+ * from there: within a model, and past the models that are finished.
  * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
  */
-export function backfill(deps: ListingDeps, options: RoundOptions): Promise<Round> {
+export async function backfill(deps: ListingDeps, options: RoundOptions): Promise<Round> {
   const models = options.models.toSorted((a, b) => rankOf(a.name) - rankOf(b.name));
+  const listable = models.flatMap(({ name, listable }) => (listable ? [name] : []));
+  // What the service had read when it was stopped is part of it.
+  const isFirst = (await firstReading(deps.sql, listable)) !== null;
   return runRound(deps.sql, 'backfill', { ...options, models }, async (model, runId, signal) => {
-    const last = await inheritListing(deps.sql, { kind: 'backfill', model: model.name, runId }, INHERIT_SECONDS);
+    const key = { kind: 'backfill', model: model.name, runId } as const;
+    const last = await inheritListing(deps.sql, key, INHERIT_SECONDS, isFirst);
     if (last !== null) {
-      const report = inherited(model, last.reason, last.unread as Unread | null);
+      const unreadable = last.unread === null ? [] : unreadNames(last.unread as unknown as Unread);
+      const report = { ...nothingDone(model.name), reason: last.reason, unreadable };
       options.observer.modelFinished(report);
       return report;
     }
     const report = await listModel(deps, { kind: 'backfill', model, runId }, options.observer, signal);
     return { ...report, way: 'backfill', guarded: await guardRefusal(deps.sql, report) };
   });
-}
-
-function inherited(model: Model, reason: string | null, unread: Unread | null): RoundReport {
-  return {
-    model: model.name,
-    way: 'none',
-    outcome: 'complete',
-    reason: reason ?? 'read already by the run that was cut off',
-    unreadable: unread === null ? [] : unreadNames(unread),
-    counts: NOTHING,
-    seconds: 0,
-  };
 }

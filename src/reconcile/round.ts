@@ -5,7 +5,7 @@ import type { Json } from '../core/json.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { journaled, type RunKind, type RunStatus } from '../store/runs.ts';
 import { aloneWith } from './lease.ts';
-import type { ListingObserver, ListingReport } from './listing.ts';
+import { type ListingObserver, type ListingReport, NOTHING } from './listing.ts';
 
 export interface RoundOptions {
   readonly models: readonly Model[];
@@ -24,6 +24,10 @@ export interface RoundReport extends ListingReport {
   /** Why suspects were left alone. */
   readonly guarded?: string | null;
 }
+
+/** How it ended for a model that nothing was asked about. */
+export const nothingDone = (model: string) =>
+  ({ model, way: 'none', outcome: 'complete', reason: null, counts: NOTHING, seconds: 0 }) satisfies RoundReport;
 
 export interface Round {
   readonly runId: string;

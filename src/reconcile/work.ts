@@ -16,7 +16,7 @@ import { readNewestRows } from './incremental.ts';
 import { LeaseTakenError, leaseOfModel, takenModels, withLease } from './lease.ts';
 import { type ListingObserver, NOTHING } from './listing.ts';
 import { addCounts, WEBHOOK_DELAY } from './page.ts';
-import { type RoundReport, statusOf, summaryOf } from './round.ts';
+import { nothingDone, type RoundReport, statusOf, summaryOf } from './round.ts';
 import {
   canWait,
   intervalsOf,
@@ -191,8 +191,7 @@ async function doWork(
     const options = { runId, allowDeletes: 0, resume: true };
     return { ...(await sweepModel(deps, model, options, observer, signal)), way: 'sweep' };
   };
-  const done = { way: 'none', outcome: 'complete', reason: null, counts: NOTHING, seconds: 0 } as const;
-  const nothing = { model: model.name, ...done };
+  const nothing = nothingDone(model.name);
   if (kind === 'newest') return { ...nothing, way: 'newest', counts: await readNewestRows(deps, model, signal) };
   const { sweepRequests = 1, pollRequests = null } = before ?? {};
   // A complete reading that takes no more requests finds deletes, too.

@@ -1,5 +1,6 @@
 /** What `serve` answers over HTTP: intake, health, metrics and status under one roof. */
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
@@ -10,7 +11,7 @@ import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
 import { createIntake } from '../intake/listener.ts';
 import { createRecordHealth, type RecordHealth } from '../intake/record-health.ts';
-import { createSecretUse, type SecretUseNotes } from '../intake/secret-use.ts';
+import { createSecretUse } from '../intake/secret-use.ts';
 import { membershipOf, sourceOf } from '../intake/sources.ts';
 import { isUnbelieved } from '../merge/deliveries.ts';
 import { receive } from '../merge/receive.ts';
@@ -23,35 +24,16 @@ import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
-import { createFloodGate } from './flood.ts';
 import { mirroredModels, type Session } from './session.ts';
 import { metricsOf } from './workers.ts';
 
-/** Deliveries that may wait for their commit, in one process; beyond it senders are told to come again (503). Fewer
- * than the connections that the listener takes, so that they can be told. */
-const MAX_QUEUED = 1_000;
-/** Of these, deliveries about one model: a flood of one leaves room for the others. */
-const MAX_QUEUED_OF_MODEL = 800;
-const MAX_BATCH = 200;
-/** Bytes of memory, for the same two bounds: a body may take 20 megabytes, most take ten kilobytes. */
-const MAX_QUEUED_BYTES = 32 * 2 ** 20;
-const MAX_BATCH_BYTES = 8 * 2 ** 20;
-const SMALL_BYTES = 65_536;
-const LANES = 2;
 /** How long a batch may keep its lane. Should it end after all, its senders come again with what is there already. */
 const LANE_MAX_MS = 30_000;
 /** Shorter than what senders are known to wait. */
 const COMMIT_TIMEOUT_MS = 8_000;
 
-export interface ServiceApp {
-  readonly listener: RequestListener;
-  /** Resolves when every accepted delivery has been answered. */
-  idle(): Promise<void>;
-  /** Notes in the database which webhook secrets were handed in since the last time. */
-  noteSecretUse(): Promise<void>;
-}
+export type ServiceApp = ReturnType<typeof createApp>;
 
-/** Puts the routes together. */
 export function createApp(
   session: Session,
   events: {
@@ -60,20 +42,13 @@ export function createApp(
     readonly isStopping: () => boolean;
     readonly onRecorded?: ((entry: LedgerEntry) => void) | undefined;
   },
-): ServiceApp {
+) {
   const { config, log, metrics, sql, context } = session;
   const health = createRecordHealth();
   const batcher = createBatcher<Accepted>({
-    maxQueued: MAX_QUEUED,
     sourceOf: ({ announcement }) => (announcement === null ? '' : `${announcement.module}.${announcement.model}`),
-    maxQueuedOfSource: MAX_QUEUED_OF_MODEL,
-    maxBatch: MAX_BATCH,
     weightOf: ({ body, announcement }) =>
       body.length + weightOf(announcement?.current ?? null) + weightOf(announcement?.previous ?? null),
-    maxQueuedWeight: MAX_QUEUED_BYTES,
-    maxBatchWeight: MAX_BATCH_BYTES,
-    smallWeight: SMALL_BYTES,
-    lanes: LANES,
     keyOf: ({ announcement }) =>
       announcement === null ? '' : `${announcement.module}.${announcement.model}:${announcement.entityId}`,
     onBatch: (size, queued) => {
@@ -132,32 +107,30 @@ export function createApp(
       metrics.httpRequestDuration.observe({ route, status: String(status) }, seconds);
     },
   });
-  const pages = getRequestListener(createPages(session, secretUse, health, events.isStopping).fetch, {
+  const source = reportSource(session, () => secretUse.read(sql), health);
+  const pages = getRequestListener(createPages(session, source, events.isStopping).fetch, {
     overrideGlobalObjects: false,
     // Health checks of load balancers speak HTTP/1.0 and name no host.
     hostname: 'localhost',
   });
   const isFlood = createFloodGate();
   return {
-    listener: (request, response) => {
+    listener: ((request, response) => {
       // What was sent through a connection that is closed already is still read from what had arrived.
       if (request.socket.destroyed) return;
       // A target may repeat the origin (RFC 9112, section 3.2.2).
       request.url = request.url?.replace(/^https?:\/\/[^/?#]*\/?/i, '/');
       if (!intake(request, response) && !isFlood(request, response)) void pages(request, response);
-    },
-    idle: () => batcher.idle(),
+    }) satisfies RequestListener,
+    /** Resolves when every accepted delivery has been answered. */
+    idle: batcher.idle,
+    /** Notes in the database which webhook secrets were handed in since the last time. */
     noteSecretUse,
   };
 }
 
 /** Everything but the intake. */
-function createPages(
-  session: Session,
-  secretUse: SecretUseNotes,
-  recording: RecordHealth,
-  isStopping: () => boolean,
-): Hono {
+function createPages(session: Session, source: ReportSource, isStopping: () => boolean): Hono {
   const { config, log, metrics, sql } = session;
   const app = new Hono();
   app.use(async (context, next) => {
@@ -172,22 +145,20 @@ function createPages(
     return next();
   });
   app.use(securityHeaders(config.http.tls !== null));
-  const readSecretUse = () => secretUse.read(sql);
   const token = config.http.statusToken;
-  const source = reportSource(session, readSecretUse, recording);
   const isTrusted = membershipOf(config.http.trustedProxies);
   const sourceIn = (context: Context<{ Bindings: Partial<HttpBindings> }>) =>
     sourceOf(context.env.incoming?.socket.remoteAddress, context.req.header('x-forwarded-for'), isTrusted);
-  app.route(
-    '/',
-    statusRoutes({ ...source, metrics, metricsText: metricsOf(metrics), log, token, isStopping, sourceIn }),
-  );
-  app.route('/', appRoutes({ health: source.health, frameAncestors: frameAncestorsOf(config) }));
-  const { oauth } = config.flowlu;
+  const metricsText = metricsOf(metrics);
+  app.route('/', statusRoutes({ ...source, metrics, metricsText, log, token, isStopping, sourceIn }));
+  const { oauth, baseUrl } = config.flowlu;
+  // Who may show the app's page in a frame: the portal, unless the settings name others.
+  const frameAncestors = config.app.frameAncestors ?? (baseUrl === null ? [] : [new URL(baseUrl).origin]);
+  app.route('/', appRoutes({ health: source.health, frameAncestors }));
   if (oauth !== null) {
     const login = loginDepsOf(oauth, sql);
     const complete = (answer: LoginAnswer) => completeLogin(login, answer);
-    app.route('/', callbackRoutes({ path: CALLBACK_PATH, complete, log }));
+    app.route('/', callbackRoutes(CALLBACK_PATH, complete, log));
   }
   app.get('/', (context) => context.redirect('/status'));
   app.notFound((context) => context.json({ error: 'nothing here' }, 404));
@@ -216,7 +187,6 @@ export function expectationsOf(
   };
 }
 
-/** What the status is read from, for the service and for the commands alike. */
 export function reportSource(
   session: Session,
   readSecretUse: ReportSource['readSecretUse'],
@@ -224,20 +194,14 @@ export function reportSource(
 ): ReportSource {
   const { config, sql, database } = session;
   const expected = expectationsOf(session, recording);
-  const { requestsPerSecond } = config.flowlu;
   return {
     sql,
     expected,
     health: createHealth(sql, expected),
     database: database.displayUrl,
-    requestsPerSecond,
+    requestsPerSecond: config.flowlu.requestsPerSecond,
     readSecretUse,
   };
-}
-
-/** Who may show the app's page in a frame: the portal, unless the settings name others. */
-function frameAncestorsOf({ app, flowlu: { baseUrl } }: Session['config']): readonly string[] {
-  return app.frameAncestors ?? (baseUrl === null ? [] : [new URL(baseUrl).origin]);
 }
 
 /** What every answer to a browser carries, so that none is guessed at, kept, framed or told to others. */
@@ -256,5 +220,30 @@ function securityHeaders(isHttps: boolean): MiddlewareHandler {
     for (const [name, value] of Object.entries(HEADERS)) context.header(name, value);
     if (isHttps) context.header('Strict-Transport-Security', STRICT_TRANSPORT);
     await next();
+  };
+}
+
+/** Requests of a second; one person, a monitoring system and a load balancer together make a handful. */
+const MAX_A_SECOND = 100;
+const HEALTH = /^\/(?:livez|readyz)(?:\?|$)/;
+
+/**
+ * Requests that need no secret cost a bounded amount a second. Beyond that they are refused before anything is done for
+ * them, and their connections close, with whatever else was sent through them; health checks are answered all the same.
+ * @returns true for requests that it has refused, or that come on a connection about to close.
+ */
+function createFloodGate() {
+  let second = { since: performance.now(), requests: 0 };
+  const closing = new WeakSet<Socket>();
+  return (request: IncomingMessage, response: ServerResponse): boolean => {
+    if (closing.has(request.socket)) return true;
+    if (performance.now() - second.since >= 1_000) second = { since: performance.now(), requests: 0 };
+    second.requests += 1;
+    if (second.requests <= MAX_A_SECOND) return false;
+    closing.add(request.socket);
+    response.shouldKeepAlive = false;
+    if (HEALTH.test(request.url ?? '')) return false;
+    response.writeHead(503, { 'Retry-After': '1', 'Content-Length': '0' }).end();
+    return true;
   };
 }

@@ -28,12 +28,10 @@ export function authorizationOf(
   });
 }
 
-/** The cipher that the settings' keys make. */
 export function cipherOf({ tokenKeys }: OAuthConfig): Cipher {
   return createCipher(tokenKeys.flatMap((key) => decodeTokenKey(key) ?? []));
 }
 
-/** What logging in needs. */
 export function loginDepsOf(oauth: OAuthConfig, sql: Sql): LoginDeps {
   return { sql, cipher: cipherOf(oauth), client: oauth };
 }

@@ -5,18 +5,23 @@ import { drainPending } from '../merge/drain.ts';
 import { settleDue } from '../merge/settle.ts';
 import { maintainHistory } from '../migrate/history-partitions.ts';
 import { asOwner } from '../migrate/owner.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { isLateToReadOnly } from '../postgres/read-only.ts';
+import { poolOf } from '../postgres/renewal.ts';
 import type { ListingObserver } from '../reconcile/listing.ts';
 import type { RoundReport } from '../reconcile/round.ts';
 import type { Lane } from '../reconcile/schedule.ts';
 import { createLanes } from '../reconcile/work.ts';
+import type { Finding } from '../status/finding.ts';
+import { needsPerson } from '../status/findings.ts';
 import { createHealth } from '../status/health.ts';
+import { hasPending } from '../store/deliveries/ledger.ts';
 import { pruneDeliveries } from '../store/deliveries/replay.ts';
+import { hasDueDoubts } from '../store/doubts.ts';
 import { pruneRuns } from '../store/runs.ts';
 import { expectationsOf } from './app.ts';
 import { lacksLogin } from './authorization.ts';
-import { lookForWork } from './look.ts';
 import { type Loop, startLoop, UNTIL_WOKEN_MS } from './loop.ts';
-import { createReminders } from './reminders.ts';
 import { type Clients, refreshCustomFields, type Session, settleDepsOf } from './session.ts';
 import { isFirstWorker } from './workers.ts';
 
@@ -28,7 +33,6 @@ export const INTERVALS = {
    * loop at once.
    */
   lookMs: 5_000,
-  /** Old deliveries and runs are let go of. */
   pruneMs: 10 * 60_000,
   /** Whether the history needs another month, or no longer needs one. */
   historyMs: 10 * 60_000,
@@ -45,15 +49,11 @@ export const INTERVALS = {
 const SETTLE_BATCH = 2_000;
 const LANES: Readonly<Record<Lane, string>> = { quick: 'looking for changes', long: 'comparing models' };
 
-export interface BackgroundLoops {
-  readonly drain: Loop;
-  /** Null without an API to ask. */
-  readonly settle: Loop | null;
-  readonly all: readonly Loop[];
-}
-
-/** Starts everything that runs by itself; of several workers only the first does what has to be done once. */
-export function startBackground(session: Session, clients: Clients | null, signal: AbortSignal): BackgroundLoops {
+/**
+ * Starts everything that runs by itself; of several workers only the first does what has to be done once.
+ * @returns the loops; `settle` is null without an API to ask.
+ */
+export function startBackground(session: Session, clients: Clients | null, signal: AbortSignal) {
   const { sql, context, log, config, models, holder, naps } = session;
   const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     startLoop({ name, intervalMs, log, signal, naps, work });
@@ -65,11 +65,11 @@ export function startBackground(session: Session, clients: Clients | null, signa
     drain,
     loop('looking for work', INTERVALS.lookMs, async () => {
       const blocked = context.blocked.now();
-      const { hasPending, hasDueDoubts } = await lookForWork(sql, blocked.keys());
+      const due = await lookForWork(sql, blocked.keys());
       // They are tried again until they are applied.
-      if (hasPending || blocked.size > 0) naps.stir();
-      if (hasPending) drain.wake();
-      if (hasDueDoubts) settle?.wake();
+      if (due.hasPending || blocked.size > 0) naps.stir();
+      if (due.hasPending) drain.wake();
+      if (due.hasDueDoubts) settle?.wake();
     }),
     loop('looking for custom fields', INTERVALS.customFieldsMs, () => refreshCustomFields(session)),
   ];
@@ -83,22 +83,14 @@ export function startBackground(session: Session, clients: Clients | null, signa
     loop('looking for what needs a person', INTERVALS.reminderMs, async () => remind((await health()).findings)),
   );
   const { deliveryRetentionMs, failedRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
-  if (deliveryRetentionMs > 0) {
-    loops.push(
-      loop('letting go of old deliveries', INTERVALS.pruneMs, (stop) =>
-        pruneDeliveries(sql, deliveryRetentionMs, stop),
-      ),
-    );
-  }
-  if (failedRetentionMs > 0) {
-    loops.push(
-      loop('letting go of failed deliveries', INTERVALS.pruneMs, async (stop) => {
-        const deliveries = await pruneDeliveries(sql, failedRetentionMs, stop, 'failed');
-        if (deliveries > 0)
-          log.warn({ deliveries }, 'deliveries that were never applied are older than FAILED_RETENTION');
-      }),
-    );
-  }
+  const letGo = (name: string, retentionMs: number, work: (stop: AbortSignal) => Promise<unknown>) => {
+    if (retentionMs > 0) loops.push(loop(name, INTERVALS.pruneMs, work));
+  };
+  letGo('letting go of old deliveries', deliveryRetentionMs, (stop) => pruneDeliveries(sql, deliveryRetentionMs, stop));
+  letGo('letting go of failed deliveries', failedRetentionMs, async (stop) => {
+    const deliveries = await pruneDeliveries(sql, failedRetentionMs, stop, 'failed');
+    if (deliveries > 0) log.warn({ deliveries }, 'deliveries that were never applied are older than FAILED_RETENTION');
+  });
   if (clients === null) return { drain, settle, all: loops };
 
   /** Work that asks the portal rests while nobody is logged in or the key is refused: it could only fail, again and again. */
@@ -167,5 +159,54 @@ function logging(log: Logger): ListingObserver {
     modelAdvanced: () => {},
     modelFinished: ({ model, outcome, reason, counts, seconds }) =>
       log[outcome === 'failed' ? 'warn' : 'debug']({ model, outcome, reason, ...counts, seconds }, 'listed'),
+  };
+}
+
+/**
+ * Asks, in one statement, what there is to do that nobody has told this process: deliveries that were recorded and not
+ * applied, perhaps by a process that is gone, and doubts that have come to their time. Where the database has been set to
+ * read-only meanwhile, also gives the pool's connections up.
+ */
+export async function lookForWork(sql: Sql, blocked: Iterable<string>) {
+  const [row] = await sql`
+    select (${hasPending(sql, blocked)}) as "hasPending", (${hasDueDoubts(sql)}) as "hasDueDoubts",
+           (${isLateToReadOnly(sql)}) as "isLate"`;
+  if (row?.isLate === true) poolOf(sql).leave();
+  return row as unknown as { readonly hasPending: boolean; readonly hasDueDoubts: boolean };
+}
+
+/** How soon the same is said again. */
+const AGAIN_MS = 24 * 3_600_000;
+
+/**
+ * Says in the log what a person has to do, when it was found twice in a row, once a day while it lasts, and when it is over.
+ * Takes the findings of each look.
+ * @param now the clock in milliseconds
+ */
+export function createReminders(log: Pick<Logger, 'info' | 'warn'>, now: () => number = Date.now) {
+  /** When each was said; null for what was seen once, as while the database was slow for a moment. */
+  let seen = new Map<string, number | null>();
+  const told = new Set<Finding['code']>();
+  return (findings: readonly Finding[]): void => {
+    const current = findings.filter(({ severity }) => needsPerson({ state: severity === 'note' ? 'good' : severity }));
+    const codes = new Set(current.map(({ code }) => code));
+    // Then nothing is known of the rest.
+    const isBlind = codes.has('database_away');
+    const next = new Map(isBlind ? seen : []);
+    for (const { code, models, sentence, remedy, command } of current) {
+      // Another remedy is another cause; a sentence differs with every count in it.
+      const key = [code, remedy, models].join(' ');
+      const last = seen.get(key);
+      const isDue = last !== undefined && (last === null || now() - last >= AGAIN_MS);
+      if (isDue) log.warn({ finding: code, models, remedy, command }, sentence);
+      if (isDue) told.add(code);
+      next.set(key, isDue ? now() : (last ?? null));
+    }
+    seen = next;
+    const over = isBlind ? [] : [...told].filter((code) => !codes.has(code));
+    for (const finding of over) {
+      told.delete(finding);
+      log.info({ finding }, 'what needed a person is over');
+    }
   };
 }

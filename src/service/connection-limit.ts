@@ -27,24 +27,14 @@ const FIRST_WORD_MS = 100;
 /** Beyond this multiple of the limit none is given any time. */
 const CROWD_FACTOR = 1.5;
 
-export interface Connections {
-  /** Lets every connection end with its next answer, which says so. */
-  leave(): void;
-  /** True where somebody has asked for the readiness lately. */
-  isWatched(): boolean;
-  /** Closes those on which nobody waits for an answer. */
-  closeIdle(): void;
-}
-
 /** Keeps at most `maxOpen` connections; to be called before the server listens. */
-export function keepRoom(server: Server, maxOpen: number): Connections {
+export function keepRoom(server: Server, maxOpen: number) {
   let isLeaving = false;
   let watchedAtMs = Number.NEGATIVE_INFINITY;
   /** Connections with their latest exchange, oldest first. */
   const open = new Map<Socket, Exchange | null>();
   /** Connections that still negotiate TLS, by the sender's address and port. */
   const negotiating = new Map<string, Socket>();
-  /** Connections are numbered as they come. */
   const numbers = new WeakMap<Socket, number>();
   let newest = 0;
   const isTls = 'setSecureContext' in server;
@@ -104,13 +94,16 @@ export function keepRoom(server: Server, maxOpen: number): Connections {
   }
 
   return {
-    leave() {
+    /** Lets every connection end with its next answer, which says so. */
+    leave(): void {
       isLeaving = true;
       for (const exchange of open.values())
         if (exchange !== null && !exchange.response.writableFinished) endWith(exchange.response);
     },
+    /** True where somebody has asked for the readiness lately. */
     isWatched: () => performance.now() - watchedAtMs < WATCHED_MS,
-    closeIdle() {
+    /** Closes those on which nobody waits for an answer. */
+    closeIdle(): void {
       for (const [socket, exchange] of open) if (exchange === null) socket.destroy();
       server.closeIdleConnections();
     },

@@ -1,5 +1,4 @@
 /** The database of the settings: the one of `DATABASE_URL`, or the embedded one. */
-
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../core/log.ts';
@@ -7,7 +6,6 @@ import { openEmbedded } from '../embedded/server.ts';
 import { readTarget, redactUrl } from '../postgres/url.ts';
 
 export interface OpenDatabase {
-  /** Connection string, password included. */
   readonly url: string;
   /** The same for logs and pages, without the password. */
   readonly displayUrl: string;

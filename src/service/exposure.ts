@@ -1,8 +1,9 @@
 /** Whether an address may be listened on without encryption. */
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { type Config, networks } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
+import { membershipOf } from '../intake/sources.ts';
 import { readTlsPair } from './tls.ts';
 
 /** How far an address can be reached from. An unspecified one, such as 0.0.0.0, is public: it stands for all of them. */
@@ -35,17 +36,10 @@ async function reachOf(host: string): Promise<Reach> {
   return (['public', 'private'] as const).find((reach) => reaches.includes(reach)) ?? 'loopback';
 }
 
+const isLoopback = membershipOf(networks.read('loopback'));
+const isPrivate = membershipOf(networks.read('private'));
+
 function reachOfAddress(address: string): Reach {
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-  if (LOOPBACK.check(address, family)) return 'loopback';
-  return PRIVATE.check(address, family) ? 'private' : 'public';
+  if (isLoopback(address)) return 'loopback';
+  return isPrivate(address) ? 'private' : 'public';
 }
-
-function listOf(word: string): BlockList {
-  const list = new BlockList();
-  for (const { address, prefix, family } of networks.read(word)) list.addSubnet(address, prefix, family);
-  return list;
-}
-
-const LOOPBACK = listOf('loopback');
-const PRIVATE = listOf('private');

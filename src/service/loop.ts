@@ -5,30 +5,23 @@ import type { Naps } from '../core/naps.ts';
 import { causeOf } from '../postgres/causes.ts';
 import { isConnectionError } from '../postgres/errors.ts';
 
-export interface LoopOptions {
+interface LoopOptions {
   readonly name: string;
   readonly intervalMs: number;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Of the database that the work needs. */
   readonly naps?: Naps;
   readonly work: (signal: AbortSignal) => Promise<unknown>;
 }
 
-export interface Loop {
-  /** Does the work soon instead of at the end of the interval. */
-  wake(): void;
-  /** Resolves when the loop has ended after its signal. */
-  readonly ended: Promise<void>;
-}
+export type Loop = ReturnType<typeof startLoop>;
 
 /** An interval for work that somebody wakes whenever there is any: the longest that a timer takes. */
 export const UNTIL_WOKEN_MS = 2 ** 31 - 1;
 const MAX_BACKOFF_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
 
-/** Starts a loop. */
-export function startLoop({ name, intervalMs, log, signal, naps, work }: LoopOptions): Loop {
+export function startLoop({ name, intervalMs, log, signal, naps, work }: LoopOptions) {
   let woken = new AbortController();
 
   async function pause(ms: number): Promise<void> {
@@ -56,5 +49,10 @@ export function startLoop({ name, intervalMs, log, signal, naps, work }: LoopOpt
     }
   }
 
-  return { wake: () => woken.abort(), ended: run() };
+  return {
+    /** Does the work soon instead of at the end of the interval. */
+    wake: () => woken.abort(),
+    /** Resolves when the loop has ended after its signal. */
+    ended: run(),
+  };
 }

@@ -1,14 +1,11 @@
 /** What requests show of the portal: whether it refuses the key, from which rate on it complains, and whether it answers. */
 import type { Logger } from '../core/log.ts';
+import { onceIn } from '../core/time.ts';
 import { type FlowluClient, type RequestEvent, readRights } from '../flowlu/client.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { forget, knownFacts, measure, noteTrouble, PORTAL, portalTroubles } from '../store/measurements.ts';
 
-export interface PortalWatch {
-  readonly onRequest: (event: RequestEvent) => void;
-  /** Whether it makes sense to ask: a key that is refused is tried again now and then only. */
-  mayAsk(): Promise<boolean>;
-}
+export type PortalWatch = ReturnType<typeof watchPortal>;
 
 /** How often a key that is refused is tried again: somebody may have given it its rights back. */
 const RETRY_REFUSED_MS = 10 * 60_000;
@@ -31,13 +28,13 @@ export function watchPortal(options: {
   readonly byKey: boolean;
   readonly silentMs?: number;
   readonly repeatedMs?: number;
-}): PortalWatch {
+}) {
   const { sql, log, requestsPerSecond, byKey, silentMs = SILENT_MS, repeatedMs = REPEATED_MS } = options;
   /** Null until a request of this process has shown it. */
   let isRefused: boolean | null = null;
   let isSilent: boolean | null = null;
-  let retryAtMs = Number.NEGATIVE_INFINITY;
-  let throttledAtMs = Number.NEGATIVE_INFINITY;
+  const isTriedNow = onceIn(RETRY_REFUSED_MS);
+  const isThrottlingNew = onceIn(THROTTLED_EVERY_MS);
   let answeredAtMs = Number.NEGATIVE_INFINITY;
   /** Requests that fail, as long as none succeeds. */
   let failing: { readonly sinceMs: number; words: string; timer: NodeJS.Timeout } | null = null;
@@ -79,7 +76,7 @@ export function watchPortal(options: {
   }
 
   return {
-    onRequest(event) {
+    onRequest(event: RequestEvent): void {
       const { outcome, problem } = event;
       if (UNANSWERED.has(outcome)) failed(event);
       else if (outcome !== 'aborted') answered();
@@ -93,21 +90,19 @@ export function watchPortal(options: {
         isRefused = false;
         keep(() => forget(sql, PORTAL, 'refused'));
       }
-      if (outcome === 'rate_limited' && performance.now() - throttledAtMs > THROTTLED_EVERY_MS) {
-        throttledAtMs = performance.now();
+      if (outcome === 'rate_limited' && isThrottlingNew()) {
         keep(() => measure(sql, PORTAL, { throttled_at: requestsPerSecond }));
       }
     },
-    async mayAsk() {
+    /** Whether it makes sense to ask: a key that is refused is tried again now and then only. */
+    async mayAsk(): Promise<boolean> {
       const { refused, unanswered } = await portalTroubles(sql);
       // Perhaps noted by another process, which may have ended: the next answer tells.
       if (unanswered !== undefined) isSilent ||= null;
       if (refused === undefined || !byKey) return true;
       // The same, of one with another key.
       isRefused ||= null;
-      if (performance.now() < retryAtMs) return false;
-      retryAtMs = performance.now() + RETRY_REFUSED_MS;
-      return true;
+      return isTriedNow();
     },
   };
 }

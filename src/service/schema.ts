@@ -1,9 +1,8 @@
 /** Bringing the schema up to date before a command works with it, or saying who has to. */
-
 import { UsageError } from '../core/errors.ts';
-import type { DatabaseLog } from '../migrate/log.ts';
+import type { Logger } from '../core/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';
-import { asOwner, ownership } from '../migrate/owner.ts';
+import { asOwner, ownership, wrongRole } from '../migrate/owner.ts';
 import { errorCode, type Sql } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 
@@ -27,7 +26,7 @@ export async function ensureSchema(
     readonly zone: string;
     /** False for a command that only looks. */
     readonly mayMigrate: boolean;
-    readonly log: DatabaseLog;
+    readonly log: Logger;
   },
 ): Promise<void> {
   const state = await stateOf(sql);
@@ -50,9 +49,8 @@ async function stateOf(sql: Sql): ReturnType<typeof schemaState> {
     return await schemaState(sql);
   } catch (error) {
     if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
-    const { role, writer } = await ownership(sql);
-    const advice = `as the owner of the mirror or an administrator: grant ${writer} to ${role}`;
-    throw new UsageError(`the database role ${role} may not read the mirror; ${advice}`, { cause: error });
+    const { found, advice } = wrongRole(await ownership(sql));
+    throw new UsageError(`${found}; ${advice}`, { cause: error });
   }
 }
 

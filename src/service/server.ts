@@ -19,7 +19,8 @@ const LIMITS = {
   handshakeMs: 5_000,
   headerBytes: 16_384,
   connections: 2_000,
-} as const;
+};
+type Limits = typeof LIMITS;
 
 /** While stopping, how long connections are still taken where health checks come, so that these notice it first. */
 const NOTICED_MS = 1_000;
@@ -33,54 +34,36 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** Speaks HTTPS when given. */
   readonly tls?: TlsFiles | null;
-  readonly limits?: Partial<Record<keyof typeof LIMITS, number>>;
+  readonly limits?: Partial<Limits>;
 }
 
-export interface Listener {
-  /** `http://host:port` */
-  readonly url: string;
-  /** When the certificate expires; null without HTTPS. */
-  readonly certificateExpiresAt: Date | null;
-  /**
-   * Puts the certificate to use if its files have changed; open connections keep the one that they began with.
-   * @returns true when there was a new one.
-   * @throws Error when the files cannot be used; the old certificate stays.
-   */
-  renewCertificate(): Promise<boolean>;
-  /**
-   * Ends each connection with its next answer, which says so; closes idle ones and takes no new ones, at once, or after
-   * a second where health checks come. What is still open after the bound is cut.
-   */
-  stop(graceMs: number): Promise<void>;
-}
+export type Listener = Awaited<ReturnType<typeof listen>>;
 
-/**
- * Starts listening.
- * @throws Error when the address cannot be listened on, or the certificate not be used.
- */
-export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenOptions): Promise<Listener> {
+/** Starts listening. @throws Error when the address cannot be listened on, or the certificate not be used. */
+export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenOptions) {
   const { host, port, tls = null } = options;
   const limits = { ...LIMITS, ...options.limits };
   let pair = tls === null ? null : await readTlsPair(tls);
   const server = createServerFor(app, pair, limits);
   const connections = keepRoom(server, limits.connections);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const hint = error.code === 'EADDRINUSE' ? `port ${port} is taken; set PORT to another one` : error.message;
-      reject(new Error(`cannot listen on ${host}:${port}: ${hint}`, { cause: error }));
-    });
+    server.once('error', (error) => reject(listenError(error, { host, port, hostName: 'HOST', portName: 'PORT' })));
     server.listen(port, host, resolve);
   });
   const address = server.address();
   const actualPort = typeof address === 'object' && address !== null ? address.port : port;
   return {
     url: `${pair === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${actualPort}`,
-    get certificateExpiresAt() {
+    get certificateExpiresAt(): Date | null {
       return pair?.expiresAt ?? null;
     },
-    async renewCertificate() {
+    /**
+     * Puts the certificate to use if its files have changed; open connections keep the one that they began with.
+     * @returns true when there was a new one.
+     * @throws Error when the files cannot be used; the old certificate stays.
+     */
+    async renewCertificate(): Promise<boolean> {
       if (tls === null) return false;
       const next = await readTlsPair(tls);
       if (next.cert === pair?.cert && next.key === pair.key) return false;
@@ -88,7 +71,11 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
       pair = next;
       return true;
     },
-    async stop(graceMs) {
+    /**
+     * Ends each connection with its next answer, which says so; closes idle ones and takes no new ones, at once, or after
+     * a second where health checks come. What is still open after the bound is cut.
+     */
+    async stop(graceMs: number): Promise<void> {
       connections.leave();
       if (connections.isWatched()) await sleep(Math.min(graceMs, NOTICED_MS));
       // What has arrived already is read before its connection counts as idle.
@@ -103,7 +90,27 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
   };
 }
 
-type Limits = Record<keyof typeof LIMITS, number>;
+/** Why an address cannot be listened on, and which setting to change. */
+export function listenError(
+  cause: NodeJS.ErrnoException,
+  address: { readonly host: string; readonly port: number; readonly hostName: string; readonly portName: string },
+): Error {
+  const { host, port, hostName, portName } = address;
+  const own = `set ${hostName} to an address of this machine, such as 127.0.0.1`;
+  const elsewhere = `no network interface here has the address ${host}; ${own}`;
+  const nameless = `the name ${host} does not resolve; ${own}`;
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `port ${port} is taken; set ${portName} to another one`,
+    EACCES: `this user may not listen on port ${port}; set ${portName} to one from 1024 on`,
+    EADDRNOTAVAIL: elsewhere,
+    EAFNOSUPPORT: elsewhere,
+    EINVAL: elsewhere,
+    ENOTFOUND: nameless,
+    EAI_AGAIN: nameless,
+  };
+  const shown = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return new Error(`cannot listen on ${shown}: ${reasons[cause.code ?? ''] ?? cause.message}`, { cause });
+}
 
 function createServerFor(app: Pick<ServiceApp, 'listener'>, pair: TlsPair | null, limits: Limits): Server {
   const options: ServerOptions = {

@@ -1,5 +1,4 @@
 /** What a command works with: the configuration brought to life, and its orderly end. */
-
 import type { DestinationStream } from 'pino';
 import { extraModel, findModel, models } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
@@ -11,7 +10,7 @@ import { thisHolder } from '../core/holder.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { createNaps, type Naps } from '../core/naps.ts';
-import { MICROS_PER_MS } from '../core/time.ts';
+import { MICROS_PER_MS, onceIn } from '../core/time.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient, type RequestEvent } from '../flowlu/client.ts';
 import { createHold } from '../flowlu/hold.ts';
@@ -53,18 +52,15 @@ export interface Session {
   readonly shapes: Shapes;
   /** What must not be stored; null where everything may. */
   readonly privacy: Privacy | null;
-  /** Models that the settings mirror. */
   readonly models: readonly Model[];
   readonly onMirror: OnMirror;
   /** That the settings of `serve` name another zone than that of the rows. */
   readonly otherZone: OtherZone | null;
   /** What requests to the portal show; null for commands that only look. */
   readonly watch: PortalWatch | null;
-  /** Names this process in journals and leases. */
   readonly holder: string;
   /** When `serve` leaves the database alone. */
   readonly naps: Naps;
-  /** The end of the process. */
   readonly stop: AbortSignal;
   close(): Promise<void>;
 }
@@ -95,6 +91,7 @@ export async function openSession(
   if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase({ ...address, log, signal });
   const { sleepMs } = config.database;
+  const { requestsPerSecond, apiKey } = config.flowlu;
   const sql = connect(database.url, {
     applicationName: `flowlu-mirror ${command}`,
     max: config.database.pool,
@@ -148,15 +145,7 @@ export async function openSession(
     models: mirroredModels(config),
     onMirror,
     otherZone: other,
-    watch:
-      onMirror === 'look'
-        ? null
-        : watchPortal({
-            sql,
-            log,
-            requestsPerSecond: config.flowlu.requestsPerSecond,
-            byKey: config.flowlu.apiKey !== null,
-          }),
+    watch: onMirror === 'look' ? null : watchPortal({ sql, log, requestsPerSecond, byKey: apiKey !== null }),
     holder: thisHolder(),
     naps: createNaps({
       lastsMs: sleepMs,
@@ -218,9 +207,9 @@ function contextOf(
  * Refuses a command that reads the API when the settings name neither key nor client; a command's `check`.
  * @throws UsageError
  */
-export function requireApi({ config }: Pick<Session, 'config'>): { readonly baseUrl: string } {
+export function requireApi({ config }: Pick<Session, 'config'>): void {
   const { baseUrl, apiKey, oauth } = config.flowlu;
-  if ((apiKey ?? oauth) !== null && baseUrl !== null) return { baseUrl };
+  if ((apiKey ?? oauth) !== null && baseUrl !== null) return;
   throw new UsageError(
     'this command reads the Flowlu API: set FLOWLU_COMPANY and FLOWLU_API_KEY (or FLOWLU_CLIENT_ID, to log in by OAuth). ' +
       'Without them the mirror lives on webhooks alone.',
@@ -233,10 +222,10 @@ export function requireApi({ config }: Pick<Session, 'config'>): { readonly base
  *   database mirrors another portal.
  */
 export async function openClient(session: Session): Promise<FlowluClient> {
-  const { baseUrl } = requireApi(session);
+  requireApi(session);
   const lacking = await lacksLogin(session.config, session.sql);
   if (lacking !== null) throw new UsageError(`${lacking.sentence}: run ${lacking.command}`);
-  return (await connectClients(session, baseUrl)).client;
+  return ((await openClientsIfAny(session)) as Clients).client;
 }
 
 /** Clients for one portal, within the budget that all processes on this database share. */
@@ -251,15 +240,10 @@ export interface Clients {
  * @throws OtherPortalError when the database mirrors another portal.
  */
 export async function openClientsIfAny(session: Session): Promise<Clients | null> {
-  const { baseUrl, apiKey, oauth } = session.config.flowlu;
-  return baseUrl === null || (apiKey ?? oauth) === null ? null : connectClients(session, baseUrl);
-}
-
-async function connectClients(session: Session, baseUrl: string): Promise<Clients> {
   const { config, sql, metrics, log } = session;
-  const { requestsPerSecond, backgroundShare } = config.flowlu;
+  const { baseUrl, requestsPerSecond, backgroundShare } = config.flowlu;
   const authorization = authorizationOf(config, session);
-  if (authorization === null) throw new UsageError('the settings name no right to read the portal');
+  if (baseUrl === null || authorization === null) return null;
   await (session.onMirror === 'look' ? requirePortal : claimPortal)(sql, baseUrl);
   const turnMs = 1_000 / (requestsPerSecond * backgroundShare);
   const whole = createPace(requestsPerSecond, sharedBudget(sql), reportMissedSlots(log));
@@ -300,16 +284,15 @@ async function connectClients(session: Session, baseUrl: string): Promise<Client
 /** Says, once a minute at most, that the process was too late for request slots; a few happen on any machine. */
 function reportMissedSlots(log: Logger): (lateMs: number) => void {
   let missed = 0;
-  let reportedAtMs = Number.NEGATIVE_INFINITY;
+  const isDue = onceIn(MISSED_SLOTS_EVERY_MS);
   return (lateMs) => {
     missed += 1;
-    if (missed < MISSED_SLOTS_REPORTED || performance.now() - reportedAtMs < MISSED_SLOTS_EVERY_MS) return;
+    if (missed < MISSED_SLOTS_REPORTED || !isDue()) return;
     log.warn(
       { missed, late_ms: Math.round(lateMs) },
       'request slots passed unused: the process or its database stalls',
     );
     missed = 0;
-    reportedAtMs = performance.now();
   };
 }
 
@@ -333,7 +316,6 @@ export async function bringViewsUpToDate(session: Session): Promise<void> {
   }
 }
 
-/** What settling doubts needs. */
 export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps {
   const { sql, context } = session;
   return {
@@ -354,10 +336,8 @@ export function settleDepsOf(session: Session, client: FlowluClient): SettleDeps
 export function chooseModels(session: Session, words: readonly string[]): readonly Model[] {
   if (words.length === 0) return session.models;
   const patterns = readPatterns(words);
-  const unknown = unknownModels(
-    patterns,
-    session.models.map(({ name }) => name),
-  );
+  const names = session.models.map(({ name }) => name);
+  const unknown = unknownModels(patterns, names);
   if (unknown.length > 0) {
     throw new UsageError(`no mirrored model is called ${unknown.join(', ')}; \`flowlu-mirror models\` lists them`);
   }
@@ -385,7 +365,6 @@ const UNLIMITED_AT_A_TIME = 4;
  */
 const PACED_AT_A_TIME = 16;
 
-/** How many models to have under way at a time. */
 export function modelsAtATime({ flowlu: { requestsPerSecond } }: Config): number {
   return requestsPerSecond === 0 ? UNLIMITED_AT_A_TIME : PACED_AT_A_TIME;
 }

@@ -17,7 +17,6 @@ export function configuredSettings({ flowlu, history }: Pick<Config, 'flowlu' | 
 
 /** The environment names another zone than that of the mirror. */
 export interface OtherZone {
-  /** Of the mirror. */
   readonly zone: string;
   readonly found: string;
   readonly advice: string;

@@ -118,7 +118,7 @@ export function withoutRows<M extends Filling>(models: readonly M[]) {
   const are = (own: readonly M[]) => `${count(own.length, 'model')} ${own.length === 1 ? 'is' : 'are'}`;
   return [
     { id: 'absent', models: lacking, words: absentWords(lacking.length) },
-    { id: 'unread', models: unread, words: `${count(unread.length, 'model')} not read yet` },
+    { id: 'unread', models: unread, words: `${count(unread.length, 'model')} not read yet and without a row` },
     { id: 'empty', models: empty, words: `${are(empty)} empty` },
   ].filter((group) => group.models.length > 0);
 }

@@ -1,4 +1,5 @@
 /** Under which names custom fields stand in the live views, now and formerly. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Queryable, Transaction } from '../postgres/connection.ts';
 
 export interface GivenName {
@@ -35,9 +36,7 @@ export async function storeNames(
     new Map(rows.map((row) => [JSON.stringify([row.model, row.name]), row]));
   const had = keyed(before);
   const have = keyed(names);
-  const same = (a: GivenName, b: GivenName | undefined) =>
-    JSON.stringify(ordered(a)) === JSON.stringify(b && ordered(b));
-  const changed = [...have].flatMap(([key, row]) => (same(row, had.get(key)) ? [] : [row]));
+  const changed = [...have].flatMap(([key, row]) => (isDeepStrictEqual(row, had.get(key)) ? [] : [row]));
   const gone = [...had].flatMap(([key, row]) => (have.has(key) ? [] : [row]));
   if (gone.length > 0) {
     await tx`
@@ -54,5 +53,3 @@ export async function storeNames(
          set field_id = excluded.field_id, base = excluded.base, aliases = excluded.aliases, former_since = excluded.former_since`;
   }
 }
-
-const ordered = (row: GivenName) => [row.fieldId, row.model, row.name, row.base, row.aliases, row.formerSinceMs];

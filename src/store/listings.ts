@@ -1,4 +1,5 @@
 /** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
+import { isNewestFirst } from '../catalog/ranks.ts';
 import { type Json, stringifyJson } from '../core/json.ts';
 import { formatMicros, type Micros } from '../core/time.ts';
 import { isAhead } from '../postgres/clock.ts';
@@ -129,19 +130,21 @@ export async function finishListing(sql: Queryable, key: ListingKey, ending: Lis
 }
 
 /**
- * Makes a listing of a run that did not come to its end count for this run, too; null where there is none of late.
- * So a run that goes on after a crash need not read again what the one before had finished.
+ * Makes a complete listing of an earlier run count for this run, too; null where there is none of late. So a run that goes
+ * on after a crash need not read again what the one before had finished.
+ * @param anyRun also of a run that came to its end; otherwise only of one that did not
  */
 export async function inheritListing(
   sql: Queryable,
   { kind, model, runId }: ListingKey,
   maxAgeSeconds: number,
+  anyRun: boolean,
 ): Promise<Pick<ListingEnding, 'reason' | 'unread'> | null> {
   const [row] = await sql`
     update sync.listings
        set run_id = ${runId}
      where kind = ${kind} and model = ${model} and outcome = 'complete' and not is_open
-       and run_id in (${unfinishedRuns(sql, kind, runId)})
+       and (${anyRun} or run_id in (${unfinishedRuns(sql, kind, runId)}))
        and started_at > clock_timestamp() - ${maxAgeSeconds} * interval '1 second'
     returning reason, unread`;
   return (row ?? null) as Pick<ListingEnding, 'reason' | 'unread'> | null;
@@ -207,7 +210,7 @@ export interface FirstReading {
   readonly models: number;
   readonly modelsDone: number;
   readonly rows: number;
-  /** As far as the portal has said by now; for models not begun, the median of the others: the large ones come first. */
+  /** As far as the portal has said by now; models not begun count as large as the others are on average. */
   readonly rowsExpected: number;
   /** At the pace of the requests so far; null before there is one. */
   readonly left_s: number | null;
@@ -217,18 +220,21 @@ const ROWS_PER_REQUEST = 100;
 
 /** How far the first reading of these models has come; null where everything was read once. */
 export async function firstReading(sql: Queryable, models: readonly string[]): Promise<FirstReading | null> {
+  // What is read first is chosen for what it holds, and says nothing of the size of the rest.
+  const rest = models.filter((name) => !isNewestFirst(name));
   const [row] = await sql`
     select count(*)::int as begun, count(finished_at)::int as done, coalesce(sum(rows_read), 0)::float8 as rows,
            coalesce(sum(greatest(total, rows_read)), 0)::float8 as known, coalesce(sum(requests), 0)::float8 as requests,
-           to_json(min(started_at)) #>> '{}' as since, coalesce(percentile_cont(0.5) within group (order by greatest(total, rows_read)), 0) as median,
+           to_json(min(started_at)) #>> '{}' as since,
+           coalesce(avg(greatest(total, rows_read)) filter (where model = any(${rest}::text[])), 0)::float8 as average,
            extract(epoch from clock_timestamp() - min(started_at))::float8 as age_s
       from sync.listings where kind = 'backfill' and model = any(${models as string[]}::text[])`;
-  type Count = 'begun' | 'done' | 'rows' | 'known' | 'median' | 'requests' | 'age_s';
+  type Count = 'begun' | 'done' | 'rows' | 'known' | 'average' | 'requests' | 'age_s';
   const { since, ...counts } = row as unknown as Record<Count, number> & Pick<FirstReading, 'since'>;
-  const { begun, done, rows, known, median, requests, age_s } = counts;
+  const { begun, done, rows, known, average, requests, age_s } = counts;
   if (done === models.length) return null;
   const waiting = models.length - begun;
-  const rowsExpected = Math.round(known + waiting * median);
+  const rowsExpected = Math.round(known + waiting * average);
   const requestsLeft = waiting + Math.max(0, rowsExpected - rows) / ROWS_PER_REQUEST;
   const left_s = requests > 0 ? (requestsLeft * age_s) / requests : null;
   return { since, models: models.length, modelsDone: done, rows, rowsExpected, left_s };

@@ -21,7 +21,6 @@ export interface Watermark {
   readonly version: Micros | null;
   readonly strategy: Strategy | null;
   readonly strategyCheckedAt: Micros | null;
-  readonly lastReconciledAt: Micros | null;
 }
 
 /** A moment of `sync.watermarks w`; null where it lies ahead of the clock, and so is none of the clock's or of before it. */
@@ -31,8 +30,7 @@ const believed = (sql: Queryable, column: 'watermark' | 'strategy_checked_at' | 
 export async function findWatermark(sql: Queryable, model: string): Promise<Watermark | null> {
   const [row] = await sql`
     select (extract(epoch from ${believed(sql, 'watermark')}) * 1000000)::bigint::text as version, strategy,
-           (extract(epoch from ${believed(sql, 'strategy_checked_at')}) * 1000000)::bigint::text as strategy_checked_at,
-           (extract(epoch from last_reconciled_at) * 1000000)::bigint::text as last_reconciled_at
+           (extract(epoch from ${believed(sql, 'strategy_checked_at')}) * 1000000)::bigint::text as strategy_checked_at
       from sync.watermarks w where model = ${model} and last_reconciled_at is not null`;
   if (row === undefined) return null;
   const micros = (text: string | null) => (text === null ? null : Number(text));
@@ -40,7 +38,6 @@ export async function findWatermark(sql: Queryable, model: string): Promise<Wate
     version: micros(row.version),
     strategy: row.strategy as Strategy | null,
     strategyCheckedAt: micros(row.strategy_checked_at),
-    lastReconciledAt: micros(row.last_reconciled_at),
   };
 }
 

@@ -70,6 +70,7 @@ test('an empty environment gives the documented defaults', () => {
     app: { publicUrl: null, id: null, contact: null, scopes: [], frameAncestors: null },
     history: { keeps: true, retentionMs: 0 },
     logLevel: 'info',
+    strangers: [],
     secrets: [],
   });
 });
@@ -319,7 +320,9 @@ describe('secrets', () => {
   });
 
   test('are refused from a missing, an empty or a huge file', () => {
-    expect(problemsOf({ STATUS_TOKEN_FILE: join(directory, 'none') })[0]).toMatch(/^STATUS_TOKEN_FILE: .*ENOENT$/);
+    expect(problemsOf({ STATUS_TOKEN_FILE: join(directory, 'none') })[0]).toMatch(
+      /^STATUS_TOKEN_FILE: .*it does not exist$/,
+    );
     expect(problemsOf({ STATUS_TOKEN_FILE: fileWith(' \n') })[0]).toMatch(/is empty$/);
     expect(problemsOf({ STATUS_TOKEN_FILE: fileWith('x'.repeat(70_000)) })[0]).toMatch(/is larger than/);
   });
@@ -362,6 +365,45 @@ describe('secrets', () => {
     vi.stubEnv('STATUS_TOKEN', 'a-status-token-1234');
     const { http } = withDotenv('PORT=1111\nHOST=::1\nSTATUS_TOKEN_FILE=/nowhere\n');
     expect(http).toMatchObject({ port: 2222, host: '::1', statusToken: 'a-status-token-1234' });
+  });
+
+  const strangersOf = (env: Record<string, string>) =>
+    loadConfig(env).strangers.map(({ name, problem }) => `${name} ${problem}`);
+
+  test.each([
+    ['FLOWLU_APIKEY', 'FLOWLU_API_KEY'],
+    ['DATABSE_URL', 'DATABASE_URL'],
+    ['FLOWLU_TIMEZNE', 'FLOWLU_TIMEZONE'],
+    ['WEBHOOK_SERCET', 'WEBHOOK_SECRET'],
+    ['flowlu_api_key', 'FLOWLU_API_KEY'],
+    ['FLOWLU_WEBHOOK_SECRET', 'WEBHOOK_SECRET'],
+    ['FLOWLU_TIMEZONE_FILE', 'FLOWLU_TIMEZONE'],
+    ['WEBHOOK_SECRET_FLE', 'WEBHOOK_SECRET_FILE'],
+    ['STATUSTOKEN', 'STATUS_TOKEN'],
+  ])('a misspelt %s is refused in .env and told of in the environment, never with its value', (name, meant) => {
+    const told = `is no setting; did you mean ${meant}?`;
+    expect(strangersOf({ [name]: 'hunter2hunter2' })).toEqual([`${name} ${told}`]);
+    expect(problemsIn(() => withDotenv(`${name}=hunter2hunter2\n`))).toEqual([`${name}: ${told}`]);
+  });
+
+  test('a name that begins like ours is told of where nothing is near, and with it every other mistake', () => {
+    expect(strangersOf({ FLOWLU_PAGE_COLOUR: 'red' })).toEqual([
+      'FLOWLU_PAGE_COLOUR is no setting; docs/settings.md lists them all',
+    ]);
+    const problems = problemsIn(() => withDotenv('FLOWLU_TIMEZNE=UTC\nPORT=x\n'));
+    expect(problems.map((problem) => problem.split(':', 1)[0])).toEqual(['FLOWLU_TIMEZNE', 'PORT']);
+  });
+
+  test('what others set is no mistake: of proxies, shells, Compose and Kubernetes, and where the setting itself is set', () => {
+    const foreign = [
+      ...['HTTP_PROXY', 'http_proxy', 'https_proxy', 'no_proxy', 'ALL_PROXY', 'HOSTNAME', 'POST', 'HOSTS', 'LOGNAME'],
+      ...['DATABASE_PORT', 'DATABASE_HOST', 'DATABASE_USER', 'DATABASE_NAME', 'POSTGRES_PASSWORD', 'OWNER_PASSWORD'],
+      ...['POSTGRES_PORT', 'MIRROR_HOST', 'GITHUB_TOKEN', 'API_KEY', 'WEBHOOK_URL', 'HISTFILE', 'OTEL_SERVICE_NAME'],
+      ...['FLOWLU_MIRROR_SERVICE_HOST', 'FLOWLU_MIRROR_PORT_80_TCP_ADDR', 'FLOWLU_PORT', 'FLOWLU_SERVICE_PORT_HTTP'],
+      ...['FLOWLU_MIRROR_WORKER', 'npm_config_loglevel', 'TZ'],
+    ];
+    expect(strangersOf(Object.fromEntries(foreign.map((name) => [name, 'x'])))).toEqual([]);
+    expect(strangersOf({ DATABASE_URI: 'x', DATABASE_URL: 'postgres://h/d', FLOWLU_APIKEY: ' ' })).toEqual([]);
   });
 
   const text = '\ufeffWEBHOOK_SECRET="a-webhook-secret-1234"\r\nAPP_CONTACT=Jürgen\r\n';

@@ -130,13 +130,8 @@ describe('when the settings name another zone', () => {
       column: stage.clock.seconds() + 6 * 3_600,
       version: stage.clock.seconds() + 6 * 3_600,
     });
-    await rebuildTable(
-      stage.replica.sql,
-      { name: stage.model.name, model: stage.model },
-      stage.replica.context,
-      () => {},
-      never,
-    );
+    const table = { name: stage.model.name, model: stage.model };
+    for await (const _ of rebuildTable(stage.replica.sql, table, stage.replica.context, never));
     expect(await moment()).toEqual({ column: stage.clock.seconds(), version: stage.clock.seconds() });
 
     await stage.clock.advance(60);

@@ -252,7 +252,9 @@ describe(`the history (seed ${SEED})`, () => {
     await sweepAll(deps, { ...options, allowDeletes: 0 });
     await replay({ sql: mirror.sql, context: mirror.context, log: mirror.log, holder: 'test' }, {}, () => {}, never);
     await settleDue({ ...deps, tableOf }, 1_000, never);
-    for (const model of MODELS) await rebuildTable(mirror.sql, tableOf(model), mirror.context, () => {}, never);
+    for (const model of MODELS) {
+      for await (const _ of rebuildTable(mirror.sql, tableOf(model), mirror.context, never));
+    }
     expect(await mirror.sql`select max(number)::text as last from sync.history`).toEqual([before]);
   });
 });

@@ -128,9 +128,30 @@ describe('usage', () => {
   });
 });
 
+it('tells of a misspelt setting in the environment and goes on; in .env it ends the command', async () => {
+  const models = await cli('models', { FLOWLU_TIMEZNE: 'Europe/Berlin' });
+  expect(models).toMatchObject({ code: 0, stderr: expect.stringMatching(/FLOWLU_TIMEZNE .*mean FLOWLU_TIMEZONE\?/) });
+  const folder = await mkdtemp(join(cwd, 'misspelt-'));
+  await writeFile(join(folder, '.env'), `DATABSE_URL=${db.url}\n`);
+  const refused = await runHere(['status'], { cwd: folder });
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/DATABSE_URL: .*mean DATABASE_URL\?/) });
+});
+
 describe('init', () => {
   const init = async (folder: string, words: readonly string[]) =>
     runHere(['init', '--base-url', source.baseUrl, '--timezone', 'UTC', ...words], { cwd: folder });
+
+  it('says before it asks the portal that it may not write here, or read what is there', async () => {
+    const folder = await mkdtemp(join(cwd, 'init-'));
+    await writeFile(join(folder, 'file'), '');
+    const inFile = await init(folder, ['--key', KEY, '--file', 'file/.env']);
+    expect(inFile).toMatchObject({ code: 2, stdout: '' });
+    expect(inFile.stderr).toMatch(
+      /^file\/\.env cannot be written \(.*: a part of its path is no directory\): run init in/,
+    );
+    const unread = await init(folder, ['--key', KEY, '--force', '--file', '.']);
+    expect(unread).toMatchObject({ code: 2, stdout: '', stderr: '. cannot be read: it is a directory\n' });
+  });
 
   it('tests the key, writes a file that only its owner can read, and prints the webhook address', async () => {
     const folder = await mkdtemp(join(cwd, 'init-'));
@@ -494,6 +515,13 @@ describe('serve', () => {
     expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/is taken/) });
     first.child.kill('SIGINT');
     expect(await first.ended).toBe(0);
+  });
+
+  it('blames HOST, and no database, where HOST is a name that does not resolve', async () => {
+    const { code, stderr } = await cli('serve', { HOST: 'no-such-name.invalid' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/no-such-name\.invalid does not resolve; set HOST/);
+    expect(stderr).not.toMatch(/DATABASE_URL|the database is away/);
   });
 });
 

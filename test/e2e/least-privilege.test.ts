@@ -160,6 +160,27 @@ it('moves rows out of the common table, the one place it may delete from', async
   expect(await db.sql`select from flowlu.uncatalogued where model = 'industry'`).toHaveLength(0);
 });
 
+it('says of the address of a reader that it is one, and whose is needed, instead of asking for more rights for the reader', async () => {
+  const reader = await createLogin(db, 'flowlu_reader');
+  const [row] = await db.sql`select tableowner from pg_tables where tablename = 'deliveries'`;
+  try {
+    for (const [words, code] of [
+      ['serve', 2],
+      ['status', 2],
+      ['migrate', 1],
+      ['doctor --quick', 3],
+    ] as const) {
+      const { stdout, stderr, ...ended } = await cli(words, { DATABASE_URL: reader.url });
+      expect([words, ended.code]).toEqual([words, code]);
+      expect(stdout + stderr).toContain(`database address of a reader: ${reader.user} may read the views`);
+      expect(stdout + stderr).toContain(`use the address of ${row?.tableowner}, which owns the mirror`);
+      expect(stdout + stderr).not.toContain('grant flowlu_writer');
+    }
+  } finally {
+    await reader.drop();
+  }
+});
+
 it('migrates as the owner and serves as the writer, each with an address of its own', async () => {
   const fresh = await createEmptyDatabase();
   const own = await createLogin(fresh, 'flowlu_writer');
@@ -183,7 +204,7 @@ it('migrates as the owner and serves as the writer, each with an address of its 
     expect(await cli('status', { DATABASE_URL: own.url })).toMatchObject({ code: 0 });
     expect(await cli('migrate', { DATABASE_URL: own.url })).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/may not do this|owner/),
+      stderr: expect.stringMatching(/may not change the mirror: use the address of \w+, which owns it/),
     });
     const unknown = await cli('status', { DATABASE_URL: stranger.url });
     expect(unknown).toMatchObject({

@@ -83,7 +83,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 }
 
 async function query<T>(url: string, text: string): Promise<T | undefined> {
-  const sql = connect(url, { applicationName: 'a test', max: 1, connectTimeoutSeconds: 5 });
+  const sql = connect(url, { applicationName: 'a test', max: 1 });
   try {
     const [row] = await sql.unsafe<{ answer: T }[]>(text);
     return row?.answer;

@@ -1,6 +1,6 @@
 /** Group commit: order within an entity, bounds, and that nobody waits for ever. */
 import { describe, expect, it } from 'vitest';
-import { createBatcher, QueueFullError } from '../../src/intake/batcher.ts';
+import { type BatcherOptions, createBatcher, QueueFullError } from '../../src/intake/batcher.ts';
 
 interface Item {
   readonly key: string;
@@ -21,16 +21,18 @@ function recorder(
   } = {},
 ) {
   const batches: Item[][] = [];
-  const batcher = createBatcher<Item>({
+  const limits = {
     maxQueued: options.maxQueued ?? 1_000,
-    sourceOf: ({ key }) => key,
     maxQueuedOfSource: options.maxQueuedOfSource ?? 1_000,
     maxBatch: options.maxBatch ?? 10,
     lanes: options.lanes ?? 2,
-    weightOf: ({ weight = 1 }) => weight,
     maxQueuedWeight: options.maxWeight ?? 1_000,
     maxBatchWeight: options.maxWeight ?? 1_000,
     smallWeight: options.smallWeight ?? 1,
+  };
+  const work: BatcherOptions<Item> = {
+    sourceOf: ({ key }) => key,
+    weightOf: ({ weight = 1 }) => weight,
     keyOf: ({ key }) => key,
     async flush(batch) {
       batches.push([...batch]);
@@ -39,8 +41,8 @@ function recorder(
       if (options.fail?.(batch)) throw new Error('refused');
       return batch.map(({ key, n }) => `${key}${n}`);
     },
-  });
-  return { batcher, batches };
+  };
+  return { batcher: createBatcher(work, limits), batches };
 }
 
 describe('the batcher', () => {

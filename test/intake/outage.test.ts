@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/core/log.ts';
 import type { Accepted } from '../../src/delivery/delivery.ts';
-import { createBatcher } from '../../src/intake/batcher.ts';
+import { type BatcherOptions, createBatcher } from '../../src/intake/batcher.ts';
 import { createIntake } from '../../src/intake/listener.ts';
 import { BURST } from '../../src/intake/refusals.ts';
 import { BLOCKED } from '../../src/merge/blocked.ts';
@@ -352,19 +352,22 @@ const BATCH_BOUND = 10;
 
 /** The intake with bounds that a test reaches without thousands of connections. */
 function smallIntake({ sql, context, log }: Session): Pick<ServiceApp, 'listener'> {
-  const batcher = createBatcher<Accepted>({
+  const limits = {
     maxQueued: QUEUE_BOUND,
-    sourceOf: () => '',
     maxQueuedOfSource: QUEUE_BOUND,
     maxBatch: BATCH_BOUND,
-    weightOf: ({ body }) => body.length,
     maxQueuedWeight: 1_000_000,
     maxBatchWeight: 1_000_000,
     smallWeight: 0,
     lanes: 2,
+  };
+  const work: BatcherOptions<Accepted> = {
+    sourceOf: () => '',
+    weightOf: ({ body }) => body.length,
     keyOf: ({ announcement }) => String(announcement?.entityId),
     flush: (batch) => receive(batch, { sql, context, log }),
-  });
+  };
+  const batcher = createBatcher(work, limits);
   const intake = createIntake({
     gate: { secrets: [SECRET] },
     bodyLimitBytes: 10_000,

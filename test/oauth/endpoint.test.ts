@@ -148,7 +148,7 @@ it('is asked by a form, and without a secret where the app has none', async () =
     redirectUrl: 'https://x.example/cb',
   });
   expect(bodies).toEqual([
-    'POST application/x-www-form-urlencoded;charset=UTF-8 grant_type=authorization_code&client_id=app&code=c%26d&redirect_uri=https%3A%2F%2Fx.example%2Fcb&code_verifier=v',
+    'POST application/x-www-form-urlencoded;charset=UTF-8 grant_type=authorization_code&client_id=app&code=c%26d&code_verifier=v&redirect_uri=https%3A%2F%2Fx.example%2Fcb',
   ]);
 });
 

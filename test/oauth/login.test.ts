@@ -134,11 +134,9 @@ describe('a login', () => {
 
 describe('the callback', () => {
   const call = (query: string) =>
-    callbackRoutes({
-      path: '/oauth/callback',
-      complete: (answer) => completeLogin(world.deps, answer),
-      log: world.log,
-    }).request(`/oauth/callback${query}`);
+    callbackRoutes('/oauth/callback', (answer) => completeLogin(world.deps, answer), world.log).request(
+      `/oauth/callback${query}`,
+    );
 
   it('ends the login, and answers a page that nobody may frame, keep or follow', async () => {
     const { url } = await beginLogin(world.deps);
@@ -167,11 +165,8 @@ describe('the callback', () => {
 
   it('logs what is turned away once a minute', async () => {
     const logged: unknown[] = [];
-    const app = callbackRoutes({
-      path: '/oauth/callback',
-      complete: (answer) => completeLogin(world.deps, answer),
-      log: { ...world.log, warn: (...line: unknown[]) => logged.push(line) } as never,
-    });
+    const log = { ...world.log, warn: (...line: unknown[]) => logged.push(line) } as never;
+    const app = callbackRoutes('/oauth/callback', (answer) => completeLogin(world.deps, answer), log);
     for (let n = 0; n < 20; n += 1) expect((await app.request('/oauth/callback?state=x&code=y')).status).toBe(400);
     expect(logged).toHaveLength(1);
   });

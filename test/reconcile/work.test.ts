@@ -1,6 +1,7 @@
 /** The scheduler on a real portal and a real database, one piece of work at a time. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { createNaps } from '../../src/core/naps.ts';
+import { backfill } from '../../src/reconcile/backfill.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
 import type { Lane } from '../../src/reconcile/schedule.ts';
 import { type Background, createLanes } from '../../src/reconcile/work.ts';
@@ -58,6 +59,19 @@ describe('a new mirror', () => {
     expect(await work('quick')).toEqual({ waitMs: expect.any(Number) });
     await age('crm.lead', 40);
     expect(await work('long')).toMatchObject({ model: 'crm.lead', way: 'sweep', outcome: 'complete' });
+  });
+
+  it('is read on by a backfill from where the service was stopped; the next backfill reads everything again', async () => {
+    await start({ 'crm.industry': 5, 'crm.account': 120, 'crm.lead': 250 });
+    for (let newestAndTheFirst = 3; newestAndTheFirst > 0; newestAndTheFirst -= 1) await work('long');
+    const { deps, models } = background('one');
+    const requests = async () => {
+      const options = { models, concurrency: 1, holder: 'two', observer: quietObserver, signal: never };
+      const { models: reports } = await backfill(deps, options);
+      return Object.fromEntries(reports.map(({ model, counts }) => [model, counts.requests]));
+    };
+    expect(await requests()).toEqual({ 'crm.lead': 0, 'crm.account': 2, 'crm.industry': 1 });
+    expect(await requests()).toEqual({ 'crm.lead': 3, 'crm.account': 2, 'crm.industry': 1 });
   });
 
   it('is compared anew when the clock goes back, which is said until it is done', async () => {

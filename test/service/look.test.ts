@@ -1,7 +1,7 @@
 /** What an idle service finds out by itself, although nobody has told it. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { connect } from '../../src/postgres/connection.ts';
-import { lookForWork } from '../../src/service/look.ts';
+import { lookForWork } from '../../src/service/background.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createReminders } from '../../src/service/reminders.ts';
+import { createReminders } from '../../src/service/background.ts';
 import type { Finding } from '../../src/status/finding.ts';
 
 const finding = (models: readonly string[], severity: Finding['severity'] = 'care'): Finding => ({

@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config/index.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
 import { createApp } from '../../src/service/app.ts';
-import { type ListenOptions, listen } from '../../src/service/server.ts';
+import { type ListenOptions, listen, listenError } from '../../src/service/server.ts';
 import type { Session } from '../../src/service/session.ts';
 import { until } from '../support/eventually.ts';
 
@@ -129,3 +129,19 @@ test('a burst beyond the limit resets no connection whose request has arrived wi
 function closed(socket: Socket): Promise<boolean> {
   return socket.destroyed ? Promise.resolve(true) : once(socket, 'close').then(() => true);
 }
+
+test.each([
+  ['192.0.2.1', /no network interface here has the address 192\.0\.2\.1; set HOST to/],
+  ['fe80::1', /cannot listen on \[fe80::1\]:\d+: no network interface .*; set HOST to/],
+  ['no-such-name.invalid', /the name no-such-name\.invalid does not resolve; set HOST to/],
+])('of HOST=%s the sentence names HOST and says what to set', async (host, sentence) => {
+  await expect(listen({ listener: () => {} }, { host, port: 0 })).rejects.toThrow(sentence);
+});
+
+test('of a port that this user may not listen on the sentence names PORT', () => {
+  const error = Object.assign(new Error('listen EACCES: permission denied 127.0.0.1:80'), { code: 'EACCES' });
+  const address = { host: '127.0.0.1', port: 80, hostName: 'HOST', portName: 'PORT' };
+  expect(listenError(error, address).message).toBe(
+    'cannot listen on 127.0.0.1:80: this user may not listen on port 80; set PORT to one from 1024 on',
+  );
+});

@@ -284,7 +284,7 @@ it('tells models that the portal lacks, and those not read yet, from empty ones'
   expect(text).toContain('1 model is not in this portal</summary><p class="inside muted">crm.lead</p>');
   // Without a list there is nothing to be read.
   expect(text).toContain('2 models are empty</summary><p class="inside muted">crm.account, system.comments</p>');
-  expect(text).toContain('1 model not read yet</summary><p class="inside muted">crm.emails</p>');
+  expect(text).toContain('1 model not read yet and without a row</summary><p class="inside muted">crm.emails</p>');
   const { models } = (await data()) as unknown as { models: { model: string; absent: boolean }[] };
   expect(models.filter(({ absent }) => absent).map(({ model }) => model)).toEqual(['crm.lead']);
 });

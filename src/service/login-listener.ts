@@ -5,6 +5,7 @@ import { isLoopback } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import type { LoginAnswer } from '../oauth/login.ts';
 import { callbackRoutes } from '../oauth/route.ts';
+import { listenError } from './server.ts';
 
 export interface Listener {
   close(): Promise<void>;
@@ -21,14 +22,17 @@ export async function listenForCallback(
 ): Promise<Listener | null> {
   const { protocol, hostname, port, pathname } = new URL(redirectUrl);
   if (protocol !== 'http:' || !isLoopback(hostname)) return null;
-  const app = callbackRoutes({ path: pathname, complete, log });
+  const app = callbackRoutes(pathname, complete, log);
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+  const name = 'FLOWLU_OAUTH_REDIRECT_URL';
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const address = { host, port: Number(port === '' ? 80 : port), hostName: name, portName: name };
   const isListening = await new Promise<boolean>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve(false);
-      else reject(new Error(`cannot listen on ${redirectUrl}: ${error.message}`, { cause: error }));
+      else reject(listenError(error, address));
     });
-    server.listen(Number(port === '' ? 80 : port), hostname.replace(/^\[|\]$/g, ''), () => resolve(true));
+    server.listen(address.port, address.host, () => resolve(true));
   });
   if (!isListening) return null;
   return {
