@@ -1,27 +1,27 @@
-/** When a service leaves its database alone, so that one that is paid by the second can go to sleep. */
+/** Decides when the service leaves its database alone, so that a database billed by the second can go to sleep. */
 import { sleep } from './time.ts';
 
 export interface Naps {
-  /** How long a nap takes unless somebody comes, in milliseconds; 0 for none. */
+  /** Length of a nap that nothing interrupts, in milliseconds; 0 for no naps. */
   readonly lastsMs: number;
-  /** Somebody has come, with a delivery or to look: all that is to be done is done now. */
+  /** Ends the nap: a delivery or a visitor has arrived, and all pending work is done now. */
   stir(): void;
   /** Notes that the database is in use. */
   use(): void;
-  /** Whether new work is to wait for the next time, if it can. */
+  /** Whether new work should wait for the end of the nap if it can. */
   isTired(): boolean;
-  /** Whether the database is left alone just now. */
+  /** Whether the database is being left alone now. */
   isAsleep(): boolean;
-  /** Resolves as soon as the database may be asked; also when the signal aborts. */
+  /** Resolves as soon as the database may be queried, or when the signal aborts. */
   awake(signal: AbortSignal): Promise<void>;
 }
 
-/** Who uses the database does so again within this time. */
+/** After a query, more are likely within this time. */
 const IN_USE_MS = 5_000;
 
 /**
- * Naps that begin `awakeMs` after somebody came or the last one ended. Whoever is in the middle of something ends it
- * first; who ends a nap ends it for all.
+ * Naps begin `awakeMs` after the last `stir` or the end of the last nap. Work in progress is finished first. A nap ends
+ * for all waiting callers at once.
  */
 export function createNaps({ lastsMs, awakeMs }: { readonly lastsMs: number; readonly awakeMs: number }): Naps {
   let tiredAtMs = performance.now() + awakeMs;
