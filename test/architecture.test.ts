@@ -8,7 +8,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   catalog: [],
   postgres: ['core'],
-  config: ['catalog', 'postgres'],
+  config: ['catalog', 'core', 'postgres'],
   record: ['catalog', 'core'],
   privacy: ['catalog', 'core', 'record'],
   delivery: ['catalog', 'core', 'privacy', 'record'],

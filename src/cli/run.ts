@@ -3,6 +3,7 @@ import cluster from 'node:cluster';
 import type { Command } from 'commander';
 import { type Config, ConfigError, loadConfig, telemetryEnvironment } from '../config/index.ts';
 import { InterruptedError, UsageError } from '../core/errors.ts';
+import { reasonOf } from '../core/files.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
 import { startTracing } from '../core/tracing.ts';
@@ -135,6 +136,8 @@ function messageOf(error: unknown): string {
   const isBare = errorCode(error) !== undefined || error instanceof AggregateError;
   const known = isBare ? causeOf(error) : UNKNOWN;
   if (known !== UNKNOWN) return `${known.cause} (${message}): ${known.remedy}`;
+  const { path } = error as NodeJS.ErrnoException;
+  if (path !== undefined) return `${path} cannot be used: ${reasonOf(error)}`;
   return message === '' ? `failed: ${(error as { code?: string }).code ?? 'for an unknown reason'}` : message;
 }
 

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { parse as parseDotenv } from 'dotenv';
+import { reasonOf } from '../core/files.ts';
 import { ConfigError } from './errors.ts';
 
 /** Environment variables by name. */
@@ -73,11 +74,6 @@ function readBytes(path: string): Buffer {
   } finally {
     closeSync(file);
   }
-}
-
-/** Why a file cannot be used, without the system's repetition of its path. */
-export function reasonOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? (error as Error).message;
 }
 
 /** The environment of a process that is to take its settings from us alone. */

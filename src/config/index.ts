@@ -1,14 +1,8 @@
 /** Environment → one frozen, checked configuration. All problems are reported together. */
+import { reasonOf } from '../core/files.ts';
 import { passwordsIn } from '../postgres/url.ts';
 import { conflictsOf } from './conflicts.ts';
-import {
-  type Environment,
-  foreignEnvironment,
-  readDotenv,
-  readEnvironment,
-  readText,
-  reasonOf,
-} from './environment.ts';
+import { type Environment, foreignEnvironment, readDotenv, readEnvironment, readText } from './environment.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { parseModelPatterns } from './names.ts';
 import { isPlaceholder } from './secrets.ts';

@@ -48,10 +48,7 @@ function wordsOf(day: number): DayWords {
 const PAIRS = Array.from({ length: 100 }, (_, value) => String(value).padStart(2, '0'));
 const two = (value: number): string => PAIRS[value] as string;
 
-/**
- * Resolves after `ms` milliseconds, never earlier.
- * @throws the signal's reason, as soon as it aborts
- */
+/** Resolves after `ms` milliseconds, never earlier. @throws the signal's reason, as soon as it aborts */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   const due = performance.now() + ms;
   signal.throwIfAborted();
@@ -82,10 +79,7 @@ export function onceIn(ms: number): () => boolean {
   };
 }
 
-/**
- * The promise's outcome, unless the signal aborts first.
- * @throws the signal's reason
- */
+/** The promise's outcome, unless the signal aborts first. @throws the signal's reason */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;
@@ -104,10 +98,7 @@ export class TimeoutError extends Error {
   override readonly name = 'TimeoutError';
 }
 
-/**
- * The promise's outcome, if it comes within `ms` milliseconds.
- * @throws TimeoutError
- */
+/** The promise's outcome, if it comes within `ms` milliseconds. @throws TimeoutError */
 export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -1,5 +1,4 @@
 /** What a webhook body says, once it has been understood. */
-
 import { z } from 'zod';
 import { splitName } from '../catalog/name.ts';
 import { foreignWords, isKnownName, readName, similarNames } from '../catalog/other-names.ts';

@@ -2,6 +2,7 @@
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Config } from '../config/index.ts';
+import { hindranceOfWriting } from '../core/files.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
 import { sleep } from '../core/time.ts';
@@ -92,7 +93,11 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, tell: 
 async function openIfAny({ config, log, signal }: DoctorContext, report: Report): Promise<OpenDatabase | null> {
   const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
   if (!hasDatabase(address)) {
-    report(warn('database', `none in ${config.database.dataDir} yet`, 'flowlu-mirror serve or backfill makes one'));
+    const none = `none in ${config.database.dataDir} yet`;
+    const hindrance = hindranceOfWriting(config.database.dataDir);
+    const elsewhere = 'make it writable, set DATA_DIR to a directory that is, or set DATABASE_URL';
+    if (hindrance === null) report(warn('database', none, 'flowlu-mirror serve or backfill makes one'));
+    else report(fail('database', `${none}, and none can be made there (${hindrance})`, elsewhere));
     return null;
   }
   try {

@@ -28,10 +28,7 @@ export interface Authorization {
   renew(refused: Credentials, signal: AbortSignal): Promise<boolean>;
 }
 
-/**
- * The API key, on every request and for ever.
- * @throws TypeError for an empty key.
- */
+/** The API key, on every request and for ever. @throws TypeError for an empty key. */
 export function apiKeyAuthorization(key: string): Authorization {
   if (key.trim() === '') throw new TypeError('the API key is empty');
   const credentials: Credentials = { query: { name: 'api_key', value: key }, redact: createRedactor([key]) };

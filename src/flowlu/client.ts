@@ -36,10 +36,7 @@ export type Patience = 'full' | 'brief' | 'once';
 const REPEATS: Readonly<Record<Patience, number>> = { full: Number.POSITIVE_INFINITY, brief: 2, once: 0 };
 
 export interface FlowluClient {
-  /**
-   * Reads one page.
-   * @throws FlowluError; RangeError for an impossible query; the signal's reason.
-   */
+  /** Reads one page. @throws FlowluError; RangeError for an impossible query; the signal's reason. */
   list(model: ListedModel, query: ListQuery, signal: AbortSignal, patience?: Patience): Promise<ListAnswer>;
   /**
    * Reads one record; of `core.user` without an id, the one whose right is used.
@@ -108,10 +105,7 @@ interface Call<T> {
   readonly decode: (response: Json, what: string) => T;
 }
 
-/**
- * A client for one portal and one right to read it.
- * @throws TypeError for a base URL or key that cannot work.
- */
+/** A client for one portal and one right to read it. @throws TypeError for a base URL or key that cannot work. */
 export function createClient(options: ClientOptions): FlowluClient {
   const { pace, onRequest, protect = (_, record) => record } = options;
   const authorization = options.authorization ?? apiKeyAuthorization(options.apiKey);

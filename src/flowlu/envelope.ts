@@ -1,5 +1,4 @@
 /** From an HTTP answer to what Flowlu said: a response, or an error with its meaning. */
-
 import { ACCESS_WORDS, type Access } from '../core/access.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
 import type { Redact } from '../core/redact.ts';

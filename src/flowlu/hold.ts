@@ -5,25 +5,20 @@ import { sleep } from '../core/time.ts';
 const FIREWALL_WAITS = 5;
 const MAX_DOUBLINGS = 4;
 
-export interface Hold {
-  wait(signal: AbortSignal): Promise<void>;
-  /** The portal named a time. */
-  askedFor(ms: number): void;
-  /** A firewall answered a request that was sent then: knocking on makes some close for longer. */
-  blocked(sentMs: number): void;
-  answered(): void;
-}
+export type Hold = ReturnType<typeof createHold>;
 
-export function createHold(baseMs = 1_000, maxMs = 60_000): Hold {
+export function createHold(baseMs = 1_000, maxMs = 60_000) {
   let untilMs = 0;
   let blocks = 0;
   const extend = (ms: number) => {
     untilMs = Math.max(untilMs, performance.now() + Math.min(ms, maxMs));
   };
   return {
-    wait: (signal) => sleep(untilMs - performance.now(), signal),
+    wait: (signal: AbortSignal) => sleep(untilMs - performance.now(), signal),
+    /** The portal named a time. */
     askedFor: extend,
-    blocked(sentMs) {
+    /** A firewall answered a request that was sent then: knocking on makes some close for longer. */
+    blocked(sentMs: number) {
       // Those that were under way together count once.
       if (sentMs < untilMs) return;
       extend(FIREWALL_WAITS * baseMs * 2 ** Math.min(blocks, MAX_DOUBLINGS));

@@ -1,5 +1,4 @@
 /** One exchange over HTTP: bounded in time and bytes, never redirected, its failures stripped of the key. */
-
 import { isUtf8 } from 'node:buffer';
 import { subscribe } from 'node:diagnostics_channel';
 import { type Redact, safeCause } from '../core/redact.ts';

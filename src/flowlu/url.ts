@@ -1,5 +1,4 @@
 /** Addresses of read requests. Nothing else can be built here, since deleting is a GET at Flowlu too. */
-
 import type { Model } from '../catalog/types.ts';
 import { isId } from '../record/id.ts';
 
@@ -42,10 +41,7 @@ export function checkedBaseUrl(baseUrl: string): string {
   return url.href.replace(/\/+$/, '');
 }
 
-/**
- * Address of `list`, without query.
- * @throws RangeError for a module or model that is no plain name.
- */
+/** Address of `list`, without query. @throws RangeError for a module or model that is no plain name. */
 export function listPath(baseUrl: string, { module, model }: ModelPath): string {
   return `${baseUrl}/${name(module)}/${name(model)}/list`;
 }

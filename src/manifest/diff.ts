@@ -27,11 +27,7 @@ export function triggersOf(models: readonly Pick<ScopedModel, 'name'>[]): readon
   return models.map(({ name }) => ({ model: name, actions: ACTIONS }));
 }
 
-/**
- * Compares.
- * @param catalogue every known model
- * @param mirrored names of those that the settings mirror
- */
+/** Compares. @param catalogue every known model @param mirrored names of those that the settings mirror */
 export function diffManifests(
   installed: Manifest,
   next: Manifest,

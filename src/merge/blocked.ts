@@ -26,15 +26,11 @@ export const ALL_MODELS = '*';
 /** An object, so that a test can reach it sooner. */
 export const BLOCKED = { leftAloneMs: 10_000 };
 
-export interface BlockedModels {
-  /** Each with why. */
-  now(): ReadonlyMap<string, string>;
-  /** Notes what an error shows to be blocked, a model or all; null when it shows no such thing. */
-  note(error: unknown): { readonly isNew: boolean } | null;
-}
+export type BlockedModels = ReturnType<typeof createBlockedModels>;
 
-export function createBlockedModels(): BlockedModels {
+export function createBlockedModels() {
   const found = new Map<string, { readonly sinceMs: number; readonly why: string }>();
+  /** Each with why. */
   function now(): ReadonlyMap<string, string> {
     const leftMs = performance.now() - BLOCKED.leftAloneMs;
     for (const [model, { sinceMs }] of found) if (sinceMs <= leftMs) found.delete(model);
@@ -42,7 +38,8 @@ export function createBlockedModels(): BlockedModels {
   }
   return {
     now,
-    note(error) {
+    /** Notes what an error shows to be blocked, a model or all; null when it shows no such thing. */
+    note(error: unknown): { readonly isNew: boolean } | null {
       const isShared = errorCode(error) === SQLSTATE.lockNotAvailable;
       if (!(isShared || error instanceof BlockedError)) return null;
       const model = error instanceof BlockedError ? error.table.name : ALL_MODELS;
@@ -68,12 +65,9 @@ const MAX_REASON_LENGTH = 500;
 /** Notes what an error shows to be blocked, and says once who blocks it; false when it shows no such thing. */
 export async function noteBlocked(
   error: unknown,
-  {
-    sql,
-    context,
-    log,
-  }: { readonly sql: Sql; readonly context: { readonly blocked: BlockedModels }; readonly log: Logger },
+  deps: { readonly sql: Sql; readonly context: { readonly blocked: BlockedModels }; readonly log: Logger },
 ): Promise<boolean> {
+  const { sql, context, log } = deps;
   const noted = context.blocked.note(error);
   if (noted?.isNew !== true) return noted !== null;
   const [what, about] =

@@ -1,5 +1,4 @@
 /** From announcements of webhooks to observations for the writer, and back to what the ledger records of them. */
-
 import type { Micros } from '../core/time.ts';
 import { type Announcement, AUTOMATION } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';

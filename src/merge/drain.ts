@@ -1,5 +1,4 @@
 /** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
-
 import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';

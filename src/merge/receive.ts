@@ -4,7 +4,6 @@
  * When applying fails for any reason but the database's absence, the batch is recorded as pending all the same, so
  * that it can be acknowledged; `drain` then finds the one delivery that is to blame.
  */
-
 import { inParts, TooHeavyError } from '../core/heavy.ts';
 import type { Logger } from '../core/log.ts';
 import type { Micros } from '../core/time.ts';

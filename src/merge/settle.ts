@@ -4,7 +4,6 @@
  * Each doubt is claimed by pushing its next attempt into the future before the request is sent, so replicas share the
  * work without asking twice. What cannot be settled, for want of rights or of a `get`, stays visible with its reason.
  */
-
 import { splitName } from '../catalog/name.ts';
 import { MICROS_PER_SECOND, type Micros } from '../core/time.ts';
 import type { FlowluClient } from '../flowlu/client.ts';

@@ -8,18 +8,10 @@ import { readNames } from '../store/custom-columns.ts';
 
 export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;
 
-export interface Shapes {
-  readonly of: (table: MirrorTable) => Shape;
-  /** By each alias that a model's custom fields have or had, all fields that it may be; a new map whenever that changes. */
-  readonly namesOf: (model: string) => ReadonlyMap<string, readonly string[]> | undefined;
-  /** Looks which custom fields are defined now. */
-  refresh(sql: Queryable): Promise<void>;
-  /** Takes definitions that the mirror does not hold yet; what it holds counts more. */
-  learn(aliases: readonly AliasedField[]): void;
-}
+export type Shapes = ReturnType<typeof createShapes>;
 
 /** Makes the shapes; until the first refresh they know no custom fields. */
-export function createShapes(): Shapes {
+export function createShapes() {
   let known = '';
   let shapes = new Map<string, Shape>();
   let held: readonly AliasedField[] = [];
@@ -48,16 +40,19 @@ export function createShapes(): Shapes {
   }
 
   return {
-    namesOf: (model) => names.get(model),
-    of: ({ name, model }) => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
-    async refresh(sql) {
+    /** By each alias that a model's custom fields have or had, all fields that it may be; a new map whenever that changes. */
+    namesOf: (model: string): ReadonlyMap<string, readonly string[]> | undefined => names.get(model),
+    of: ({ name, model }: MirrorTable): Shape => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
+    /** Looks which custom fields are defined now. */
+    async refresh(sql: Queryable): Promise<void> {
       held = (await findCustomFields(sql)).filter(({ alias }) => alias !== '');
       former = (await readNames(sql)).flatMap(({ fieldId: id, model, aliases }) =>
         aliases.map((alias) => ({ id, model, alias })),
       );
       update();
     },
-    learn(aliases) {
+    /** Takes definitions that the mirror does not hold yet; what it holds counts more. */
+    learn(aliases: readonly AliasedField[]): void {
       learnt = aliases;
       update();
     },

@@ -5,7 +5,6 @@
  * rule and writes what changed, set by set. New rows of two transactions may collide, since only rows that exist can be
  * locked; the server then refuses the later one, which has to run again.
  */
-
 import { splitName } from '../catalog/name.ts';
 import { TooHeavyError } from '../core/heavy.ts';
 import type { Micros } from '../core/time.ts';

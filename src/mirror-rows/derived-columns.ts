@@ -2,7 +2,6 @@
  * The columns that follow from `_record`: typed ones, `_version` and `_hash`. Compared in the database, by value, so
  * that two spellings of one number or moment are no difference; written only where they differ.
  */
-
 import { formatMicros, type Micros } from '../core/time.ts';
 import type { Queryable, Transaction } from '../postgres/connection.ts';
 import { identifier, literal } from '../postgres/quote.ts';

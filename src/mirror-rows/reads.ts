@@ -1,5 +1,4 @@
 /** Reading mirror rows without locking them: for comparing, explaining and rebuilding. Every answer is bounded. */
-
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';

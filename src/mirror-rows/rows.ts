@@ -4,7 +4,6 @@
  * Identifiers come from the catalogue and the constants here, never from outside; values travel as
  * parameters (see arrays.ts).
  */
-
 import { isCatalogued } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
 import type { Model } from '../catalog/types.ts';

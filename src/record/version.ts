@@ -1,5 +1,4 @@
 /** The source's own time of last change: what orders two observations of one record. */
-
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
 import { MICROS_PER_DAY, type Micros } from '../core/time.ts';

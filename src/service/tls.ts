@@ -1,6 +1,7 @@
 /** The certificate of native HTTPS: read and checked as a whole, so that a half-renewed pair is never put to use. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import { reasonOf } from '../core/files.ts';
 
 export interface TlsFiles {
   readonly certFile: string;
@@ -15,10 +16,7 @@ export interface TlsPair {
 
 const MAX_FILE_BYTES = 1_048_576;
 
-/**
- * Reads certificate and key.
- * @throws Error that says which file cannot be used and why; never with their content.
- */
+/** Reads certificate and key. @throws Error that says which file cannot be used and why; never with their content. */
 export async function readTlsPair({ certFile, keyFile }: TlsFiles): Promise<TlsPair> {
   const [cert, key] = await Promise.all([readBounded('TLS_CERT_FILE', certFile), readBounded('TLS_KEY_FILE', keyFile)]);
   const certificate = parse('TLS_CERT_FILE', 'is no certificate in PEM', () => new X509Certificate(cert));
@@ -36,8 +34,7 @@ async function readBounded(name: string, path: string): Promise<string> {
     if ((await stat(path)).size > MAX_FILE_BYTES) throw new Error(`is larger than ${MAX_FILE_BYTES} bytes`);
     return await readFile(path, 'utf8');
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-    throw new Error(`${name}: the file ${path} cannot be used: ${reason}`, { cause: error });
+    throw new Error(`${name}: the file ${path} cannot be used: ${reasonOf(error)}`, { cause: error });
   }
 }
 

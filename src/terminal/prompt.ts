@@ -1,16 +1,34 @@
 /** Questions to a person at a terminal. */
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { InterruptedError } from '../core/errors.ts';
 import { write } from './output.ts';
 
-/** The answer to a question. @param isSecret what is typed does not show */
-export async function ask(question: string, signal: AbortSignal, isSecret = false): Promise<string> {
+const STOPPED = 'stopped on request; nothing was done';
+
+/**
+ * The answer to a question.
+ * @param isSecret what is typed does not show
+ * @throws InterruptedError at Ctrl-C, which is a key like others while a line is typed, and at the end of the input;
+ *   else the signal's reason
+ */
+export async function ask(
+  question: string,
+  signal: AbortSignal,
+  isSecret = false,
+  input: NodeJS.ReadableStream = process.stdin,
+): Promise<string> {
   const hidden = new Writable({ write: (_chunk, _encoding, done) => done() });
   const output = isSecret ? hidden : process.stderr;
   if (isSecret) write(process.stderr, `${question} `);
-  const terminal = createInterface({ input: process.stdin, output, terminal: true });
+  const terminal = createInterface({ input, output, terminal: true });
+  const closed = once(terminal, 'close').then(() => Promise.reject(new InterruptedError(STOPPED)));
   try {
-    return (await terminal.question(isSecret ? '' : `${question} `, { signal })).trim();
+    const answer = await Promise.race([terminal.question(isSecret ? '' : `${question} `, { signal }), closed]);
+    return answer.trim();
+  } catch {
+    throw signal.aborted ? signal.reason : new InterruptedError(STOPPED);
   } finally {
     terminal.close();
     if (isSecret) write(process.stderr, '\n');

@@ -141,6 +141,18 @@ describe('init', () => {
   const init = async (folder: string, words: readonly string[]) =>
     runHere(['init', '--base-url', source.baseUrl, '--timezone', 'UTC', ...words], { cwd: folder });
 
+  it('says before it asks the portal that it may not write here, or read what is there', async () => {
+    const folder = await mkdtemp(join(cwd, 'init-'));
+    await writeFile(join(folder, 'file'), '');
+    const inFile = await init(folder, ['--key', KEY, '--file', 'file/.env']);
+    expect(inFile).toMatchObject({ code: 2, stdout: '' });
+    expect(inFile.stderr).toMatch(
+      /^file\/\.env cannot be written \(.*: a part of its path is no directory\): run init in/,
+    );
+    const unread = await init(folder, ['--key', KEY, '--force', '--file', '.']);
+    expect(unread).toMatchObject({ code: 2, stdout: '', stderr: '. cannot be read: it is a directory\n' });
+  });
+
   it('tests the key, writes a file that only its owner can read, and prints the webhook address', async () => {
     const folder = await mkdtemp(join(cwd, 'init-'));
     const made = await init(folder, ['--key', KEY]);

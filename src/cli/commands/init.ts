@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { parse } from 'dotenv';
 import { company } from '../../config/addresses.ts';
 import { type Environment, readEnvironment, writeSettings } from '../../config/environment.ts';
 import { type Config, loadConfig, problemWith } from '../../config/index.ts';
-import { UsageError } from '../../core/errors.ts';
+import { InterruptedError, UsageError } from '../../core/errors.ts';
+import { hindranceOfWriting, reasonOf } from '../../core/files.ts';
 import { createRedactor } from '../../core/redact.ts';
 import type { Check } from '../../doctor/check.ts';
 import { tryPortal } from '../../doctor/examine.ts';
@@ -33,12 +36,28 @@ export const initCommand = new Command('init')
   .option('--no-test', 'do not ask the portal')
   .option('--force', 'write over the settings that the file has')
   .action((flags: InitFlags, command: Command) =>
-    runCommand(command, (context) => init(context, flags), { ignoresSettings: true, isBusy: false }),
+    runCommand(command, (context) => init(context, flags).catch(nothingWritten), {
+      ignoresSettings: true,
+      isBusy: false,
+    }),
   );
+
+/** Whatever stops `init` does so before the file is written. */
+function nothingWritten(error: unknown): never {
+  throw error instanceof InterruptedError ? new InterruptedError('stopped on request; nothing was written') : error;
+}
 
 async function init(context: CommandContext, flags: InitFlags): Promise<Result> {
   const { file, force = false } = flags;
-  const before = await readFile(file, 'utf8').catch(() => null);
+  const hindrance = hindranceOfWriting(resolve(file));
+  if (hindrance !== null)
+    throw new UsageError(
+      `${file} cannot be written (${hindrance}): run init in a directory of yours, or name another --file`,
+    );
+  const unreadable = (error: unknown) => new UsageError(`${file} cannot be read: ${reasonOf(error)}`, { cause: error });
+  const before = existsSync(file)
+    ? await readFile(file, 'utf8').catch((error) => Promise.reject(unreadable(error)))
+    : null;
   if (before !== null && !force) {
     if (!process.stdin.isTTY) throw new UsageError(`${file} exists; --force writes over its settings of the portal`);
     const question = `${file} exists. Write over its settings of the portal?`;

@@ -5,11 +5,11 @@ import { Command } from 'commander';
 import { UsageError } from '../../core/errors.ts';
 import { beginLogin, completeLogin, hashOf, LOGIN_VALID_S, LoginError, readAnswer } from '../../oauth/login.ts';
 import { loginDepsOf } from '../../service/authorization.ts';
+import { type Listener, listenForCallback } from '../../service/login-listener.ts';
 import type { Session } from '../../service/session.ts';
 import { grantStatus } from '../../store/grant.ts';
 import { requestOutcome } from '../../store/oauth-requests.ts';
 import { printLine, write } from '../../terminal/output.ts';
-import { type Listener, listenForCallback } from '../login-listener.ts';
 import { type CommandContext, type Result, runWithSession } from '../run.ts';
 
 const POLL_MS = 500;

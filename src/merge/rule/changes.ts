@@ -4,7 +4,6 @@
  * Not every write is a change of the source: a row first met through the API was not made by it, a record spelt anew
  * means what it meant, and a reading that shows other fields of the same version knows more, but nothing happened.
  */
-
 import { type Patch, patchBetween } from '../../record/differences.ts';
 import { mergeRecords, type Shape } from '../../record/record.ts';
 import { compareVersions } from '../../record/version.ts';

@@ -1,5 +1,4 @@
 /** Observations of one entity, folded through the rule in order of arrival. Pure. */
-
 import type { Model } from '../../catalog/types.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { contentHash, type Shape } from '../../record/record.ts';

@@ -1,5 +1,4 @@
 /** What the mirror learns (observations), what it holds (rows), and what it concludes (verdicts). */
-
 import type { JsonObject } from '../../core/json.ts';
 import type { Micros } from '../../core/time.ts';
 import type { Shape } from '../../record/record.ts';

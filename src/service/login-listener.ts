@@ -5,7 +5,7 @@ import { isLoopback } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import type { LoginAnswer } from '../oauth/login.ts';
 import { callbackRoutes } from '../oauth/route.ts';
-import { listenError } from '../service/server.ts';
+import { listenError } from './server.ts';
 
 export interface Listener {
   close(): Promise<void>;
