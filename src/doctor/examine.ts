@@ -91,8 +91,7 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, tell: 
 }
 
 async function openIfAny({ config, log, signal }: DoctorContext, report: Report): Promise<OpenDatabase | null> {
-  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
-  if (!hasDatabase(address)) {
+  if (!hasDatabase(config.database)) {
     const none = `none in ${config.database.dataDir} yet`;
     const hindrance = hindranceOfWriting(config.database.dataDir);
     const elsewhere = 'make it writable, set DATA_DIR to a directory that is, or set DATABASE_URL';
@@ -101,7 +100,7 @@ async function openIfAny({ config, log, signal }: DoctorContext, report: Report)
     return null;
   }
   try {
-    return await openDatabase({ ...address, log, signal });
+    return await openDatabase(config.database, { log, signal });
   } catch (error) {
     signal.throwIfAborted();
     report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
