@@ -50,10 +50,7 @@ export function sharedBudget(sql: Sql) {
   };
 }
 
-/**
- * Takes the next background turn, one every `lengthMs`; one unused turn may be made up for.
- * @returns milliseconds until the turn
- */
+/** Takes the next background turn, one every `lengthMs`; may make up for one missed. @returns milliseconds until it */
 export async function takeBackgroundTurn(sql: Sql, lengthMs: number): Promise<number> {
   const aheadMs = Math.max(MAX_AHEAD_SECONDS * 1_000, MAX_AHEAD_SLOTS * lengthMs);
   const now = sql`clock_timestamp()`;

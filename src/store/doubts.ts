@@ -20,9 +20,7 @@ export interface Doubt {
 /** The reason of a doubt without a contradiction: in verify mode, no announcement is trusted by itself. */
 export const HINT = 'a webhook hints at a change; the API is asked before it is believed';
 
-/**
- * Marks entities as doubtful. A new doubt about an entity restarts its wait. A hint does not replace another reason.
- */
+/** Marks entities as doubtful. A new doubt about an entity restarts its wait. A hint replaces no other reason. */
 export async function raiseDoubts(tx: Transaction, doubts: readonly Doubt[]): Promise<void> {
   if (doubts.length === 0) return;
   await tx`
@@ -62,9 +60,7 @@ export interface ClaimedDoubt extends Doubt {
   readonly attempts: number;
 }
 
-/**
- * Claims the oldest doubts that are due, or postponed by more than `most_s`. Others cannot claim them for `seconds`.
- */
+/** Claims the oldest doubts that are due, or postponed by more than `most_s`, for `seconds`. */
 export async function claimDoubts(sql: Sql, limit: number, seconds: number, most_s: number): Promise<ClaimedDoubt[]> {
   const rows = await sql<ClaimedDoubt[]>`
     with due as (
@@ -86,10 +82,7 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number, most
 export const hasDueDoubts = (sql: Queryable) =>
   sql`select exists (select from sync.doubtful where next_attempt_at <= clock_timestamp())`;
 
-/**
- * Postpones a doubt, with the reason why it is open; `refusal` is the kind of error if the portal gives no answer at
- * all.
- */
+/** Postpones a doubt, with the reason why it is open; `refusal`: the kind of error if the portal does not answer. */
 export async function postponeDoubt(
   sql: Sql,
   doubt: ClaimedDoubt,

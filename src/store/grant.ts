@@ -58,8 +58,7 @@ export async function saveGrant(
 }
 
 /**
- * Notes that a refresh begins. Commit before sending the request.
- * @returns true if an earlier refresh never ended: its answer may be lost
+ * Notes the start of a refresh; commit it first. @returns true if an earlier one never ended: its answer may be lost
  */
 export async function noteRefresh(tx: Transaction, generation: string): Promise<boolean> {
   const [row] = await tx`

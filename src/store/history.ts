@@ -107,10 +107,7 @@ export async function modelsWithHistory(sql: Queryable): Promise<string[]> {
 /** Bytes of values held in memory at a time. */
 const MAX_BYTES = 4 * 2 ** 20;
 
-/**
- * Changes of one model, ordered by record and number, as many as fit into memory. They stay locked until the
- * transaction ends.
- */
+/** Changes of one model by record and number, as many as fit into memory; locks them until the transaction ends. */
 export async function takeChanges(
   tx: Transaction,
   model: string,

@@ -5,10 +5,7 @@ import type { Queryable, Sql } from '../postgres/connection.ts';
 /** Time from the last renewal to the expiry of a lease: how long others wait after its holder was killed. */
 export const LEASE_SECONDS = 45;
 
-/**
- * Takes or renews a lease; false while another holds it. One that lies too far ahead is shortened; a living holder
- * renews it.
- */
+/** Takes or renews a lease; false while another holds it. Shortens one too far ahead, which its holder can renew. */
 export async function takeLease(sql: Sql, name: string, holder: string, seconds: number): Promise<boolean> {
   const rows = await sql`
     insert into sync.leases as l (name, holder, expires_at)

@@ -55,9 +55,7 @@ async function findListing(sql: Queryable, kind: ListingKind, model: string) {
   return { ...rest, position, fence: Number(row.fence) } as OpenListing & { readonly isOpen: boolean };
 }
 
-/**
- * The unfinished listing of a model. Null if the next one starts from the beginning, also after the clock was set back.
- */
+/** The unfinished listing of a model; null if the next one starts over, also because the clock was set back. */
 export async function findOpenListing(sql: Queryable, kind: ListingKind, model: string): Promise<OpenListing | null> {
   const listing = await findListing(sql, kind, model);
   return listing?.isOpen === true ? listing : null;

@@ -102,9 +102,7 @@ export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, 
   return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
 }
 
-/**
- * Models last read completely at a time that is now in the future, and how far ahead the latest of these times lies.
- */
+/** Models last read completely at a time now in the future, and how far ahead the latest of these times lies. */
 export async function readAhead(sql: Queryable, models: readonly string[]) {
   const [row] = await sql`
     select array_agg(model order by model) as models, extract(epoch from max(swept_from) - clock_timestamp())::float8 as ahead_s

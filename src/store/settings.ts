@@ -1,7 +1,4 @@
-/**
- * `sync.settings`: facts about this mirror, one row each. Every key has its type here, and only this file reads and
- * writes them.
- */
+/** `sync.settings`: facts about this mirror, one row each. Only this file reads and writes them. */
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { FieldForms } from '../mirror-rows/extra-fields.ts';
 import type { Queryable } from '../postgres/connection.ts';

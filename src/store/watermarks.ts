@@ -144,10 +144,7 @@ export interface ModelStatus {
   readonly last_error: string | null;
 }
 
-/**
- * The state of every model of the catalogue and of the largest others, those that the portal lists first; by name. Rows
- * are counted exactly.
- */
+/** The state of all models of the catalogue and the largest others, listed ones first; by name. Exact row counts. */
 export async function modelStatuses(sql: Queryable): Promise<readonly ModelStatus[]> {
   const catalogued = sql`s.model = any(${models.map(({ name }) => name)}::text[])`;
   const rows = await sql`

@@ -38,9 +38,7 @@ export async function countDeliveries(
   return { count: (row?.count ?? 0) as number, last: (row?.last ?? EVERYTHING) as string };
 }
 
-/**
- * Takes deliveries in order of arrival, after `after` and up to `last`. They stay locked until the transaction ends.
- */
+/** Takes deliveries in order of arrival, after `after` and up to `last`; locks them until the transaction ends. */
 export function takeDeliveries(
   tx: Transaction,
   filter: DeliveryFilter,
