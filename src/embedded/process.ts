@@ -29,12 +29,12 @@ export async function run(
   args: readonly string[],
   options: {
     readonly account: Account;
-    readonly timeoutMs: number;
+    readonly timeoutMs?: number;
     readonly cwd?: string;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<Finished> {
-  const { account, timeoutMs, cwd = '/', signal } = options; // The account may not be able to enter our own directory.
+  const { account, timeoutMs = 30_000, cwd = '/', signal } = options; // The account may not be able to enter our own directory.
   signal?.throwIfAborted();
   let interrupt = () => {};
   try {
