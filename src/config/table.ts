@@ -280,7 +280,7 @@ const GROUPS = {
     },
     FLOWLU_OAUTH_REFRESH_URL: {
       parser: address.endpoint,
-      without: 'beside FLOWLU_OAUTH_TOKEN_URL',
+      without: 'next to FLOWLU_OAUTH_TOKEN_URL',
       example: 'https://acme.flowlu.com/oauth2/refresh_token',
       help: 'address at which refresh tokens are exchanged, if it differs',
     },
