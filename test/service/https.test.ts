@@ -165,6 +165,9 @@ describe('plain HTTP', () => {
 
   it('refuses a certificate that cannot be used, with exit code 2', async () => {
     const bad = { TLS_CERT_FILE: join(directory, 'none.pem'), TLS_KEY_FILE: tls.keyFile };
-    await expect(http(bad)).rejects.toMatchObject({ name: 'UsageError', message: expect.stringContaining('it does not exist') });
+    await expect(http(bad)).rejects.toMatchObject({
+      name: 'UsageError',
+      message: expect.stringContaining('it does not exist'),
+    });
   });
 });
