@@ -77,10 +77,7 @@ export interface ListingTask {
  */
 const RANGE_PAGES = 3;
 
-/**
- * Lists one model into the mirror.
- * @throws what ends the whole run: a lost database, a refused key, the signal's reason
- */
+/** Lists one model into the mirror. @throws what ends the run: a lost database, a refused key, the signal's reason */
 export async function listModel(
   deps: ListingDeps,
   task: ListingTask,

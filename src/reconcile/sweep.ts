@@ -57,10 +57,7 @@ export interface SweepReport extends ListingReport {
   readonly guarded: string | null;
 }
 
-/**
- * Sweeps one model. Suspects that pass the guard become doubtful, and settling decides them.
- * @throws like `listModel`
- */
+/** Sweeps one model. Suspects that pass the guard become doubtful; settling decides them. @throws like `listModel` */
 export async function sweepModel(
   deps: ListingDeps,
   model: Model,

@@ -64,9 +64,7 @@ export interface Verification {
 /** The reason for not comparing: every row would be missing and requested singly. */
 export const NOT_READ = 'not read yet';
 const PAUSE_MS = 3_000;
-/**
- * Without repair, the second check only separates differences from changes in progress, for which a few dozen suffice.
- */
+/** Without repair, the second check only separates differences from changes in progress: a few dozen suffice. */
 const MAX_RECHECKS = 50;
 const MAX_REPAIRS = 10_000;
 
