@@ -34,10 +34,7 @@ const byOtherName: ReadonlyMap<string, string> = new Map(
 let ownNames: ReadonlyMap<string, string> = new Map();
 let extraNames: readonly string[] = [];
 
-/**
- * Sets the names of the settings, which take precedence over those known here.
- * @param extra models that the catalogue lacks
- */
+/** Sets the names of the settings, which precede those known here. @param extra models that the catalogue lacks */
 export function useOwnNames(
   names: readonly { readonly other: string; readonly model: string }[],
   extra: readonly string[],

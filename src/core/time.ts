@@ -66,10 +66,7 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/**
- * Returns a function that is true at most once in `ms` milliseconds: for messages and attempts that must not repeat all
- * the time.
- */
+/** True at most once in `ms` milliseconds: for messages and attempts that must not repeat all the time. */
 export function onceIn(ms: number): () => boolean {
   let at = Number.NEGATIVE_INFINITY;
   return () => {

@@ -30,8 +30,7 @@ const NAME = /^[a-z][a-z0-9_]*$/i;
 const FIELD = /^[a-z_][a-z0-9_]*$/i;
 
 /**
- * Checks the base address and strips trailing slashes.
- * @throws TypeError unless it is http or https without user, query or fragment
+ * Checks the base address, strips trailing slashes. @throws TypeError unless http(s) without user, query or fragment
  */
 export function checkedBaseUrl(baseUrl: string): string {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : null;

@@ -1,5 +1,5 @@
 /**
- * The pages of a listing with what they show: ids, order, the page size that the portal grants and can handle, gaps.
+ * The pages of a listing with what they show: ids, order, gaps, the page size that the portal grants and can handle.
  */
 
 import type { JsonObject } from '../core/json.ts';

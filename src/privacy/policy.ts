@@ -31,9 +31,7 @@ export interface ProtectedField {
   readonly field: string;
 }
 
-/**
- * Second names of a model's custom fields, `cf_{alias}` → every `cf_{id}` that is known to have or have had this name.
- */
+/** Second names of a model's custom fields, `cf_{alias}` → every `cf_{id}` known to have or have had this name. */
 export type AliasesOf = (model: string) => ReadonlyMap<string, readonly string[]> | undefined;
 
 /** Null if nothing is protected. */

@@ -1,5 +1,5 @@
 /**
- * Turns Flowlu's loose values into what typed columns hold. Pure. A value that does not fit is reported, never guessed.
+ * Turns Flowlu's loose values into what typed columns hold. A value that does not fit is reported, not guessed. Pure.
  */
 import { LosslessNumber } from 'lossless-json';
 import type { Field, Fields, Model } from '../catalog/types.ts';

@@ -122,9 +122,7 @@ async function readComparison(sql: Queryable): Promise<Facts['compared']> {
   return { isCompared: age_s !== null || (await hasRuns(sql, COMPARING)), age_s };
 }
 
-/**
- * The first reading. Before its first listing, it exists if a run is in progress, none failed and nothing was compared.
- */
+/** The first reading. Before its first listing: null unless a run is in progress, none failed, nothing was compared. */
 async function readFirst(
   sql: Queryable,
   models: readonly string[],
@@ -173,7 +171,7 @@ export async function causeNow(sql: Sql, error: unknown): Promise<Cause> {
   return holders.length === 0 ? found : { ...found, remedy: holders.map(holderWords).join('; ') };
 }
 
-/** Like `awaited`, for a server that refuses writes, as seen by a process that records none. */
+/** For a process that records no deliveries: whether the server refuses writes. */
 async function foreseen(sql: Queryable): Promise<NotAccepting | null> {
   const cause = await readOnlyCause(sql);
   return cause && { ...cause, since: null };

@@ -26,10 +26,7 @@ export function judgeInterceptors({ interceptors }: Facts): readonly Finding[] {
   }));
 }
 
-/**
- * A lock that prevents reading the health.
- * @param isRecording whether deliveries are still recorded, which needs the ledger
- */
+/** A lock that prevents reading the health. @param isRecording whether deliveries can still be recorded */
 export function lockFinding(holder: LockHolder, isRecording: boolean | null): Finding {
   const isBlocking = !(isRecording ?? holder.relation !== LEDGER);
   return {

@@ -31,9 +31,7 @@ const LOG_IN = {
   command: 'flowlu-mirror login',
 } as const;
 
-/**
- * What only a login solves; null if the portal is read by key or not at all. Also used by commands that need a login.
- */
+/** What only a login solves; null if the portal is not read by OAuth. Also used by commands that need a login. */
 export function judgeLogin({ grant, oauthClient }: Pick<Facts, 'grant' | 'oauthClient'>): Finding | null {
   if (oauthClient === null) return null;
   if (grant === null) {

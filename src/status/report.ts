@@ -86,10 +86,7 @@ export class LockedError extends Error {
   override readonly name = 'LockedError';
 }
 
-/**
- * Reads the state of the mirror within limits, over one connection; null if there is none to read.
- * @throws LockedError
- */
+/** Reads the state of the mirror within limits, over one connection; null if there is none. @throws LockedError */
 export async function readReport(source: ReportSource): Promise<StatusReport | null> {
   const health = await source.health();
   const { situation } = health;

@@ -1,7 +1,4 @@
-/**
- * Facts about the tables that the program needs at run time. The definitions are for drizzle-kit and never loaded by
- * it.
- */
+/** Facts about the tables needed at run time. The definitions are for drizzle-kit and never loaded by the program. */
 import type { FieldKind } from '../catalog/types.ts';
 import type { metaColumns } from './columns.ts';
 

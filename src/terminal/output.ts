@@ -48,9 +48,7 @@ export function printTable<Row>(
   }
 }
 
-/**
- * Prints a value as one line of JSON, with bigint as a string because readers would round it. A string is already JSON.
- */
+/** Prints a value as one line of JSON, bigint as a string because readers would round it. A string is already JSON. */
 export function printJson(value: unknown, stream: TextStream = process.stdout): void {
   const exact = (_: string, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner);
   printLine(typeof value === 'string' ? value : JSON.stringify(value, exact), stream);
