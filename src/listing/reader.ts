@@ -1,6 +1,4 @@
-/**
- * The pages of a listing with what they show: ids, order, gaps, the page size that the portal grants and can handle.
- */
+/** The pages of a listing with what they show: ids, order, gaps, and the page size that the portal grants. */
 
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
