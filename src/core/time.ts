@@ -1,4 +1,4 @@
-/** Times as whole microseconds since the Unix epoch, exact in a double until the year 2255; and waits that end. */
+/** Times as whole microseconds since the Unix epoch, exact in a double until the year 2255; waits with a limit. */
 
 /** Microseconds since 1970-01-01T00:00:00Z. */
 export type Micros = number;

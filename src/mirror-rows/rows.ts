@@ -237,7 +237,7 @@ function buildStatements(table: MirrorTable): Statements {
   const typed = beside.map(({ field, kind }) => [field, sqlTypes[kind]] as const);
   const columns = [...typed, ...Object.entries(META)].map(([name, type], index) => ({
     name: identifier(name),
-    // The id is parameter 1.
+    // The id is the first value.
     value: `${rowValue(index + 2)}::${type}`,
   }));
   const { relation, key, part } = placeOf(table);
