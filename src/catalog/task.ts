@@ -153,7 +153,7 @@ export const task = {
     updated_date: audit.updated_date,
   }),
 
-  taskslists: model('Which tasks stand in which lists', 'task', 'flowlu', {
+  taskslists: model('Which tasks are in which lists', 'task', 'flowlu', {
     task_id: link('The task', 'task.tasks'),
     list_id: link('List that holds the task', 'task.lists'),
     ...audit,

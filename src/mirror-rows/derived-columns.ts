@@ -40,15 +40,9 @@ export async function rewriteDerived(
   return (await tx.unsafe(rewrite, [documentOf(table, rows), ...key], { prepare: true })).count;
 }
 
-interface Statements {
-  readonly unlike: string;
-  readonly rewrite: string;
-  readonly key: readonly string[];
-}
-
 const statementsOf = perTable(build);
 
-function build(table: MirrorTable): Statements {
+function build(table: MirrorTable) {
   const { model } = table;
   const { relation, part, key } = placeOf(table);
   const fields = Object.entries(model?.fields ?? {}).filter(([field]) => field !== 'id');

@@ -13,16 +13,7 @@ interface Advance {
 
 type Outcome = 'done' | 'skipped' | 'failed' | 'interrupted';
 
-/** Receives the progress of a backfill or sweep. Never throws, whatever happens to the stream. */
-export interface Progress {
-  /** `total`: rows still to come; null if the portal does not say. */
-  modelStarted(name: string, total: number | null): void;
-  modelAdvanced(name: string, step: Advance): void;
-  /** `reason`: why it was skipped or failed. */
-  modelFinished(name: string, outcome: Outcome, reason?: string): void;
-  /** Ends the display and frees its timer. Later calls do nothing. */
-  close(): void;
-}
+export type Progress = ReturnType<typeof createProgress>;
 
 export interface ProgressOptions {
   readonly stream: TextStream;
@@ -41,8 +32,11 @@ interface Tally extends Record<keyof Advance, number> {
   reportedAt: number;
 }
 
-/** Starts a progress display on the stream. Call `close()` when the work ends. */
-export function createProgress(options: ProgressOptions): Progress {
+/**
+ * Starts a progress display of a backfill or sweep on the stream. Call `close()` when the work ends. Never throws, whatever
+ * happens to the stream.
+ */
+export function createProgress(options: ProgressOptions) {
   const { stream, models, isQuiet = false, now = Date.now, intervalMs = 5_000 } = options;
   const tallyAt = (total: number | null): Tally => {
     return { total, startedAt: now(), reportedAt: now(), read: 0, written: 0, unchanged: 0, requests: 0 };
@@ -77,12 +71,13 @@ export function createProgress(options: ProgressOptions): Progress {
   const unpin = isTerminal && isOpen ? pinLine(line, { ...patient(stream) }) : () => {};
 
   return {
-    modelStarted(name, total) {
+    /** `total`: rows still to come; null if the portal does not say. */
+    modelStarted(name: string, total: number | null): void {
       if (!isOpen) return;
       active.set(name, tallyAt(total));
       if (!isTerminal) emit('model_started', name, { total });
     },
-    modelAdvanced(name, step) {
+    modelAdvanced(name: string, step: Advance): void {
       if (!isOpen) return;
       const tally = tallyOf(name);
       for (const part of ['read', 'written', 'unchanged', 'requests'] as const) {
@@ -93,7 +88,8 @@ export function createProgress(options: ProgressOptions): Progress {
       tally.reportedAt = now();
       emit('model_progress', name, summary(tally, now()));
     },
-    modelFinished(name, outcome, reason) {
+    /** `reason`: why it was skipped or failed. */
+    modelFinished(name: string, outcome: Outcome, reason?: string): void {
       if (!isOpen) return;
       const tally = tallyOf(name);
       active.delete(name);
@@ -101,7 +97,8 @@ export function createProgress(options: ProgressOptions): Progress {
       if (!isTerminal) emit('model_finished', name, { outcome, ...(reason && { reason }), ...summary(tally, now()) });
       else if (outcome === 'failed') say(`✖ ${name}: ${visible(reason ?? 'failed')}`);
     },
-    close() {
+    /** Ends the display and frees its timer. Later calls do nothing. */
+    close(): void {
       isOpen = false;
       unpin();
     },
