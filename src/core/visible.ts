@@ -1,7 +1,4 @@
-/**
- * Characters that act instead of being seen: control, direction, invisible ones. The joiners stay, since scripts and
- * emoji need them.
- */
+/** Control, direction and invisible characters. The joiners are left out, since scripts and emoji need them. */
 const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 const escaped = (character: string) =>

@@ -1,7 +1,4 @@
-/**
- * A read-only client of the Flowlu API. It limits its pace, size and time, repeats requests where that may help, and
- * never reveals its key.
- */
+/** A read-only client of the Flowlu API: paced, limited in size and time, with retries. It never reveals its key. */
 import pRetry from 'p-retry';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';

@@ -25,9 +25,7 @@ const FAILING: Readonly<Record<number, FlowluErrorKind>> = { 408: 'timeout', 429
 const REFUSED: Readonly<Record<number, FlowluErrorKind>> = { 401: 'unauthorized', 403: 'forbidden' };
 /** The limit applies to the account, and other integrations use it too. */
 const RATE_ADVICE = '; if that goes on, set FLOWLU_REQUESTS_PER_SECOND lower';
-/**
- * Meanings of Flowlu's codes. 10 is "unknown error", which says nothing about the request, so it is treated like 13.
- */
+/** Meanings of Flowlu's codes. 10 is "unknown error" and says nothing about the request; it is treated like 13. */
 const KINDS: Readonly<Record<number, FlowluErrorKind>> = {
   10: 'server',
   11: 'unauthorized',

@@ -49,10 +49,7 @@ const TOLERANCE_MS = 20;
 const AHEAD_MS = 250;
 /** Answers of the budget from which its clock is estimated. */
 const ANSWERS_KEPT = 16;
-/**
- * After two missed slots in a row a process asks for a longer one, which tolerates more delay; twice as long each time,
- * up to 13 s.
- */
+/** After two missed slots a process asks for a longer one, which tolerates more delay: doubled each time up to 13 s. */
 const FIRST_STRETCH_MS = 25;
 const MAX_MISSED = 12;
 /** Two clocks differ less than this in speed, even while one is being adjusted. */

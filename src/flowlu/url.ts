@@ -29,10 +29,7 @@ const MAX_LIMIT = 100;
 const NAME = /^[a-z][a-z0-9_]*$/i;
 const FIELD = /^[a-z_][a-z0-9_]*$/i;
 
-/**
- * Checks the base address and strips trailing slashes.
- * @throws TypeError unless it is http or https without user, query or fragment
- */
+/** Checks the base address, strips trailing slashes. @throws TypeError unless http(s), with no user, query, fragment */
 export function checkedBaseUrl(baseUrl: string): string {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : null;
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {

@@ -1,6 +1,4 @@
-/**
- * The pages of a listing with what they show: ids, order, the page size that the portal grants and can handle, gaps.
- */
+/** The pages of a listing with what they show: ids, order, gaps, and the page size that the portal grants. */
 
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
@@ -47,7 +45,7 @@ export interface PageReader {
   afterIfAccepted(lastId: string): Promise<ReadPage | null>;
   /** Reads the page that begins with the row at a position, in order of ids if the portal accepts to sort. */
   at(offset: number, expected: number): Promise<ReadPage>;
-  /** Like `at`, to see whether anything has changed. Known gaps are not read again. */
+  /** Like `at`, to see whether anything has changed. Pages with known gaps are not read again. */
   atAgain(offset: number, expected: number): Promise<ReadPage>;
   /** Rows per page. Positions of pages are multiples of it. */
   size(): number;
@@ -233,7 +231,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
       bearableSize = readableSize;
       isSizeKnown = true;
     } else if (!isSizeKnown && isWhole && rows > 0 && rows <= size) {
-      // All rows by the portal's count say nothing about its page size, unless the count is that of the page.
+      // An answer with all counted rows does not show the page size, unless the count is that of the page.
       const hasMore = total !== null && total > rows;
       if (rows === size || hasMore || isPlausibleSize(rows)) size = rows;
       granted = rows === size && hasMore ? size : null;

@@ -97,9 +97,7 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
   const isCounted = expected !== null && expected !== UNCOUNTED;
   /** Where rows are expected to end, unless the answer says otherwise. */
   const due = expected === null ? 0 : offset + expected;
-  /**
-   * The count of the latest part, if larger than that part alone: some portals repeat their last page beyond the end.
-   */
+  /** The count of the latest part, if larger than that part: some portals repeat their last page beyond the end. */
   let total: number | null = null;
   let isMiscounted = false;
 

@@ -1,6 +1,6 @@
 /**
- * Reads rows that no list returns singly, if possible, looking for their ids between the listed ones around them. If
- * the portal's lists have no order, any unlisted id may be theirs.
+ * Reads singly the rows that no list returns. Their ids are sought between the listed ones around them or, if the
+ * portal's lists have no order, among all ids that are not listed.
  */
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';

@@ -30,10 +30,7 @@ export async function drainPending(drain: Drain, signal: AbortSignal): Promise<n
   return total;
 }
 
-/**
- * Returns the number of deliveries taken; null if a model turned out to be blocked, so that the others can be tried
- * without it.
- */
+/** Returns the number of deliveries taken; null if a model turned out to be blocked, and the rest can be tried. */
 async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number | null> {
   const { sql, context, log } = drain;
   if (context.blocked.now().has(ALL_MODELS)) return 0;

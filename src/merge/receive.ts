@@ -88,10 +88,7 @@ async function record(
   return ids;
 }
 
-/**
- * Two round trips; see `writeObservations`.
- * @param blocked models whose deliveries are recorded without being applied
- */
+/** Two round trips, see `writeObservations`. @param blocked models whose deliveries are recorded but not applied */
 function recordAndApply(
   tx: Transaction,
   batch: readonly Accepted[],

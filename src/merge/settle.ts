@@ -31,10 +31,7 @@ export interface SettleCounts {
 }
 
 const BATCH_SIZE = 20;
-/**
- * After this time the claim of a dead replica expires. If the replica was only slow, the row is read twice, which is
- * harmless.
- */
+/** Lifetime of a claim, in case its replica died. If it was only slow, the row is read twice, which is harmless. */
 const CLAIM_SECONDS = 120;
 const MAX_BACKOFF_SECONDS = 3_600;
 /** A missing right does not come back within seconds. */

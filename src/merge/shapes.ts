@@ -1,6 +1,4 @@
-/**
- * What records are compared by, including the second names of custom fields, which are learnt from the mirror itself.
- */
+/** What records are compared by, with the second names of custom fields, which the mirror itself holds. */
 import { findModel } from '../catalog/index.ts';
 import { type CustomField, findCustomFields } from '../mirror-rows/custom-fields.ts';
 import type { MirrorTable } from '../mirror-rows/rows.ts';
@@ -42,9 +40,7 @@ export function createShapes() {
   }
 
   return {
-    /**
-     * For each present or former alias of the model's custom fields, all fields it may mean; a new map after a change.
-     */
+    /** For each present or former alias of a custom field, all fields it may mean; a new map after a change. */
     namesOf: (model: string): ReadonlyMap<string, readonly string[]> | undefined => names.get(model),
     of: ({ name, model }: MirrorTable): Shape => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
     /** Reads which custom fields are defined now. */

@@ -17,7 +17,7 @@ export interface Doubt {
   readonly reason: string;
 }
 
-/** The reason of a doubt without a contradiction: in verify mode, no announcement is trusted by itself. */
+/** The reason of a doubt without a contradiction: an announcement that is not trusted without asking the API. */
 export const HINT = 'a webhook hints at a change; the API is asked before it is believed';
 
 /** Marks entities as doubtful. A new doubt about an entity restarts its wait. A hint replaces no other reason. */

@@ -16,10 +16,7 @@ type Context = Pick<FoldContext, 'model' | 'shape' | 'zone'>;
 
 const UNKNOWN: Prior = { priorVersion: null, priorObservedAt: null };
 
-/**
- * The changes by which `row` (null: unknown entity) became the result of the fold, in the order in which they were
- * accepted.
- */
+/** The changes by which `row` (null: unknown entity) became the result of the fold, in order of acceptance. */
 export function changesOf(
   row: Row | null,
   seen: readonly Observation[],

@@ -106,9 +106,7 @@ function decideAbsent(row: Row | null, seen: Absent): Verdict {
   });
 }
 
-/**
- * Takes over the API's state, writing only if that changes something. A single read also confirms a webhook's state.
- */
+/** Adopts the API's state, writing only if that changes something. A single read also confirms a webhook's state. */
 function refresh(row: Row, seen: Present, shape: Shape): Verdict {
   const isKnown = agrees(row, seen, shape) && !(seen.settling && row.source === 'webhook');
   return isKnown ? keep('unchanged') : write('updated', presentRow(row, seen, shape));
