@@ -93,18 +93,15 @@ function checkClock({ clock_skew_ms }: DatabaseFacts): Check {
 }
 
 function checkRights(facts: DatabaseFacts, ownership: Ownership): Check {
-  const { role, may_create_schemas, may_create_roles, has_reader, has_writer, may_write, owns_schema } = facts;
+  const { may_create_roles, has_reader, has_writer, may_write } = facts;
+  const { role, owner, may_define, is_reader } = ownership;
   const name = 'rights';
-  if (owns_schema === false) {
+  if (owner !== null && !may_define) {
     if (may_write) return ok(name, `${role} may read and write rows, as ${ownership.writer}; the owner migrates`);
     const { found, advice } = wrongRole(ownership);
-    return fail(
-      name,
-      ownership.is_reader ? found : `${role} neither owns the schema flowlu nor may write into it`,
-      advice,
-    );
+    return fail(name, is_reader ? found : `${role} neither owns the schema flowlu nor may write into it`, advice);
   }
-  if (!may_create_schemas && owns_schema === null) {
+  if (!may_define) {
     return fail(name, `${role} may not create schemas`, `as an administrator: grant create on database … to ${role}`);
   }
   if (!(has_reader && has_writer) && !may_create_roles) {

@@ -1,7 +1,7 @@
 /** Examines everything, from the settings to the portal's answers. */
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
-import type { Config } from '../config/index.ts';
+import type { Config, OAuthConfig } from '../config/index.ts';
 import { hindranceOfWriting } from '../core/files.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
@@ -11,10 +11,11 @@ import { type ClientOptions, createClient, type FlowluClient } from '../flowlu/c
 import { FlowluError } from '../flowlu/errors.ts';
 import { createPace, localBudget } from '../flowlu/pace.ts';
 import { webhookDelay } from '../mirror-rows/reads.ts';
+import { openTokens } from '../oauth/cipher.ts';
 import { connect, type Sql } from '../postgres/connection.ts';
 import { createZone } from '../record/zone.ts';
 import { expectationsOf } from '../service/app.ts';
-import { authorizationOf, lacksLogin } from '../service/authorization.ts';
+import { authorizationOf, cipherOf, lacksLogin } from '../service/authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from '../service/database.ts';
 import { mirroredModels } from '../service/session.ts';
 import { createHealth } from '../status/health.ts';
@@ -22,12 +23,12 @@ import { loginRefused } from '../status/portal.ts';
 import { span, TEXTS } from '../status/words.ts';
 import { sharedBudget } from '../store/budget.ts';
 import { arrivalFacts } from '../store/deliveries/reports.ts';
+import { readGrant } from '../store/grant.ts';
 import { forget, lastFact, PORTAL } from '../store/measurements.ts';
 import { boundPortal } from '../store/portal.ts';
 import { storedHistorySettings } from '../store/settings.ts';
 import { type Check, checkOf, fail, messageOf, ok, type Report, warn } from './check.ts';
 import { checkDatabase, checkNumbers, checkViews } from './database.ts';
-import { checkLogin } from './login.ts';
 import { type Asked, measurePages, READING_THESE } from './pages.ts';
 import { checkPortal, checkPossible, checkUser, KEY, type ReadableModel, RIGHTS, type Right } from './portal.ts';
 import { newestVersion, probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
@@ -91,8 +92,7 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, tell: 
 }
 
 async function openIfAny({ config, log, signal }: DoctorContext, report: Report): Promise<OpenDatabase | null> {
-  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
-  if (!hasDatabase(address)) {
+  if (!hasDatabase(config.database)) {
     const none = `none in ${config.database.dataDir} yet`;
     const hindrance = hindranceOfWriting(config.database.dataDir);
     const elsewhere = 'make it writable, set DATA_DIR to a directory that is, or set DATABASE_URL';
@@ -101,7 +101,7 @@ async function openIfAny({ config, log, signal }: DoctorContext, report: Report)
     return null;
   }
   try {
-    return await openDatabase({ ...address, log, signal });
+    return await openDatabase(config.database, { log, signal });
   } catch (error) {
     signal.throwIfAborted();
     report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
@@ -314,4 +314,33 @@ async function examineAnswers(
     if (!(error instanceof FlowluError)) throw error;
     report(warn('sorting and filters', messageOf(error), 'try again later'));
   }
+}
+
+const LOGIN = 'login';
+
+/** Whether somebody is logged in by OAuth, and whether what was granted can be used; looks at it without using it. */
+async function checkLogin(config: Config, oauth: OAuthConfig, sql: Sql): Promise<Check> {
+  const lacking = await lacksLogin(config, sql);
+  if (lacking !== null) return checkOf(lacking);
+  const grant = await readGrant(sql);
+  if (grant === null) return fail(LOGIN, 'somebody logs out just now', 'run doctor again');
+  const cipher = cipherOf(oauth);
+  try {
+    const { refresh } = openTokens(cipher, oauth.clientId, grant.sealed);
+    if (refresh === null) {
+      return warn(LOGIN, 'the portal gave no refresh token', 'log in anew whenever the access token ends');
+    }
+  } catch (error) {
+    return fail(LOGIN, messageOf(error), 'list the former key in TOKEN_KEY as well, or run: flowlu-mirror login');
+  }
+  if (grant.failures > 0) {
+    const advice = 'check FLOWLU_OAUTH_TOKEN_URL, FLOWLU_CLIENT_ID and FLOWLU_CLIENT_SECRET, and the network';
+    return warn(LOGIN, `the last refresh brought nothing: ${grant.problem}`, advice);
+  }
+  if (cipher.isOutdated(grant.sealed)) {
+    const advice = 'keep the former key in TOKEN_KEY until the next refresh';
+    return warn(LOGIN, 'the tokens are still sealed with a former key', advice);
+  }
+  const left = grant.left_ms === null ? '' : `; the access token lasts ${span(grant.left_ms / 1_000)} more`;
+  return ok(LOGIN, `logged in${left}`);
 }

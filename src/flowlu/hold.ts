@@ -1,30 +1,25 @@
-/** When the portal, or what stands in front of it, wants to be left alone. It means the account, so every request waits. */
+/** Pauses all requests, because a portal or firewall that asks for a pause means the whole account. */
 import { sleep } from '../core/time.ts';
 
-/** First wait after a firewall's answer, in base waits; it doubles with each further one. */
+/** The first wait after a firewall's answer, in base waits; it doubles with each further one. */
 const FIREWALL_WAITS = 5;
 const MAX_DOUBLINGS = 4;
 
-export interface Hold {
-  wait(signal: AbortSignal): Promise<void>;
-  /** The portal named a time. */
-  askedFor(ms: number): void;
-  /** A firewall answered a request that was sent then: knocking on makes some close for longer. */
-  blocked(sentMs: number): void;
-  answered(): void;
-}
+export type Hold = ReturnType<typeof createHold>;
 
-export function createHold(baseMs = 1_000, maxMs = 60_000): Hold {
+export function createHold(baseMs = 1_000, maxMs = 60_000) {
   let untilMs = 0;
   let blocks = 0;
   const extend = (ms: number) => {
     untilMs = Math.max(untilMs, performance.now() + Math.min(ms, maxMs));
   };
   return {
-    wait: (signal) => sleep(untilMs - performance.now(), signal),
+    wait: (signal: AbortSignal) => sleep(untilMs - performance.now(), signal),
+    /** The portal named a time in ms. */
     askedFor: extend,
-    blocked(sentMs) {
-      // Those that were under way together count once.
+    /** A firewall answered a request sent at this time. Some block for longer if requests continue. */
+    blocked(sentMs: number) {
+      // Requests in progress at the same time count once.
       if (sentMs < untilMs) return;
       extend(FIREWALL_WAITS * baseMs * 2 ** Math.min(blocks, MAX_DOUBLINGS));
       blocks += 1;

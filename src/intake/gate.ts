@@ -1,6 +1,4 @@
-/**
- * Who may hand in a webhook: the sender's network first, then the secret. Nothing of the body is read before.
- */
+/** Who may hand in a webhook: the sender's network first, then the secret. Nothing of the body is read before. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { onceIn } from '../core/time.ts';
 import { createAttemptCounter } from './attempts.ts';

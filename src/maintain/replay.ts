@@ -9,6 +9,7 @@ import { splitName } from '../catalog/name.ts';
 import { groupBy } from '../core/group.ts';
 import type { Logger } from '../core/log.ts';
 import { type Announcement, readDelivery } from '../delivery/delivery.ts';
+import { reasonOf } from '../merge/blocked.ts';
 import {
   applyArrivals,
   asHint,
@@ -33,7 +34,6 @@ import { countDeliveries, type DeliveryFilter, takeDeliveries } from '../store/d
 import { journaled } from '../store/runs.ts';
 
 const BATCH_SIZE = 200;
-const MAX_REASON_LENGTH = 500;
 
 export interface ReplayDeps {
   readonly sql: Sql;
@@ -131,9 +131,8 @@ async function applyAloneAgain(
   } catch (error) {
     if (isPassing(error)) throw error;
     log.error({ err: error, delivery: delivery.id }, 'a delivery cannot be applied');
-    const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
     if (delivery.status !== 'applied') {
-      const outcome = unapplied('failed', null, reason);
+      const outcome = unapplied('failed', null, reasonOf(error));
       await settleDeliveries(tx, [{ ...(wasHint(delivery.reason) ? asHint(outcome) : outcome), id: delivery.id }]);
     }
     return { outcome: 'failed', isDoubtful: false };

@@ -1,4 +1,4 @@
-/** What records are compared by, custom fields' second names included; these are learnt from the mirror itself. */
+/** What records are compared by, with the second names of custom fields, which the mirror itself holds. */
 import { findModel } from '../catalog/index.ts';
 import { type CustomField, findCustomFields } from '../mirror-rows/custom-fields.ts';
 import type { MirrorTable } from '../mirror-rows/rows.ts';
@@ -8,18 +8,10 @@ import { readNames } from '../store/custom-columns.ts';
 
 export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;
 
-export interface Shapes {
-  readonly of: (table: MirrorTable) => Shape;
-  /** By each alias that a model's custom fields have or had, all fields that it may be; a new map whenever that changes. */
-  readonly namesOf: (model: string) => ReadonlyMap<string, readonly string[]> | undefined;
-  /** Looks which custom fields are defined now. */
-  refresh(sql: Queryable): Promise<void>;
-  /** Takes definitions that the mirror does not hold yet; what it holds counts more. */
-  learn(aliases: readonly AliasedField[]): void;
-}
+export type Shapes = ReturnType<typeof createShapes>;
 
-/** Makes the shapes; until the first refresh they know no custom fields. */
-export function createShapes(): Shapes {
+/** Until the first refresh, the shapes include no custom fields. */
+export function createShapes() {
   let known = '';
   let shapes = new Map<string, Shape>();
   let held: readonly AliasedField[] = [];
@@ -30,7 +22,7 @@ export function createShapes(): Shapes {
   function update(): void {
     const aliased = [...learnt, ...held];
     const now = JSON.stringify([...former, ...aliased].map(({ id, model, alias }) => [id, model, alias]));
-    // Shapes are what keys are remembered by, so they change only with what they say.
+    // Remembered keys belong to a shape, so shapes are replaced only if their content changes.
     if (now === known) return;
     const byModel = new Map<string, Map<string, string>>();
     for (const { id, model, alias } of aliased) {
@@ -48,16 +40,19 @@ export function createShapes(): Shapes {
   }
 
   return {
-    namesOf: (model) => names.get(model),
-    of: ({ name, model }) => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
-    async refresh(sql) {
+    /** For each present or former alias of a custom field, all fields it may mean; a new map after a change. */
+    namesOf: (model: string): ReadonlyMap<string, readonly string[]> | undefined => names.get(model),
+    of: ({ name, model }: MirrorTable): Shape => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
+    /** Reads which custom fields are defined now. */
+    async refresh(sql: Queryable): Promise<void> {
       held = (await findCustomFields(sql)).filter(({ alias }) => alias !== '');
       former = (await readNames(sql)).flatMap(({ fieldId: id, model, aliases }) =>
         aliases.map((alias) => ({ id, model, alias })),
       );
       update();
     },
-    learn(aliases) {
+    /** Adds definitions that the mirror does not hold yet. Those it holds take precedence. */
+    learn(aliases: readonly AliasedField[]): void {
       learnt = aliases;
       update();
     },

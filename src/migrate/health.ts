@@ -10,15 +10,11 @@ export interface DatabaseFacts {
   readonly encoding: string;
   /** Settings by which the server forgets what it has committed when its machine stops, as `fsync`. */
   readonly careless: readonly string[];
-  readonly role: string;
-  readonly may_create_schemas: boolean;
   readonly may_create_roles: boolean;
   readonly has_reader: boolean;
   readonly has_writer: boolean;
   /** Whether our role is one of the service's group, which may write rows but change no table. */
   readonly may_write: boolean;
-  /** Whether our role owns the mirror's schema; null where there is none yet. */
-  readonly owns_schema: boolean | null;
   /** The server's clock less ours, in milliseconds, give or take half the round trip. */
   readonly clock_skew_ms: number;
   readonly round_trip_ms: number;
@@ -32,11 +28,10 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
   const [row] = await within(
     sql`
       select current_setting('server_version') as version, current_setting('server_version_num')::int as version_number,
-             current_setting('server_encoding') as encoding, current_user as role,
+             current_setting('server_encoding') as encoding,
              array_remove(array[case current_setting('fsync') when 'off' then 'fsync' end,
                                 case current_setting('full_page_writes') when 'off' then 'full_page_writes' end], null)
                as careless,
-             has_database_privilege(current_database(), 'create') as may_create_schemas,
              coalesce((select rolcreaterole or rolsuper from pg_roles where rolname = current_user), false)
                as may_create_roles,
              exists (select from pg_roles where rolname = 'flowlu_reader') as has_reader,
@@ -44,9 +39,7 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
              exists (
                select from pg_class c join pg_namespace n on n.oid = c.relnamespace
                 where n.nspname = 'sync' and c.relname = 'deliveries'
-                  and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert')) as may_write,
-             (select pg_has_role(current_user, nspowner, 'usage') from pg_namespace where nspname = 'flowlu')
-               as owns_schema`,
+                  and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert')) as may_write`,
     ANSWER_MAX_MS,
   );
   const facts = row as unknown as Omit<DatabaseFacts, 'clock_skew_ms' | 'round_trip_ms'>;

@@ -20,10 +20,7 @@ export interface SocketEvents {
 /** The first message of a connection that asks to cancel a statement; the server answers it by closing the connection. */
 const CANCEL_REQUEST_BYTES = 16;
 
-/**
- * Watches a socket that is handed to the driver.
- * @param limitMs how long the first answer may take
- */
+/** Watches a socket that is handed to the driver. @param limitMs how long the first answer may take */
 export function watchSocket(
   socket: Socket,
   events: SocketEvents,

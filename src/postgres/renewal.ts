@@ -18,8 +18,11 @@ const STATEMENT_MAX_MS = 30_000;
 const LEFT_EVERY_MS = 1_000;
 
 interface Pool {
-  /** As the pool's own `begin`, in other words. */
-  begin(opening: Opening, work: (begun: Begun) => Promise<never>): Promise<unknown>;
+  /** As the pool's own `begin`, in other words; `answered` is the answer to that, which may yet be a refusal. */
+  begin(
+    opening: Opening,
+    work: (tx: postgres.TransactionSql, giveUp: () => void, answered: Promise<unknown>) => Promise<never>,
+  ): Promise<unknown>;
   forgoStatements(): void;
   /** Leaves the server, since it does not take writes; after a pause when it has just done so. */
   leave(): void;
@@ -31,13 +34,6 @@ interface Opening {
   readonly limitMs: number;
   /** Whether the work goes on as soon as that is sent. Until it is answered the work must not write. */
   readonly isAhead: boolean;
-}
-
-interface Begun {
-  readonly tx: postgres.TransactionSql;
-  readonly giveUp: () => void;
-  /** The answer, which may yet be a refusal. */
-  readonly answered: Promise<unknown>;
 }
 
 /** The driver's connection, which is in one of its queues (postgres 3.4.9, src/index.js, `move`). */
@@ -127,7 +123,7 @@ export function renewablePool(
       opening = own;
       try {
         // It makes its first statement at once.
-        return sql.begin((tx) => work({ tx, giveUp, answered: own.query as DriverQuery }));
+        return sql.begin((tx) => work(tx, giveUp, own.query as DriverQuery));
       } finally {
         opening = null;
       }

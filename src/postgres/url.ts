@@ -65,10 +65,7 @@ const HARMLESS = new Set([
 const FORM = 'expected postgres://user:password@host:5432/database';
 const ENCODING = 'characters such as @ : / ? # % in its user, password or database must be percent-encoded';
 
-/**
- * Reads a connection string.
- * @throws DatabaseUrlError
- */
+/** Reads a connection string. @throws DatabaseUrlError */
 export function readTarget(url: string): Target {
   const [, rest] = /^postgres(?:ql)?:\/\/(.*)$/s.exec(url.trim()) ?? [];
   if (rest === undefined) throw new DatabaseUrlError(`not a connection string: ${FORM}`);

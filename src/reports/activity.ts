@@ -26,19 +26,19 @@ export function activity({ is, zone }: Terms): readonly View[] {
         hours: c.amount(`trim_scale(round(coalesce(sum(did.seconds), 0) / 3600.0, 5))`, 'Hours logged'),
       },
       from: `(
-  select l.month, l.created_by as person_id, 'deal created' as what, null::bigint as seconds from ${byMonth('crm_lead', 'l', 'l.created_date', is.deal, zone)} l
+  select l.month, l.created_by as person_id, 'deal created' as what, null::bigint as seconds from ${byMonth('crm_lead', 'l', 'l.created_date', is.deal, { zone })} l
    union all
   select l.month, l.assignee_id, case when ${is.won_deal} then 'deal won' else 'deal lost' end, null
     from ${byMonth('crm_lead', 'l', 'l.closing_date', `${is.deal} and (${is.won_deal} or ${is.lost_deal})`)} l
    union all
   select t.month, coalesce(t.closed_by, t.responsible_id), 'task completed', null
-    from ${byMonth('task_tasks', 't', 't.closed_date', `${is.task} and ${is.completed_task}`, zone)} t
+    from ${byMonth('task_tasks', 't', 't.closed_date', `${is.task} and ${is.completed_task}`, { zone })} t
    union all
   select i.month, i.assignee_id, 'invoice', null from ${byMonth('fin_invoice', 'i', 'i.invoice_date', `${is.invoice} and ${is.issued}`)} i
    union all
   select e.month, e.assignee_id, 'quote', null from ${byMonth('fin_estimate', 'e', 'e.invoice_date', is.quote)} e
    union all
-  select g.month, g.user_id, 'time', g.time_spent from ${byMonth('timetracker_timelogs', 'g', 'g.start_timestamp', is.time_log, zone)} g
+  select g.month, g.user_id, 'time', g.time_spent from ${byMonth('timetracker_timelogs', 'g', 'g.start_timestamp', is.time_log, { zone })} g
 ) did`,
       group: 'did.month, did.person_id',
     }),

@@ -11,37 +11,42 @@ const MERGED_INTO = { crm_account: 'merged_to', crm_lead: 'merged_to_id' } as co
 type Mergeable = keyof typeof MERGED_INTO;
 
 /**
- * Records that were merged, each with the one at the end of its chain; merged in a circle they have none. They are taken from
- * the table itself, whose numbers the planner knows.
+ * `with` clauses for the records that were merged, each with the one at the end of its chain; merged in a circle they have none.
+ * They are read once, whatever asks for them.
  */
-function merged(table: Mergeable): string {
-  const into = MERGED_INTO[table];
-  return `(
-  select m.id, way.end_id
-    from flowlu.${table} m
-    left join (
-      with recursive step (id, end_id) as (
-        select id, ${into} from flowlu.${table} where ${into} is not null
-         union
-        select step.id, a.${into}
-          from step join flowlu.${table} a on a.id = step.end_id and a.${into} is not null
-      )
-      select step.id, step.end_id
-        from step
-       where not exists (select from flowlu.${table} a where a.id = step.end_id and a.${into} is not null)
-    ) way on way.id = m.id
-   where m.${into} is not null
-)`;
-}
+const withMerged = (table: Mergeable) => `
+  with recursive merge (id, next_id) as (
+    select id, ${MERGED_INTO[table]} from flowlu.${table} where ${MERGED_INTO[table]} is not null
+  ), step (id, end_id) as (
+    select id, next_id from merge
+     union
+    select step.id, merge.next_id from step join merge on merge.id = step.end_id
+  ), merged (id, end_id) as (
+    select merge.id, max(step.end_id) filter (where next.id is null)
+      from merge join step on step.id = merge.id left join merge next on next.id = step.end_id
+     group by merge.id
+  )`;
+const merged = (table: Mergeable) => `(${withMerged(table)} select id, end_id from merged)`;
 
-/** Rows that have a `link_id`, each with what that leads to after all merges: `end_id`. */
-export const followed = (rows: string, table: Mergeable = 'crm_account'): string => `(
-  select r.*, r.link_id as end_id
-    from (${rows}) r
-   where not exists (select from flowlu.${table} a where a.id = r.link_id and a.${MERGED_INTO[table]} is not null)
-   union all
-  select r.*, merged.end_id
-    from ${merged(table)} merged join (${rows}) r on r.link_id = merged.id
+/** Rows that have a link, and the link: SQL of columns, tables, the link and a condition. */
+type Way = readonly [columns: string, from: string, link: string, where: string];
+
+/** Rows by some ways, each with what its link leads to after all merges: `end_id`. */
+export const followed = (ways: readonly Way[], table: Mergeable = 'crm_account'): string => `(${withMerged(table)}
+  ${[
+    ...ways.map(
+      ([columns, from, link, where]) => `select ${columns}, ${link} as end_id
+    from ${from}
+   where ${where} and not exists (select from flowlu.${table} a where a.id = ${link} and a.${MERGED_INTO[table]} is not null)`,
+    ),
+    ...ways.map(
+      ([columns, from, link, where]) => `select ${columns}, merged.end_id
+    from ${from}
+    join flowlu.${table} given_up on given_up.id = ${link} and given_up.${MERGED_INTO[table]} is not null
+    left join merged on merged.id = given_up.id
+   where ${where}`,
+    ),
+  ].join('\n   union all\n  ')}
 )`;
 
 const PARTY = 'party._deleted_at is null and party.account_id is not null';
@@ -52,8 +57,12 @@ const FIRST = `not exists (
      and (coalesce(earlier.account_type, 9), earlier.account_id, earlier.id) < (coalesce(party.account_type, 9), party.account_id, party.id))`;
 
 /** The links of one column of a table. */
-const column = (table: string, name: string, where = 'true') =>
-  `select r.id as record_id, r.${name} as link_id from flowlu.${table} r where r.${name} is not null and ${where}`;
+const column = (table: string, name: string, where = 'true'): Way => [
+  'r.id as record_id',
+  `flowlu.${table} r`,
+  `r.${name}`,
+  `r.${name} is not null and ${where}`,
+];
 
 /** Joins where a link of row `row` leads after all merges, as `alias.end_id`. */
 const joinEnd = (links: string, alias: string, row: string) =>
@@ -61,38 +70,31 @@ const joinEnd = (links: string, alias: string, row: string) =>
 
 /** Joins the account that a column of a table names. */
 export const accountOf = (table: string, name: string, alias: string, row: string): string =>
-  joinEnd(followed(column(table, name)), alias, row);
+  joinEnd(followed([column(table, name)]), alias, row);
 
 /** Joins the account that a task names: by its own column, else as the record that it belongs to. */
 export const accountOfTask = (alias: string, row: string): string =>
   joinEnd(
-    followed(`${column('task_tasks', 'crm_account_id')}
-   union all
-  ${column('task_tasks', 'model_id', `r.crm_account_id is null and ${isAccount('r')}`)}`),
+    followed([
+      column('task_tasks', 'crm_account_id'),
+      column('task_tasks', 'model_id', `r.crm_account_id is null and ${isAccount('r')}`),
+    ]),
     alias,
     row,
   );
 
 /** The deals that `module`, `model` and `model_id` name, for a view that is asked by deal: `record_id`, `end_id`. */
-export const dealLinks = (table: string): string => followed(column(table, 'model_id', isDeal('r')), 'crm_lead');
+export const dealLinks = (table: string): string => followed([column(table, 'model_id', isDeal('r'))], 'crm_lead');
 
-/**
- * Joins the deal at the end of the chain that begins at a link, as `alias.end_id`; none where deals were merged in a circle. Row
- * by row, since no index finds the few deals that were merged.
- */
+/** All merges of deals at once, worked out only where a query comes upon one: as a step for each row they would count as dear. */
+const MERGED_DEALS = `(select jsonb_object_agg(merged.id, merged.end_id) from ${merged('crm_lead')} merged)`;
+
+/** Joins the deal at the end of the chain that begins at a link, as `alias.end_id`; none where deals were merged in a circle. */
 export const joinDeal = (alias: string, link: string): string => `
-left join lateral (
-  select case when not exists (select from flowlu.crm_lead m where m.id = ${link} and m.merged_to_id is not null) then ${link}
-         else (
-           with recursive step (id, next_id) as (
-             select m.id, m.merged_to_id from flowlu.crm_lead m where m.id = ${link}
-              union
-             select m.id, m.merged_to_id from step join flowlu.crm_lead m on m.id = step.next_id
-           )
-           select coalesce(s.next_id, s.id) from step s where not exists (select from step t where t.id = s.next_id)
-         ) end as end_id
-  offset 0
-) ${alias} on true`;
+left join flowlu.crm_lead ${alias}_merged on ${alias}_merged.id = ${link} and ${alias}_merged.merged_to_id is not null
+cross join lateral (
+  select case when ${alias}_merged.id is null then ${link} else (${MERGED_DEALS} ->> ${link}::text)::bigint end as end_id
+) ${alias}`;
 
 /** Joins the deal that `module`, `model` and `model_id` of a row name, as `alias.end_id`. */
 export const dealOf = (alias: string, row: string): string =>
@@ -107,18 +109,23 @@ export const atEnd = (alias: string, link: string): string => `coalesce(${alias}
  * Deals, each with its customer as `end_id`: its organisation, else the first that takes part; without any, its contact, else
  * the first that takes part.
  */
-export const DEALS_WITH_CUSTOMER = followed(`
-  select l.*, l.customer_id as link_id from flowlu.crm_lead l where l.customer_id is not null
-   union all
-  select l.*, party.account_id
-    from flowlu.crm_lead_accounts party join flowlu.crm_lead l on l.id = party.lead_id
-   where ${PARTY} and ${FIRST} and l.customer_id is null and (party.account_type = 1 or l.contact_id is null)
-   union all
-  select l.*, l.contact_id
-    from flowlu.crm_lead l
-   where l.customer_id is null and not exists (
+export const DEALS_WITH_CUSTOMER = followed([
+  ['l.*', 'flowlu.crm_lead l', 'l.customer_id', 'l.customer_id is not null'],
+  [
+    'l.*',
+    'flowlu.crm_lead_accounts party join flowlu.crm_lead l on l.id = party.lead_id',
+    'party.account_id',
+    `${PARTY} and ${FIRST} and l.customer_id is null and (party.account_type = 1 or l.contact_id is null)`,
+  ],
+  [
+    'l.*',
+    'flowlu.crm_lead l',
+    'l.contact_id',
+    `l.customer_id is null and not exists (
      select from flowlu.crm_lead_accounts party
-      where party.lead_id = l.id and (party.account_type = 1 or l.contact_id is null) and ${PARTY})`);
+      where party.lead_id = l.id and (party.account_type = 1 or l.contact_id is null) and ${PARTY})`,
+  ],
+]);
 
 /** The contact of a deal, else the first that takes part. */
 export const DEAL_CONTACT = `coalesce(l.contact_id, (
@@ -126,9 +133,12 @@ export const DEAL_CONTACT = `coalesce(l.contact_id, (
    where party.lead_id = l.id and party.account_type = 2 and ${PARTY}))`;
 
 /** Transactions, each with its party, else the customer of its invoice, as `end_id`. */
-export const PAYMENTS_WITH_PARTNER = followed(`
-  select x.*, x.crm_account_id as link_id from flowlu.fin_transaction x where x.crm_account_id is not null
-   union all
-  select x.*, i.customer_id
-    from flowlu.fin_transaction x left join flowlu.fin_invoice i on i.id = x.invoice_id
-   where x.crm_account_id is null`);
+export const PAYMENTS_WITH_PARTNER = followed([
+  ['x.*', 'flowlu.fin_transaction x', 'x.crm_account_id', 'x.crm_account_id is not null'],
+  [
+    'x.*',
+    'flowlu.fin_transaction x left join flowlu.fin_invoice i on i.id = x.invoice_id',
+    'i.customer_id',
+    'x.crm_account_id is null',
+  ],
+]);

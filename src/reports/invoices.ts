@@ -57,9 +57,14 @@ const DIFFER = `coalesce(abs(settled.amount - paid.amount) > 0.005, false)
   or (i.status_id = 30 and paid.amount <= said.total)`;
 
 /** Invoices, each with its customer as `end_id` and its project. */
-export const INVOICES_WITH_CUSTOMER = followed(`
-  select i.*, i.customer_id as link_id, of_project.model_id as the_project_id
-    from flowlu.fin_invoice i ${linkOf('fin_invoice', 'of_project', 'i', isProject)}`);
+export const INVOICES_WITH_CUSTOMER = followed([
+  [
+    'i.*, of_project.model_id as the_project_id',
+    `flowlu.fin_invoice i ${linkOf('fin_invoice', 'of_project', 'i', isProject)}`,
+    'i.customer_id',
+    'true',
+  ],
+]);
 
 export const INVOICE_NUMBER = "coalesce(nullif(i.invoice_number_print, ''), i.invoice_number::text)";
 

@@ -26,25 +26,38 @@ export const taskUrl = c.word(
 /** First day of the month of a day; by way of `timestamp`, since a cast to a moment would depend on the session. */
 export const monthOf = (date: string): string => `date_trunc('month', ${date}::timestamp)::date`;
 
+interface Months {
+  /** The clock by which a moment falls into a month; left out for dates. */
+  readonly zone?: string;
+  /** What is read of each row, and from what it is joined to. */
+  readonly columns?: string;
+  readonly joins?: string;
+}
+
 /**
- * The rows of a table with the month of a date or, by the clock of `zone`, of a moment; none where it is missing. The months
- * come first, so that one month finds its rows by the index on that column.
+ * The rows of a table with the month of a date or a moment; none where it is missing. The months come first, so that one month
+ * finds its rows by the index on that column.
  */
-export function byMonth(table: string, alias: string, at: string, where: string, zone?: string): string {
+export function byMonth(table: string, alias: string, at: string, where: string, more: Months = {}): string {
+  const { zone, columns = `${alias}.*`, joins = '' } = more;
   const wall = (value: string) =>
     zone === undefined ? `${value}::timestamp` : `${value} at time zone ${literal(zone)}`;
   const from = (first: string) => (zone === undefined ? first : `(${first}::timestamp at time zone ${literal(zone)})`);
   return `(
-  select month.first as month, ${alias}.*
+  select month.first as month, ${columns}
     from (
-      select first::date, (first + interval '1 month')::date as next
-        from generate_series((select date_trunc('month', ${wall(`min(${at})`)}) from flowlu.${table} ${alias}),
-                             (select ${wall(`max(${at})`)} from flowlu.${table} ${alias}), interval '1 month') first
+      select first, (first + interval '1 month')::date as next
+        from unnest(array(
+          select first::date
+            from generate_series((select date_trunc('month', ${wall(`min(${at})`)}) from flowlu.${table} ${alias}),
+                                 (select ${wall(`max(${at})`)} from flowlu.${table} ${alias}), interval '1 month') first
+        )) first
     ) month
     join flowlu.${table} ${alias} on ${at} >= ${from('month.first')} and ${at} < ${from('month.next')}
+     and ${at} <= ${from('month.next')} ${joins}
    where ${where}
    union all
-  select null::date, ${alias}.* from flowlu.${table} ${alias} where ${at} is null and ${where}
+  select null::date, ${columns} from flowlu.${table} ${alias} ${joins} where ${at} is null and ${where}
 )`;
 }
 

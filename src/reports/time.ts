@@ -1,7 +1,7 @@
 /** Ready-made views about time: logs, budgets, what is not billed yet, and what is planned. */
-import { c, dayIn, monthIn, type View, view } from '../views/view.ts';
+import { c, dayIn, type View, view } from '../views/view.ts';
 import { isProject, type Terms } from './definitions.ts';
-import { currency, linkOf, taskUrl } from './report.ts';
+import { byMonth, currency, linkOf, taskUrl } from './report.ts';
 
 /** Finer than a second, so that sums of hours are those of the seconds. */
 const hours = (seconds: string) => `trim_scale(round(${seconds} / 3600.0, 5))`;
@@ -9,29 +9,45 @@ export const HOURS = hours('coalesce(sum(g.time_spent), 0)');
 export const BILLABLE = hours('coalesce(sum(g.time_spent) filter (where g.is_billable), 0)');
 
 /**
- * Time logs with the project and the task that their timesheet belongs to: each way a branch, so that a project finds its logs.
+ * Timesheets with the project and the task that they belong to: each way a branch, so that a project finds its timesheets, and by
+ * them its logs.
  * @param customer the customer of the project, from what `of` joins to a project, for a view that is asked by it
  */
-export const logs = ({ is }: Terms, customer = 'null::bigint', of = (_project: string) => ''): string => `(
-  select g.*, s.model_id as project_id, null::bigint as task_id, s.invoice_id as sheet_invoice_id, ${customer} as customer_id
-    from flowlu.timetracker_timesheets s join flowlu.timetracker_timelogs g on g.timesheet_id = s.id ${of('s.model_id')}
-   where ${isProject('s')} and ${is.time_log}
+export const sheets = (customer = 'null::bigint', of = (_project: string) => ''): string => `(
+  select s.id, s.model_id as project_id, null::bigint as task_id, s.invoice_id, ${customer} as customer_id
+    from flowlu.timetracker_timesheets s ${of('s.model_id')}
+   where ${isProject('s')}
    union all
-  select g.*, of_project.model_id, s.model_id, s.invoice_id, ${customer}
-    from flowlu.timetracker_timesheets s join flowlu.timetracker_timelogs g on g.timesheet_id = s.id
+  select s.id, of_project.model_id, s.model_id, s.invoice_id, ${customer}
+    from flowlu.timetracker_timesheets s
     left join flowlu.task_tasks of_project on of_project.id = s.model_id and ${isProject('of_project')} ${of('of_project.model_id')}
-   where s.module = 'task' and ${is.time_log}
+   where s.module = 'task' and ${isProject('s')} is not true
    union all
-  select g.*, null, null, s.invoice_id, ${customer}
-    from flowlu.timetracker_timelogs g left join flowlu.timetracker_timesheets s on s.id = g.timesheet_id ${of('null')}
-   where (s.module = 'task' or ${isProject('s')}) is not true and ${is.time_log}
+  select s.id, null, null, s.invoice_id, ${customer}
+    from flowlu.timetracker_timesheets s ${of('null')}
+   where (s.module = 'task' or ${isProject('s')}) is not true
 )`;
+
+const OF_SHEET = 'join flowlu.timetracker_timesheets s on s.id = g.timesheet_id';
+const WAYS: readonly (readonly [project: string, joins: string, where: string])[] = [
+  ['s.model_id', OF_SHEET, isProject('s')],
+  [
+    'of_project.model_id',
+    `left ${OF_SHEET} left join flowlu.task_tasks of_project on of_project.id = s.model_id and s.module = 'task' and ${isProject('of_project')}`,
+    `${isProject('s')} is not true`,
+  ],
+];
+/** Time logs with their project and task, as columns and tables. */
+const LOG = 'g.*, sheet.project_id, sheet.task_id, sheet.invoice_id as sheet_invoice_id';
+const WITH_SHEET = `left join ${sheets()} sheet on sheet.id = g.timesheet_id`;
 
 export function time(terms: Terms): readonly View[] {
   const { is, zone, today } = terms;
   const local = (at: string) => dayIn(zone, at);
   const person = c.linked('person', 'g.user_id', 'User who worked', 'core.user');
   const project = c.linked('project', 'g.project_id', 'Project that the time was spent on', 'st.projects');
+
+  const LOGS = `(select ${LOG} from flowlu.timetracker_timelogs g ${WITH_SHEET} where ${is.time_log})`;
 
   const timeEntries = view({
     name: 'time_entries',
@@ -53,7 +69,7 @@ export function time(terms: Terms): readonly View[] {
       started_at: c.moment('g.start_timestamp', 'When work began'),
       updated_at: c.updatedAt('g'),
     },
-    from: `${logs(terms)} g`,
+    from: `${LOGS} g`,
   });
 
   /** Sums of logs by some of their columns; names come to the sums, not to each log. */
@@ -72,14 +88,17 @@ export function time(terms: Terms): readonly View[] {
     billing_amount: c.amount('g.billing_amount', 'At the price charged to the customer, as logged'),
     cost_amount: c.amount('g.cost_amount', 'At the cost of the employees, as logged'),
   } as const;
-  const month = monthIn(zone, 'g.start_timestamp');
   const byProject = view({
     name: 'time_by_project_and_person',
     grain: 'month, project, person and currency',
     key: ['month', 'project_id', 'person_id', 'currency_id'],
     comment: 'Hours by month, project, person and currency; months are those of the portal’s time zone',
     columns: { month: c.day('g.month', 'First day of the month'), ...sums },
-    from: summed(`${logs(terms)} g`, `${month}, `, `${month} as month`),
+    from: summed(
+      `(${WAYS.map(([project, joins, where]) => byMonth('timetracker_timelogs', 'g', 'g.start_timestamp', `${where} and ${is.time_log}`, { zone, columns: `g.*, ${project} as project_id`, joins })).join(' union all ')}) g`,
+      'g.month, ',
+      'g.month',
+    ),
   });
 
   const unbilled = view({
@@ -88,7 +107,7 @@ export function time(terms: Terms): readonly View[] {
     key: ['project_id', 'person_id', 'currency_id'],
     comment: 'Billable time that no invoice charges yet',
     columns: { ...sums, oldest_day: c.day('g.oldest_day', 'Day of the oldest of it') },
-    from: summed(`${logs(terms)} g where ${is.unbilled}`, '', `min(${local('g.start_timestamp')}) as oldest_day`),
+    from: summed(`${LOGS} g where ${is.unbilled}`, '', `min(${local('g.start_timestamp')}) as oldest_day`),
   });
 
   const timeBudget = view({

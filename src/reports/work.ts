@@ -4,7 +4,7 @@ import { accountOfTask, dealOf, followed, joinDeal } from './customers.ts';
 import { isProject, moneyKind, type Terms } from './definitions.ts';
 import { SIGNED_BASE } from './money.ts';
 import { currency, linkOf, taskUrl, words } from './report.ts';
-import { BILLABLE, HOURS, logs } from './time.ts';
+import { BILLABLE, HOURS, sheets } from './time.ts';
 
 export function work(terms: Terms): readonly View[] {
   const { is } = terms;
@@ -73,7 +73,7 @@ ${accountOfTask('of_account', 't')}`,
       ...c.linked('customer', customer, 'Customer of the project', 'crm.account'),
       is_archived: c.yesNo('coalesce(p.is_archive, false)', 'Archived'),
     }) as const;
-  const PROJECTS = followed('select p.*, p.customer_id as link_id from flowlu.st_projects p');
+  const PROJECTS = followed([['p.*', 'flowlu.st_projects p', 'p.customer_id', 'true']]);
 
   const projects = view({
     name: 'projects',
@@ -81,7 +81,7 @@ ${accountOfTask('of_account', 't')}`,
     key: ['project_id'],
     comment: 'Projects with their people, place and tasks',
     columns: {
-      ...projectOf('p.end_id'),
+      ...projectOf('work.end_id'),
       ...c.linked('portfolio', 'p.briefcase_id', 'Portfolio', 'st.portfolio'),
       ...c.linked('board', 'p.project_type_id', 'Board (template) of the project', 'st.project_types'),
       ...c.linked('stage', 'p.stage_id', 'Stage that the project has reached', 'st.stages'),
@@ -95,14 +95,16 @@ ${accountOfTask('of_account', 't')}`,
       overdue_tasks: c.count('work.overdue_tasks', 'Open tasks whose deadline has passed'),
       updated_at: c.updatedAt('p'),
     },
-    from: `${PROJECTS} p
-${joinDeal('of_deal', 'p.crm_lead_id')}
-cross join lateral (
-  select count(*) filter (where ${is.open_task}) as open_tasks,
-         count(*) filter (where ${is.completed_task}) as completed_tasks,
-         count(*) filter (where ${is.overdue_task}) as overdue_tasks
-    from flowlu.task_tasks t where t.model_id = p.id and ${is.task} and ${isProject('t')}
-) work`,
+    from: `(
+  select p.id, p.end_id,
+         count(t.id) filter (where ${is.open_task}) as open_tasks,
+         count(t.id) filter (where ${is.completed_task}) as completed_tasks,
+         count(t.id) filter (where ${is.overdue_task}) as overdue_tasks
+    from ${PROJECTS} p left join flowlu.task_tasks t on t.model_id = p.id and ${is.task} and ${isProject('t')}
+   group by p.id, p.end_id
+) work
+join flowlu.st_projects p on p.id = work.id
+${joinDeal('of_deal', 'p.crm_lead_id')}`,
     where: is.project,
   });
 
@@ -156,8 +158,10 @@ cross join lateral (
         from ${PROJECTS} p join flowlu.fin_transaction x on x.project_id = p.id
        where ${is.project} and ${is.transaction} and ${is.moves_cash}
        union all
-      select g.project_id, g.customer_id, null, null, g.time_spent, g.is_billable, g.employee_cost_amount, g.currency_id
-        from ${logs(terms, 'p.end_id', (id) => `join ${PROJECTS} p on p.id = ${id} and ${is.project}`)} g
+      select sheet.project_id, sheet.customer_id, null, null, g.time_spent, g.is_billable, g.employee_cost_amount, g.currency_id
+        from ${sheets('p.end_id', (id) => `join ${PROJECTS} p on p.id = ${id} and ${is.project}`)} sheet
+        join flowlu.timetracker_timelogs g on g.timesheet_id = sheet.id
+       where ${is.time_log}
     ) g
    group by g.project_id, g.customer_id
 ) g

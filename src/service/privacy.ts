@@ -17,10 +17,7 @@ import { keepsTo, markKept, unmark } from '../store/privacy-mark.ts';
 /** Longest wait for the definitions before a command goes on without them. */
 const LEARN_MAX_MS = 20_000;
 
-/**
- * Refuses privacy settings that cannot be kept to.
- * @throws UsageError
- */
+/** Refuses privacy settings that cannot be kept to. @throws UsageError */
 export function requirePrivacy(privacy: Config['privacy'], log: Logger): void {
   const { problems, unknown } = checkPrivacy(privacy);
   if (problems.length > 0) throw new UsageError(`the privacy settings cannot be kept to:\n  ${problems.join('\n  ')}`);

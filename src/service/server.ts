@@ -40,10 +40,7 @@ export interface ListenOptions {
 
 export type Listener = Awaited<ReturnType<typeof listen>>;
 
-/**
- * Starts listening.
- * @throws Error when the address cannot be listened on, or the certificate not be used.
- */
+/** Starts listening. @throws Error when the address cannot be listened on, or the certificate not be used. */
 export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenOptions) {
   const { host, port, tls = null } = options;
   const limits = { ...LIMITS, ...options.limits };

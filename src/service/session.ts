@@ -87,9 +87,8 @@ export async function openSession(
   const { log, signal, command, onMirror } = options;
   requirePrivacy(config.privacy, log);
   useOwnNames(config.webhook.modelNames, config.flowlu.extraModels);
-  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
-  if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
-  const database = await openDatabase({ ...address, log, signal });
+  if (onMirror === 'look' && !hasDatabase(config.database)) throw new UsageError(NOTHING_SET_UP);
+  const database = await openDatabase(config.database, { log, signal });
   const { sleepMs } = config.database;
   const { requestsPerSecond, apiKey } = config.flowlu;
   const sql = connect(database.url, {

@@ -15,17 +15,13 @@ export function configuredSettings({ flowlu, history }: Pick<Config, 'flowlu' | 
   return { timezone: flowlu.timezone, keeps: history.keeps };
 }
 
-/** The environment names another zone than that of the mirror. */
-export interface OtherZone {
-  readonly zone: string;
-  readonly found: string;
-  readonly advice: string;
-}
+export type OtherZone = NonNullable<ReturnType<typeof otherZone>>;
 
 /** What to say where the environment names another zone than the mirror; null where they agree, or the mirror has none yet. */
-export function otherZone(zone: string, stored: string | undefined): OtherZone | null {
+export function otherZone(zone: string, stored: string | undefined) {
   if (stored === undefined || stored === zone) return null;
   return {
+    /** Of the mirror. */
     zone: stored,
     found: `FLOWLU_TIMEZONE says ${zone}, the mirror was filled with ${stored}`,
     advice: `set FLOWLU_TIMEZONE=${stored}; or, where that was wrong, run with the right one: flowlu-mirror rebuild`,

@@ -1,4 +1,4 @@
-/** What `serve` shows on a terminal: where everything is, then a line for each webhook. */
+/** What `serve` prints on a terminal: where everything is, then a line for each webhook. */
 import { version } from '../core/version.ts';
 import type { Session } from '../service/session.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
