@@ -22,7 +22,7 @@ export interface ProgressOptions {
   readonly isQuiet?: boolean;
   /** Clock in milliseconds. */
   readonly now?: () => number;
-  /** Least time between two JSON lines of one model. */
+  /** Minimum time between two JSON lines of one model. */
   readonly intervalMs?: number;
 }
 
