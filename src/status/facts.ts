@@ -30,6 +30,8 @@ export interface Expectations {
   readonly otherZone: { readonly found: string; readonly advice: string } | null;
   /** How recording deliveries goes in this process; null if it records none. */
   readonly recording: RecordHealth | null;
+  /** How long `serve` leaves the database alone when nothing comes in; 0 if it never does. */
+  readonly sleep_s: number;
   /** Whether the database is being left alone now. The last known health is then the answer. */
   readonly isAsleep: () => boolean;
 }

@@ -45,6 +45,8 @@ export interface StatusReport extends Assessment {
   readonly database: string;
   readonly deliveries: DeliveryCounts;
   readonly doubtful_rows: number;
+  /** How long `serve` leaves the database alone when nothing comes in; 0 if it never does. */
+  readonly database_sleep_seconds: number;
   /** The OAuth grant; null if nobody has logged in, as with an API key. */
   readonly oauth: GrantStatus | null;
   readonly webhook_secrets: readonly SecretUse[];
@@ -129,6 +131,7 @@ async function read(
     database,
     deliveries: await deliveryCounts(sql),
     doubtful_rows: facts.doubts.total,
+    database_sleep_seconds: expected.sleep_s,
     oauth: await grantStatus(sql),
     webhook_secrets,
     first_reading: facts.firstReading,

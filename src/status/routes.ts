@@ -58,8 +58,9 @@ export function statusRoutes(options: StatusOptions): Hono {
   );
   app.get('/readyz', async (context) => {
     if (options.isStopping()) return context.json({ ready: false, problem: 'stopping' }, 503);
-    const last_recorded_at = recording?.lastSuccessAt() ?? null;
-    const { findings } = await health();
+    const { findings, situation } = await health();
+    const known = situation.kind === 'there' ? situation.facts.deliveries.last_received_at : null;
+    const last_recorded_at = recording?.lastSuccessAt() ?? known;
     const blocking = findings.find(({ code }) => BLOCKING.has(code));
     if (blocking !== undefined) {
       const { sentence: problem, remedy, since } = blocking;

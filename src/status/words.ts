@@ -59,7 +59,7 @@ const FACT_WORDS: { readonly [N in FactName]: (value: Facts[N]) => string } = {
   newest_first: honours('sorting by time of change'),
   total: (how) =>
     how === 'missing' ? 'no count of rows' : `counts ${how === 'whole' ? 'without filters' : 'filtered'}`,
-  webhook_texts: (how) => `webhooks spell texts ${TEXTS[how]}`,
+  webhook_texts: (how) => (how === 'plain' ? '' : `webhooks bring texts ${TEXTS[how]}`),
   get: (words) => `single records: ${words}`,
   rights: ({ user, admin }) => `read with the rights of ${user}${admin === true ? ', an administrator' : ''}`,
   throttled_at: (rate) => `has complained at ${rate} requests a second`,
@@ -70,8 +70,13 @@ const FACT_WORDS: { readonly [N in FactName]: (value: Facts[N]) => string } = {
 /** What the portal does in general, as opposed to single models. */
 export function portalWords(portal: readonly Measurement[]): string {
   const facts = portal.filter(({ model }) => model === PORTAL);
-  return facts.map(({ fact, value }) => (FACT_WORDS[fact] as (value: unknown) => string)(value)).join(', ');
+  const said = facts.map(({ fact, value }) => (FACT_WORDS[fact] as (value: unknown) => string)(value));
+  return said.filter((words) => words !== '').join(', ');
 }
+
+/** What `DATABASE_SLEEP` does; null if it is not set. */
+export const napWords = (seconds: number) =>
+  seconds === 0 ? null : `the database is left alone for up to ${span(seconds)} at a time while nothing comes in`;
 
 /** One sentence on the OAuth login. */
 export function grantWords({ state, issued_at, expires_at, problem }: GrantStatus, now: string): string {
@@ -111,14 +116,16 @@ interface Filling {
 export function withoutRows<M extends Filling>(models: readonly M[]) {
   const none = models.filter(({ rows, deleted_rows }) => rows + deleted_rows === 0);
   const [lacking, present] = [none.filter(({ absent }) => absent), none.filter(({ absent }) => !absent)];
-  const isUnread = ({ model, last_reconciled_at }: M) =>
-    last_reconciled_at === null && findModel(model)?.listable !== false;
-  const [unread, empty] = [present.filter(isUnread), present.filter((model) => !isUnread(model))];
+  const isListed = ({ model }: M) => findModel(model)?.listable !== false;
+  const [listed, others] = [present.filter(isListed), present.filter((model) => !isListed(model))];
+  const isUnread = ({ last_reconciled_at }: M) => last_reconciled_at === null;
+  const [unread, empty] = [listed.filter(isUnread), listed.filter((model) => !isUnread(model))];
   const are = (own: readonly M[]) => `${count(own.length, 'model')} ${own.length === 1 ? 'is' : 'are'}`;
   return [
     { id: 'absent', models: lacking, words: absentWords(lacking.length) },
     { id: 'unread', models: unread, words: `${count(unread.length, 'model')} not read yet and without a row` },
     { id: 'empty', models: empty, words: `${are(empty)} empty` },
+    { id: 'by-webhooks', models: others, words: `${are(others)} filled by webhooks alone` },
   ].filter((group) => group.models.length > 0);
 }
 

@@ -27,7 +27,8 @@ export function printTable<Row>(
   stream: TextStream = process.stdout,
 ): void {
   const isTerminal = stream.isTTY === true;
-  const width = isTerminal ? (stream.columns ?? 80) : Number.POSITIVE_INFINITY;
+  // A terminal that does not tell its width, as some of CI or editors, breaks lines itself.
+  const width = isTerminal ? stream.columns || Number.POSITIVE_INFINITY : Number.POSITIVE_INFINITY;
   const fields = columns.map((column) =>
     typeof column === 'string'
       ? { header: column.replaceAll('_', ' '), value: (row: Row) => row[column] as Cell }

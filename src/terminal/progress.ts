@@ -65,7 +65,7 @@ export function createProgress(options: ProgressOptions) {
       `${count(Math.round(rateOf(whole, now())))} rows/s`,
       ...(left_s > 0 ? [`${span(left_s)} left`] : []),
     ];
-    return barLine(fraction, figures, (stream.columns ?? 80) - 1);
+    return barLine(fraction, figures, (stream.columns || 80) - 1);
   };
   const isTerminal = stream.isTTY === true;
   const unpin = isTerminal && isOpen ? pinLine(line, { ...patient(stream) }) : () => {};

@@ -11,6 +11,7 @@ export function printSummary(
 ): void {
   const { dim, bold } = coloursOf(stream);
   const { baseUrl, apiKey, oauth } = config.flowlu;
+  const unlisted = models.filter(({ listable }) => !listable).length;
   const rows = [
     [
       'Portal',
@@ -19,7 +20,7 @@ export function printSummary(
         : `${new URL(baseUrl).host}${(apiKey ?? oauth) === null ? ', webhooks alone' : ''}`,
     ],
     ['Database', database.displayUrl],
-    ['Models', String(models.length)],
+    ['Models', `${models.length}${unlisted === 0 ? '' : `, ${unlisted} of them filled by webhooks alone`}`],
     ['Page', `${url}/status`],
     ['Webhooks', `${config.app.publicUrl ?? url}/webhooks/flowlu/••••`],
   ] as const;
