@@ -12,13 +12,13 @@ import {
   uuid,
 } from './groups.ts';
 
-/** Answer and notification of somebody invited to an event. */
+/** Answer and notification of a person invited to an event. */
 const invitation = {
   event_accepted_status: flag('Event: invitation accepted'),
   event_show_user_notification: flag('Event: the user is notified'),
 } as const;
 
-/** Without it the archive may be left out of the answer. */
+/** Without it the answer may lack the archive. */
 const withArchive = { 'filter[archive_status]': '0,10' };
 
 export const task = {

@@ -26,9 +26,7 @@ const SHAPES: readonly RegExp[] = [
   /(Failed query: (?:(?!Failed query: ).)*?\nparams: ).+/gs,
 ];
 
-/**
- * Makes a redactor for the given secrets, in any spelling used in URLs or JSON, and for whatever looks like a secret.
- */
+/** Makes a redactor for the given secrets, in any spelling of URLs or JSON, and for whatever looks like a secret. */
 export function createRedactor(secrets: readonly string[]): Redact {
   const known = secrets.filter((secret) => secret.length >= MIN_WORD_LENGTH).flatMap(patternsOf);
   const longestFirst = [...new Set(known)].sort((a, b) => b.length - a.length);

@@ -1,4 +1,4 @@
-/** Times as whole microseconds since the Unix epoch, exact in a double until the year 2255; and waits that end. */
+/** Times as whole microseconds since the Unix epoch, exact in a double until the year 2255; waits with a limit. */
 
 /** Microseconds since 1970-01-01T00:00:00Z. */
 export type Micros = number;
@@ -66,10 +66,7 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/**
- * Returns a function that is true at most once in `ms` milliseconds: for messages and attempts that must not repeat all
- * the time.
- */
+/** True at most once in `ms` milliseconds: for messages and attempts that must not repeat all the time. */
 export function onceIn(ms: number): () => boolean {
   let at = Number.NEGATIVE_INFINITY;
   return () => {

@@ -35,10 +35,7 @@ export function traced<T>(
   );
 }
 
-/**
- * Begins to send spans, if `env` asks for it.
- * @returns a function that sends the last ones and stops; neither function ever throws
- */
+/** Begins to send spans, if `env` asks for it. @returns what sends the last ones and stops; neither ever throws */
 export async function startTracing(env: Environment, log: Logger): Promise<() => Promise<void>> {
   const { OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: own, OTEL_EXPORTER_OTLP_PROTOCOL: common } = env;
   const protocol = own || common || PROTOCOL;

@@ -30,8 +30,8 @@ import { boundPortal } from '../store/portal.ts';
 import { storedHistorySettings } from '../store/settings.ts';
 import { type Check, checkOf, fail, messageOf, ok, type Report, warn } from './check.ts';
 import { checkDatabase, checkNumbers, checkViews } from './database.ts';
-import { type Asked, measurePages } from './pages.ts';
-import { checkPortal, checkPossible, checkUser, KEY, type ReadableModel, type Right } from './portal.ts';
+import { type Asked, measurePages, READING_THESE } from './pages.ts';
+import { checkPortal, checkPossible, checkUser, KEY, type ReadableModel, RIGHTS, type Right } from './portal.ts';
 import { newestVersion, probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
 import { openRecording, recordingFetch } from './recording.ts';
 import { checkPersonalData, checkSettings } from './settings.ts';
@@ -158,7 +158,7 @@ function loginRight(config: Config, sql: Sql): Right {
 
 function reportTrouble(trouble: ReturnType<typeof clientOf>['trouble'], report: Report): void {
   if (trouble.missedSlots > trouble.sent / 10) {
-    const found = `${trouble.missedSlots} passed unused, because the process was too late for them`;
+    const found = `${trouble.missedSlots} were missed, so Flowlu was asked more slowly than the rate allows`;
     const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
     report(warn('request slots', found, advice));
   }
@@ -237,9 +237,13 @@ const ADVICE_AT_FIRST: Readonly<Record<string, string>> = {
   'time zone': "check the time zone (--timezone): the one of the portal's settings",
 };
 
+const SAYS_NOTHING = new Set([RIGHTS, READING_THESE]);
+
 /** Whether the portal of new settings answers, takes the key and keeps its times in the zone given. */
 export async function tryPortal(config: Config, signal: AbortSignal, tell: Report): Promise<void> {
   const report = (check: Check) => {
+    // Of the one model that was asked for.
+    if (check.status === 'ok' && SAYS_NOTHING.has(check.name)) return;
     const advice = check.status === 'fail' ? ADVICE_AT_FIRST[check.name] : undefined;
     tell(advice === undefined ? check : { ...check, advice });
   };

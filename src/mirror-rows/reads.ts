@@ -47,9 +47,7 @@ export async function readRowsAfter(
   return rows.map((row) => toStored(row));
 }
 
-/**
- * All rows of a table, or those with some ids, in order of id and including deleted ones, in pages of at most `limit`.
- */
+/** All rows of a table, or those with some ids, in order of id, with deleted ones, in pages of at most `limit`. */
 export function rowPages(
   sql: Queryable,
   table: MirrorTable,
@@ -188,10 +186,7 @@ export async function hasRows(sql: Queryable): Promise<boolean> {
   return row?.holds as boolean;
 }
 
-/**
- * The live row with the newest credible version among those observed before `before`, which a listing of changes must
- * return.
- */
+/** The live row with the newest credible version observed before `before`. A listing of changes must return it. */
 export async function newestRow(
   sql: Queryable,
   model: Model,

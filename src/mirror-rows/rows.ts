@@ -22,9 +22,7 @@ import { identifier } from '../postgres/quote.ts';
 import type { ColumnValue } from '../record/coerce.ts';
 import { sqlTypes } from '../tables/facts.ts';
 
-/**
- * Where the rows of a model are stored: its own table, or the common one for models that the catalogue does not know.
- */
+/** Where the rows of a model are stored: its own table, or the common one if the catalogue does not know it. */
 export interface MirrorTable {
   /** `module.model`. */
   readonly name: string;
@@ -140,10 +138,7 @@ export async function lockRowsOf(tx: Transaction, model: Model, query: string, p
 /** A row whose content has changed. The record is null if it no longer fits into memory with the others. */
 export type ChangedRow = KnownRow | { readonly record: null; readonly hash: string };
 
-/**
- * The (id, content hash) pairs whose live row has other content, with that content; null if no row is live. Takes no
- * locks.
- */
+/** The pairs whose live row has other content, with that content; null if no row is live. Takes no locks. */
 export async function findChanged(
   sql: Queryable,
   table: MirrorTable,
@@ -242,7 +237,7 @@ function buildStatements(table: MirrorTable): Statements {
   const typed = beside.map(({ field, kind }) => [field, sqlTypes[kind]] as const);
   const columns = [...typed, ...Object.entries(META)].map(([name, type], index) => ({
     name: identifier(name),
-    // The id is parameter 1.
+    // The id is the first value.
     value: `${rowValue(index + 2)}::${type}`,
   }));
   const { relation, key, part } = placeOf(table);

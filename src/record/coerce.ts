@@ -1,6 +1,4 @@
-/**
- * Turns Flowlu's loose values into what typed columns hold. Pure. A value that does not fit is reported, never guessed.
- */
+/** Turns Flowlu's loose values into what typed columns hold. A value that does not fit is reported. Pure. */
 import { LosslessNumber } from 'lossless-json';
 import type { Field, Fields, Model } from '../catalog/types.ts';
 import { type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson } from '../core/json.ts';

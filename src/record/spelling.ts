@@ -1,7 +1,4 @@
-/**
- * Spellings of one text: with or without HTML entities, with Windows or Unix line ends. Webhooks and the API may use
- * different ones. Pure.
- */
+/** Spellings of a text: HTML entities or none, Windows or Unix line ends. Webhooks and the API may differ. Pure. */
 import type { Json } from '../core/json.ts';
 
 const ENTITY = /&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[\da-f]{1,6});|\r\n/gi;

@@ -18,9 +18,7 @@ export interface WallInstant {
 
 export interface Zone {
   readonly name: string;
-  /**
-   * Resolves `YYYY-MM-DD HH:mm:ss` (also with `T`, fractions or an offset, or a date alone); null for anything else.
-   */
+  /** Resolves `YYYY-MM-DD HH:mm:ss` (also with `T`, fractions or an offset, or only a date); null for anything else. */
   resolve(wall: string): WallInstant | null;
   /** The comparison key of an instant that `resolve` returned. */
   orderOf(at: Micros): Micros;

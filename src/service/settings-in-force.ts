@@ -54,6 +54,8 @@ export async function defineSettings(
   return configured;
 }
 
+const onOrOff = (keeps: boolean) => (keeps ? 'on' : 'off');
+
 /** The settings of the database, with one warning where the environment says otherwise; the environment's where it has none. */
 export async function settingsInForce(
   sql: Queryable,
@@ -62,10 +64,14 @@ export async function settingsInForce(
 ): Promise<HistorySettings> {
   const inForce = { ...configured, ...(await storedHistorySettings(sql)) };
   if (inForce.timezone !== configured.timezone || inForce.keeps !== configured.keeps) {
+    const zone = `FLOWLU_TIMEZONE is ${configured.timezone} here and ${inForce.timezone} in the mirror`;
+    const history = `HISTORY is ${onOrOff(configured.keeps)} here and ${onOrOff(inForce.keeps)} in the mirror`;
+    const differing = [
+      ...(inForce.timezone === configured.timezone ? [] : [zone]),
+      ...(inForce.keeps === configured.keeps ? [] : [history]),
+    ];
     log.warn(
-      { in_force: inForce, environment: configured },
-      'FLOWLU_TIMEZONE or HISTORY differs between this environment and the mirror; the mirror goes on as it is: ' +
-        'serve and backfill change HISTORY, rebuild changes both',
+      `${differing.join(', ')}; the mirror goes on as it is: serve and backfill change HISTORY, rebuild changes both`,
     );
   }
   return inForce;

@@ -17,7 +17,7 @@ export interface Doubt {
   readonly reason: string;
 }
 
-/** The reason of a doubt without a contradiction: in verify mode, no announcement is trusted by itself. */
+/** The reason of a doubt without a contradiction: an announcement that is not trusted without asking the API. */
 export const HINT = 'a webhook hints at a change; the API is asked before it is believed';
 
 /** Marks entities as doubtful. A new doubt about an entity restarts its wait. A hint replaces no other reason. */
@@ -82,7 +82,7 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number, most
 export const hasDueDoubts = (sql: Queryable) =>
   sql`select exists (select from sync.doubtful where next_attempt_at <= clock_timestamp())`;
 
-/** Postpones a doubt, with the reason why it is open; `refusal`: the kind of error if the portal does not answer. */
+/** Postpones a doubt, with the reason why it is open; `refusal`: the kind of error if the portal refuses to say. */
 export async function postponeDoubt(
   sql: Sql,
   doubt: ClaimedDoubt,

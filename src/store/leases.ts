@@ -28,7 +28,7 @@ export async function leaseHolder(sql: Sql, name: string): Promise<string | null
   return (row?.holder ?? null) as string | null;
 }
 
-/** All leases that have not expired, except those that lie too far ahead: only `takeLease` can tell about them. */
+/** All leases that have not expired, except those too far ahead, which only `takeLease` can judge. */
 export async function heldLeases(
   sql: Queryable,
 ): Promise<readonly { readonly name: string; readonly holder: string }[]> {

@@ -1,9 +1,9 @@
-/** Progress of long readings: one bar on a terminal, JSON lines anywhere else. */
+/** Progress of long readings: one bar on a terminal, JSON lines elsewhere. */
 import { visible } from '../core/visible.ts';
 import { count, span } from '../status/words.ts';
 import { pinLine, type TextStream, write } from './output.ts';
 
-/** Counts of one step; all are added to what was reported before. */
+/** Counts of one step, added to those reported before. */
 interface Advance {
   readonly read: number;
   readonly written: number;
@@ -11,19 +11,18 @@ interface Advance {
   readonly requests: number;
 }
 
-/** How the reading of one model ended. */
 type Outcome = 'done' | 'skipped' | 'failed' | 'interrupted';
 
 export type Progress = ReturnType<typeof createProgress>;
 
 export interface ProgressOptions {
   readonly stream: TextStream;
-  /** How many models will be read, when known: the bar then measures against all of them. */
+  /** How many models will be read, if known: the bar then covers all of them. */
   readonly models?: number;
   readonly isQuiet?: boolean;
   /** Clock in milliseconds. */
   readonly now?: () => number;
-  /** Least time between two JSON lines of one model. */
+  /** Minimum time between two JSON lines of one model. */
   readonly intervalMs?: number;
 }
 
@@ -34,8 +33,8 @@ interface Tally extends Record<keyof Advance, number> {
 }
 
 /**
- * Starts a progress display of a backfill or sweep on the stream; `close()` it when the work ends. Never throws, whatever
- * happens to the stream.
+ * Starts a progress display of a backfill or sweep on the stream. Call `close()` when the work ends. Never throws,
+ * whatever happens to the stream.
  */
 export function createProgress(options: ProgressOptions) {
   const { stream, models, isQuiet = false, now = Date.now, intervalMs = 5_000 } = options;
@@ -66,13 +65,13 @@ export function createProgress(options: ProgressOptions) {
       `${count(Math.round(rateOf(whole, now())))} rows/s`,
       ...(left_s > 0 ? [`${span(left_s)} left`] : []),
     ];
-    return barLine(fraction, figures, (stream.columns ?? 80) - 1);
+    return barLine(fraction, figures, (stream.columns || 80) - 1);
   };
   const isTerminal = stream.isTTY === true;
   const unpin = isTerminal && isOpen ? pinLine(line, { ...patient(stream) }) : () => {};
 
   return {
-    /** `total`: rows still to come; null when the portal does not say. */
+    /** `total`: rows still to come; null if the portal does not say. */
     modelStarted(name: string, total: number | null): void {
       if (!isOpen) return;
       active.set(name, tallyAt(total));
@@ -98,7 +97,7 @@ export function createProgress(options: ProgressOptions) {
       if (!isTerminal) emit('model_finished', name, { outcome, ...(reason && { reason }), ...summary(tally, now()) });
       else if (outcome === 'failed') say(`✖ ${name}: ${visible(reason ?? 'failed')}`);
     },
-    /** Ends the display and frees its timer; later calls do nothing. */
+    /** Ends the display and frees its timer. Later calls do nothing. */
     close(): void {
       isOpen = false;
       unpin();
@@ -109,7 +108,7 @@ export function createProgress(options: ProgressOptions) {
 const BAR_MIN = 8;
 const BAR_MAX = 30;
 
-/** A bar and its figures; where the terminal is narrow, the last figures go first, then the bar. */
+/** A bar and its figures. On a narrow terminal the last figures are dropped first, then the bar. */
 export function barLine(fraction: number, figures: readonly string[], width: number): string {
   const percent = `${Math.floor(fraction * 100)} %`.padStart(5);
   const shown = [...figures];
@@ -121,7 +120,7 @@ export function barLine(fraction: number, figures: readonly string[], width: num
   return `${'█'.repeat(full)}${'░'.repeat(space - full)}  ${text}`;
 }
 
-/** The stream without its exceptions: a terminal that went away must not end the work. */
+/** The stream without its exceptions: a terminal that has gone away must not end the work. */
 function patient(stream: TextStream): TextStream {
   return {
     isTTY: true,
