@@ -6,7 +6,7 @@ const escaped = (character: string) =>
     .map((code) => `\\u${code.toString(16).padStart(4, '0')}`)
     .join('');
 
-/** Replaces every such character by its JSON escape, except those that `keep` matches. */
+/** Replaces every such character with its JSON escape, except those that `keep` matches. */
 export function visible(text: string, keep?: RegExp): string {
   if (keep === undefined) return text.replace(UNSEEN, escaped);
   const parts = text.split(new RegExp(`(${keep.source})`, 'u'));

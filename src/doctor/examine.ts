@@ -3,6 +3,7 @@ import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import type { Config, OAuthConfig } from '../config/index.ts';
 import { hindranceOfWriting } from '../core/files.ts';
+import { groupBy } from '../core/group.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
 import { sleep } from '../core/time.ts';
@@ -209,10 +210,8 @@ function clientOf(
 function chooseModels({ config }: Pick<DoctorContext, 'config'>, quick: boolean): readonly Model[] {
   const mirrored = mirroredModels(config).filter(({ listable }) => listable);
   if (!quick) return mirrored;
-  const modules = new Set(mirrored.map(({ module }) => module));
   // Deals, tasks and the like have a version and rows; dictionaries often have neither.
-  return [...modules].flatMap((module) => {
-    const own = mirrored.filter((model) => model.module === module);
+  return [...groupBy(mirrored, ({ module }) => module).values()].flatMap((own) => {
     return own.find(({ version, edition }) => version !== null && edition === 'flowlu') ?? own[0] ?? [];
   });
 }

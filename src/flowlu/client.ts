@@ -64,7 +64,7 @@ export interface RequestEvent {
 
 /** Waits of 1, 2, 4 … times `baseMs`, each randomly extended to at most double. */
 export interface RetryOptions {
-  /** Most requests per call, including the first. */
+  /** Maximum requests per call, including the first. */
   readonly attempts?: number;
   readonly baseMs?: number;
   /** Longest single wait. */

@@ -123,7 +123,7 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
     chunks.push(chunk);
   }
   const body = Buffer.concat(chunks, bytes);
-  // Decoding would silently replace invalid UTF-8 by U+FFFD.
+  // Decoding would silently replace invalid UTF-8 with U+FFFD.
   if (!isUtf8(body)) {
     throw new FlowluError('protocol', `${what}: the answer is not valid UTF-8`, {
       status: response.status,

@@ -23,7 +23,7 @@ export interface ListQuery {
   readonly filters?: Readonly<Record<string, Filter>>;
 }
 
-/** Most rows per page that the API allows. */
+/** Maximum rows per page that the API allows. */
 const MAX_LIMIT = 100;
 
 const NAME = /^[a-z][a-z0-9_]*$/i;

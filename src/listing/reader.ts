@@ -108,7 +108,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   /** Positions of rows, until the portal's page size is known. */
   const positions = new Map<string, number>();
   let largestTotal: number | null = null;
-  /** Most rows in one answer. */
+  /** The largest number of rows in one answer so far. */
   let largest = 0;
   let latest: Latest | null = null;
   let hasAnswered = false;

@@ -10,7 +10,7 @@ import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { Direction, ListingPage, Unplaced, Unread, UnreadRows } from './types.ts';
 
-/** Most ids to request for this many rows: a few more for each, since numbers may be unused. */
+/** Maximum number of ids to request for this many rows: a few more for each, since numbers may be unused. */
 export const candidatesFor = (rows: number): number => 25 + 4 * rows;
 /** How far beyond the listed ids rows are sought. */
 const BEYOND = 25n;

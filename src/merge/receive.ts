@@ -28,7 +28,8 @@ export interface Receiver {
 
 /**
  * A sender must get its answer within 2 s even if models are blocked, which includes detecting that and writing the
- * rest without them. The first wait exceeds the second after which the server looks for deadlocks; those are retried.
+ * rest without them. The first wait is longer than the one second after which the server looks for deadlocks, which are
+ * retried.
  */
 const LIMITS = { statementTimeoutMs: 5_000, lockTimeoutMs: 1_200, readsFirst: true };
 const LATER_LIMITS = { ...LIMITS, lockTimeoutMs: 300 };

@@ -20,7 +20,7 @@ import { type WriterContext, writeObservations } from './writer.ts';
 /** Rows known only from webhooks that are requested at a time. Nobody has confirmed that they exist. */
 export const REPORTED_AT_A_TIME = 2_000;
 
-/** Least time between the two suspicions that bury a row about which the portal says nothing. */
+/** Minimum time between the two suspicions that bury a row about which the portal says nothing. */
 const APART_S = 3_600;
 
 interface Deps {

@@ -6,6 +6,7 @@
  * goes to a new pool; the old one answers what is under way, or rejects it when its time is over.
  */
 import type postgres from 'postgres';
+import { onceIn } from '../core/time.ts';
 import { DEADLINES, limit } from './deadline.ts';
 import { type DriverQuery, isQuery, openWithoutPath, owned } from './driver-query.ts';
 
@@ -109,13 +110,11 @@ export function renewablePool(
     apply: (_target, _this, args) => current.own(Reflect.apply(current.sql, undefined, args)),
     get: (_target, property) => (property === 'end' ? end : Reflect.get(current.sql, property)),
   });
-  let leftAtMs = Number.NEGATIVE_INFINITY;
+  const mayLeave = onceIn(LEFT_EVERY_MS);
   pools.set(proxy, {
     forgoStatements,
     leave() {
-      if (performance.now() - leftAtMs < LEFT_EVERY_MS) return;
-      leftAtMs = performance.now();
-      current.giveUp();
+      if (mayLeave()) current.giveUp();
     },
     begin(next, work) {
       const { sql, giveUp } = current;

@@ -12,7 +12,6 @@ type CompareDeps = Pick<ListingDeps, 'sql' | 'writer'>;
 /** Columns not compared: `_hash` depends on the names of custom fields and is no portal data. */
 const INTERNAL_COLUMNS: ReadonlySet<string> = new Set(['_hash']);
 
-/** Compares records with the mirror's rows of their ids. */
 export async function comparePage(
   deps: CompareDeps,
   context: CompareContext,

@@ -33,7 +33,7 @@ import { addCounts, type PageCounts, writePages } from './page.ts';
 const OVERLAP = 10 * 60 * MICROS_PER_SECOND;
 /** How long a working strategy is used before a better one is tried again. */
 const STRATEGY_TTL = MICROS_PER_DAY;
-/** Most pages read newest first. If more has changed, a full listing is better. */
+/** Maximum number of pages read newest first. If more has changed, a full listing is better. */
 const MAX_NEWEST_PAGES = 500;
 const PAGE_SIZE = 100;
 

@@ -72,7 +72,7 @@ export interface ListingTask {
 }
 
 /**
- * Most pages written together, and read ahead meanwhile: enough to make a commit and four round trips cheap per row,
+ * Maximum pages written together and read ahead: enough to make a commit and four round trips cheap per row,
  * and few enough for the memory.
  */
 const RANGE_PAGES = 3;

@@ -21,7 +21,7 @@ import { isBeyondGuard } from './sweep.ts';
 import { READS_AT_A_TIME } from './verify-listing.ts';
 
 export interface RecheckOptions {
-  /** Most candidates checked again; the others count as unchecked. */
+  /** Maximum number of candidates checked again; the others count as unchecked. */
   readonly max: number;
   readonly repair: boolean;
   readonly onRequest: () => void;

@@ -57,7 +57,7 @@ const PATIENCE = 0.05;
 const CALM_S = 86_400;
 /** Calm models may wait this many times longer: an hour instead of five minutes. */
 const CALM_FACTOR = 12;
-/** Least time between the beginnings of two sweeps of a model; those of an empty one look for its first row. */
+/** Minimum time between the beginnings of two sweeps of a model; those of an empty one look for its first row. */
 const SWEEPS_APART_S = 30;
 const EMPTY_APART_S = 3_600;
 

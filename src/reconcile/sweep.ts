@@ -125,7 +125,7 @@ async function conclude(
     const asked = isListDoubted ? 0 : SHRINK_GUARD.rows;
     await keepSomeSuspects(sql, model, { reported: REPORTED_AT_A_TIME, confirmed: guarded === null ? null : asked });
   } else await keepNext(deps, model);
-  // Rows that the portal does not read singly are buried without its answer. This is only done within the guard,
+  // Rows that the portal does not return singly are buried without its answer. This is only done within the guard,
   // whatever their source, and not if other rows were not read, since suspects may be among those.
   const isWithin = isProven && unreadable.length === 0 && guard(suspects, live, allowDeletes) === null;
   const mayBury = isWithin && !(await readsSingly(deps, model, signal));
@@ -134,7 +134,7 @@ async function conclude(
   return { suspects, guarded };
 }
 
-/** Whether the portal reads other rows of the model singly: those that it refuses are then hidden, not gone. */
+/** Whether the portal returns other rows of the model singly: those that it refuses are then hidden, not gone. */
 async function readsSingly({ sql, client }: ListingDeps, model: Model, signal: AbortSignal): Promise<boolean> {
   const id = await rowToTry(sql, model);
   if (id === null) return false;

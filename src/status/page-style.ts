@@ -62,7 +62,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.25rem; 
 /** Seconds between two updates of a visible page. */
 const REFRESH_S = 10;
 
-/** Replaces the page by the next one, keeping scroll position, open details and typed text. */
+/** Replaces the page with the next one, keeping scroll position, open details and typed text. */
 export const SCRIPT = `
 const lost = document.getElementById('lost');
 setInterval(async () => {

@@ -77,7 +77,7 @@ export interface ReportSource {
   readonly readSecretUse: () => Promise<readonly SecretUse[]>;
 }
 
-/** Most deliveries and runs shown. */
+/** Maximum number of deliveries, and of runs, shown. */
 const LISTED = 20;
 const QUARTER_S = 900;
 

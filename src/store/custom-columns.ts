@@ -26,7 +26,7 @@ export async function readNames(sql: Queryable): Promise<readonly GivenName[]> {
   }));
 }
 
-/** Replaces the names read earlier by others, writing only the differences. */
+/** Stores names in place of those read earlier, writing only the differences. */
 export async function storeNames(
   tx: Transaction,
   before: readonly GivenName[],

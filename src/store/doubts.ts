@@ -82,7 +82,7 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number, most
 export const hasDueDoubts = (sql: Queryable) =>
   sql`select exists (select from sync.doubtful where next_attempt_at <= clock_timestamp())`;
 
-/** Postpones a doubt, with the reason why it is open; `refusal`: the kind of error if the portal does not answer. */
+/** Postpones a doubt, with the reason why it is open; `refusal`: the kind of error if the portal refuses to say. */
 export async function postponeDoubt(
   sql: Sql,
   doubt: ClaimedDoubt,

@@ -69,7 +69,7 @@ export async function noteRefresh(tx: Transaction, generation: string): Promise<
   return row?.is_lost === true;
 }
 
-/** Replaces the tokens of `generation` by the next ones; false if others are stored by now. */
+/** Replaces the tokens of `generation` with the next ones; false if others are stored by now. */
 export async function rotateGrant(
   q: Queryable,
   { generation, sealed, lifetime_s }: { generation: string; sealed: string; lifetime_s: number | null },

@@ -165,7 +165,7 @@ export interface UnreadModel {
   readonly reason: string | null;
 }
 
-/** Prefix of the reasons of listings refused for lack of a right rather than for the model. */
+/** Prefix of the reasons of listings refused for lack of a right, not because the portal lacks the model. */
 export const REFUSED = 'refused: ';
 /** Prefix of the reasons of listings of models that the portal lacks. */
 export const ABSENT = 'not in this portal';

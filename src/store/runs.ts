@@ -111,7 +111,7 @@ export async function requestsOfTheDay(
   return rows as unknown as readonly { at: string; requests: number }[];
 }
 
-/** Most runs a day, with the shortest intervals in use. */
+/** Upper limit on runs a day, with the shortest intervals in use. */
 const RUNS_A_DAY = 2_000;
 
 /** How long finished runs are kept, and how many of each kind are always kept. */

@@ -41,7 +41,7 @@ export const OWNERS_KEYS = [
   'history functions',
 ] as const satisfies readonly Key[];
 
-/** Keys that others may write only once: data read with them must not change under the owner's views. */
+/** Keys that others may only set if unset: data read with them must not change under the owner's views. */
 export const FIXED_KEYS = ['timezone'] as const satisfies readonly Key[];
 
 /** The settings of these keys, without those that are not stored. */

@@ -22,7 +22,7 @@ export interface ProgressOptions {
   readonly isQuiet?: boolean;
   /** Clock in milliseconds. */
   readonly now?: () => number;
-  /** Least time between two JSON lines of one model. */
+  /** Minimum time between two JSON lines of one model. */
   readonly intervalMs?: number;
 }
 
@@ -33,8 +33,8 @@ interface Tally extends Record<keyof Advance, number> {
 }
 
 /**
- * Starts a progress display of a backfill or sweep on the stream. Call `close()` when the work ends. Never throws, whatever
- * happens to the stream.
+ * Starts a progress display of a backfill or sweep on the stream. Call `close()` when the work ends. Never throws,
+ * whatever happens to the stream.
  */
 export function createProgress(options: ProgressOptions) {
   const { stream, models, isQuiet = false, now = Date.now, intervalMs = 5_000 } = options;

@@ -100,8 +100,8 @@ export function candidateDeliveries(tx: Transaction, { module, model, id }: Enti
 }
 
 /**
- * Replaces bodies by ones without values and removes everything else derived from them. A delivery that was not trusted
- * on arrival keeps its mark, so that a replay does not trust it either.
+ * Replaces bodies with ones without values and removes everything else derived from them. A delivery that was not
+ * trusted on arrival keeps its mark, so that a replay does not trust it either.
  */
 export async function withholdDeliveries(
   tx: Transaction,
