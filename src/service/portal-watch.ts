@@ -94,6 +94,8 @@ export function watchPortal(options: {
         keep(() => measure(sql, PORTAL, { throttled_at: requestsPerSecond }));
       }
     },
+    /** Resolves when everything is kept; what comes after it must not need the database. */
+    settled: (): Promise<void> => noting,
     /** Whether it makes sense to ask: a key that is refused is tried again now and then only. */
     async mayAsk(): Promise<boolean> {
       const { refused, unanswered } = await portalTroubles(sql);

@@ -10,7 +10,7 @@ import { thisHolder } from '../core/holder.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { createNaps, type Naps } from '../core/naps.ts';
-import { MICROS_PER_MS } from '../core/time.ts';
+import { MICROS_PER_MS, withTimeout } from '../core/time.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient, type RequestEvent } from '../flowlu/client.ts';
 import { createHold } from '../flowlu/hold.ts';
@@ -122,6 +122,7 @@ export async function openSession(
     await close();
     throw error;
   }
+  const watch = onMirror === 'look' ? null : watchPortal({ sql, log, requestsPerSecond, byKey: apiKey !== null });
   const metrics = createMetrics();
   const shapes = createShapes();
   await shapes.refresh(sql);
@@ -144,14 +145,18 @@ export async function openSession(
     models: mirroredModels(config),
     onMirror,
     otherZone: other,
-    watch: onMirror === 'look' ? null : watchPortal({ sql, log, requestsPerSecond, byKey: apiKey !== null }),
+    watch,
     holder: thisHolder(),
     naps: createNaps({
       lastsMs: sleepMs,
       awakeMs: Math.min(AWAKE_MS, sleepMs) + config.reconcile.settleGraceMs,
     }),
     stop: signal,
-    close,
+    async close() {
+      // A note of the last answers, to a database that may hang.
+      await withTimeout(watch?.settled() ?? Promise.resolve(), END_MAX_SECONDS * 1_000).catch(() => {});
+      await close();
+    },
   };
 }
 

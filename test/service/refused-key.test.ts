@@ -116,3 +116,14 @@ it('models that are refused for one reason are one finding, whatever their addre
     await mirror.close();
   }
 });
+
+it('is kept before a command ends its connections', async () => {
+  const other = await createTestDatabase();
+  const watch = watchPortal({ sql: other.sql, log, requestsPerSecond: 1, byKey: true });
+  const answer = { method: 'get', model: 'crm.account', status: 200, attempt: 1, duration_ms: 1 } as const;
+  watch.onRequest({ ...answer, outcome: 'unauthorized', problem: 'api key revoked' });
+  await watch.settled();
+  const [row] = await other.sql`select value #>> '{}' as words from sync.measurements where fact = 'refused'`;
+  expect(row).toEqual({ words: 'api key revoked' });
+  await other.close();
+});
