@@ -123,7 +123,7 @@ export const agile = {
     description: text('Goal of the sprint'),
     start_date: date('First day of the sprint'),
     deadline: date('Last day of the sprint'),
-    // A time of day as far as the name tells: read as a moment it would be lost.
+    // A time of day by its name, which would be lost if read as a date-time.
     standup_time: text('Time of the daily stand-up meeting'),
     started: flag('The sprint has been started'),
     active: flag('The sprint is under way'),

@@ -1,4 +1,4 @@
-/** Module `calendar`: the calendars that events stand in. */
+/** Module `calendar`: the calendars that contain events. */
 import { code, model, text } from './fields.ts';
 import { audit, color, uuid } from './groups.ts';
 

@@ -89,7 +89,7 @@ export const crm = {
     ...timestamps,
   }),
 
-  // An old draft documents the update time, live answers lack it: nothing to order versions by.
+  // An old draft documents the update time, but live answers lack it, so nothing orders versions.
   account_category: oddModel({ version: null }, 'Categories of CRM accounts', 'crm.accounts', 'flowlu', {
     name: text('Name of the category'),
     ordering,

@@ -9,7 +9,7 @@ export const extra_fields = text('Further values, presumably serialised JSON; co
 export const ordering = integer('Sort position among its siblings, lowest first');
 export const uuid = text('Universally unique identifier (version 4)');
 
-/** Who made and last changed the record, and when: on most models. */
+/** Who created and last changed the record, and when: on most models. */
 export const audit = {
   created_by: link('User who created the record', 'core.user'),
   created_date: datetime('When the record was created'),
@@ -19,7 +19,7 @@ export const audit = {
 
 export const timestamps = { created_date: audit.created_date, updated_date: audit.updated_date } as const;
 
-/** `audit` where the moment of creation is not kept. */
+/** `audit` without the time of creation. */
 export const undatedAudit = {
   created_by: audit.created_by,
   updated_by: audit.updated_by,
@@ -40,14 +40,14 @@ export const importOrigin = {
   ref_id: text('Identifier of the record in the system it was imported from'),
 } as const;
 
-/** A link to a record of any model; all three together name it. */
+/** A link to a record of any model, identified by all three fields. */
 export const linkedRecord = {
   module: text('Module of the linked record, e.g. st or crm'),
   model: text('Model of the linked record; projects may read project or projects'),
   model_id: link('Identifier of the linked record within module and model'),
 } as const;
 
-/** Charges on a whole document that are no product lines. */
+/** Charges on a whole document that are not product lines. */
 export const extraCharges = {
   shipping_charge: decimal('Delivery costs added to the total'),
   adjustment: decimal('Amount that corrects the total, up or down'),
@@ -60,7 +60,7 @@ export const documentTotals = {
   total: decimal('Amount due on the document, in its currency'),
 } as const;
 
-/** Taxes and discount that hold for a whole document. */
+/** Taxes and discount that apply to a whole document. */
 export const documentTaxes = {
   tax1: decimal('Rate of the first tax, percent'),
   tax1_included: flag('Prices already contain the first tax'),
@@ -71,7 +71,7 @@ export const documentTaxes = {
   discount_before_tax: flag('The discount is taken off before taxes are calculated'),
 } as const;
 
-/** Whom a document is made out to. */
+/** The customer of a document. */
 export const documentCustomer = {
   customer_id: link('Organisation or contact that the document is made out to', 'crm.account'),
   customer_name: text('Name of the customer as printed'),
@@ -80,7 +80,7 @@ export const documentCustomer = {
   contact_person_position: text('Job title of that contact person, as printed'),
 } as const;
 
-/** Addresses, telephones and tax numbers of both sides, copied onto a document when it is made. */
+/** Addresses, telephones and tax numbers of both sides, copied onto a document when it is created. */
 export const documentParties = {
   bill_from_address: text('Issuer: street address'),
   bill_from_city: text('Issuer: city'),
@@ -128,7 +128,7 @@ export const lineItem = {
 
 export const lineType = code('Whether this is a product line or a heading between lines', { 10: 'line', 20: 'header' });
 
-/** What a fiscal receipt says about a line that is paid online. */
+/** Data on a fiscal receipt about a line that is paid online. */
 export const receiptCodes = {
   online_payment_type: code('Payment method on the fiscal receipt (values undocumented)'),
   online_payment_subject_type: code('Kind of goods or service on the fiscal receipt (values undocumented)'),

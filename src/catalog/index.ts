@@ -41,7 +41,7 @@ export const catalog = {
   timetracker,
 } as const;
 
-/** Every declared model, ordered by name. */
+/** Ordered by name. */
 export const models: readonly Model[] = Object.entries(catalog)
   .flatMap(([module, declarations]) =>
     Object.entries(declarations as Readonly<Record<string, ModelDeclaration>>).map(([model, declaration]) => ({
@@ -56,7 +56,7 @@ export const models: readonly Model[] = Object.entries(catalog)
 
 const byName: ReadonlyMap<string, Model> = new Map(models.map((model) => [model.name, model]));
 
-/** A model that only the settings name: read and swept like others, its records kept in the common table. */
+/** A model named only in the settings: read and swept like others, with its records in the common table. */
 export function extraModel(name: string): Model {
   const { module, model } = splitName(name);
   return {
@@ -65,7 +65,7 @@ export function extraModel(name: string): Model {
   };
 }
 
-/** Models that clients and help pages name and nobody has shown: `doctor` asks for them. */
+/** Models named by clients and help pages but never seen. `doctor` asks for them. */
 export const possibleModels = [
   'asset.asset',
   'businessprocess.instance',
@@ -87,7 +87,7 @@ export function isCatalogued({ table }: Model): boolean {
   return table !== '';
 }
 
-/** The model called `module.model`, or undefined where the catalogue does not know it. */
+/** The model called `module.model`, or undefined if the catalogue lacks it. */
 export function findModel(name: string): Model | undefined {
   return byName.get(name);
 }

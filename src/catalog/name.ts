@@ -1,15 +1,15 @@
-/** Names of models as people and tables of the ledger write them: `module.model`. */
+/** Names of models as used by people and in the ledger: `module.model`. */
 
-/** The two halves of a name; what follows the first dot is the model, whatever it holds. */
+/** Splits a name at its first dot; the rest is the model, whatever it contains. */
 export function splitName(name: string): { readonly module: string; readonly model: string } {
   const [module = '', model = ''] = name.split(/\.(.*)/s);
   return { module, model };
 }
 
-/** Longer than any name; bounds the work of comparing. */
+/** Longer than any name; limits the work of comparing. */
 const MAX_NAME = 80;
 
-/** The candidate that differs in the fewest letters; null when even that is another word. */
+/** The candidate that differs in the fewest letters; null if even that one is too different. */
 export function nearest(
   word: string,
   candidates: readonly string[],
@@ -21,7 +21,7 @@ export function nearest(
   return best !== undefined && best.distance <= distanceMax ? best.candidate : null;
 }
 
-/** Levenshtein's distance: letters to insert, delete or replace. */
+/** Levenshtein distance: letters to insert, delete or replace. */
 function distanceOf(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [i, letter] of [...a].entries()) {

@@ -1,6 +1,6 @@
 /**
- * Other names of models. Webhooks, definitions of custom fields and polymorphic links call some models otherwise than
- * the API does: in the singular or the plural, by the word of the user interface, with the module before a slash.
+ * Other names of models. Webhooks, definitions of custom fields and polymorphic links name some models differently than
+ * the API: in the singular or plural, as in the user interface, or with the module before a slash.
  */
 import { findModel, models } from './index.ts';
 import { nearest, splitName } from './name.ts';
@@ -13,7 +13,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   'st.projects': ['projects.project'],
 };
 
-/** Singular and plural of a name, itself included. */
+/** Singular and plural of a name, including itself. */
 function numbersOf(name: string): readonly string[] {
   const singular = name
     .replace(/ies$/, 'y')
@@ -26,18 +26,15 @@ function numbersOf(name: string): readonly string[] {
 const byOtherName: ReadonlyMap<string, string> = new Map(
   models
     .flatMap(({ name }) => [name, ...(WORDS[name] ?? [])].flatMap(numbersOf).map((other) => [other, name] as const))
-    // A name that belongs to a model of its own means that one.
+    // If the name belongs to a model of its own, it means that model.
     .filter(([other]) => findModel(other) === undefined),
 );
 
-/** Names that the settings add: one process reads one portal. */
+/** Names from the settings, which are global because one process reads one portal. */
 let ownNames: ReadonlyMap<string, string> = new Map();
 let extraNames: readonly string[] = [];
 
-/**
- * Takes the names of the settings; they count more than the ones known here.
- * @param extra models that the catalogue does not have
- */
+/** Sets the names of the settings, which precede those known here. @param extra models that the catalogue lacks */
 export function useOwnNames(
   names: readonly { readonly other: string; readonly model: string }[],
   extra: readonly string[],
@@ -46,7 +43,7 @@ export function useOwnNames(
   extraNames = extra;
 }
 
-/** Whether the API can be asked about what the catalogue or the settings call so. */
+/** Whether the API can be asked about a model of this name. */
 export function isKnownName(name: string): boolean {
   return findModel(name) !== undefined || extraNames.includes(name);
 }
@@ -57,24 +54,24 @@ export function foreignWords(suggestions: readonly string[]): string {
   return `no model is called so${meant}: WEBHOOK_MODEL_NAMES can map it, FLOWLU_EXTRA_MODELS add it`;
 }
 
-/** The catalogue's name for what is called so; the name itself where it is the catalogue's, or nobody's. */
+/** The catalogue's name for a model; the name itself if it is the catalogue's or unknown. */
 export function catalogueName(name: string): string {
   return ownNames.get(name) ?? byOtherName.get(name) ?? name;
 }
 
-/** Every name that the model goes by, the catalogue's first. */
+/** Every name of the model, the catalogue's first. */
 export function namesOf(name: string): readonly string[] {
   return [name, ...[...byOtherName].filter(([, known]) => known === name).map(([other]) => other)];
 }
 
-/** A model as something outside names it: in any case, perhaps with its module before a slash. */
+/** A model as named outside the mirror: in upper or lower case, perhaps with its module before a slash. */
 export function readName(module: string, model: string): { readonly module: string; readonly model: string } {
   const [first = '', ...rest] = model.toLowerCase().split('/');
   const name = rest.length === 0 ? `${module.toLowerCase()}.${first}` : `${first}.${rest.join('/')}`;
   return splitName(catalogueName(name));
 }
 
-/** Catalogue models whose names are like this one, the likeliest first: for a person to choose from. */
+/** Catalogue models with similar names, the likeliest first, for a person to choose from. */
 export function similarNames(name: string): readonly string[] {
   const { module, model } = splitName(name);
   const stem = model.replace(/^.*_/, '').replace(/(ies|es|s|y)$/, '');

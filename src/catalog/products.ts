@@ -95,7 +95,7 @@ export const products = {
     unit_id: link('Unit of measure', 'products.units'),
     uom_id: link('Unit of measure (older companion of unit_id)', 'products.units'),
     hide_quantity: flag('The quantity is not shown on documents'),
-    // Further price lists bring columns of their own; only the first is certain to exist.
+    // Further price lists add columns of their own; only the first is certain to exist.
     pricelist_price_1: decimal('Price of one unit in price list 1'),
     pricelist_currency_1: text('Currency of the price in price list 1, as the portal gives it'),
     taxable: flag('Tax is charged'),

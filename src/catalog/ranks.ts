@@ -1,7 +1,7 @@
-/** In which order models are read for the first time: what analysts open first, then what its labels need, then the rest. */
+/** The order of first readings: what analysts open first, then what its labels need, then the rest. */
 import { models } from './index.ts';
 
-/** Custom fields come first: they are few, and records cannot be shown in full without them. */
+/** Custom fields come first: they are few, and records cannot be shown completely without them. */
 const FIRST = [
   ...['customfields.fieldsets', 'customfields.fields', 'customfields.fieldoptions'],
   ...['crm.lead', 'crm.account', 'task.tasks', 'fin.invoice', 'st.projects', 'core.user'],
@@ -9,10 +9,10 @@ const FIRST = [
 
 const RANKS = ranks();
 
-/** Whether the newest rows of a model are worth a request before any model is read as a whole. */
+/** Whether the newest rows of a model are worth a request before any model is read completely. */
 export const isNewestFirst = (model: string): boolean => FIRST.includes(model);
 
-/** The place of a model; lower is earlier. */
+/** Lower is earlier. */
 export function rankOf(model: string): number {
   return RANKS.get(model) ?? models.length;
 }

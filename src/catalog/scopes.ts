@@ -1,9 +1,8 @@
 /** Scope codes of the Developer Hub. */
 
 /**
- * The codes that Flowlu documents, without their level (`read` or `full`), and what the documentation says they cover.
- * A model whose scope is not among them carries its module's name as a guess, and whoever prints scopes must mark it
- * as one.
+ * The codes documented by Flowlu, without their level (`read` or `full`), and what they cover. For a model without a
+ * documented scope, the module's name serves as a guess, which must be marked as such wherever it is printed.
  */
 export const DOCUMENTED_SCOPES: ReadonlyMap<string, string> = new Map([
   ['users', 'user models'],
@@ -21,16 +20,16 @@ export const DOCUMENTED_SCOPES: ReadonlyMap<string, string> = new Map([
   ['customlists', 'not described'],
 ]);
 
-/** How sure it is that a scope is the one a model needs. */
+/** How certain it is that a scope is the one a model needs. */
 export type ScopeBasis =
   /** The code is documented for the model or for its whole module. */
   | 'documented'
-  /** The code is documented; that it covers this model is a deduction from the model's name. */
+  /** The code is documented; that it covers this model is deduced from the model's name. */
   | 'assigned'
-  /** The code is the module's name, and nobody has documented it. */
+  /** The code is the module's name and is not documented. */
   | 'guessed';
 
-/** Models that a scope for a part of a module names in so many words. */
+/** Models that the documentation of a partial scope names explicitly. */
 const NAMED: ReadonlySet<string> = new Set(['crm.account', 'crm.lead']);
 
 export function scopeBasis({ name, scope }: { readonly name: string; readonly scope: string }): ScopeBasis {

@@ -2,7 +2,7 @@
 import { code, date, datetime, decimal, flag, integer, link, model, text } from './fields.ts';
 import { active, audit, color, currency_id, extra_fields, importOrigin, ordering, uuid } from './groups.ts';
 
-/** What planned revenue and planned expenses of a project have in common. */
+/** Fields shared by planned revenue and planned expenses of a project. */
 const plannedAmount = {
   project_id: link('Project that the amount is planned for', 'st.projects'),
   project_stage_id: link('Stage of the project that the amount falls in', 'st.stages'),

@@ -2,7 +2,7 @@
 import { model, oddModel } from './fields.ts';
 
 export const system = {
-  // Comments are listed per record only; for the whole portal there is nothing to page through.
+  // Comments are only listed per record; there is no list for the whole portal.
   comments: oddModel({ listable: false }, 'Comments', 'system', 'aspro', {}),
 
   files: model('Files', 'system', 'aspro', {}),

@@ -12,13 +12,13 @@ import {
   uuid,
 } from './groups.ts';
 
-/** Answer and notification of somebody invited to an event. */
+/** Answer and notification of a person invited to an event. */
 const invitation = {
   event_accepted_status: flag('Event: invitation accepted'),
   event_show_user_notification: flag('Event: the user is notified'),
 } as const;
 
-/** Without it the archive may be left out of the answer. */
+/** Without it the answer may lack the archive. */
 const withArchive = { 'filter[archive_status]': '0,10' };
 
 export const task = {
@@ -153,7 +153,7 @@ export const task = {
     updated_date: audit.updated_date,
   }),
 
-  taskslists: model('Which tasks stand in which lists', 'task', 'flowlu', {
+  taskslists: model('Which tasks are in which lists', 'task', 'flowlu', {
     task_id: link('The task', 'task.tasks'),
     list_id: link('List that holds the task', 'task.lists'),
     ...audit,

@@ -19,7 +19,7 @@ export const telephony = {
     lead_id: link('Deal that the call belongs to', 'crm.lead'),
     description: text('Note on the call'),
     transcription: text('What was said, in writing'),
-    // Documented as an integer, yet described as a download address: text holds either.
+    // Documented as an integer but described as a download address; text holds either.
     records: text('Recording of the call: address or number'),
     telephony_id,
     ref_id,

@@ -77,7 +77,7 @@ function withCommonOptions(command: Command): Command {
   // A process that runs several commands, as tests do, has them already.
   if (hasQuiet) return command;
   if (!['serve', 'demo'].includes(command.name())) command.option('--json', 'print the result as one JSON document');
-  return command.option('-q, --quiet', 'no progress, and no log but warnings and errors');
+  return command.option('-q, --quiet', 'no progress output; log only warnings and errors');
 }
 
 export async function runProgram(words: readonly string[]): Promise<void> {

@@ -41,14 +41,16 @@ export function settingsPage(): string {
   });
   const head = `# Settings
 
-<!-- Written by \`npm run settings\` from src/config/table.ts; a test holds it equal. -->
+<!-- Written by \`npm run settings\` from src/config/table.ts; a test compares the two. -->
 
-Settings come from the environment, or from a \`.env\` file in the working directory. The environment wins.
-[.env.example](../.env.example) has a line for each. An empty value counts as none. All mistakes are reported at once,
-and the command ends with exit code 2. A misspelt name is a mistake in \`.env\`, and a warning in the environment, where other programs
-have theirs: whatever begins with \`FLOWLU_\` and is no setting, and what is a letter away from one that is not set.
+Settings come from the environment or from a \`.env\` file in the working directory. The environment takes precedence.
+[.env.example](../.env.example) has a line for each. An empty value counts as not set. All mistakes are reported at once, and the
+command ends with exit code 2.
 
-Each secret can also be read from a file, whose path goes into a variable with \`_FILE\` at the end of its name:
+Misspelt names are an error in \`.env\`. In the environment, where other programs have settings too, they are a warning. A name counts as
+misspelt if it begins with \`FLOWLU_\` and is no setting, or if it is one letter away from a setting that is not set.
+
+Each secret can also be read from a file. Append \`_FILE\` to the name of the variable and set it to the file's path:
 ${secretFiles()
   .map((name) => `\`${name}\``)
   .join(', ')}.

@@ -61,7 +61,7 @@ const GROUPS = {
     DATABASE_SLEEP: {
       parser: parse.duration('1s', '1d', '30m'),
       default: '0',
-      help: 'how long `serve` leaves the database alone while nothing comes in, so that a serverless one can sleep; what no webhook announces then shows so much later; 0 never does',
+      help: 'how long `serve` leaves the database alone while nothing comes in, so that a serverless one can sleep; changes without a webhook then appear up to that much later; 0 turns it off',
     },
     DATA_DIR: { parser: parse.path, default: '.flowlu-mirror', help: 'directory of the embedded PostgreSQL' },
   },
@@ -77,7 +77,7 @@ const GROUPS = {
       parser: secrets.token,
       secret: 'value',
       placeholder: 'change-me',
-      help: 'key of the API; without it the mirror lives on webhooks alone',
+      help: 'API key; without it the mirror relies on webhooks alone',
     },
     HTTPS_PROXY: {
       parser: address.proxyUrl,
@@ -90,7 +90,7 @@ const GROUPS = {
       parser: parse.text,
       without: 'none, or those of no_proxy',
       example: 'acme.flowlu.com,.internal',
-      help: 'hosts that are asked without the proxy, comma-separated; * for all',
+      help: 'hosts reached without the proxy, comma-separated; * for all',
     },
     FLOWLU_REQUESTS_PER_SECOND: {
       parser: parse.number(0, 100_000),
@@ -100,7 +100,7 @@ const GROUPS = {
     FLOWLU_BACKGROUND_SHARE: {
       parser: parse.number(0.01, 1),
       default: '0.5',
-      help: 'part of them that `serve` may use for looking for changes by itself; it uses less while other work asks',
+      help: 'share of these requests that `serve` may use to look for changes; it uses less while other work needs them',
     },
     FLOWLU_TIMEZONE: {
       parser: parse.timezone,
@@ -117,7 +117,7 @@ const GROUPS = {
       parser: names.extraModels,
       without: 'none',
       example: 'asset.asset,orgchart.department',
-      help: 'models that this program does not know, to be read and mirrored all the same, with views in flowlu_live',
+      help: 'models unknown to this program that are mirrored all the same, with views in flowlu_live',
     },
   },
   'Personal data': {
@@ -137,7 +137,7 @@ const GROUPS = {
       parser: secrets.hashSecret,
       secret: 'value',
       placeholder: 'change-me-to-32-random-characters-or-more',
-      help: 'key of these hashes; another key makes other hashes',
+      help: 'key of these hashes; with another key the hashes differ',
     },
   },
   'Webhooks and HTTP': {
@@ -154,7 +154,7 @@ const GROUPS = {
       parser: secrets.ownToken,
       secret: 'value',
       placeholder: 'change-me',
-      help: 'when set, /status, /status.json and /metrics ask for it (Bearer, or Basic password)',
+      help: 'when set, /status, /status.json and /metrics require it (Bearer, or Basic password)',
     },
     SHUTDOWN_GRACE: {
       parser: parse.duration('1ms', '10m', '10s'),
@@ -186,7 +186,7 @@ const GROUPS = {
       parser: address.networks,
       without: 'none',
       example: 'loopback',
-      help: 'your own proxies, whose X-Forwarded-For is believed',
+      help: 'your own proxies, whose X-Forwarded-For is trusted',
     },
     WEBHOOK_MODEL_NAMES: {
       parser: names.modelNamePairs,
@@ -197,19 +197,19 @@ const GROUPS = {
     WEBHOOK_TRUST: {
       parser: parse.oneOf('body', 'verify'),
       default: 'body',
-      help: 'body: what a webhook says is believed; verify: it is a hint only, and the record is read from the API first',
+      help: 'body: the contents of webhooks are trusted; verify: a webhook is only a hint, and the record is read from the API first',
     },
   },
   Reconciliation: {
     RECONCILE_INTERVAL: {
       parser: parse.duration('100ms', '7d', '5m'),
       default: '5m',
-      help: 'longest time after which `serve` asks a model in which changes were missed of late, as far as the budget allows; twelve times as long for calm ones; 0 turns it off',
+      help: 'longest interval at which `serve` asks a model in which changes were missed recently, as far as the budget allows; twelve times as long for calm ones; 0 turns it off',
     },
     SWEEP_INTERVAL: {
       parser: parse.duration('100ms', '24d', '24h'),
       default: '24h',
-      help: 'longest time after which `serve` compares a whole model, deletes included, as far as the budget allows; 0 turns it off',
+      help: 'longest interval at which `serve` compares a whole model, deletes included, as far as the budget allows; 0 turns it off',
     },
     SETTLE_GRACE: {
       parser: parse.duration('1ms', '1d', '60s'),
@@ -224,7 +224,7 @@ const GROUPS = {
     FAILED_RETENTION: {
       parser: parse.duration('7d', '3650d', '180d'),
       default: '180d',
-      help: 'how long deliveries are kept that could not be applied, and that nobody has replayed or skipped; 0 keeps all',
+      help: 'how long deliveries that could not be applied are kept, unless somebody replays or skips them; 0 keeps all',
     },
   },
   'Custom app': {
@@ -266,7 +266,7 @@ const GROUPS = {
       parser: secrets.token,
       secret: 'value',
       placeholder: 'change-me',
-      help: 'client secret of the app, where it has one',
+      help: 'client secret of the app, if it has one',
     },
     FLOWLU_OAUTH_AUTHORIZE_URL: {
       parser: address.endpoint,
@@ -280,15 +280,15 @@ const GROUPS = {
     },
     FLOWLU_OAUTH_REFRESH_URL: {
       parser: address.endpoint,
-      without: 'beside FLOWLU_OAUTH_TOKEN_URL',
+      without: 'next to FLOWLU_OAUTH_TOKEN_URL',
       example: 'https://acme.flowlu.com/oauth2/refresh_token',
-      help: 'address at which refresh tokens are exchanged, where it is another one',
+      help: 'address at which refresh tokens are exchanged, if it differs',
     },
     FLOWLU_OAUTH_REDIRECT_URL: {
       parser: address.endpoint,
       without: '{PUBLIC_URL}/oauth/callback',
       example: 'https://mirror.example.com/oauth/callback',
-      help: 'where the portal sends the browser back to, exactly as the app has it; on a loopback address `login` listens there itself',
+      help: 'where the portal sends the browser back to, exactly as registered for the app; on a loopback address, `login` listens there itself',
     },
     TOKEN_KEY: {
       parser: secrets.tokenKeys,
@@ -301,7 +301,7 @@ const GROUPS = {
     HISTORY: {
       parser: parse.oneOf('on', 'off'),
       default: 'on',
-      help: 'whether every change is kept, for the views of flowlu_history; set alike for all processes',
+      help: 'whether every change is kept, for the views of flowlu_history; must be the same for all processes',
     },
     HISTORY_RETENTION: {
       parser: parse.duration('31d', '36500d', '730d'),

@@ -1,4 +1,4 @@
-/** How sentences name what the portal is read by, and whose rights that has: an API key, or a login by OAuth. */
+/** Words for messages about the portal access and the person whose rights it has: an API key, or an OAuth login. */
 
 export type Access = 'key' | 'login';
 

@@ -1,4 +1,4 @@
-/** Files that people name: why one cannot be used, in words, and whether one could be made. */
+/** Files named by people: why one cannot be used, in words, and whether one could be created. */
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -12,13 +12,13 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: 'its file system is read-only',
 };
 
-/** Why a file cannot be used, without the system's repetition of its path. */
+/** Why a file cannot be used, without the path that the system's message repeats. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return code === undefined ? message : (REASONS[code] ?? code);
 }
 
-/** What keeps a file or directory from being written, or made there; null where nothing does. */
+/** Why a file or directory cannot be written, or created there; null if it can. */
 export function hindranceOfWriting(path: string): string | null {
   try {
     accessSync(path, constants.W_OK);

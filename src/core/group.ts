@@ -1,6 +1,6 @@
-/** Grouping, until the oldest Node that is supported has it. */
+/** Stands in for `Map.groupBy`, which the oldest supported Node lacks. */
 
-/** Items by key, in order of first appearance. */
+/** Groups items by key, in order of first appearance. */
 export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, readonly T[]> {
   const groups = new Map<K, T[]>();
   for (const item of items) {

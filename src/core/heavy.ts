@@ -1,6 +1,4 @@
-/** Work in parts where all of it at once would take too much memory. */
-
-/** What a step would read has more bytes than it may take into memory; in smaller parts it can be done. */
+/** A step would read more bytes than it may hold in memory. It can be repeated in smaller parts. */
 export class TooHeavyError extends Error {
   override readonly name = 'TooHeavyError';
 }
@@ -8,8 +6,8 @@ export class TooHeavyError extends Error {
 const PARTS = 4;
 
 /**
- * Does work for all items at once, or for one part after the other where that is too heavy; results in order.
- * @param work a transaction of its own, which leaves nothing behind when it throws
+ * Does the work for all items at once, or part by part if that is too heavy. Returns the results in order.
+ * @param work runs in a transaction of its own and leaves nothing behind when it throws
  */
 export async function inParts<I, R>(
   items: readonly I[],

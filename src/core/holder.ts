@@ -1,17 +1,17 @@
-/** Names of processes in leases and journals, and whether the process behind a name is known to be dead. */
+/** Names of processes in leases and journals, and whether a named process is known to be dead. */
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** Where process ids mean what they mean here: this boot of this machine, this container. Null where that is unknown. */
+/** Where this process's id is unique: this boot of this machine and this container. Null if unknown. */
 const SPACE = pidSpace();
 
-/** Names this process: machine, process id, and where that id counts. */
+/** Names this process: machine, process id, and the scope in which that id is unique. */
 export function thisHolder(): string {
   return [hostname(), process.pid, ...(SPACE === null ? [] : [SPACE])].join(':');
 }
 
-/** True only for a process that ran here and is gone; of one that ran elsewhere nothing is known. */
+/** True only for a process that ran in the same scope and is gone. False if nothing is known about it. */
 export function isDead(holder: string): boolean {
   const [, pid, space] = /:(\d+):([0-9a-f]+)$/.exec(holder) ?? [];
   if (pid === undefined || SPACE === null || space !== SPACE) return false;
@@ -31,6 +31,6 @@ function pidSpace(): string | null {
       .digest('hex')
       .slice(0, 8);
   } catch {
-    return null; // Not Linux: two machines may share their name, so nobody is taken for dead.
+    return null; // Not Linux. Two machines may share a name, so no process is considered dead.
   }
 }

@@ -1,9 +1,9 @@
 /**
- * JSON as PostgreSQL can hold it, without losing digits.
+ * JSON in a form that PostgreSQL can store, without losing digits.
  *
- * Flowlu ids are 64-bit and its money is decimal(20,2), but `JSON.parse` rounds both to a double; and jsonb refuses
- * NUL and half surrogate pairs. The rare text that has such a thing takes a slower, exact way; all other text the
- * built-in parser.
+ * Flowlu ids are 64-bit and its amounts are decimal(20,2), but `JSON.parse` rounds both to a double, and jsonb rejects
+ * NUL and lone surrogates. The few texts that contain any of these are parsed exactly but slowly; all others go through
+ * the built-in parser.
  */
 import { randomUUID } from 'node:crypto';
 import { isSafeNumber, LosslessNumber, stringify as stringifyExactly } from 'lossless-json';
@@ -11,45 +11,45 @@ import { isSafeNumber, LosslessNumber, stringify as stringifyExactly } from 'los
 /** Any JSON value; a number that a double cannot hold exactly is a `LosslessNumber`. */
 export type Json = null | boolean | number | string | LosslessNumber | readonly Json[] | JsonObject;
 
-/** A JSON object. */
 export interface JsonObject {
   readonly [key: string]: Json;
 }
 
-/** A number of sixteen digits or more, or with an exponent: what may not fit a double. */
+/** Matches a number of sixteen digits or more, or with an exponent: it may not fit into a double. */
 const MAY_LOSE_DIGITS = /[:[,]\s*-?\d(?:[\d.]{15}|[\d.]*[eE][+-]?\d)|^\s*-?\d/;
 const LONG_NUMBER = 16;
 /**
- * Longest number, date or word that is read as one, here and in SQL. What is longer stays as it came, as text, and a
- * column of any other type is null: reading it costs more than its bytes do, and no portal writes it.
+ * The longest number, date or word that is read as such, here and in SQL. Anything longer stays text, and is null in a
+ * column of any other type: reading it costs more than its size suggests, and no portal sends it.
  */
 export const MAX_SCALAR_LENGTH = 100;
-/** What looks like the exponent of a number, be it within a text. */
+/** Matches what looks like an exponent, even inside a string. */
 const EXPONENT = /\d[eE][+-]?\d/;
-/** Texts, and the numbers outside of them. */
+/** Matches strings, and numbers outside of strings. */
 const TEXT_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
-/** Escapes of NUL and of surrogates; whole pairs match too and come out unharmed. */
+/** Matches escapes of NUL and of surrogates. Valid pairs match too and stay unchanged. */
 const MAY_NOT_BE_STORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
-/** Deeper nesting than any record has; PostgreSQL's own parser runs out of stack at some thousands. */
+/** No record nests this deep. PostgreSQL's own parser runs out of stack after a few thousand levels. */
 const MAX_DEPTH = 100;
-/** From here on a text is looked through before it is parsed: a megabyte of brackets takes the parser a tenth of a second. */
+/** Characters above which the nesting is checked before parsing: a megabyte of brackets takes the parser 0.1 s. */
 const LARGE_TEXT = 32_768;
-/** Digits, written out without an exponent, of the longest number that is kept as one; jsonb's own limit lies far beyond. */
+/** Digits, without an exponent, of the longest number kept as a number. The limit of jsonb is far higher. */
 const MAX_NUMBER_LENGTH = 1_000;
 const TOO_DEEP = `JSON nested deeper than ${MAX_DEPTH} levels`;
-/** Codes of characters; square and curly brackets differ by one bit. */
+/** Character codes. Square and curly brackets differ by one bit. */
 const [QUOTE, BACKSLASH, OPENING, CLOSING, CURLY_BIT] = [0x22, 0x5c, 0x7b, 0x7d, 0x20];
 const REPLACEMENT = '\uFFFD';
 
-/** JSON, but nested deeper than any record, or of more values than it may have. */
+/** Valid JSON, but nested too deep or with too many values. */
 export class TooMuchError extends SyntaxError {
   override readonly name = 'TooMuchError';
 }
 
 /**
- * Parses JSON text; NUL and half surrogate pairs become U+FFFD.
- * @param maxValues those in lists and objects included
- * @throws SyntaxError when the text is not JSON; `TooMuchError`, which is one, when it nests deeper than 100 levels.
+ * Parses JSON text. NUL and lone surrogates become U+FFFD.
+ * @param maxValues the limit, counting those inside lists and objects
+ * @throws SyntaxError if the text is not JSON
+ * @throws TooMuchError, a SyntaxError, if it nests deeper than 100 levels or has more values
  */
 export function parseJson(text: string, maxValues = Number.POSITIVE_INFINITY): Json {
   if (text.length > LARGE_TEXT) checkDepth(text);
@@ -59,7 +59,7 @@ export function parseJson(text: string, maxValues = Number.POSITIVE_INFINITY): J
   return text.includes('\\u') && MAY_NOT_BE_STORABLE.test(text) ? storable(exact) : exact;
 }
 
-/** Refuses what nests too deep by counting brackets outside of texts. */
+/** Counts the brackets outside of strings. */
 function checkDepth(text: string): void {
   let depth = 0;
   let deepest = 0;
@@ -73,7 +73,7 @@ function checkDepth(text: string): void {
   throw depth === 0 ? new TooMuchError(TOO_DEEP) : new SyntaxError('brackets without their counterparts');
 }
 
-/** Where the text that begins at a quotation mark ends. */
+/** The position of the quotation mark that ends the string starting at `start`. */
 function endOfText(text: string, start: number): number {
   for (let end = start; ; ) {
     end = text.indexOf('"', end + 1);
@@ -84,13 +84,13 @@ function endOfText(text: string, start: number): number {
   }
 }
 
-/** The expression alone would cost twice as much as the parser; most text is told apart by less. */
+/** The regular expression alone would cost twice as much as the parser; cheaper checks rule out most texts. */
 function mayLoseDigits(text: string): boolean {
   const isSuspect = text.length < LONG_NUMBER || hasLongNumber(text) || EXPONENT.test(text);
   return isSuspect && MAY_LOSE_DIGITS.test(text);
 }
 
-/** Looks at every sixteenth character: none of these rows of digits fits in between. */
+/** Looks at every sixteenth character, since no run of digits this long fits in between. */
 function hasLongNumber(text: string): boolean {
   for (let at = LONG_NUMBER - 1; at < text.length; at += LONG_NUMBER) {
     let first = at;
@@ -103,15 +103,15 @@ function hasLongNumber(text: string): boolean {
   return false;
 }
 
-/** False beyond the ends of a text, where the code is NaN. */
+/** False beyond the ends of the text, where the code is NaN. */
 function isDigitOrPoint(code: number): boolean {
   return (code >= 48 && code <= 57) || code === 46;
 }
 
-/** Whether this process has ever met a number that a double cannot hold; most never do, and need not look for them. */
+/** Whether this process has met a number that a double cannot hold. Most never do and can skip the search. */
 let exactNumbersOccur = false;
 
-/** Writes JSON text; exact numbers keep their digits. */
+/** Writes JSON text. Exact numbers keep their digits. */
 export function stringifyJson(value: Json): string {
   return exactNumbersOccur && hasExactNumber(value) ? (stringifyExactly(value) as string) : JSON.stringify(value);
 }
@@ -122,8 +122,8 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
 }
 
 /**
- * As `JSON.parse`, with exact numbers. Those that a double cannot hold are parsed as texts that begin with a mark, and
- * made numbers again: the parser of `lossless-json` takes a hundred times as long as the built-in one.
+ * Like `JSON.parse`, but exact. Numbers that a double cannot hold are parsed as marked strings and then turned back
+ * into numbers: the parser of `lossless-json` takes a hundred times as long as the built-in one.
  */
 function parseDigits(text: string, plain: Json): Json {
   const mark = randomUUID();
@@ -157,18 +157,18 @@ function storable(value: Json): Json {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [storable(key) as string, storable(item)]));
 }
 
-/** Goes through all values, in time proportional to their number. */
+/** Checks all values, in time proportional to their number. */
 function check(value: Json, levels: number, counted: { left: number }): void {
   counted.left -= 1;
   if (counted.left < 0) throw new TooMuchError('JSON of too many values');
   if (typeof value !== 'object' || value === null) return;
   if (levels === 0) throw new TooMuchError(TOO_DEEP);
-  // A loop over the keys of a list would make a text of each place.
+  // `for in` over an array would create a string for each index.
   if (Array.isArray(value)) for (const item of value) check(item, levels - 1, counted);
   else for (const key in value) check((value as JsonObject)[key] as Json, levels - 1, counted);
 }
 
-/** What a value takes of memory, in bytes, about: a text two for each character, and every value what an object has. */
+/** Approximate memory of a value, in bytes: two per character of a string, and a fixed amount per value. */
 export function weightOf(value: Json): number {
   if (typeof value === 'string') return VALUE_BYTES + 2 * value.length;
   if (typeof value !== 'object' || value === null) return VALUE_BYTES;

@@ -1,32 +1,31 @@
 /**
- * The logger: one JSON line per event on stdout, without secrets and of bounded length.
+ * The logger: one JSON line per event on stdout, without secrets and of limited length.
  *
- * Whatever is logged passes one gate, the finished line: no caller can forget to redact. JSON escapes
- * control characters, so a value can never forge a line of its own.
+ * Redaction works on the finished line, so no caller can forget it. JSON escapes control characters, so no value can
+ * fake a line.
  */
 import { type DestinationStream, type LevelWithSilent, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 import { createRedactor, type Redact } from './redact.ts';
 import { visible } from './visible.ts';
 
-/** A logger; `child({ … })` adds fields to all of its lines. Errors go under the key `err`. */
+/** A logger. `child({ … })` adds fields to all its lines. Errors go under the key `err`. */
 export type Logger = PinoLogger;
 
 export interface LoggerOptions {
   readonly level: LevelWithSilent;
-  /** Where lines go; stdout when absent. */
+  /** stdout if absent. */
   readonly stream?: DestinationStream;
-  /** Values that must never appear, in any spelling that URLs and JSON give them. */
+  /** Values that must never appear, in any spelling used in URLs or JSON. */
   readonly secrets?: readonly string[];
   readonly version?: string;
 }
 
-/** What the log keeps of an error. */
 interface DescribedError {
   readonly type: string;
   readonly message: string;
   readonly code?: string | number;
   readonly stack?: string;
-  /** The chain of causes, nearest first. */
+  /** Nearest first. */
   readonly causes?: readonly DescribedError[];
 }
 
@@ -34,7 +33,7 @@ const MAX_STRING = 2_000;
 const MAX_CAUSES = 5;
 const MAX_FRAMES = 12;
 const MAX_LINE = 32_768;
-/** Creates the process's logger; levels are words, times ISO 8601 in UTC. */
+/** Levels are words; times are ISO 8601 in UTC. */
 export function createLogger({ level, stream, secrets = [], version }: LoggerOptions): Logger {
   const redact = createRedactor(secrets);
   const options = {
@@ -48,7 +47,7 @@ export function createLogger({ level, stream, secrets = [], version }: LoggerOpt
   return stream ? pino(options, stream) : pino(options);
 }
 
-/** What the log keeps of an error: type, message, code, the first frames and a bounded chain of causes. */
+/** What the log keeps of an error: type, message, code, the first stack frames and a limited chain of causes. */
 function describeError(error: unknown): DescribedError {
   const causes = causesOf(error).map((cause) => describeOne(cause));
   const frames = error instanceof Error ? framesOf(error) : '';
@@ -79,7 +78,7 @@ function nextCauses(error: unknown): unknown[] {
   return [error.cause, ...several].filter((cause) => cause !== undefined).slice(0, MAX_CAUSES);
 }
 
-/** The frames alone: the first lines of a stack repeat the message, parameters included. */
+/** Only the frames: the first lines of a stack repeat the message, including its parameters. */
 function framesOf(error: Error): string {
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
   return frames
@@ -96,7 +95,7 @@ function describeErrors(fields: Record<string, unknown>): Record<string, unknown
   );
 }
 
-/** Redacts, then shortens, every string of a line of JSON; numbers keep all of their digits. */
+/** Redacts, then shortens, every string of a JSON line. Numbers keep all their digits. */
 function cleanLine(line: string, redact: Redact): string {
   const clean = line.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, (literal) => {
     const text = JSON.parse(literal) as string;

@@ -1,27 +1,27 @@
 /**
- * Every Prometheus instrument of the process, named in one place.
+ * All Prometheus instruments of the process.
  *
- * Label values come from small fixed sets: models of the catalogue (all others count as `uncatalogued`),
- * route patterns, outcomes. Never an id, an address or a secret.
+ * Label values come from small fixed sets: models of the catalogue (all others count as `uncatalogued`), route
+ * patterns, outcomes. They are never an id, an address or a secret.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** All instruments, and the registry that renders them. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
 const PREFIX = 'flowlu_mirror_';
 
-/** Seconds, from a quick statement to a slow API request. */
+/** Seconds. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-/** Deliveries that share one commit. */
+/** Deliveries per commit. */
 const BATCHES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000];
 
-/** How often the event loop is watched: every 10 ms, as is usual, takes more of a processor than all else that an idle service does. */
+/** The usual 10 ms would use more CPU than everything else that an idle service does. */
 const LOOP_WATCHED_EVERY_MS = 100;
 
 /**
- * Creates the instruments on registries of their own, so that several sets can live in one process: `counted` has what
- * each process adds to, and several of one port add up; `state` has what is read from the database or the same for all.
+ * Creates the instruments on their own registries, so that a process can hold several sets. `counted` holds what each
+ * process counts, which adds up over the processes of one port; `state` holds what is read from the database or is the
+ * same for all.
  */
 export function createMetrics() {
   const [counted, state] = [new Registry(), new Registry()];
@@ -105,7 +105,7 @@ export function createMetrics() {
       'status',
     ),
 
-    /** Both, with what was made above. */
+    /** The registries `counted` and `state` together. */
     registry: Registry.merge([counted, state]),
   };
 }

@@ -1,25 +1,25 @@
-/** When a service leaves its database alone, so that one that is paid by the second can go to sleep. */
+/** Decides when the service leaves its database alone, so that a database billed by the second can go to sleep. */
 import { sleep } from './time.ts';
 
 export type Naps = ReturnType<typeof createNaps>;
 
-/** Who uses the database does so again within this time. */
+/** After a query, more are likely within this time. */
 const IN_USE_MS = 5_000;
 
 /**
- * Naps that begin `awakeMs` after somebody came or the last one ended. Whoever is in the middle of something ends it
- * first; who ends a nap ends it for all.
+ * Naps begin `awakeMs` after the last `stir` or the end of the last nap. Work in progress is finished first. A nap ends
+ * for all waiting callers at once.
  */
 export function createNaps({ lastsMs, awakeMs }: { readonly lastsMs: number; readonly awakeMs: number }) {
   let tiredAtMs = performance.now() + awakeMs;
   let usedAtMs = performance.now();
   let roused = new AbortController();
 
-  /** Whether new work is to wait for the next time, if it can. */
+  /** Whether new work should wait for the end of the nap if it can. */
   const isTired = () => lastsMs > 0 && performance.now() > tiredAtMs;
   const endsInMs = () => Math.max(tiredAtMs, usedAtMs) + lastsMs - performance.now();
 
-  /** Somebody has come, with a delivery or to look: all that is to be done is done now. */
+  /** Ends the nap: a delivery or a visitor has arrived, and all pending work is done now. */
   function stir(): void {
     tiredAtMs = performance.now() + awakeMs;
     roused.abort();
@@ -27,7 +27,7 @@ export function createNaps({ lastsMs, awakeMs }: { readonly lastsMs: number; rea
   }
 
   return {
-    /** How long a nap takes unless somebody comes, in milliseconds; 0 for none. */
+    /** Length of a nap that nothing interrupts, in milliseconds; 0 for no naps. */
     lastsMs,
     stir,
     /** Notes that the database is in use. */
@@ -35,9 +35,9 @@ export function createNaps({ lastsMs, awakeMs }: { readonly lastsMs: number; rea
       usedAtMs = performance.now();
     },
     isTired,
-    /** Whether the database is left alone just now. */
+    /** Whether the database is being left alone now. */
     isAsleep: () => isTired() && performance.now() > usedAtMs + IN_USE_MS,
-    /** Resolves as soon as the database may be asked; also when the signal aborts. */
+    /** Resolves as soon as the database may be queried, or when the signal aborts. */
     async awake(signal: AbortSignal): Promise<void> {
       while (isTired() && !signal.aborted) {
         const leftMs = endsInMs();

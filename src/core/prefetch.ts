@@ -1,15 +1,15 @@
-/** Reading ahead of writing: requests go on while earlier answers are written, a bounded number of answers ahead. */
+/** Reads ahead while earlier answers are being written, up to a limit. */
 
 /**
- * Yields what `source` yields in groups of what is ready, at most `most` items each, and lets it run as far ahead.
- * Its return value, or its failure, follows after the last item. When the consumer stops early, the source is closed
- * after the item that was under way.
+ * Yields the items of `source` in groups of those that are ready, at most `most` each, and lets it run that far ahead.
+ * Its return value or its error follows the last item. If the consumer stops early, the source is closed after the item
+ * in progress.
  */
 export async function* readAhead<T, R>(source: AsyncGenerator<T, R>, most: number): AsyncGenerator<readonly T[], R> {
   const ready: T[] = [];
   let ending: (() => R) | null = null;
   let stopped = false;
-  // Never do both sides wait at a time: the one for an item, the other for room.
+  // One callback is enough: the two sides never wait at once, one for an item and the other for room.
   let wake = () => {};
   const pause = () =>
     new Promise<void>((resolve) => {

@@ -1,34 +1,36 @@
 /** Keeps secrets out of everything that a person or a log may read. */
 
-/** Text with the secrets taken out. */
 export type Redact = (text: string) => string;
 
 const REDACTED = '[redacted]';
 const MAX_CAUSES = 4;
-/** Characters from which a secret is replaced wherever it stands. */
+/** Secrets of at least this many characters are replaced anywhere in a text. */
 const MIN_LENGTH = 12;
-/** From here on as a word of its own only, since it may be a part of ordinary words; still shorter ones by their shape alone. */
+/**
+ * Secrets of at least this many are replaced as whole words only, since they may be parts of ordinary words. Shorter
+ * ones are recognized only by `SHAPES`.
+ */
 const MIN_WORD_LENGTH = 8;
 
-/** What looks like a secret wherever it stands, but for the words that stand for one; the first group stays. */
+/** Text that looks like a secret, except for placeholders. The first group is kept. */
 const SHAPES: readonly RegExp[] = [
-  // After a space only in quotation marks or when long: "FLOWLU_API_KEY: is needed" is a sentence.
+  // A space may precede the value only if it is quoted or long: "FLOWLU_API_KEY: is needed" is a sentence.
   /(api_?key["']?(?:[=:]|%3D|%3A)(?:\s?["']|\s(?=\S{12}))?)[^\s&"'#,;%}<>]+/gi,
   /([\w\]]:\/\/[^\s/:@]*:)(?!password@)[^\s/@]+(?=@)/g,
   /((?:(?:access|refresh)_token|client_secret|code_verifier)["']?(?:[=:]|%3D|%3A)(?:\s?["']|\s(?=\S{12}))?)[^\s&"'#,;%}]+/gi,
   /(\/oauth\/callback\?)[^\s"']+/g,
   /(\b(?:Bearer|Basic)\s)[\w.~+/=-]+/gi,
   /(\/webhooks\/flowlu\/)(?!SECRET(?![\w.~%+-]))[^\s/?"'#]+/g,
-  // Drizzle appends the values of a statement to the message of its error; they are the portal's data.
-  // (Looks no further than the next such message, so that a text full of them takes no longer than another.)
+  // Drizzle appends the values of a statement to its error message, and they are the portal's data. The search ends at
+  // the next such message, so that a text full of them takes no longer than any other.
   /(Failed query: (?:(?!Failed query: ).)*?\nparams: ).+/gs,
 ];
 
-/** Makes a redactor for the given secrets, in any spelling that URLs and JSON give them, and for all that is shaped like one. */
+/** Makes a redactor for the given secrets, in any spelling of URLs or JSON, and for whatever looks like a secret. */
 export function createRedactor(secrets: readonly string[]): Redact {
   const known = secrets.filter((secret) => secret.length >= MIN_WORD_LENGTH).flatMap(patternsOf);
   const longestFirst = [...new Set(known)].sort((a, b) => b.length - a.length);
-  // Before the shapes, which would leave the rest of a secret that holds one of their delimiters.
+  // Known secrets go first: a shape would leave the rest of a secret that contains one of the delimiters.
   const all = longestFirst.length > 0 ? new RegExp(longestFirst.join('|'), 'g') : undefined;
   return (text) => {
     const rest = all ? text.replace(all, REDACTED) : text;
@@ -51,7 +53,7 @@ function patternsOf(secret: string): readonly string[] {
   return spellings.map((spelling) => (secret.length < MIN_LENGTH ? asWord(spelling) : escapeRegExp(spelling)));
 }
 
-/** The letters of an escaped character, as `%3D` and `\n`, end a word too. */
+/** Characters of an escape, such as `%3D` or `\n`, also end a word. */
 function asWord(text: string): string {
   return `(?:(?<!\\w)|(?<=%[0-9A-Fa-f]{2}|\\\\[bfnrt]))${escapeRegExp(text)}(?!\\w)`;
 }
@@ -61,8 +63,8 @@ function escapeRegExp(text: string): string {
 }
 
 /**
- * A copy of an error and its causes that is safe to throw on: name, code and masked message only,
- * since the errors of the HTTP stack may carry whole URLs in properties of their own.
+ * A copy of an error and its causes that is safe to throw: only name, code and redacted message, since errors of the
+ * HTTP stack may carry whole URLs in other properties.
  */
 export function safeCause(error: unknown, redact: Redact, depth = 1): Error {
   const source: Partial<Error> & { code?: unknown } = error instanceof Error ? error : { message: String(error) };

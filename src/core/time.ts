@@ -1,4 +1,4 @@
-/** Moments as whole microseconds since the Unix epoch, exact in a double until the year 2255; and waiting that ends. */
+/** Times as whole microseconds since the Unix epoch, exact in a double until the year 2255; waits with a limit. */
 
 /** Microseconds since 1970-01-01T00:00:00Z. */
 export type Micros = number;
@@ -8,8 +8,8 @@ export const MICROS_PER_SECOND = 1_000_000;
 export const MICROS_PER_DAY = 86_400 * MICROS_PER_SECOND;
 
 /**
- * Writes a moment as ISO 8601 in UTC with six decimals, as PostgreSQL reads it: beyond the years 1 to 9999, where the
- * first and the last local moments of some zones lie, with five digits or with BC.
+ * Formats a time as ISO 8601 in UTC with six decimals, as PostgreSQL reads it. Outside the years 1 to 9999, which the
+ * first and last local times of some zones reach, it uses five digits or BC.
  */
 export function formatMicros(at: Micros): string {
   const day = Math.floor(at / MICROS_PER_DAY);
@@ -26,7 +26,7 @@ interface DayWords {
   readonly after: string;
 }
 
-/** What stands around the time of day. A few thousand days hold all that a portal has. */
+/** The text before and after the time of day. A few thousand days cover all that a portal has. */
 const days = new Map<number, DayWords>();
 const MAX_REMEMBERED_DAYS = 10_000;
 
@@ -48,11 +48,11 @@ function wordsOf(day: number): DayWords {
 const PAIRS = Array.from({ length: 100 }, (_, value) => String(value).padStart(2, '0'));
 const two = (value: number): string => PAIRS[value] as string;
 
-/** Resolves after `ms` milliseconds, never earlier. @throws the signal's reason, as soon as it aborts. */
+/** Resolves after `ms` milliseconds, never earlier. @throws the signal's reason, as soon as it aborts */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   const due = performance.now() + ms;
   signal.throwIfAborted();
-  // A timer may fire a fraction of a millisecond early; a rate limit does not forgive that.
+  // A timer may fire a fraction of a millisecond early, which a rate limit would punish.
   for (let left = ms; left > 0; left = due - performance.now()) {
     let timer: NodeJS.Timeout | undefined;
     const elapsed = new Promise<void>((resolve) => {
@@ -66,7 +66,7 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Makes a function that is true once in so many milliseconds at most: for what is not to be said, or tried, all the time. */
+/** True at most once in `ms` milliseconds: for messages and attempts that must not repeat all the time. */
 export function onceIn(ms: number): () => boolean {
   let at = Number.NEGATIVE_INFINITY;
   return () => {
@@ -76,7 +76,7 @@ export function onceIn(ms: number): () => boolean {
   };
 }
 
-/** The promise's outcome, unless the signal aborts before. @throws the signal's reason. */
+/** The promise's outcome, unless the signal aborts first. @throws the signal's reason */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;
@@ -91,7 +91,6 @@ export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Pr
   }
 }
 
-/** A wait lasted longer than it may. */
 export class TimeoutError extends Error {
   override readonly name = 'TimeoutError';
 }

@@ -1,4 +1,4 @@
-/** Spans for OpenTelemetry where the standard variables ask for them. Without them work is done and nothing else. */
+/** OpenTelemetry spans, if the standard variables ask for them. Otherwise `traced` only does the work. */
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from './log.ts';
 import { withTimeout } from './time.ts';
@@ -7,18 +7,18 @@ import { version } from './version.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const NAME = 'flowlu-mirror';
-/** The default of OTEL_EXPORTER_OTLP_PROTOCOL, and the only one that is spoken. */
+/** The default of OTEL_EXPORTER_OTLP_PROTOCOL, and the only supported value. */
 const PROTOCOL = 'http/protobuf';
-/** What the status of a span that failed is called; `SpanStatusCode.ERROR`, which is loaded only where it is needed. */
+/** The value of `SpanStatusCode.ERROR`, whose module is loaded only if needed. */
 const FAILED = 2;
-/** Longest wait for the last spans to leave; nothing depends on them. */
+/** Longest wait for sending the last spans, on which nothing depends. */
 const END_MAX_MS = 3_000;
-/** Characters; the SDK writes an error with its stack. */
+/** In characters: the SDK writes an error with its stack. */
 const PROBLEM_MAX = 300;
 
 let tracer: Tracer | null = null;
 
-/** Does `work` as a span. Neither attributes nor spans say what records hold: of an error they have the kind, not the words. */
+/** Runs `work` as a span. Spans and attributes hold no data of records; of an error, only its kind. */
 export function traced<T>(
   name: string,
   attributes: Readonly<Record<string, string | number>>,
@@ -35,7 +35,7 @@ export function traced<T>(
   );
 }
 
-/** Begins to send spans, if `env` asks for it. @returns what sends the last ones and ends it; neither ever throws. */
+/** Begins to send spans, if `env` asks for it. @returns what sends the last ones and stops; neither ever throws */
 export async function startTracing(env: Environment, log: Logger): Promise<() => Promise<void>> {
   const { OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: own, OTEL_EXPORTER_OTLP_PROTOCOL: common } = env;
   const protocol = own || common || PROTOCOL;
@@ -46,7 +46,7 @@ export async function startTracing(env: Environment, log: Logger): Promise<() =>
     const { provider, api } = await load();
     let isToldOf = false;
     const report = (problem: string) => {
-      // Every few seconds while the receiver is away; the first line says all.
+      // Repeats every few seconds while the receiver is down; one warning is enough.
       log[isToldOf ? 'debug' : 'warn']({ problem: problem.slice(0, PROBLEM_MAX) }, 'traces could not be sent');
       isToldOf = true;
     };
@@ -72,7 +72,7 @@ function isAskedFor(env: Environment): boolean {
   return Boolean(OTEL_EXPORTER_OTLP_ENDPOINT || OTEL_EXPORTER_OTLP_TRACES_ENDPOINT);
 }
 
-/** The SDK, which reads the other standard variables itself. A second of loading for those who want it. */
+/** Loads the SDK, which reads the other standard variables. It takes a second, and only if spans are asked for. */
 async function load() {
   const [api, { BatchSpanProcessor, NodeTracerProvider }, { OTLPTraceExporter }, resources] = await Promise.all([
     import('@opentelemetry/api'),

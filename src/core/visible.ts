@@ -1,7 +1,4 @@
-/**
- * Characters that act instead of being seen (control, direction, invisible ones) as the escapes that JSON has for them.
- * The joiners stay, since scripts and emoji are written with them.
- */
+/** Control, direction and invisible characters. The joiners are left out, since scripts and emoji need them. */
 const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 const escaped = (character: string) =>
@@ -9,7 +6,7 @@ const escaped = (character: string) =>
     .map((code) => `\\u${code.toString(16).padStart(4, '0')}`)
     .join('');
 
-/** The text with every such character made visible, but for those that `keep` matches from their place on. */
+/** Replaces every such character with its JSON escape, except those that `keep` matches. */
 export function visible(text: string, keep?: RegExp): string {
   if (keep === undefined) return text.replace(UNSEEN, escaped);
   const parts = text.split(new RegExp(`(${keep.source})`, 'u'));

@@ -1,30 +1,29 @@
-/** What a webhook body says, once it has been understood. */
 import { z } from 'zod';
 import { splitName } from '../catalog/name.ts';
 import { foreignWords, isKnownName, readName, similarNames } from '../catalog/other-names.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson, stringifyJson, TooMuchError } from '../core/json.ts';
 import { idOf } from '../record/id.ts';
 
-/** One announced change of one entity, under the catalogue's name of its model; the body keeps the name as it came. */
+/** One announced change of one entity, under the catalogue's name of its model. The body keeps the name as received. */
 export interface Announcement {
   readonly module: string;
   readonly model: string;
   readonly action: string;
-  /** Digits of a 64-bit id, or null where the body names none. */
+  /** Digits of a 64-bit id, or null if the body has none. */
   readonly entityId: string | null;
   readonly current: JsonObject | null;
   readonly previous: JsonObject | null;
-  /** Another id that the state before bears; then it is no state of this entity, and left out here. */
+  /** Another id in the state before, which is then no state of this entity and left out here. */
   readonly otherId?: string;
 }
 
-/** A body to be recorded: with what it announces, or with why it is turned away. */
+/** A body to record, with what it announces or why it is rejected. */
 export type Accepted = {
   readonly body: string;
   readonly headers?: Readonly<Record<string, string>>;
 } & ({ readonly announcement: Announcement } | { readonly announcement: null; readonly rejection: string });
 
-/** Understands a body, or says why it is none of Flowlu's; null for one that is not JSON, which is never stored. */
+/** Parses a body or says why it is not Flowlu's. Null if it is not JSON, which is never stored. */
 export function readDelivery(body: string): Accepted | null {
   return accepting(body, () => ({ body, announcement: readAnnouncement(body) }));
 }
@@ -39,7 +38,7 @@ function accepting(body: string, read: () => Accepted): Accepted | null {
   }
 }
 
-/** A body that is JSON but no webhook of Flowlu; the message says what is wrong with it. */
+/** JSON, but not a webhook of Flowlu; the message says what is wrong. */
 export class WrongShapeError extends Error {
   override readonly name = 'WrongShapeError';
 }
@@ -48,8 +47,8 @@ const HINT =
   "Flowlu's own webhooks (System Settings → Webhooks) name module, model and action in meta; if an automation sends it, give it the address /webhooks/flowlu/SECRET/MODULE.MODEL, such as /crm.lead at its end";
 
 /**
- * Of a module, model or action. The longest is part of the pattern: zod's own check of a length looks at whatever has a
- * `length`, and an object may have one that cannot be compared.
+ * The name of a module, model or action. The pattern includes the maximum length: zod's own check reads any `length`,
+ * and that of an object may not be comparable.
  */
 const name = z
   .string('must be a name')
@@ -64,9 +63,9 @@ const path = z
 const meta = z.object({ module: name, model: path, action: name }, 'must be an object');
 
 /**
- * Understands a webhook body.
- * @throws SyntaxError when the text is not JSON.
- * @throws WrongShapeError when it is JSON of another shape.
+ * Parses a webhook body.
+ * @throws SyntaxError if the text is not JSON
+ * @throws WrongShapeError if the JSON has another shape
  */
 export function readAnnouncement(text: string): Announcement {
   const body = jsonOf(text);
@@ -86,26 +85,26 @@ export function readAnnouncement(text: string): Announcement {
   return { ...named, previous: null, otherId };
 }
 
-/** The action that the mirror gives a body of an automation: something has happened to the record. */
+/** The action for the body of an automation: something has happened to the record. */
 export const AUTOMATION = 'automation';
 
 /**
- * Understands the body of an automation, which names neither model nor action: the record alone, perhaps within
- * `current`. It is kept in Flowlu's usual form, so that whoever reads it again knows what it is about.
- * @param model `module.model`, as the address names it.
- * Null for one that is not JSON.
+ * Parses the body of an automation, which names neither model nor action: only the record, perhaps within `current`.
+ * Converts it to Flowlu's usual form, so that it says what it is about when read again.
+ * @param model `module.model`, from the address
+ * @returns null if it is not JSON
  */
 export function readAutomation(text: string, model: string): Accepted | null {
   return accepting(text, () => automationOf(text, model));
 }
 
-/** Names that forms have for a record's id. */
+/** Names of a record's id in forms. */
 const FORM_IDS = ['id', 'current[id]', 'previous[id]', 'data[id]'] as const;
 
 /**
- * Understands a form, which some senders make of a record instead of JSON: only the id is taken from it, as a hint.
- * @param model `module.model`, as the address names it, or undefined: then the form itself has to.
- * Null for what is none, or does not tell of which record it speaks; a model of the address that is unknown is said.
+ * Parses a form, which some senders use instead of JSON. Only the id is taken from it, as a hint.
+ * @param model `module.model` from the address; if undefined, the form must name it
+ * @returns null if it is no form or names no record; a rejection if the address names an unknown model
  */
 export function readForm(text: string, model: string | undefined): Accepted | null {
   if (!/^[\w%.[\]-]{1,200}=/.test(text)) return null;
@@ -129,7 +128,7 @@ function automationOf(text: string, model: string): Accepted {
   if (entityId === null)
     throw new WrongShapeError('current: names no record id; send the record, or at least its id: {"current":{"id":5}}');
   const named = readName(parsed.data.module, parsed.data.model);
-  // A hint about what the API cannot be asked about would never come to anything.
+  // A hint would be useless if the API cannot be asked about the model.
   if (!isKnownName(`${named.module}.${named.model}`))
     throw new WrongShapeError(`the address ends in ${model}, and ${foreignWords(similarNames(model))}`);
   const announcement = {
@@ -143,7 +142,7 @@ function automationOf(text: string, model: string): Accepted {
   return { body: stringifyJson({ meta: { module, model: name, action }, current, previous: null }), announcement };
 }
 
-/** One of the two states; Flowlu writes "nothing" as null, `{}` or `[]`, or leaves it out. */
+/** One of the two states. Flowlu writes "nothing" as null, `{}` or `[]`, or leaves it out. */
 function entityOf(body: JsonObject, key: 'current' | 'previous'): JsonObject | null {
   const value = body[key] ?? null;
   if (isJsonObject(value)) {
@@ -155,15 +154,15 @@ function entityOf(body: JsonObject, key: 'current' | 'previous'): JsonObject | n
   throw new WrongShapeError(`${key}: must be an object, null or an empty list`);
 }
 
-/** Values in a body, those in lists and objects included; records have some hundreds. Each costs time and memory. */
+/** Values in a body, including those in lists and objects. Records have some hundreds; each costs time and memory. */
 const MAX_VALUES = 20_000;
 
-/** Fields of a record: each is looked up by its name on many ways. Flowlu's widest model has a hundred of its own. */
+/** Fields of a record, which are looked up by name in many places. Flowlu's widest model has a hundred of its own. */
 const MAX_FIELDS = 3_000;
 
 function jsonOf(text: string): Json {
   try {
-    // Some senders begin with a byte order mark, which is no part of the JSON.
+    // Some senders begin with a byte order mark, which is not part of the JSON.
     return parseJson(text.startsWith('\uFEFF') ? text.slice(1) : text, MAX_VALUES);
   } catch (error) {
     throw error instanceof TooMuchError ? new WrongShapeError(`body: ${error.message}`) : error;

@@ -1,11 +1,11 @@
-/** Deliveries as the privacy settings let them be stored: the body is written anew, without what must not be kept. */
+/** Rewrites the bodies of deliveries without what the privacy settings forbid to store. */
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import type { Privacy } from '../privacy/policy.ts';
 import type { Accepted, Announcement } from './delivery.ts';
 
 /**
- * Takes out of a delivery what must not be stored. A body that nobody understands may hold anything anywhere, so of
- * such a one nothing is kept but its length. One of a model without protected fields stays as it came if it holds none.
+ * Removes from a delivery what must not be stored. A body of unknown form may hold anything anywhere, so only its
+ * length is kept. A delivery of a model without protected fields stays unchanged if it holds none.
  */
 export function protectDelivery(accepted: Accepted, privacy: Privacy): Accepted {
   const { announcement } = accepted;
@@ -25,26 +25,26 @@ function protectAnnouncement(announcement: Announcement, { protect }: Privacy): 
 
 const nameOf = ({ module, model }: Announcement) => `${module}.${model}`;
 
-/** A body of Flowlu's form that says what the announcement says. */
+/** A body in Flowlu's form with the content of the announcement. */
 function bodyOf({ module, model, action, current, previous }: Announcement): string {
   return stringifyJson({ meta: { module, model, action }, current, previous });
 }
 
-/** A body of Flowlu's form that says of the entity only which one it is. */
+/** A body in Flowlu's form that only identifies the entity. */
 export function bareBody(announcement: Announcement): string {
   const { current, previous, entityId } = announcement;
   const bare = entityId === null ? null : (parseJson(`{"id":${entityId}}`) as JsonObject);
   return bodyOf({ ...announcement, current: current && bare, previous: previous && bare });
 }
 
-/** In place of a body that must not be kept. */
+/** Replaces a body that must not be stored. */
 export function withheldBody(characters: number): string {
   return JSON.stringify({ withheld: WITHHELD, characters });
 }
 
 const WITHHELD = 'a body of unknown form may hold personal data';
 
-/** True for what `withheldBody` writes, and for nothing that says more. */
+/** Whether the body is exactly what `withheldBody` writes. */
 export function isWithheldBody(body: string): boolean {
   const characters = /"characters":(\d{1,9})\}$/.exec(body)?.[1];
   return characters !== undefined && body === withheldBody(Number(characters));

@@ -1,6 +1,7 @@
 /** The page that shows how the tables hang together: a diagram and a list per module. Pure. */
 import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
+import { groupBy } from '../core/group.ts';
 
 export const DATA_MODEL_PAGE = 'data-model.md';
 
@@ -18,22 +19,11 @@ table has these columns. Some records can belong to a record of any model, named
 \`model_id\`; those links are marked *any*.
 `;
 
-interface Link {
-  readonly field: string;
-  readonly target: string;
-}
-
 /** Who made and changed a record: a line from every table to one would hide the others. */
 const AUDIT = new Set(['created_by', 'updated_by']);
 
 export function dataModelPage(): string {
-  const modules = [...new Set(models.map(({ module }) => module))];
-  const sections = modules.map((module) =>
-    sectionOf(
-      module,
-      models.filter((model) => model.module === module),
-    ),
-  );
+  const sections = [...groupBy(models, ({ module }) => module)].map(([module, members]) => sectionOf(module, members));
   return [INTRODUCTION, ...sections].join('\n');
 }
 
@@ -46,11 +36,10 @@ function sectionOf(module: string, members: readonly Model[]): string {
 
 /** One line for each pair of tables, with all the columns that connect them. */
 function diagramLines(model: Model): readonly string[] {
-  const byTarget = new Map<string, string[]>();
-  for (const { field, target } of linksOf(model)) {
-    byTarget.set(target, [...(byTarget.get(target) ?? []), field]);
-  }
-  return [...byTarget].map(([target, fields]) => `  ${target} |o--o{ ${model.table} : "${fields.join(', ')}"`);
+  return [...groupBy(linksOf(model), ({ target }) => target)].map(([target, links]) => {
+    const fields = links.map(({ field }) => field).join(', ');
+    return `  ${target} |o--o{ ${model.table} : "${fields}"`;
+  });
 }
 
 function linkText(model: Model): string {
@@ -59,7 +48,7 @@ function linkText(model: Model): string {
   return [...links, ...(isPolymorphic ? ['`model_id` → *any*'] : [])].join(', ');
 }
 
-function linksOf(model: Model): readonly Link[] {
+function linksOf(model: Model) {
   return Object.entries(model.fields).flatMap(([field, { references }]) => {
     const target = findModel(references ?? '');
     return target === undefined || AUDIT.has(field) ? [] : [{ field, target: target.table }];

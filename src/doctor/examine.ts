@@ -1,8 +1,9 @@
 /** Examines everything, from the settings to the portal's answers. */
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
-import type { Config } from '../config/index.ts';
+import type { Config, OAuthConfig } from '../config/index.ts';
 import { hindranceOfWriting } from '../core/files.ts';
+import { groupBy } from '../core/group.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
 import { sleep } from '../core/time.ts';
@@ -11,10 +12,11 @@ import { type ClientOptions, createClient, type FlowluClient } from '../flowlu/c
 import { FlowluError } from '../flowlu/errors.ts';
 import { createPace, localBudget } from '../flowlu/pace.ts';
 import { webhookDelay } from '../mirror-rows/reads.ts';
+import { openTokens } from '../oauth/cipher.ts';
 import { connect, type Sql } from '../postgres/connection.ts';
 import { createZone } from '../record/zone.ts';
 import { expectationsOf } from '../service/app.ts';
-import { authorizationOf, lacksLogin } from '../service/authorization.ts';
+import { authorizationOf, cipherOf, lacksLogin } from '../service/authorization.ts';
 import { hasDatabase, type OpenDatabase, openDatabase } from '../service/database.ts';
 import { mirroredModels } from '../service/session.ts';
 import { createHealth } from '../status/health.ts';
@@ -22,14 +24,14 @@ import { loginRefused } from '../status/portal.ts';
 import { span, TEXTS } from '../status/words.ts';
 import { sharedBudget } from '../store/budget.ts';
 import { arrivalFacts } from '../store/deliveries/reports.ts';
+import { readGrant } from '../store/grant.ts';
 import { forget, lastFact, PORTAL } from '../store/measurements.ts';
 import { boundPortal } from '../store/portal.ts';
 import { storedHistorySettings } from '../store/settings.ts';
 import { type Check, checkOf, fail, messageOf, ok, type Report, warn } from './check.ts';
 import { checkDatabase, checkNumbers, checkViews } from './database.ts';
-import { checkLogin } from './login.ts';
-import { type Asked, measurePages } from './pages.ts';
-import { checkPortal, checkPossible, checkUser, KEY, type ReadableModel, type Right } from './portal.ts';
+import { type Asked, measurePages, READING_THESE } from './pages.ts';
+import { checkPortal, checkPossible, checkUser, KEY, type ReadableModel, RIGHTS, type Right } from './portal.ts';
 import { newestVersion, probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
 import { openRecording, recordingFetch } from './recording.ts';
 import { checkPersonalData, checkSettings } from './settings.ts';
@@ -91,8 +93,7 @@ export async function examine(context: DoctorContext, flags: DoctorFlags, tell: 
 }
 
 async function openIfAny({ config, log, signal }: DoctorContext, report: Report): Promise<OpenDatabase | null> {
-  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
-  if (!hasDatabase(address)) {
+  if (!hasDatabase(config.database)) {
     const none = `none in ${config.database.dataDir} yet`;
     const hindrance = hindranceOfWriting(config.database.dataDir);
     const elsewhere = 'make it writable, set DATA_DIR to a directory that is, or set DATABASE_URL';
@@ -101,7 +102,7 @@ async function openIfAny({ config, log, signal }: DoctorContext, report: Report)
     return null;
   }
   try {
-    return await openDatabase({ ...address, log, signal });
+    return await openDatabase(config.database, { log, signal });
   } catch (error) {
     signal.throwIfAborted();
     report(fail('database', `cannot be opened: ${messageOf(error)}`, 'check DATABASE_URL, or DATA_DIR without one'));
@@ -157,7 +158,7 @@ function loginRight(config: Config, sql: Sql): Right {
 
 function reportTrouble(trouble: ReturnType<typeof clientOf>['trouble'], report: Report): void {
   if (trouble.missedSlots > trouble.sent / 10) {
-    const found = `${trouble.missedSlots} passed unused, because the process was too late for them`;
+    const found = `${trouble.missedSlots} were missed, so Flowlu was asked more slowly than the rate allows`;
     const advice = 'give this machine more processor time, or a shorter and steadier way to the database';
     report(warn('request slots', found, advice));
   }
@@ -209,10 +210,8 @@ function clientOf(
 function chooseModels({ config }: Pick<DoctorContext, 'config'>, quick: boolean): readonly Model[] {
   const mirrored = mirroredModels(config).filter(({ listable }) => listable);
   if (!quick) return mirrored;
-  const modules = new Set(mirrored.map(({ module }) => module));
   // Deals, tasks and the like have a version and rows; dictionaries often have neither.
-  return [...modules].flatMap((module) => {
-    const own = mirrored.filter((model) => model.module === module);
+  return [...groupBy(mirrored, ({ module }) => module).values()].flatMap((own) => {
     return own.find(({ version, edition }) => version !== null && edition === 'flowlu') ?? own[0] ?? [];
   });
 }
@@ -238,9 +237,13 @@ const ADVICE_AT_FIRST: Readonly<Record<string, string>> = {
   'time zone': "check the time zone (--timezone): the one of the portal's settings",
 };
 
+const SAYS_NOTHING = new Set([RIGHTS, READING_THESE]);
+
 /** Whether the portal of new settings answers, takes the key and keeps its times in the zone given. */
 export async function tryPortal(config: Config, signal: AbortSignal, tell: Report): Promise<void> {
   const report = (check: Check) => {
+    // Of the one model that was asked for.
+    if (check.status === 'ok' && SAYS_NOTHING.has(check.name)) return;
     const advice = check.status === 'fail' ? ADVICE_AT_FIRST[check.name] : undefined;
     tell(advice === undefined ? check : { ...check, advice });
   };
@@ -310,4 +313,33 @@ async function examineAnswers(
     if (!(error instanceof FlowluError)) throw error;
     report(warn('sorting and filters', messageOf(error), 'try again later'));
   }
+}
+
+const LOGIN = 'login';
+
+/** Whether somebody is logged in by OAuth, and whether what was granted can be used; looks at it without using it. */
+async function checkLogin(config: Config, oauth: OAuthConfig, sql: Sql): Promise<Check> {
+  const lacking = await lacksLogin(config, sql);
+  if (lacking !== null) return checkOf(lacking);
+  const grant = await readGrant(sql);
+  if (grant === null) return fail(LOGIN, 'somebody logs out just now', 'run doctor again');
+  const cipher = cipherOf(oauth);
+  try {
+    const { refresh } = openTokens(cipher, oauth.clientId, grant.sealed);
+    if (refresh === null) {
+      return warn(LOGIN, 'the portal gave no refresh token', 'log in anew whenever the access token ends');
+    }
+  } catch (error) {
+    return fail(LOGIN, messageOf(error), 'list the former key in TOKEN_KEY as well, or run: flowlu-mirror login');
+  }
+  if (grant.failures > 0) {
+    const advice = 'check FLOWLU_OAUTH_TOKEN_URL, FLOWLU_CLIENT_ID and FLOWLU_CLIENT_SECRET, and the network';
+    return warn(LOGIN, `the last refresh brought nothing: ${grant.problem}`, advice);
+  }
+  if (cipher.isOutdated(grant.sealed)) {
+    const advice = 'keep the former key in TOKEN_KEY until the next refresh';
+    return warn(LOGIN, 'the tokens are still sealed with a former key', advice);
+  }
+  const left = grant.left_ms === null ? '' : `; the access token lasts ${span(grant.left_ms / 1_000)} more`;
+  return ok(LOGIN, `logged in${left}`);
 }

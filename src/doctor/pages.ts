@@ -5,6 +5,7 @@ import { count, span } from '../status/words.ts';
 import { type Check, namesOf, ok, warn } from './check.ts';
 import type { ReadableModel } from './portal.ts';
 
+export const READING_THESE = 'to read these models';
 const ASKED = 100;
 /** Sizes tried where a page of so many fails. */
 const SMALLER = [50, 25, 5] as const;
@@ -32,7 +33,7 @@ export async function measurePages(
   const requests = lists + asked - readable.length;
   const [name, which] =
     asked < mirrored
-      ? ['to read these models', ` of the ${count(asked, 'model')} asked for, of ${mirrored} mirrored,`]
+      ? [READING_THESE, ` of the ${count(asked, 'model')} asked for, of ${mirrored} mirrored,`]
       : ['to read everything', ''];
   const time = requestsPerSecond > 0 ? `, ${span(requests / requestsPerSecond)} at the rate set` : '';
   const uncounted = readable.filter(({ total }) => total === null).map(({ model }) => model.name);

@@ -28,6 +28,7 @@ interface Refusal {
 }
 type Answer = (ReadableModel & { readonly error?: undefined }) | Refusal;
 
+export const RIGHTS = 'rights at the portal';
 const MODELS_AT_A_TIME = 4;
 /** Models asked for before a portal that knows none of them is taken for no portal. */
 const TRIALS = 5;
@@ -134,10 +135,9 @@ function reportRights(
   { name }: Right,
   report: Report,
 ): void {
-  const rights = 'rights at the portal';
   const found = `${readable.length} of ${readable.length + refused.length} models asked for can be read`;
   const advice = `${ACCESS_WORDS[name].give} rights to the modules to be mirrored`;
-  report(readable.length > 0 ? ok(rights, found) : fail(rights, found, advice));
+  report(readable.length > 0 ? ok(RIGHTS, found) : fail(RIGHTS, found, advice));
   const named = (chosen: readonly Refusal[]) => namesOf(chosen.map(({ model }) => model.name));
   const forbidden = refused.filter(({ error }) => error.kind === 'forbidden');
   if (forbidden.length > 0) {

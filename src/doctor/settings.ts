@@ -3,19 +3,29 @@ import type { Config } from '../config/index.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { checkPrivacy } from '../privacy/check.ts';
 import { createPrivacy } from '../privacy/policy.ts';
+import { mirroredModels } from '../service/session.ts';
 import { keepsTo } from '../store/privacy-mark.ts';
 import { type Check, fail, namesOf, ok, warn } from './check.ts';
 
 const NODE_MIN = [20, 19] as const;
 
 export function checkSettings(config: Config, nodeVersion: string): readonly Check[] {
-  return [checkNode(nodeVersion), checkSecrets(config), checkRate(config)];
+  return [checkNode(nodeVersion), checkSecrets(config), checkRate(config), checkModels(config)];
 }
 
 function checkNode(version: string): Check {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const isEnough = major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1]);
   return isEnough ? ok('Node.js', version) : fail('Node.js', version, `install ${NODE_MIN.join('.')} or later`);
+}
+
+/** Why more models are mirrored than the portal is asked for. */
+function checkModels(config: Config): Check {
+  const models = mirroredModels(config);
+  const unlisted = models.filter(({ listable }) => !listable).map(({ name }) => name);
+  const alone =
+    unlisted.length === 0 ? '' : `, of which webhooks alone fill ${namesOf(unlisted)}: the API has no list of it`;
+  return ok('models', `${models.length}${alone}`);
 }
 
 function checkSecrets({ webhook: { secrets } }: Config): Check {

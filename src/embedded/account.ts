@@ -6,7 +6,6 @@ import { errorCode } from '../postgres/errors.ts';
 import { type Account, EmbeddedDatabaseError, run } from './process.ts';
 
 const USER = 'postgres';
-const TIMEOUT_MS = 30_000;
 const CREATE: readonly (readonly [command: string, ...args: string[]])[] = [
   ['useradd', '--system', '--user-group', '--no-create-home', '--shell', '/bin/false', USER],
   ['adduser', '-S', '-D', '-H', USER], // busybox
@@ -27,8 +26,8 @@ export async function serverAccount(data: string): Promise<Account> {
   const owner = await stat(data).catch(() => null);
   if (owner !== null && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid, name: `uid ${owner.uid}` };
   for (const [command, ...args] of [['true'] as const, ...CREATE]) {
-    await run(command, args, { account: null, timeoutMs: TIMEOUT_MS });
-    const { output } = await run('id', [USER], { account: null, timeoutMs: TIMEOUT_MS });
+    await run(command, args, { account: null });
+    const { output } = await run('id', [USER], { account: null });
     const [, uid, gid] = /uid=(\d+)\S* gid=(\d+)/.exec(output) ?? [];
     if (uid !== undefined) return { uid: Number(uid), gid: Number(gid), name: USER };
   }
@@ -57,7 +56,7 @@ export async function dataDirectory(directory: string, account: Account): Promis
 }
 
 export async function canEnter(account: Account, directory: string): Promise<boolean> {
-  return (await run('/bin/sh', ['-c', 'cd -- "$0"', directory], { account, timeoutMs: TIMEOUT_MS })).ok;
+  return (await run('/bin/sh', ['-c', 'cd -- "$0"', directory], { account })).ok;
 }
 
 /** The directory for what the account cannot reach where it is. */

@@ -163,7 +163,7 @@ export async function stop(cluster: Cluster, mode: 'fast' | 'immediate' = 'fast'
   const pid = await recorded(cluster, PID_LINE);
   const deadline = Date.now() + STOP_MAX_MS;
   const args = ['stop', '-s', '-W', '-m', mode, '-D', '.'];
-  const { output } = await run(join(programs, 'pg_ctl'), args, { account, cwd: data, timeoutMs: PATIENCE_MS });
+  const { output } = await run(join(programs, 'pg_ctl'), args, { account, cwd: data });
   // pg_ctl would also wait for the end of a server that another process has started since.
   while (pid !== null && (await recorded(cluster, PID_LINE)) === pid) {
     if (Date.now() > deadline) throw failure(`the embedded PostgreSQL in ${data} did not stop`, output);

@@ -10,18 +10,13 @@ export class EmbeddedDatabaseError extends Error {
 /** The user whom the server runs as; null means as ourselves. */
 export type Account = { readonly uid: number; readonly gid: number; readonly name: string } | null;
 
-interface Finished {
-  readonly ok: boolean;
-  /** Everything it wrote, or why it could not be run. */
-  readonly output: string;
-}
-
 const OUTPUT_MAX_BYTES = 1_000_000;
 const execute = promisify(execFile);
 
 /**
  * Runs a program to its end, or until `timeoutMs` have passed, with an environment that holds nothing of ours.
  * @param options.signal interrupts the program as Ctrl-C does: initdb and pg_ctl then undo what they have begun
+ * @returns as `output` everything it wrote, or why it could not be run.
  * @throws the signal's reason, where it has aborted before.
  */
 export async function run(
@@ -29,12 +24,12 @@ export async function run(
   args: readonly string[],
   options: {
     readonly account: Account;
-    readonly timeoutMs: number;
+    readonly timeoutMs?: number;
     readonly cwd?: string;
     readonly signal?: AbortSignal | undefined;
   },
-): Promise<Finished> {
-  const { account, timeoutMs, cwd = '/', signal } = options; // The account may not be able to enter our own directory.
+): Promise<{ readonly ok: boolean; readonly output: string }> {
+  const { account, timeoutMs = 30_000, cwd = '/', signal } = options; // The account may not be able to enter our own directory.
   signal?.throwIfAborted();
   let interrupt = () => {};
   try {

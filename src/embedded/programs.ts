@@ -6,7 +6,6 @@ import { pathToFileURL } from 'node:url';
 import { cannotReach, elsewhere } from './account.ts';
 import { type Account, EmbeddedDatabaseError, failure, run } from './process.ts';
 
-const TIMEOUT_MS = 30_000;
 /** initdb and pg_ctl put the path into double quotes for a shell. */
 const SPECIAL_IN_QUOTES = /["$`\\]/;
 
@@ -35,8 +34,7 @@ export async function findPrograms(account: Account): Promise<string> {
   throw cannotReach(account, copied);
 }
 
-const tryOut = async (bin: string, account: Account) =>
-  await run(join(bin, 'postgres'), ['--version'], { account, timeoutMs: TIMEOUT_MS });
+const tryOut = async (bin: string, account: Account) => await run(join(bin, 'postgres'), ['--version'], { account });
 
 /** Only the platform package is used: importing the one above it would end our process on a signal, before its work has drained. */
 async function packaged(): Promise<string> {
@@ -62,7 +60,7 @@ async function copyOf(original: string, account: NonNullable<Account>): Promise<
   const draft = await mkdtemp(`${copy}.new-`);
   try {
     await cp(original, join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
-    const rights = await run('chmod', ['-R', 'u=rwX,go=rX', draft], { account: null, timeoutMs: TIMEOUT_MS });
+    const rights = await run('chmod', ['-R', 'u=rwX,go=rX', draft], { account: null });
     if (!rights.ok) throw new Error(rights.output);
     await rename(join(draft, 'native'), copy).catch(async (error: unknown) => {
       if ((await stat(copy).catch(() => null)) === null) throw error; // Else another process was faster.

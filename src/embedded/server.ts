@@ -47,14 +47,6 @@ const ATTEMPTS = 40;
 const STALE_AFTER = 20;
 const REVIVE_DELAYS_MS = [200, 1_000, 3_000, 10_000, 30_000];
 
-/** The connection that holds the lock, and what was found when it was taken. */
-interface Membership {
-  readonly sql: Sql;
-  readonly port: number;
-  readonly isShared: boolean;
-  readonly started: boolean;
-}
-
 /**
  * Makes sure that the server is running, adopting one that another process started or a killed one left, and that our
  * database is in it. Should the server die meanwhile, it is started again.
@@ -146,11 +138,12 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
   });
 }
 
+/** Joins the server, started where need be: the connection that holds the lock, and what was found when it was taken. */
 async function enter(
   cluster: Cluster,
   urlOf: (port: number) => string,
   options: { readonly port: number | null; readonly signal: AbortSignal | undefined; readonly onLost: () => void },
-): Promise<Membership> {
+) {
   const { signal, onLost } = options;
   const deadline = Date.now() + BUSY_MAX_MS;
   let [wanted, started] = [options.port, false];

@@ -1,34 +1,33 @@
-/** By what right a request is sent: the API key, or whatever else a source of credentials comes up with. */
+/** What authorizes a request: the API key, or credentials from another source such as OAuth. */
 import { createRedactor, type Redact } from '../core/redact.ts';
 
-/** What one request carries to be let in. */
 export interface Credentials {
-  /** Goes into the query. */
+  /** Added to the query. */
   readonly query?: { readonly name: string; readonly value: string };
-  /** Goes into the header `Authorization`. */
+  /** The header `Authorization`. */
   readonly header?: string;
-  /** Masks the secret in whatever the exchange has to say. */
+  /** Removes the secret from all messages about the exchange. */
   readonly redact: Redact;
 }
 
-/** Where a client has its credentials from; asked before each request. */
+/** Where a client gets its credentials. Asked before each request. */
 export interface Authorization {
   /**
-   * What to send with the next request.
-   * @throws FlowluError of kind unauthorized when there is nothing to send, of another kind when there may be soon;
-   *   the signal's reason.
+   * Credentials for the next request.
+   * @throws FlowluError: of kind unauthorized if there are none, of another kind if there may be some soon
+   * @throws the signal's reason
    */
   credentials(signal: AbortSignal): Promise<Credentials>;
-  /** Told that the portal has accepted these. */
+  /** Called when the portal has accepted these credentials. */
   accepted(credentials: Credentials): void;
   /**
-   * Told that the portal did not accept these; resolves with true when others are there now, and the request is
-   * worth sending once more.
+   * Called when the portal has refused these credentials. Resolves with true if there are new ones by now, so that the
+   * request is worth repeating.
    */
   renew(refused: Credentials, signal: AbortSignal): Promise<boolean>;
 }
 
-/** The API key, on every request and for ever. @throws TypeError for an empty key. */
+/** The API key, the same for every request. @throws TypeError for an empty key */
 export function apiKeyAuthorization(key: string): Authorization {
   if (key.trim() === '') throw new TypeError('the API key is empty');
   const credentials: Credentials = { query: { name: 'api_key', value: key }, redact: createRedactor([key]) };

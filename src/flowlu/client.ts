@@ -1,4 +1,4 @@
-/** The Flowlu API, read-only: paced, bounded, retried where that can help, and silent about its key. */
+/** A read-only client of the Flowlu API: paced, limited in size and time, with retries. It never reveals its key. */
 import pRetry from 'p-retry';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
@@ -22,60 +22,60 @@ import {
 } from './url.ts';
 
 interface Answered {
-  /** Moment not later than the sending of the attempt that succeeded. */
+  /** A moment no later than the sending of the attempt that succeeded. */
   readonly observedAt: Micros;
-  /** Requests spent, failed attempts included. */
+  /** Requests sent, including failed attempts. */
   readonly requests: number;
 }
 export type ListAnswer = ListedRows & Answered;
 export type GetAnswer = { readonly record: JsonObject } & Answered;
 
-/** How often a request is repeated that fails for a reason which a smaller one might not meet. */
+/** How often to repeat a request that failed for a reason that a smaller request might avoid. */
 export type Patience = 'full' | 'brief' | 'once';
 
 const REPEATS: Readonly<Record<Patience, number>> = { full: Number.POSITIVE_INFINITY, brief: 2, once: 0 };
 
 export interface FlowluClient {
-  /** Reads one page. @throws FlowluError; RangeError for an impossible query; the signal's reason. */
+  /** Reads one page. @throws FlowluError; RangeError for an impossible query; the signal's reason */
   list(model: ListedModel, query: ListQuery, signal: AbortSignal, patience?: Patience): Promise<ListAnswer>;
   /**
-   * Reads one record; of `core.user` without an id, the one whose right is used.
-   * @throws NotFoundError when the portal says that it does not exist; FlowluError; RangeError for an id that is not
-   *   all digits; the signal's reason.
+   * Reads one record; for `core.user` without an id, the user whose rights are used.
+   * @throws NotFoundError if the portal says that it does not exist; FlowluError; RangeError for an id that is not all
+   * digits; the signal's reason
    */
   get(model: ModelPath, id: string | null, signal: AbortSignal, patience?: Patience): Promise<GetAnswer>;
 }
 
-/** One attempt, for logs and metrics. Never holds the key. */
+/** One attempt, for logs and metrics. Never contains the key. */
 export interface RequestEvent {
   /** `module.model`. */
   readonly model: string;
   readonly method: 'list' | 'get';
-  /** HTTP status, or null when no response came. */
+  /** HTTP status, or null without a response. */
   readonly status: number | null;
-  /** From sending to the last byte read; waiting for a slot not included. */
+  /** From sending to the last byte read, without waiting for a slot. */
   readonly duration_ms: number;
   /** 1 for the first. */
   readonly attempt: number;
   readonly outcome: 'ok' | 'aborted' | FlowluErrorKind;
-  /** What the portal, or the way to it, said in place of an answer. */
+  /** The error message of the portal or the network, or null. */
   readonly problem: string | null;
 }
 
-/** How failures are repeated: waits of 1, 2, 4 … times `baseMs`, each lengthened at random up to twice that. */
+/** Waits of 1, 2, 4 … times `baseMs`, each randomly extended to at most double. */
 export interface RetryOptions {
-  /** Requests per call at most, the first included. */
+  /** Maximum requests per call, including the first. */
   readonly attempts?: number;
   readonly baseMs?: number;
-  /** Bound on one wait. */
+  /** Longest single wait. */
   readonly maxWaitMs?: number;
-  /** Bound on what a Retry-After header can ask for. */
+  /** Longest wait that a Retry-After header can ask for. */
   readonly maxRetryAfterMs?: number;
-  /** After this long no further attempt is begun. */
+  /** No attempt begins after this long. */
   readonly totalMs?: number;
 }
 
-/** Either the key of the API or another source of credentials, never both. */
+/** Either the API key or another source of credentials. */
 type Right =
   | { readonly apiKey: string; readonly authorization?: never }
   | { readonly authorization: Authorization; readonly apiKey?: never };
@@ -84,15 +84,15 @@ export type ClientOptions = Right & {
   /** Up to and including `/module`. */
   readonly baseUrl: string;
   readonly pace: Pace;
-  /** Shared by clients of one portal; else the client's own. */
+  /** Shared by the clients of one portal; by default the client's own. */
   readonly hold?: Hold;
-  /** Bound on one attempt, body included. */
+  /** Limit on one attempt, including the body. */
   readonly timeoutMs?: number;
   readonly maxBodyBytes?: number;
   readonly retry?: RetryOptions;
   /** Called after each attempt; must not throw. */
   readonly onRequest?: (event: RequestEvent) => void;
-  /** Takes out of each record what must not be stored, before anybody else sees it. */
+  /** Removes from each record what must not be stored, before any other code sees it. */
   readonly protect?: Protect | undefined;
   readonly fetch?: typeof fetch | undefined;
 };
@@ -105,7 +105,7 @@ interface Call<T> {
   readonly decode: (response: Json, what: string) => T;
 }
 
-/** A client for one portal and one right to read it. @throws TypeError for a base URL or key that cannot work. */
+/** A client for one portal with one authorization. @throws TypeError for a base URL or key that cannot work */
 export function createClient(options: ClientOptions): FlowluClient {
   const { pace, onRequest, protect = (_, record) => record } = options;
   const authorization = options.authorization ?? apiKeyAuthorization(options.apiKey);
@@ -123,7 +123,7 @@ export function createClient(options: ClientOptions): FlowluClient {
     totalMs = 300_000,
   } = options.retry ?? {};
   const hold = options.hold ?? createHold(baseMs, maxRetryAfterMs);
-  /** Whether this portal has ever answered: a path that is not there then means a model that it lacks. */
+  /** Whether this portal has ever answered. If so, a missing path means a model that it lacks. */
   let hasAnswered = false;
 
   async function request<T>(call: Call<T>, credentials: Credentials, attempt: number, signal: AbortSignal) {
@@ -168,7 +168,7 @@ export function createClient(options: ClientOptions): FlowluClient {
     }
   }
 
-  /** A path that a portal which answers otherwise does not know: told as HTTP 404 in place of error 30 or 31. */
+  /** A portal that otherwise answers does not know the path: it sent HTTP 404 instead of error 30 or 31. */
   function lacksModel(error: unknown, { method, model }: Call<unknown>): FlowluError | null {
     if (!hasAnswered || method !== 'list' || !(error instanceof FlowluError) || error.status !== 404) return null;
     return new FlowluError('unknown_module', `${model.name} is not in this portal (HTTP 404)`, { status: 404 });
@@ -180,7 +180,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       requests += 1;
       return request(call, credentials, attempt, signal);
     };
-    /** One request; or two, where the first was refused and the credentials could be renewed. */
+    /** One request; or two, if the first was refused and the credentials could be renewed. */
     const attemptOnce = async (attempt: number) => {
       const credentials = await authorization.credentials(signal);
       try {
@@ -210,7 +210,7 @@ export function createClient(options: ClientOptions): FlowluClient {
       });
       return { ...answer, requests };
     } catch (error) {
-      // The retry library replaces reasons that are no Error; the caller is to see its own.
+      // The retry library replaces reasons that are not Errors; the caller must get its own.
       signal.throwIfAborted();
       if (error instanceof FlowluError) error.requests = requests;
       throw error;
@@ -235,7 +235,7 @@ export function createClient(options: ClientOptions): FlowluClient {
   };
 }
 
-/** The same client, and how many requests it has spent from now on, those of failed calls included. */
+/** The same client, with a counter of its requests from now on, including those of failed calls. */
 export function metered(client: FlowluClient): { readonly client: FlowluClient; readonly spent: () => number } {
   let requests = 0;
   const count = async <A extends Answered>(call: Promise<A>): Promise<A> => {
@@ -260,14 +260,14 @@ function urlOf({ path, params }: Call<unknown>, { query }: Credentials): string 
   return `${path}?${all}`;
 }
 
-/** Whose right the requests use. */
+/** Whose rights the requests use. */
 interface Rights {
   readonly user: string;
-  /** Null where the portal does not say. */
+  /** Null if the portal does not say. */
   readonly admin: boolean | null;
 }
 
-/** @throws as `get` does. */
+/** @throws like `get` */
 export async function readRights(client: FlowluClient, signal: AbortSignal): Promise<Rights> {
   const { record } = await client.get({ module: 'core', model: 'user', name: 'core.user' }, null, signal, 'once');
   const { name, username, id, role_admin } = record;

@@ -1,4 +1,4 @@
-/** From an HTTP answer to what Flowlu said: a response, or an error with its meaning. */
+/** Turns an HTTP answer into Flowlu's response, or into an error with its meaning. */
 import { ACCESS_WORDS, type Access } from '../core/access.ts';
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../core/json.ts';
 import type { Redact } from '../core/redact.ts';
@@ -6,27 +6,26 @@ import { idOf } from '../record/id.ts';
 import { FlowluError, type FlowluErrorKind } from './errors.ts';
 import type { HttpAnswer } from './http.ts';
 
-/** The rows of one list answer. */
 export interface ListedRows {
   readonly items: readonly JsonObject[];
-  /** Rows that match the filters, or null where the portal does not say. */
+  /** Rows that match the filters; null if the portal does not say. */
   readonly total: number | null;
-  /** False when the answer's form hides in which order the portal sent the rows. */
+  /** False if the format of the answer hides the order in which the portal sent the rows. */
   readonly ordered: boolean;
 }
 
 const MAX_MESSAGE_LENGTH = 300;
 const THROTTLED = /too many requests|request rate|rate limit|requests? per second|throttl/i;
 const DENIED = /denied|forbidden|permission|not allowed|no (access|rights)/i;
-/** What firewalls and bot filters say of themselves. */
+/** Texts that identify firewalls and bot filters. */
 const FIREWALL =
   /just a moment|attention required|checking your browser|cloudflare|captcha|ddos|firewall|incapsula|sucuri/i;
 const HTML = /^\s*</;
 const FAILING: Readonly<Record<number, FlowluErrorKind>> = { 408: 'timeout', 429: 'rate_limited' };
 const REFUSED: Readonly<Record<number, FlowluErrorKind>> = { 401: 'unauthorized', 403: 'forbidden' };
-/** The limit is the account's, and other integrations use it up as well. */
+/** The limit applies to the account, and other integrations use it too. */
 const RATE_ADVICE = '; if that goes on, set FLOWLU_REQUESTS_PER_SECOND lower';
-/** What Flowlu's codes mean. 10 is "unknown error": nothing was said about the request, so it is taken like 13. */
+/** Meanings of Flowlu's codes. 10 is "unknown error" and says nothing about the request; it is treated like 13. */
 const KINDS: Readonly<Record<number, FlowluErrorKind>> = {
   10: 'server',
   11: 'unauthorized',
@@ -43,9 +42,9 @@ const HOST = 'is this the address of a Flowlu API, with the right company sub-do
 
 /**
  * The `response` of an answer.
- * @param what the request as errors name it.
- * @param access by what right it was sent.
- * @throws FlowluError for everything that is not a proper response; `not_found` only for error 20.
+ * @param what the request, as named in errors
+ * @param access what it was authorized by
+ * @throws FlowluError for everything but a valid response; of kind `not_found` only for error 20
  */
 export function responseOf(answer: HttpAnswer, what: string, redact: Redact, access: Access = 'key'): Json {
   const { status, retryAfterMs } = answer;
@@ -60,7 +59,7 @@ export function responseOf(answer: HttpAnswer, what: string, redact: Redact, acc
   if (body === undefined && (status === 403 || (HTML.test(answer.text) && FIREWALL.test(answer.text)))) {
     throw fail('blocked', `HTTP ${status}: a firewall in front of the portal answered in its place; it may pass`);
   }
-  // A failing server outranks the body: whatever it writes, it is no statement about a record.
+  // A server error outranks the body, which then says nothing about a record.
   const outranking = kindOfFailing(status);
   const advice = status === 429 ? RATE_ADVICE : '';
   if (outranking) throw fail(outranking, `HTTP ${status}${said}${advice}`, { code: error?.code ?? null });
@@ -77,8 +76,8 @@ export function responseOf(answer: HttpAnswer, what: string, redact: Redact, acc
 
 /**
  * The rows of a list.
- * @param filtered whether filters were sent: then only `total_result` counts what was asked for.
- * @throws FlowluError of kind protocol for an envelope that is none, so that it never passes for an empty list.
+ * @param filtered whether filters were sent: then only `total_result` counts the matching rows
+ * @throws FlowluError of kind protocol for an invalid envelope, which must never count as an empty list
  */
 export function rowsOf(response: Json, filtered: boolean, what: string): ListedRows {
   if (Array.isArray(response)) return { items: objects(response, what), total: null, ordered: true };
@@ -89,7 +88,7 @@ export function rowsOf(response: Json, filtered: boolean, what: string): ListedR
   if (isJsonObject(items)) {
     const keys = Object.keys(items);
     if (!keys.every((key) => /^\d+$/.test(key))) throw new FlowluError('protocol', `${what}: items are no list`);
-    // Parsing sorts numeric keys. Where they count 0,1,2… that is the order sent; where they are ids it may not be.
+    // Parsing sorts numeric keys. If they count 0, 1, 2…, that is the order sent; if they are ids, it may not be.
     const first = Number(keys[0] ?? 0);
     const ordered = first <= 1 && keys.every((key, index) => Number(key) === first + index);
     return { items: objects(Object.values(items), what), total, ordered };
@@ -101,7 +100,7 @@ export function rowsOf(response: Json, filtered: boolean, what: string): ListedR
 
 /**
  * The record of a get; some models answer with a list of one.
- * @throws FlowluError of kind protocol unless the record asked for came. An empty answer is no proof of absence.
+ * @throws FlowluError of kind protocol if another record or none came: an empty answer does not prove absence
  */
 export function recordOf(response: Json, id: string | null, what: string): JsonObject {
   const wrapped = isJsonObject(response) && response.id === undefined && response.items !== undefined;
@@ -127,7 +126,7 @@ function readError(body: JsonObject): SaidError {
   return { code: count(error.error_code), message: text(error.error_msg) || description || 'no message' };
 }
 
-/** A body that is no JSON: a throttle may answer in plain words, everything else has lost its way. */
+/** A body that is not JSON: a throttle may answer in plain text; anything else did not come from the API. */
 function kindOfText({ text: body, contentType }: HttpAnswer): [FlowluErrorKind, string] {
   if (body.length < MAX_MESSAGE_LENGTH && THROTTLED.test(body)) return ['rate_limited', body];
   const looks = HTML.test(body) ? 'an HTML page' : `${body.length} characters that are not JSON`;
@@ -161,7 +160,7 @@ function tryParse(text: string): Json | undefined {
   try {
     return parseJson(text);
   } catch {
-    // Not JSON; the caller knows by the undefined.
+    // Not JSON, which the caller recognizes by undefined.
     return undefined;
   }
 }
@@ -173,7 +172,7 @@ function objects(values: readonly Json[], what: string): readonly JsonObject[] {
   return values as readonly JsonObject[];
 }
 
-/** A non-negative whole number given as number or digits, else null. */
+/** A non-negative whole number, given as number or digits; otherwise null. */
 function count(value: Json | undefined): number | null {
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null;
@@ -183,7 +182,7 @@ function text(value: Json | undefined): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
-/** An `error` of null, false, 0, "" or [] beside a response says that there is none. */
+/** An `error` of null, false, 0, "" or [] next to a response means that there is none. */
 function isSet(error: Json | undefined): boolean {
   return Array.isArray(error) ? error.length > 0 : Boolean(error);
 }

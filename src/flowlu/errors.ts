@@ -1,14 +1,14 @@
-/** What can go wrong between us and a portal, as types; and the one place that decides what is tried again. */
+/** Typed errors for requests to a portal, and the only place that decides what is retried. */
 
-/** How often a failure is worth a repetition within one call, by what it means. */
+/** How often each kind of failure is repeated within one call. */
 const RETRIES = {
   /** The key is wrong, revoked, or belongs to another portal. */
   unauthorized: 0,
-  /** The key is good but has no right to the module or record. */
+  /** The key is valid but has no right to the module or record. */
   forbidden: 0,
   unknown_method: 0,
   unknown_module: 0,
-  /** Error 20. Only `NotFoundError` makes a claim about one record. */
+  /** Error 20. Only `NotFoundError` says something about one record. */
   not_found: 0,
   invalid_request: 0,
   validation: 0,
@@ -18,41 +18,40 @@ const RETRIES = {
   timeout: Number.POSITIVE_INFINITY,
   /** A firewall in front of the portal answered in its place. */
   blocked: Number.POSITIVE_INFINITY,
-  /** What came is no Flowlu answer: a redirect, a login page, a cut body, an impossible envelope. */
+  /** Not an answer from Flowlu: a redirect, a login page, a truncated body, an invalid envelope. */
   protocol: 0,
 } as const;
-/** Bodies that are no JSON: enough for a hiccup, few enough that a wrong host is reported soon. */
+/** For bodies that are not JSON: enough for a short fault, few enough to report a wrong host soon. */
 const GARBLED_RETRIES = 2;
 
 export type FlowluErrorKind = keyof typeof RETRIES;
 
-/** Where a request stands after a failure: facts beside the kind. */
 export interface FlowluErrorFacts {
-  /** HTTP status, or null when no response came. */
+  /** HTTP status, or null without a response. */
   readonly status?: number | null;
-  /** Flowlu's own error code, or null where it gave none. */
+  /** Flowlu's own error code, or null without one. */
   readonly code?: number | null;
-  /** How long the portal asked us to stay away, or null. */
+  /** How long the portal asked us to wait, or null. */
   readonly retryAfterMs?: number | null;
-  /** True for a body that is no JSON at all: a cut or a proxy's page, which may be gone the next moment. */
+  /** The body is not JSON at all: truncated, or a proxy's page. The next attempt may succeed. */
   readonly garbled?: boolean;
-  /** True for an answer beyond the bound on its size. */
+  /** The answer exceeded the limit on its size. */
   readonly tooLarge?: boolean;
   readonly cause?: unknown;
 }
 
-/** A request that failed. Message and cause never hold the API key. */
+/** A request that failed. Message and cause never contain the API key. */
 export class FlowluError extends Error {
   override readonly name: string = 'FlowluError';
   readonly kind: FlowluErrorKind;
   readonly status: number | null;
   readonly code: number | null;
   readonly retryAfterMs: number | null;
-  /** Repetitions within one call; bounds on attempts and time come on top. */
+  /** Repetitions within one call; limits on attempts and time also apply. */
   readonly maxRetries: number;
-  /** Whether a request for fewer rows may succeed where this one failed. */
+  /** Whether a request for fewer rows might succeed. */
   readonly mayBeTooMuch: boolean;
-  /** Requests that the call has spent, repeated attempts included; set by the client. */
+  /** Requests of the call, including repeated attempts; set by the client. */
   requests = 1;
 
   constructor(kind: FlowluErrorKind, message: string, facts: FlowluErrorFacts = {}) {
@@ -66,7 +65,7 @@ export class FlowluError extends Error {
     this.mayBeTooMuch = garbled || tooLarge || kind === 'server' || kind === 'timeout' || kind === 'network';
   }
 
-  /** The message without the request that it begins with: one cause reads the same for every model. */
+  /** The message without the request at its beginning, so that one cause reads the same for every model. */
   get problem(): string {
     return this.message.replace(/^GET \S+: /, '');
   }
@@ -77,10 +76,10 @@ export class FlowluError extends Error {
   }
 }
 
-/** `get` was answered with error 20: the record did not exist when the request was served. */
+/** Error 20 for `get`: the record did not exist when the request was served. */
 export class NotFoundError extends FlowluError {
   override readonly name = 'NotFoundError';
-  /** Moment not later than the sending, microseconds on the pace's clock: the fence of the absence. */
+  /** A moment no later than the sending, in microseconds on the pace's clock: the fence of the absence. */
   readonly observedAt: number;
 
   constructor(message: string, observedAt: number, facts: FlowluErrorFacts) {
@@ -89,12 +88,12 @@ export class NotFoundError extends FlowluError {
   }
 }
 
-/** A listing that cannot be carried on: endless, repeating, or with rows that have no id. */
+/** A listing that cannot continue: endless, repeating, or with rows without an id. */
 export class ListingError extends Error {
   override readonly name = 'ListingError';
 }
 
-/** True when the portal does not let us read the model at all: it lacks the module, or the key lacks the right. */
+/** Whether the portal does not let us read the model at all: it lacks the module, or the key lacks the right. */
 export function isRefusal({ kind }: FlowluError): boolean {
   return ['forbidden', 'unknown_method', 'unknown_module', 'not_found'].includes(kind);
 }

@@ -1,7 +1,7 @@
-/** When the portal, or what stands in front of it, wants to be left alone. It means the account, so every request waits. */
+/** Pauses all requests, because a portal or firewall that asks for a pause means the whole account. */
 import { sleep } from '../core/time.ts';
 
-/** First wait after a firewall's answer, in base waits; it doubles with each further one. */
+/** The first wait after a firewall's answer, in base waits; it doubles with each further one. */
 const FIREWALL_WAITS = 5;
 const MAX_DOUBLINGS = 4;
 
@@ -15,11 +15,11 @@ export function createHold(baseMs = 1_000, maxMs = 60_000) {
   };
   return {
     wait: (signal: AbortSignal) => sleep(untilMs - performance.now(), signal),
-    /** The portal named a time. */
+    /** The portal named a time in ms. */
     askedFor: extend,
-    /** A firewall answered a request that was sent then: knocking on makes some close for longer. */
+    /** A firewall answered a request sent at this time. Some block for longer if requests continue. */
     blocked(sentMs: number) {
-      // Those that were under way together count once.
+      // Requests in progress at the same time count once.
       if (sentMs < untilMs) return;
       extend(FIREWALL_WAITS * baseMs * 2 ** Math.min(blocks, MAX_DOUBLINGS));
       blocks += 1;

@@ -1,46 +1,45 @@
-/** One exchange over HTTP: bounded in time and bytes, never redirected, its failures stripped of the key. */
+/** One HTTP exchange, limited in time and bytes and never redirected. Its errors do not contain the key. */
 import { isUtf8 } from 'node:buffer';
 import { subscribe } from 'node:diagnostics_channel';
 import { type Redact, safeCause } from '../core/redact.ts';
 import { FlowluError } from './errors.ts';
 import { portalFetch } from './fetch.ts';
 
-/** What came back, not judged yet. */
 export interface HttpAnswer {
   readonly status: number;
   readonly text: string;
   readonly contentType: string;
-  /** How long to stay away, or null where the response does not say. */
+  /** How long to wait; null if the response does not say. */
   readonly retryAfterMs: number | null;
-  /** Where a redirect points, or null. */
+  /** Target of a redirect, or null. */
   readonly location: string | null;
 }
 
 export interface HttpOptions {
   /** Defaults to the one that knows the proxy. */
   readonly fetch?: typeof fetch | undefined;
-  /** Bound on the whole exchange, body included. */
+  /** Limit on the whole exchange, including the body. */
   readonly timeoutMs: number;
-  /** Bound on the body, after decompression. */
+  /** Limit on the body, after decompression. */
   readonly maxBodyBytes: number;
   readonly redact: Redact;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Called once, with when the request left this process by `performance.now()`, as far as that can be known. */
+  /** Called once, with the `performance.now()` at which the request left this process, as far as that is known. */
   readonly onLeft?: (atMs: number) => void;
-  /** Sent by POST; for token endpoints, since nothing at a portal is ever to be changed. */
+  /** Sent by POST. Only for token endpoints, since nothing in a portal may be changed. */
   readonly form?: URLSearchParams;
 }
 
-/** What is to be called when a request to this address is written to its connection, which may have to be opened first. */
+/** Callbacks for when a request to an address is written to its connection, which may have to be opened first. */
 const leaving = new Map<string, ((atMs: number) => void)[]>();
 subscribe('undici:client:sendHeaders', (message) => {
   const { origin, path } = (message as { readonly request: { readonly origin: string | URL; readonly path: string } })
     .request;
-  // A proxy is asked for `host:port`.
+  // A request to a proxy is for `host:port`.
   if (path.startsWith('/')) leaving.get(new URL(path, origin).href)?.shift()?.(performance.now());
 });
 
-/** Runs an exchange and tells when its request left: when `fetch` was called, where nothing else says so. */
+/** Runs an exchange and reports when its request left; if nothing else says so, when `fetch` was called. */
 async function tellingWhenLeft<T>(url: string, onLeft: (atMs: number) => void, run: () => Promise<T>): Promise<T> {
   const calledAtMs = performance.now();
   const key = new URL(url).href;
@@ -62,8 +61,8 @@ async function tellingWhenLeft<T>(url: string, onLeft: (atMs: number) => void, r
 
 /**
  * Sends one GET, or a form.
- * @param what the request as errors name it, without the key.
- * @throws FlowluError of kind network, timeout or (body too large) protocol; the signal's reason on abort.
+ * @param what the request as named in errors, without the key
+ * @throws FlowluError of kind network, timeout or (body too large) protocol; the signal's reason on abort
  */
 export async function httpExchange(
   url: string,
@@ -114,7 +113,7 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    // Leaving the loop cancels the stream, so no more than one chunk beyond the bound is ever held.
+    // Leaving the loop cancels the stream, so at most one chunk above the limit is held.
     if (bytes > maxBytes) {
       throw new FlowluError('protocol', `${what}: the answer is larger than ${maxBytes} bytes`, {
         status: response.status,
@@ -124,7 +123,7 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
     chunks.push(chunk);
   }
   const body = Buffer.concat(chunks, bytes);
-  // Decoding would put U+FFFD in the place of what is no UTF-8: altered for good, and nobody told.
+  // Decoding would silently replace invalid UTF-8 with U+FFFD.
   if (!isUtf8(body)) {
     throw new FlowluError('protocol', `${what}: the answer is not valid UTF-8`, {
       status: response.status,
@@ -132,11 +131,11 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
     });
   }
   const text = body.toString('utf8');
-  // A byte order mark is no part of the JSON.
+  // A byte order mark is not part of the JSON.
   return text.startsWith('\uFEFF') ? text.slice(1) : text;
 }
 
-/** Milliseconds that a Retry-After header asks for, given as seconds or as a date; null where it says nothing. */
+/** Milliseconds that a Retry-After header asks for, as seconds or as a date; null if it says nothing. */
 export function parseRetryAfter(header: string | null, nowMs: number): number | null {
   const text = header?.trim() ?? '';
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
@@ -144,7 +143,7 @@ export function parseRetryAfter(header: string | null, nowMs: number): number | 
   return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
 }
 
-/** "fetch failed" says nothing; what failed stands in its innermost cause. */
+/** "fetch failed" says nothing; the innermost cause says what failed. */
 function rootOf(error: Error): string {
   let root = error;
   while (root.cause instanceof Error) root = root.cause;

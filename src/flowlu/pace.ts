@@ -1,86 +1,85 @@
 /**
  * The account's budget of requests per second, as something to wait for.
  *
- * Slots are reserved one after the other in a budget that everybody shares, each for a moment to come on the budget's
- * clock. Its holder sleeps until that moment and sends; whoever wakes too late lets the slot pass and reserves another.
+ * Slots are reserved one after the other in a shared budget, each for a future moment on the budget's clock. Its holder
+ * sleeps until that moment and sends. If it wakes too late, it lets the slot pass and reserves another.
  */
 import { MICROS_PER_MS, type Micros, orAborted, sleep } from '../core/time.ts';
 
 export interface Pace {
   /**
    * Waits for a request slot; first come, first served.
-   * @param isBackground for work that steps back where others have asked lately.
-   * @returns a moment, on the budget's clock, not later than the sending.
-   * @throws the signal's reason when it aborts first; a slot that is reserved by then is lost.
+   * @param isBackground for work that yields to recent requests of others
+   * @returns a moment, on the budget's clock, no later than the sending
+   * @throws the signal's reason if it aborts first; a slot reserved by then is lost
    */
   take(signal: AbortSignal, isBackground?: boolean): Promise<Micros>;
   /**
-   * Must follow each `take`, at the latest when the request has come to its end.
+   * Must follow each `take`, at the latest when the request has ended.
    * @param moment what `take` returned
    * @param atMs when the request left this process, by `performance.now()`
    */
   left(moment: Micros, atMs: number): void;
 }
 
-/** Where those who share a rate reserve their slots. */
+/** Where processes that share a rate reserve their slots. */
 export interface Budget {
-  /** Reserves the first free slot that begins `leadMs` from now or later; the one after it begins `lengthMs` later. */
+  /** Reserves the first free slot that begins at least `leadMs` from now; the next begins `lengthMs` later. */
   reserve(lengthMs: number, leadMs: number, isBackground?: boolean): Promise<Reservation>;
-  /** Moves the slots that nobody has reserved yet. Must not throw. */
+  /** Moves the slots that are not reserved yet. Must not throw. */
   moveSlots(ms: number): Promise<void>;
-  /** What the budget's clock says. */
   now(): Promise<Micros>;
 }
 
 export interface Reservation {
-  /** What the budget's clock said when it answered. */
+  /** The budget's clock when it answered. */
   readonly now: Micros;
-  /** From that moment to the beginning of the slot. */
+  /** From `now` to the beginning of the slot. */
   readonly waitMs: number;
 }
 
 /**
- * As many slots as the rate allows in a second take this much longer, so that the rate is kept although requests leave
- * up to `TOLERANCE_MS` late; what remains is for clocks and ways to the portal that differ. It costs 3.4 % of the rate.
+ * The slots of one second take this much longer, so that the rate is kept although requests leave up to `TOLERANCE_MS`
+ * late; the rest allows for clocks and routes to the portal that differ. It costs 3.4 % of the rate.
  */
 const MARGIN_MS = 35;
-/** A slot whose holder wakes later than that has passed. */
+/** A slot whose holder wakes later than this has passed. */
 const TOLERANCE_MS = 20;
-/** How far ahead one process may reserve, or one slot where slots are longer; enough for a budget some 100 ms away. */
+/** How far ahead a process may reserve, or one slot if slots are longer. Enough for a budget about 100 ms away. */
 const AHEAD_MS = 250;
-/** Answers of the budget that are remembered to tell its clock by. */
+/** Answers of the budget from which its clock is estimated. */
 const ANSWERS_KEPT = 16;
-/** Who has missed two slots in a row asks for a longer one, in which it may be later; twice as long with each, up to 13 s. */
+/** After two missed slots a process asks for a longer one, which tolerates more delay: doubled each time up to 13 s. */
 const FIRST_STRETCH_MS = 25;
 const MAX_MISSED = 12;
-/** Two clocks differ less in speed, even while one of them is being adjusted. */
+/** Two clocks differ less than this in speed, even while one is being adjusted. */
 const MAX_DRIFT = 0.001;
-/** One request that leaves late moves later slots by so much at most. */
+/** The most by which one late request moves later slots. */
 const MAX_MOVE_MS = 10_000;
 
 /**
- * @param requestsPerSecond 0 means no limit.
- * @param onMissed told of each slot that passed, and how late its holder was; must not throw.
- * @throws RangeError for a negative rate or NaN.
+ * @param requestsPerSecond 0 means no limit
+ * @param onMissed called for each slot that passed, with the delay of its holder; must not throw
+ * @throws RangeError for a negative rate or NaN
  */
 export function createPace(requestsPerSecond: number, budget: Budget, onMissed?: (lateMs: number) => void): Pace {
   if (!(requestsPerSecond >= 0)) throw new RangeError(`requests per second must not be ${requestsPerSecond}`);
   if (requestsPerSecond === 0) return { take: (signal) => orAborted(budget.now(), signal), left: () => {} };
 
-  /** As many slots as the rate allows in `windowMs`: a second, or one slot where a slot takes longer. */
+  /** As many slots as the rate allows in `windowMs`: one second, or one slot if a slot takes longer. */
   const slots = Math.max(1, Math.floor(requestsPerSecond));
   const windowMs = (1_000 * slots) / requestsPerSecond;
   const slotMs = (windowMs + MARGIN_MS) / slots;
   const clock = createClock();
-  /** Whoever comes waits behind one of those who reserve, so that no process holds more slots than these. */
+  /** Callers queue behind these reservations, which limit the slots that a process holds. */
   const lanes = new Array<Promise<unknown>>(Math.ceil(AHEAD_MS / slotMs)).fill(Promise.resolve());
   let taken = 0;
   /**
-   * The latest requests of this process, which keeps the rate by itself, whatever becomes of the budget's clock. One that
-   * was given its slot may yet wait for a connection or a busy machine: `leftAtMs` is null until it is on its way.
+   * The latest requests of this process, which keeps the rate on its own, whatever the budget's clock does. After
+   * getting its slot, a request may still wait for a connection or a busy machine: `leftAtMs` is null until it is sent.
    */
   const sent: { readonly moment: Micros; readonly slot: ReservedSlot; leftAtMs: number | null }[] = [];
-  /** By how much this process has moved the slots that were not reserved yet. */
+  /** By how much this process has moved the slots not yet reserved. */
   let movedMs = 0;
   const isFree = (nowMs: number) => {
     const before = sent.length < slots ? undefined : sent[0];
@@ -89,13 +88,13 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
   };
 
   async function reserve(lengthMs: number, lateMs: number, isBackground?: boolean): Promise<ReservedSlot> {
-    // The way to the budget is unknown at first, and its length decides how far ahead the slot has to lie.
+    // The round trip to the budget is unknown at first, and decides how far ahead the slot must lie.
     if (clock.tripMs() === null) clock.learn(performance.now(), await budget.now());
     const [askedAtMs, movedBeforeMs] = [performance.now(), movedMs];
     const { now, waitMs } = await budget.reserve(lengthMs, (clock.tripMs() ?? 0) + lateMs, isBackground);
     clock.learn(askedAtMs, now);
     const answeredAtMs = performance.now();
-    // Whatever the clock may have done since the other answers, the budget has said so between the two.
+    // The budget answered between these two moments, whatever its clock has done since earlier answers.
     const beginsAtMs = clamp(clock.toLocal(now) + waitMs, askedAtMs + waitMs, answeredAtMs + waitMs);
     return { now, answeredAtMs, beginsAtMs, movedBeforeMs };
   }
@@ -127,7 +126,7 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
     if (request === undefined) return;
     request.leftAtMs = atMs;
     const { beginsAtMs, movedBeforeMs } = request.slot;
-    // What was late meets what leaves a second later: that has to be moved, unless it has been since.
+    // A late request collides with those one second later, so these are moved, unless that was done since.
     const moveMs = Math.min(atMs - beginsAtMs, MAX_MOVE_MS) - TOLERANCE_MS - (movedMs - movedBeforeMs);
     if (moveMs <= 0) return;
     movedMs += moveMs;
@@ -146,7 +145,7 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
       try {
         return await orAborted(moment, signal);
       } catch (error) {
-        // Whoever has gone away sends nothing.
+        // The caller is gone and sends nothing.
         moment.then((unused) => left(unused, performance.now())).catch(() => {});
         throw error;
       }
@@ -155,16 +154,16 @@ export function createPace(requestsPerSecond: number, budget: Budget, onMissed?:
   };
 }
 
-/** Of this process's own clock, but for `now`. */
+/** On this process's clock, except `now`. */
 interface ReservedSlot {
   readonly now: Micros;
   readonly answeredAtMs: number;
   readonly beginsAtMs: number;
-  /** `movedMs` when it was asked for. */
+  /** The value of `movedMs` at the request. */
   readonly movedBeforeMs: number;
 }
 
-/** A pace for work that has turns of its own, too: it waits for one of them, and then for a slot. */
+/** A pace for work that also has turns of its own: it waits for a turn, and then for a slot. */
 export function inTurns(whole: Pace, takeTurn: () => Promise<number>): Pace {
   return {
     async take(signal) {
@@ -175,7 +174,7 @@ export function inTurns(whole: Pace, takeTurn: () => Promise<number>): Pace {
   };
 }
 
-/** A budget that nobody shares, on this machine's clock. */
+/** A budget that is not shared, on this machine's clock. */
 export function localBudget(): Budget {
   let nextAtMs = 0;
   const now = async () => Date.now() * MICROS_PER_MS;
@@ -194,8 +193,8 @@ export function localBudget(): Budget {
 }
 
 /**
- * The budget's clock on this process's: the answer that took least time tells it best. It was given half way between
- * question and answer, if both ways are of one length.
+ * Converts the budget's clock to this process's, by the answer with the shortest round trip. The clock is assumed to
+ * have been read half-way between question and answer.
  */
 function createClock() {
   const answers: { readonly tripMs: number; readonly aheadMs: number }[] = [];
@@ -207,7 +206,7 @@ function createClock() {
       answers.push({ tripMs: answeredAtMs - askedAtMs, aheadMs });
       if (answers.length > ANSWERS_KEPT) answers.shift();
     },
-    /** The shortest way there and back of late; null before the first answer. */
+    /** The shortest recent round trip; null before the first answer. */
     tripMs: () => (answers.length === 0 ? null : best().tripMs),
     toLocal: (at: Micros) => at / MICROS_PER_MS - best().aheadMs,
   };

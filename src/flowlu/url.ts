@@ -1,12 +1,12 @@
-/** Addresses of read requests. Nothing else can be built here, since deleting is a GET at Flowlu too. */
+/** URLs of read requests. No others can be built here, since at Flowlu even deleting is a GET. */
 import type { Model } from '../catalog/types.ts';
 import { isId } from '../record/id.ts';
 
-/** What of a model a request needs. */
+/** The part of a model that a request needs. */
 export type ModelPath = Pick<Model, 'module' | 'model' | 'name'>;
 export type ListedModel = ModelPath & Pick<Model, 'listQuery'>;
 
-/** A condition on one field. Moments and dates in the portal's zone; both bounds of a range are meant to be included. */
+/** A condition on one field. Times and dates are in the portal's zone; ranges include both bounds. */
 export type Filter =
   | string
   | { readonly type: 'exact_value' | 'more' | 'less'; readonly value: string | number }
@@ -23,16 +23,13 @@ export interface ListQuery {
   readonly filters?: Readonly<Record<string, Filter>>;
 }
 
-/** Rows per page that the API allows at most. */
+/** Maximum rows per page that the API allows. */
 const MAX_LIMIT = 100;
 
 const NAME = /^[a-z][a-z0-9_]*$/i;
 const FIELD = /^[a-z_][a-z0-9_]*$/i;
 
-/**
- * Checks the base address and strips slashes at its end.
- * @throws TypeError unless it is http or https without user, query or fragment.
- */
+/** Checks the base address, strips trailing slashes. @throws TypeError unless http(s), with no user, query, fragment */
 export function checkedBaseUrl(baseUrl: string): string {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : null;
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
@@ -41,14 +38,14 @@ export function checkedBaseUrl(baseUrl: string): string {
   return url.href.replace(/\/+$/, '');
 }
 
-/** Address of `list`, without query. @throws RangeError for a module or model that is no plain name. */
+/** URL of `list`, without query. @throws RangeError for an invalid name of a module or model */
 export function listPath(baseUrl: string, { module, model }: ModelPath): string {
   return `${baseUrl}/${name(module)}/${name(model)}/list`;
 }
 
 /**
- * Address of `get`, without query. Without an id it means the user whose right is used.
- * @throws RangeError for a module or model that is no plain name, or an id that is not all digits.
+ * URL of `get`, without query. Without an id, the user whose rights are used.
+ * @throws RangeError for an invalid name of a module or model, or an id that is not all digits
  */
 export function getPath(baseUrl: string, { module, model }: ModelPath, id: string | null): string {
   if (id !== null && !isId(id)) throw new RangeError('an id consists of digits');
@@ -57,7 +54,7 @@ export function getPath(baseUrl: string, { module, model }: ModelPath, id: strin
 
 /**
  * Query of `list`, with the parameters that the model always needs.
- * @throws RangeError for a limit, page or field name that the API does not know; `limit=0` would mean "everything".
+ * @throws RangeError for an invalid limit, page or field name; `limit=0` would mean "everything"
  */
 export function listParams(model: ListedModel, query: ListQuery): URLSearchParams {
   const params = new URLSearchParams(model.listQuery);
@@ -70,7 +67,7 @@ export function listParams(model: ListedModel, query: ListQuery): URLSearchParam
   return params;
 }
 
-/** True when the query asks for less than the whole model, by its own or by the model's filters. */
+/** Whether the query asks for less than the whole model, because of its own filters or the model's. */
 export function isFiltered(params: URLSearchParams): boolean {
   return [...params.keys()].some((key) => key.startsWith('filter['));
 }
@@ -81,7 +78,7 @@ function filterText(filter: Filter): string {
   return `{${parts.join(',')}}`;
 }
 
-/** Whole numbers go out as numbers digit by digit, so that a 64-bit id stays exact. */
+/** Whole numbers are written digit by digit, so that a 64-bit id stays exact. */
 function scalar(value: string | number): string {
   return /^(0|[1-9]\d*)$/.test(String(value)) ? String(value) : JSON.stringify(value);
 }

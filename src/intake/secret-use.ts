@@ -13,7 +13,7 @@ import { noteSecretsUsed, readSettings } from '../store/settings.ts';
 /** When a secret was last handed in, by its place in the setting. */
 export interface SecretUse {
   readonly position: number;
-  /** ISO 8601, to within a quarter of a minute; null where it was never seen. */
+  /** ISO 8601, of other processes to within a quarter of a minute; null where it was never seen. */
   readonly last_used_at: string | null;
 }
 
@@ -50,10 +50,15 @@ export function createSecretUse(secrets: readonly string[], onFirst = () => {}) 
       await noteSecretsUsed(sql, Object.fromEntries(used), MAX_REMEMBERED);
       for (const { ms, position } of seen) noted_ms[position] = ms;
     },
-    /** What has been noted of each secret, by any process. */
+    /** What has been noted of each secret by any process, and what this one knows beyond that. */
     async read(sql: Sql): Promise<readonly SecretUse[]> {
       const { webhook_secrets_used: used = {} } = await readSettings(sql, 'webhook_secrets_used');
-      return (await names()).map((name, index) => ({ position: index + 1, last_used_at: used[name] ?? null }));
+      return (await names()).map((name, index) => {
+        const noted_at = used[name] ?? null;
+        const latest_at = latest_ms[index] === 0 ? null : new Date(latest_ms[index] ?? 0).toISOString();
+        const isLater = latest_at !== null && (noted_at === null || latest_at > noted_at);
+        return { position: index + 1, last_used_at: isLater ? latest_at : noted_at };
+      });
     },
   };
 }

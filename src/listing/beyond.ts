@@ -1,4 +1,4 @@
-/** What follows the last row that a list brings, where nothing counts the rows: asked for singly, id by id. */
+/** Looks for rows after the last listed one by id, when the portal does not count its rows. */
 
 import type { FlowluClient } from '../flowlu/client.ts';
 import { NotFoundError } from '../flowlu/errors.ts';
@@ -6,15 +6,15 @@ import type { ModelPath } from '../flowlu/url.ts';
 import { compareIds } from '../record/id.ts';
 import { onTooMuch } from './sick-pages.ts';
 
-/** So many ids in a row are asked for before none is taken to follow. */
+/** If this many ids in a row do not exist, no further row is assumed. */
 const IDS_BEYOND = 5;
 
-/** @param onRequest told of each request */
+/** @param onRequest called for each request */
 export function createBeyond(client: FlowluClient, model: ModelPath, signal: AbortSignal, onRequest: () => void) {
   let lowest: string | null = null;
   let highest: string | null = null;
   let last: string | null = null;
-  /** Whether ids fall towards the end. */
+  /** Whether ids decrease towards the end. */
   let falling: boolean | null = null;
 
   async function ask(id: string): Promise<'read' | 'absent' | 'broken'> {
@@ -34,11 +34,11 @@ export function createBeyond(client: FlowluClient, model: ModelPath, signal: Abo
   }
 
   return {
-    /** Takes the ids of a page in. */
+    /** Notes the ids of a page. */
     note,
     /**
-     * How many rows follow, up to `most`, of which the next call begins behind the last; null where the portal tells of
-     * none whether it is there.
+     * How many rows follow, up to `most`; the next call continues after them. Null if the portal does not say about any
+     * of the ids whether it exists.
      */
     async rows(most: number): Promise<number | null> {
       falling ??= last === lowest && lowest !== highest;

@@ -1,27 +1,26 @@
-/** Listing by id keyset, each answer checked, since a portal may silently ignore the order or the filter. */
+/** Listing by id keyset. Each answer is checked, since a portal may silently ignore the order or the filter. */
 import { compareIds } from '../record/id.ts';
 import type { PageReader, ReadPage } from './reader.ts';
 import { UNCOUNTED } from './sick-pages.ts';
 import type { ListingMeasures, ListingPage } from './types.ts';
 
-/** What it shows of the portal. */
+/** What the listing shows about the portal. */
 export type Findings = Pick<ListingMeasures, 'order' | 'idFilter'>;
 
 export interface KeysetEnd {
-  /** Why rows may be missing, null when none can. */
+  /** Why rows may be missing; null if none can be. */
   readonly reason: string | null;
-  /** Where the portal does not honour a keyset: the pages from page 1 on that were read and are still good. */
+  /** If the portal does not support a keyset: the pages already read, from page 1 on, that are still valid. */
   readonly goOn: readonly PageAlreadyRead[] | null;
   readonly found: Findings;
 }
 
 export interface PageAlreadyRead {
   readonly page: ReadPage;
-  /** Whether its rows were handed out. */
+  /** Whether its rows were yielded. */
   readonly handedOut: boolean;
 }
 
-/** What the answers so far amount to. */
 interface Progress {
   /** Listed from the beginning, not resumed. */
   readonly fresh: boolean;
@@ -29,25 +28,25 @@ interface Progress {
   /** The latest answer, and the one before it. */
   readonly page: ReadPage | null;
   readonly before: ReadPage | null;
-  /** Some answer held greater ids only, because it was asked to. */
+  /** An answer held only greater ids because the request asked for them. */
   readonly filterWorks: boolean;
   /** Rows since the start of this run. */
   readonly seen: number;
-  /** Rows of the runs that a resumed listing goes on from, where the caller knows. */
+  /** Rows of earlier runs that a resumed listing continues, if the caller knows. */
   readonly seenBefore: number | undefined;
-  /** The total where it does not shrink as rows are passed: then it counts the whole model, not what is left. */
+  /** The total if it does not shrink as rows are passed: it then counts the whole model, not what is left. */
   readonly wholeTotal: number | null;
 }
 
 const START = { answers: 0, page: null, before: null, filterWorks: false, seen: 0, wholeTotal: null } as const;
 
-/** Lists the rows after `resumeAfter`, or all of them. Every turn of the loop moves on to greater ids, or ends. */
+/** Lists the rows after `resumeAfter`, or all. Every iteration advances to greater ids, or ends. */
 export async function* listByKeyset(
   reader: PageReader,
   resumeAfter: string | null,
   seenBefore?: number,
 ): AsyncGenerator<ListingPage, KeysetEnd> {
-  // A resumed listing asks for the row before once more: if it comes, the filter works, even if nothing follows.
+  // A resumed listing starts one id earlier: if the row comes again, the filter works, even if nothing follows.
   let last = resumeAfter === null || resumeAfter === '0' ? resumeAfter : String(BigInt(resumeAfter) - 1n);
   let progress: Progress = { ...START, fresh: resumeAfter === null, seenBefore };
   for (;;) {
@@ -72,7 +71,7 @@ export async function* listByKeyset(
   }
 }
 
-/** What an answer shows of a portal without a keyset, or null where it shows none of that. */
+/** What an answer shows about a portal without a keyset; null if it does not show that. */
 function objectionTo(
   page: ReadPage | null,
   last: string | null,
@@ -83,19 +82,19 @@ function objectionTo(
   if (page === null) return { order, idFilter: 'refused' };
   if (!reader.isSorted()) return { order, idFilter: progress.filterWorks ? 'honoured' : null };
   if (!page.ascending) return { order: 'ignored', idFilter: null };
-  // Without any id on the first page there is none to go on after.
+  // Without any id on the first page, the listing cannot continue after one.
   if (last === null && page.ids.length === 0 && page.rows > 0) return { order, idFilter: null };
   const [lowest] = page.ids;
   const isBefore = lowest !== undefined && last !== null && compareIds(lowest, last) <= 0;
   return isBefore ? { order, idFilter: 'ignored' } : null;
 }
 
-/** The next answer, or null where the portal refuses the filter. */
+/** The next answer; null if the portal refuses the filter. */
 async function nextPage(reader: PageReader, last: string | null, progress: Progress): Promise<ReadPage | null> {
   if (last !== null && !progress.filterWorks) {
     const page = await reader.afterIfAccepted(last);
     if (page !== null) return page;
-    // The filter is refused, or a record after it breaks the answer: then the plain page that follows comes.
+    // Either the filter is refused, or a record after it breaks the answer; then the next plain page has rows.
     const plain = await reader.at(reader.size(), 0).catch(() => null);
     if (plain !== null && (plain.rows > 0 || progress.answers === 0)) return null;
   }
@@ -109,15 +108,15 @@ export function openEnd(lastId = 'the last one'): string {
   return `nothing shows that no row follows ${lastId}: the portal counts none, and one that breaks its lists may`;
 }
 
-/** The filter's first use matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
+/** The first use of the filter matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
 async function corroborate(reader: PageReader, [first]: readonly PageAlreadyRead[], progress: Progress) {
   if (!first) return { reason: 'nothing shows that the portal honours the filter', goOn: null };
-  // Rows that are announced and do not come either hide behind a record that breaks its lists, with no count beside.
+  // Announced rows that do not come may also hide behind a record that breaks its lists, without a count.
   const { total, rows } = first.page;
   const left = progress.page?.total === 0 ? (total ?? 0) - rows : (rowsLeft(progress) ?? 0);
   const page = await reader.at(reader.size(), total === null ? UNCOUNTED : Math.max(0, left));
-  // Some portals repeat the last page when asked for one beyond it. Lower ids that are new are no repetition: such a portal
-  // ignores the order, which a page with a single row does not show.
+  // Some portals repeat the last page when asked for one beyond it. Lower ids that are new are not a repetition: the
+  // portal then ignores the order, which a page with a single row does not show.
   const isEnd = !page.isOpen && page.unread.length === 0 && page.ids.every((id) => first.page.ids.includes(id));
   if (isEnd) return { reason: missing(progress), goOn: null };
   return { reason: null, goOn: [first, { page, handedOut: false }] };
@@ -129,8 +128,8 @@ function orderOf(reader: PageReader, { seen }: Progress): Findings['order'] {
 }
 
 /**
- * Page 1, while nothing else was read: plain paging can carry on from there. An ignored filter brings page 1 again,
- * which is then the better one: whatever changed between the two would go unnoticed.
+ * Page 1, if nothing else was read: plain paging can continue from there. An ignored filter returns page 1 again, and
+ * the second one is better, since changes between the two would go unnoticed.
  */
 function firstPage({ fresh, answers, page: first }: Progress, page: ReadPage | null): readonly PageAlreadyRead[] {
   if (fresh && answers === 0 && page) return [{ page, handedOut: false }];
@@ -155,16 +154,16 @@ function advance(progress: Progress, page: ReadPage, filtered: boolean): Progres
   };
 }
 
-/** Rows after the last id of a page that cannot be listed: the next page, which begins after that id, has them again. */
+/** Unlistable rows after the last id of a page. The next page begins after that id, so it includes them again. */
 function atItsEnd(page: ReadPage | null): number {
   const last = page?.unread.at(-1);
   return last?.nextId === null ? last.count : 0;
 }
 
-/** Rows that the portal has announced to lie after those seen; null where it announces nothing. */
+/** Rows that, by the portal's count, follow those seen; null if it gives no count. */
 function rowsLeft({ page, before, seen, seenBefore, wholeTotal, fresh }: Progress): number | null {
   if (wholeTotal !== null && fresh) return wholeTotal - seen;
-  // The row that a resumed listing begins with again is counted once too often, or is gone by now.
+  // The row with which a resumed listing begins is counted once too often, or is gone by now.
   if (wholeTotal !== null) return seenBefore === undefined ? null : wholeTotal - seen - seenBefore;
   // Some portals give each page's length as its total.
   if (page === null || page.total === null || (before !== null && before.total === before.rows)) return null;
@@ -172,19 +171,19 @@ function rowsLeft({ page, before, seen, seenBefore, wholeTotal, fresh }: Progres
 }
 
 /**
- * Whether the request for an empty tail can be saved: only when two signs agree, a short page and the total.
- * A total alone is never believed, since it may be wrong, or count something else than what was asked for.
+ * Whether the request for an empty page at the end can be saved: only if both a short page and the total say so. A
+ * total alone is never trusted, since it may be wrong or count something else.
  */
 function isEvidentlyLast(progress: Progress): boolean {
   const isCounted = progress.fresh || progress.wholeTotal === null;
   return progress.page?.short === true && isCounted && rowsLeft(progress) === 0;
 }
 
-/** After an empty answer: why rows may be missing all the same, or null. The keyset itself leaves no gap. */
+/** After an empty answer: why rows may still be missing, or null. The keyset itself leaves no gap. */
 function missing(progress: Progress): string | null {
   const { page, before, wholeTotal } = progress;
   const bringsNone = page?.total === null && page.ids.length === 0;
-  // Behind rows that break their lists more of them, or others, may follow.
+  // More rows may follow the rows that break their lists.
   const isHidden = bringsNone && ((page.rows > 0 && !page.short) || atItsEnd(before) > 0);
   if (page?.isOpen || isHidden) return openEnd(before?.ids.at(-1));
   const left = rowsLeft(progress) ?? 0;

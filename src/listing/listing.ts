@@ -1,9 +1,9 @@
 /**
- * Listing a whole model, page by page, with an honest word at the end on whether nothing was missed.
+ * Lists a whole model, page by page, and says at the end whether anything may be missing.
  *
- * Two ways. *Keyset*: rows in the order of their ids, each request asking for ids greater than the last seen;
- * nothing that others do meanwhile can shift it. *Pages*: plain page numbers, for portals that ignore the filter or
- * the order, which shows in their answers; there rows can slip between pages, and only counting can prove otherwise.
+ * There are two ways. *Keyset*: rows in the order of their ids, each request asking for ids greater than the last;
+ * changes made meanwhile cannot shift it. *Pages*: plain page numbers, for portals whose answers show that they ignore
+ * the filter or the order. There rows can slip between pages, and only counting can prove that none did.
  */
 
 import type { FlowluClient } from '../flowlu/client.ts';
@@ -19,11 +19,12 @@ export type * from './types.ts';
 /**
  * Lists a model. The generator's return value is the summary.
  *
- * Needs one request per full page, and one more only where the end is not plain: the last page is full, or the
- * portal's total is missing or disagrees. A portal that ignores the filter costs one wasted request, a first page
- * that may be all one more. So N rows take at most N/pageSize (rounded up) + 2, where the portal grants the page size.
+ * It needs one request per full page, and one more only if the end is uncertain: the last page is full, or the portal's
+ * total is missing or wrong. A portal that ignores the filter costs one wasted request, and a first page that may
+ * contain everything one more. So N rows take at most N/pageSize (rounded up) + 2 requests, if the portal grants the
+ * page size.
  *
- * @throws ListingError when pages repeat, never end, or hold rows without an id; FlowluError; the signal's reason.
+ * @throws ListingError if pages repeat, never end, or hold rows without an id; FlowluError; the signal's reason
  */
 export async function* listPages(
   client: FlowluClient,
@@ -48,7 +49,7 @@ export async function* listPages(
     const unproven = options.seen === undefined ? 'resumed in the middle of a listing by page numbers' : null;
     return summary('pages', unproven ?? reason, { order: null, idFilter: null });
   }
-  // That a filter has no effect shows at the cost of one request; where asking is an error, it costs several.
+  // An ignored filter costs one request to detect; a refused one costs several.
   if (known.order === 'refused' || known.idFilter === 'refused') {
     const reason = yield* listByPages(reader, { offset: 0, seen: createSeenIds() });
     return summary('pages', reason, { order: null, idFilter: null });

@@ -1,10 +1,9 @@
 /**
  * Listing by page numbers, for portals without a keyset.
  *
- * Rows keep their order, but rows that are deleted pull those after them onto pages that were read already. The
- * portal's count gives a deletion away; then the listing goes back until a page begins with a row that it knows, so that
- * nothing can lie between. A resumed listing begins in the same way. Rows that are created push others back, which only
- * repeats them.
+ * Rows keep their order, but a deleted row pulls those after it onto pages already read. The portal's count reveals a
+ * deletion; the listing then goes back until a page begins with a known row, so that nothing can lie in between. A
+ * resumed listing begins in the same way. New rows push others back, which only repeats them.
  */
 
 import { ListingError } from '../flowlu/errors.ts';
@@ -17,22 +16,22 @@ import type { ListingPage } from './types.ts';
 interface PagesOptions {
   /** Position to begin at. */
   readonly offset: number;
-  /** The first pages, if they were read before. */
+  /** The first pages, if already read. */
   readonly read?: readonly PageAlreadyRead[];
-  /** What was seen before; of a resumed listing, everything up to `offset`. */
+  /** Ids seen before; for a resumed listing, all up to `offset`. */
   readonly seen: SeenIds;
   /** Rows up to `offset` that could not be read. */
   readonly unread?: number | undefined;
 }
 
-/** How often a listing goes back, beside once for every second page. */
+/** How often a listing may go back, in addition to once per two pages. */
 const MIN_STEPS_BACK = 20;
 
 /**
- * Lists from a position on. Every turn of the loop brings a new row, or is one of a bounded number of re-reads, or ends;
- * the reader's bound on requests stands above that.
- * @returns why rows may be missing, or null.
- * @throws ListingError when the portal repeats a page.
+ * Lists from a position on. Every iteration yields a new row, is one of a limited number of re-reads, or ends; the
+ * reader's limit on requests also applies.
+ * @returns why rows may be missing, or null
+ * @throws ListingError if the portal repeats a page
  */
 export async function* listByPages(
   reader: PageReader,
@@ -43,10 +42,10 @@ export async function* listByPages(
   return isProven ? null : reason;
 }
 
-/** What reading again can make up for. */
+/** The reason that reading again can remove. */
 const NOT_COUNTED = 'the portal does not say how many rows there are';
 
-/** @returns why rows may be missing, and where they end. */
+/** @returns why rows may be missing, and where they end */
 async function* inOnePass(
   reader: PageReader,
   { offset: from, read = [], seen, unread = 0 }: PagesOptions,
@@ -64,14 +63,14 @@ async function* inOnePass(
     const added = rows.add(page, offset);
     const counted = rows.counted();
     const isStale = page.ids.length > 0 && added === 0 && offset >= rows.furthest();
-    // Beyond the end some portals repeat the last page: that is the end where the count says so, too.
+    // Some portals repeat the last page beyond the end; it is the end if the count agrees.
     if (isStale && page.total === counted) break;
     const change = totals.take(page, offset);
     if (rows.excuse(page, offset, added, change) && isStale && change >= 0) {
       throw new ListingError(`page ${offset / reader.size() + 1} brought no new row: the portal repeats its pages`);
     }
     const goesBack = route.goBack(change < 0, isFirstKnown && change >= 0);
-    // Its gaps come again on the way on, after the rows before them.
+    // When the listing goes back, the page's gaps are reported later, after the rows before them.
     if (page.rows > 0 && !given?.handedOut) yield toListingPage(page, offset, reader.size(), goesBack);
     if (goesBack) continue;
     totals.passed(page, offset);
@@ -82,10 +81,10 @@ async function* inOnePass(
   return { reason: doubt ?? totals.contradicts(rows.counted()), end: rows.furthest() };
 }
 
-/** Further passes over a model whose rows nothing counts. */
+/** Further passes over a model that the portal does not count. */
 const MAX_PASSES = 3;
 
-/** Where the portal does not count, a pass that brings nothing new, and no fewer rows than the one before, is the proof. */
+/** Without a count, the proof is a pass that finds nothing new and no fewer rows than the one before. */
 async function* readAgain(reader: PageReader, seen: SeenIds, end: number): AsyncGenerator<ListingPage, boolean> {
   for (let pass = 0, before = seen.size(), rows = 0; pass < MAX_PASSES; pass += 1, before = rows) {
     const known = seen.size();
@@ -102,22 +101,22 @@ async function* readAgain(reader: PageReader, seen: SeenIds, end: number): Async
   return false;
 }
 
-/** An empty page is the end; a short one only where the count agrees, since it may come in the middle, too. */
+/** An empty page is the end. A short one is the end only if the count agrees, since it may come in the middle too. */
 function isEnd({ rows, total, short }: ReadPage, offset: number, counted: number): boolean {
   return rows === 0 || (short && (total === counted || total === offset + rows));
 }
 
-/** Where the listing stands. */
+/** The position of the listing. */
 function createRoute(from: number, reader: PageReader) {
   let offset = Math.max(0, from - reader.size());
-  /** Looks for a page that begins with a row that was seen. */
+  /** Looking for a page that begins with a known row. */
   let seeks = from > 0;
   let stepsBack = 0;
   let turns = 0;
   let doubt: string | null = null;
   return {
     offset: () => offset,
-    /** Goes one page back after deletions until nothing can lie between the page and what was read; false to go on. */
+    /** After deletions, goes back one page until nothing can lie between the page and what was read; false to go on. */
     goBack(fell: boolean, isKnown: boolean): boolean {
       turns += 1;
       if (fell) seeks = true;
@@ -131,7 +130,7 @@ function createRoute(from: number, reader: PageReader) {
       offset = Math.max(0, (Math.ceil(offset / reader.size()) - 1) * reader.size());
       return true;
     },
-    /** A page that came short takes up its place all the same; where the size has changed, some rows come again. */
+    /** A short page still takes up a whole place. If the page size has changed, some rows come again. */
     goOn({ rows }: ReadPage): void {
       offset = Math.floor((offset + Math.max(rows, reader.size())) / reader.size()) * reader.size();
     },
@@ -139,17 +138,17 @@ function createRoute(from: number, reader: PageReader) {
   };
 }
 
-/** Counts rows, and repeated ones, for which rows that were created in front of them are the only excuse. */
+/** Counts rows and repeated ones. Only rows created before them explain a repetition. */
 function countRows(from: number, seen: SeenIds, unreadBefore: number) {
   let furthest = from;
   let lastId: string | undefined;
   let isOpen = false;
   let unread = unreadBefore;
   let repeated = 0;
-  /** How many were created before a resumed listing goes on is not known until it brings a new row. */
+  /** After resuming, the number of rows created in between is unknown until a new row comes. */
   let excused = from > 0 ? Number.POSITIVE_INFINITY : 0;
   return {
-    /** Takes a page in and returns how many of its rows are new. */
+    /** Adds a page and returns how many of its rows are new. */
     add(page: ReadPage, offset: number): number {
       lastId = page.ids.at(-1) ?? lastId;
       isOpen = page.isOpen;
@@ -158,10 +157,10 @@ function countRows(from: number, seen: SeenIds, unreadBefore: number) {
     },
     /** Positions up to here have been read. */
     furthest: () => furthest,
-    /** What no further reading will change. */
+    /** A doubt that further reading will not remove. */
     obstacle: () => (seen.isFull() ? 'too many rows to tell repeated ones' : isOpen ? openEnd(lastId) : null),
     counted: () => seen.size() + unread,
-    /** True when the rows that the page repeats are more than were created. */
+    /** True if more rows are repeated than were created. */
     excuse({ ids, rows }: ReadPage, offset: number, added: number, created: number): boolean {
       if (offset >= furthest) repeated += ids.length - added;
       excused += Math.max(0, created);
@@ -173,7 +172,7 @@ function countRows(from: number, seen: SeenIds, unreadBefore: number) {
   };
 }
 
-/** Watches what the portal says about the number of rows: the proof needs it known, and its every move followed. */
+/** Watches the portal's count of rows: the proof needs to know it and every change of it. */
 function watchTotal(isResumed: boolean) {
   let first: number | null = null;
   let latest: number | null = null;
@@ -185,9 +184,9 @@ function watchTotal(isResumed: boolean) {
   let hasGap = false;
   let doubt: string | null = null;
   return {
-    /** Takes an answer in and returns by how much the total has changed since the one before. */
+    /** Adds an answer and returns how much the total has changed since the last one. */
     take({ total, rows }: ReadPage, offset: number): number {
-      // An empty page beyond the end may well say 0 or nothing.
+      // An empty page beyond the end may well give 0 or no total.
       if (rows === 0 && !total) return 0;
       if (total === null || total < offset + rows) {
         doubt ??= NOT_COUNTED;
@@ -200,9 +199,9 @@ function watchTotal(isResumed: boolean) {
       latest = total;
       return change;
     },
-    /** Rows that are said to lie from a position on. */
+    /** Rows that lie after a position, by the count. */
     left: (offset: number) => (doubt === null ? Math.max(0, (latest ?? UNCOUNTED) - offset) : UNCOUNTED),
-    /** Goes past a page. */
+    /** Notes that the listing passed a page. */
     passed({ rows, short }: ReadPage, offset: number): void {
       if (rows === 0) return;
       hasGap ||= isShort;
@@ -210,13 +209,13 @@ function watchTotal(isResumed: boolean) {
       end = offset + rows;
     },
     doubt: () => doubt,
-    /** Why the rows counted cannot be all. */
+    /** Why the counted rows cannot be all. */
     contradicts(counted: number): string | null {
       const [before, now] = [first ?? 0, latest ?? 0];
       if (!hasMoved) return before === counted ? null : `the portal counts ${before} rows but sent ${counted}`;
       if (hasGap) return 'a page came short while rows came and went';
       if (end !== now) return `the portal counts ${now} rows but sent ${end}`;
-      // What was created before a listing was resumed need not have been seen.
+      // Rows created before a listing was resumed need not have been seen.
       return !isResumed && counted < before - fell
         ? `the portal counts ${before - fell} rows but sent ${counted}`
         : null;

@@ -1,4 +1,4 @@
-/** The pages of a listing, measured: ids, order, the size that the portal grants and bears, and what is broken in them. */
+/** The pages of a listing with what they show: ids, order, gaps, and the page size that the portal grants. */
 
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
@@ -32,64 +32,64 @@ export interface ReadPage {
   readonly observedAt: Micros;
   /** Ids strictly increase, in the order that the portal sent. */
   readonly ascending: boolean;
-  /** Fewer rows than the portal puts on a page. Most likely the end, yet a page may also come short in the middle. */
+  /** Fewer rows than the portal puts on a page. Most likely the end, but a page in the middle may be short too. */
   readonly short: boolean;
-  /** No row came, nobody counts the rows, and nothing shows that none follows the latest one. */
+  /** No row came, there is no count, and nothing shows that no row follows the latest one. */
   readonly isOpen: boolean;
 }
 
 export interface PageReader {
-  /** Reads the rows after an id (from the start when null) in order of their ids. */
+  /** Reads the rows after an id (null: from the start) in order of their ids. */
   after(lastId: string | null, expected: number): Promise<ReadPage>;
-  /** The same, giving up early; whether the portal takes the filter at all is not known yet. */
+  /** Like `after`, but gives up early, while it is unknown whether the portal accepts the filter. */
   afterIfAccepted(lastId: string): Promise<ReadPage | null>;
-  /** Reads the page that begins with the row at a position, in order of ids where the portal accepts to sort. */
+  /** Reads the page that begins with the row at a position, in order of ids if the portal accepts to sort. */
   at(offset: number, expected: number): Promise<ReadPage>;
-  /** The same, to see whether anything has changed; a page that has gaps is known to. */
+  /** Like `at`, to see whether anything has changed. Pages with known gaps are not read again. */
   atAgain(offset: number, expected: number): Promise<ReadPage>;
-  /** Rows on a page; positions of pages are multiples of it. */
+  /** Rows per page. Positions of pages are multiples of it. */
   size(): number;
-  /** Whether an order was asked for and not refused. */
+  /** Whether an order was requested and not refused. */
   isSorted(): boolean;
-  /** Requests spent so far. */
+  /** So far. */
   requests(): number;
-  /** Whether some answer counted rows. */
+  /** Whether some answer contained a total. */
   counts(): boolean;
   measured(): Pick<ListingMeasures, 'pageSize' | 'bearableSize'>;
 }
 
 const BY_ID = { field: 'id', direction: 'asc' } as const;
-/** Sizes of pages that portals are known to grant, or might. */
+/** Page sizes that portals are known to grant, or might. */
 const PLAUSIBLE_SIZES: ReadonlySet<number> = new Set([25, 50]);
-/** Blocks that had to be read in parts before smaller ones are asked for from the start. */
+/** After this many blocks had to be read in parts, smaller ones are requested from the start. */
 const HEAVY_BLOCKS = 2;
-/** Rows that may break their lists before the model is given up. */
+/** Rows that may break their lists before the listing gives up. */
 const MAX_UNREAD = 200;
-/** As so many of them counts a page that breaks as a whole: reading around its rows costs no lists. */
+/** A page that fails as a whole counts as this many of them, since reading around it costs no lists. */
 const WHOLE_PAGE = 5;
-/** Requests that a listing may spend beside those that the portal's count explains, and where it counts nothing. */
+/** Requests allowed in addition to those that the portal's count explains, and without a count. */
 const SPARE_REQUESTS = 500;
 const UNCOUNTED_REQUESTS = 1_000_000;
-/** No portal grants fewer rows on a page. */
+/** No portal grants fewer rows per page. */
 const LEAST_GRANTED = 10;
 
-/** The latest page that brought rows. */
+/** The latest page with rows. */
 interface Latest {
   /** Position after it. */
   readonly end: number;
-  /** Its rows, where it came as a whole and may have had room for more; 0 where an error in place of rows ended it. */
+  /** Its rows, if it came whole and may have had room for more; 0 if an error took the place of its last rows. */
   readonly rows: number | null;
   /** Its ids after the last gap. */
   readonly tail: readonly string[];
   readonly isShort: boolean;
 }
 
-/** @throws ListingError beyond the bounds or for rows without an id. */
+/** @throws ListingError beyond the limits or for rows without an id */
 export function createPageReader(client: FlowluClient, model: ListedModel, options: ListingOptions): PageReader {
   const { signal, filters, cursor, known = {}, heals = true } = options;
   const asked = options.pageSize ?? 100;
   let size = cursor?.mode === 'pages' ? cursor.size : (known.bearableSize ?? asked);
-  /** Whether that is the portal's size already: a listing that is resumed need not have found it out yet. */
+  /** Whether that is the portal's size already, which a resumed listing may not have found out yet. */
   let isSizeKnown = (cursor?.mode === 'pages' && size !== asked) || typeof known.bearableSize === 'number';
   let sort = known.order !== 'refused';
   let requests = 0;
@@ -97,22 +97,22 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   let granted: number | null = null;
   let bearableSize: number | null = null;
   let unreadRows = options.unread?.rows ?? 0;
-  /** Pages with gaps, by their positions. */
+  /** Pages with gaps, by position. */
   const gapped = new Map<number, ReadPage>();
   let goodPage: number | null = null;
   const beyond = createBeyond(client, model, signal, () => {
     requests += 1;
   });
-  /** Lists were found to bring nothing from here on. */
+  /** Lists return nothing from this position on. */
   let over = Number.POSITIVE_INFINITY;
-  /** Where rows were met, until the portal's size of pages is known. */
+  /** Positions of rows, until the portal's page size is known. */
   const positions = new Map<string, number>();
   let largestTotal: number | null = null;
-  /** Most rows of one answer. */
+  /** The largest number of rows in one answer so far. */
   let largest = 0;
   let latest: Latest | null = null;
   let hasAnswered = false;
-  /** Without the parameters of its own where the portal refuses these: archived rows may then be left out of lists. */
+  /** Without the model's own parameters if the portal refuses these; lists may then omit archived rows. */
   let listed = model;
 
   function maxRequests(): number {
@@ -134,7 +134,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     }
   }
 
-  /** A last try without the model's own parameters, or null. */
+  /** A last attempt without the model's own parameters; null if it fails. */
   async function listBare(query: ListQuery): Promise<ListAnswer | null> {
     if (model.listQuery === undefined) return null;
     listed = { ...model, listQuery: {} };
@@ -143,7 +143,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     return answer;
   }
 
-  /** One request; before the first answer, one more without the order, which may be what is refused. */
+  /** One request; before the first answer, one more without the order, in case that is what the portal refuses. */
   async function request(query: ListQuery, patience: Patience): Promise<Answer> {
     let answer: ListAnswer;
     try {
@@ -203,14 +203,14 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   }
 
   /**
-   * Finds out whether no row follows the latest page: it had room for more, or an answer that begins with its last rows
-   * has. A row that breaks its lists would have broken that answer, too.
+   * Checks that no row follows the latest page: it had room for more, or an answer that begins with its last rows has.
+   * A row that breaks its lists would have broken that answer too.
    */
   function proofOfEnd(isKeyset: boolean, offset: number, expected: number | null): (() => Promise<boolean>) | null {
     if (latest === null || expected !== UNCOUNTED) return null;
     const { end, rows, tail } = latest;
     return async () => {
-      // Read again, it does not follow the latest page.
+      // On a second reading it does not follow the latest page.
       if (!isKeyset && offset < end) return false;
       const most = Math.min(size, Math.max(largest, LEAST_GRANTED));
       if (rows !== null && rows < most) return true;
@@ -224,25 +224,25 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   }
 
   function learnSize(rows: number, total: number | null, readableSize: number | null, isWhole: boolean): void {
-    // Where a page failed as a whole time after time, and its parts did not, it is the size that is too much.
+    // If a page repeatedly fails as a whole but its parts do not, the size is too large.
     heavy = readableSize === null ? 0 : heavy + 1;
     if (readableSize !== null && heavy >= HEAVY_BLOCKS) {
       size = readableSize;
       bearableSize = readableSize;
       isSizeKnown = true;
     } else if (!isSizeKnown && isWhole && rows > 0 && rows <= size) {
-      // All that there is, by the portal's count, says nothing of its pages, unless the count is that of the page.
+      // An answer with all counted rows does not show the page size, unless the count is that of the page.
       const hasMore = total !== null && total > rows;
       if (rows === size || hasMore || isPlausibleSize(rows)) size = rows;
       granted = rows === size && hasMore ? size : null;
     }
-    // Parts show nothing of larger pages.
+    // Parts show nothing about larger pages.
     isSizeKnown ||= isWhole && rows > 0;
   }
 
   function remember({ ids, gaps }: Block, offset: number, isWhole: boolean, isShort: boolean): void {
     const rows = ids.length + rowsIn(gaps);
-    // Where fewer rows are granted than are asked for, a position is a number of pages.
+    // If fewer rows are granted than requested, the position counts pages.
     const start = isWhole ? (offset / size) * Math.min(size, largest) : offset;
     const tail = ids.slice(gaps.at(-1)?.after ?? 0);
     const endsInError = tail.length === 0 && gaps.length > 0 && gaps.at(-1)?.why !== SENDS_NONE;
@@ -295,13 +295,13 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   };
 }
 
-/** The rows after some of the last ones, of which at least the very last is left. */
+/** The rows after some of the last ones, leaving at least the very last. */
 function afterSome(tail: readonly string[]) {
   const value = tail[(tail.length - 2) >> 1] ?? String(BigInt(tail.at(-1) ?? 0) - 1n);
   return { id: { type: 'more', value } } as const;
 }
 
-/** A page of fewer rows than `below` that begins among the last rows before a position and has room after it. */
+/** A page of fewer than `below` rows that begins among the last rows before a position and has room after it. */
 function across(position: number, below: number, tail: readonly string[]): { limit: number; page: number } | null {
   let [limit, best] = [0, 0];
   for (let rows = 2; rows < below; rows += 1) {
@@ -312,7 +312,7 @@ function across(position: number, below: number, tail: readonly string[]): { lim
   return best === 0 ? null : { limit, page: Math.floor(position / limit) + 1 };
 }
 
-/** True when the portal may not have accepted how it was asked, rather than whether. */
+/** Whether the portal may have refused the form of the request rather than the request itself. */
 function mayBeRefused(error: unknown): boolean {
   if (!(error instanceof FlowluError)) return false;
   return error.kind === 'invalid_request' || error.kind === 'validation' || error.mayBeTooMuch;

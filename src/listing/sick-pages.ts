@@ -1,9 +1,9 @@
 /**
- * Reading around what is broken: a page that fails is asked for in smaller ones, down to the single row.
+ * Reads around what is broken: a page that fails is read in smaller ones, down to a single row.
  *
- * A page may be too heavy (5xx, a time-out, too large), or hold a record that breaks every answer that contains it,
- * whether with an error or with no rows at all. Both look like a portal that is down for a moment, so before a page is
- * taken apart something else must have been answered.
+ * A page may be too heavy (5xx, time-out, too large), or contain a record that breaks every answer with it, by an error
+ * or by no rows at all. Both look like a portal that is down for a moment, so a page is only taken apart if the portal
+ * answered something else.
  */
 
 import type { JsonObject } from '../core/json.ts';
@@ -11,20 +11,20 @@ import type { Micros } from '../core/time.ts';
 import type { Patience } from '../flowlu/client.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 
-/** One answer, its ids read. */
+/** One answer, with its ids. */
 export interface Answer {
   readonly items: readonly JsonObject[];
   readonly ids: readonly string[];
   readonly total: number | null;
   readonly observedAt: Micros;
-  /** False when the answer's form hides in which order the portal sent the rows. */
+  /** False if the format of the answer hides the order in which the portal sent the rows. */
   readonly ordered: boolean;
 }
 
-/** Asks for `size` rows from a position that is a multiple of it. */
+/** Requests `size` rows from a position that is a multiple of it. */
 export type Ask = (offset: number, size: number, patience: Patience) => Promise<Answer>;
 
-/** Positions whose rows no answer brings. */
+/** Positions whose rows no answer contains. */
 export interface Gap {
   /** How many rows of the block come before it. */
   readonly after: number;
@@ -34,16 +34,16 @@ export interface Gap {
 
 export interface Block extends Answer {
   readonly gaps: readonly Gap[];
-  /** The size of the parts that the block had to be read in, where that alone was what it took. */
+  /** The size of the parts in which the block had to be read, if that alone was enough. */
   readonly readableSize: number | null;
-  /** No row came, and nothing shows that none follows the rows before. */
+  /** No row came, and nothing shows that no row follows those before. */
   readonly isOpen: boolean;
 }
 
-/** What a block was taken apart into. */
+/** A part of a block that was taken apart. */
 type Part = (Answer & { readonly asked: number }) | Gap;
 
-/** Other rows came than lie on a page of the size asked for: the portal grants no more on any page. */
+/** Other rows came than a page of the requested size would have: the portal grants fewer on every page. */
 export class GrantedSizeFound extends Error {
   override readonly name = 'GrantedSizeFound';
   readonly size: number;
@@ -59,49 +59,49 @@ interface Outcome {
   readonly failure: string | null;
 }
 
-/** What is known of the listing that a block belongs to. */
+/** What is known about the listing that a block belongs to. */
 export interface Surroundings {
   /**
-   * Rows that are known to lie from the block on: an answer without any of them is a failure, too. Null for as many as
-   * the answer itself counts; `Infinity` where nobody has counted any yet.
+   * Rows known to follow from the start of the block: an answer without any is a failure too. Null for as many as the
+   * answer itself counts; `Infinity` if there is no count yet.
    */
   readonly expected: number | null;
-  /** Where rows were met, added to; null where the portal is known to grant pages of that size: else they lie elsewhere. */
+  /** Positions of rows, to be extended; null if the portal is known to grant pages of that size. */
   readonly positions: Map<string, number> | null;
-  /** Whether nothing follows the rows before, asked where nobody counts and none come; null for the first. */
+  /** Whether nothing follows the rows before, asked if there is no count and no rows come; null for the first block. */
   readonly provesEnd: (() => Promise<boolean>) | null;
-  /** How many rows the caller holds of the model; null where it holds none and expects none. */
+  /** How many rows of the model the caller holds; null if it holds none and expects none. */
   readonly held: () => Promise<number | null>;
-  /** Whether a first page is asked about again that brings no row. */
+  /** Whether to check a first page without rows. */
   readonly doubtsNone: boolean;
-  /** A page of the block's size that brought rows, counted from 0. */
+  /** A page of the block's size that had rows, counted from 0. */
   readonly goodPage: number | null;
-  /** Whether the page before lacked rows: then it was the last one, or something is wrong with it. */
+  /** Whether the page before lacked rows. It was then the last one, or something is wrong with it. */
   readonly isAfterShort: boolean;
-  /** How many rows that follow the last one are read singly; null where that cannot be told. */
+  /** How many rows after the last one can be read singly; null if unknown. */
   readonly rowsAfter: () => Promise<number | null>;
 }
 
 /**
  * Reads the block of `size` rows at `offset`.
- * @throws FlowluError when nothing around it is answered either; what `ask` throws that a smaller page cannot heal;
- *   GrantedSizeFound.
+ * @throws FlowluError if nothing around it is answered either; errors of `ask` that a smaller page cannot avoid;
+ * GrantedSizeFound
  */
 export async function readBlock(ask: Ask, offset: number, size: number, surroundings: Surroundings): Promise<Block> {
   const { expected, positions, provesEnd, goodPage } = surroundings;
   const tried = new Map<string, Outcome>();
   const met = new Set<string>();
   let ignoresSize = false;
-  /** Rows of the longest answer: so many are granted at least. */
+  /** Rows of the longest answer: at least this many are granted. */
   let longest = 0;
   const isCounted = expected !== null && expected !== UNCOUNTED;
-  /** Where rows are expected to end, unless the answer itself says so. */
+  /** Where rows are expected to end, unless the answer says otherwise. */
   const due = expected === null ? 0 : offset + expected;
-  /** What the latest part counts, where that is no count of the part alone: some portals repeat their last page beyond. */
+  /** The count of the latest part, if larger than that part: some portals repeat their last page beyond the end. */
   let total: number | null = null;
   let isMiscounted = false;
 
-  /** Whether a page came with fewer rows than lie there, or with rows that lie before it. */
+  /** Whether a page has fewer rows than lie there, or rows from before it. */
   function isCut({ ids, total }: Answer, at: number, rows: number): boolean {
     if (positions === null) return false;
     const isOff = total !== null && total > at && ids.length !== Math.min(rows, total - at);
@@ -111,10 +111,10 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
     return !isFirst && ids.length > 0 && ids.length < rows && (isOff || isElsewhere);
   }
 
-  /** Whether no row came from a place that rows are expected at. */
+  /** Whether no row came from a position where rows are expected. */
   function lacksRows({ ids, total }: Answer, at: number): boolean {
-    // Rows may also have been deleted since they were counted; a count of nothing at all proves no such thing, nor does
-    // one that the rows before have refuted.
+    // Rows may have been deleted since they were counted. A count of zero does not prove that, nor does a count that
+    // earlier rows have refuted.
     const isRefuted = offset > 0 || provesEnd !== null || (total === 0 && longest > 0);
     const said = expected === UNCOUNTED && isRefuted ? null : total;
     const isPastEnd = said !== null && said > 0 && said <= at;
@@ -140,12 +140,12 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
     return outcome;
   }
 
-  /** Whether anything else is answered: smaller pages at the same place, the rows next to it, the block after it. */
+  /** Whether anything else is answered: smaller pages at the same position, the rows next to it, the block after it. */
   async function isPortalWell(isEmpty: boolean): Promise<boolean> {
     const sizes: number[] = [];
     for (let rows = smaller(size); rows < (sizes.at(-1) ?? size); rows = smaller(rows)) sizes.push(rows);
     const neighbours: number[] = [];
-    // The nearest ones without a gap, since a few broken rows in a run may end just before the last row of all.
+    // The nearest ones without a gap, since a short run of broken rows may end just before the very last row.
     for (let step = 1; step < size; step += step < NEAR ? 1 : step) neighbours.push(offset + step);
     const places: (readonly [number, number])[] = [
       ...sizes.map((rows) => [offset, rows] as const),
@@ -159,7 +159,7 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
     return false;
   }
 
-  /** An answer of several rows to a request for one, from a page that need not be broken, or null. */
+  /** An answer of several rows to a request for one, from a page that may be intact; null if there is none. */
   async function oversized(): Promise<Answer | null> {
     const first = offset / size + 1;
     const places = goodPage === null ? [first, first + 1, first + 2, first + 3] : [goodPage];
@@ -173,8 +173,8 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
   }
 
   /**
-   * The block where the portal grants as many rows whatever is asked for, so that no smaller page can be had: a gap, or
-   * nothing beyond the end. Null where it does not.
+   * The block if the portal grants the same number of rows whatever is requested, so that there are no smaller pages: a
+   * gap, or nothing beyond the end. Null for other portals.
    */
   async function asOneGap({ answer, failure }: Outcome): Promise<Block | null> {
     const other = await oversized();
@@ -185,14 +185,14 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
     return end ?? join(left > 0 ? [{ after: 0, count: Math.min(size, left), why: failure as string }] : []);
   }
 
-  /** @throws GrantedSizeFound unless pages of the block's size are what the portal grants. */
+  /** @throws GrantedSizeFound unless the portal grants pages of the block's size */
   async function grant(place: number, { ids: { length }, total }: Answer): Promise<void> {
     const isLast = total !== null && (await ask(place + 1, 1, 'once').catch(onTooMuch))?.ids.length === 0;
     const granted = isLast ? Math.round((total - length) / place) : length;
     if (granted !== size) throw new GrantedSizeFound(granted);
   }
 
-  /** The end of the listing, where an empty page stays empty, and nothing lies behind it or is read singly; else null. */
+  /** The end of the listing, if an empty page stays empty and no rows lie or can be read after it; otherwise null. */
   async function endOr(answer: Answer): Promise<Block | null> {
     const held = size * Math.floor(((await surroundings.held()) ?? 0) / size);
     for (const at of [offset + size, offset + 2 * size, Math.max(held, offset)]) {
@@ -204,7 +204,7 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
     return { ...answer, ...WHOLE, isOpen: count === null && !isCounted };
   }
 
-  /** Whether the count says that nothing lies from here on, and no new row comes from here or from after the block. */
+  /** Whether nothing follows by the count, and no new row comes from here or from after the block. */
   async function isEnd(at: number, rows: number): Promise<boolean> {
     if (isMiscounted || total === null || at < total) return false;
     for (const place of [[at, rows] as const, [offset + size, size] as const]) {
@@ -228,7 +228,7 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
     return parts;
   }
 
-  /** Whether rows come elsewhere although the first page brings none. */
+  /** Whether rows come elsewhere although the first page has none. */
   async function hidesRows(): Promise<boolean> {
     for (const rows of [size, 1]) if ((await attempt(rows, rows, 'once')).answer?.ids.length) return true;
     return false;
@@ -247,32 +247,32 @@ export async function readBlock(ask: Ask, offset: number, size: number, surround
   }
   if (ignoresSize || size === 1) return join([{ after: 0, count: size, why: failure as string }]);
   const parts = await takeApart(offset, size);
-  // Where nobody counts, only rows after them tell rows that break their lists from empty places at the end.
+  // Without a count, only later rows distinguish rows that break their lists from empty positions at the end.
   const end = 1 + parts.findLastIndex((part) => 'ids' in part || part.why !== SENDS_NONE);
   const isCertain = expected !== UNCOUNTED || total !== null || end === parts.length;
   const rowsFollow = isCertain || (await attempt(offset + size, size, 'once')).answer?.ids.length;
   return join(rowsFollow ? parts : parts.slice(0, end));
 }
 
-/** @throws what a smaller page cannot heal. */
+/** @throws an error that a smaller page cannot avoid */
 export function onTooMuch(error: unknown): null {
   if (error instanceof FlowluError && error.mayBeTooMuch) return null;
   throw error;
 }
 
 export const SENDS_NONE = 'the portal counts more rows but sends none';
-/** Where pages are empty from a place on, and rows that follow are read singly. */
+/** Pages are empty from some position on, but later rows can be read singly. */
 export const ENDS_EARLY = 'its lists end before the last row';
-/** Of an answer that was not taken apart. */
+/** For an answer that was not taken apart. */
 export const WHOLE = { gaps: [], readableSize: null, isOpen: false };
 
-/** Rows to expect where nobody has counted any: an empty answer that does not count them either is looked into. */
+/** Rows to expect if none were counted yet. An empty answer without a count is then examined. */
 export const UNCOUNTED = Number.POSITIVE_INFINITY;
 
-/** So many places behind a failure are tried one by one; those beyond at distances that double. */
+/** This many positions after a failure are tried one by one; the others at distances that double. */
 const NEAR = 4;
 
-/** The next smaller size whose pages fall together with those of this one. */
+/** The next smaller size whose pages align with those of this one. */
 function smaller(size: number): number {
   for (let factor = 2; factor * factor <= size; factor += 1) if (size % factor === 0) return size / factor;
   return 1;

@@ -6,11 +6,11 @@ const SURPLUS = [
   /^the portal counts (?<counted>\d+) rows more than it lists/,
 ];
 
-/** How many rows more the portal counts than it lists, where a reason says that and nothing else; else null. */
+/** How many more rows the portal counts than it lists, if the reason says only that; otherwise null. */
 export function surplusOf(reason: string | null | undefined): number | null {
   const groups = SURPLUS.map((pattern) => pattern.exec(reason ?? '')?.groups).find((found) => found !== undefined);
   return groups === undefined ? null : Number(groups.counted) - Number(groups.sent ?? 0);
 }
 
-/** The reason of a listing that is taken for complete, since the last one has shown the same. */
+/** The reason of a listing considered complete because the last one had the same surplus. */
 export const asBefore = (surplus: number) => `the portal counts ${surplus} rows more than it lists, as before`;

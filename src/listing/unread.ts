@@ -1,6 +1,6 @@
 /**
- * Rows that no list brings, read singly where that works: looked for between the ids that are listed around them. In a
- * portal whose lists have no order nothing lies around them, and any id that no list names may be theirs.
+ * Reads singly the rows that no list returns. Their ids are sought between the listed ones around them or, if the
+ * portal's lists have no order, among all ids that are not listed.
  */
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -10,9 +10,9 @@ import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import type { Direction, ListingPage, Unplaced, Unread, UnreadRows } from './types.ts';
 
-/** Ids asked for singly, at most, to find so many rows: a few more for each, since numbers may be left out. */
+/** Maximum number of ids to request for this many rows: a few more for each, since numbers may be unused. */
 export const candidatesFor = (rows: number): number => 25 + 4 * rows;
-/** How far beyond the ids that are listed rows are looked for. */
+/** How far beyond the listed ids rows are sought. */
 const BEYOND = 25n;
 
 interface ReadSingly {
@@ -20,7 +20,7 @@ interface ReadSingly {
   readonly observedAt: Micros;
 }
 
-/** A gap, and which rows of it were found before. */
+/** A gap, and which of its rows were found before. */
 type Sought = UnreadRows & { readonly but?: readonly string[] };
 
 interface Loose {
@@ -33,10 +33,10 @@ const NONE_AGAIN: Unread['again'] = { rows: 0, ids: [] };
 export type UnreadReader = ReturnType<typeof createUnreadReader>;
 
 /**
- * Follows the pages of a listing and reads what they lack singly, where that works.
- * @param keep takes a row that was read
- * @param held which ids, of those from one to another, are those of rows that are known: they are asked for first
- * @param before of the listing that is resumed
+ * Follows the pages of a listing and reads the rows they lack singly, if possible.
+ * @param keep receives each row read
+ * @param held the known ids within a range, which are requested first
+ * @param before the state of the listing that is resumed
  */
 export function createUnreadReader(
   client: FlowluClient,
@@ -46,23 +46,23 @@ export function createUnreadReader(
   before: Unread | null = null,
 ) {
   const broken = [...(before?.ids ?? [])];
-  /** Gaps of which not all rows were found. */
+  /** Gaps some of whose rows were not found. */
   let left: UnreadRows[] = [];
-  /** Those from before, until they are met again, as those of pages that brought no row are for sure. */
+  /** Gaps from before, until the listing meets them again; it certainly meets those of pages without rows. */
   let old = (before?.gaps ?? []).filter((gap) => gap.previousId !== null || gap.nextId !== null);
-  /** Rows at the end of a keyset's page come again, and those of pages to which a listing goes back. */
+  /** Rows that come again: at the end of a keyset's page, and on pages to which a listing goes back. */
   const met = new Set([...broken, ...(before?.again.ids ?? [])]);
-  /** Gaps of pages that brought no row, before any that did: where they lie is known with the next one. */
+  /** Gaps of pages without rows at the beginning; the next page with rows shows where they lie. */
   let waiting: readonly UnreadRows[] = [];
   let lastListed: string | null = null;
-  /** The same, or a row after it that was read singly. By page numbers the next page begins behind that one. */
+  /** `lastListed`, or a row after it that was read singly. By page numbers the next page begins after it. */
   let lastFound: string | null = null;
   let { again = NONE_AGAIN, direction = null, isOrdered = true }: Partial<Unread> = before ?? {};
   let unplaced: Unplaced | null = null;
-  /** What was found behind the last listed row, before it is known where that ends: rows of the next page may be among it. */
+  /** Rows found after the last listed one while the end of the gap is unknown; some may belong to the next page. */
   let loose: Loose | null = null;
 
-  /** Ids that may be those of a gap's rows, likely ones first. */
+  /** Possible ids of a gap's rows, likely ones first. */
   async function candidatesOf({ but = [], ...gap }: Sought): Promise<readonly string[]> {
     const all = { ...gap, count: gap.count + but.length };
     const ids = candidates(all, direction ?? 0).filter((id) => !but.includes(id));
@@ -71,13 +71,13 @@ export function createUnreadReader(
     return [...ids.filter((id) => known.has(id)), ...ids.filter((id) => !known.has(id))];
   }
 
-  /** What was found behind the last listed row up to now. */
+  /** All rows found so far after the last listed one. */
   function behind(gap: UnreadRows, found: readonly string[]): Loose {
     const count = gap.count + (loose?.gap.count ?? 0);
     return { gap: { ...(loose?.gap ?? gap), count }, found: [...(loose?.found ?? []), ...found] };
   }
 
-  /** The gap of which rows are yet to be found, since rows of the page after it were found in their place. */
+  /** The gap whose rows are still to be found, because rows of the next page were found in their place. */
   function strayedInto(ids: readonly string[]): readonly Sought[] {
     if (loose === null || ids.length === 0) return [];
     const { gap, found } = loose;
@@ -100,7 +100,7 @@ export function createUnreadReader(
     }
   }
 
-  /** Asks for one row after the other until so many are found; one that was met before counts, but is not kept again. */
+  /** Requests one row after the other until `count` are found. Rows met before count, but are not kept again. */
   async function look(ids: Iterable<string>, count: number, signal: AbortSignal) {
     const found: string[] = [];
     const by = { met: [], read: [], absent: [], broken: [], refused: [] } as Record<string, string[]>;
@@ -118,7 +118,7 @@ export function createUnreadReader(
     return { found, asked, sick, requests: asked.length + refused.length };
   }
 
-  /** Notes what was found of the rows of a gap. */
+  /** Notes which rows of a gap were found. */
   function note(gap: UnreadRows, found: readonly string[], mode: ListingPage['mode']): void {
     const place = old.findIndex((one) => isSame(one, gap));
     old = old.filter((_, index) => index !== place);
@@ -128,7 +128,7 @@ export function createUnreadReader(
     if (mode === 'keyset') again = { rows: gap.count, ids: found };
   }
 
-  /** Notes where the listing goes. A page without a row goes where the ones before it went. */
+  /** Notes the direction of the listing. A page without rows keeps that of the pages before. */
   function follow(path: readonly string[]): void {
     const before = direction;
     direction = directionOf(path);
@@ -137,7 +137,7 @@ export function createUnreadReader(
 
   const gaps = () => [...old, ...left, ...waiting];
 
-  /** Rows that are missing, where nothing tells between which others they lie. */
+  /** Missing rows whose neighbours are unknown. */
   function missing(): number {
     const isPlaced = isOrdered && waiting.length === 0;
     return isPlaced ? 0 : rowsOf(gaps());
@@ -149,10 +149,10 @@ export function createUnreadReader(
       const rows = broken.length + rowsOf(gaps()) + (unplaced?.count ?? 0);
       return { ids: [...broken], gaps: gaps(), unplaced, rows, again, direction, isOrdered };
     },
-    /** Looks for what a page lacks; `ids` are those of rows that are there. */
+    /** Looks for what a page lacks; `ids` are those of existing rows. */
     async read({ items, unread, mode }: ListingPage, signal: AbortSignal) {
       again = NONE_AGAIN;
-      // A keyset meets the rows behind the last one that it has listed again.
+      // A keyset meets the rows after the last listed one again.
       if (mode === 'keyset') [old, left] = [old.filter(hasEnd), left.filter(hasEnd)];
       const ids = items.map((item) => idOf(item) as string);
       const strayed = strayedInto(ids);
@@ -161,7 +161,7 @@ export function createUnreadReader(
       if (path.length > 1 && ids.length > 0) follow(path);
       lastListed = ids.at(-1) ?? lastListed;
       lastFound = ids.at(-1) ?? lastFound;
-      // What lies between the same rows is one gap.
+      // Whatever lies between the same rows is one gap.
       const before = waiting.slice(-1).map((gap) => ({ ...gap, count: rowsOf(waiting), nextId: ids[0] ?? null }));
       const gaps = [...before, ...unread.map((gap) => ({ ...gap, previousId: gap.previousId ?? from }))];
       waiting = gaps.filter((gap) => gap.previousId === null && gap.nextId === null);
@@ -181,7 +181,7 @@ export function createUnreadReader(
     async readUnplaced(ids: Iterable<string>, signal: AbortSignal) {
       const rows = missing();
       const { found, asked, sick, requests } = await look(ids, rows, signal);
-      // Where every answer is an error it need not be that of a record.
+      // If every answer is an error, it need not be about the record.
       const isTold = Math.max(found.length, asked.length) > sick.length;
       if (isTold) {
         broken.push(...sick);
@@ -197,7 +197,7 @@ const rowsOf = (gaps: readonly UnreadRows[]): number => gaps.reduce((sum, { coun
 
 const hasEnd = ({ nextId }: UnreadRows): boolean => nextId !== null;
 
-/** Whether they are one gap, met again. */
+/** Whether they are the same gap. */
 const isSame = (one: UnreadRows, other: UnreadRows): boolean =>
   one.nextId === other.nextId && (one.nextId !== null || one.previousId === other.previousId);
 
@@ -206,7 +206,7 @@ function directionOf(ids: readonly string[]): Direction {
   return steps.length > 0 && steps.every((step) => step === steps[0]) ? (steps[0] as 1 | -1) : 0;
 }
 
-/** Ids between the neighbours, nearest to the row before first; of a gap at the end of a page, those that follow. */
+/** Ids between the neighbours, nearest to the row before first; for a gap at the end of a page, those that follow. */
 function candidates({ previousId, nextId, count }: UnreadRows, direction: Direction): readonly string[] {
   if (direction === 0) return [];
   const step = BigInt(direction);
@@ -220,8 +220,8 @@ function candidates({ previousId, nextId, count }: UnreadRows, direction: Direct
 }
 
 /**
- * Ids that are not in use: those between the least and the greatest that is, then some beyond these.
- * @param after begins behind it, and comes round to it at the end
+ * Unused ids: those between the smallest and the greatest in use, then some beyond.
+ * @param after begins after this id and starts over at the end
  */
 export function* freeIds(used: ReadonlySet<string>, after: string | null): Generator<string> {
   const ids = [...used].sort(compareIds);

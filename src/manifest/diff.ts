@@ -1,4 +1,5 @@
 /** What changes when the portal goes over from one manifest to another. Pure. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Manifest } from './schema.ts';
 import { allows, readPermissions, type ScopedModel, type ScopeRule } from './scopes.ts';
 
@@ -57,15 +58,6 @@ export function isSame(diff: ManifestDiff): boolean {
 function differingFields(installed: Manifest, next: Manifest): ManifestDiff['fields'] {
   const fields = [...new Set([...Object.keys(next), ...Object.keys(installed)])];
   return fields
-    .filter((field) => field !== 'permissions' && canonical(installed[field]) !== canonical(next[field]))
-    .map((field) => ({ field, from: installed[field] ?? null, to: next[field] ?? null }));
-}
-
-/** As JSON with keys in order, so that only what it means counts. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value ?? null, (_, inner: unknown) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
+    .map((field) => ({ field, from: installed[field] ?? null, to: next[field] ?? null }))
+    .filter(({ field, from, to }) => field !== 'permissions' && !isDeepStrictEqual(from, to));
 }

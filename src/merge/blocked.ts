@@ -1,7 +1,7 @@
 /**
- * Models whose tables cannot be written at the moment, such as while somebody holds a lock on one. Their deliveries stay
- * out of the common batches for some seconds, so that the others do not wait for them; those of all models where what is
- * locked is a table that all share, such as the history.
+ * Models whose tables cannot be written now, for example because somebody holds a lock on one. Their deliveries stay
+ * out of the common batches for some seconds, so that others need not wait for them. If the locked table is one that
+ * all models share, such as the history, this applies to all models.
  */
 import type { Logger } from '../core/log.ts';
 import { type MirrorTable, placeOf } from '../mirror-rows/rows.ts';
@@ -10,7 +10,7 @@ import { errorCode, type Sql } from '../postgres/connection.ts';
 import { holderWords, lockHolders } from '../postgres/locks.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 
-/** A model's rows could not be locked or written, for a reason that lies with the moment. */
+/** A model's rows cannot be locked or written now, for a temporary reason. */
 export class BlockedError extends Error {
   override readonly name = 'BlockedError';
   constructor(
@@ -21,16 +21,16 @@ export class BlockedError extends Error {
   }
 }
 
-/** In the place of a model: no delivery can be applied. */
+/** Stands for all models: no delivery can be applied. */
 export const ALL_MODELS = '*';
-/** An object, so that a test can reach it sooner. */
+/** An object, so that a test can shorten it. */
 export const BLOCKED = { leftAloneMs: 10_000 };
 
 export type BlockedModels = ReturnType<typeof createBlockedModels>;
 
 export function createBlockedModels() {
   const found = new Map<string, { readonly sinceMs: number; readonly why: string }>();
-  /** Each with why. */
+  /** The blocked models, each with the reason. */
   function now(): ReadonlyMap<string, string> {
     const leftMs = performance.now() - BLOCKED.leftAloneMs;
     for (const [model, { sinceMs }] of found) if (sinceMs <= leftMs) found.delete(model);
@@ -38,7 +38,7 @@ export function createBlockedModels() {
   }
   return {
     now,
-    /** Notes what an error shows to be blocked, a model or all; null when it shows no such thing. */
+    /** Notes the model, or all models, that an error shows to be blocked; null if it shows nothing of the kind. */
     note(error: unknown): { readonly isNew: boolean } | null {
       const isShared = errorCode(error) === SQLSTATE.lockNotAvailable;
       if (!(isShared || error instanceof BlockedError)) return null;
@@ -50,19 +50,19 @@ export function createBlockedModels() {
   };
 }
 
-/** Why deliveries wait, as the ledger tells it: a lock in our words, anything else in those of the database. */
+/** Why deliveries wait, for the ledger: locks in our words, anything else in those of the database. */
 export function whyWaiting(error: unknown): string {
   const cause = error instanceof BlockedError ? error.cause : error;
   if (errorCode(cause) === SQLSTATE.lockNotAvailable) return causeOf(cause).cause;
   return reasonOf(cause);
 }
 
-/** The message of an error, as long as the ledger keeps it. */
+/** The message of an error, cut to the length that the ledger keeps. */
 export const reasonOf = (error: unknown) =>
   (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH);
 const MAX_REASON_LENGTH = 500;
 
-/** Notes what an error shows to be blocked, and says once who blocks it; false when it shows no such thing. */
+/** Notes what an error shows to be blocked and logs once who blocks it; false if it shows nothing of the kind. */
 export async function noteBlocked(
   error: unknown,
   deps: { readonly sql: Sql; readonly context: { readonly blocked: BlockedModels }; readonly log: Logger },

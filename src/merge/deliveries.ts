@@ -1,4 +1,4 @@
-/** From announcements of webhooks to observations for the writer, and back to what the ledger records of them. */
+/** Turns announcements of webhooks into observations for the writer, and verdicts into what the ledger records. */
 import type { Micros } from '../core/time.ts';
 import { type Announcement, AUTOMATION } from '../delivery/delivery.ts';
 import { bareBody } from '../delivery/protect.ts';
@@ -15,36 +15,36 @@ import { linkOf } from './rule/tie.ts';
 import { type Observed, type Subject, shapeOf, type WriterContext, writeObservations } from './writer.ts';
 
 export interface DeliveryContext extends WriterContext {
-  /** Where a model's rows rest; null for a model that the settings leave out. */
+  /** Where a model's rows are stored; null for a model that the settings exclude. */
   readonly tableOf: (module: string, model: string) => MirrorTable | null;
-  /** `body`: what a webhook says is believed. `verify`: it only makes the row doubtful, and the API is asked. */
+  /** `body`: webhooks are trusted. `verify`: they only make the row doubtful, and the API is asked. */
   readonly trust?: 'body' | 'verify';
-  /** Whether the API can be asked. Then what decides about other rows is never believed without it. */
+  /** Whether the API can be asked. If so, rows that others depend on are never trusted without it. */
   readonly asksApi?: boolean;
-  /** Models to leave alone for the moment; shared by all who apply deliveries in this process. */
+  /** Models to leave alone for now, shared by all code that applies deliveries in this process. */
   readonly blocked: BlockedModels;
 }
 
-/** Doubts that may be open before further hints are passed over; catching up finds what they were about. */
+/** Open doubts above which further hints are dropped; catching up finds what they were about. */
 const MAX_OPEN_HINTS = 10_000;
 
-/** A delivery that has been understood, or has not. */
+/** A delivery that was parsed. */
 export interface Arrival {
   readonly announcement: Announcement;
-  /** Left out for one that arrives now. */
+  /** Absent if it arrives now. */
   readonly receivedAt?: Micros;
-  /** Its id, when the ledger has it already. */
+  /** Its id if the ledger already has it. */
   readonly id: string | null;
-  /** True for one that was only a hint when it came: it stays one, whatever the settings say today. */
+  /** True if it was only a hint on arrival. It stays one, whatever the settings say now. */
   readonly isHint?: boolean;
 }
 
-/** What became of an arrival, as the ledger records it. */
+/** The result of an arrival, as recorded by the ledger. */
 export type Outcome = Omit<DeliveryOutcome, 'id'>;
 
 /**
  * Applies deliveries in order of arrival, within the caller's transaction.
- * @param alongside as in `writeObservations`, from what becomes of each delivery and from the moment of those that arrive now
+ * @param alongside as in `writeObservations`; gets the outcome of each delivery, and the arrival time of new ones
  */
 export async function applyArrivals<T>(
   tx: Transaction,
@@ -76,10 +76,10 @@ export async function applyArrivals<T>(
   });
 }
 
-/** Names, aliases and privacy of custom fields follow from these rows, in every record of their model. */
+/** Names, aliases and privacy of custom fields depend on these rows, in every record of their model. */
 const DEFINITIONS: ReadonlySet<string> = new Set(['customfields.fields', 'customfields.fieldsets']);
 
-/** True where an announcement is not believed, and only makes the API be asked. */
+/** Whether an announcement is not trusted and only causes a request to the API. */
 export function isUnbelieved(
   { module, model }: Pick<Announcement, 'module' | 'model'>,
   { trust, asksApi = false }: Pick<DeliveryContext, 'trust' | 'asksApi'>,
@@ -100,12 +100,12 @@ type Understood =
   | { readonly observed: Observed; readonly version: Version; readonly link: Link | null }
   | { readonly outcome: Outcome };
 
-/** Whom an announcement is about, or why it has no effect. */
+/** What an announcement is about, or why it has no effect. */
 function subjectOf(announcement: Announcement, context: DeliveryContext): Subject | Outcome {
   const { module, model, entityId, current, previous } = announcement;
   const table = context.tableOf(module, model);
   if (table === null) return unapplied('skipped', entityId, 'the settings leave this model out');
-  // As in Flowlu's own example of a create: there is nothing in it that anybody could mend.
+  // As in Flowlu's own example of a create. Nobody could correct it, so it is not a failure.
   if ((current ?? previous) === null) return unapplied('skipped', null, 'current and previous are empty');
   if (entityId === null) return unapplied('failed', null, 'neither current nor previous names a record id');
   return { table, entityId };
@@ -152,7 +152,7 @@ function observe(
 }
 
 function recorded(one: { observed: Observed; version: Version; link: Link | null }, verdict?: Verdict): Outcome {
-  // Hashes of what was erased would let a guess at its values be checked.
+  // Hashes of erased data would allow guesses at its values to be checked.
   if (verdict?.decision === 'erased')
     return { ...unapplied('applied', one.observed.entityId, null), decision: 'erased' };
   return {
@@ -175,17 +175,17 @@ export function unapplied(
   return { status, entityId, version: null, fromHash: null, toHash: null, decision: null, reason };
 }
 
-/** Marks what became of a delivery that is not believed, so that no later replay takes it for more. */
+/** Marks the outcome of an untrusted delivery, so that a later replay does not trust it. */
 export function asHint<T extends Pick<Outcome, 'reason'>>(outcome: T): T {
   const { reason } = outcome;
   if (wasHint(reason)) return outcome;
   return { ...outcome, reason: reason === null ? HINT : `${HINT}: ${reason}` };
 }
 
-/** True for the ledger's reasons of deliveries that were not believed when they came. */
+/** Whether the ledger's reason says that the delivery was not trusted on arrival. */
 export const wasHint = (reason: string | null): boolean => reason?.startsWith(HINT) === true;
 
-/** Takes the bodies of stored deliveries back that turned out to be about an entity that was erased. */
+/** Removes the bodies of stored deliveries that turned out to be about an erased entity. */
 export async function withholdErased(
   tx: Transaction,
   arrivals: readonly { readonly id: string; readonly announcement: Announcement }[],

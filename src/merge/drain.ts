@@ -1,4 +1,4 @@
-/** Applies deliveries that the ledger holds but the mirror does not: one by one where a batch fails. */
+/** Applies deliveries that are in the ledger but not in the mirror; one by one if a batch fails. */
 import type { Logger } from '../core/log.ts';
 import { readAnnouncement } from '../delivery/delivery.ts';
 import { isPassing, type Sql, savepoint, type Transaction } from '../postgres/connection.ts';
@@ -14,12 +14,12 @@ export interface Drain {
 }
 
 const BATCH_SIZE = 200;
-/** Batches per call, so that one call ends even when deliveries keep coming. */
+/** Per call, so that it ends even if deliveries keep coming. */
 const MAX_BATCHES = 1_000;
-/** What is blocked waits in the ledger, and not here. */
+/** Blocked deliveries wait in the ledger instead. */
 const LIMITS = { lockTimeoutMs: 2_000 };
 
-/** Applies everything pending but what is blocked; returns how many deliveries it took up. */
+/** Applies everything pending that is not blocked; returns the number of deliveries taken. */
 export async function drainPending(drain: Drain, signal: AbortSignal): Promise<number> {
   let total = 0;
   for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
@@ -30,7 +30,7 @@ export async function drainPending(drain: Drain, signal: AbortSignal): Promise<n
   return total;
 }
 
-/** Returns how many deliveries it took up; null when a model turned out to be blocked: without it the others can be. */
+/** Returns the number of deliveries taken; null if a model turned out to be blocked, and the rest can be tried. */
 async function drainBatch(drain: Drain, signal: AbortSignal): Promise<number | null> {
   const { sql, context, log } = drain;
   if (context.blocked.now().has(ALL_MODELS)) return 0;
@@ -78,7 +78,7 @@ async function applyOldest(tx: Transaction, { context, log }: Drain): Promise<bo
   return true;
 }
 
-/** Applies deliveries of the ledger again, within the caller's transaction; the rule makes that harmless. */
+/** Applies deliveries of the ledger again within the caller's transaction, which the rule makes harmless. */
 async function applyStored(
   tx: Transaction,
   stored: readonly StoredDelivery[],

@@ -1,8 +1,8 @@
 /**
- * A batch of webhook deliveries, recorded and applied in one transaction.
+ * Records and applies a batch of webhook deliveries in one transaction.
  *
- * When applying fails for any reason but the database's absence, the batch is recorded as pending all the same, so
- * that it can be acknowledged; `drain` then finds the one delivery that is to blame.
+ * If applying fails although the database is available, the batch is recorded as pending, so that it can be
+ * acknowledged; `drain` then finds the delivery at fault.
  */
 import { inParts, TooHeavyError } from '../core/heavy.ts';
 import type { Logger } from '../core/log.ts';
@@ -20,24 +20,25 @@ export interface Receiver {
   readonly sql: Sql;
   readonly context: DeliveryContext;
   readonly log: Logger;
-  /** Told of every delivery that is committed. */
+  /** Called for every committed delivery. */
   readonly onRecorded?: (entry: LedgerEntry) => void;
-  /** Told when deliveries were recorded without being applied. */
+  /** Called if deliveries were recorded but not applied. */
   readonly onPending?: () => void;
 }
 
 /**
- * A sender is to have its answer within 2 s also where models are blocked: that must be found out, and the rest be written
- * without them. The first wait lasts longer than the second after which the server looks for deadlocks; those we try again.
+ * A sender must get its answer within 2 s even if models are blocked, which includes detecting that and writing the
+ * rest without them. The first wait is longer than the one second after which the server looks for deadlocks, which are
+ * retried.
  */
 const LIMITS = { statementTimeoutMs: 5_000, lockTimeoutMs: 1_200, readsFirst: true };
 const LATER_LIMITS = { ...LIMITS, lockTimeoutMs: 300 };
-/** Models of one batch that are found to be blocked before all of it is left to `drain`. */
+/** Blocked models found in a batch before all of it is left to `drain`. */
 const MAX_BLOCKED = 2;
 
 /**
  * Records a batch, in order; returns the ids of its deliveries once they are committed.
- * @throws when it is not recorded, or only in part; the sender must then be told to come again.
+ * @throws if it is not or only partly recorded; the sender must then be told to repeat it
  */
 export function receive(batch: readonly Accepted[], receiver: Receiver): Promise<readonly string[]> {
   return inParts(batch, (part) => receivePart(part, receiver));
@@ -55,14 +56,14 @@ async function receivePart(batch: readonly Accepted[], receiver: Receiver): Prom
       if (entries.some(isPending)) receiver.onPending?.();
       return ids;
     } catch (error) {
-      // Where nothing was to be applied, it is the ledger that cannot be written.
+      // If nothing was to be applied, it is the ledger that cannot be written.
       if (isConnectionError(error) || isDivisible(error, batch) || blocked.has(ALL_MODELS)) throw error;
       if ((await noteBlocked(error, receiver)) && found < MAX_BLOCKED) {
         limits = LATER_LIMITS;
         continue;
       }
       const ids = await record(batch, receiver, whyWaiting(error));
-      // Only now: what cannot even be recorded is refused, and its sender's answer and the log's summary say why.
+      // Logged only now: if even recording fails, the sender's answer and the log's summary give the reason.
       log.error({ err: error, deliveries: batch.length }, 'a batch could not be applied; it is applied one by one');
       return ids;
     }
@@ -88,10 +89,7 @@ async function record(
   return ids;
 }
 
-/**
- * Two round trips; see `writeObservations`.
- * @param blocked models whose deliveries are recorded without being applied
- */
+/** Two round trips, see `writeObservations`. @param blocked models whose deliveries are recorded but not applied */
 function recordAndApply(
   tx: Transaction,
   batch: readonly Accepted[],

@@ -1,8 +1,8 @@
 /**
- * Settling: doubtful rows are read one by one through the API, which has the last word.
+ * Settling: doubtful rows are read one by one from the API, which has the last word.
  *
- * Each doubt is claimed by pushing its next attempt into the future before the request is sent, so replicas share the
- * work without asking twice. What cannot be settled, for want of rights or of a `get`, stays visible with its reason.
+ * A doubt is claimed by moving its next attempt into the future before the request is sent, so that replicas share the
+ * work without asking twice. What cannot be settled, for lack of rights or of a `get`, stays visible with its reason.
  */
 import { splitName } from '../catalog/name.ts';
 import { MICROS_PER_SECOND, type Micros } from '../core/time.ts';
@@ -31,15 +31,15 @@ export interface SettleCounts {
 }
 
 const BATCH_SIZE = 20;
-/** A claim of a replica that died comes up again after it; one that merely took longer is asked for twice, which is harmless. */
+/** Lifetime of a claim, in case its replica died. If it was only slow, the row is read twice, which is harmless. */
 const CLAIM_SECONDS = 120;
 const MAX_BACKOFF_SECONDS = 3_600;
-/** A right that is missing does not come back within seconds. */
+/** A missing right does not come back within seconds. */
 const REFUSED_SECONDS = 3_600;
 
 /**
  * Settles doubts that are due, oldest first, up to `limit`.
- * @throws when the database or the key is lost, or the signal's reason.
+ * @throws if the database is lost or the key refused; the signal's reason
  */
 export async function settleDue(deps: SettleDeps, limit: number, signal: AbortSignal): Promise<SettleCounts> {
   let settled = 0;
@@ -75,7 +75,7 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
     );
     await forget(sql, doubt.model, 'get');
     const conclusive = verdict?.doubt === null && verdict.decision !== 'ignored';
-    // Otherwise something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace.
+    // Something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace period.
     if (!conclusive)
       await postponeDoubt(sql, doubt, graceSeconds(deps.writer.settleGrace), 'the API still lags behind');
     return conclusive;
@@ -89,13 +89,13 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
   }
 }
 
-/** The API has told nothing: asks again in a while, or never where the row is no more doubtful than before. */
+/** The API gave no answer: asks again later, or never if the row is no more doubtful than before. */
 async function putOff(sql: Sql, { model }: MirrorTable, doubt: ClaimedDoubt, error: FlowluError): Promise<void> {
-  // What was announced is not believed, and harms no row.
+  // The announcement was not trusted and harms no row.
   if (!error.retryable && [HINT, SPELLING, UNPROVEN].includes(doubt.reason)) return dropDoubt(sql, doubt);
-  // A path that is not there may be back in a moment, unless the portal has just said that it lacks the model.
+  // A missing path may be temporary, unless the portal has just said that it lacks the model.
   const lacksPath = error.status === 404 && doubt.reason === LACKING;
-  // Flowlu says "access denied" of a method that it lacks, too: of a model without single reads that hides no row.
+  // Flowlu also says "access denied" about a missing method; for a model without single reads that hides no row.
   const kind = model?.gettable === false && error.kind === 'forbidden' ? 'not_gettable' : error.kind;
   const refusal = lacksPath ? 'unknown_path' : error.retryable ? null : kind;
   const seconds = refusal === null ? Math.min(MAX_BACKOFF_SECONDS, 2 ** Math.min(doubt.attempts, 12)) : REFUSED_SECONDS;

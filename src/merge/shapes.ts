@@ -1,4 +1,4 @@
-/** What records are compared by, custom fields' second names included; these are learnt from the mirror itself. */
+/** What records are compared by, with the second names of custom fields, which the mirror itself holds. */
 import { findModel } from '../catalog/index.ts';
 import { type CustomField, findCustomFields } from '../mirror-rows/custom-fields.ts';
 import type { MirrorTable } from '../mirror-rows/rows.ts';
@@ -10,7 +10,7 @@ export type AliasedField = Pick<CustomField, 'id' | 'model' | 'alias'>;
 
 export type Shapes = ReturnType<typeof createShapes>;
 
-/** Makes the shapes; until the first refresh they know no custom fields. */
+/** Until the first refresh, the shapes include no custom fields. */
 export function createShapes() {
   let known = '';
   let shapes = new Map<string, Shape>();
@@ -22,7 +22,7 @@ export function createShapes() {
   function update(): void {
     const aliased = [...learnt, ...held];
     const now = JSON.stringify([...former, ...aliased].map(({ id, model, alias }) => [id, model, alias]));
-    // Shapes are what keys are remembered by, so they change only with what they say.
+    // Remembered keys belong to a shape, so shapes are replaced only if their content changes.
     if (now === known) return;
     const byModel = new Map<string, Map<string, string>>();
     for (const { id, model, alias } of aliased) {
@@ -40,10 +40,10 @@ export function createShapes() {
   }
 
   return {
-    /** By each alias that a model's custom fields have or had, all fields that it may be; a new map whenever that changes. */
+    /** For each present or former alias of a custom field, all fields it may mean; a new map after a change. */
     namesOf: (model: string): ReadonlyMap<string, readonly string[]> | undefined => names.get(model),
     of: ({ name, model }: MirrorTable): Shape => shapes.get(name) ?? model ?? UNKNOWN_SHAPE,
-    /** Looks which custom fields are defined now. */
+    /** Reads which custom fields are defined now. */
     async refresh(sql: Queryable): Promise<void> {
       held = (await findCustomFields(sql)).filter(({ alias }) => alias !== '');
       former = (await readNames(sql)).flatMap(({ fieldId: id, model, aliases }) =>
@@ -51,7 +51,7 @@ export function createShapes() {
       );
       update();
     },
-    /** Takes definitions that the mirror does not hold yet; what it holds counts more. */
+    /** Adds definitions that the mirror does not hold yet. Those it holds take precedence. */
     learn(aliases: readonly AliasedField[]): void {
       learnt = aliases;
       update();

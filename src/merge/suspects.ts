@@ -1,4 +1,4 @@
-/** Suspects of which the portal tells nothing, and suspects of models that the portal does not have. */
+/** Suspects that the portal does not let us read, and suspects of models that the portal lacks. */
 import type { Model } from '../catalog/types.ts';
 import type { Micros } from '../core/time.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
@@ -17,10 +17,10 @@ import {
 import { findWatermark } from '../store/watermarks.ts';
 import { type WriterContext, writeObservations } from './writer.ts';
 
-/** Rows known from webhooks alone that the API is asked for at a time; nobody has confirmed that they exist. */
+/** Rows known only from webhooks that are requested at a time. Nobody has confirmed that they exist. */
 export const REPORTED_AT_A_TIME = 2_000;
 
-/** Two suspicions that bury a row of which the portal tells nothing lie at least so far apart. */
+/** Minimum time between the two suspicions that bury a row about which the portal says nothing. */
 const APART_S = 3_600;
 
 interface Deps {
@@ -28,7 +28,7 @@ interface Deps {
   readonly writer: WriterContext;
 }
 
-/** Buries those of the suspects that the portal refuses to read, and that were suspected long enough ago, too. */
+/** Buries those suspects that the portal refuses to read and that were also suspected long enough ago. */
 export async function bury({ sql, writer }: Deps, model: Model, fence: Micros, reason: Suspicion): Promise<void> {
   const table = mirrorTableOf(model);
   await transact(sql, async (tx) => {
@@ -40,9 +40,9 @@ export async function bury({ sql, writer }: Deps, model: Model, fence: Micros, r
 }
 
 /**
- * The portal has just said that it has no such model. What webhooks have told of it is asked for singly; where that is
- * answered in the same way, now and an hour ago, and no reading has ever brought a row, it is made up or left over.
- * A model that was listed once may come back, and which of its rows were confirmed is not known: nothing is done to it.
+ * The portal has just said that it lacks the model. Rows reported by webhooks are requested singly. If the answer is
+ * the same now and an hour ago, and no reading ever returned a row, they are invented or left over. A model that was
+ * once listed may come back, and which of its rows were confirmed is unknown, so nothing is done to it.
  */
 export async function suspectReported(deps: Deps, model: Model, fence: Micros): Promise<void> {
   const { sql } = deps;

@@ -1,4 +1,4 @@
-/** How the portal's webhooks spell texts, learnt from rows that the API has confirmed and kept in the database. */
+/** How the portal's webhooks spell texts: learnt from rows confirmed by the API and kept in the database. */
 import type { Sql } from '../postgres/connection.ts';
 import { knownFacts, measure, PORTAL } from '../store/measurements.ts';
 import type { WebhookTexts } from './rule/spelling.ts';
@@ -8,7 +8,7 @@ export interface TextSpelling {
   learn(shown: WebhookTexts): void;
 }
 
-/** @param onError told when what was learnt could not be kept; the next process then learns it again. */
+/** @param onError called if the result could not be stored; the next process then learns it again */
 export async function createTextSpelling(sql: Sql, onError: (error: unknown) => void): Promise<TextSpelling> {
   let known: WebhookTexts = (await knownFacts(sql, PORTAL)).webhook_texts ?? null;
   return {

@@ -1,9 +1,9 @@
 /**
- * The writer of mirror rows. Whatever was observed, by webhook or by API, comes through here.
+ * The writer of mirror rows. Every observation, by webhook or API, is written here.
  *
- * Within the caller's transaction it locks the rows concerned in one fixed order, folds the observations through the
- * rule and writes what changed, set by set. New rows of two transactions may collide, since only rows that exist can be
- * locked; the server then refuses the later one, which has to run again.
+ * Within the caller's transaction it locks the rows in a fixed order, folds the observations through the rule and
+ * writes the changes set by set. Since only existing rows can be locked, new rows of two transactions may collide; the
+ * server then rejects the later one, which must run again.
  */
 import { splitName } from '../catalog/name.ts';
 import { TooHeavyError } from '../core/heavy.ts';
@@ -42,7 +42,7 @@ import type { WebhookTexts } from './rule/spelling.ts';
 export interface Subject {
   readonly table: MirrorTable;
   readonly entityId: string;
-  /** What was read of its row a moment ago, by who has: it need not travel again. */
+  /** Its row, if the caller has just read it: it need not be sent again. */
   readonly known?: KnownRow;
 }
 
@@ -52,37 +52,36 @@ export interface Observed extends Subject {
 
 export interface WriterContext {
   readonly zone: Zone;
-  /** What a table's records are compared by; the catalogue's fields alone when left out. */
+  /** What a table's records are compared by; by default the catalogue's fields alone. */
   readonly shapeOf?: (table: MirrorTable) => Shape;
   readonly settleGrace: Micros;
-  /** Whether every change is kept in the history; it is when left out. */
+  /** Whether every change is kept in the history; true if absent. */
   readonly keepsHistory?: boolean;
-  /** How the portal's webhooks spell texts, as far as that is known; told when one shows it. */
+  /** How the portal's webhooks spell texts, if known; `learn` is called when an observation shows it. */
   readonly texts?: { known(): WebhookTexts; learn(shown: WebhookTexts): void };
   /** Called for each field whose value did not fit its column. */
   readonly onInvalidValue?: (model: string, field: string) => void;
 }
 
-/** What a table's records are compared by. */
 export function shapeOf(table: MirrorTable, context: Pick<WriterContext, 'shapeOf'>): Shape {
   return context.shapeOf?.(table) ?? table.model ?? UNKNOWN_SHAPE;
 }
 
 export interface Batch {
   readonly subjects: readonly Subject[];
-  /** In their order. May still be on its way while the subjects are locked. */
+  /** In their order. May still be pending while the subjects are locked. */
   readonly observed: readonly Observed[] | Promise<readonly Observed[]>;
-  /** Ids of ledger entries that the observations come from and that the ledger already holds. */
+  /** Ids of the ledger entries that the observations come from, if the ledger already has them. */
   readonly applying?: readonly string[];
 }
 
 /**
- * Writes observations, in three steps: their subjects are locked, the rule judges, and all that follows is written at
- * once, so that a commit may travel behind it. That makes two round trips, and a third where versions tie and the ledger
- * has to be asked.
- * @param alongside what else is written with it, from one verdict for each observation. It sends its statements before it
- *   first waits; its outcome is the answer.
- * @throws what `isRetryable` knows when another transaction was faster; then it must be run again.
+ * Writes observations in three steps: locks their subjects, applies the rule, and sends all writes at once, so that the
+ * commit can follow without waiting. That takes two round trips, and a third if versions tie and the ledger must be
+ * read.
+ * @param alongside writes more in the same transaction, given one verdict per observation. It must send its statements
+ * before it first waits; its result is returned.
+ * @throws an error that `isRetryable` recognizes if another transaction was faster; run the transaction again
  */
 export async function writeObservations<T>(
   tx: Transaction,
@@ -102,10 +101,10 @@ interface LockedGroup {
   readonly rows: ReadonlyMap<string, Row>;
 }
 
-/** Rows that stay as they are until the transaction ends, by the name of their table. */
+/** Rows locked until the transaction ends, by the name of their table. */
 type Locked = ReadonlyMap<string, LockedGroup>;
 
-/** Locks tables by name, and in each table rows by id: every transaction takes its locks in the same order. */
+/** Locks tables by name, and the rows of each by id, so that all transactions lock in the same order. */
 async function lockSubjects(tx: Transaction, subjects: readonly Subject[], context: WriterContext): Promise<Locked> {
   const tables = new Map<string, { readonly table: MirrorTable; readonly own: Map<string, KnownRow | undefined> }>();
   for (const { table, entityId, known } of subjects) {
@@ -118,7 +117,7 @@ async function lockSubjects(tx: Transaction, subjects: readonly Subject[], conte
   return new Map(groups.map((group) => [group.table.name, group]));
 }
 
-/** Names the model in an error that lies with the moment: the others need not wait for it. */
+/** Names the model in a temporary error, so that the others need not wait for it. */
 function naming<T>(table: MirrorTable, answer: Promise<T>): Promise<T> {
   return answer.catch((error: unknown) => {
     const isWait = isPassing(error) && !isConnectionError(error) && !isRetryable(error);
@@ -155,7 +154,7 @@ interface FoldedGroup extends LockedGroup {
   readonly results: ReadonlyMap<string, Folded>;
 }
 
-/** The rule over what is locked: one verdict for each observation. Asks the ledger only where versions may tie. */
+/** Applies the rule to the locked rows: one verdict per observation. Reads the ledger only if versions may tie. */
 async function judge(
   tx: Transaction,
   locked: Locked,
@@ -198,12 +197,12 @@ async function foldGroup(
     const row = group.rows.get(entity.id) ?? null;
     let known: readonly Earlier[] = earlier.get(entity.id) ?? [];
     let folded = fold(row, observations(entity), known, group.fold);
-    // Ends, since each turn reads one more of the earlier deliveries.
+    // Ends, since each iteration reads one more of the earlier deliveries.
     for (let needs = folded.needs; needs !== undefined; needs = folded.needs) {
       const body = (await readBody(tx, needs)) ?? '';
       room.bytes -= body.length;
       if (room.bytes < 0) throw new TooHeavyError('ties need too many bodies at a time');
-      // One that was stored before there were bounds may be beyond them.
+      // A body stored before there were limits may exceed them.
       const record = readDelivery(body)?.announcement?.current ?? null;
       known = known.map((one) => (one.unread === needs ? { ...one, record, unread: null } : one));
       folded = fold(row, observations(entity), known, group.fold);
@@ -212,10 +211,10 @@ async function foldGroup(
   }
   return { ...group, entities, results };
 }
-/** Bytes of earlier bodies that the ties of a batch may need; those of a single observation always fit. */
+/** Bytes of earlier bodies that the ties of a batch may need. Those of a single observation always fit. */
 const MAX_READ_BYTES = 2 * 2 ** 20;
 
-/** Asked for after the rows are locked, so that what another replica has just recorded about them is in it. */
+/** Called after locking the rows, so that it includes what another replica has just recorded about them. */
 async function loadEarlier(
   tx: Transaction,
   group: LockedGroup,
@@ -226,7 +225,7 @@ async function loadEarlier(
   const ids = entities.map(({ id }) => id);
   const entries = await findEarlier(tx, { module, model }, ids, applying);
   const earlier = new Map<string, Earlier[]>();
-  // The ledger answers newest first; the rule wants the order of arrival.
+  // The ledger returns the newest first; the rule needs the order of arrival.
   for (const entry of entries.reverse()) {
     const known = earlier.get(entry.entityId) ?? [];
     earlier.set(entry.entityId, known);
@@ -244,7 +243,7 @@ function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
   };
 }
 
-/** Writes set by set. All of its statements are sent before it first waits. */
+/** Writes set by set. All statements are sent before the first wait. */
 async function write(tx: Transaction, groups: readonly FoldedGroup[], context: WriterContext): Promise<void> {
   for (const { results } of groups) for (const { texts } of results.values()) if (texts) context.texts?.learn(texts);
   await allAnswers([
@@ -262,7 +261,7 @@ function writeGroup(tx: Transaction, group: FoldedGroup, context: WriterContext)
     if (row === null) continue;
     (group.rows.has(id) ? updates : inserts).push(rowToWrite(id, row, group, context));
   }
-  // Whoever inserts the same new rows waits for the other's first one, never in a circle.
+  // A transaction that inserts the same rows waits at the first of them, so there is no deadlock.
   inserts.sort((a, b) => compareIds(a.id, b.id));
   return [insertRows(tx, group.table, inserts), updateRows(tx, group.table, updates)].map((written) =>
     naming(group.table, written),
@@ -293,19 +292,19 @@ function doubtsOf(group: FoldedGroup) {
   });
 }
 
-/** Entities of which the API has said, without contradiction, how they stand. */
+/** Entities whose state the API has given without contradiction. */
 function settledBy(group: FoldedGroup) {
   return group.entities.flatMap(({ id, seen }) =>
     seen.flatMap(({ observation }, index) => {
       const verdict = group.results.get(id)?.verdicts[index];
-      // A reading that something newer overtook settles nothing.
+      // A reading overtaken by something newer settles nothing.
       const plain = verdict?.doubt === null && verdict.decision !== 'ignored' && tellsAll(observation);
       return plain ? [{ model: group.table.name, entityId: id, observedAt: observation.observedAt }] : [];
     }),
   );
 }
 
-/** A `get` speaks of the whole record; a list may leave out the very field that is in doubt. */
+/** A `get` returns the whole record; a list may leave out the very field in doubt. */
 function tellsAll(observation: Observation): boolean {
   return observation.says === 'absent' || (observation.says === 'present' && observation.whole);
 }

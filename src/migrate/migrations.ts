@@ -29,19 +29,16 @@ const FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url));
 /** A probe that gets no answer should say so soon. */
 const READ_MAX_MS = 10_000;
 
-/** What a database of an unreleased version needs in place of the first migration. */
-export interface Takeover {
-  /** The `made_ms` of migrations that such a database may have had. */
-  readonly made: ReadonlySet<number>;
-  readonly sql: string;
-}
-
 let known: readonly Migration[] | undefined;
-let taken: Takeover | undefined;
+let taken: { readonly made: ReadonlySet<number>; readonly sql: string } | undefined;
 
 const read = (file: string) => readFileSync(`${FOLDER}/${file}`, 'utf8');
 
-export function takeover(): Takeover {
+/**
+ * What a database of an unreleased version needs in place of the first migration.
+ * @returns as `made` the `made_ms` of migrations that such a database may have had.
+ */
+export function takeover() {
   if (taken !== undefined) return taken;
   const sql = read('takeover.sql');
   taken = { made: new Set([...sql.matchAll(/^-- {3}(\d+) /gm)].map(([, made]) => Number(made))), sql };

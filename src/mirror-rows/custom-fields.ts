@@ -1,23 +1,22 @@
-/** Custom field definitions, as the mirror itself has them. */
 import { readName } from '../catalog/other-names.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
 export interface CustomField {
-  /** Number in Flowlu; records carry the value as `cf_` and this number, or `cf_` and the alias. */
+  /** Its number in Flowlu. Records carry the value as `cf_` and this number, or `cf_` and the alias. */
   readonly id: string;
   /** `module.model` of the records that carry the field. */
   readonly model: string;
-  /** '' where it has none. */
+  /** '' if it has none. */
   readonly alias: string;
   readonly title: string;
   /** Declared type, e.g. `price` or `select.single`. */
   readonly type: string;
 }
 
-/** Definitions looked at; a portal has some dozens. */
+/** Definitions read; a portal has a few dozen. */
 const MAX_DEFINITIONS = 20_000;
 
-/** The custom fields that are defined now, in order of id. What a definition leaves open, its set may tell. */
+/** The custom fields defined now, in order of id. What a definition leaves empty comes from its field set. */
 export async function findCustomFields(sql: Queryable): Promise<readonly CustomField[]> {
   const rows = await sql<{ id: string; module: string; model: string; alias: string; title: string; type: string }[]>`
     select f.id::text as id, coalesce(nullif(f.module, ''), s.module) as module, coalesce(nullif(f.model, ''), s.model) as model,

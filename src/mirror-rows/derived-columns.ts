@@ -1,6 +1,6 @@
 /**
- * The columns that follow from `_record`: typed ones, `_version` and `_hash`. Compared in the database, by value, so
- * that two spellings of one number or moment are no difference; written only where they differ.
+ * The columns derived from `_record`: the typed ones, `_version` and `_hash`. The database compares them by value, so
+ * that spellings of one number or time do not count as differences, and only differing rows are written.
  */
 import { formatMicros, type Micros } from '../core/time.ts';
 import type { Queryable, Transaction } from '../postgres/connection.ts';
@@ -17,7 +17,7 @@ export interface DerivedRow {
   readonly hash: string;
 }
 
-/** Of these rows, the ids of those that hold something else, with the names of the columns. */
+/** The ids of the rows whose stored columns differ, with the names of those columns. */
 export async function findUnlike(
   sql: Queryable,
   table: MirrorTable,
@@ -29,7 +29,7 @@ export async function findUnlike(
   return new Map(found.map((row): [string, readonly string[]] => [row.id, row.names]));
 }
 
-/** Writes derived columns onto rows that the transaction has locked, and nothing else of them. */
+/** Writes only the derived columns of rows that the transaction has locked. */
 export async function rewriteDerived(
   tx: Transaction,
   table: MirrorTable,
@@ -40,15 +40,9 @@ export async function rewriteDerived(
   return (await tx.unsafe(rewrite, [documentOf(table, rows), ...key], { prepare: true })).count;
 }
 
-interface Statements {
-  readonly unlike: string;
-  readonly rewrite: string;
-  readonly key: readonly string[];
-}
-
 const statementsOf = perTable(build);
 
-function build(table: MirrorTable): Statements {
+function build(table: MirrorTable) {
   const { model } = table;
   const { relation, part, key } = placeOf(table);
   const fields = Object.entries(model?.fields ?? {}).filter(([field]) => field !== 'id');

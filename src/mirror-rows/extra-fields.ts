@@ -1,18 +1,18 @@
-/** What the records of a model that the catalogue does not know hold: the names of their fields, and the forms of the values. */
+/** The field names and forms of values found in the records of a model that the catalogue does not know. */
 import { splitName } from '../catalog/name.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
 export type ValueForm = 'flag' | 'whole' | 'digits' | 'decimal' | 'day' | 'moment' | 'json' | 'text';
 
 export interface FieldForms {
-  /** As the records spell it. */
+  /** As spelt in the records. */
   readonly key: string;
-  /** Forms that its values have; what is empty has none. */
+  /** Forms that occur among its values; an empty value has none. */
   readonly forms: readonly ValueForm[];
 }
 
 const RECORDS = 10_000;
-/** Fields looked at; more would not fit into a view. */
+/** Fields considered. More would not fit into a view. */
 const MAX_FIELDS = 1_000;
 
 export async function formsOfFields(sql: Queryable, name: string): Promise<readonly FieldForms[]> {

@@ -1,4 +1,4 @@
-/** Reading mirror rows without locking them: for comparing, explaining and rebuilding. Every answer is bounded. */
+/** Reads mirror rows without locking them, for comparing, explaining and rebuilding. Every answer is bounded. */
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
@@ -18,7 +18,7 @@ import {
   toStored,
 } from './rows.ts';
 
-/** Where a range without a bound ends: at the two ends of what a bigint holds. */
+/** Ends of a range without bounds: the limits of bigint. */
 const [BELOW_ALL, ABOVE_ALL] = ['-9223372036854775808', '9223372036854775807'];
 
 export async function readRow(sql: Queryable, table: MirrorTable, id: string): Promise<StoredRow | null> {
@@ -26,9 +26,9 @@ export async function readRow(sql: Queryable, table: MirrorTable, id: string): P
 }
 
 /**
- * The first rows in order of id, deleted ones included: `limit` at most, and no more than have room in memory.
- * @param after begins behind it; at the first row when it is null
- * @param ids only these, where given
+ * The first rows in order of id, including deleted ones: at most `limit`, and no more than fit into memory.
+ * @param after starts after this id; null starts at the first row
+ * @param ids only these, if given
  */
 export async function readRowsAfter(
   sql: Queryable,
@@ -47,7 +47,7 @@ export async function readRowsAfter(
   return rows.map((row) => toStored(row));
 }
 
-/** All rows of a table, or those of some ids, in order of id and deleted ones included, in pages of `limit` at most. */
+/** All rows of a table, or those with some ids, in order of id, with deleted ones, in pages of at most `limit`. */
 export function rowPages(
   sql: Queryable,
   table: MirrorTable,
@@ -61,7 +61,7 @@ export function rowPages(
   }, signal);
 }
 
-/** One row's typed columns as JSON knows them, and its version; null when there is no such row. */
+/** The typed columns of one row as JSON, and its version; null if there is no such row. */
 export async function readColumns(
   sql: Queryable,
   table: MirrorTable,
@@ -78,21 +78,21 @@ export async function readColumns(
   return { columns: parseJson(row.columns as string) as JsonObject, version: row.version as string | null };
 }
 
-/** A range of ids that was listed in full: after `after`, up to and including `upTo`; null for no bound. */
+/** A range of ids that was listed completely: after `after`, up to and including `upTo`; null for no bound. */
 export interface IdRange {
   readonly after: string | null;
   readonly upTo: string | null;
   readonly listed: readonly string[];
-  /** When the request was sent: rows learnt of later could not be in its answer. */
+  /** When the request was sent. Rows learnt later could not be in its answer. */
   readonly observedAt: Micros;
-  /** Only rows that were last learnt by webhook. */
+  /** Only rows last learnt by webhook. */
   readonly reported?: boolean;
 }
 
 /**
- * A query for the ids of live rows of a range that were not listed; it takes the first parameters, those given here. `except` sorts or
- * hashes both sides; a join with an array, of whose length the planner knows nothing, would look through all of it for
- * every row.
+ * A query for the ids of live rows in a range that were not listed. It uses the parameters given here as its first.
+ * `except` sorts or hashes both sides; a join with an array, whose length the planner does not know, would scan the
+ * whole array for each row.
  */
 export function unlistedRows(model: Model, { after, upTo, listed, observedAt, reported = false }: IdRange) {
   const { relation, part, key } = placeOf(mirrorTableOf(model));
@@ -108,7 +108,7 @@ export function unlistedRows(model: Model, { after, upTo, listed, observedAt, re
   };
 }
 
-/** Live rows of a range that were not listed: how many, and the first of them. */
+/** Live rows in a range that were not listed: how many, and the first ones. */
 export async function findUnlisted(
   sql: Queryable,
   model: Model,
@@ -123,13 +123,13 @@ export async function findUnlisted(
   return { ids: rows.map((row) => row.id as string), count: (rows[0]?.count ?? 0) as number };
 }
 
-/** Longest wait for what looks at a whole table. */
+/** Longest wait for a query that scans a whole table. */
 export const SCAN_MAX_MS = 120_000;
 
-/** Longest wait for what is done without where it takes longer. */
+/** Longest wait for a query whose answer is optional. */
 const HINT_MAX_MS = 10_000;
 
-/** Some ids that live rows link to, of rows that the mirror never had; none where finding them takes long. */
+/** Some ids that live rows link to and the mirror never had. Empty if finding them takes too long. */
 export async function linkedIds(sql: Queryable, model: Model, limit: number): Promise<string[]> {
   const { relation, part, key } = placeOf(mirrorTableOf(model));
   const links = models.flatMap(({ table, fields }) =>
@@ -158,7 +158,7 @@ export async function randomLiveIds(sql: Queryable, model: Model, count: number)
   return rows.map((row) => row.id as string);
 }
 
-/** Ids of live rows from one id to another, both included. */
+/** Ids of live rows between two ids, both included. */
 export async function liveIds(sql: Queryable, model: Model, from: bigint, to: bigint): Promise<readonly string[]> {
   const { relation, part, key } = placeOf(mirrorTableOf(model));
   const rows = await sql.unsafe(
@@ -178,7 +178,7 @@ export async function countRows(sql: Queryable, table: MirrorTable, which: 'live
   return row?.count as number;
 }
 
-/** Whether the mirror holds any row, deleted ones included. */
+/** Whether the mirror holds any row, including deleted ones. */
 export async function hasRows(sql: Queryable): Promise<boolean> {
   const relations = [...models.map((model) => placeOf(mirrorTableOf(model)).relation), 'flowlu.uncatalogued'];
   const looks = relations.map((relation) => `exists (select from ${relation})`);
@@ -186,7 +186,7 @@ export async function hasRows(sql: Queryable): Promise<boolean> {
   return row?.holds as boolean;
 }
 
-/** A live row with the newest version that can be believed, seen before `before`: what a listing of changes must bring. */
+/** The live row with the newest credible version observed before `before`. A listing of changes must return it. */
 export async function newestRow(
   sql: Queryable,
   model: Model,
@@ -204,7 +204,7 @@ export async function newestRow(
   return row === undefined ? null : { id: row.id as string, version: Number(row.version) };
 }
 
-/** The newest version in the mirror that can be believed, as text that PostgreSQL reads; null when there is none. */
+/** The newest credible version in the mirror, as text that PostgreSQL reads; null if there is none. */
 export async function newestVersion(sql: Queryable, model: Model): Promise<string | null> {
   if (model.version === null) return null;
   const [row] = await sql.unsafe(
@@ -213,7 +213,7 @@ export async function newestVersion(sql: Queryable, model: Model): Promise<strin
   return (row?.newest ?? null) as string | null;
 }
 
-/** How many rows changed in the portal between two moments, and were last written by a webhook. */
+/** How many rows changed in the portal between two times and were last written by a webhook. */
 export async function announcedBetween(sql: Queryable, model: Model, from: Micros, to: Micros): Promise<number> {
   const [row] = await sql.unsafe(
     `select count(*)::int as rows from ${placeOf({ name: model.name, model }).relation}
@@ -225,19 +225,17 @@ export async function announcedBetween(sql: Queryable, model: Model, from: Micro
 
 const CREDIBLE = `_version <= _observed_at + interval '1 day'`;
 
-/** How long after the portal's own time of change webhooks have arrived lately. */
+/** How long after the portal's time of the change recent webhooks arrived. */
 export interface WebhookDelay {
   readonly rows: number;
-  /** In seconds; null without rows. */
+  /** Null without rows. */
   readonly median_s: number | null;
 }
 
-/** Rows by which the delay of webhooks is judged, the latest ones. */
+/** Latest rows from which the delay is computed. */
 const DELAYS_LOOKED_AT = 200;
-/** Longest wait for it. */
 const DELAY_MAX_MS = 10_000;
 
-/** The delay of the model's rows that were last learnt by webhook. */
 export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay> {
   const [row] = await within(
     sql.unsafe(
@@ -252,12 +250,12 @@ export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay
   return row as unknown as WebhookDelay;
 }
 
-/** Models without a table of their own that are looked at; each name comes from a webhook, so there may be nonsense among them. */
+/** Limit on models without a table of their own. Webhooks supply their names, so some may be nonsense. */
 const MAX_MODELS = 10_000;
-/** Of these, how many are told one by one, beside the catalogue's: a report must not grow with what senders invent. */
+/** Of these, how many a report lists one by one, so that it cannot grow with the names that senders invent. */
 export const MAX_OTHERS_TOLD = 100;
 
-/** Names, as `module.model`, of the models that have rows in the common table. */
+/** Names, as `module.model`, of the models with rows in the common table. */
 export async function uncataloguedModels(sql: Queryable): Promise<string[]> {
   const found = sql`
     select distinct module || '.' || model as name from flowlu.uncatalogued order by 1 limit ${MAX_MODELS}`;
@@ -265,7 +263,7 @@ export async function uncataloguedModels(sql: Queryable): Promise<string[]> {
   return rows.map((row) => row.name as string);
 }
 
-/** Rows of models that the catalogue does not know, by name, the most numerous first. */
+/** Row counts of models that the catalogue does not know, by name, largest first. */
 export async function uncataloguedCounts(
   sql: Queryable,
   limit: number,

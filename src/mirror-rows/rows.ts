@@ -1,8 +1,6 @@
 /**
- * The hot statements of the mirror tables: hand-written SQL, built once per model from the catalogue.
- *
- * Identifiers come from the catalogue and the constants here, never from outside; values travel as
- * parameters (see arrays.ts).
+ * The hot statements of the mirror tables, built once per model from the catalogue. Identifiers come only from the
+ * catalogue and from constants here; values are passed as parameters (see arrays.ts).
  */
 import { isCatalogued } from '../catalog/index.ts';
 import { splitName } from '../catalog/name.ts';
@@ -24,11 +22,11 @@ import { identifier } from '../postgres/quote.ts';
 import type { ColumnValue } from '../record/coerce.ts';
 import { sqlTypes } from '../tables/facts.ts';
 
-/** Where rows of one model rest: its own table, or the common one for models that the catalogue does not know. */
+/** Where the rows of a model are stored: its own table, or the common one if the catalogue does not know it. */
 export interface MirrorTable {
   /** `module.model`. */
   readonly name: string;
-  /** The catalogue's model; null for an unknown one. */
+  /** Null if the catalogue does not know it. */
   readonly model: Model | null;
 }
 
@@ -41,32 +39,32 @@ export interface StoredRow {
   readonly hash: string;
 }
 
-/** A row to insert, or to put in the place of the one with its id. */
+/** A row to insert, or to replace the one with its id. */
 export interface RowToWrite extends StoredRow {
-  /** The source's last-change time, for reading. */
+  /** Flowlu's time of the last change. */
   readonly version: Micros | null;
   /** In the order of the model's fields. */
   readonly columns: readonly ColumnValue[];
 }
 
-/** What was read of a row a moment ago, without a lock. */
+/** A row read a moment ago without a lock. */
 export interface KnownRow {
   readonly record: JsonObject;
   readonly hash: string;
 }
 
-/** Bytes of records that are taken into memory at a time. */
+/** Bytes of records held in memory at a time. */
 const MAX_RECORD_BYTES = 4 * 2 ** 20;
 
-/** What a record of row `t` weighs, at least about: its text, or without decompressing it twice what it takes on disk. */
+/** Approximate bytes of the record of row `t`: of its text, or if that is not compressed, twice its size on disk. */
 const WEIGHT = `case when pg_column_compression(t._record) is null then 2 * pg_column_size(t._record)
   else octet_length(t._record::text) end`;
 
 /**
- * Reads rows and locks them in order of id until the transaction ends, so that batches never wait in a circle.
- * @param known rows that were just read: their records travel again only where their content has changed since.
- * @param tables how many tables share the room in memory; a single row of a single table always fits
- * @throws TooHeavyError where the records have more bytes than that
+ * Reads rows and locks them until the transaction ends, in order of id so that batches cannot deadlock.
+ * @param known rows just read, whose records are sent again only if their content has changed since
+ * @param tables how many tables share the memory; a single row of a single table always fits
+ * @throws TooHeavyError if the records exceed it
  */
 export async function lockRows(
   tx: Transaction,
@@ -88,7 +86,7 @@ export async function lockRows(
   });
 }
 
-/** A row as the database answers it; its record may be known and left out. */
+/** Converts a row of the result. Its record may be known and left out. */
 export function toStored(row: Record<string, unknown>, known?: KnownRow): StoredRow {
   return {
     id: row.id as string,
@@ -101,8 +99,8 @@ export function toStored(row: Record<string, unknown>, known?: KnownRow): Stored
 }
 
 /**
- * Inserts rows that were not there, in the order given, which must be that of their ids.
- * @throws the server's unique_violation when another transaction was faster; the transaction must then run again.
+ * Inserts new rows in the order given, which must be that of their ids.
+ * @throws the server's unique_violation if another transaction was faster; run the transaction again
  */
 export async function insertRows(tx: Transaction, table: MirrorTable, rows: readonly RowToWrite[]): Promise<void> {
   if (rows.length === 0) return;
@@ -117,7 +115,7 @@ export async function updateRows(tx: Transaction, table: MirrorTable, rows: read
   await tx.unsafe(update, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
 }
 
-/** Removes rows of a model that have found a table of their own from the common one. */
+/** Removes rows from the common table whose model now has a table of its own. */
 export async function deleteUncatalogued(
   tx: Transaction,
   { module, model }: { readonly module: string; readonly model: string },
@@ -128,7 +126,7 @@ export async function deleteUncatalogued(
      where module = ${module} and model = ${model} and id = any(${plainArrayLiteral(ids)}::bigint[])`;
 }
 
-/** Locks the rows of a model whose ids a query gives, in the order in which `lockRows` does. */
+/** Locks the rows of a model whose ids a query returns, in the same order as `lockRows`. */
 export async function lockRowsOf(tx: Transaction, model: Model, query: string, parameters: string[]): Promise<void> {
   const { relation, part, key } = placeOf(mirrorTableOf(model));
   await tx.unsafe(
@@ -137,13 +135,10 @@ export async function lockRowsOf(tx: Transaction, model: Model, query: string, p
   );
 }
 
-/** A row whose content has changed; its record is null where it has no room in memory beside the others. */
+/** A row whose content has changed. The record is null if it no longer fits into memory with the others. */
 export type ChangedRow = KnownRow | { readonly record: null; readonly hash: string };
 
-/**
- * Of these (id, content hash) pairs, those whose live row does not have exactly that content, with what it has
- * instead; null where no row is live. Locks nothing.
- */
+/** The pairs whose live row has other content, with that content; null if no row is live. Takes no locks. */
 export async function findChanged(
   sql: Queryable,
   table: MirrorTable,
@@ -163,12 +158,11 @@ export async function findChanged(
 
 interface Place {
   readonly relation: string;
-  /** The condition that picks a model's part of the common table, for rows `t`; `first` numbers its parameters. */
+  /** The condition for a model's part of the common table, for rows `t`; `first` numbers its first parameter. */
   readonly part: (first: number) => string;
   readonly key: readonly string[];
 }
 
-/** The table of a model; of one that the catalogue does not know, its part of the common one. */
 export function mirrorTableOf(model: Model): MirrorTable {
   return { name: model.name, model: isCatalogued(model) ? model : null };
 }
@@ -180,13 +174,13 @@ export function placeOf({ name, model }: MirrorTable): Place {
   return { relation: 'flowlu.uncatalogued', part, key: [parts.module, parts.model] };
 }
 
-/** Catalogued models are about a hundred; unknown ones may be more, and share one text anyway. */
+/** There are about a hundred catalogued models; unknown ones may be more, and share their statements anyway. */
 const MAX_REMEMBERED_TABLES = 1_000;
 
 export function perTable<T>(build: (table: MirrorTable) => T): (table: MirrorTable) => T {
   const known = new Map<string, T>();
   return (table) => {
-    // A model that the catalogue has come to know has rows in both places until they are moved.
+    // Until they are moved, a model that is new in the catalogue has rows in both places.
     const place = table.model === null ? `uncatalogued ${table.name}` : table.name;
     const statements = known.get(place) ?? build(table);
     if (known.size < MAX_REMEMBERED_TABLES) known.set(place, statements);
@@ -196,14 +190,14 @@ export function perTable<T>(build: (table: MirrorTable) => T): (table: MirrorTab
 
 interface Statements {
   readonly lock: string;
-  /** The same for one row, which is what webhooks bring most of the time: half the work. */
+  /** For one row, the usual case for webhooks: half the work. */
   readonly lockOne: string;
   readonly insert: string;
   readonly update: string;
   readonly changed: string;
-  /** Parameters that say which part of a common table is meant. */
+  /** Parameters that select the model's part of the common table. */
   readonly key: readonly string[];
-  /** Where the typed columns beside the id stand among the model's fields, in the order of the parameters. */
+  /** Positions of the typed columns other than the id among the model's fields, in the order of the parameters. */
   readonly columns: readonly number[];
 }
 
@@ -219,18 +213,18 @@ const META = {
   _hash: 'uuid',
 } as const;
 
-/** Row `t` says that it was learnt at a moment that is still to come: the clock has gone back since. */
+/** The time of observation of row `t` is in the future, because the clock was set back since. */
 export const LEARNT_AHEAD = `t._observed_at > clock_timestamp() + interval '${AHEAD_MAX_S} seconds'`;
-/** When row `t` was learnt; where nobody can tell, before whatever request or webhook is under way. */
+/** When row `t` was observed. If unknown, a time before any request or webhook now in progress. */
 export const OBSERVED_AT = `case when ${LEARNT_AHEAD} then clock_timestamp() - interval '1 hour' else t._observed_at end`;
 
-/** What is read of row `t`, as it is stored and as it is answered. */
+/** What is read of row `t`: the stored columns, and the form in which they are returned. */
 const HELD = 't.id, t._record, t._source, t._hash, t._observed_at, t._deleted_at';
 const ANSWERED = `t.id::text as id, t._source as source, t._hash::text as hash,
   (extract(epoch from ${OBSERVED_AT}) * 1000000)::bigint::text as observed_at,
   (extract(epoch from t._deleted_at) * 1000000)::bigint::text as deleted_at`;
 
-/** SQL for the first of some rows, in order of id: as many as have room in memory, and one at least. */
+/** SQL for the first rows in order of id: as many as fit into memory, and at least one. */
 export const firstRows = (selection: string) => `
   with taken as materialized (select ${HELD}, ${WEIGHT} as weight ${selection}),
   placed as (select *, sum(weight) over (order by id) - weight as bytes_before from taken)
@@ -243,7 +237,7 @@ function buildStatements(table: MirrorTable): Statements {
   const typed = beside.map(({ field, kind }) => [field, sqlTypes[kind]] as const);
   const columns = [...typed, ...Object.entries(META)].map(([name, type], index) => ({
     name: identifier(name),
-    // The id is the first.
+    // The id is the first value.
     value: `${rowValue(index + 2)}::${type}`,
   }));
   const { relation, key, part } = placeOf(table);

@@ -6,6 +6,7 @@
  * goes to a new pool; the old one answers what is under way, or rejects it when its time is over.
  */
 import type postgres from 'postgres';
+import { onceIn } from '../core/time.ts';
 import { DEADLINES, limit } from './deadline.ts';
 import { type DriverQuery, isQuery, openWithoutPath, owned } from './driver-query.ts';
 
@@ -18,8 +19,11 @@ const STATEMENT_MAX_MS = 30_000;
 const LEFT_EVERY_MS = 1_000;
 
 interface Pool {
-  /** As the pool's own `begin`, in other words. */
-  begin(opening: Opening, work: (begun: Begun) => Promise<never>): Promise<unknown>;
+  /** As the pool's own `begin`, in other words; `answered` is the answer to that, which may yet be a refusal. */
+  begin(
+    opening: Opening,
+    work: (tx: postgres.TransactionSql, giveUp: () => void, answered: Promise<unknown>) => Promise<never>,
+  ): Promise<unknown>;
   forgoStatements(): void;
   /** Leaves the server, since it does not take writes; after a pause when it has just done so. */
   leave(): void;
@@ -31,13 +35,6 @@ interface Opening {
   readonly limitMs: number;
   /** Whether the work goes on as soon as that is sent. Until it is answered the work must not write. */
   readonly isAhead: boolean;
-}
-
-interface Begun {
-  readonly tx: postgres.TransactionSql;
-  readonly giveUp: () => void;
-  /** The answer, which may yet be a refusal. */
-  readonly answered: Promise<unknown>;
 }
 
 /** The driver's connection, which is in one of its queues (postgres 3.4.9, src/index.js, `move`). */
@@ -113,13 +110,11 @@ export function renewablePool(
     apply: (_target, _this, args) => current.own(Reflect.apply(current.sql, undefined, args)),
     get: (_target, property) => (property === 'end' ? end : Reflect.get(current.sql, property)),
   });
-  let leftAtMs = Number.NEGATIVE_INFINITY;
+  const mayLeave = onceIn(LEFT_EVERY_MS);
   pools.set(proxy, {
     forgoStatements,
     leave() {
-      if (performance.now() - leftAtMs < LEFT_EVERY_MS) return;
-      leftAtMs = performance.now();
-      current.giveUp();
+      if (mayLeave()) current.giveUp();
     },
     begin(next, work) {
       const { sql, giveUp } = current;
@@ -127,7 +122,7 @@ export function renewablePool(
       opening = own;
       try {
         // It makes its first statement at once.
-        return sql.begin((tx) => work({ tx, giveUp, answered: own.query as DriverQuery }));
+        return sql.begin((tx) => work(tx, giveUp, own.query as DriverQuery));
       } finally {
         opening = null;
       }

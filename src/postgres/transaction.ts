@@ -97,7 +97,7 @@ export function transaction<T>(
     };
     const statement = `begin${options.readOnly === true ? ' read only' : ''}; ${limitsOf(statementTimeoutMs, options)}`;
     const lost = pool
-      .begin({ statement, limitMs: answerMs, isAhead: options.readsFirst === true }, ({ tx, giveUp, answered }) => {
+      .begin({ statement, limitMs: answerMs, isAhead: options.readsFirst === true }, (tx, giveUp, answered) => {
         const watched = watch(tx, answerMs, { isTransaction: true, onForgotten: pool.forgoStatements, giveUp });
         // Its answer comes first: where no transaction has begun, nothing is sent that relies on one.
         answered.catch((error: unknown) => {

@@ -1,19 +1,18 @@
-/** Whether the privacy settings can be kept to, by what the catalogue says of the fields. Pure. */
+/** Checks the privacy settings against the catalogue. Pure. */
 import { findModel } from '../catalog/index.ts';
 import type { PrivacyRules, ProtectedField } from './policy.ts';
 
 export interface PrivacyFindings {
-  /** What cannot work; the settings have to change. */
+  /** Settings that cannot work and must be changed. */
   readonly problems: readonly string[];
-  /** What may be a typing mistake: nobody knows such a field, so nothing may be protected by naming it. */
+  /** Unknown fields, perhaps misspelt: naming them may protect nothing. */
   readonly unknown: readonly string[];
 }
 
-/** By these the mirror knows what a custom field is called, and so what to protect. */
+/** The definitions tell the mirror the names of custom fields, and so what to protect. */
 const DEFINITIONS = 'customfields.fields';
 const NEEDED_OF_DEFINITIONS = ['module', 'model', 'alias'];
 
-/** Looks at every field that the settings name. */
 export function checkPrivacy({ omit, hash }: PrivacyRules): PrivacyFindings {
   const problems = [
     ...[...omit, ...hash].flatMap((field) => neededFor(field) ?? []),
@@ -25,7 +24,7 @@ export function checkPrivacy({ omit, hash }: PrivacyRules): PrivacyFindings {
 
 const nameOf = ({ model, field }: ProtectedField) => `${model}.${field}`;
 
-/** The mirror cannot do without some fields. */
+/** Why the mirror needs the field, or null. */
 function neededFor({ model, field }: ProtectedField): string | null {
   const name = `${model}.${field}`;
   if (findModel(model)?.version === field) return `${name} tells which of two states is newer; it cannot be protected`;
@@ -33,7 +32,7 @@ function neededFor({ model, field }: ProtectedField): string | null {
   return `${name} tells which custom fields are to be protected; it cannot be protected itself`;
 }
 
-/** A hash is text, and fits no other column. */
+/** Why the field cannot be hashed, or null: a hash is text and fits no other column. */
 function unfit({ model, field }: ProtectedField): string | null {
   const kind = findModel(model)?.fields[field]?.kind;
   if (kind === undefined || kind === 'text') return null;

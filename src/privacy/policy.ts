@@ -1,26 +1,26 @@
-/** The privacy settings at work: which fields of which model are protected, custom fields' second names included. */
+/** Applies the privacy settings: which fields of which model are protected, including second names of custom fields. */
 import { createHmac } from 'node:crypto';
 import { findModel } from '../catalog/index.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import { keyedHash, type Protection, redact, type Treatment } from './redact.ts';
 
-/** Takes out of a record what must not be stored; the same object where there is nothing to take out. */
+/** Removes from a record what must not be stored; returns the same object if there is nothing to remove. */
 export type Protect = (model: string, record: JsonObject) => JsonObject;
 
 export interface Privacy {
   readonly protect: Protect;
-  /** True for models of which fields are protected; records of others may still hold a record of theirs. */
+  /** Whether the model has protected fields. Records of other models may still contain records of such a model. */
   concerns(model: string): boolean;
-  /** True when a custom field is protected, so that its second names have to be known. */
+  /** Whether a custom field is protected, so that its second names must be known. */
   readonly needsAliases: boolean;
-  /** Tells these settings, the key included, from others; says nothing about the key. */
+  /** Identifies these settings, including the key, without revealing the key. */
   readonly fingerprint: string;
 }
 
 export interface PrivacyRules {
   readonly omit: readonly ProtectedField[];
   readonly hash: readonly ProtectedField[];
-  /** Null only where `hash` is empty. */
+  /** Null only if `hash` is empty. */
   readonly hashSecret: string | null;
 }
 
@@ -31,18 +31,18 @@ export interface ProtectedField {
   readonly field: string;
 }
 
-/** Second names of a model's custom fields, `cf_{alias}` → every `cf_{id}` that it is or was the name of, as far as known. */
+/** Second names of a model's custom fields, `cf_{alias}` → every `cf_{id}` known to have or have had this name. */
 export type AliasesOf = (model: string) => ReadonlyMap<string, readonly string[]> | undefined;
 
-/** The settings at work; null where nothing is protected, so that nobody has to look. */
+/** Null if nothing is protected. */
 export function createPrivacy(rules: PrivacyRules, aliasesOf: AliasesOf): Privacy | null {
   const byModel = treatmentsByModel(rules);
   if (byModel.size === 0) return null;
-  // A record of a model that nobody knows may be any of them, under another name.
+  // A record of an unknown model may belong to any model, under another name.
   const everything = new Map([...byModel.values()].flatMap((fields) => [...fields]).sort(omissionLast));
   const hash = rules.hashSecret === null ? (value: Json) => value : keyedHash(rules.hashSecret);
   const fieldsOf = (model: string) => byModel.get(model) ?? (findModel(model) === undefined ? everything : new Map());
-  // So may a record within one.
+  // The same is true of a record within a record.
   const nested = protectionFor(everything, new Map());
   const protectionOf = remembering(fieldsOf, aliasesOf, nested);
   return {
@@ -65,11 +65,11 @@ function treatmentsByModel({ omit, hash }: PrivacyRules): ReadonlyMap<string, Fi
   return models;
 }
 
-/** Of two treatments under one name the stronger one counts; in a map that is the last. */
+/** If one name has two treatments, the stronger one counts. In a map, that is the last. */
 const omissionLast = ([, a]: [string, Treatment], [, b]: [string, Treatment]) =>
   Number(a === 'omit') - Number(b === 'omit');
 
-/** Works a model's protection out once, and again when its aliases have changed. */
+/** Computes a model's protection once, and again if its aliases have changed. */
 function remembering(
   fieldsOf: (model: string) => Fields,
   aliasesOf: AliasesOf,
@@ -86,7 +86,7 @@ function remembering(
   };
 }
 
-/** Names of unknown models come from webhooks. */
+/** Limited because names of unknown models come from webhooks. */
 const MAX_REMEMBERED_MODELS = 1_000;
 
 function protectionFor(fields: Fields, aliases: ReadonlyMap<string, readonly string[]>): Protection {
@@ -94,7 +94,7 @@ function protectionFor(fields: Fields, aliases: ReadonlyMap<string, readonly str
   for (const [alias, names] of aliases) {
     const all = names.map((name) => fields.get(name));
     const treatment = all.includes('omit') ? 'omit' : (all.find((one) => one !== undefined) ?? null);
-    // Two aliases may differ by case alone; then both are protected where one is.
+    // Two aliases may differ only by case; if one is protected, both are.
     const key = alias.toLowerCase();
     treatments.set(key, treatment ?? treatments.get(key) ?? null);
   }

@@ -1,9 +1,9 @@
 /**
- * A record without what must not be stored: chosen fields left out, or replaced by a keyed hash. Pure.
+ * A record without what must not be stored: chosen fields are left out, or replaced by a keyed hash. Pure.
  *
- * Names are looked through: upper and lower case, a custom field's number and alias, the label beside it (`cf_12_value`),
- * the array that describes custom fields, and objects within the record. Where a name may be that of a protected field
- * and nobody knows, it counts as one.
+ * A field is recognized in upper and lower case, by a custom field's number or alias, by its label (`cf_12_value`), in
+ * the array that describes custom fields, and in objects within the record. A name that may be that of a protected
+ * field counts as protected.
  */
 import { createHmac } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
@@ -11,30 +11,28 @@ import { isJsonObject, type Json, type JsonObject, parseJson, stringifyJson } fr
 import { idOf } from '../record/id.ts';
 import { sortedDeep } from '../record/record.ts';
 
-/** What becomes of a field's value. */
 export type Treatment = 'omit' | 'hash';
 
 /** Which fields of a record are protected. */
 export interface Protection {
   /** Name in lower case, custom fields as `cf_{id}` → treatment. */
   readonly fields: ReadonlyMap<string, Treatment>;
-  /** For custom fields under an alias that no definition explains; null where no custom field is protected. */
+  /** For custom fields under an alias without a definition; null if no custom field is protected. */
   readonly unknownAlias: Treatment | null;
-  /** Second names of custom fields, in lower case → treatment of the field, null where it has none. */
+  /** Second names of custom fields, in lower case → treatment of the field, or null. */
   readonly aliases: ReadonlyMap<string, Treatment | null>;
-  /** For records within the record, which may be of any model: whatever has an id is one. */
+  /** For records within the record, which may be of any model: anything with an id counts as one. */
   readonly nested?: Protection;
 }
 
-/** Replaces a value. */
 export type HashValue = (value: Json) => Json;
 
 const MARK = 'hmac:';
 const HASHED = /^hmac:[0-9a-f]{64}$/;
 
 /**
- * Makes the hash: HMAC-SHA256 over the value as text, in hexadecimal after `hmac:`. Numbers and their texts are equal,
- * since Flowlu writes both; nothing at all stays nothing; what is hashed already stays as it is.
+ * Makes the hash function: HMAC-SHA256 of the value as text, in hexadecimal after `hmac:`. A number and its text have
+ * the same hash, since Flowlu writes both. Empty values and hashes stay unchanged.
  */
 export function keyedHash(secret: string): HashValue {
   return (value) => {
@@ -51,7 +49,7 @@ function textOf(value: Json): string {
   return typeof value === 'object' ? stringifyJson(sortedDeep(value)) : String(value);
 }
 
-/** The record as it may be stored; the same object where nothing had to change. */
+/** The record as it may be stored; the same object if nothing had to change. */
 export function redact(record: JsonObject, protection: Protection, hash: HashValue): JsonObject {
   let changed = false;
   const named = namedTreatment(record, protection);
@@ -64,9 +62,9 @@ export function redact(record: JsonObject, protection: Protection, hash: HashVal
   return changed ? Object.fromEntries(entries) : record;
 }
 
-/** In objects that pair the name of a field with values of it, as a log of changes does. */
+/** Keys with the name of a field, in objects that pair it with its values, such as a log of changes. */
 const A_NAME = /^(field|field_?name|name|key|code|alias|attribute|property)$/i;
-/** The same by the number of a custom field. */
+/** The same, with the number of a custom field. */
 const A_NUMBER = /^(cf|(custom_?)?field)_?id$/i;
 const A_VALUE = /^(\w+_)?(values?|old|new|from|to|before|after|text|label)$/i;
 
@@ -92,7 +90,7 @@ function treated(value: Json, treatment: Treatment, hash: HashValue): Json | und
   return treatment === 'omit' ? undefined : hash(value);
 }
 
-/** What becomes of a field of this name; null where it may be stored. */
+/** The treatment of a field of this name; null if it may be stored. */
 function treatmentOf(key: string, { fields, aliases, unknownAlias }: Protection): Treatment | null {
   const name = key.toLowerCase();
   const exact = fields.get(name);
@@ -119,17 +117,17 @@ function redactWithin(key: string, value: Json, protection: Protection, hash: Ha
   return next.length < items.length || next.some((item, index) => item !== items[index]) ? next : value;
 }
 
-/** A list that begins with the name of a field and goes on with its value, before and after: longer ones are names only. */
+/** Values after the field name in a list: before and after. Longer lists contain only names. */
 const MAX_VALUES = 2;
 
-/** An object within a record; as a record of its own too, where it is one. */
+/** Redacts an object within a record. If it is a record itself, it is also treated as one. */
 function redactObject(value: JsonObject, protection: Protection, hash: HashValue): JsonObject {
   const own = redact(value, protection, hash);
   const { nested } = protection;
   return nested === undefined || idOf(own) === null ? own : redact(own, nested, hash);
 }
 
-/** A text that is JSON itself. */
+/** Redacts a text that is itself JSON. */
 function redactText(text: string, protection: Protection, hash: HashValue): Json {
   if (!/^\s*["[{]/.test(text)) return text;
   let inner: Json;
@@ -142,10 +140,10 @@ function redactText(text: string, protection: Protection, hash: HashValue): Json
   return next === inner ? text : stringifyJson(next);
 }
 
-/** What the description of a custom field says beside its value. */
+/** Parts of the description of a custom field other than its value. */
 const DESCRIPTION = /^(id|title|name|alias|type|\w+_use_alias)$/i;
 
-/** The array, or the object by number, in which custom fields are described one by one. */
+/** The array, or the object by number, that describes custom fields one by one. */
 function redactDescribed(value: Json, protection: Protection, hash: HashValue): Json {
   if (Array.isArray(value)) return value.flatMap((item) => redactDescription(item, idIn(item), protection, hash));
   if (!isJsonObject(value)) return value;

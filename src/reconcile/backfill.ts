@@ -1,4 +1,4 @@
-/** Reads whole models through the API into the mirror, several side by side within the one request budget. */
+/** Reads whole models through the API into the mirror, several at a time within the one request budget. */
 
 import { rankOf } from '../catalog/ranks.ts';
 import type { Unread } from '../listing/listing.ts';
@@ -8,18 +8,18 @@ import { guardRefusal, listModel } from './listing.ts';
 import { nothingDone, type Round, type RoundOptions, runRound } from './round.ts';
 import { unreadNames } from './unread.ts';
 
-/** How long ago a run may have been cut off for the next one to build on what it had finished. */
+/** How old an interrupted run may be for the next one to build on what it finished. */
 const INHERIT_SECONDS = 24 * 3_600;
 
 /**
- * Backfills models. Where an earlier backfill was cut off, or not all of them have been read once, by whomever, it goes on
- * from there: within a model, and past the models that are finished.
- * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
+ * Backfills models. If an earlier backfill was interrupted, or not all models have been read once by any process, it
+ * continues there: within a model, and after the finished models.
+ * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason
  */
 export async function backfill(deps: ListingDeps, options: RoundOptions): Promise<Round> {
   const models = options.models.toSorted((a, b) => rankOf(a.name) - rankOf(b.name));
   const listable = models.flatMap(({ name, listable }) => (listable ? [name] : []));
-  // What the service had read when it was stopped is part of it.
+  // This includes what the service had read when it was stopped.
   const isFirst = (await firstReading(deps.sql, listable)) !== null;
   return runRound(deps.sql, 'backfill', { ...options, models }, async (model, runId, signal) => {
     const key = { kind: 'backfill', model: model.name, runId } as const;

@@ -1,4 +1,4 @@
-/** One round over models, as a person starts it: each is caught up incrementally, or read again; or swept. */
+/** One round over models, started by a person: each is caught up, read again, or swept. */
 
 import { metered } from '../flowlu/client.ts';
 import { FlowluError, isRefusal, ListingError } from '../flowlu/errors.ts';
@@ -10,10 +10,7 @@ import { guardRefusal, type ListingObserver, type ListingTask, listModel, NOTHIN
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 
-/**
- * Incremental catch-up of many models.
- * @throws what ended the round before all models were tried.
- */
+/** Catches up many models. @throws what ended the round before all models were tried */
 export function catchUpAll(deps: ListingDeps, options: RoundOptions): Promise<Round> {
   return runRound(deps.sql, 'reconcile', options, (model, runId, signal) => {
     const task = { kind: 'backfill', model, runId } as const;
@@ -26,7 +23,6 @@ export function catchUpAll(deps: ListingDeps, options: RoundOptions): Promise<Ro
   });
 }
 
-/** Full sweep of many models. */
 export function sweepAll(
   deps: ListingDeps,
   { allowDeletes, ...options }: RoundOptions & { readonly allowDeletes: number },
@@ -38,8 +34,8 @@ export function sweepAll(
 }
 
 /**
- * One model, by the cheapest way: incrementally, else by `readAll`; one that was never read is read.
- * @throws what a round ends with: a lost database, a refused key, the signal's reason.
+ * Catches up one model the cheapest way: incrementally, otherwise by `readAll`. A model never read is read.
+ * @throws what ends a round: a lost database, a refused key, the signal's reason
  */
 export async function catchUpModel(
   deps: ListingDeps,

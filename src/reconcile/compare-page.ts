@@ -1,4 +1,4 @@
-/** Records of one answer against the mirror: content first, then the typed columns of the rows that agree. */
+/** Compares the records of one answer with the mirror: first content, then the typed columns of rows that agree. */
 
 import { derive } from '../maintain/rebuild.ts';
 import { findUnlike } from '../mirror-rows/derived-columns.ts';
@@ -9,10 +9,9 @@ import { type CompareContext, compareRow, type Difference, type Finding, type To
 
 type CompareDeps = Pick<ListingDeps, 'sql' | 'writer'>;
 
-/** Beside content, what is compared: `_hash` depends on custom fields' names and is nobody's data. */
+/** Columns not compared: `_hash` depends on the names of custom fields and is no portal data. */
 const INTERNAL_COLUMNS: ReadonlySet<string> = new Set(['_hash']);
 
-/** Compares records with the mirror's rows of their ids. */
 export async function comparePage(
   deps: CompareDeps,
   context: CompareContext,
@@ -38,7 +37,7 @@ export async function comparePage(
   return [...findings, ...missing];
 }
 
-/** Of these rows, those whose columns do not hold what their own records say. */
+/** The rows whose columns do not agree with their own records. */
 export async function wrongColumns(
   { sql, writer }: CompareDeps,
   table: MirrorTable,

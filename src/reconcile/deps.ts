@@ -2,7 +2,6 @@ import type { FlowluClient } from '../flowlu/client.ts';
 import type { WriterContext } from '../merge/writer.ts';
 import type { Sql } from '../postgres/connection.ts';
 
-/** What listing models needs. */
 export interface ListingDeps {
   readonly sql: Sql;
   readonly client: FlowluClient;

@@ -12,20 +12,20 @@ import type { Zone } from '../record/zone.ts';
 export const FINDING_KINDS = ['missing', 'extra', 'stale', 'differing'] as const;
 
 export type FindingKind =
-  /** The portal has it; the mirror does not, or holds it for deleted. */
+  /** The portal has it; the mirror does not, or holds it as deleted. */
   | 'missing'
   /** Live in the mirror; the portal does not have it. */
   | 'extra'
   /** The portal's version is newer. */
   | 'stale'
-  /** Other content, or typed columns that do not say what the record says. */
+  /** Other content, or typed columns that disagree with the record. */
   | 'differing';
 
 export interface Difference {
   readonly kind: FindingKind;
-  /** Fields of the records that do not mean the same. */
+  /** Fields whose meaning differs between the records. */
   readonly fields: readonly string[];
-  /** Columns of the row that do not hold what its own record says. */
+  /** Columns of the row that disagree with its own record. */
   readonly columns: readonly string[];
 }
 
@@ -33,15 +33,15 @@ export interface Finding extends Difference {
   readonly id: string;
 }
 
-/** A finding that may still be a change under way. */
+/** A finding that may still be a change in progress. */
 export interface Candidate extends Finding {
-  /** The fields that were compared: those that a list told; null for all. */
+  /** The compared fields: those in the list; null for all. */
   readonly compared: readonly string[] | null;
-  /** Suspected for not being listed, which a list that is not complete explains as well. */
+  /** Suspected because it was not listed, which an incomplete list explains as well. */
   readonly suspected: boolean;
 }
 
-/** A record as the portal told it. */
+/** A record as the portal returned it. */
 export interface Told {
   readonly record: JsonObject;
   readonly observedAt: Micros;
@@ -54,12 +54,12 @@ export interface CompareContext {
   readonly zone: Zone;
 }
 
-/** The names by which a listed record is compared: a key that a list leaves out is no difference. */
+/** The names by which a listed record is compared: a key missing from a list is no difference. */
 export function namesOf(shape: Shape, record: JsonObject): readonly string[] {
   return Object.keys(recordFields(shape, record));
 }
 
-/** How the mirror's row disagrees with what the portal told, or null. */
+/** How the mirror's row disagrees with the portal's record, or null. */
 export function compareRow(row: StoredRow | null, told: Told, context: CompareContext): Difference | null {
   if (row === null || row.deletedAt !== null) return { kind: 'missing', fields: [], columns: [] };
   const { table, shape, zone } = context;
@@ -70,20 +70,19 @@ export function compareRow(row: StoredRow | null, told: Told, context: CompareCo
   return fields.length === 0 ? null : { kind: 'differing', fields, columns: [] };
 }
 
-/** Candidates of one model, up to a bound; beyond it they are only counted. */
+/** Candidates of one model, up to a limit; beyond it they are only counted. */
 export interface Candidates {
   add(candidate: Candidate): void;
-  /** Counts candidates that were seen but not handed over. */
+  /** Counts candidates that were found but not passed on. */
   miss(count: number): void;
-  /** Forgets the suspected ones: the list that did not name them has turned out to prove nothing. */
+  /** Drops the suspected ones: the list without them turned out to prove nothing. */
   dropSuspected(): void;
   room(): number;
   taken(): readonly Candidate[];
-  /** Candidates beyond the bound. */
+  /** Candidates beyond the limit. */
   missed(): number;
 }
 
-/** Makes an empty collection. */
 export function createCandidates(max: number): Candidates {
   const byId = new Map<string, Candidate>();
   let missed = 0;

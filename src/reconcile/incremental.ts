@@ -1,8 +1,8 @@
 /**
- * Incremental catch-up: what changed in the portal since the watermark, found by the cheapest way that it honours.
+ * Incremental catch-up: reads what changed in the portal since the watermark, in the cheapest way it supports.
  *
- * Flowlu may silently ignore a filter or an order, so no way is believed before the rows that come back bear it out:
- * none may lie outside what was asked for, and a row that the mirror knows to belong there must be among them.
+ * Flowlu may silently ignore a filter or an order, so no way is trusted until the returned rows confirm it: none may
+ * lie outside the request, and a row that the mirror knows to belong there must be among them.
  */
 
 import type { Model } from '../catalog/types.ts';
@@ -29,11 +29,11 @@ import { NOTHING } from './listing.ts';
 import { knownMeasures } from './measures.ts';
 import { addCounts, type PageCounts, writePages } from './page.ts';
 
-/** How far before the watermark reading begins again: changes that became visible late. */
+/** How far before the watermark reading begins, for changes that became visible late. */
 const OVERLAP = 10 * 60 * MICROS_PER_SECOND;
-/** How long a way that was found to work is used before a better one is tried again. */
+/** How long a working strategy is used before a better one is tried again. */
 const STRATEGY_TTL = MICROS_PER_DAY;
-/** Pages read newest first; more has changed than an increment, and a full listing is the better way. */
+/** Maximum number of pages read newest first. If more has changed, a full listing is better. */
 const MAX_NEWEST_PAGES = 500;
 const PAGE_SIZE = 100;
 
@@ -42,7 +42,7 @@ export interface Increment {
   readonly counts: PageCounts & { readonly requests: number };
 }
 
-/** The portal's answers did not bear out the way in which it was asked, or it does not take the question. */
+/** The portal's answers did not confirm the strategy, or it refuses the request. */
 class NotHonouredError extends Error {
   override readonly name = 'NotHonouredError';
 }
@@ -53,15 +53,15 @@ const WAYS = {
 } as const;
 
 /**
- * Catches one model up; null when only reading everything again can (`reread`), which is then remembered.
- * @throws FlowluError, ListingError, the signal's reason.
+ * Catches up one model. Null if only a full reading can (`reread`), which is then remembered.
+ * @throws FlowluError, ListingError, the signal's reason
  */
 export async function catchUp(deps: ListingDeps, model: Model, signal: AbortSignal): Promise<Increment | null> {
   const watermark = await findWatermark(deps.sql, model.name);
   if (watermark === null || watermark.version === null || model.version === null) return null;
   const fence = await databaseClock(deps.sql);
-  // A watermark within the hour that the portal's zone repeats stands for all of that hour: what changes in its second
-  // course is dated before what changed in its first.
+  // A watermark in the hour that the portal's zone repeats stands for all of that hour: changes in its second pass are
+  // dated before those in its first.
   const since = deps.writer.zone.orderOf(watermark.version) - OVERLAP;
   const ways = strategiesToTry(watermark, fence);
   for (const strategy of ways) {
@@ -82,7 +82,7 @@ export async function catchUp(deps: ListingDeps, model: Model, signal: AbortSign
   return null;
 }
 
-/** Whether the portal fails at the order or the condition alone: then a plain page comes. */
+/** Whether the portal fails only because of the order or the filter: a plain page then succeeds. */
 async function isQuestionRefused(deps: ListingDeps, model: Model, error: FlowluError, signal: AbortSignal) {
   if (error.kind === 'invalid_request' || error.kind === 'validation') return true;
   if (!error.mayBeTooMuch) return false;
@@ -93,7 +93,7 @@ async function isQuestionRefused(deps: ListingDeps, model: Model, error: FlowluE
   );
 }
 
-/** The remembered way first; every day the better ones get another chance. */
+/** The remembered strategy first; every day the better ones are tried again. */
 function strategiesToTry({ strategy, strategyCheckedAt }: Watermark, now: Micros): readonly ('interval' | 'newest')[] {
   const remembered = strategyCheckedAt !== null && strategyCheckedAt > now - STRATEGY_TTL ? strategy : null;
   if (remembered === 'reread') return [];
@@ -112,7 +112,7 @@ interface Found {
   readonly ids: ReadonlySet<string>;
 }
 
-/** A date interval on the version field; whole days, a day early, since neither time part nor zone can be relied on. */
+/** A date interval on the version field, in whole days and one day early, since neither time nor zone is reliable. */
 async function readInterval(deps: ListingDeps, { model, field, since }: Question, signal: AbortSignal): Promise<Found> {
   const start = new Date((since - MICROS_PER_DAY) / 1_000).toISOString().slice(0, 10);
   const known = await knownMeasures(deps.sql, model.name);
@@ -137,7 +137,7 @@ async function readInterval(deps: ListingDeps, { model, field, since }: Question
 /** Pages read before the first complete reading of a model. */
 const FIRST_PAGES = 10;
 
-/** The newest rows of a model that was never read, where the portal sorts by time of change; else nothing or little. */
+/** The newest rows of a model never read, if the portal sorts by time of change; otherwise few or none. */
 export async function readNewestRows(deps: ListingDeps, model: Model, signal: AbortSignal): Promise<Found['counts']> {
   const question = { model, field: model.version ?? '', since: Number.NEGATIVE_INFINITY };
   try {
@@ -150,7 +150,7 @@ export async function readNewestRows(deps: ListingDeps, model: Model, signal: Ab
   }
 }
 
-/** Newest first, until a page lies wholly before what is asked for, or for so many pages. */
+/** Newest first, until a whole page lies before `since`, or for `pages` pages. */
 async function readNewest(
   deps: ListingDeps,
   { model, field, since }: Question,
@@ -169,13 +169,13 @@ async function readNewest(
     const orders = answer.items.map(
       (record) => versionOf(model, record, deps.writer.zone)?.order ?? Number.NEGATIVE_INFINITY,
     );
-    // Rows that change while pages are read come to the front and push others back: repeats, never holes.
+    // Rows that change meanwhile move to the front and push others back, which causes repeats but no gaps.
     if (!answer.ordered || orders.some((order, index) => order > (orders[index - 1] ?? before))) {
       if (page === 1 || !isDescending(orders)) throw new NotHonouredError('rows do not come newest first');
     }
     const known = found.size();
     await found.add(answer.items, answer.observedAt);
-    // Some portals repeat a page for ever; rows that changed meanwhile push back some others, but hardly a whole page.
+    // Some portals repeat a page endlessly. Rows that changed meanwhile push others back, but hardly a whole page.
     if (answer.items.length > 0 && found.size() === known) throw new NotHonouredError('the portal repeats its pages');
     before = orders.at(-1) ?? Number.NEGATIVE_INFINITY;
     if (before < since || answer.items.length === 0) return found.result(requests);
@@ -211,7 +211,7 @@ function collect(deps: ListingDeps, model: Model) {
   };
 }
 
-/** The newest row that the mirror knows must have come back, unless it has been deleted meanwhile. */
+/** The newest row that the mirror knows must be among the returned rows, unless it has been deleted meanwhile. */
 async function requireCheckRow(
   deps: ListingDeps,
   model: Model,

@@ -1,11 +1,11 @@
-/** Work that only one process may do at a time, kept apart by a lease that is renewed while it goes on. */
+/** Work that only one process may do at a time, under a lease that is renewed while it lasts. */
 import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
 import { isDead, thisHolder } from '../core/holder.ts';
 import { withTimeout } from '../core/time.ts';
 import type { Queryable, Sql } from '../postgres/connection.ts';
 import { heldLeases, LEASE_SECONDS, leaseHolder, releaseLease, takeLease } from '../store/leases.ts';
 
-/** Renewed so often within that time: a turn may be missed. */
+/** Renewals within the time of a lease, so that one may fail. */
 const RENEWALS = 3;
 const RENEW_MAX_MS = 10_000;
 const POLL_MS = 1_000;
@@ -27,14 +27,14 @@ export interface LeaseOptions {
 }
 
 /**
- * What this process works under. A database that was away keeps leases that could not be given back; they must not keep
- * their own process waiting.
+ * Leases under which this process works. If the database was away, leases may not have been released; they must not
+ * make their own process wait.
  */
 const working = new Set<string>();
 
 /**
- * Runs `work` under a lease; its signal aborts when the lease is lost.
- * @throws LeaseTakenError when another process keeps the lease for longer than the wait.
+ * Runs `work` under a lease; its signal aborts if the lease is lost.
+ * @throws LeaseTakenError if another process keeps the lease longer than the wait
  */
 export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { sql, name, holder, signal, waitMs, seconds = LEASE_SECONDS } = options;
@@ -63,12 +63,12 @@ export async function withLease<T>(options: LeaseOptions, work: (signal: AbortSi
   }
 }
 
-/** Longer than a background reading needs to notice that somebody waits for its model. */
+/** Longer than a background reading takes to notice that somebody waits for its model. */
 const MODEL_WAIT_MS = 600_000;
 const OF_MODEL = 'model ';
 const WANTED = 'wanted ';
 
-/** Works on a model alone, for a person: the background gives it up at its next request. */
+/** Works alone on a model, for a person: the background gives it up at its next request. */
 export async function aloneWith<T>(
   { model, ...options }: Omit<LeaseOptions, 'name' | 'waitMs'> & { readonly model: string },
   work: (signal: AbortSignal) => Promise<T>,
@@ -79,7 +79,7 @@ export async function aloneWith<T>(
   );
 }
 
-/** The same for the background, which waits for nobody. */
+/** The same lease for the background, which does not wait. */
 export const leaseOfModel = (model: string) => ({ name: OF_MODEL + model, waitMs: 0 });
 
 /** Models that somebody works on or waits for. */
@@ -102,10 +102,10 @@ async function renew(
   let renewedAt = performance.now();
   try {
     for await (const _ of every((seconds * 1_000) / RENEWALS, undefined, { signal: done })) {
-      // A database that hangs does not answer at all; the next turn must come all the same.
+      // A database that hangs gives no answer at all, and the next renewal must still come.
       const mine = await withTimeout(takeLease(sql, name, holder, seconds), RENEW_MAX_MS).catch(() => null);
       if (mine === true) renewedAt = performance.now();
-      // With the database away for that long, another process may have taken the lease as soon as it is back.
+      // After that long without the database, another process may take the lease first when it is back.
       const expired = performance.now() - renewedAt > seconds * 1_000;
       if (mine === false || expired) lost.abort(new LeaseTakenError(`lost the lease of ${name}`));
     }

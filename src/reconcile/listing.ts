@@ -1,4 +1,4 @@
-/** One model, listed through the API from where the last run stopped to its end, page by page into the mirror. */
+/** Lists one model through the API into the mirror, page by page, from where the last run stopped to the end. */
 
 import type { Model } from '../catalog/types.ts';
 import type { Json } from '../core/json.ts';
@@ -39,9 +39,9 @@ import { knownMeasures, noteAhead, noteMeasures } from './measures.ts';
 import { addCounts, type PageCounts, writePages } from './page.ts';
 import { incompleteness, readUnplaced, sentenceOn, unreadIntoMirror, unreadNames } from './unread.ts';
 
-/** Told as a listing goes on. */
+/** Receives the progress of listings. */
 export interface ListingObserver {
-  /** `total`: rows still to come, where the portal says. */
+  /** `total`: rows still to come, if the portal says. */
   modelStarted(model: string, total: number | null): void;
   /** `step`: what this step added. */
   modelAdvanced(model: string, step: ListingCounts): void;
@@ -52,9 +52,9 @@ export interface ListingObserver {
 export interface ListingReport {
   readonly model: string;
   readonly outcome: ListingOutcome;
-  /** Why it did not end otherwise; of a complete one, which rows could not be read. */
+  /** Why it ended so; for a complete listing, which rows could not be read. */
   readonly reason: string | null;
-  /** Rows that no answer of the portal brings. */
+  /** Rows that no answer of the portal contains. */
   readonly unreadable?: readonly string[];
   readonly counts: ListingCounts;
   readonly seconds: number;
@@ -63,25 +63,21 @@ export interface ListingReport {
 export const NOT_LISTABLE = 'the API has no list of it; webhooks fill it';
 export const NOTHING: ListingCounts = { read: 0, written: 0, unchanged: 0, missed: 0, requests: 0 };
 
-/** A listing to be made. */
 export interface ListingTask {
   readonly kind: ListingKind;
   readonly model: Model;
   readonly runId: string;
-  /** Starts from the beginning even where an earlier run left a position. */
+  /** Starts from the beginning even if an earlier run left a position. */
   readonly afresh?: boolean;
 }
 
 /**
- * Pages that are written together at most, and read ahead meanwhile: what a commit and four round trips cost is little
- * for so many rows, and few enough stay in memory.
+ * Maximum pages written together and read ahead: enough to make a commit and four round trips cheap per row,
+ * and few enough for the memory.
  */
 const RANGE_PAGES = 3;
 
-/**
- * Lists one model into the mirror.
- * @throws what ends the whole run: a lost database, a refused key, the signal's reason.
- */
+/** Lists one model into the mirror. @throws what ends the run: a lost database, a refused key, the signal's reason */
 export async function listModel(
   deps: ListingDeps,
   task: ListingTask,
@@ -103,11 +99,11 @@ export async function listModel(
   const { client, spent } = metered(deps.client);
   const target = { ...task, open, fence };
   const ending = await listPagesInto({ ...deps, client }, target, observer, step, signal).catch((error) => {
-    // What was cut off has not failed, whatever the request under way says: it goes on later.
+    // An interrupted listing has not failed, whatever error the current request gives: it continues later.
     signal.throwIfAborted();
     return endingOf(error, model);
   });
-  // Beside one request a page there are probes, repeated attempts and refusals.
+  // Besides one request per page there are probes, repeated attempts and refusals.
   step({ ...NOTHING, requests: spent() - counts.requests });
   const all = addCounts(counts, open?.counts ?? NOTHING);
   const { found = [], unread = null, surplus = 0, ...told } = ending;
@@ -130,7 +126,7 @@ export async function listModel(
     await noteListed(deps.sql, model.name, { fence, requests: all.requests, rows: all.read, missed, newest });
   }
   if (told.outcome === 'skipped' && told.reason?.startsWith(ABSENT)) await suspectReported(deps, model, fence);
-  // A sweep has yet to compare them with the mirror.
+  // A sweep still has to compare them with the mirror.
   if (task.kind !== 'sweep') await clearListedIds(deps.sql, key);
   const report = { model: model.name, ...told, counts, seconds: (performance.now() - startedAt) / 1_000 };
   observer.modelFinished(report);
@@ -142,15 +138,15 @@ function keyOf({ kind, model, runId }: ListingTask): ListingKey {
 }
 
 interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'> {
-  /** Rows that the portal counts and does not list, time after time. */
+  /** Rows that the portal always counts and does not list. */
   readonly surplus?: number;
   readonly unread?: Unread;
-  /** Rows that were found after the last page. */
+  /** Rows found after the last page. */
   readonly found?: readonly string[];
 }
 
 interface Target extends ListingTask {
-  /** What an earlier run left to go on with. */
+  /** The listing of an earlier run to continue. */
   readonly open: OpenListing | null;
   /** A moment before the first request. */
   readonly fence: Micros;
@@ -171,7 +167,7 @@ async function listPagesInto(
   const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
   const resumed = { cursor, seen, readBefore: open?.counts.read, unread: before };
   let counting: Promise<number> | null = null;
-  // Counting a large model takes long, and hardly any listing has to know.
+  // Counting a large model takes long, and few listings need it.
   const held = async () => {
     counting ??= countRows(deps.sql, mirrorTableOf(model), 'live');
     const rows = await counting;
@@ -241,8 +237,8 @@ async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
 
 /**
  * Writes the rows of pages and the position after them in one transaction.
- * @param before where the listing stands, and what was read singly and was not since
- * @param there ids of rows between them that were read singly
+ * @param before the position, and what was read singly since the last write
+ * @param there ids of rows among them that were read singly
  */
 async function writeRange(
   deps: ListingDeps,
@@ -266,13 +262,13 @@ async function writeRange(
     const state = {
       position: upTo,
       counts: addCounts(addCounts(before.state?.counts ?? NOTHING, before.alone), added),
-      // A resumed listing is told what is left; only the first answer of a fresh one tells the whole.
+      // A resumed listing gets the number of rows left; only the first answer of a new one gives the whole.
       total: before.state?.total ?? (open?.position ? null : first.total),
       fence,
       unread: before.unread,
     };
     const statements = [advanceListing(tx, keyOf(target), state)];
-    // A listing that turns out to need page numbers begins again, but does not hand out its first page again.
+    // A listing that switches to page numbers begins again, but does not yield its first page again.
     if (upTo.mode === 'pages' || after === null) statements.push(appendListedIds(tx, keyOf(target), ids));
     if (kind === 'sweep' && upTo.mode === 'keyset') {
       const lower = after?.mode === 'keyset' ? after.lastId : null;
@@ -285,22 +281,22 @@ async function writeRange(
   return transact(deps.sql, (tx) => writePages(tx, table, pages, deps.writer, (written) => record(tx, written)));
 }
 
-/** How an error ends the listing of its model; rethrown when it ends the whole run. */
+/** How an error ends the listing of its model; rethrown if it ends the whole run. */
 function endingOf(error: unknown, model: Model): Ending {
   if (error instanceof ListingError) return { outcome: 'failed', reason: error.message };
   if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
   return { outcome: isRefusal(error) ? 'skipped' : 'failed', reason: reasonOf(error, model) };
 }
 
-/** What a report says of an error: whether the portal lacks the model, or the key the right. */
+/** The reason for a report: whether the portal lacks the model, or the key lacks the right. */
 export function reasonOf(error: FlowluError, { edition }: Model): string {
   if (!isRefusal(error)) return error.problem;
-  // Portals word "unknown method" as "access denied", too.
+  // Portals also answer an unknown method with "access denied".
   const isLacking = error.kind !== 'forbidden' || (edition !== 'flowlu' && edition !== 'expected' && error.code === 30);
   return isLacking ? `${ABSENT} (${error.problem})` : `${REFUSED}${error.problem}`;
 }
 
-/** Why a refusal is worth a look: a model that is not there at all is none of the mirror's business. */
+/** Why a refusal needs attention. A model that never existed in the portal needs none. */
 export async function guardRefusal(sql: Sql, { model, outcome, reason }: ListingReport): Promise<string | null> {
   const known = outcome === 'skipped' && reason !== NOT_LISTABLE && (await findWatermark(sql, model)) !== null;
   return known ? `refused, though it was listed before: ${reason}` : null;

@@ -1,4 +1,4 @@
-/** Pages of the API's rows into the mirror: what changed goes through the writer, the rest costs no write. */
+/** Writes pages of the API's rows to the mirror: changed rows through the writer; the others cost no write. */
 
 import type { JsonObject } from '../core/json.ts';
 import { MICROS_PER_SECOND, type Micros } from '../core/time.ts';
@@ -9,7 +9,6 @@ import { contains, contentHash, hasAlias } from '../record/record.ts';
 import { credible, versionOf } from '../record/version.ts';
 import { clearDoubts } from '../store/doubts.ts';
 
-/** Rows of one answer, not yet compared. */
 export interface Page {
   readonly items: readonly { readonly id: string; readonly record: JsonObject }[];
   /** The moment before the request was sent. */
@@ -20,11 +19,11 @@ export interface PageCounts {
   readonly read: number;
   readonly written: number;
   readonly unchanged: number;
-  /** Of the written ones, those that no webhook had announced in time. */
+  /** Written rows that no webhook had announced in time. */
   readonly missed: number;
 }
 
-/** A webhook that comes later than that after the change is taken for lost. */
+/** A webhook that arrives later than this after the change counts as lost. */
 export const WEBHOOK_DELAY = 10 * MICROS_PER_SECOND;
 
 export const addCounts = <T extends Record<keyof T, number>>(a: T, b: T): T =>
@@ -33,8 +32,8 @@ export const addCounts = <T extends Record<keyof T, number>>(a: T, b: T): T =>
 const TOO_LARGE = 'too large to be compared beside others; the API is asked for it alone';
 
 /**
- * Compares pages with the mirror and writes what differs, within the caller's transaction.
- * @param alongside as in `writeObservations`, from the counts
+ * Compares pages with the mirror and writes the differences, within the caller's transaction.
+ * @param alongside as in `writeObservations`; gets the counts
  */
 export async function writePages<T>(
   tx: Transaction,
@@ -44,22 +43,22 @@ export async function writePages<T>(
   alongside: (counts: PageCounts) => T | Promise<T>,
 ): Promise<LastFlight<T>> {
   const shape = shapeOf(table, context);
-  // Where a row comes twice, the later answer counts.
+  // If a row comes twice, the later answer counts.
   const rows = new Map(
     pages.flatMap(({ items, observedAt }) =>
       items.map(({ id, record }) => [id, { id, record, observedAt, hash: contentHash(shape, record) }]),
     ),
   );
   const changed = await findChanged(tx, table, [...rows.values()]);
-  // A row may hold more than a list tells, or have been hashed before a custom field was known: told all the same, it
-  // is not even locked, since a lock is a write too.
+  // A row may hold more than a list contains, or have been hashed before a custom field was known. If it contains the
+  // listed fields, it is not even locked, since a lock is also a write.
   const observed: Observed[] = [];
   for (const [id, held] of changed) {
     const row = rows.get(id);
     if (row === undefined) continue;
     const { record, observedAt } = row;
     if (held?.record === null) {
-      // The row is not read: what is known of it stands for it.
+      // The row is not read, so an empty record with its hash stands for it.
       const observation = { says: 'unclear', reason: TOO_LARGE, observedAt } as const;
       observed.push({ table, entityId: id, observation, known: { record: {}, hash: held.hash } });
       continue;
@@ -69,7 +68,7 @@ export async function writePages<T>(
     const observation = { says: 'present', record, version, observedAt, whole: false, settling: false } as const;
     observed.push({ table, entityId: id, observation, ...(held !== null && { known: held }) });
   }
-  // Only the very same content settles a doubt: it may be about what this list leaves out.
+  // Only identical content settles a doubt, which may be about what this list leaves out.
   const agreed = [...rows.values()].flatMap(({ id: entityId, observedAt }) =>
     changed.has(entityId) ? [] : [{ model: table.name, entityId, observedAt }],
   );

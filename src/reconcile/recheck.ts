@@ -1,6 +1,6 @@
 /**
- * Candidates looked at a second time: the portal is asked for the single record and the row is read anew. What then
- * agrees was a change under way; what still differs is drift, and is mended through the writer where that is asked for.
+ * Checks candidates again: reads the single record from the portal and the row from the mirror. If they now agree, it
+ * was a change in progress; otherwise the mirror has drifted, and is repaired through the writer on request.
  */
 
 import type { JsonObject } from '../core/json.ts';
@@ -21,7 +21,7 @@ import { isBeyondGuard } from './sweep.ts';
 import { READS_AT_A_TIME } from './verify-listing.ts';
 
 export interface RecheckOptions {
-  /** Candidates looked at again; the others are left as unchecked. */
+  /** Maximum number of candidates checked again; the others count as unchecked. */
   readonly max: number;
   readonly repair: boolean;
   readonly onRequest: () => void;
@@ -31,13 +31,13 @@ export interface RecheckOptions {
 export interface Rechecked {
   readonly findings: readonly Finding[];
   readonly inFlight: number;
-  /** Rows that the portal has although its list did not name them. */
+  /** Rows that the portal has although its list lacked them. */
   readonly unlisted: number;
   readonly unchecked: number;
-  /** Why candidates could not be looked at again, or null. */
+  /** Why candidates could not be checked again, or null. */
   readonly reason: string | null;
   readonly repaired: number;
-  /** Why rows that are too many were not tombstoned, or null. */
+  /** Why a large number of rows was not tombstoned, or null. */
   readonly guarded: string | null;
 }
 
@@ -47,16 +47,16 @@ interface Confirmed {
   readonly observation: Observation;
 }
 
-/** Rows compared with themselves in one statement. */
+/** Rows compared with their own records in one statement. */
 const ROWS_AT_A_TIME = 200;
 
-/** These do not pass while we wait. */
+/** Waiting does not help with these. */
 const REFUSALS: ReadonlySet<string> = new Set(['forbidden', 'unknown_method', 'unknown_module']);
 
 /**
- * Looks at candidates again.
- * @param unseen candidates beyond the bound, of which only the number is known
- * @throws when the database or the key is lost, or the signal's reason.
+ * Checks candidates again.
+ * @param unseen the number of candidates beyond the limit
+ * @throws if the database is lost or the key refused; the signal's reason
  */
 export async function recheck(
   deps: ListingDeps,
@@ -89,15 +89,15 @@ export async function recheck(
     if (options.repair) repaired += await mendAll(deps, context, mendable);
   }
   const unchecked = candidates.length + unseen - findings.length - inFlight - unlisted;
-  // Candidates that found no room may be extra as well.
+  // Candidates beyond the limit may also be extra.
   const vanished = extra.length === 0 ? 0 : extra.length + unseen;
   const guarded = options.repair ? await guard(deps, context, vanished) : null;
-  // Only when all are known can it be told whether they are too many to be believed.
+  // Only when all are known is it clear whether they exceed the guard.
   if (options.repair && guarded === null) repaired += await mendAll(deps, context, extra);
   return { findings, inFlight, unlisted, unchecked, reason, repaired, guarded };
 }
 
-/** Rows that contradict themselves: the portal agrees with their records, so the database can tell by itself. */
+/** Rows whose columns disagree with their own records. The portal agrees with these, so only the database is needed. */
 async function recheckColumns(
   deps: ListingDeps,
   { table }: CompareContext,
@@ -121,22 +121,22 @@ async function mendColumns({ sql, writer }: ListingDeps, { table }: CompareConte
   return wrong.length;
 }
 
-/** Mends one after the other; returns how many are as the portal has them now. */
+/** Repairs one after the other; returns how many now agree with the portal. */
 async function mendAll(deps: ListingDeps, context: CompareContext, confirmed: readonly Confirmed[]): Promise<number> {
   let mended = 0;
   for (const one of confirmed) if (await mend(deps, context, one)) mended += 1;
   return mended;
 }
 
-/** What a second look shows. */
+/** The result of checking again. */
 type Look =
   | Confirmed
   | { readonly is: 'agreeing' }
-  /** It is there and agrees; the list that did not name it was not complete. */
+  /** It exists and agrees; the list without it was incomplete. */
   | { readonly is: 'unlisted' }
-  /** The portal will not tell, of this record or of any other of the model. */
+  /** The portal refuses this record and all others of the model. */
   | { readonly is: 'refused'; readonly why: string }
-  /** This look failed; others may not. */
+  /** This check failed; others may not. */
   | { readonly is: 'failed' };
 
 async function look(
@@ -160,8 +160,8 @@ async function look(
 }
 
 /**
- * What the portal says of one record. A model without a way to get one is listed for the one; that it is not listed
- * proves nothing, so the answer is null then.
+ * What the portal says about one record. A model without single reads is listed with a filter on its id. An empty list
+ * proves nothing, so the result is then null.
  */
 async function readAgain(
   deps: ListingDeps,
@@ -172,7 +172,7 @@ async function readAgain(
   try {
     return await read(deps, table, id, signal);
   } catch (error) {
-    // "Unknown method" is also seen worded as "access denied".
+    // Some portals answer an unknown method with "access denied".
     const isUnknown = error instanceof FlowluError && (error.kind === 'unknown_method' || error.code === 30);
     if (!isUnknown || table.model === null) throw error;
   }
@@ -184,7 +184,7 @@ async function readAgain(
   return { says: 'present', record, version, observedAt, whole: false, settling: true };
 }
 
-/** How the row, read after the answer came, still disagrees with it; null when it does not, or has moved meanwhile. */
+/** How the row, read after the answer, still disagrees with it; null if it does not, or has changed meanwhile. */
 async function judge(
   deps: ListingDeps,
   context: CompareContext,
@@ -197,7 +197,7 @@ async function judge(
   if (row !== null && row.observedAt >= observation.observedAt) return wrong;
   if (observation.says !== 'present') return isLive ? { kind: 'extra', fields: [], columns: [] } : null;
   const { record, observedAt } = observation;
-  // Of a row that was not listed it is not known what a list would tell: what both sides know is compared.
+  // For a row that was not listed, the fields of a list are unknown, so those known to both sides are compared.
   const names = suspected ? sharedNames(context, row, record) : compared;
   return compareRow(row, { record, observedAt, compared: names }, context) ?? wrong;
 }
@@ -207,9 +207,9 @@ function sharedNames({ shape }: CompareContext, row: StoredRow | null, record: J
   return namesOf(shape, record).filter((name) => held.has(name));
 }
 
-/** Writes the observation; false when the row is not as the portal has it even then. */
+/** Writes the observation; false if the row still differs from the portal afterwards. */
 async function mend({ sql, writer }: ListingDeps, { table }: CompareContext, { finding, observation }: Confirmed) {
-  // First the row has to say what its own record says, or the writer compares with a hash of something else.
+  // First make the row agree with its own record, otherwise the writer compares with a wrong hash.
   await rederive(sql, table, [finding.id], writer);
   const observed = [{ table, entityId: finding.id, observation }];
   return transact(sql, (tx) =>
@@ -224,7 +224,7 @@ function isOfColumnsAlone({ kind, fields, columns }: Difference): boolean {
   return kind === 'differing' && fields.length === 0 && columns.length > 0;
 }
 
-/** Why so many rows are not tombstoned, or null when they may be. */
+/** Why so many rows may not be tombstoned, or null if they may. */
 async function guard({ sql }: ListingDeps, { table }: CompareContext, extra: number): Promise<string | null> {
   if (extra === 0) return null;
   const live = await countRows(sql, table, 'live');

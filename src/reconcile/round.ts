@@ -1,4 +1,4 @@
-/** Work over many models, several side by side, journaled as one run. */
+/** Work over many models, several at a time, journaled as one run. */
 import { setMaxListeners } from 'node:events';
 import type { Model } from '../catalog/types.ts';
 import type { Json } from '../core/json.ts';
@@ -15,17 +15,16 @@ export interface RoundOptions {
   readonly signal: AbortSignal;
 }
 
-/** How a round ended for one model. */
 export interface RoundReport extends ListingReport {
-  /** The way taken: `backfill`, `interval`, `newest`, `reread`, `sweep`, or `none` when nothing was due. */
+  /** The strategy used: `backfill`, `interval`, `newest`, `reread`, `sweep`, or `none` if nothing was due. */
   readonly way: string;
-  /** Rows that a sweep did not come across. */
+  /** Rows that a sweep did not find. */
   readonly suspects?: number;
   /** Why suspects were left alone. */
   readonly guarded?: string | null;
 }
 
-/** How it ended for a model that nothing was asked about. */
+/** The report for a model without requests. */
 export const nothingDone = (model: string) =>
   ({ model, way: 'none', outcome: 'complete', reason: null, counts: NOTHING, seconds: 0 }) satisfies RoundReport;
 
@@ -35,7 +34,6 @@ export interface Round {
   readonly models: readonly RoundReport[];
 }
 
-/** Work over models. */
 interface Work<R> {
   readonly kind: RunKind;
   readonly one: (model: Model, runId: string, signal: AbortSignal) => Promise<R>;
@@ -44,8 +42,8 @@ interface Work<R> {
 }
 
 /**
- * Does work over models, several side by side, and journals the run.
- * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
+ * Works over models, several at a time, and journals the run.
+ * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason
  */
 export async function overModels<R>(
   sql: Sql,
@@ -80,7 +78,6 @@ export async function overModels<R>(
   });
 }
 
-/** A round of reading: backfill, catch-up or sweep. */
 export function runRound(
   sql: Sql,
   kind: 'backfill' | 'reconcile' | 'sweep',
@@ -93,8 +90,8 @@ export function runRound(
 }
 
 /**
- * Failed when nothing could be read; differences when a model or a row was not, or a guard stopped it. A sweep is a
- * check: a model that it could not read is what it has found, whatever kept it from reading.
+ * Failed if nothing could be read; differences if a model or a row was not read, or a guard intervened. For a sweep,
+ * which is a check, a model that it could not read is always a difference.
  */
 export function statusOf(kind: RunKind, reports: readonly RoundReport[]): RunStatus {
   const failed = reports.filter(({ outcome }) => outcome === 'failed').length;
@@ -120,7 +117,7 @@ export function summaryOf(reports: readonly RoundReport[]): Json {
   }));
 }
 
-/** Seconds as the journal has them, to the millisecond. */
+/** Rounds seconds to the millisecond, as in the journal. */
 export function toMillis(seconds: number): number {
   return Math.round(seconds * 1_000) / 1_000;
 }

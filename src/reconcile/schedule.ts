@@ -1,39 +1,39 @@
 /**
- * What to ask the portal for next: a pure function of what is known of all models. See docs/freshness.md.
+ * What to request from the portal next: a pure function of what is known about all models. See docs/freshness.md.
  *
- * Two lanes share the background's requests. The quick one catches up, each model at its own pace; the long one reads
- * whole models: first readings, then sweeps, which begin again as soon as all are done.
+ * Two lanes share the background's requests. The quick one catches up, each model at its own pace. The long one reads
+ * whole models: first readings, then sweeps, which start again as soon as all are done.
  */
 
-/** What is known of one model. Moments in seconds, all on one clock. */
+/** What is known about one model. Times in seconds, all on one clock. */
 export interface ModelState {
   readonly model: string;
   /** Place in the order of first readings. */
   readonly rank: number;
-  /** Whether its newest rows are to be read before everything else is. */
+  /** Whether its newest rows are read before everything else. */
   readonly isNewestFirst: boolean;
   /** When the last complete reading began; null before the first. */
   readonly sweptAt: number | null;
-  /** Requests that it took. */
+  /** Requests of the last complete reading. */
   readonly sweepCost: number;
   readonly polledAt: number | null;
-  /** Requests that a catch-up takes; null where only a complete reading shows changes. */
+  /** Requests of a catch-up; null if only a complete reading shows changes. */
   readonly pollCost: number | null;
   readonly isEmpty: boolean;
-  /** When a change came to light that no webhook had announced; null where there is nothing that may change. */
+  /** When an unannounced change was found; null if there is nothing that may change. */
   readonly missedAt: number | null;
   /** Changes that webhooks have announced since. */
   readonly announced: number;
-  /** Not before: it is being worked on, or has failed. */
+  /** Not before this time: it is being worked on, or has failed. */
   readonly freeAt: number;
 }
 
 export interface ScheduleLimits {
-  /** Requests a second that the background may make; Infinity where there is no limit. */
+  /** Requests a second for the background; Infinity without a limit. */
   readonly rate: number;
-  /** Longest time between two catch-ups of a model in which changes are missed, in seconds; 0 for none at all. */
+  /** Longest time between two catch-ups of a model whose changes are missed, in seconds; 0 for no catch-ups. */
   readonly poll_s: number;
-  /** Longest time between two sweeps; 0 for none. */
+  /** Longest time between two sweeps; 0 for no sweeps. */
   readonly sweep_s: number;
 }
 
@@ -45,25 +45,25 @@ export interface Work {
 }
 
 /**
- * Of the background's requests, catching up may take what leaves enough to sweep everything within `SWEPT_WITHIN_S`; no
- * more than the one part while there is something to sweep, no less than the other.
+ * Catching up may use the background requests that are not needed to sweep everything within `SWEPT_WITHIN_S`: at least
+ * `least` of all, at most `most`.
  */
 export const POLL_SHARE = { most: 0.45, least: 0.2 } as const;
 const SWEPT_WITHIN_S = 400;
 const FASTEST_S = 5;
-/** A model in which nothing was missed for some time is asked again after this part of it. */
+/** The wait before the next catch-up, as a share of the time since a change was last missed. */
 const PATIENCE = 0.05;
-/** A model counts as calm after this time without a missed change; each announced change counts as much again. */
+/** A model is calm after this time without a missed change; the time counts once more per announced change. */
 const CALM_S = 86_400;
-/** Calm models may wait so many times longer: an hour instead of five minutes. */
+/** Calm models may wait this many times longer: an hour instead of five minutes. */
 const CALM_FACTOR = 12;
-/** Sweeps of one model begin so far apart at least; those of an empty one are there for its first row. */
+/** Minimum time between the beginnings of two sweeps of a model; those of an empty one look for its first row. */
 const SWEEPS_APART_S = 30;
 const EMPTY_APART_S = 3_600;
 
 /**
- * How long to wait between two catch-ups of a model, in seconds. A model is asked soon after a change was missed, then
- * ever more seldom; the sooner so, the more changes webhooks have announced meanwhile.
+ * Seconds between two catch-ups of a model. A model is read soon after a missed change, then less and less often; the
+ * more changes webhooks have announced since, the faster this slows down.
  */
 export function paceOf(
   { missedAt, announced }: Pick<ModelState, 'missedAt' | 'announced'>,
@@ -75,7 +75,7 @@ export function paceOf(
   return Math.min(longest_s, Math.max(FASTEST_S, PATIENCE * calm_s));
 }
 
-/** The same for all models together: where they would take more than their share, the fastest ones share it evenly. */
+/** The intervals of all models. If together they would exceed their share, the fastest ones share it evenly. */
 export function intervalsOf(
   states: readonly ModelState[],
   limits: ScheduleLimits,
@@ -97,7 +97,7 @@ export function intervalsOf(
   return new Map(intervals);
 }
 
-/** The next piece of work for a lane, or how many seconds to wait before there may be one. */
+/** The next piece of work for a lane, or how many seconds to wait until there may be one. */
 export function nextWork(
   states: readonly ModelState[],
   limits: ScheduleLimits,
@@ -111,7 +111,7 @@ export function nextWork(
   return { wait_s: Math.max(0, Math.min(...due.map(({ at }) => at)) - now) };
 }
 
-/** Whether a piece of work may wait for a while: neither a first reading nor a sweep that is overdue. */
+/** Whether a piece of work can be delayed: it is neither a first reading nor an overdue sweep. */
 export function canWait(
   { kind, model }: Work,
   states: readonly ModelState[],
@@ -124,7 +124,7 @@ export function canWait(
 
 interface Due extends Work {
   readonly at: number;
-  /** What is smaller comes first. */
+  /** Smaller comes first. */
   readonly order: number;
 }
 
@@ -140,7 +140,7 @@ function catchUps(states: readonly ModelState[], limits: ScheduleLimits, now: nu
   });
 }
 
-/** Sweeps that are overdue come first, then newest rows and first readings by rank, then the other sweeps, oldest first. */
+/** Overdue sweeps come first, then newest rows and first readings by rank, then the other sweeps, oldest first. */
 function readings(states: readonly ModelState[], { poll_s, sweep_s }: ScheduleLimits, now: number): readonly Due[] {
   return states.flatMap(({ model, rank, isNewestFirst, sweptAt, isEmpty, freeAt }): Due[] => {
     if (sweptAt === null) {

@@ -1,9 +1,9 @@
 /**
- * The full sweep of a model: everything listed, unchanged rows untouched, and rows that are gone found out.
+ * The full sweep of a model: lists everything, leaves unchanged rows alone, and finds deleted rows.
  *
- * A row is suspected when a listing passes its id without naming it. Suspicions count only once the listing is
- * provably complete; then they become doubts, beyond the guard a few of them, and the API is asked for each row. Of those
- * that a listing lacks which cannot be proven, a few are asked for in turn.
+ * A row becomes a suspect if a listing passes its id without it. Suspects count only once the listing is provably
+ * complete; then they become doubtful (only a few of them if the guard objects), and the API is asked for each. If the
+ * listing cannot be proven complete, a few of the missing rows are asked for in turn.
  */
 
 import type { Model } from '../catalog/types.ts';
@@ -34,33 +34,30 @@ import { guardRefusal, type ListingObserver, type ListingReport, listModel } fro
 /** How many rows of a model may vanish in one sweep before a person has to confirm it. */
 const SHRINK_GUARD = { rows: 20, share: 0.1 } as const;
 
-/** True when so many rows have vanished, of those that were live, that a person has to confirm it. Pure. */
+/** Whether a person has to confirm that so many of the live rows have vanished. Pure. */
 export function isBeyondGuard(vanished: number, live: number): boolean {
   return vanished > SHRINK_GUARD.rows && vanished > live * SHRINK_GUARD.share;
 }
 
 export interface SweepOptions {
   readonly runId: string;
-  /** Overrides the guard: so many rows may vanish. */
+  /** Overrides the guard: this many rows may vanish. */
   readonly allowDeletes: number;
   /**
-   * Goes on where an earlier sweep was cut off. Changes since, below that position, are then left to the next sweep, so
-   * only a schedule should ask for it: whoever starts one by hand wants everything to be looked at from now on.
+   * Continues an interrupted sweep. Later changes below its position are left to the next sweep, so only the schedule
+   * should request this: a person who starts a sweep expects it to check everything from now on.
    */
   readonly resume: boolean;
 }
 
 export interface SweepReport extends ListingReport {
-  /** Rows that the listing did not name. */
+  /** Rows that the listing lacked. */
   readonly suspects: number;
   /** Why most of the suspects were left alone, or null. */
   readonly guarded: string | null;
 }
 
-/**
- * Sweeps one model. Suspects that pass the guard are doubtful afterwards; settling decides them.
- * @throws as `listModel` does.
- */
+/** Sweeps one model. Suspects that pass the guard become doubtful; settling decides them. @throws like `listModel` */
 export async function sweepModel(
   deps: ListingDeps,
   model: Model,
@@ -81,7 +78,7 @@ export async function sweepModel(
   return { ...report, ...(await conclude(deps, model, report, fence, options.allowDeletes, signal)) };
 }
 
-/** The last page's range has no end; and a listing by page numbers is one range, compared with all that it listed. */
+/** The last page's range has no end. A listing by page numbers is one range, compared with all ids it listed. */
 async function suspectTheRest(
   { sql }: ListingDeps,
   model: Model,
@@ -96,7 +93,7 @@ async function suspectTheRest(
   await transact(sql, (tx) => suspectUnlisted(tx, model, range));
 }
 
-/** Rows that lists always lack are asked for in turn, so that those that are gone do not stay for ever. */
+/** Asks in turn for rows that lists always lack, so that deleted ones do not stay forever. */
 async function keepNext({ sql }: ListingDeps, model: Model): Promise<void> {
   const after = (await lastFact(sql, model.name, 'asked_up_to')) ?? '0';
   const next = await keepNextSuspects(sql, model.name, after, SHRINK_GUARD.rows);
@@ -113,14 +110,14 @@ async function conclude(
 ) {
   const { sql } = deps;
   const { suspects, confirmed } = await countSuspects(sql, model);
-  // The usual end. Counting the rows of a large model takes as long as reading a good part of it.
+  // The usual case. Counting the rows of a large model takes as long as reading a good part of it.
   const live = suspects === 0 ? 0 : await countRows(sql, mirrorTableOf(model), 'live');
-  // What senders have made up must neither be protected by the guard nor protect what is really gone.
+  // Rows invented by senders must neither be protected by the guard nor protect rows that are really gone.
   const beyond = guard(confirmed, live, allowDeletes);
   const isListDoubted = beyond !== null && isMost(confirmed, live);
-  // A row that is counted and not listed is there, and may be any of them.
+  // A row that is counted but not listed exists, and may be any of them.
   const isProven = outcome === 'complete' && surplusOf(reason) === null;
-  // What a list that is not complete lacks is asked for in turn, which needs nobody.
+  // Rows that an incomplete list lacks are asked for in turn, which needs no person.
   const guarded = isProven || isListDoubted ? beyond : null;
   await noteHeld(sql, model.name, guarded === null ? 0 : confirmed);
   if (suspects === 0) return { suspects, guarded };
@@ -128,8 +125,8 @@ async function conclude(
     const asked = isListDoubted ? 0 : SHRINK_GUARD.rows;
     await keepSomeSuspects(sql, model, { reported: REPORTED_AT_A_TIME, confirmed: guarded === null ? null : asked });
   } else await keepNext(deps, model);
-  // What the portal does not read singly is buried without its word, so within the guard only, whoever has reported it.
-  // Among rows that are there and were not read some suspects may be.
+  // Rows that the portal does not return singly are buried without its answer. This is only done within the guard,
+  // whatever their source, and not if other rows were not read, since suspects may be among those.
   const isWithin = isProven && unreadable.length === 0 && guard(suspects, live, allowDeletes) === null;
   const mayBury = isWithin && !(await readsSingly(deps, model, signal));
   if (mayBury) await bury(deps, model, fence, UNLISTED);
@@ -137,7 +134,7 @@ async function conclude(
   return { suspects, guarded };
 }
 
-/** Whether the portal reads other rows of the model singly: then those that it refuses are hidden, not gone. */
+/** Whether the portal returns other rows of the model singly: those that it refuses are then hidden, not gone. */
 async function readsSingly({ sql, client }: ListingDeps, model: Model, signal: AbortSignal): Promise<boolean> {
   const id = await rowToTry(sql, model);
   if (id === null) return false;
@@ -145,13 +142,13 @@ async function readsSingly({ sql, client }: ListingDeps, model: Model, signal: A
     () => true,
     (error: unknown) => {
       if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
-      // Whatever else keeps it from answering just now, the next sweep will see.
+      // If something else prevents the answer now, the next sweep will try again.
       return error instanceof NotFoundError || !isRefusal(error);
     },
   );
 }
 
-/** Why so many suspects are not looked into at once, or null when they may be. Pure. */
+/** Why the suspects are not all checked at once, or null if they may be. Pure. */
 function guard(suspects: number, live: number, allowDeletes: number): string | null {
   if (!isBeyondGuard(suspects, live) || suspects <= allowDeletes) return null;
   const asked = isMost(suspects, live)
@@ -160,5 +157,5 @@ function guard(suspects: number, live: number, allowDeletes: number): string | n
   return `${suspects} of ${live} rows were not listed, ${asked}; if they are really gone, confirm with --allow-deletes ${suspects}`;
 }
 
-/** Where most of the rows are missing, the portal may answer wrongly for single ones as well. */
+/** If most rows are missing, the portal may also give wrong answers for single ones. */
 const isMost = (suspects: number, live: number) => suspects > live / 2;

@@ -1,4 +1,4 @@
-/** Rows that no list brings: looked for with what the mirror knows, taken into it, and named where they cannot be read. */
+/** Rows that no list returns: sought with what the mirror knows, read into it, and named if they cannot be read. */
 import type { Model } from '../catalog/types.ts';
 import { MICROS_PER_MS } from '../core/time.ts';
 import type { Unread, UnreadRows } from '../listing/listing.ts';
@@ -13,23 +13,23 @@ import { type PageCounts, writePages } from './page.ts';
 
 /** Names kept in a report. */
 const MAX_NAMED = 20;
-/** Ids asked for in one listing of a portal without an order. */
+/** Ids requested in one listing of a portal without an order. */
 const MAX_ASKED = 200;
 
-/** What a report says of rows that could not be read, or null. */
+/** The sentence of a report about rows that could not be read, or null. */
 export function sentenceOn(unreadable: readonly string[]): string | null {
   if (unreadable.length === 0) return null;
   const more = unreadable.length > MAX_NAMED ? ', …' : '';
   return `these break every list that contains them and cannot be read: ${unreadable.slice(0, MAX_NAMED).join(', ')}${more}`;
 }
 
-/** What a report says of a listing that may lack more than the rows that could not be read. */
+/** The sentence of a report about a listing that may lack more than the unreadable rows. */
 export function incompleteness(reason: string, unreadable: readonly string[]): string {
   const names = sentenceOn(unreadable);
   return names === null ? reason : `${reason}; ${names}`;
 }
 
-/** Rows that were not read, as a person would name them. */
+/** The names of unread rows, for a person. */
 export function unreadNames({ ids, gaps, unplaced }: Unread): readonly string[] {
   const names = [...ids, ...gaps.map(nameOf)];
   if (unplaced === null || unplaced.count === 0) return names;
@@ -47,7 +47,7 @@ function nameOf({ previousId, nextId, count }: UnreadRows): string {
 
 const rowsOf = (count: number): string => (count === 1 ? 'a row' : `${count} rows`);
 
-/** Reads rows that no list brings into the mirror, and tells what each has come to. */
+/** Reads rows that no list returns into the mirror, and reports what was written. */
 export function unreadIntoMirror(
   { sql, client, writer }: ListingDeps,
   model: Model,
@@ -62,10 +62,10 @@ export function unreadIntoMirror(
 }
 
 /**
- * After the last page, where rows are missing and nothing tells between which others they lie: asks for rows that the
- * mirror holds and no list has named, for some that others link to, and for ids that are not in use, each time for
- * others of these. That one of them is not there is told of no row that the mirror holds.
- * @param listed ids of all rows that are there
+ * After the last page, if rows are missing and their neighbours are unknown: requests unlisted rows that the mirror
+ * holds, some that others link to, and unused ids, different ones each time. If one does not exist, nothing is
+ * concluded about the mirror's row.
+ * @param listed ids of all existing rows
  */
 export async function readUnplaced(
   { sql }: ListingDeps,

@@ -1,4 +1,4 @@
-/** Where verification finds its candidates: in a complete listing, or in a sample. Bounded memory either way. */
+/** Finds the candidates of a verification in a complete listing or in a sample, in bounded memory. */
 
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -17,7 +17,7 @@ import { type Candidates, type CompareContext, namesOf, type Told } from './find
 import { knownMeasures } from './measures.ts';
 import { incompleteness, readUnplaced, sentenceOn, unreadNames } from './unread.ts';
 
-/** Rows read singly at a time; the budget paces them. */
+/** Rows read singly at a time; the budget limits their pace. */
 export const READS_AT_A_TIME = 10;
 const PAGE_SIZE = 100;
 
@@ -38,7 +38,6 @@ export type Shortcoming = string | null;
 /** Pages that wait to be compared. */
 const PAGES_AHEAD = 2;
 
-/** Lists everything and compares it page by page. */
 export async function searchAll(search: Search): Promise<Shortcoming> {
   const { deps, model, candidates, startedAt, signal } = search;
   const known = await knownMeasures(deps.sql, model.name);
@@ -66,7 +65,7 @@ export async function searchAll(search: Search): Promise<Shortcoming> {
     search.onStep({ rows: 0, requests: next.value.requests - requests + more, total: null });
     const unreadable = unreadNames(singly.unread());
     if (next.value.complete) return (await walk.end(startedAt)) ?? sentenceOn(unreadable);
-    // What was not listed may merely have been missed.
+    // Unlisted rows may merely have been missed.
     candidates.dropSuspected();
     return incompleteness(next.value.reason ?? 'the listing is not complete', unreadable);
   }
@@ -91,16 +90,16 @@ async function compareListed(
   search.onStep({ rows: told.size, requests: 1, total });
 }
 
-/** A verification of more rows without an order does not search for rows that the mirror has in excess; a sweep does. */
+/** With more rows and no order, a verification does not look for extra rows in the mirror; a sweep does. */
 const MAX_REMEMBERED_IDS = 2_000_000;
 
-/** Follows a listing to find the mirror's rows that it does not name. */
+/** Follows a listing to find the mirror's rows that it lacks. */
 function createWalk({ deps, model, candidates }: Search) {
   let last: string | null = null;
   let lastAt: Micros | null = null;
   let isKeyset = true;
   const seen = new Set<string>();
-  /** The first request's moment: rows learnt of later are beyond suspicion. */
+  /** Time of the first request. Rows learnt later are not suspects. */
   let firstAt: Micros | null = null;
   const singles: string[] = [];
 
@@ -114,14 +113,14 @@ function createWalk({ deps, model, candidates }: Search) {
   };
 
   return {
-    /** A row that no list brings was read on its own. */
+    /** Notes a row that no list returns and that was read singly. */
     single(id: string): void {
       singles.push(id);
     },
     listed: () => [...seen, ...singles],
     async page({ items, mode, cursor, observedAt }: ListingPage): Promise<void> {
       const ids = items.map((record) => idOf(record) as string);
-      // A listing that goes over to page numbers begins again, or goes on after its first page.
+      // A listing that switches to page numbers begins again, or continues after its first page.
       if (last === null || mode === 'pages') for (const id of ids) if (seen.size < MAX_REMEMBERED_IDS) seen.add(id);
       firstAt ??= observedAt;
       lastAt = observedAt;
@@ -148,7 +147,7 @@ function createWalk({ deps, model, candidates }: Search) {
   };
 }
 
-/** Reads half of so many rows singly, and takes the others from a list at any place, where the mirror may lack some. */
+/** Reads half the rows singly, and the others from anywhere in a list, where the mirror may lack some. */
 export async function searchSample(search: Search, size: number): Promise<Shortcoming> {
   const { deps, model, signal } = search;
   const ids = model.gettable ? (await randomLiveIds(deps.sql, model, Math.floor(size / 2))).sort(compareIds) : [];
@@ -173,7 +172,7 @@ export async function searchSample(search: Search, size: number): Promise<Shortc
   return shortcoming;
 }
 
-/** Compares one row with what `get` says; returns why that was not possible, or null. */
+/** Compares one row with the result of `get`; returns why that was not possible, or null. */
 async function compareOne(search: Search, id: string): Promise<Shortcoming> {
   const { deps, context, candidates, signal } = search;
   try {

@@ -1,8 +1,7 @@
 /**
- * Verification: both sides read and compared field by field, and what differs told from what is merely under way.
- *
- * Nothing is believed at first sight: whatever the comparison turns up is looked at again (recheck.ts). Only reading
- * the single record can say that it does not exist; a list cannot.
+ * Verification: reads both sides, compares them field by field, and separates differences from changes in progress.
+ * Every difference found is checked again (recheck.ts). Only reading the single record can prove that it does not
+ * exist; a list cannot.
  */
 
 import type { Model } from '../catalog/types.ts';
@@ -24,18 +23,17 @@ import { type Search, type Shortcoming, searchAll, searchSample } from './verify
 
 export interface VerifyOptions extends RoundOptions {
   readonly repair: boolean;
-  /** Rows per model to look at; null for all. */
+  /** Rows per model to compare; null for all. */
   readonly sample: number | null;
-  /** How long a change under way is given to arrive before a candidate is looked at again. */
+  /** How long to wait for a change in progress before checking a candidate again. */
   readonly pauseMs?: number;
-  /** Candidates per model that are looked at again. */
+  /** Candidates per model that are checked again. */
   readonly maxRechecks?: number;
 }
 
-/** How one model stands. */
 export interface ModelVerification {
   readonly model: string;
-  /** `complete` when everything that was to be compared was compared. */
+  /** `complete` if everything requested was compared. */
   readonly outcome: ListingOutcome;
   readonly reason: string | null;
   /** Rows compared. */
@@ -44,14 +42,14 @@ export interface ModelVerification {
   readonly extra: number;
   readonly stale: number;
   readonly differing: number;
-  /** Differences that had gone when looked at again. */
+  /** Differences that had gone when checked again. */
   readonly in_flight: number;
-  /** Differences that were not looked at again. */
+  /** Differences that were not checked again. */
   readonly unchecked: number;
   readonly repaired: number;
   /** Why rows were not tombstoned, or null. */
   readonly guarded: string | null;
-  /** Differences that stood the second look. */
+  /** Differences confirmed by the second check. */
   readonly findings: readonly Finding[];
   readonly requests: number;
   readonly seconds: number;
@@ -63,16 +61,16 @@ export interface Verification {
   readonly models: readonly ModelVerification[];
 }
 
-/** Begins no search: every row would be missing, and each asked for on its own. */
+/** The reason for not comparing: every row would be missing and requested singly. */
 export const NOT_READ = 'not read yet';
 const PAUSE_MS = 3_000;
-/** Without repair a second look only tells drift from flight, and some dozens tell it well. */
+/** Without repair, the second check only separates differences from changes in progress: a few dozen suffice. */
 const MAX_RECHECKS = 50;
 const MAX_REPAIRS = 10_000;
 
 /**
- * Verifies models, several side by side, and journals the run.
- * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason.
+ * Verifies models, several at a time, and journals the run.
+ * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason
  */
 export async function verify(deps: ListingDeps, options: VerifyOptions): Promise<Verification> {
   const { sql } = deps;
@@ -88,7 +86,7 @@ export async function verify(deps: ListingDeps, options: VerifyOptions): Promise
   return { run_id: runId, status, models: models.toSorted((a, b) => (a.model < b.model ? -1 : 1)) };
 }
 
-/** True when both sides agree now, as far as that could be asked for at all. */
+/** Whether both sides agree now, as far as that could be checked. */
 function isInOrder(report: ModelVerification): boolean {
   const { outcome, findings, repaired, unchecked, guarded } = report;
   const isCompared = outcome === 'complete' || outcome === 'skipped';
@@ -145,7 +143,7 @@ interface Ending {
   readonly reason: string | null;
 }
 
-/** A list that leaves out rows may leave out others, too, which the mirror lacks. */
+/** A list that lacks some rows may also lack others that the mirror does not have. */
 function withUnlisted(ending: Ending, unlisted: number): Ending {
   if (unlisted === 0 || ending.outcome !== 'complete') return ending;
   return { outcome: 'incomplete', reason: `the portal's list left out rows that the portal has: ${unlisted}` };
@@ -160,12 +158,12 @@ async function searchModel(search: Search, sample: number | null, wasTried: bool
   return { outcome: why === null ? 'complete' : 'incomplete', reason: why };
 }
 
-/** How an error ends the comparison of its model; rethrown when it ends the whole run. */
+/** How an error ends the comparison of its model; rethrown if it ends the whole run. */
 async function endingOf(error: unknown, { sql }: ListingDeps, model: Model): Promise<Ending> {
   if (error instanceof ListingError) return { outcome: 'failed', reason: error.message };
   if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
   const isUnknown = error.kind === 'unknown_module' || error.kind === 'unknown_method';
-  // A portal that lacks a model and a mirror without rows of it agree.
+  // A portal without a model agrees with a mirror without rows of it.
   const held = isUnknown ? await countRows(sql, mirrorTableOf(model), 'live') : 0;
   const reason = reasonOf(error, model);
   if (isUnknown && held === 0) return { outcome: 'skipped', reason };

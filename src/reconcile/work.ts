@@ -1,4 +1,4 @@
-/** The scheduler at work: each lane takes the next piece of work that no other replica has, and does it. */
+/** Runs the schedule: each lane takes the next piece of work that no other replica has. */
 import { setInterval as every } from 'node:timers/promises';
 import { isNewestFirst, rankOf } from '../catalog/ranks.ts';
 import type { Model } from '../catalog/types.ts';
@@ -37,18 +37,18 @@ export interface Background {
   readonly observer: ListingObserver;
 }
 
-/** How long the work of a lane is journaled as one run; a piece of work is not cut off for that. */
+/** How long the work of a lane is journaled as one run. A piece of work is not interrupted for that. */
 const RUN_MS = 15 * 60_000;
-/** What is read as a whole in so few requests is caught up that way, where there is no other. */
+/** A model that can be read completely in this many requests is caught up that way if there is no other. */
 const SMALL_READING = 3;
-/** A model that the portal lacks or refuses is asked for again so often: a right that comes back is noticed. */
+/** How often a model that the portal lacks or refuses is tried again, to notice a right that was granted. */
 const REFUSED_SECONDS = 3_600;
 const FAILED_SECONDS = 30;
-/** How often a piece of work under way looks whether somebody waits for its model. */
+/** How often work in progress checks whether somebody waits for its model. */
 const LOOK_MS = 2_000;
 /**
- * Longest wait before it is planned again: webhooks, people and replicas may have changed what is next. An object, so that
- * a test can reach it sooner.
+ * Longest wait before planning again: webhooks, people and replicas may have changed what is next. An object, so that a
+ * test can shorten it.
  */
 export const PLANS = { maxWait_s: 10 };
 
@@ -56,17 +56,17 @@ class WantedError extends Error {
   override readonly name = 'WantedError';
 }
 
-/** Does the next piece of work of a lane. @returns its report; or, where there is none now, for how many ms to wait. */
+/** Does the next piece of work of a lane. @returns its report, or how many ms to wait if there is none now */
 type WorkOnce = (lane: Lane, runId: string, signal: AbortSignal) => Promise<RoundReport | { readonly waitMs: number }>;
 
 /**
  * The lanes of this process, which choose their work one after the other.
- * @throws (each of its promises) a lost database, a refused key, the signal's reason.
+ * @throws (each of its promises) a lost database, a refused key, the signal's reason
  */
 export function createLanes(background: Background) {
   const { deps, holder, naps } = background;
   let choosing: Promise<unknown> = Promise.resolve();
-  /** Lanes that have nothing to do rest on one reading: an idle service asks no more with many of them. */
+  /** Idle lanes share one reading of the schedule, so that more of them cause no more queries. */
   const restUntil = new Map<Lane, number>();
 
   const workOnce: WorkOnce = async (lane, runId, signal) => {
@@ -86,7 +86,7 @@ export function createLanes(background: Background) {
           const work = () => doWork(background, chosen, runId, going);
           const report = await traced(chosen.kind, { 'flowlu.model': chosen.model.name }, work);
           await note(background, report, chosen);
-          // The others rested because of a plan in which this model was taken.
+          // The other lanes rest because of a plan in which this model was taken.
           restUntil.clear();
           return report;
         });
@@ -113,7 +113,7 @@ export function createLanes(background: Background) {
         for (const endsAt = performance.now() + RUN_MS; performance.now() < endsAt; ) {
           const report = await workOnce(lane, runId, signal);
           if ('waitMs' in report) {
-            // The run ends with it: that it goes on would have to be told to the database.
+            // The run ends here, because keeping it alive would mean writing to the database.
             if (naps.isTired()) return;
             await sleep(report.waitMs, signal);
             continue;
@@ -145,7 +145,7 @@ async function choose(
   const restMs = (restUntil.get(lane) ?? 0) - performance.now();
   if (restMs > 0) return { waitMs: restMs };
   const [{ held, wanted }, { now, rows }] = await transaction(deps.sql, { readOnly: true, readsFirst: true }, (tx) =>
-    // In this order: whoever holds no model any more has noted what it did.
+    // In this order: a process that no longer holds a model has noted what it did.
     allAnswers([takenModels(tx), readSchedule(tx)]),
   );
   const known = new Map(rows.map((row) => [row.model, row]));
@@ -194,7 +194,7 @@ async function doWork(
   const nothing = nothingDone(model.name);
   if (kind === 'newest') return { ...nothing, way: 'newest', counts: await readNewestRows(deps, model, signal) };
   const { sweepRequests = 1, pollRequests = null } = before ?? {};
-  // A complete reading that takes no more requests finds deletes, too.
+  // A complete reading that takes no more requests also finds deletions.
   const isSweep = kind === 'sweep' || (kind === 'catch-up' && pollRequests !== null && sweepRequests <= pollRequests);
   if (isSweep) return sweep();
   return catchUpModel(deps, { kind: 'backfill', model, runId }, observer, signal, async () =>
@@ -202,7 +202,7 @@ async function doWork(
   );
 }
 
-/** What the work has shown, for the next plan. */
+/** Notes the result of the work for the next plan. */
 async function note(
   { deps: { sql }, limits }: Background,
   { outcome, counts, way }: RoundReport,
@@ -220,12 +220,12 @@ async function note(
     (at) => Math.floor(at * MICROS_PER_SECOND) - WEBHOOK_DELAY,
   ) as [number, number];
   const announced = await announcedBetween(sql, model, from, to);
-  // What a sweep has missed is noted with it.
+  // `noteListed` notes what a sweep found.
   const found = way === 'sweep' ? {} : { requests: counts.requests, missed: counts.missed };
   await notePolled(sql, model.name, { ...polled, announced, ...found });
 }
 
-/** Does work until a person's command waits for the model. */
+/** Works until a person's command waits for the model. */
 async function unlessWanted<T>(
   { deps: { sql } }: Background,
   model: string,

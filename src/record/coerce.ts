@@ -1,4 +1,4 @@
-/** Flowlu's loose values → what a typed column holds. Pure; a value that does not fit is named, never guessed. */
+/** Turns Flowlu's loose values into what typed columns hold. A value that does not fit is reported. Pure. */
 import { LosslessNumber } from 'lossless-json';
 import type { Field, Fields, Model } from '../catalog/types.ts';
 import { type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson } from '../core/json.ts';
@@ -6,10 +6,10 @@ import { formatMicros, MICROS_PER_SECOND } from '../core/time.ts';
 import { fieldValues } from './record.ts';
 import type { Zone } from './zone.ts';
 
-/** A column's value in a form that PostgreSQL's input functions read exactly. */
+/** A form that PostgreSQL's input functions read exactly. */
 export type ColumnValue = string | boolean | null;
 
-/** Says that a value has no place in its column; the record keeps it. */
+/** The value does not fit into its column; only the record keeps it. */
 export const MISFIT = Symbol('invalidValue');
 
 const WHOLE = /^[+-]?\d{1,30}(?:\.0*)?$/;
@@ -20,7 +20,6 @@ const INT32 = { min: -(2n ** 31n), max: 2n ** 31n - 1n };
 /** The last second of the year 9999. */
 const MAX_UNIX_SECONDS = 253_402_300_799;
 
-/** One value into its column's form, or `MISFIT`. */
 export function coerce(field: Field, value: Json | undefined, zone: Zone): ColumnValue | typeof MISFIT {
   if (value === null || value === undefined) return null;
   switch (field.kind) {
@@ -49,12 +48,12 @@ export function coerce(field: Field, value: Json | undefined, zone: Zone): Colum
 }
 
 export interface Coerced {
-  /** A column's value for every field of the model, in their order; null where the record has no fitting value. */
+  /** One for each field of the model, in its order; null where the record has no fitting value. */
   readonly columns: readonly ColumnValue[];
   readonly invalid: readonly string[];
 }
 
-/** All typed columns of a record. The columns are a function of the record alone, so they can be rebuilt from it. */
+/** All typed columns of a record. They depend on the record alone, so they can be rebuilt from it. */
 export function coerceRecord(model: Pick<Model, 'fields'>, record: JsonObject, zone: Zone): Coerced {
   const invalid: string[] = [];
   const fields = fieldsOf(model.fields);
@@ -70,7 +69,7 @@ export function coerceRecord(model: Pick<Model, 'fields'>, record: JsonObject, z
 
 const fieldLists = new WeakMap<Fields, readonly (readonly [string, Field])[]>();
 
-/** The fields as a list, made once: it is asked for with every record. */
+/** The fields as a list, cached since every record needs it. */
 function fieldsOf(fields: Fields): readonly (readonly [string, Field])[] {
   const known = fieldLists.get(fields);
   if (known !== undefined) return known;
@@ -85,7 +84,7 @@ function toText(value: Json): string {
   return typeof value === 'object' ? stringifyJson(value) : String(value);
 }
 
-/** The digits of a scalar, '' for an empty one; null for what is no scalar, or too long to be read as one. */
+/** The digits of a scalar, '' if it is empty; null if it is not a scalar or too long to be read as one. */
 function scalarDigits(value: Json): string | null {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'boolean') return value ? '1' : '0';

@@ -1,11 +1,10 @@
-/** Where two records of one entity differ, by what they mean. */
 import type { Json, JsonObject } from '../core/json.ts';
 import { recordFields, type Shape, sameValue } from './record.ts';
 import { isOneText } from './spelling.ts';
 
 /**
- * The fields, under their canonical names, in which two records do not mean the same.
- * @param names the only fields to look at; null for all that either record has.
+ * The fields, under their canonical names, whose values differ in meaning.
+ * @param names the only fields to compare; null for all fields of either record
  */
 export function differingFields(
   shape: Shape,
@@ -23,16 +22,16 @@ export function differingFields(
   });
 }
 
-/** What leads from one record to the next and back: the fields that differ, under their canonical names. */
+/** The fields that differ between a record and the next, under their canonical names. */
 export interface Patch {
-  /** The values that went, and those that came; both have the same keys, and null stands for a field that is not there. */
+  /** Old and new values. Both have the same keys; null stands for a field that is missing. */
   readonly before: JsonObject;
   readonly after: JsonObject;
-  /** False when no field has another value: some are only shown now, or not shown any more. */
+  /** False if no value differs: some fields only appear or are no longer shown. */
   readonly changesValues: boolean;
 }
 
-/** How two records of one entity differ by what they mean, however they spell it; null when they mean the same. */
+/** How two records of one entity differ in meaning, whatever their spelling; null if they do not. */
 export function patchBetween(shape: Shape, old: JsonObject, now: JsonObject): Patch | null {
   const held = recordFields(shape, old);
   const told = recordFields(shape, now);
@@ -56,7 +55,7 @@ export function patchBetween(shape: Shape, old: JsonObject, now: JsonObject): Pa
     for (const name in held) if (!Object.hasOwn(told, name)) changed.push([name, held[name] as Json, null]);
   }
   if (changed.length === 0) return null;
-  // From entries, because a key may be any word, `__proto__` included.
+  // `fromEntries`, because a key may be any word, including `__proto__`.
   return {
     before: Object.fromEntries(changed.map(([name, before]) => [name, before])),
     after: Object.fromEntries(changed.map(([name, , after]) => [name, after])),

@@ -1,12 +1,12 @@
-/** Record ids as digits: 64-bit ids do not fit a double, so they are never numbers here. */
+/** Record ids as digits. They are never numbers here, since 64-bit ids do not fit into a double. */
 import { LosslessNumber } from 'lossless-json';
 import type { JsonObject } from '../core/json.ts';
 
-/** 0 stands for no record. */
+/** 0 means no record. */
 const DIGITS = /^(?!0+$)\d{1,20}$/;
 const MAX_ID = 2n ** 63n - 1n;
 
-/** The id of a record as digits without leading zeros, or null where it has none that is a whole number of 64 bits. */
+/** The id of a record as digits without leading zeros; null if it has none that is a whole number of 64 bits. */
 export function idOf(record: JsonObject | null): string | null {
   const id = record?.id ?? record?.ID ?? record?.Id;
   if (typeof id !== 'string' && typeof id !== 'number' && !(id instanceof LosslessNumber)) return null;
@@ -14,12 +14,12 @@ export function idOf(record: JsonObject | null): string | null {
   return isId(digits) ? digits.replace(/^0+(?=\d)/, '') : null;
 }
 
-/** True for what may stand as an id in a path. */
+/** Whether the text may be used as an id in a path. */
 export function isId(text: string): boolean {
   return DIGITS.test(text) && BigInt(text) <= MAX_ID;
 }
 
-/** Negative, zero or positive, as `a` is less than, equal to or greater than `b`. Both as `idOf` writes them. */
+/** Negative, zero or positive, as `a` is less than, equal to or greater than `b`. Both as `idOf` returns them. */
 export function compareIds(a: string, b: string): number {
   if (a.length !== b.length) return a.length - b.length;
   return a < b ? -1 : Number(a > b);

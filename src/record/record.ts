@@ -1,17 +1,17 @@
 /**
- * Records as Flowlu sends them, compared by what they mean.
+ * Compares records by what they mean.
  *
- * Flowlu spells one value in several ways (`1`, `"1"`, `true`; `VAT`, `vat`; null, `""`, `0000-00-00`), and which
- * one comes depends on the path. Stored records keep the spelling; comparing, merging and hashing look through it.
+ * Flowlu writes one value in several ways (`1`, `"1"`, `true`; `VAT`, `vat`; null, `""`, `0000-00-00`), depending on
+ * the path. Stored records keep the spelling; comparing, merging and hashing ignore it.
  */
 import { hash } from 'node:crypto';
 import { LosslessNumber } from 'lossless-json';
 import type { FieldKind, Model } from '../catalog/types.ts';
 import { isJsonObject, type Json, type JsonObject, MAX_SCALAR_LENGTH, stringifyJson, weightOf } from '../core/json.ts';
 
-/** What a record is compared by: the model's fields, or none of a model that the catalogue does not know. */
+/** What a record is compared by: the fields of the model, or none for a model that the catalogue does not know. */
 export interface Shape extends Pick<Model, 'fields'> {
-  /** Second names of custom fields, `cf_{alias}` → `cf_{id}`: webhooks and API may each use their own. */
+  /** Second names of custom fields, `cf_{alias}` → `cf_{id}`. Webhooks and the API may use different ones. */
   readonly aliases?: ReadonlyMap<string, string>;
 }
 
@@ -22,19 +22,19 @@ export function fieldValue(shape: Shape, record: JsonObject, name: string): Json
   return record[name] ?? recordFields(shape, record)[name];
 }
 
-/** The record under canonical keys: a known field in lower case, anything else as it came. */
+/** The record under canonical keys: known fields in lower case, others as they came. */
 export function recordFields(shape: Shape, record: JsonObject): JsonObject {
   return digestOf(shape, record).fields;
 }
 
-/** The values of the shape's fields, in their order; undefined where the record does not tell. */
+/** The values of the shape's fields, in their order; undefined where the record has none. */
 export function fieldValues(shape: Shape, record: JsonObject): readonly (Json | undefined)[] {
   const { fields, order } = digestOf(shape, record);
   const values = Object.values(fields);
   return order.fieldsAt.map((at) => values[at]);
 }
 
-/** What is worked out about a record once and asked for several times on its way into a row. */
+/** What is computed once about a record and used several times on its way into a row. */
 interface Digest {
   readonly shape: Shape;
   readonly fields: JsonObject;
@@ -42,7 +42,7 @@ interface Digest {
   hash: string | null;
 }
 
-/** Records never change, so what follows from one can be kept beside it. */
+/** Records never change, so these need no invalidation. */
 const digests = new WeakMap<JsonObject, Digest>();
 
 function digestOf(shape: Shape, record: JsonObject): Digest {
@@ -60,23 +60,23 @@ function digestOf(shape: Shape, record: JsonObject): Digest {
   return digest;
 }
 
-/** What follows from the keys that a record has, whatever its values are. */
+/** What depends only on the keys of a record, not on its values. */
 interface KeyOrder {
   readonly keys: readonly string[];
-  /** True when every key is written as the shape names it. */
+  /** Whether every key is spelt as in the shape. */
   readonly isCanonical: boolean;
-  /** Where the values stand that are hashed, in the order of their sorted names, and what they are. */
+  /** Positions and kinds of the values to hash, in the order of their sorted names. */
   readonly sorted: readonly { readonly at: number; readonly kind: FieldKind | undefined }[];
-  /** The sorted keys as JSON, which the hash begins with. */
+  /** The sorted keys as JSON; the hashed text begins with it. */
   readonly prefix: string;
-  /** Where the value of each of the shape's fields stands; -1 where it is missing. */
+  /** The position of the value of each of the shape's fields; -1 if missing. */
   readonly fieldsAt: readonly number[];
 }
 
-/** Rows of one page have the same keys in the same order, and stored rows another: few orders serve nearly always. */
+/** Rows of one page share one order of keys and stored rows another, so a few orders nearly always suffice. */
 const recentOrders = new WeakMap<Shape, readonly KeyOrder[]>();
 const MAX_RECENT_ORDERS = 8;
-/** Records of more keys, or of longer ones, are nothing that comes again. */
+/** In characters. Records with more or longer keys are unlikely to come again. */
 const MAX_REMEMBERED_LENGTH = 100_000;
 
 function orderOf(shape: Shape, keys: readonly string[]): KeyOrder {
@@ -103,34 +103,34 @@ function sameKeys(a: readonly string[], b: readonly string[]): boolean {
 }
 
 function renamed(shape: Shape, record: JsonObject): JsonObject {
-  // A map, because a key may be any word, `__proto__` included.
+  // A map, because a key may be any word, including `__proto__`.
   const canonical = new Map<string, Json>();
   for (const [key, value] of Object.entries(record)) {
     const name = canonicalKey(shape, key);
-    // Both spellings at once: the exact one counts, unless it is empty.
+    // If a name occurs in two spellings, the exact one counts, unless it is empty.
     if (canonical.has(name) && (name !== key || isEmpty(value))) continue;
     canonical.set(name, value);
   }
   return Object.fromEntries(canonical);
 }
 
-/** What a record may weigh that many messages have made together; the records of portals weigh a thousandth of it. */
+/** Memory limit for a record that many messages have built up. Real records weigh a thousandth of it. */
 const MAX_MERGED_BYTES = 4 * 2 ** 20;
 
 /**
- * The stored record with everything that the patch knows; a key absent from the patch keeps its value, unless both
- * together are larger than any record.
+ * The stored record with the values of the patch. Keys that the patch lacks keep their values, unless the result would
+ * be larger than any real record.
  */
 export function mergeRecords(shape: Shape, base: JsonObject, patch: JsonObject): JsonObject {
   const patched = new Set(Object.keys(patch).map((key) => canonicalKey(shape, key)));
   const kept = Object.entries(base).filter(([key]) => !patched.has(canonicalKey(shape, key)));
-  // The same record, so that what is known of it need not be worked out again.
+  // The same object, so that its digest is reused.
   if (kept.length === 0) return patch;
   const merged = { ...Object.fromEntries(kept), ...patch };
   return weightOf(merged) > MAX_MERGED_BYTES ? patch : merged;
 }
 
-/** True when everything in `part` stands in `whole` with the same meaning. An empty part tells nothing: false. */
+/** Whether `whole` contains everything in `part` with the same meaning. False if `part` is empty. */
 export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boolean {
   const values = recordFields(shape, whole);
   const entries = Object.entries(recordFields(shape, part));
@@ -140,7 +140,7 @@ export function contains(shape: Shape, whole: JsonObject, part: JsonObject): boo
   );
 }
 
-/** True when two values of one field mean the same, however they are spelt. */
+/** Whether two values of one field mean the same, however they are spelt. */
 export function sameValue(shape: Shape, name: string, a: Json, b: Json): boolean {
   if (a === b) return true;
   const kind = shape.fields[name]?.kind;
@@ -148,8 +148,8 @@ export function sameValue(shape: Shape, name: string, a: Json, b: Json): boolean
 }
 
 /**
- * True when a field that `part` tells stands in `whole` under two names, as after a custom field's alias became known
- * only later; merging `part` leaves one of them.
+ * Whether `whole` has a field of `part` under two names, as happens when a custom field's alias became known only
+ * later. Merging `part` leaves one of them.
  */
 export function hasAlias(shape: Shape, whole: JsonObject, part: JsonObject): boolean {
   const keys = Object.keys(whole);
@@ -159,14 +159,14 @@ export function hasAlias(shape: Shape, whole: JsonObject, part: JsonObject): boo
   return new Set(names).size < names.length;
 }
 
-/** A 128-bit hash of what the record means, as a UUID: equal for two spellings of one content. */
+/** A 128-bit hash of the record's meaning, as a UUID: equal for all spellings of the same content. */
 export function contentHash(shape: Shape, record: JsonObject): string {
   const digest = digestOf(shape, record);
   digest.hash ??= hashFields(digest);
   return digest.hash;
 }
 
-/** Names and meanings, taken apart by NUL, which no record holds: half the time that JSON would take. */
+/** NUL, which no record contains, separates names and meanings. JSON would take twice as long. */
 function hashFields({ fields, order }: Digest): string {
   const values = Object.values(fields);
   let text = order.prefix;
@@ -175,10 +175,10 @@ function hashFields({ fields, order }: Digest): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** Begins what is no text, so that no text can look like it. */
+/** Prefixes of values that are not strings, so that no string can look like one. */
 const [NOTHING, NO_TEXT] = ['\u0001', '\u0002'];
 
-/** A different text for every meaning: null, texts, and all else as JSON. */
+/** A different text for each meaning: null, strings, and everything else as JSON. */
 function hashable(value: Json): string {
   if (value === null) return NOTHING;
   if (typeof value !== 'string') return NO_TEXT + stringifyJson(value);
@@ -194,7 +194,7 @@ function meaning(kind: FieldKind | undefined, value: Json): Json {
   }
   if (kind === undefined || typeof value === 'object') return sortedDeep(value);
   if (kind === 'text') return typeof value === 'number' ? String(value) : value;
-  // Not read by the columns either.
+  // Columns do not read it either.
   if (typeof value === 'string' && value.length > MAX_SCALAR_LENGTH) return value;
   const word = scalarWord(value);
   return word === '' ? null : meaningOfWord(kind, word);
@@ -232,7 +232,7 @@ function sameMeaning(a: Json, b: Json): boolean {
   return a === b || (typeof a === 'object' && typeof b === 'object' && stringifyJson(a) === stringifyJson(b));
 }
 
-/** Nested objects with their keys in order, since jsonb does not keep the order they came in. */
+/** Sorts the keys of nested objects, since jsonb does not keep their order. */
 export function sortedDeep(value: Json): Json {
   if (Array.isArray(value)) return value.map(sortedDeep);
   if (!isJsonObject(value)) return value;
@@ -248,7 +248,7 @@ function isEmpty(value: Json): boolean {
 }
 
 const canonicalKeys = new WeakMap<Shape, Map<string, string>>();
-/** Distinct keys remembered per model; custom fields make it more than the catalogue's. */
+/** Distinct keys remembered per model: custom fields add to those of the catalogue. */
 const MAX_REMEMBERED_KEYS = 5_000;
 
 function canonicalKey(shape: Shape, key: string): string {
@@ -270,7 +270,7 @@ function findCanonicalKey({ fields, aliases }: Shape, key: string): string {
   if (Object.hasOwn(fields, lower)) return lower;
   const alias = aliases?.get(key);
   if (alias !== undefined) return alias;
-  // The label of a reference stands beside it, as `cf_{id}_value`.
+  // A reference comes with its label, as `cf_{id}_value`.
   const labelled = key.endsWith('_value') ? aliases?.get(key.slice(0, -'_value'.length)) : undefined;
   return labelled === undefined ? key : `${labelled}_value`;
 }

@@ -1,19 +1,19 @@
-/** Which ids a listing has come across: bitmaps of ids that lie close together, since most of them do. */
+/** The ids that a listing has returned, as bitmaps of neighbouring ids, since most are close together. */
 
 const BITS_PER_CHUNK = 1024;
-/** Ids of up to so many digits are exact as numbers. */
+/** Ids of at most this many digits are exact as numbers. */
 const EXACT_DIGITS = 15;
 
 export type SeenIds = ReturnType<typeof createSeenIds>;
 
-/** @param maxChunks bound on the memory: some 250 bytes each; a million ids in sequence take a thousand. */
+/** @param maxChunks limits the memory: 250 bytes per chunk; a million consecutive ids take a thousand chunks */
 export function createSeenIds(maxChunks = 500_000) {
   const chunks = new Map<number, Uint32Array>();
   const long = new Set<string>();
   let size = 0;
   let full = false;
 
-  /** The bit of a short id. */
+  /** The chunk and bit of an id of at most `EXACT_DIGITS` digits. */
   function place(id: string) {
     const number = Number(id);
     const bit = number % BITS_PER_CHUNK;

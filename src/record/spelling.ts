@@ -1,13 +1,10 @@
-/**
- * Spellings of one text: with entities of HTML or without, with Windows' ends of lines or Unix's. Webhooks and
- * API may each have their own. Pure.
- */
+/** Spellings of a text: HTML entities or none, Windows or Unix line ends. Webhooks and the API may differ. Pure. */
 import type { Json } from '../core/json.ts';
 
 const ENTITY = /&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[\da-f]{1,6});|\r\n/gi;
 const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
-/** A text without one layer of entities and without Windows' ends of lines. */
+/** The text with one layer of entities decoded and with Unix line ends. */
 export function plainText(text: string): string {
   return text.replace(ENTITY, (found) => {
     if (found === '\r\n') return '\n';
@@ -17,12 +14,12 @@ export function plainText(text: string): string {
   });
 }
 
-/** True for a text that has a plainer spelling. */
+/** Whether the value is a text that has a plainer spelling. */
 export function hasPlainer(value: Json | undefined): value is string {
   return typeof value === 'string' && (value.includes('&') || value.includes('\r\n')) && plainText(value) !== value;
 }
 
-/** True when two values are one text in two spellings, at most one of them with a layer of entities more. */
+/** Whether two values are spellings of one text, of which at most one has an additional layer of entities. */
 export function isOneText(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   // Most texts that differ end here.

@@ -1,16 +1,16 @@
 /**
- * The portal's wall clock → instants. Flowlu writes date-times without a zone, in the portal's own.
+ * Converts the portal's wall time to instants. Flowlu writes date-times without a zone, in the portal's own.
  *
- * Once a year a zone repeats an hour: two instants share one wall time there, and the order of two wall
- * times of that hour is unknown. Such a time resolves to its first occurrence and carries the beginning of
- * the repeated hour as its `order`, so that all of that hour compares as equal.
+ * Once a year a zone repeats an hour: two instants share each of its wall times, so the order of two such times is
+ * unknown. A repeated time resolves to its first occurrence and has the beginning of the repeated hour as its `order`,
+ * so that all times of that hour compare as equal.
  */
 import { Temporal } from 'temporal-polyfill';
 import { MAX_SCALAR_LENGTH } from '../core/json.ts';
 import { MICROS_PER_MS, type Micros } from '../core/time.ts';
 
 export interface WallInstant {
-  /** The instant; of a repeated wall time, the first. */
+  /** The instant; for a repeated wall time, the first. */
   readonly at: Micros;
   /** What to compare by: `at`, or the beginning of the repeated hour. */
   readonly order: Micros;
@@ -18,23 +18,23 @@ export interface WallInstant {
 
 export interface Zone {
   readonly name: string;
-  /** Resolves `YYYY-MM-DD HH:mm:ss` (also with `T`, fractions, an offset, or a date alone); null when it is none. */
+  /** Resolves `YYYY-MM-DD HH:mm:ss` (also with `T`, fractions or an offset, or only a date); null for anything else. */
   resolve(wall: string): WallInstant | null;
-  /** The comparison key of an instant that `resolve` once gave. */
+  /** The comparison key of an instant that `resolve` returned. */
   orderOf(at: Micros): Micros;
 }
 
 const WALL =
   /^\s*(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?\s*$/i;
 const HOUR_MS = 3_600_000;
-/** Hours of wall time kept per zone: some eleven years. */
+/** Hours of wall time kept per zone: about eleven years. */
 const MAX_CACHED_HOURS = 100_000;
 
-/** Makes a resolver for an IANA zone. @throws RangeError when the zone is unknown. */
+/** Makes a resolver for an IANA zone. @throws RangeError if the zone is unknown */
 export function createZone(name: string): Zone {
   Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name);
   const isUtc = /^(Etc\/)?(UTC|GMT|Zulu|Universal)$/i.test(name);
-  /** Wall hour → offset, or null where a switch of the zone falls into or near that hour. */
+  /** Wall hour → offset, or null if the zone's offset changes in or near that hour. */
   const offsets = new Map<number, number | null>();
 
   function steadyOffset(hour: number): number | null {
@@ -82,7 +82,7 @@ export function createZone(name: string): Zone {
   }
 }
 
-/** A wall time within a day or so of a switch: asks the zone rules themselves. */
+/** Resolves a wall time within a day or so of a change of offset by the zone's rules. */
 function resolveNearSwitch(wallMs: number, zone: string): { atMs: number; orderMs: number } {
   const wall = Temporal.Instant.fromEpochMilliseconds(wallMs).toZonedDateTimeISO('UTC').toPlainDateTime();
   const earlier = wall.toZonedDateTime(zone, { disambiguation: 'earlier' });
@@ -91,7 +91,7 @@ function resolveNearSwitch(wallMs: number, zone: string): { atMs: number; orderM
     return { atMs: earlier.epochMilliseconds, orderMs: earlier.epochMilliseconds };
   }
   if (!earlier.toPlainDateTime().equals(wall)) {
-    // A wall time that the spring switch skips: read on with the offset from before it.
+    // A wall time that the change in spring skips: use the offset from before it.
     return { atMs: later.epochMilliseconds, orderMs: later.epochMilliseconds };
   }
   const repeatedMs = later.epochMilliseconds - earlier.epochMilliseconds;
@@ -108,16 +108,16 @@ interface ParsedWall {
   readonly wallMs: number;
   /** Microseconds below the millisecond. */
   readonly micros: number;
-  /** An offset that the text itself carries, else null. */
+  /** The offset written in the text, or null. */
   readonly offsetMs: number | null;
 }
 
 function parseWall(text: string): ParsedWall | null {
-  // Some texts take the expression a time that grows with the square of their length.
+  // Without the limit, some texts would take the regular expression time that grows with the square of their length.
   return parsePlainWall(text) ?? (text.length <= MAX_SCALAR_LENGTH ? parseAnyWall(text) : null);
 }
 
-/** The forms in which nearly all of them come, `YYYY-MM-DD` and `YYYY-MM-DD HH:mm:ss`, read in a third of the time. */
+/** Reads the usual forms, `YYYY-MM-DD` and `YYYY-MM-DD HH:mm:ss`, in a third of the time. */
 function parsePlainWall(text: string): ParsedWall | null {
   const hasTime = text.length === 19;
   if ((!hasTime && text.length !== 10) || text[4] !== '-' || text[7] !== '-') return null;
@@ -126,7 +126,7 @@ function parsePlainWall(text: string): ParsedWall | null {
   const month = twoDigits(text, 5);
   const day = twoDigits(text, 8);
   const [hour, minute, second] = hasTime ? [twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)] : [0, 0, 0];
-  // Years that `Date.UTC` would take for 1900 and on are left to the other parser.
+  // `Date.UTC` takes years below 100 for 1900 and later; the other parser reads them.
   const isPlain = year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
   if (!isPlain || !(hour <= 23 && minute <= 59 && second <= 59)) return null;
   const wallMs = Date.UTC(year, month - 1, day, hour, minute, second);
@@ -134,7 +134,7 @@ function parsePlainWall(text: string): ParsedWall | null {
   return { wallMs, micros: 0, offsetMs: null };
 }
 
-/** The number of two digits; NaN, which no comparison holds for, where they are none. */
+/** The number of two digits; if they are not digits, NaN, for which every comparison is false. */
 function twoDigits(text: string, at: number): number {
   const tens = text.charCodeAt(at) - 48;
   const ones = text.charCodeAt(at + 1) - 48;
@@ -148,7 +148,7 @@ function parseAnyWall(text: string): ParsedWall | null {
   const wall = new Date(0);
   wall.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
   if (wall.getUTCMonth() !== Number(month) - 1 || wall.getUTCDate() !== Number(day) || year === '0000') return null;
-  // 24:00:00 and leap seconds do not occur in what PHP writes; refuse them rather than guess.
+  // PHP writes neither 24:00:00 nor leap seconds; reject them rather than guess.
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return null;
   const micros = Number(fraction.padEnd(6, '0'));
   const wallMs =

@@ -183,6 +183,7 @@ export function expectationsOf(
     models: mirroredModels(config).map(({ name }) => name),
     otherZone: otherZone ?? null,
     recording,
+    sleep_s: config.database.sleepMs / 1_000,
     isAsleep: () => naps?.isAsleep() === true,
   };
 }

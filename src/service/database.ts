@@ -1,6 +1,7 @@
 /** The database of the settings: the one of `DATABASE_URL`, or the embedded one. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Config } from '../config/index.ts';
 import type { Logger } from '../core/log.ts';
 import { openEmbedded } from '../embedded/server.ts';
 import { readTarget, redactUrl } from '../postgres/url.ts';
@@ -15,29 +16,28 @@ export interface OpenDatabase {
   close(): Promise<void>;
 }
 
-interface OpenOptions {
-  readonly url?: string | undefined;
-  readonly embeddedDirectory: string;
-  readonly log?: Pick<Logger, 'debug' | 'warn'>;
-  readonly signal?: AbortSignal;
-}
+/** Without an address, the embedded server below the directory. */
+type Address = Pick<Config['database'], 'url' | 'dataDir'>;
 
 /** False where opening the database of the settings would make an embedded one. */
-export function hasDatabase({ url, embeddedDirectory }: Pick<OpenOptions, 'url' | 'embeddedDirectory'>): boolean {
-  return url !== undefined || existsSync(join(embeddedDirectory, 'postgres'));
+export function hasDatabase({ url, dataDir }: Address): boolean {
+  return url !== null || existsSync(join(dataDir, 'postgres'));
 }
 
 /**
  * Opens the database that the settings name.
  * @throws DatabaseUrlError for a URL that is none; EmbeddedDatabaseError when the embedded server cannot run.
  */
-export async function openDatabase(options: OpenOptions): Promise<OpenDatabase> {
-  const { url, embeddedDirectory, ...rest } = options;
-  if (url !== undefined) {
+export async function openDatabase(
+  { url, dataDir }: Address,
+  options: { readonly log?: Pick<Logger, 'debug' | 'warn'>; readonly signal?: AbortSignal } = {},
+): Promise<OpenDatabase> {
+  if (url !== null) {
     const { unused } = readTarget(url); // A typo should show now, not at the first query.
-    if (unused.length > 0) rest.log?.warn({ parameters: unused }, 'parameters of DATABASE_URL that nothing here uses');
+    if (unused.length > 0)
+      options.log?.warn({ parameters: unused }, 'parameters of DATABASE_URL that nothing here uses');
     return { url, displayUrl: redactUrl(url), embedded: false, close: async () => {} };
   }
-  const server = await openEmbedded({ directory: embeddedDirectory, ...rest });
+  const server = await openEmbedded({ directory: dataDir, ...options });
   return { url: server.url, displayUrl: redactUrl(server.url), embedded: true, close: server.close };
 }

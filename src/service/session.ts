@@ -10,7 +10,7 @@ import { thisHolder } from '../core/holder.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { createNaps, type Naps } from '../core/naps.ts';
-import { MICROS_PER_MS, onceIn } from '../core/time.ts';
+import { MICROS_PER_MS } from '../core/time.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient, type RequestEvent } from '../flowlu/client.ts';
 import { createHold } from '../flowlu/hold.ts';
@@ -87,9 +87,8 @@ export async function openSession(
   const { log, signal, command, onMirror } = options;
   requirePrivacy(config.privacy, log);
   useOwnNames(config.webhook.modelNames, config.flowlu.extraModels);
-  const address = { url: config.database.url ?? undefined, embeddedDirectory: config.database.dataDir };
-  if (onMirror === 'look' && !hasDatabase(address)) throw new UsageError(NOTHING_SET_UP);
-  const database = await openDatabase({ ...address, log, signal });
+  if (onMirror === 'look' && !hasDatabase(config.database)) throw new UsageError(NOTHING_SET_UP);
+  const database = await openDatabase(config.database, { log, signal });
   const { sleepMs } = config.database;
   const { requestsPerSecond, apiKey } = config.flowlu;
   const sql = connect(database.url, {
@@ -167,8 +166,9 @@ export function mirroredModels(config: Config): readonly Model[] {
 const isMirrored = ({ flowlu: { models: patterns, extraModels } }: Config, name: string) =>
   matchesModel(patterns, name) || extraModels.includes(name);
 
-const MISSED_SLOTS_REPORTED = 10;
-const MISSED_SLOTS_EVERY_MS = 60_000;
+/** The part of a minute's requests that has to be late before it is worth a word: some are late on any machine, above all at the start. */
+const MISSED_SHARE = 0.1;
+const MISSED_MIN = 10;
 /** Longest wait for the answer to whose rights are used; nothing depends on it. */
 const RIGHTS_MAX_MS = 10_000;
 
@@ -246,7 +246,7 @@ export async function openClientsIfAny(session: Session): Promise<Clients | null
   if (baseUrl === null || authorization === null) return null;
   await (session.onMirror === 'look' ? requirePortal : claimPortal)(sql, baseUrl);
   const turnMs = 1_000 / (requestsPerSecond * backgroundShare);
-  const whole = createPace(requestsPerSecond, sharedBudget(sql), reportMissedSlots(log));
+  const whole = createPace(requestsPerSecond, sharedBudget(sql), reportMissedSlots(log, requestsPerSecond));
   const common = {
     baseUrl,
     authorization,
@@ -281,18 +281,22 @@ export async function openClientsIfAny(session: Session): Promise<Clients | null
   };
 }
 
-/** Says, once a minute at most, that the process was too late for request slots; a few happen on any machine. */
-function reportMissedSlots(log: Logger): (lateMs: number) => void {
+/** Says, once a minute at most, that the process was too late for many of its requests. */
+export function reportMissedSlots(log: Pick<Logger, 'warn'>, requestsPerSecond: number, now = () => performance.now()) {
+  const most = Math.ceil(Math.max(MISSED_MIN, 60 * requestsPerSecond * MISSED_SHARE));
   let missed = 0;
-  const isDue = onceIn(MISSED_SLOTS_EVERY_MS);
-  return (lateMs) => {
+  let minuteBeganMs = Number.NEGATIVE_INFINITY;
+  return (lateMs: number): void => {
+    if (now() - minuteBeganMs > 60_000) {
+      minuteBeganMs = now();
+      missed = 0;
+    }
     missed += 1;
-    if (missed < MISSED_SLOTS_REPORTED || !isDue()) return;
+    if (missed !== most) return;
     log.warn(
       { missed, late_ms: Math.round(lateMs) },
-      'request slots passed unused: the process or its database stalls',
+      'Flowlu is asked more slowly than FLOWLU_REQUESTS_PER_SECOND allows: the machine or the database is too busy to send requests in time',
     );
-    missed = 0;
   };
 }
 

@@ -15,17 +15,13 @@ export function configuredSettings({ flowlu, history }: Pick<Config, 'flowlu' | 
   return { timezone: flowlu.timezone, keeps: history.keeps };
 }
 
-/** The environment names another zone than that of the mirror. */
-export interface OtherZone {
-  readonly zone: string;
-  readonly found: string;
-  readonly advice: string;
-}
+export type OtherZone = NonNullable<ReturnType<typeof otherZone>>;
 
 /** What to say where the environment names another zone than the mirror; null where they agree, or the mirror has none yet. */
-export function otherZone(zone: string, stored: string | undefined): OtherZone | null {
+export function otherZone(zone: string, stored: string | undefined) {
   if (stored === undefined || stored === zone) return null;
   return {
+    /** Of the mirror. */
     zone: stored,
     found: `FLOWLU_TIMEZONE says ${zone}, the mirror was filled with ${stored}`,
     advice: `set FLOWLU_TIMEZONE=${stored}; or, where that was wrong, run with the right one: flowlu-mirror rebuild`,
@@ -58,6 +54,8 @@ export async function defineSettings(
   return configured;
 }
 
+const onOrOff = (keeps: boolean) => (keeps ? 'on' : 'off');
+
 /** The settings of the database, with one warning where the environment says otherwise; the environment's where it has none. */
 export async function settingsInForce(
   sql: Queryable,
@@ -66,10 +64,14 @@ export async function settingsInForce(
 ): Promise<HistorySettings> {
   const inForce = { ...configured, ...(await storedHistorySettings(sql)) };
   if (inForce.timezone !== configured.timezone || inForce.keeps !== configured.keeps) {
+    const zone = `FLOWLU_TIMEZONE is ${configured.timezone} here and ${inForce.timezone} in the mirror`;
+    const history = `HISTORY is ${onOrOff(configured.keeps)} here and ${onOrOff(inForce.keeps)} in the mirror`;
+    const differing = [
+      ...(inForce.timezone === configured.timezone ? [] : [zone]),
+      ...(inForce.keeps === configured.keeps ? [] : [history]),
+    ];
     log.warn(
-      { in_force: inForce, environment: configured },
-      'FLOWLU_TIMEZONE or HISTORY differs between this environment and the mirror; the mirror goes on as it is: ' +
-        'serve and backfill change HISTORY, rebuild changes both',
+      `${differing.join(', ')}; the mirror goes on as it is: serve and backfill change HISTORY, rebuild changes both`,
     );
   }
   return inForce;

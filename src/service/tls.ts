@@ -8,16 +8,13 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-export interface TlsPair {
-  readonly cert: string;
-  readonly key: string;
-  readonly expiresAt: Date;
-}
+/** PEM, the certificate with its chain, and until when it is good. */
+export type TlsPair = Awaited<ReturnType<typeof readTlsPair>>;
 
 const MAX_FILE_BYTES = 1_048_576;
 
 /** Reads certificate and key. @throws Error that says which file cannot be used and why; never with their content. */
-export async function readTlsPair({ certFile, keyFile }: TlsFiles): Promise<TlsPair> {
+export async function readTlsPair({ certFile, keyFile }: TlsFiles) {
   const [cert, key] = await Promise.all([readBounded('TLS_CERT_FILE', certFile), readBounded('TLS_KEY_FILE', keyFile)]);
   const certificate = parse('TLS_CERT_FILE', 'is no certificate in PEM', () => new X509Certificate(cert));
   const privateKey = parse('TLS_KEY_FILE', 'is no private key in PEM without a passphrase', () =>

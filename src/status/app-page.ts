@@ -1,9 +1,9 @@
-/** The page that Flowlu shows in a frame: one self-contained document, no script, nothing from elsewhere. */
+/** The page that Flowlu shows in a frame: one self-contained document without scripts or external resources. */
 import { html, raw } from 'hono/html';
 import { needsPerson, type State } from './findings.ts';
 import type { Health } from './health.ts';
 
-/** How long ago, too coarse to tell what is mirrored; by the seconds up to which it is said. */
+/** Age in words, too coarse to reveal what is mirrored; by the seconds up to which they apply. */
 const AGES = [
   [20 * 60, 'within the last minutes'],
   [6 * 3_600, 'within the last hours'],
@@ -62,11 +62,11 @@ const HEADLINES: Readonly<Record<State, string>> = {
   bad: 'The mirror is out of order',
 };
 
-/** The state of the findings, and no better than what was compared of late. */
+/** The state of the findings, but no better than the last comparison allows. */
 function moodOf({ situation, state }: Health): { readonly isThere: boolean; readonly mood: State } {
   if (situation.kind !== 'there') return { isThere: false, mood: 'bad' };
   const { compared } = situation.facts;
-  // Without the API nobody knows what was missed. What is old but still being served is no breakdown for those who read.
+  // Without the API nobody knows what was missed. An old mirror that is still served is not broken for its readers.
   const isFresh = compared.isCompared && ageWords(compared.age_s) === AGES[0][1];
   if (state === 'bad' || (state === 'good' && !isFresh)) return { isThere: true, mood: 'care' };
   return { isThere: true, mood: state };
@@ -98,7 +98,7 @@ function ageWords(age_s: number | null): string | null {
   return AGES.find(([upTo]) => age_s < upTo)?.[1] ?? OLD;
 }
 
-/** A mirror and its image, in one colour that stands out in both themes. */
+/** A mirror and its image, in a colour that stands out in both themes. */
 export const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 256 256" width="256" height="256">
 <rect width="256" height="256" rx="48" fill="#2457d6"/>
 <path d="M60 68h52v120H60z" fill="#fff"/>

@@ -1,8 +1,8 @@
 /**
  * `/app`: the page that the portal shows in a frame.
  *
- * Flowlu passes on who looks at it, but signs nothing, so everybody gets the same page: whether the mirror is alive and
- * roughly how fresh. Flowlu may open it by POST, with tokens of the user in the body; the body is never read.
+ * Flowlu passes on who looks at it but signs nothing, so everybody gets the same page: whether the mirror is running
+ * and roughly how fresh it is. Flowlu may open it by POST, with tokens of the user in the body, which is never read.
  */
 import { Hono } from 'hono';
 import { ICON, renderAppPage } from './app-page.ts';
@@ -10,15 +10,15 @@ import type { Health } from './health.ts';
 
 export interface AppOptions {
   readonly health: () => Promise<Health>;
-  /** Origins whose pages may show it; none may where the list is empty. */
+  /** Origins whose pages may show it in a frame; none if empty. */
   readonly frameAncestors: readonly string[];
 }
 
-/** The routes; to be mounted at the root. */
+/** Mount these at the root. */
 export function appRoutes({ health, frameAncestors }: AppOptions): Hono {
   const ancestors = frameAncestors.length === 0 ? "'none'" : frameAncestors.join(' ');
   const headers = {
-    // No X-Frame-Options: it can only forbid frames, or allow those of the page's own origin.
+    // No X-Frame-Options, which can only forbid frames or allow those of the page's own origin.
     'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors ${ancestors}`,
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',

@@ -1,9 +1,9 @@
-/** Clocks and zones that cannot be right. */
+/** Findings about wrong clocks and zones. */
 import type { Facts } from './facts.ts';
 import type { Finding } from './finding.ts';
 import { count, span } from './words.ts';
 
-/** Found until every model was read by the clock that the database has now. */
+/** Found until every model has been read by the database's present clock. */
 export function judgeClock({ readAhead, hasApi }: Facts): Finding | null {
   if (readAhead === null) return null;
   const { models, ahead_s } = readAhead;

@@ -1,4 +1,4 @@
-/** How well webhooks announce what happens in the portal: what they told, against what had to be found without them. */
+/** How well webhooks announce changes in the portal: what they reported, compared with what was found without them. */
 import { similarNames } from '../catalog/other-names.ts';
 import { uncataloguedCounts } from '../mirror-rows/reads.ts';
 import type { Queryable } from '../postgres/connection.ts';
@@ -8,23 +8,23 @@ import { foundChanges } from '../store/schedule.ts';
 
 export interface Coverage extends Omit<WebhookUse, 'last_at'> {
   readonly last_at: string | null;
-  /** Changes that nobody had announced when they were found. */
+  /** Changes that were not announced before they were found. */
   readonly found: number;
-  /** Changes announced, of all that are known; null where nothing has changed. */
+  /** Share of announced changes among all that are known; null if nothing has changed. */
   readonly share: number | null;
   readonly told: string;
 }
 
-/** A name that webhooks alone use. */
+/** A model name that only webhooks use. */
 export interface ForeignName {
   readonly name: string;
   readonly rows: number;
-  /** What it may mean; for a person to decide, with WEBHOOK_MODEL_NAMES. */
+  /** What it may mean; a person decides, with WEBHOOK_MODEL_NAMES. */
   readonly suggestions: readonly string[];
 }
 
 const MAX_FOREIGN = 50;
-/** More than there are extra models, which lie in the same table, and which the portal knows. */
+/** Enough to include the extra models, which are in the same table but known to the portal. */
 const MAX_LOOKED_AT = 200;
 const SILENT = { deliveries: 0, repeats: 0, changes: 0, last_at: null, longest_silence_s: null };
 
@@ -35,7 +35,6 @@ export async function readCoverage(sql: Queryable): Promise<readonly Coverage[]>
   return names.map((model) => coverageOf(byModel.get(model) ?? { model, ...SILENT }, found.get(model) ?? 0));
 }
 
-/** Pure. */
 function coverageOf(use: Omit<Coverage, 'found' | 'share' | 'told'>, found: number): Coverage {
   const known = use.changes + found;
   const share = known === 0 ? null : use.changes / known;

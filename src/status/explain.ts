@@ -1,4 +1,4 @@
-/** One entity's story: its row, its doubts, its deliveries and what was decided on each. Reads only. */
+/** The story of one entity: its row, its doubt, its deliveries and the decision on each. Reads only. */
 
 import { splitName } from '../catalog/name.ts';
 import type { Json, JsonObject } from '../core/json.ts';
@@ -25,7 +25,7 @@ const MAX_DELIVERIES = 200;
 
 export interface FieldChange {
   readonly field: string;
-  /** Left out where the field was not there. */
+  /** Absent if the field did not exist. */
   readonly from?: Json;
   readonly to?: Json;
 }
@@ -36,16 +36,16 @@ export interface ExplainedRow {
   readonly observed_at: string;
   readonly source: string;
   readonly deleted_at: string | null;
-  /** On what it is held for deleted, where not on the portal's word about this record. */
+  /** Why it counts as deleted, if not because the portal said so about this record. */
   readonly deleted_because: string | null;
-  /** Typed columns that hold something; of a model that the catalogue does not know, the record's fields. */
+  /** Typed columns with a value; for a model that the catalogue does not know, the record's fields. */
   readonly values: JsonObject;
   readonly record: JsonObject;
 }
 
 export interface ExplainedDelivery extends Omit<DeliveryStory, 'body'> {
   readonly told: string;
-  /** What this delivery changed, by its own account or against the one before. */
+  /** What this delivery changed, by its own content or compared with the one before. */
   readonly changes: readonly FieldChange[];
 }
 
@@ -55,7 +55,7 @@ export interface Explanation {
   readonly table: string;
   readonly row: ExplainedRow | null;
   readonly doubt: DoubtDetails | null;
-  /** All deliveries about it; the newest of them follow. */
+  /** All deliveries about it. The newest of them follow. */
   readonly deliveries_total: number;
   /** In order of arrival. */
   readonly deliveries: readonly ExplainedDelivery[];
@@ -108,7 +108,7 @@ function explainDeliveries(stories: readonly DeliveryStory[], shape: Shape): rea
   });
 }
 
-/** What differs between two states, by what it means; a key that the later one leaves out is not told. */
+/** Fields whose meaning differs between two states, except those that the later one lacks. */
 export function changesBetween(shape: Shape, from: JsonObject, to: JsonObject): readonly FieldChange[] {
   const [held, told] = [recordFields(shape, from), recordFields(shape, to)];
   return differingFields(shape, from, to, Object.keys(told)).map((field) => ({

@@ -1,4 +1,4 @@
-/** The facts that the mirror's health is judged by: a few cheap statements, one after another in one transaction. */
+/** The facts from which the health is judged, read by a few cheap statements in one transaction. */
 import { models as catalogued } from '../catalog/index.ts';
 import type { RecordHealth } from '../intake/record-health.ts';
 import { type Cause, causeOf, STANDBY_AWAITED } from '../postgres/causes.ts';
@@ -17,41 +17,43 @@ import { hasRuns, lastRuns, type RunKind } from '../store/runs.ts';
 import { readAhead } from '../store/schedule.ts';
 import { type CatchUpError, catchUpErrors, lastAgreement } from '../store/watermarks.ts';
 
-/** What the settings lead one to expect. */
+/** What the settings require. */
 export interface Expectations {
-  /** Whether the settings name a right to read the portal. */
+  /** Whether the settings allow access to the portal. */
   readonly hasApi: boolean;
-  /** The client id where the portal is read by OAuth, null otherwise: then somebody has to be logged in. */
+  /** The client id if the portal is read by OAuth, which requires a login; otherwise null. */
   readonly oauthClient: string | null;
-  /** 0: comparing by itself is off. */
+  /** 0 if automatic comparing is off. */
   readonly compareEvery_s: number;
   readonly models: readonly string[];
-  /** That the settings of the service name another zone than that of the rows; null where they agree, and in commands. */
+  /** The service's settings name another zone than that of the rows; null if they agree, and in commands. */
   readonly otherZone: { readonly found: string; readonly advice: string } | null;
-  /** How recording deliveries goes in this process; null in one that records none. */
+  /** How recording deliveries goes in this process; null if it records none. */
   readonly recording: RecordHealth | null;
-  /** Whether the database is left alone just now: what was known before is the answer. */
+  /** How long `serve` leaves the database alone when nothing comes in; 0 if it never does. */
+  readonly sleep_s: number;
+  /** Whether the database is being left alone now. The last known health is then the answer. */
   readonly isAsleep: () => boolean;
 }
 
-/** Deliveries cannot be recorded, as the last batches have proven, or the server says itself. */
+/** Deliveries cannot be recorded: the last batches failed, or the server says so. */
 export interface NotAccepting extends Cause {
-  /** Null where nobody has tried. */
+  /** Null if nobody has tried. */
   readonly since: string | null;
 }
 
 export interface Facts extends Pick<Expectations, 'hasApi' | 'oauthClient' | 'compareEvery_s' | 'otherZone'> {
-  /** By the database's clock, as every moment here. */
+  /** By the database's clock, like all times here. */
   readonly now: string;
   readonly notAccepting: NotAccepting | null;
   readonly locks: readonly LockHolder[];
   readonly interceptors: readonly Interceptor[];
-  /** Models that were read by another clock than the database has now. */
+  /** Models that were last read at a time that is now in the future. */
   readonly readAhead: Awaited<ReturnType<typeof readAhead>>;
-  /** A change that the portal seems to have made before it came. */
+  /** A change dated after it was received. */
   readonly changeAhead: PortalTrouble | null;
   readonly refusal: PortalTrouble | null;
-  /** That all requests have failed for a while. */
+  /** All requests have failed for a while. */
   readonly silence: PortalTrouble | null;
   readonly grant: GrantStatus | null;
   readonly deliveries: ArrivalFacts;
@@ -59,21 +61,21 @@ export interface Facts extends Pick<Expectations, 'hasApi' | 'oauthClient' | 'co
   readonly unread: readonly UnreadModel[];
   readonly held: Awaited<ReturnType<typeof heldRows>>;
   readonly errors: readonly CatchUpError[];
-  /** Whether the mirror has been compared with the portal at all, and how long ago a model last was; null for never. */
+  /** Whether the mirror has ever been compared with the portal, and how long ago a model last was; null for never. */
   readonly compared: { readonly isCompared: boolean; readonly age_s: number | null };
-  /** Null before it begins, where it could not begin, and once every model has been read once. */
+  /** Null before it begins, if it could not begin, and once every model has been read. */
   readonly firstReading: ReportedReading | null;
 }
 
 export interface ReportedReading extends FirstReading {
-  /** Whether somebody goes on with it. */
+  /** Whether a process is continuing it. */
   readonly goesOn: boolean;
 }
 
 const COMPARING: readonly RunKind[] = ['backfill', 'reconcile', 'sweep'];
-/** Runs among which those that compare are looked for. */
+/** Latest runs among which comparing ones are sought. */
 const LOOKED_AT = 50;
-/** A service whose run has come to its end, or has failed, begins the next one sooner. */
+/** After a run has ended or failed, a service begins the next one sooner than this. */
 const NEXT_RUN_MS = 120_000;
 
 export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts> {
@@ -95,7 +97,7 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
       readAhead: await readAhead(tx, expected.models),
       changeAhead: ahead,
       deliveries,
-      // What became of a former key is of no matter to a login.
+      // What became of an earlier key does not matter to a login.
       refusal: oauthClient === null ? refused : null,
       silence: hasApi ? unanswered : null,
       grant: await grantStatus(tx),
@@ -111,7 +113,7 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
       doubts: await doubtFacts(tx),
     };
   });
-  // That may write, and on another connection.
+  // This may write, and uses another connection.
   return recording === null || facts.notAccepting !== null
     ? facts
     : { ...facts, notAccepting: await proven(sql, recording) };
@@ -122,7 +124,7 @@ async function readComparison(sql: Queryable): Promise<Facts['compared']> {
   return { isCompared: age_s !== null || (await hasRuns(sql, COMPARING)), age_s };
 }
 
-/** The first reading; before its first listing begins, that is a run, where none has failed and nothing was compared. */
+/** The first reading. Before its first listing: null unless a run is in progress, none failed, nothing was compared. */
 async function readFirst(
   sql: Queryable,
   models: readonly string[],
@@ -140,17 +142,17 @@ async function readFirst(
   return { ...reading, left_s: goesOn ? reading.left_s : null, goesOn };
 }
 
-/** No commit ends without its standby, whoever tries: nobody has to. */
+/** No commit ends without its standby, so nobody needs to try one. */
 async function awaited(sql: Queryable): Promise<NotAccepting | null> {
   const since = await standbyAwaitedSince(sql);
   return since === null ? null : { ...STANDBY_AWAITED, since };
 }
 
-/** What keeps deliveries from being recorded; null while nothing does, as a row that is written proves. */
+/** What prevents recording deliveries; null if nothing does, as proven by writing a row. */
 async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting | null> {
   const trouble = recording.trouble();
   if (trouble === null) return null;
-  // Without traffic nobody else would notice that it is over.
+  // Without traffic nobody else would notice that the trouble is over.
   const error = await tryWrite(sql).then(
     () => null,
     (reason: unknown) => reason,
@@ -160,7 +162,7 @@ async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting |
   return null;
 }
 
-/** The cause of a failed call; where it is a lock, with who holds it and what ends it, and where it is a standby, that. */
+/** The cause of a failed call: for a lock, with its holder and what ends it; for an awaited standby, that. */
 export async function causeNow(sql: Sql, error: unknown): Promise<Cause> {
   const found = causeOf(error);
   if (errorCode(error) !== SQLSTATE.lockNotAvailable) {
@@ -171,7 +173,7 @@ export async function causeNow(sql: Sql, error: unknown): Promise<Cause> {
   return holders.length === 0 ? found : { ...found, remedy: holders.map(holderWords).join('; ') };
 }
 
-/** The same for a process that records none, and only looks. */
+/** For a process that records no deliveries: whether the server refuses writes. */
 async function foreseen(sql: Queryable): Promise<NotAccepting | null> {
   const cause = await readOnlyCause(sql);
   return cause && { ...cause, since: null };

@@ -1,6 +1,6 @@
-/** One thing that is found of the mirror's health: what a judge says, and every surface shows. */
+/** One finding about the mirror's health: made by a judge and shown everywhere. */
 
-/** `bad`: out of order. `care`: the mirror goes on, but a person has to look. `note`: nothing to do. */
+/** `bad`: out of order. `care`: the mirror continues, but a person has to look. `note`: nothing to do. */
 export type Severity = 'bad' | 'care' | 'note';
 
 export type FindingCode =
@@ -33,14 +33,14 @@ export type FindingCode =
 export interface Finding {
   readonly code: FindingCode;
   readonly severity: Severity;
-  /** ISO 8601; null where nobody knows. */
+  /** ISO 8601; null if unknown. */
   readonly since: string | null;
   /** One sentence without a full stop. */
   readonly sentence: string;
-  /** What to do, as a sentence; null where nothing has to be done. */
+  /** What to do, as a sentence; null if nothing. */
   readonly remedy: string | null;
-  /** What to type, if anything. */
+  /** What to type; null if nothing. */
   readonly command: string | null;
-  /** The models concerned, where it is some of them. */
+  /** The models concerned, if only some are. */
   readonly models?: readonly string[];
 }

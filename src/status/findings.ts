@@ -1,5 +1,5 @@
 /**
- * How the mirror is, judged in one place: what is found, since when, and what to type. The page, `/app`, `/readyz`, the
+ * Judges the health of the mirror: what was found, since when, and what to type. The page, `/app`, `/readyz`, the
  * metrics, `status` and `doctor` all show these findings and judge nothing themselves.
  */
 import { ACCESS_WORDS } from '../core/access.ts';
@@ -15,45 +15,45 @@ import { judgeInterceptors, judgeLocks, lockFinding } from './locks.ts';
 import { judgeKey, judgeLogin, judgePortal } from './portal.ts';
 import { ageOf, count, listed, span } from './words.ts';
 
-/** What can be known: the facts of the database, or why there are none. */
+/** What is known: the facts of the database, or why there are none. */
 export type Situation =
   | { readonly kind: 'there'; readonly facts: Facts }
   | { readonly kind: 'unfit'; readonly schema: Exclude<SchemaState, 'current'> }
-  /** The database answers, but what is to be read is locked; null where this process records no deliveries. */
+  /** The database answers, but what must be read is locked; null if this process records no deliveries. */
   | { readonly kind: 'locked'; readonly locks: readonly LockHolder[]; readonly isRecording: boolean | null }
-  /** Deliveries are recorded, although the facts cannot be read. */
+  /** Deliveries are recorded although the facts cannot be read. */
   | { readonly kind: 'unread'; readonly cause: Cause }
   | { readonly kind: 'away'; readonly cause: string; readonly remedy: string; readonly since: string | null };
 
-/** In one word: the worst that was found, or that the first reading is still under way. */
+/** The worst severity found, or that the first reading is still in progress. */
 export type State = 'bad' | 'care' | 'reading' | 'good';
 
 export interface Assessment {
   readonly state: State;
   /** A few words. */
   readonly headline: string;
-  /** One sentence more. */
+  /** One more sentence. */
   readonly sentence: string;
   /** Worst first. */
   readonly findings: readonly Finding[];
 }
 
-/** Failed deliveries beyond which they are a danger to the disk. */
+/** Failed deliveries above which they endanger the disk. */
 const FAILED_MANY = 10_000;
 const FAILED_MANY_BYTES = 2 ** 30;
-/** An occasional delivery waits for a retry; longer than this something is wrong. */
+/** A delivery may wait for a retry, but after this long something is wrong. */
 const WAITING_MAX_S = 120;
-/** The same where an attempt has failed: the next ones have by then. */
+/** The limit after a failed attempt: further ones have been made by then. */
 const WAITING_IN_VAIN_MAX_S = 20;
 const DOUBT_MAX_S = 6 * 3_600;
-/** A comparison is late after this long, or three intervals, whichever is more. */
+/** A comparison is late after this long, or after three intervals if that is more. */
 const COMPARED_LATE_S = 20 * 60;
-/** And this late, nobody should rely on the mirror. */
+/** After this long, nobody should rely on the mirror. */
 const COMPARED_OLD_S = 36 * 3_600;
 
 const ORDER: Readonly<Record<Severity, number>> = { bad: 0, care: 1, note: 2 };
 
-/** Everything that is found, worst first. Pure. */
+/** Everything found, worst first. Pure. */
 export function assess(situation: Situation): Assessment {
   if (situation.kind !== 'there') {
     const findings = hindrances(situation);
@@ -87,7 +87,6 @@ function hindrances(situation: Exclude<Situation, { kind: 'there' }>): readonly 
   return [situation.kind === 'away' ? databaseAway(situation) : schemaFinding(situation.schema)];
 }
 
-/** Whether a person has to do something. */
 export const needsPerson = ({ state }: Pick<Assessment, 'state'>) => state === 'bad' || state === 'care';
 
 function freshness(facts: Facts): string {
@@ -125,7 +124,7 @@ function databaseAway({ cause, remedy, since }: Situation & { kind: 'away' }): F
 
 const MIGRATE = { command: 'flowlu-mirror migrate', remedy: 'Nothing is applied before that is done' } as const;
 
-/** A schema that this program cannot work on, and what helps. */
+/** A schema that this program cannot use, and what helps. */
 const SCHEMA: Readonly<Record<Exclude<SchemaState, 'current'>, Pick<Finding, 'sentence' | 'remedy' | 'command'>>> = {
   empty: { ...MIGRATE, sentence: 'The database has no schema' },
   behind: { ...MIGRATE, sentence: 'The database schema is of an earlier version' },
@@ -144,7 +143,7 @@ const schemaFinding = (state: Exclude<SchemaState, 'current'>): Finding => ({
   since: null,
 });
 
-/** One judge for each kind of trouble; each sees all facts. A further one is a further line. */
+/** One judge for each kind of trouble. Each gets all facts. */
 const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[] = [
   judgeReadiness,
   judgeLocks,
@@ -193,7 +192,7 @@ function judgeZone({ otherZone }: Facts): Finding | null {
   );
 }
 
-/** Whoever may not ask can neither read nor compare: that is said once. */
+/** Without access nothing can be read or compared, which is reported once. */
 const isShutOut = (facts: Facts) => facts.refusal !== null || judgeLogin(facts) !== null;
 
 function judgeFailed({ deliveries: { failed, failed_since, failed_bytes } }: Facts): Finding | null {
@@ -234,10 +233,10 @@ const AGAIN = 'It is tried again by itself; if it goes on, read the log';
 const EMPTIED =
   'All that is mirrored of them is kept. Look in Flowlu whether they are still there, and whether the right to see them is';
 const LISTS_NONE = /^the portal lists no row/;
-/** How reasons of a listing begin where it is the count alone that does not fit. */
+/** Start of a listing's reason if only the count does not fit. */
 const IS_MISCOUNT = /^the portal (?:counts|announced) \d[^;]*$/;
 
-/** Models that cannot be read, one finding for each thing to do. */
+/** Models that cannot be read, one finding for each remedy. */
 function judgeReading({ unread, oauthClient }: Facts): readonly Finding[] {
   const right = `${capital(accessOf(oauthClient).give)} the right to read them, or leave them out with FLOWLU_MODELS`;
   const remedyOf = ({ reason, outcome }: Facts['unread'][number]) => {
@@ -376,7 +375,7 @@ function judgeSilence({ hasApi, deliveries }: Facts): readonly Finding[] {
   return [...(hasApi ? [] : [noApi]), ...(deliveries.last_received_at === null ? [noWebhook] : [])];
 }
 
-/** Models with what is said of them, the most frequent first. */
+/** Models with their reasons, the most frequent first. */
 function reasoned(entries: readonly { readonly model: string; readonly reason: string | null }[]): string {
   const groups = [...groupBy(entries, ({ reason }) => reason ?? 'rows may have been missed')]
     .map(([reason, group]) => [listed(group.map(({ model }) => model)), reason, group.length] as const)

@@ -1,11 +1,11 @@
-/** What `/metrics` says of the database: read when it is asked, so that it holds across restarts and replicas. */
+/** The state of the database for `/metrics`, read on request so that it is correct across restarts and replicas. */
 import { findModel } from '../catalog/index.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { serviceConnections } from '../migrate/health.ts';
 import { lastReconciled } from '../store/watermarks.ts';
 import type { ReportSource } from './report.ts';
 
-/** Sets the gauges that stand for a state. What cannot be read is left out rather than shown as it was. */
+/** Sets the gauges of a state. Values that cannot be read are omitted instead of shown as before. */
 export async function refreshGauges({ sql, health, requestsPerSecond }: ReportSource, metrics: Metrics): Promise<void> {
   metrics.requestBudget.set(requestsPerSecond);
   const { findings, situation } = await health();

@@ -1,4 +1,4 @@
-/** The health of the mirror: one reading and one judgement for all who ask. */
+/** The health of the mirror: read and judged once for all callers. */
 import { TimeoutError, withTimeout } from '../core/time.ts';
 import type { RecordHealth } from '../intake/record-health.ts';
 import { schemaState } from '../migrate/migrate.ts';
@@ -13,14 +13,14 @@ import { kept, single } from './shared.ts';
 const SILENT: Cause = { cause: 'the database does not answer', remedy: 'look at the server and at DATABASE_URL' };
 
 const ANSWER_MAX_MS = 3_000;
-/** How long it is looked for what has kept the reading; who checks the health gives up after four seconds. */
+/** Longest search for what blocked the reading; health checks give up after four seconds. */
 const LOOK_MAX_MS = 700;
-/** Whoever asks, and however many: the database is asked so often at most. */
+/** The database is read at most this often, whatever the number of callers. */
 const KEPT_MS = 3_000;
 
 export type Health = Assessment & { readonly situation: Situation };
 
-/** One reading of the health for all who ask. Never throws: a database that is away is a finding. */
+/** Reads the health once for all callers. Never throws: an unavailable database is a finding. */
 export function createHealth(sql: Sql, expected: Expectations): () => Promise<Health> {
   const { recording } = expected;
   let awaySince: string | null = null;
@@ -29,7 +29,7 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
   const catalogueLocks = single(() => catalogueHolders(sql));
   const proof = single(async () => recording !== null && (await isProven(sql, recording)));
 
-  /** Why the facts could not be read; where deliveries are recorded all the same, the database is there. */
+  /** Why the facts could not be read. If deliveries can still be recorded, the database is available. */
   async function hindrance(error: unknown): Promise<Situation> {
     const isLate = error instanceof TimeoutError || errorCode(error) === 'ETIMEDOUT';
     const soon = <T>(look: () => Promise<T>, otherwise: T) => withTimeout(look(), LOOK_MAX_MS).catch(() => otherwise);
@@ -59,7 +59,7 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
   };
 }
 
-/** Whether deliveries are recorded: one has been while the facts were waited for, or is now. */
+/** Whether deliveries are recorded: one was while the facts were awaited, or a test succeeds now. */
 async function isProven(sql: Sql, recording: RecordHealth): Promise<boolean> {
   if (recording.trouble() !== null) return false;
   const last = recording.lastSuccessAt();

@@ -1,21 +1,20 @@
-/** What somebody else does to the tables: locks that are held, and what comes between us and the rows. */
+/** Interference with the tables by others: locks, and triggers or rules on the rows. */
 
 import { heldWords, type LockHolder } from '../postgres/locks.ts';
 import { LEDGER } from '../store/deliveries/ledger.ts';
 import type { Facts } from './facts.ts';
 import type { Finding } from './finding.ts';
 
-/** An index is made, or a table changed, in less. */
+/** Creating an index or changing a table takes less. */
 const LOCKED_MAX_S = 10;
 
-/** Locks that are held for long. */
 export function judgeLocks({ locks, now }: Facts): readonly Finding[] {
   return locks
     .filter(({ since }) => Date.parse(now) - momentOf(since) > LOCKED_MAX_S * 1_000)
     .map((holder) => ({ ...lockFinding(holder, null), code: 'locked', sentence: heldWords(holder) }));
 }
 
-/** A trigger or rule that may change or drop rows: no error tells of it. */
+/** A trigger or rule that may change or drop rows without any error. */
 export function judgeInterceptors({ interceptors }: Facts): readonly Finding[] {
   return interceptors.map(({ relation, name, remedy }) => ({
     code: 'rows_intercepted',
@@ -27,10 +26,7 @@ export function judgeInterceptors({ interceptors }: Facts): readonly Finding[] {
   }));
 }
 
-/**
- * A lock that keeps the health from being read.
- * @param isRecording whether deliveries are recorded all the same; without the ledger they cannot be
- */
+/** A lock that prevents reading the health. @param isRecording whether deliveries can still be recorded */
 export function lockFinding(holder: LockHolder, isRecording: boolean | null): Finding {
   const isBlocking = !(isRecording ?? holder.relation !== LEDGER);
   return {
@@ -43,5 +39,5 @@ export function lockFinding(holder: LockHolder, isRecording: boolean | null): Fi
   };
 }
 
-/** Words may follow the moment. */
+/** Words may follow the time. */
 const momentOf = (since: string) => Date.parse(since.split(' ')[0] ?? '');

@@ -1,7 +1,7 @@
-/** How the status page looks, and what keeps it current: both stand in the page itself, nothing comes from elsewhere. */
+/** The style of the status page and the script that updates it, both embedded in the page. */
 import { createHash } from 'node:crypto';
 
-/** Colours have a contrast of 4.5 or more on both backgrounds. */
+/** Colours have a contrast of at least 4.5 on both backgrounds. */
 export const STYLE = `
 :root { color-scheme: light dark; --page: #f5f6f8; --card: #fff; --line: #dfe3e8; --text: #1a1e23; --muted: #555e69;
   --good: #14703a; --care: #8a5200; --bad: #b4231c; --reading: #2453c9; --bar: #5b83e6; }
@@ -59,10 +59,10 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.25rem; 
   header .now { margin-left: 0; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } .tiles { grid-template-columns: 1fr 1fr; }
 }`;
 
-/** Seconds between two readings of a page that is looked at. */
+/** Seconds between two updates of a visible page. */
 const REFRESH_S = 10;
 
-/** Puts the next page in the place of this one, and leaves alone where the reader is, what is open and what is typed. */
+/** Replaces the page with the next one, keeping scroll position, open details and typed text. */
 export const SCRIPT = `
 const lost = document.getElementById('lost');
 setInterval(async () => {
@@ -89,7 +89,7 @@ setInterval(async () => {
 
 const hash = createHash('sha256').update(SCRIPT).digest('base64');
 
-/** What the page may do: run this script and ask for itself. */
+/** What the page may do: run this script and load itself. */
 export const PAGE_POLICY =
   `default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-${hash}'; connect-src 'self'; ` +
   "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -10,7 +10,7 @@ import { Models } from './page-models.tsx';
 import { Ago, FindingCard, Icon, moment, Since, TableHead, ToType } from './page-parts.tsx';
 import { SCRIPT, STYLE } from './page-style.ts';
 import type { StatusReport } from './report.ts';
-import { count, grantWords, portalWords, took } from './words.ts';
+import { count, grantWords, napWords, portalWords, took } from './words.ts';
 
 const SIGNS: Readonly<Record<State, string>> = { bad: '✖', care: '!', reading: '…', good: '✔' };
 /** Of the icon in the browser's tab, which knows no dark mode. */
@@ -255,6 +255,7 @@ function About({ report }: { readonly report: StatusReport }) {
     foreign_names,
     generated_at: now,
   } = report;
+  const naps = napWords(report.database_sleep_seconds);
   return (
     <section aria-labelledby="about">
       <h2 id="about">About</h2>
@@ -280,7 +281,10 @@ function About({ report }: { readonly report: StatusReport }) {
           </>
         ))}
         <dt>Database</dt>
-        <dd>{database}</dd>
+        <dd>
+          {database}
+          {naps === null ? '' : `; ${naps}`}
+        </dd>
         <dt>Webhooks</dt>
         <dd>
           {count(deliveries.total)} kept, {count(deliveries.rejected)} of them rejected

@@ -1,4 +1,4 @@
-/** What is found of the portal and of the right to read it. */
+/** Findings about the portal and the access to it. */
 import type { Facts } from './facts.ts';
 import type { Finding } from './finding.ts';
 
@@ -6,7 +6,7 @@ export function judgeKey({ refusal }: Facts): Finding | null {
   return refusal && keyRefused(refusal);
 }
 
-/** What is found where the portal refuses the API key, in the portal's words. */
+/** The portal refuses the API key, in the portal's words. */
 export function keyRefused({ words, since }: { readonly words: string; readonly since: string | null }): Finding {
   return {
     code: 'key_refused',
@@ -19,7 +19,7 @@ export function keyRefused({ words, since }: { readonly words: string; readonly 
   };
 }
 
-/** The same of a login whose tokens are in order, as far as the database knows. */
+/** The portal refuses a login whose tokens are valid as far as the database knows. */
 export function loginRefused(words: string): Finding {
   const sentence = `Flowlu refuses the login (${words})`;
   return { ...LOG_IN, code: 'login_refused', since: null, sentence };
@@ -31,7 +31,7 @@ const LOG_IN = {
   command: 'flowlu-mirror login',
 } as const;
 
-/** What only logging in mends; null where the portal is read by key or not at all. Commands that need a login say the same. */
+/** What only a login solves; null if the portal is not read by OAuth. Also used by commands that need a login. */
 export function judgeLogin({ grant, oauthClient }: Pick<Facts, 'grant' | 'oauthClient'>): Finding | null {
   if (oauthClient === null) return null;
   if (grant === null) {
@@ -51,7 +51,7 @@ export function judgePortal({ silence }: Facts): Finding | null {
   return silence && portalSilent(silence);
 }
 
-/** What is found where no request brings an answer: time-outs, lost or refused connections, answers of somebody else. */
+/** No request gets an answer: time-outs, lost or refused connections, answers from another server. */
 export function portalSilent({ words, since }: { readonly words: string; readonly since: string | null }): Finding {
   return {
     code: 'portal_silent',

@@ -1,4 +1,4 @@
-/** What the status page, `/status.json` and `status` show: the health with its findings, and everything behind them. Reads only. */
+/** The content of the status page, `/status.json` and `status`: the health and everything behind it. Reads only. */
 import { version } from '../core/version.ts';
 import type { SecretUse } from '../intake/secret-use.ts';
 import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
@@ -27,9 +27,9 @@ import type { Assessment } from './findings.ts';
 import type { Health } from './health.ts';
 
 export interface ReportedModel extends ModelStatus {
-  /** How well webhooks announce its changes; null where nothing is known. */
+  /** How well webhooks announce its changes; null if unknown. */
   readonly coverage: Coverage | null;
-  /** Why it could not be read, or not in full, the last time. */
+  /** Why the last reading failed or was incomplete. */
   readonly unread: string | null;
   /** Whether the portal lacks it. */
   readonly absent: boolean;
@@ -45,23 +45,25 @@ export interface StatusReport extends Assessment {
   readonly database: string;
   readonly deliveries: DeliveryCounts;
   readonly doubtful_rows: number;
-  /** What the portal has granted by OAuth; null where nobody has logged in, as with an API key. */
+  /** How long `serve` leaves the database alone when nothing comes in; 0 if it never does. */
+  readonly database_sleep_seconds: number;
+  /** The OAuth grant; null if nobody has logged in, as with an API key. */
   readonly oauth: GrantStatus | null;
   readonly webhook_secrets: readonly SecretUse[];
   readonly first_reading: ReportedReading | null;
   readonly portal_facts: readonly Measurement[];
   readonly webhooks: readonly Coverage[];
   readonly webhook_headers: Readonly<Record<string, string>>;
-  /** Names that webhooks alone use. */
+  /** Model names that only webhooks use. */
   readonly foreign_names: readonly ForeignName[];
   readonly failed_deliveries: readonly FailedDelivery[];
   readonly runs: readonly RunSummary[];
-  /** How far the newest run has come; null when none is under way. */
+  /** Progress of the newest run; null if none is running. */
   readonly running: RunProgress | null;
   readonly models: readonly ReportedModel[];
   /** The last day by quarters of an hour. */
   readonly day: readonly (Arrivals & { readonly requests: number })[];
-  /** Requests that a quarter of an hour may have; 0 for no limit. */
+  /** Requests allowed in a quarter of an hour; 0 for no limit. */
   readonly requests_per_quarter: number;
 }
 
@@ -75,21 +77,18 @@ export interface ReportSource {
   readonly readSecretUse: () => Promise<readonly SecretUse[]>;
 }
 
-/** Deliveries and runs shown at most. */
+/** Maximum number of deliveries, and of runs, shown. */
 const LISTED = 20;
 const QUARTER_S = 900;
 
 const LIMITS = { byKey: false, readOnly: true, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
 
-/** Somebody holds a lock on what is read; the message names who, and what ends it. */
+/** Somebody holds a lock on what is read. The message says who, and what ends it. */
 export class LockedError extends Error {
   override readonly name = 'LockedError';
 }
 
-/**
- * Reads the state of the mirror within limits, over one connection; null where there is none to read.
- * @throws LockedError
- */
+/** Reads the state of the mirror within limits, over one connection; null if there is none. @throws LockedError */
 export async function readReport(source: ReportSource): Promise<StatusReport | null> {
   const health = await source.health();
   const { situation } = health;
@@ -115,7 +114,7 @@ async function read(
   const coverage = new Map(webhooks.map((one) => [one.model, one]));
   const unread = new Map((await unreadModels(sql)).map(({ model, reason }) => [model, reason ?? 'not read in full']));
   const absent = await absentModels(sql);
-  // What the settings leave out is of interest only where it has rows.
+  // Models that the settings exclude matter only if they have rows.
   const wanted = new Set(expected.models);
   const statuses = (await modelStatuses(sql)).filter(
     ({ model, rows, deleted_rows }) => wanted.has(model) || rows + deleted_rows > 0,
@@ -132,6 +131,7 @@ async function read(
     database,
     deliveries: await deliveryCounts(sql),
     doubtful_rows: facts.doubts.total,
+    database_sleep_seconds: expected.sleep_s,
     oauth: await grantStatus(sql),
     webhook_secrets,
     first_reading: facts.firstReading,

@@ -1,4 +1,4 @@
-/** Health, metrics and the status page: what others may ask of a running service. */
+/** Health, metrics and the status page of a running service. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Logger } from '../core/log.ts';
@@ -16,27 +16,27 @@ import { kept, shared } from './shared.ts';
 
 export interface StatusOptions extends ReportSource {
   readonly metrics: Metrics;
-  /** The metrics in Prometheus' form, where not those of this process alone. */
+  /** The metrics in Prometheus' format, if not only those of this process. */
   readonly metricsText?: () => Promise<string>;
   readonly log: Logger;
-  /** Asked for on `/status`, `/status.json` and `/metrics` when set. */
+  /** If set, required for `/status`, `/status.json` and `/metrics`. */
   readonly token: string | null;
   readonly sourceIn?: (context: Context) => string | null;
-  /** True once the process has begun to stop: no new work should be sent to it. */
+  /** True once the process has begun to stop and should get no new work. */
   readonly isStopping: () => boolean;
 }
 
-/** What keeps the service from taking webhooks. */
+/** Findings that prevent receiving webhooks. */
 const BLOCKING: ReadonlySet<FindingCode> = new Set(['database_away', 'schema', 'not_accepting']);
-/** Whose sentences, as those of what blocks, name nothing of what is mirrored: anybody may read them. */
+/** Findings that anybody may read: like those above, their sentences name nothing of what is mirrored. */
 const PUBLIC: ReadonlySet<FindingCode> = new Set(['key_refused', 'login_refused', 'not_logged_in']);
-/** All who look within this time get the same page. */
+/** All requests within this time get the same page. */
 const REPORT_KEPT_MS = 3_000;
 const REPORT_MAX_MS = 8_000;
 const GAUGES_MAX_MS = 3_000;
 const METRICS_KEPT_MS = 1_000;
 
-/** The routes; to be mounted at the root. */
+/** Mount these at the root. */
 export function statusRoutes(options: StatusOptions): Hono {
   const { metrics, log, health, metricsText = () => metrics.registry.metrics() } = options;
   const app = new Hono();
@@ -58,8 +58,9 @@ export function statusRoutes(options: StatusOptions): Hono {
   );
   app.get('/readyz', async (context) => {
     if (options.isStopping()) return context.json({ ready: false, problem: 'stopping' }, 503);
-    const last_recorded_at = recording?.lastSuccessAt() ?? null;
-    const { findings } = await health();
+    const { findings, situation } = await health();
+    const known = situation.kind === 'there' ? situation.facts.deliveries.last_received_at : null;
+    const last_recorded_at = recording?.lastSuccessAt() ?? known;
     const blocking = findings.find(({ code }) => BLOCKING.has(code));
     if (blocking !== undefined) {
       const { sentence: problem, remedy, since } = blocking;
@@ -67,7 +68,7 @@ export function statusRoutes(options: StatusOptions): Hono {
     }
     const troubles = findings.filter(({ severity }) => severity !== 'note');
     if (troubles.length === 0) return context.json({ ready: true, last_recorded_at });
-    // Behind no token the page tells everybody the same.
+    // Without a token, the page is public anyway.
     const told = troubles.filter(({ code }) => options.token === null || PUBLIC.has(code));
     return context.json({
       ready: true,
@@ -90,7 +91,7 @@ export function statusRoutes(options: StatusOptions): Hono {
 
 const PAGE_HEADERS = { 'Content-Security-Policy': PAGE_POLICY };
 
-/** Answers with the report, or says what keeps it from being read. */
+/** Answers with the report, or with what prevents reading it. */
 async function answer(
   context: Context,
   { log, health }: StatusOptions,
@@ -111,7 +112,7 @@ async function answer(
   return context.html(renderAway(assessment), 503, PAGE_HEADERS);
 }
 
-/** The health, where the rest of the page could not be read. */
+/** The health if the rest of the page could not be read. */
 function unread({ findings }: Assessment, error: Error): Assessment {
   const finding = { code: 'not_readable', severity: 'bad', since: null, ...hindrance(error), command: LOOK } as const;
   return { state: 'bad', headline: finding.sentence, sentence: finding.remedy, findings: [finding, ...findings] };
@@ -129,7 +130,7 @@ function hindrance(error: Error): { readonly sentence: string; readonly remedy: 
   return { sentence: `The status could not be read: ${known.cause}`, remedy: known.remedy };
 }
 
-/** What a function makes of its last arguments, as long as they are the same. */
+/** Caches the result for the last arguments. */
 function remembering<A extends readonly unknown[], T>(make: (...given: A) => T): (...given: A) => T {
   let last: { readonly given: A; readonly made: T } | null = null;
   return (...given) => {
@@ -139,7 +140,7 @@ function remembering<A extends readonly unknown[], T>(make: (...given: A) => T):
   };
 }
 
-/** As with webhook secrets, the right token is always taken; who tries wrong ones is told to stop. */
+/** As with webhook secrets, the right token is always accepted; too many wrong ones are refused. */
 function requireToken({ token, log, sourceIn }: StatusOptions): MiddlewareHandler {
   const expected = token === null ? null : digest(token);
   const attempts = createAttemptCounter();

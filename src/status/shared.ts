@@ -1,7 +1,7 @@
-/** Readings that everybody may ask for, at any pace. */
+/** Readings that anybody may request at any rate. */
 import { withTimeout } from '../core/time.ts';
 
-/** One reading at a time for all who ask: what hangs is not asked for again, and takes one connection. */
+/** One reading at a time for all callers, so that one that hangs takes only one connection. */
 export function single<T>(read: () => Promise<T>): () => Promise<T> {
   let reading: Promise<T> | null = null;
   return () => {
@@ -13,8 +13,8 @@ export function single<T>(read: () => Promise<T>): () => Promise<T> {
 }
 
 /**
- * One reading at a time for all who ask. Where it fails or takes longer than `limitMs`, the last one is the answer.
- * @throws what the reading throws, or TimeoutError, as long as there has been none
+ * One reading at a time for all callers. If it fails or takes longer than `limitMs`, the last result is returned.
+ * @throws the error of the reading, or TimeoutError, if there is no earlier result
  */
 export function shared<T>(read: () => Promise<T>, limitMs: number): () => Promise<T> {
   let last: { readonly value: T } | null = null;
@@ -33,7 +33,7 @@ export function shared<T>(read: () => Promise<T>, limitMs: number): () => Promis
   };
 }
 
-/** One result for all who ask at once, kept for a while. */
+/** One result for all simultaneous callers, kept for a while. */
 export function kept<T>(read: () => Promise<T>, keptMs: number): () => Promise<T> {
   let reading: Promise<T> | null = null;
   let keptUntilMs = 0;

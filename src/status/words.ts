@@ -1,4 +1,3 @@
-/** What the ledger records of a delivery, in words for people. */
 import { findModel } from '../catalog/index.ts';
 import type { Decision, DeliveryStatus } from '../store/deliveries/ledger.ts';
 import type { GrantStatus } from '../store/grant.ts';
@@ -25,7 +24,7 @@ const STATUSES: Readonly<Record<DeliveryStatus, string>> = {
   rejected: 'not understood as a webhook',
 };
 
-/** One sentence on what became of a delivery, with the reason where there is one. */
+/** One sentence on the result of a delivery, with the reason if there is one. */
 export function plainWords(delivery: {
   readonly status: DeliveryStatus;
   readonly decision: Decision | null;
@@ -60,7 +59,7 @@ const FACT_WORDS: { readonly [N in FactName]: (value: Facts[N]) => string } = {
   newest_first: honours('sorting by time of change'),
   total: (how) =>
     how === 'missing' ? 'no count of rows' : `counts ${how === 'whole' ? 'without filters' : 'filtered'}`,
-  webhook_texts: (how) => `webhooks spell texts ${TEXTS[how]}`,
+  webhook_texts: (how) => (how === 'plain' ? '' : `webhooks bring texts ${TEXTS[how]}`),
   get: (words) => `single records: ${words}`,
   rights: ({ user, admin }) => `read with the rights of ${user}${admin === true ? ', an administrator' : ''}`,
   throttled_at: (rate) => `has complained at ${rate} requests a second`,
@@ -68,13 +67,18 @@ const FACT_WORDS: { readonly [N in FactName]: (value: Facts[N]) => string } = {
   free_ids_asked_up_to: (id) => `missing rows are looked for under ids that no list names, up to ${id}`,
 };
 
-/** What the portal does, as far as its own way goes and not that of single models. */
+/** What the portal does in general, as opposed to single models. */
 export function portalWords(portal: readonly Measurement[]): string {
   const facts = portal.filter(({ model }) => model === PORTAL);
-  return facts.map(({ fact, value }) => (FACT_WORDS[fact] as (value: unknown) => string)(value)).join(', ');
+  const said = facts.map(({ fact, value }) => (FACT_WORDS[fact] as (value: unknown) => string)(value));
+  return said.filter((words) => words !== '').join(', ');
 }
 
-/** One sentence on the login by OAuth. */
+/** What `DATABASE_SLEEP` does; null if it is not set. */
+export const napWords = (seconds: number) =>
+  seconds === 0 ? null : `the database is left alone for up to ${span(seconds)} at a time while nothing comes in`;
+
+/** One sentence on the OAuth login. */
 export function grantWords({ state, issued_at, expires_at, problem }: GrantStatus, now: string): string {
   if (state === 'refused') return `${problem}: run flowlu-mirror login`;
   const isOver = expires_at !== null && Date.parse(expires_at) < Date.parse(now);
@@ -88,13 +92,13 @@ export function grantWords({ state, issued_at, expires_at, problem }: GrantStatu
   return `tokens given ${ageOf(issued_at, now)}${ends}${trouble}`;
 }
 
-/** A count with its digits grouped, and the word for what is counted. */
+/** A count with grouped digits, and the word for what is counted. */
 export function count(number: number | bigint, one = '', many = `${one}s`): string {
   const digits = number.toLocaleString('en-US');
   return one === '' ? digits : `${digits} ${Number(number) === 1 ? one : many}`;
 }
 
-/** Models that the portal lacks, in every place that counts them. */
+/** Models that the portal lacks, worded the same wherever they are counted. */
 export const absentWords = (models: number) =>
   `${count(models, 'model')} ${models === 1 ? 'is' : 'are'} not in this portal`;
 
@@ -104,22 +108,24 @@ interface Filling {
   readonly deleted_rows: number;
   /** Whether the portal lacks it. */
   readonly absent: boolean;
-  /** When it was last read in full; null before. */
+  /** When it was last read completely; null before. */
   readonly last_reconciled_at: string | null;
 }
 
-/** The models of which the mirror has no row, by reason, each with words that count them. */
+/** Models without rows in the mirror, by reason, each with words that count them. */
 export function withoutRows<M extends Filling>(models: readonly M[]) {
   const none = models.filter(({ rows, deleted_rows }) => rows + deleted_rows === 0);
   const [lacking, present] = [none.filter(({ absent }) => absent), none.filter(({ absent }) => !absent)];
-  const isUnread = ({ model, last_reconciled_at }: M) =>
-    last_reconciled_at === null && findModel(model)?.listable !== false;
-  const [unread, empty] = [present.filter(isUnread), present.filter((model) => !isUnread(model))];
+  const isListed = ({ model }: M) => findModel(model)?.listable !== false;
+  const [listed, others] = [present.filter(isListed), present.filter((model) => !isListed(model))];
+  const isUnread = ({ last_reconciled_at }: M) => last_reconciled_at === null;
+  const [unread, empty] = [listed.filter(isUnread), listed.filter((model) => !isUnread(model))];
   const are = (own: readonly M[]) => `${count(own.length, 'model')} ${own.length === 1 ? 'is' : 'are'}`;
   return [
     { id: 'absent', models: lacking, words: absentWords(lacking.length) },
     { id: 'unread', models: unread, words: `${count(unread.length, 'model')} not read yet and without a row` },
     { id: 'empty', models: empty, words: `${are(empty)} empty` },
+    { id: 'by-webhooks', models: others, words: `${are(others)} filled by webhooks alone` },
   ].filter((group) => group.models.length > 0);
 }
 
@@ -129,7 +135,7 @@ export function listed(names: readonly string[], shown = 3): string {
   return rest > 1 ? `${names.slice(0, shown).join(', ')} and ${rest} more` : names.join(', ');
 }
 
-/** A length of time in its largest unit: 12 s, 4 min, 3 h, 5 d. */
+/** A duration in its largest unit: 12 s, 4 min, 3 h, 5 d. */
 export function span(seconds: number): string {
   if (seconds < 100) return `${Math.max(0, Math.round(seconds))} s`;
   if (seconds < 100 * 60) return `${Math.round(seconds / 60)} min`;
@@ -137,10 +143,10 @@ export function span(seconds: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** The time between two moments. Both in ISO 8601. */
+/** The time between two times in ISO 8601. */
 export const took = (from: string, to: string) => span((Date.parse(to) - Date.parse(from)) / 1_000);
 
-/** How long ago a moment was, or how far ahead it lies. Both in ISO 8601. */
+/** How long ago a time was, or how far ahead it is. Both in ISO 8601. */
 export function ageOf(at: string, now: string): string {
   const seconds = (Date.parse(now) - Date.parse(at)) / 1_000;
   return seconds < -1 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;

@@ -1,25 +1,24 @@
-/** The request budget that all replicas and commands on one database share: one row that says when the next slot is free. */
+/** The request budget shared by all replicas and commands on one database: one row says when the next slot is free. */
 import type { Micros } from '../core/time.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import type { Sql } from '../postgres/connection.ts';
 
 /**
- * How far ahead the next slot may lie, in seconds and in slots, whichever is more. Beyond that the database's clock was
- * set back, and slots begin again now.
+ * How far ahead the next slot may lie, in seconds and in slots; the larger counts. If it lies further ahead, the
+ * database's clock was set back, and slots start again from now.
  */
 const MAX_AHEAD_SECONDS = 60;
 const MAX_AHEAD_SLOTS = 60;
-/** From so many requests in a row on that others than the background make, each of its own takes so many times longer. */
+/** After this many foreground requests in a row, each background turn takes `STEP_BACK` times as long. */
 const FOREGROUND_RUN = 5;
 const STEP_BACK = 5;
-/** Others are done when they have not asked for so long. */
+/** The run ends if no foreground request comes for this long. */
 const FOREGROUND_SECONDS = 5;
-/** How long the background leaves a portal alone that finds the requests too many. */
+/** How long the background pauses after the portal complained about too many requests. */
 const REST_SECONDS = 30;
 
 const interval = (sql: Sql, ms: number) => sql`${ms}::float8 * interval '1 millisecond'`;
 
-/** The budget in `sync.api_budget`, for `createPace`. */
 export function sharedBudget(sql: Sql) {
   return {
     now: () => databaseClock(sql),
@@ -27,7 +26,7 @@ export function sharedBudget(sql: Sql) {
       const aheadMs = Math.max(MAX_AHEAD_SECONDS * 1_000, MAX_AHEAD_SLOTS * lengthMs);
       const earliest = sql`clock_timestamp() + ${interval(sql, leadMs)}`;
       const now = sql`clock_timestamp()`;
-      // A crash of the server that loses a reservation lasts longer than the slot, so the commit need not wait for the disk.
+      // A server crash that loses a reservation outlasts the slot, so the commit need not wait for the disk.
       const [row] = await sql`
         with quick as (select set_config('synchronous_commit', 'off', true))
         insert into sync.api_budget as b (next_slot_at) select ${earliest} + ${interval(sql, lengthMs)} from quick
@@ -45,16 +44,13 @@ export function sharedBudget(sql: Sql) {
       return { now: at, waitMs: (Number(row?.slot) - at) / 1_000 };
     },
     async moveSlots(ms: number): Promise<void> {
-      // A budget that cannot be told hands out no slots either.
+      // If this fails, reserving slots fails too.
       await sql`update sync.api_budget set next_slot_at = next_slot_at + ${interval(sql, ms)}`.catch(() => {});
     },
   };
 }
 
-/**
- * Takes the next turn of the background, which has one every `lengthMs`; what it left unused for a moment may be made up
- * for. @returns how many milliseconds it is away
- */
+/** Takes the next background turn, one every `lengthMs`; may make up for one missed. @returns milliseconds until it */
 export async function takeBackgroundTurn(sql: Sql, lengthMs: number): Promise<number> {
   const aheadMs = Math.max(MAX_AHEAD_SECONDS * 1_000, MAX_AHEAD_SLOTS * lengthMs);
   const now = sql`clock_timestamp()`;
@@ -73,7 +69,7 @@ export async function takeBackgroundTurn(sql: Sql, lengthMs: number): Promise<nu
   return Math.max(0, row?.wait as number);
 }
 
-/** Has the background of all replicas rest for a while. */
+/** Pauses the background of all replicas. */
 export async function restBackground(sql: Sql): Promise<void> {
   await sql`
     update sync.api_budget

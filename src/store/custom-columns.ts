@@ -1,4 +1,4 @@
-/** Under which names custom fields stand in the live views, now and formerly. */
+/** The present and former names of custom fields in the live views. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Queryable, Transaction } from '../postgres/connection.ts';
 
@@ -7,11 +7,11 @@ export interface GivenName {
   /** `module.model`; a name belongs to one field of its model. */
   readonly model: string;
   readonly name: string;
-  /** What it was made from; while that is the same, the name is. */
+  /** What the name was made from; the name stays as long as this does. */
   readonly base: string;
-  /** Aliases that the field had under this name. */
+  /** Aliases of the field while it had this name. */
   readonly aliases: readonly string[];
-  /** Since when another name has its place, in ms; null for the present name. */
+  /** When another name replaced it, in ms; null for the present name. */
   readonly formerSinceMs: number | null;
 }
 
@@ -26,7 +26,7 @@ export async function readNames(sql: Queryable): Promise<readonly GivenName[]> {
   }));
 }
 
-/** Stores names in place of those that were read before; writes only what differs. */
+/** Stores names in place of those read earlier, writing only the differences. */
 export async function storeNames(
   tx: Transaction,
   before: readonly GivenName[],

@@ -1,6 +1,6 @@
 /**
- * `sync.deal_states`: how deals moved through their pipelines, one row for each state as far as `STAGE_FIELDS` are concerned.
- * It is worked out from the history whenever a deal changes, so that no reader has to go through all changes.
+ * `sync.deal_states`: how deals moved through their pipelines, one row per state of their `STAGE_FIELDS`. It is derived
+ * from the history whenever a deal changes, so that readers need not go through all changes.
  */
 import type { JsonObject } from '../core/json.ts';
 import type { Queryable, Transaction } from '../postgres/connection.ts';
@@ -8,13 +8,13 @@ import { literal } from '../postgres/quote.ts';
 
 export const DEALS = 'crm.lead';
 
-/** Fields of deals that the questions about pipelines ask for; changes of any other are passed over. */
+/** The fields of deals that reports on pipelines use. Changes of other fields are skipped. */
 export const STAGE_FIELDS = ['pipeline_id', 'pipeline_stage_id', 'active', 'budget', 'merged_to_id'] as const;
 
-/** Changes of these fields, in terms of `sync.history h`. */
+/** A condition on `sync.history h`: changes of these fields. */
 export const STAGE_CHANGES = `h.model = ${literal(DEALS)} and (h.change <> 'updated' or h.before ?| array[${STAGE_FIELDS.map(literal).join(', ')}])`;
 
-/** Columns that the states of deals have beside the fields. */
+/** Columns other than the fields. */
 export const STATE_COLUMNS = [
   'entity_id',
   'place',
@@ -26,8 +26,8 @@ export const STATE_COLUMNS = [
 ] as const;
 
 /**
- * The function that works out the states of some deals anew, and those of others as far as it has none yet.
- * @param select rows of `STATE_COLUMNS` and `STAGE_FIELDS` of the deals in the array `due`.
+ * The function that derives the states of `changed` deals again, and those of `others` if they have none yet.
+ * @param select rows of `STATE_COLUMNS` and `STAGE_FIELDS` of the deals in the array `due`
  */
 export const keeperOf = (select: string): string => `
 create or replace function sync.keep_deal_states(changed bigint[], others bigint[]) returns void language plpgsql as $keep$
@@ -46,7 +46,7 @@ interface DealChange {
   readonly before: JsonObject | null;
 }
 
-/** Works out the states of deals after these changes, which the history has by then. */
+/** Derives the states of deals after these changes, which must be in the history by then. */
 export async function keepStatesAfter(tx: Transaction, changes: readonly DealChange[]): Promise<void> {
   const moved = ({ kind, before }: DealChange) =>
     kind !== 'updated' || STAGE_FIELDS.some((field) => Object.hasOwn(before ?? {}, field));
@@ -54,7 +54,7 @@ export async function keepStatesAfter(tx: Transaction, changes: readonly DealCha
   await keepDealStates(tx, ids(changes.filter(moved)), ids(changes));
 }
 
-/** Works out the states of some deals anew, and those of others as far as there are none yet. */
+/** Derives the states of `changed` deals again, and those of `others` if they have none yet. */
 export async function keepDealStates(tx: Transaction, changed: readonly string[], others: readonly string[] = []) {
   if (changed.length + others.length === 0) return;
   const array = (ids: readonly string[]) => `{${[...new Set(ids)].join(',')}}`;
@@ -65,7 +65,7 @@ export async function keepDealStates(tx: Transaction, changed: readonly string[]
   );
 }
 
-/** Works out the states of all deals that have a history, where there are none yet. */
+/** Derives the states of all deals with a history, if there are no states yet. */
 export async function fillDealStates(sql: Queryable): Promise<void> {
   await sql`
     select sync.keep_deal_states(array(select distinct entity_id from sync.history where model = ${DEALS}), '{}')

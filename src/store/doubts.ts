@@ -1,7 +1,7 @@
 /**
- * Doubtful rows: what the merge rules could not decide and a reading of the record will settle. Also suspects, which are
- * doubts in the making: rows that a sweep under way has not come across. Only the API, asked for the row, can say that it
- * is gone.
+ * Doubtful rows: what the merge rules could not decide and reading the record will settle. Also suspects, which may
+ * become doubtful: rows that a sweep in progress has not found. Only the API, asked for the row, can say that it is
+ * gone.
  */
 import type { Model } from '../catalog/types.ts';
 import { formatMicros, type Micros } from '../core/time.ts';
@@ -17,10 +17,10 @@ export interface Doubt {
   readonly reason: string;
 }
 
-/** The reason of a doubt that contradicts nothing: something was announced, and nothing announced is believed as such. */
+/** The reason of a doubt without a contradiction: an announcement that is not trusted without asking the API. */
 export const HINT = 'a webhook hints at a change; the API is asked before it is believed';
 
-/** Marks entities as doubtful; a new doubt about the same one starts its waiting anew. A hint hides no other reason. */
+/** Marks entities as doubtful. A new doubt about an entity restarts its wait. A hint replaces no other reason. */
 export async function raiseDoubts(tx: Transaction, doubts: readonly Doubt[]): Promise<void> {
   if (doubts.length === 0) return;
   await tx`
@@ -33,11 +33,11 @@ export async function raiseDoubts(tx: Transaction, doubts: readonly Doubt[]): Pr
            last_error = null`;
 }
 
-/** What the API has made plain. */
+/** What the API has settled. */
 export interface Clarification {
   readonly model: string;
   readonly entityId: string;
-  /** The moment before the request was sent: doubts raised later stand. */
+  /** The moment before the request was sent. Doubts raised later remain. */
   readonly observedAt: Micros;
 }
 
@@ -56,11 +56,11 @@ export async function clearDoubts(tx: Transaction, settled: readonly Clarificati
 }
 
 export interface ClaimedDoubt extends Doubt {
-  /** Attempts so far, this one included. */
+  /** Including this one. */
   readonly attempts: number;
 }
 
-/** Claims doubts that are due or put off for longer than `most_s`, oldest first: nobody else takes them up for so many seconds. */
+/** Claims the oldest doubts that are due, or postponed by more than `most_s`, for `seconds`. */
 export async function claimDoubts(sql: Sql, limit: number, seconds: number, most_s: number): Promise<ClaimedDoubt[]> {
   const rows = await sql<ClaimedDoubt[]>`
     with due as (
@@ -82,7 +82,7 @@ export async function claimDoubts(sql: Sql, limit: number, seconds: number, most
 export const hasDueDoubts = (sql: Queryable) =>
   sql`select exists (select from sync.doubtful where next_attempt_at <= clock_timestamp())`;
 
-/** Puts a doubt off, with the reason why it is still open; `refusal`: the kind of error where the portal does not tell at all. */
+/** Postpones a doubt, with the reason why it is open; `refusal`: the kind of error if the portal refuses to say. */
 export async function postponeDoubt(
   sql: Sql,
   doubt: ClaimedDoubt,
@@ -97,7 +97,7 @@ export async function postponeDoubt(
      where model = ${doubt.model} and entity_id = ${doubt.entityId}`;
 }
 
-/** Lets a doubt go that nobody can settle and that harms no row; one that was raised anew meanwhile stays. */
+/** Drops a doubt that nobody can settle and that harms no row, unless it was raised again meanwhile. */
 export async function dropDoubt(sql: Sql, doubt: ClaimedDoubt): Promise<void> {
   await sql`
     delete from sync.doubtful
@@ -105,19 +105,19 @@ export async function dropDoubt(sql: Sql, doubt: ClaimedDoubt): Promise<void> {
        and reason = ${doubt.reason}`;
 }
 
-/** How many doubts are open, counted no further than `limit`. */
+/** The number of open doubts, counted up to `limit`. */
 export async function countDoubtsUpTo(sql: Queryable, limit: number): Promise<number> {
   const [row] = await sql`select count(*)::int as open from (select from sync.doubtful limit ${limit}) as counted`;
   return row?.open as number;
 }
 
-/** Ids of hidden rows that are named of a model. */
+/** Ids of hidden rows named per model. */
 const HIDDEN_NAMED = 5;
 
 export interface DoubtFacts {
   readonly total: number;
   readonly since: string | null;
-  /** Rows that the portal refuses to the key although it reads others of their model. */
+  /** Rows that the portal does not let the key read although it returns others of their model. */
   readonly hidden: readonly { readonly model: string; readonly ids: string }[];
 }
 
@@ -131,7 +131,7 @@ export async function doubtFacts(sql: Queryable): Promise<DoubtFacts> {
   return { ...row, hidden } as unknown as DoubtFacts;
 }
 
-/** A doubt with all that is known of it; moments in ISO 8601. */
+/** Times are ISO 8601. */
 export interface DoubtDetails {
   readonly reason: string;
   readonly since: string;
@@ -148,15 +148,15 @@ export async function doubtAbout(sql: Sql, model: string, entityId: string): Pro
   return (row ?? null) as DoubtDetails | null;
 }
 
-/** Why rows are suspected. */
+/** Reasons for suspecting rows. */
 export const UNLISTED = 'a complete sweep did not list it';
 export const LACKING = 'the portal says that it has no such model';
 export const UNPROVEN = 'an incomplete sweep did not list it';
 export type Suspicion = typeof UNLISTED | typeof LACKING | typeof UNPROVEN;
 
 /**
- * Takes those of the suspects out that nobody can confirm: they were suspected for the same reason so many seconds before
- * `fence`, and the portal has refused to read them singly since; where it lacks the model, in saying so once more.
+ * Takes out the suspects that nobody can confirm: already suspected for the same reason `seconds` before `fence`, and
+ * refused by the portal when read singly since. If the portal lacks the model, that refusal must say so again.
  */
 export async function takeUnconfirmable(
   tx: Transaction,
@@ -176,7 +176,7 @@ export async function takeUnconfirmable(
   return rows.map(({ id }) => id as string);
 }
 
-/** A row of the model that is no suspect, to see whether rows are read singly; null where no suspect was refused. */
+/** A row of the model that is no suspect, to test whether single rows can be read; null if no suspect was refused. */
 export async function rowToTry(sql: Queryable, model: Model): Promise<string | null> {
   const { relation, part, key } = placeOf(mirrorTableOf(model));
   const [row] = await sql.unsafe(
@@ -203,7 +203,7 @@ export async function suspectUnlisted(tx: Transaction, model: Model, range: IdRa
   );
 }
 
-/** How many rows of the model are suspected, and how many of them the mirror had from the API last. */
+/** How many rows of the model are suspected, and for how many of them the API was the latest source. */
 export async function countSuspects(
   sql: Queryable,
   model: Model,
@@ -216,7 +216,7 @@ export async function countSuspects(
   return row as unknown as { suspects: number; confirmed: number };
 }
 
-/** Suspects of a model, with what the mirror knows of them; takes the first parameter, and its key from `first` on. */
+/** Suspects of a model and their rows. Uses the first parameter, and those from `first` on for the key. */
 function suspectedRows(model: Model, first: number) {
   const { relation, part, key } = placeOf(mirrorTableOf(model));
   const rows = `from sync.suspects s join ${relation} t on t.id = s.entity_id where s.model = $1${part(first)}`;
@@ -224,7 +224,7 @@ function suspectedRows(model: Model, first: number) {
 }
 const CONFIRMED = `t._source <> 'webhook'`;
 
-/** Forgets all suspects but so many, drawn at random so that each has its turn; null keeps all of a kind. */
+/** Keeps only so many suspects, drawn at random so that each gets its turn; null keeps all of a kind. */
 export async function keepSomeSuspects(
   sql: Queryable,
   model: Model,
@@ -241,7 +241,7 @@ export async function keepSomeSuspects(
   );
 }
 
-/** Forgets all suspects but the next so many after an id, in order of ids and round again; returns these. */
+/** Keeps only the next `most` suspects after an id, in order of ids and starting over at the end; returns them. */
 export async function keepNextSuspects(sql: Queryable, model: string, after: string, most: number): Promise<string[]> {
   const rows = await sql`
     with next as (
@@ -253,10 +253,10 @@ export async function keepNextSuspects(sql: Queryable, model: string, after: str
 }
 
 /**
- * Turns suspicions into doubts, which are settled by asking the API for each row. Locks the rows themselves first, in
- * the order in which the writer does: who touches the doubts of a row holds the row, so nobody waits in a circle.
- * What is doubtful already is due at once: whoever had claimed it may have been killed. What proves nothing hides no other
- * reason.
+ * Turns suspects into doubtful rows, which are settled by asking the API for each. Locks the rows first, in the
+ * writer's order: whoever changes doubts of a row holds its lock, so there is no deadlock. Rows already doubtful become
+ * due at once, since the process that claimed them may have been killed. A reason that proves nothing does not replace
+ * another.
  */
 export async function doubtSuspects(tx: Transaction, model: Model, reason: Suspicion): Promise<void> {
   await lockRowsOf(tx, model, 'select entity_id from sync.suspects where model = $1', [model.name]);

@@ -1,12 +1,10 @@
-/** Forgetting one entity, whatever table of the ledger names it. */
 import type { Queryable, Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 import type { Entity } from './deliveries/replay.ts';
 
 /**
- * Deletes what the other tables of the ledger know of the entity; returns how many lines that were.
- *
- * Which tables these are, the database says: a table that comes to name entities by (model, entity_id) is not forgotten.
+ * Deletes what the other tables of the ledger hold about the entity; returns the number of rows. The database lists the
+ * tables that name entities by (model, entity_id), so a new one is included.
  */
 export async function forgetEntity(tx: Transaction, { module, model, id }: Entity): Promise<number> {
   const tables = await tablesOfEntities(tx);

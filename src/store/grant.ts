@@ -1,8 +1,6 @@
 /**
- * The OAuth grant at rest: one row, whose generation counts the tokens that it has held.
- *
- * Tokens come and go as sealed text; nothing here can read them. Every moment is one of the database's clock, so no
- * process needs a right one.
+ * The stored OAuth grant: one row, whose generation counts the tokens it has held. Tokens are encrypted text that this
+ * file cannot read. All times are on the database's clock, so processes need not have a correct one.
  */
 import { isAhead } from '../postgres/clock.ts';
 import type { Queryable, Sql, Transaction } from '../postgres/connection.ts';
@@ -11,35 +9,35 @@ export interface StoredGrant {
   readonly clientId: string;
   /** Grows with every new pair of tokens. */
   readonly generation: string;
-  /** `refused`: the portal takes the refresh token no more; only logging in anew helps. */
+  /** `refused`: the portal no longer accepts the refresh token; only a new login helps. */
   readonly state: 'active' | 'refused';
   readonly sealed: string;
   readonly age_ms: number;
-  /** How much longer the portal promised to accept the access token; null where it said nothing. */
+  /** How much longer the portal promised to accept the access token; null if it made no promise. */
   readonly left_ms: number | null;
-  /** For how long no refresh may be tried; 0 or less when it may. */
+  /** How long no refresh may be tried; 0 or less if one may. */
   readonly wait_ms: number;
   readonly failures: number;
   readonly problem: string | null;
 }
 
-/** Longest pause between refreshes that bring nothing, in seconds. */
+/** Longest pause after failed refreshes, in seconds. */
 export const MAX_WAIT_S = 600;
 
-/** Of a grant whose clock has gone back since nobody knows the age: its tokens count as about to run out. */
+/** If the clock was set back since the grant was issued, its age is unknown and its tokens count as about to expire. */
 const columns = (q: Queryable) => q`
   client_id as "clientId", generation::text as generation, state, sealed, refresh_failures as failures, problem,
   (extract(epoch from case when ${isAhead(q, 'issued_at')} then coalesce(expires_at - issued_at, interval '1 day') else clock_timestamp() - issued_at end) * 1000)::float8 as age_ms,
   (extract(epoch from expires_at - case when ${isAhead(q, 'issued_at')} then expires_at - interval '1 second' else clock_timestamp() end) * 1000)::float8 as left_ms,
   case when ${isAhead(q, 'next_refresh_at', MAX_WAIT_S)} then 0 else coalesce(extract(epoch from next_refresh_at - clock_timestamp()) * 1000, 0) end::float8 as wait_ms`;
 
-/** The grant, or null where nobody has logged in. */
+/** Null if nobody has logged in. */
 export async function readGrant(q: Queryable): Promise<StoredGrant | null> {
   const [row] = await q`select ${columns(q)} from sync.oauth_grant`;
   return (row ?? null) as StoredGrant | null;
 }
 
-/** The same, and nobody else can have it until the transaction ends. */
+/** The grant, locked until the transaction ends. */
 export async function lockGrant(tx: Transaction): Promise<StoredGrant | null> {
   const [row] = await tx`select ${columns(tx)} from sync.oauth_grant for update`;
   return (row ?? null) as StoredGrant | null;
@@ -60,8 +58,7 @@ export async function saveGrant(
 }
 
 /**
- * Notes that a refresh begins; to be committed before anything is asked.
- * @returns true when one had begun before and was never heard of again: its answer may be lost.
+ * Notes the start of a refresh; commit it first. @returns true if an earlier one never ended: its answer may be lost
  */
 export async function noteRefresh(tx: Transaction, generation: string): Promise<boolean> {
   const [row] = await tx`
@@ -72,7 +69,7 @@ export async function noteRefresh(tx: Transaction, generation: string): Promise<
   return row?.is_lost === true;
 }
 
-/** Puts the next tokens in the place of those of `generation`; false where they are no longer the ones stored. */
+/** Replaces the tokens of `generation` with the next ones; false if others are stored by now. */
 export async function rotateGrant(
   q: Queryable,
   { generation, sealed, lifetime_s }: { generation: string; sealed: string; lifetime_s: number | null },
@@ -86,7 +83,7 @@ export async function rotateGrant(
   return count > 0;
 }
 
-/** Notes that the portal refuses the refresh token: nothing is asked with it any more. */
+/** Notes that the portal refuses the refresh token, which is then no longer used. */
 export async function refuseGrant(q: Queryable, generation: string, problem: string): Promise<void> {
   await q`
     update sync.oauth_grant
@@ -94,7 +91,7 @@ export async function refuseGrant(q: Queryable, generation: string, problem: str
      where generation = ${generation}`;
 }
 
-/** Notes a refresh that brought nothing, and for how long none is to be tried. */
+/** Notes a failed refresh, and how long to wait before the next. */
 export async function postponeRefresh(
   q: Queryable,
   generation: string,
@@ -108,13 +105,13 @@ export async function postponeRefresh(
      where generation = ${generation}`;
 }
 
-/** Forgets the grant; false where there was none. */
+/** False if there was none. */
 export async function deleteGrant(sql: Sql): Promise<boolean> {
   const { count } = await sql`delete from sync.oauth_grant`;
   return count > 0;
 }
 
-/** The grant as status and doctor tell it, without the tokens. */
+/** The grant as shown by status and doctor, without tokens. */
 export interface GrantStatus {
   readonly state: 'active' | 'refused';
   readonly client_id: string;

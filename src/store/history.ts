@@ -1,4 +1,4 @@
-/** The history: what it keeps of a change, the statement that writes it, and changes taken up again to be kept in other words. */
+/** The history: what it keeps of a change, the statement that writes it, and reading changes back to rewrite them. */
 
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
@@ -8,7 +8,7 @@ import { DEALS, keepStatesAfter } from './deal-states.ts';
 
 export type ChangePath = 'webhook' | 'list' | 'get';
 
-/** The state that a change put an end to; nulls where it is not known. */
+/** The state that a change ended; null if unknown. */
 export interface Prior {
   readonly priorVersion: Micros | null;
   readonly priorObservedAt: Micros | null;
@@ -16,12 +16,12 @@ export interface Prior {
 
 export interface Change extends Prior {
   readonly kind: 'created' | 'updated' | 'deleted' | 'revived';
-  /** When it happened by the source's own clock; null where the source does not tell. */
+  /** When it happened by Flowlu's clock; null if Flowlu does not say. */
   readonly version: Micros | null;
-  /** When the mirror learnt it: a webhook's arrival, or the moment before the API was asked. */
+  /** When the mirror learnt of it: a webhook's arrival, or the moment before the API was asked. */
   readonly observedAt: Micros;
   readonly path: ChangePath;
-  /** The values that went, and those that came, of the fields that changed; null where the change tells of none. */
+  /** Old and new values of the changed fields; null if the change has none. */
   readonly before: JsonObject | null;
   readonly after: JsonObject | null;
 }
@@ -33,13 +33,13 @@ export interface HistoryEntry extends Change {
 }
 
 /**
- * Appends changes, of one entity in the order given, after their rows were written. The number and the moment of recording are taken under the locks of
- * the rows concerned, so for one entity both rise with every change.
+ * Appends changes after their rows were written, those of one entity in the order given. Number and time of recording
+ * are taken while the rows are locked, so for one entity both increase with every change.
  */
 export async function appendChanges(tx: Transaction, entries: readonly HistoryEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const deals = entries.filter(({ model }) => model === DEALS);
-  // Sent at once, in this order: a statement goes out when somebody waits for it.
+  // Both are sent at once, in this order: a statement is sent when it is awaited.
   await allAnswers([
     (async () => tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true }))(),
     keepStatesAfter(tx, deals),
@@ -47,7 +47,7 @@ export async function appendChanges(tx: Transaction, entries: readonly HistoryEn
 }
 
 const typed = (type: string) => (value: string) => `${value}::${type}`;
-/** From microseconds since the epoch: for either side less work than a date written out. */
+/** From microseconds since the epoch: less work for both sides than a formatted date. */
 const instant = (value: string) => `timestamptz 'epoch' + ${value}::bigint * interval '1 microsecond'`;
 
 const COLUMNS = Object.entries({
@@ -90,7 +90,7 @@ const patch = (values: JsonObject | null) => (values === null ? null : stringify
 export interface KeptChange {
   readonly entityId: string;
   readonly number: string;
-  /** As the database writes it; chooses the partition. */
+  /** As the database writes it; selects the partition. */
   readonly recordedAt: string;
   readonly before: JsonObject | null;
   readonly after: JsonObject | null;
@@ -104,10 +104,10 @@ export async function modelsWithHistory(sql: Queryable): Promise<string[]> {
   return rows.map(({ model }) => model as string);
 }
 
-/** Bytes of values that are taken into memory at a time. */
+/** Bytes of values held in memory at a time. */
 const MAX_BYTES = 4 * 2 ** 20;
 
-/** Changes of one model, by record and in their order, as many as have room in memory; they stay locked for the transaction. */
+/** Changes of one model by record and number, as many as fit into memory; locks them until the transaction ends. */
 export async function takeChanges(
   tx: Transaction,
   model: string,
@@ -138,7 +138,7 @@ export async function takeChanges(
   }));
 }
 
-/** Puts other values in the place of those that were kept; the rows of the records have theirs already. */
+/** Replaces the values kept in changes. The rows of the records already have theirs. */
 export async function rewriteChanges(tx: Transaction, model: string, changes: readonly KeptChange[]): Promise<void> {
   if (changes.length === 0) return;
   const document = JSON.stringify(

@@ -1,11 +1,11 @@
-/** Leases: who does work that only one replica may do. They run out by themselves when their holder dies. */
+/** Leases: who does work that only one replica may do. They expire if their holder dies. */
 import { isAhead } from '../postgres/clock.ts';
 import type { Queryable, Sql } from '../postgres/connection.ts';
 
-/** A lease runs out so long after its last renewal: how long others wait after its holder was killed. */
+/** Time from the last renewal to the expiry of a lease: how long others wait after its holder was killed. */
 export const LEASE_SECONDS = 45;
 
-/** Takes or renews a lease; false while another holds it. One that lies ahead is cut to this one's time: who lives renews it. */
+/** Takes or renews a lease; false while another holds it. Shortens one too far ahead, which its holder can renew. */
 export async function takeLease(sql: Sql, name: string, holder: string, seconds: number): Promise<boolean> {
   const rows = await sql`
     insert into sync.leases as l (name, holder, expires_at)
@@ -28,7 +28,7 @@ export async function leaseHolder(sql: Sql, name: string): Promise<string | null
   return (row?.holder ?? null) as string | null;
 }
 
-/** All leases that have not run out; of one that seems to last longer than any, only who asks for it can tell. */
+/** All leases that have not expired, except those too far ahead, which only `takeLease` can judge. */
 export async function heldLeases(
   sql: Queryable,
 ): Promise<readonly { readonly name: string; readonly holder: string }[]> {

@@ -1,9 +1,9 @@
-/** Ids that a listing by page numbers has come across: what its proof of completeness and its resuming rest on. */
+/** Ids returned by a listing by page numbers, which it needs to prove that it is complete and to resume. */
 import { plainArrayLiteral } from '../postgres/arrays.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import type { ListingKey } from './listings.ts';
 
-/** Rows of ids read at a time; each holds those of a few pages. */
+/** Rows read at a time; each holds the ids of a few pages. */
 const ROWS_PER_READ = 500;
 
 type Listing = Pick<ListingKey, 'kind' | 'model'>;
@@ -13,7 +13,6 @@ export async function appendListedIds(sql: Queryable, { kind, model }: Listing, 
     insert into sync.listed_ids (model, kind, ids) values (${model}, ${kind}, ${plainArrayLiteral(ids)}::bigint[])`;
 }
 
-/** Hands out all ids, page by page of the table. */
 export async function* listedIds(sql: Queryable, { kind, model }: Listing): AsyncGenerator<readonly string[]> {
   let after = '0';
   for (;;) {
@@ -26,7 +25,6 @@ export async function* listedIds(sql: Queryable, { kind, model }: Listing): Asyn
   }
 }
 
-/** All of them at once. */
 export async function allListedIds(sql: Queryable, listing: Listing): Promise<readonly string[]> {
   const all: string[] = [];
   for await (const ids of listedIds(sql, listing)) for (const id of ids) all.push(id);

@@ -1,4 +1,4 @@
-/** How far complete readings of models have come: durable, so that a run that was cut off goes on where it stopped. */
+/** How far complete readings of models have come. Stored, so that an interrupted run continues where it stopped. */
 import { isNewestFirst } from '../catalog/ranks.ts';
 import { type Json, stringifyJson } from '../core/json.ts';
 import { formatMicros, type Micros } from '../core/time.ts';
@@ -9,7 +9,7 @@ import { unfinishedRuns } from './runs.ts';
 export type ListingKind = 'backfill' | 'sweep';
 export type ListingOutcome = 'complete' | 'incomplete' | 'skipped' | 'failed';
 
-/** Where a listing stands: after the row with this id, or before this page. */
+/** After the row with this id, or before this page. */
 export type ListingPosition =
   | { readonly mode: 'keyset'; readonly lastId: string }
   | { readonly mode: 'pages'; readonly page: number; readonly size: number };
@@ -29,11 +29,11 @@ export interface OpenListing {
   readonly total: number | null;
   /** A moment before its first request was sent. */
   readonly fence: Micros;
-  /** Rows met so far that no list brings, as the reading of them has them. */
+  /** Rows found so far that no list returns, in the reader's own form. */
   readonly unread: Json;
 }
 
-/** Which listing is meant, and whose it is: where two processes list one model, only the later one's position counts. */
+/** A listing and the run it belongs to. If two processes list one model, only the later one's position counts. */
 export interface ListingKey {
   readonly kind: ListingKind;
   /** `module.model`. */
@@ -55,13 +55,13 @@ async function findListing(sql: Queryable, kind: ListingKind, model: string) {
   return { ...rest, position, fence: Number(row.fence) } as OpenListing & { readonly isOpen: boolean };
 }
 
-/** The unfinished listing of a model, or null when the next one starts from the beginning: also when the clock has gone back since. */
+/** The unfinished listing of a model; null if the next one starts over, also because the clock was set back. */
 export async function findOpenListing(sql: Queryable, kind: ListingKind, model: string): Promise<OpenListing | null> {
   const listing = await findListing(sql, kind, model);
   return listing?.isOpen === true ? listing : null;
 }
 
-/** Where the latest listing of a model has come to, finished or not. */
+/** The position of the latest listing of a model, finished or not. */
 export async function lastPosition(
   sql: Queryable,
   kind: ListingKind,
@@ -76,7 +76,7 @@ export async function claimListing(sql: Queryable, { kind, model, runId }: Listi
   await sql`update sync.listings set run_id = ${runId} where kind = ${kind} and model = ${model} and is_open`;
 }
 
-/** Begins a listing, in place of the model's last one of this kind; returns the moment. */
+/** Begins a listing that replaces the model's last one of this kind; returns the start time. */
 export async function beginListing(sql: Queryable, { kind, model, runId }: ListingKey): Promise<Micros> {
   const [row] = await sql`
     insert into sync.listings (model, kind, run_id, started_at)
@@ -96,7 +96,7 @@ const setCounts = (sql: Queryable, { read, written, unchanged, missed, requests 
   rows_read = ${read}, rows_written = ${written}, rows_unchanged = ${unchanged}, rows_missed = ${missed},
   requests = ${requests}, unread = ${unread === null ? null : stringifyJson(unread)}::text::jsonb`;
 
-/** Moves a listing on; in the transaction of the rows that the position covers. */
+/** Updates a listing, in the transaction of the rows that the position covers. */
 export async function advanceListing(sql: Queryable, key: ListingKey, state: OpenListing): Promise<void> {
   const { position, counts, total, fence, unread } = state;
   await sql`
@@ -109,13 +109,11 @@ export async function advanceListing(sql: Queryable, key: ListingKey, state: Ope
      where ${isMine(sql, key)}`;
 }
 
-/** How a listing ends. */
 export interface ListingEnding {
   readonly outcome: ListingOutcome;
   readonly reason: string | null;
   readonly counts: ListingCounts;
   readonly unread: Json;
-  /** How many rows could not be read. */
   readonly unreadRows: number;
 }
 
@@ -130,9 +128,9 @@ export async function finishListing(sql: Queryable, key: ListingKey, ending: Lis
 }
 
 /**
- * Makes a complete listing of an earlier run count for this run, too; null where there is none of late. So a run that goes
- * on after a crash need not read again what the one before had finished.
- * @param anyRun also of a run that came to its end; otherwise only of one that did not
+ * Makes a recent complete listing of an earlier run count for this run too; null if there is none. So a run that
+ * continues after a crash need not read again what the previous one finished.
+ * @param anyRun also accept a run that finished; otherwise only an unfinished one
  */
 export async function inheritListing(
   sql: Queryable,
@@ -150,37 +148,35 @@ export async function inheritListing(
   return (row ?? null) as Pick<ListingEnding, 'reason' | 'unread'> | null;
 }
 
-/** Notes how many rows the guard keeps that the latest sweep did not list. */
+/** Notes how many rows the guard keeps although the latest sweep did not list them. */
 export async function noteHeld(sql: Queryable, model: string, rows: number): Promise<void> {
   await sql`update sync.listings set rows_held = ${rows} where kind = 'sweep' and model = ${model} and rows_held <> ${rows}`;
 }
 
-/** Models with rows that are kept although the latest sweep did not list them, and how many these are. */
+/** The number of rows kept although the latest sweep did not list them, by model. */
 export async function heldRows(sql: Queryable): Promise<readonly { readonly model: string; readonly held: number }[]> {
   return sql`select model, rows_held::int as held from sync.listings where rows_held > 0 order by model`;
 }
 
-/** A model of which the latest listing did not bring everything. */
+/** A model whose latest listing was incomplete. */
 export interface UnreadModel {
   readonly model: string;
   readonly outcome: ListingOutcome;
   readonly reason: string | null;
 }
 
-/** Begins the reasons of listings that the portal refuses for want of a right, and not of the model. */
+/** Prefix of the reasons of listings refused for lack of a right, not because the portal lacks the model. */
 export const REFUSED = 'refused: ';
-/** Begins the reasons of listings of models that the portal lacks. */
+/** Prefix of the reasons of listings of models that the portal lacks. */
 export const ABSENT = 'not in this portal';
 
-/**
- * How the latest reading of each model ended, by model. A refusal that was none in the end, since rows are coming, is over.
- */
+/** How the latest listing of each model ended. A refusal does not count if a later listing is receiving rows. */
 const latestEndings = (sql: Queryable) => sql`(
   select distinct on (model) model, outcome, reason from sync.listings
    where outcome is not null and not (outcome = 'skipped' and is_open and rows_read > 0)
    order by model, finished_at desc) as latest`;
 
-/** Models that could not be read, or not in full, the last time. A model that the portal lacks is none of them. */
+/** Models whose last listing failed or was incomplete, except those that the portal lacks. */
 export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel[]> {
   const rows = await sql`
     select model, outcome, reason from ${latestEndings(sql)}
@@ -189,14 +185,14 @@ export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel
   return rows as unknown as readonly UnreadModel[];
 }
 
-/** Models that the portal has said it lacks, the last time they were asked for. */
+/** Models that the portal lacked at the last request. */
 export async function absentModels(sql: Queryable): Promise<ReadonlySet<string>> {
   const rows = await sql`
     select model from ${latestEndings(sql)} where outcome = 'skipped' and reason like ${`${ABSENT}%`}`;
   return new Set(rows.map(({ model }) => model as string));
 }
 
-/** Models that have been listed once from beginning to end, whether they are being listed again or not. */
+/** Models that were once listed completely, whether or not they are being listed again. */
 export async function listedModels(sql: Queryable): Promise<readonly string[]> {
   const rows = await sql`select distinct model from sync.listings where completed_at is not null order by model`;
   return rows.map(({ model }) => model as string);
@@ -204,23 +200,23 @@ export async function listedModels(sql: Queryable): Promise<readonly string[]> {
 
 /** A first reading of all models that is not complete yet. */
 export interface FirstReading {
-  /** Null where no listing has begun. */
+  /** Null if no listing has begun. */
   readonly since: string | null;
-  /** Models that are to be read, and of these the ones that have been. */
+  /** Models to read, and how many of them have been read. */
   readonly models: number;
   readonly modelsDone: number;
   readonly rows: number;
-  /** As far as the portal has said by now; models not begun count as large as the others are on average. */
+  /** Based on the portal's counts so far; a model not begun counts as the average of the others. */
   readonly rowsExpected: number;
-  /** At the pace of the requests so far; null before there is one. */
+  /** At the pace of the requests so far; null before the first. */
   readonly left_s: number | null;
 }
 
 const ROWS_PER_REQUEST = 100;
 
-/** How far the first reading of these models has come; null where everything was read once. */
+/** How far the first reading of these models has come; null if all have been read once. */
 export async function firstReading(sql: Queryable, models: readonly string[]): Promise<FirstReading | null> {
-  // What is read first is chosen for what it holds, and says nothing of the size of the rest.
+  // Models read first are chosen for their content, and say nothing about the size of the rest.
   const rest = models.filter((name) => !isNewestFirst(name));
   const [row] = await sql`
     select count(*)::int as begun, count(finished_at)::int as done, coalesce(sum(rows_read), 0)::float8 as rows,

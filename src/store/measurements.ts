@@ -1,34 +1,34 @@
-/** What the portal has been found to do: measured along with the work, good for a day, then found out again. */
+/** What the portal was found to do: measured during normal work, trusted for a day, then measured again. */
 import { type Json, stringifyJson } from '../core/json.ts';
 import { isAhead } from '../postgres/clock.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
 export interface Facts {
-  /** Rows on a page that the portal grants, whatever is asked for. */
+  /** Rows per page that the portal grants, whatever is requested. */
   readonly page_size: number;
-  /** Rows on a page beyond which the portal fails. */
+  /** Rows per page above which the portal fails. */
   readonly bearable_size: number;
   readonly order_by_id: 'honoured' | 'ignored' | 'refused';
   readonly id_filter: 'honoured' | 'ignored' | 'refused';
   readonly date_filter: 'honoured' | 'ignored' | 'refused';
   readonly newest_first: 'honoured' | 'ignored' | 'refused';
   readonly total: 'filtered' | 'whole' | 'missing';
-  /** How webhooks spell texts: as the API does, with entities where it has none, or without where it has some. */
+  /** How webhooks write texts: like the API, with entities where it has none, or without where it has some. */
   readonly webhook_texts: 'plain' | 'entities' | 'decoded';
-  /** Whether single records can be read: what the portal says where they cannot. */
+  /** Whether single records can be read; the portal's message if they cannot. */
   readonly get: string;
   /** Whose rights the requests have. */
   readonly rights: { readonly user: string; readonly admin: boolean | null };
-  /** Requests a second at which the portal has complained. */
+  /** Requests a second at which the portal complained. */
   readonly throttled_at: number;
-  /** The last row that was asked for because incomplete sweeps do not list it. */
+  /** The last row requested because incomplete sweeps do not list it. */
   readonly asked_up_to: string;
-  /** The last id that was asked for because rows are missing and the portal's lists have no order. */
+  /** The last id requested because rows are missing and the portal's lists have no order. */
   readonly free_ids_asked_up_to: string;
 }
 export type FactName = keyof Facts;
 
-/** Facts of the portal as a whole rather than of one model. */
+/** For facts of the portal as a whole. */
 export const PORTAL = '*';
 
 export interface Measurement<N extends FactName = FactName> {
@@ -38,12 +38,12 @@ export interface Measurement<N extends FactName = FactName> {
   readonly measured_at: string;
 }
 
-/** How long a fact is relied on before it is found out again. */
+/** How long a fact is trusted before it is measured again. */
 const GOOD_FOR_SECONDS = 24 * 3_600;
-/** A fact that was noted so lately is not written again. */
+/** A fact noted this recently is not written again. */
 const FRESH_SECONDS = 600;
 
-/** Notes what was found; undefined and null say nothing. */
+/** Notes what was found; undefined and null are skipped. */
 export async function measure(
   sql: Queryable,
   model: string,
@@ -59,17 +59,17 @@ export async function measure(
   }
 }
 
-/** The portal refuses the key; no request has brought an answer for a while; changes are dated after they were read. */
+/** The portal refuses the key; requests have had no answer for a while; changes are dated after they were read. */
 const TROUBLES = ['refused', 'unanswered', 'ahead'] as const;
 type TroubleName = (typeof TROUBLES)[number];
 
-/** Since when, and in what words: the portal's, those of the last request that failed, or ours. */
+/** Since when, and the message: the portal's, that of the last failed request, or ours. */
 export interface PortalTrouble {
   readonly since: string;
   readonly words: string;
 }
 
-/** Notes that there is such a trouble, and has been for so long; unless that is known: it counts since then. */
+/** Notes a trouble that has lasted `lastedMs`. If it is already known, the earlier start stays. */
 export async function noteTrouble(sql: Queryable, name: TroubleName, words: string, lastedMs = 0): Promise<void> {
   await sql`
     insert into sync.measurements (model, fact, value, measured_at)
@@ -88,13 +88,13 @@ export async function forget(sql: Queryable, model: string, ...facts: readonly (
   await sql`delete from sync.measurements where model = ${model} and fact = any(${[...facts]}::text[])`;
 }
 
-/** One fact of one model, however old. */
+/** However old. */
 export async function lastFact<N extends FactName>(sql: Queryable, model: string, fact: N): Promise<Facts[N] | null> {
   const [row] = await sql`select value from sync.measurements where model = ${model} and fact = ${fact}`;
   return (row?.value ?? null) as Facts[N] | null;
 }
 
-/** The facts of a model that are still good; where there are none of its own, those of the portal. */
+/** The facts of a model that are still trusted, completed by those of the portal. */
 export async function knownFacts(sql: Queryable, model: string): Promise<Partial<Facts>> {
   const rows = await sql`
     select distinct on (fact) fact, value from sync.measurements

@@ -1,7 +1,7 @@
-/** Logins under way, at rest: each is answered once, within its time, by whichever process gets the answer. */
+/** Logins in progress: each is answered once, within its time, by whichever process receives the answer. */
 import type { Sql } from '../postgres/connection.ts';
 
-/** Answered and forgotten ones are kept for a day, so that whoever waits can still be told. */
+/** Finished ones are kept for a day, so that a waiting process can still read the outcome. */
 const KEPT_HOURS = 24;
 
 export interface LoginRequest {
@@ -10,7 +10,7 @@ export interface LoginRequest {
   readonly sealedVerifier: string;
 }
 
-/** Begins one, and clears away old ones. */
+/** Also deletes old ones. */
 export async function beginRequest(
   sql: Sql,
   stateHash: string,
@@ -25,7 +25,7 @@ export async function beginRequest(
             clock_timestamp() + ${valid_s} * interval '1 second')`;
 }
 
-/** Takes one to be answered; null where there is none, where it has been taken before, or where its time is over. */
+/** Takes a request to answer; null if it does not exist, was taken before, or has expired. */
 export async function takeRequest(sql: Sql, stateHash: string, clientId: string): Promise<LoginRequest | null> {
   const [row] = await sql`
     update sync.oauth_requests set answered_at = clock_timestamp()
@@ -35,7 +35,7 @@ export async function takeRequest(sql: Sql, stateHash: string, clientId: string)
   return (row ?? null) as LoginRequest | null;
 }
 
-/** Notes how it ended: `done`, or what went wrong. */
+/** Notes how it ended: `done`, or the problem. */
 export async function finishRequest(sql: Sql, stateHash: string, outcome: string): Promise<void> {
   await sql`update sync.oauth_requests set outcome = ${outcome} where state_hash = ${stateHash}`;
 }

@@ -1,22 +1,22 @@
-/** Which portal a mirror belongs to: rows of two portals in one database could never be told apart again. */
+/** Which portal a mirror belongs to. Rows of two portals in one database could never be separated again. */
 import { withTimeout } from '../core/time.ts';
 import { isMissing, type Sql } from '../postgres/connection.ts';
 import { claimSetting, correction, readSettings } from './settings.ts';
 
 const ANSWER_MAX_MS = 10_000;
 
-/** The database mirrors another portal than the settings name. */
+/** The database mirrors another portal than the one in the settings. */
 export class OtherPortalError extends Error {
   override readonly name = 'OtherPortalError';
 }
 
-/** Binds the mirror to a portal the first time, and checks it ever after. @throws OtherPortalError */
+/** Binds the mirror to a portal the first time and checks it from then on. @throws OtherPortalError */
 export async function claimPortal(sql: Sql, baseUrl: string): Promise<void> {
   const portal = new URL(baseUrl).host;
   refuseOther(await claimSetting(sql, 'portal', portal), portal);
 }
 
-/** The portal that the mirror belongs to; null before its first request, and where there is no mirror. */
+/** The portal that the mirror belongs to; null before its first request, or if there is no mirror. */
 export async function boundPortal(sql: Sql): Promise<string | null> {
   try {
     return (await withTimeout(readSettings(sql, 'portal'), ANSWER_MAX_MS)).portal ?? null;
@@ -26,7 +26,7 @@ export async function boundPortal(sql: Sql): Promise<string | null> {
   }
 }
 
-/** Checks the same without binding: for whoever only looks. @throws OtherPortalError */
+/** Checks without binding, for commands that only read. @throws OtherPortalError */
 export async function requirePortal(sql: Sql, baseUrl: string): Promise<void> {
   const portal = new URL(baseUrl).host;
   refuseOther((await boundPortal(sql)) ?? portal, portal);

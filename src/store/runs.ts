@@ -11,18 +11,18 @@ export interface JournaledRun {
   readonly kind: RunKind;
   readonly holder: string;
   readonly signal: AbortSignal;
-  /** What the journal says of it, at its end or where it breaks off. */
+  /** For the journal, when the run ends or is interrupted. */
   readonly summary: () => Json;
-  /** How it stands at its end; `done` where left out. */
+  /** The status at the end; `done` if absent. */
   readonly status?: () => RunStatus;
 }
 
-/** A run whose process does not say for this long that it goes on was killed. */
+/** A run whose process gives no sign of life for this long was killed. */
 const ALIVE_SECONDS = 90;
 const SAYS_SO_EVERY_MS = 40_000;
 const leaseOfRun = (id: string) => `run ${id}`;
 
-/** Does `work`, and notes in the journal that it began and how it ended. */
+/** Does `work`, and notes its start and its end in the journal. */
 export async function journaled<T>(sql: Sql, run: JournaledRun, work: (runId: string) => Promise<T>): Promise<T> {
   const [row] = await sql`
     insert into sync.runs (kind, status, holder) values (${run.kind}, 'running', ${run.holder}) returning id::text as id`;
@@ -47,7 +47,7 @@ export async function journaled<T>(sql: Sql, run: JournaledRun, work: (runId: st
   }
 }
 
-/** A query for the runs of a kind, other than this one, that did not come to their end. */
+/** A query for the unfinished runs of a kind other than this one. */
 export function unfinishedRuns(sql: Queryable, kind: RunKind, except: string) {
   return sql`
     select id from sync.runs
@@ -60,7 +60,7 @@ export async function hasRuns(sql: Queryable, kinds: readonly RunKind[] | null =
   return row?.present === true;
 }
 
-/** A run, for people; moments in ISO 8601. */
+/** Times are ISO 8601. */
 export interface RunSummary {
   readonly id: string;
   readonly kind: string;
@@ -68,14 +68,14 @@ export interface RunSummary {
   readonly status: RunStatus | 'running' | 'abandoned';
   readonly started_at: string;
   readonly finished_at: string | null;
-  /** Requests to the portal; null where the journal does not say. */
+  /** Requests to the portal; null if the journal does not say. */
   readonly requests: number | null;
   readonly rows_written: number | null;
-  /** What did not go as it should, one line for each reason. */
+  /** What went wrong, one line per reason. */
   readonly reasons: readonly string[];
 }
 
-/** Reasons of one run that are shown. */
+/** Reasons shown per run. */
 const MAX_REASONS = 5;
 
 /** The newest runs, latest first. */
@@ -96,7 +96,7 @@ export async function lastRuns(sql: Queryable, limit: number): Promise<readonly 
   );
 }
 
-/** Requests to the portal of the last day that the journal knows, by quarters of an hour. */
+/** Requests to the portal in the last day, as far as the journal knows, by quarters of an hour. */
 export async function requestsOfTheDay(
   sql: Queryable,
 ): Promise<readonly { readonly at: string; readonly requests: number }[]> {
@@ -111,16 +111,15 @@ export async function requestsOfTheDay(
   return rows as unknown as readonly { at: string; requests: number }[];
 }
 
-/** Runs that a day has at most, with the shortest intervals in use. */
+/** Upper limit on runs a day, with the shortest intervals in use. */
 const RUNS_A_DAY = 2_000;
 
-/** How long finished runs are kept, and how many of each kind in any case. */
+/** How long finished runs are kept, and how many of each kind are always kept. */
 const KEPT_DAYS = 90;
 const KEPT_OF_KIND = 100;
-/** Runs deleted in one go. */
 const PRUNED_AT_ONCE = 1_000;
 
-/** Deletes old runs; the newest of each kind stay, and whatever a listing still refers to. Returns how many went. */
+/** Deletes old runs, except the newest of each kind and those that a listing refers to. Returns their number. */
 export async function pruneRuns(sql: Sql): Promise<number> {
   const { count } = await sql`
     with ranked as (

@@ -1,16 +1,16 @@
-/** What the scheduler knows of each model, for all replicas: when it was asked, what that took, what webhooks missed. */
+/** What the scheduler of all replicas knows about each model: when it was read, at what cost, what webhooks missed. */
 import { formatMicros, type Micros } from '../core/time.ts';
 import { isAhead } from '../postgres/clock.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
-/** One model. Moments in seconds, on the database's clock. */
+/** One model. Times in seconds, on the database's clock. */
 export interface ScheduleRow {
   readonly model: string;
   readonly polledAt: number | null;
   readonly pollRequests: number | null;
   readonly sweptAt: number | null;
   readonly sweepRequests: number;
-  /** That the last complete reading found; null before it. */
+  /** Found by the last complete reading; null before it. */
   readonly rows: number | null;
   readonly missedAt: number | null;
   readonly announced: number;
@@ -31,10 +31,10 @@ export async function readSchedule(
   return { now: rows[0]?.now as number, rows: known };
 }
 
-/** Changes beyond which the older half of the counts is forgotten. */
+/** Number of changes above which the older half of the counts is dropped. */
 const COUNTED = 1_000;
 
-/** A model that was read for the first time begins as if a change had been missed so long ago, or at its newest one. */
+/** A model read for the first time counts as if a change had been missed this long ago, or at its newest change. */
 const FIRST_CALM_SECONDS = 600;
 
 export async function noteListed(
@@ -72,7 +72,7 @@ export async function noteNewest(sql: Queryable, model: string): Promise<void> {
         on conflict (model) do update set polled_at = excluded.polled_at`;
 }
 
-/** After a catch-up; `requests` is null where none is possible. */
+/** After a catch-up; `requests` is null if none is possible. */
 export async function notePolled(
   sql: Queryable,
   model: string,
@@ -96,13 +96,13 @@ export async function notePolled(
      where model = ${model}`;
 }
 
-/** Changes that catching up and sweeping have found by themselves lately, by model: nobody had announced them in time. */
+/** Recent changes, by model, that catch-ups and sweeps found before any webhook announced them. */
 export async function foundChanges(sql: Queryable): Promise<ReadonlyMap<string, number>> {
   const rows = await sql`select model, missed::float8 as found from sync.schedule where missed > 0`;
   return new Map(rows.map(({ model, found }): [string, number] => [model, found]));
 }
 
-/** Models last read in full by a clock that has gone back since, and how far ahead the latest of these readings lies. */
+/** Models last read completely at a time now in the future, and how far ahead the latest of these times lies. */
 export async function readAhead(sql: Queryable, models: readonly string[]) {
   const [row] = await sql`
     select array_agg(model order by model) as models, extract(epoch from max(swept_from) - clock_timestamp())::float8 as ahead_s
@@ -110,7 +110,7 @@ export async function readAhead(sql: Queryable, models: readonly string[]) {
   return (row?.models === null ? null : row) as { readonly models: readonly string[]; readonly ahead_s: number } | null;
 }
 
-/** Leaves a model alone: so long at least, and twice as long with each further failure, up to `most_s`. */
+/** Leaves a model alone for `atLeast_s`, doubled with each further failure up to `most_s`. */
 export async function noteTrouble(sql: Queryable, model: string, atLeast_s: number, most_s: number): Promise<void> {
   await sql`
     insert into sync.schedule as s (model, failures, retry_at)

@@ -1,10 +1,10 @@
-/** `sync.settings`: facts about this mirror, one row for each. Every key has its type here, and only this file reads and writes them. */
+/** `sync.settings`: facts about this mirror, one row each. Only this file reads and writes them. */
 import { type Json, stringifyJson } from '../core/json.ts';
 import type { FieldForms } from '../mirror-rows/extra-fields.ts';
 import type { Queryable } from '../postgres/connection.ts';
 import { literal } from '../postgres/quote.ts';
 
-/** A field found in records, the column that shows it, and the forms that its values were seen to have. */
+/** A field found in records, the column that shows it, and the forms of its values. */
 export interface ExtraField extends FieldForms {
   readonly name: string;
 }
@@ -15,25 +15,25 @@ export interface Settings {
   /** IANA zone of the portal, in which date-times are read. */
   readonly timezone: string;
   readonly history_paused: boolean;
-  /** Before this moment changes may be missing from the history; as PostgreSQL writes it. */
+  /** Changes before this time may be missing from the history; as PostgreSQL writes it. */
   readonly history_since: string;
-  /** Fingerprint of the privacy settings that all that is stored keeps to. */
+  /** Fingerprint of the privacy settings that all stored data complies with. */
   readonly privacy: string;
-  /** Hash of the SQL that made each view; tells our views from other people's as well. */
+  /** Hash of the SQL of each view; also distinguishes our views from other people's. */
   readonly views: Readonly<Record<string, string>>;
-  /** Fingerprint of the facts that the views were last made from, and when to try again what could not be changed. */
+  /** Fingerprint of the facts from which the views were last made, and when to retry what could not be changed. */
   readonly live_facts: { readonly print: string; readonly retry_at: string | null };
   /** Fields of models that the catalogue does not know, by model, in the order in which they were found. */
   readonly extra_fields: Readonly<Record<string, readonly ExtraField[]>>;
-  /** Hash of the SQL that made the functions of the history. */
+  /** Hash of the SQL of the history functions. */
   readonly 'history functions': string;
-  /** When each webhook secret was last handed in, by its fingerprint. */
+  /** When each webhook secret was last used, by its fingerprint. */
   readonly webhook_secrets_used: Readonly<Record<string, string>>;
 }
 
 type Key = keyof Settings;
 
-/** Keys that only the owner of the schema may write: it drops and keeps what they name. */
+/** Keys that only the owner of the schema may write, since it drops and keeps what they name. */
 export const OWNERS_KEYS = [
   'views',
   'live_facts',
@@ -41,23 +41,23 @@ export const OWNERS_KEYS = [
   'history functions',
 ] as const satisfies readonly Key[];
 
-/** Keys that others may write as long as nobody has: what is read by them must not change under the owner's views. */
+/** Keys that others may only set if unset: data read with them must not change under the owner's views. */
 export const FIXED_KEYS = ['timezone'] as const satisfies readonly Key[];
 
-/** The settings of these keys; what has not been stored is missing. */
+/** The settings of these keys, without those that are not stored. */
 export async function readSettings<K extends Key>(sql: Queryable, ...keys: K[]): Promise<Partial<Pick<Settings, K>>> {
   const rows = await sql`select key, value from sync.settings where key = any(${keys}::text[])`;
   return Object.fromEntries(rows.map(({ key, value }) => [key, value])) as Partial<Pick<Settings, K>>;
 }
 
-/** Stores a setting; writes nothing where it is the same already. */
+/** Writes nothing if the setting already has this value. */
 export async function writeSetting<K extends Key>(sql: Queryable, key: K, value: Settings[K]): Promise<void> {
   await sql`
     insert into sync.settings as s (key, value) values (${key}, ${stringifyJson(value as Json)}::text::jsonb)
         on conflict (key) do update set value = excluded.value where s.value <> excluded.value`;
 }
 
-/** Stores a setting where there is none; returns the one that is there then. */
+/** Stores a setting if there is none; returns the stored one. */
 export async function claimSetting<K extends Key>(sql: Queryable, key: K, value: Settings[K]): Promise<Settings[K]> {
   await sql`
     insert into sync.settings (key, value) values (${key}, ${stringifyJson(value as Json)}::text::jsonb)
@@ -69,10 +69,10 @@ export async function deleteSetting(sql: Queryable, key: Key): Promise<void> {
   await sql`delete from sync.settings where key = ${key}`;
 }
 
-/** SQL for a setting as text, for views and functions; asked for once a query. */
+/** SQL for a setting as text, for views and functions. It is evaluated once per query. */
 export const settingAsText = (key: Key) => `(select value #>> '{}' from sync.settings where key = ${literal(key)})`;
 
-/** SQL for a person who has to correct a setting by hand. */
+/** SQL with which a person can correct a setting. */
 export const correction = <K extends Key>(key: K, value: Settings[K]) =>
   `update sync.settings set value = ${literal(stringifyJson(value as Json))} where key = ${literal(key)}`;
 
@@ -81,7 +81,7 @@ export interface HistorySettings {
   readonly keeps: boolean;
 }
 
-/** The settings of the history as the database has them; what it has not been told yet is missing. */
+/** The settings of the history in the database, without those not stored yet. */
 export async function storedHistorySettings(sql: Queryable): Promise<Partial<HistorySettings>> {
   const { timezone, history_paused } = await readSettings(sql, 'timezone', 'history_paused');
   return {
@@ -91,9 +91,9 @@ export async function storedHistorySettings(sql: Queryable): Promise<Partial<His
 }
 
 /**
- * Notes the settings of the history, and writes only what differs. After a time in which changes were not kept, states of
- * the past begin again: what went unseen would be missing from those before.
- * @throws the server's insufficient_privilege where only the owner may change what is there
+ * Writes the settings of the history, as far as they differ. After a pause, past states begin again, since earlier ones
+ * would lack the changes made during it.
+ * @throws the server's insufficient_privilege if only the owner may change a setting
  */
 export async function noteHistorySettings(sql: Queryable, { timezone, keeps }: HistorySettings): Promise<void> {
   await sql`
@@ -110,7 +110,7 @@ export async function noteHistorySettings(sql: Queryable, { timezone, keeps }: H
         on conflict (key) do update set value = excluded.value where s.value <> excluded.value`;
 }
 
-/** Notes when webhook secrets were handed in; of several replicas the latest counts. Keeps the `most` latest of them. */
+/** Notes when webhook secrets were used; of several replicas the latest counts. Keeps the `most` latest. */
 export async function noteSecretsUsed(
   sql: Queryable,
   used: Settings['webhook_secrets_used'],

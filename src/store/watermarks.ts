@@ -1,4 +1,4 @@
-/** How far each model is known to agree with the portal, and by which way it is caught up. */
+/** How far each model is known to agree with the portal, and how it catches up. */
 
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
@@ -7,7 +7,7 @@ import { MAX_OTHERS_TOLD, newestVersion } from '../mirror-rows/reads.ts';
 import { isAhead } from '../postgres/clock.ts';
 import type { Queryable } from '../postgres/connection.ts';
 
-/** Ways to find what has changed, best first. */
+/** Ways to find changes, best first. */
 export type Strategy =
   /** A date interval on the version field. */
   | 'interval'
@@ -23,7 +23,7 @@ export interface Watermark {
   readonly strategyCheckedAt: Micros | null;
 }
 
-/** A moment of `sync.watermarks w`; null where it lies ahead of the clock, and so is none of the clock's or of before it. */
+/** A time of `sync.watermarks w`; null if it lies in the future, since the clock was then set back. */
 const believed = (sql: Queryable, column: 'watermark' | 'strategy_checked_at' | 'last_reconciled_at') =>
   sql`case when not ${isAhead(sql, `w.${column}`)} then w.${sql(column)} end`;
 
@@ -44,14 +44,14 @@ export async function findWatermark(sql: Queryable, model: string): Promise<Wate
 /**
  * After a complete listing: everything up to its fence is in the mirror.
  *
- * The watermark is a source time. It stays below the fence, and below the newest version by as long as the listing
- * took: a row that was listed early may have changed since, unseen, with a version up to that much older than the
- * newest one. That holds whatever the portal's clock or zone is set to.
+ * The watermark is a source time. It stays below the fence, and below the newest version by the duration of the
+ * listing: a row listed early may have changed since, unseen, with a version up to that much older than the newest one.
+ * This is true whatever the portal's clock or zone.
  */
 export async function confirmListing(sql: Queryable, model: Model, fence: Micros): Promise<void> {
   const newest = await newestVersion(sql, model);
   const at = formatMicros(fence);
-  // Without any version there is nothing that an increment could begin at; `least` alone would ignore that.
+  // Without any version, a catch-up has nowhere to begin; `least` alone would ignore that.
   await sql`
     insert into sync.watermarks as w (model, watermark, last_reconciled_at)
     values (${model.name},
@@ -63,7 +63,7 @@ export async function confirmListing(sql: Queryable, model: Model, fence: Micros
            last_reconciled_at = greatest(${believed(sql, 'last_reconciled_at')}, excluded.last_reconciled_at)`;
 }
 
-/** After a complete incremental reading whose first request was sent at `fence`. */
+/** After a complete catch-up whose first request was sent at `fence`. */
 export async function confirmIncrement(
   sql: Queryable,
   model: Model,
@@ -103,7 +103,7 @@ export async function catchUpErrors(sql: Queryable): Promise<readonly CatchUpErr
   return rows as unknown as readonly CatchUpError[];
 }
 
-/** When each model was last known to agree with the portal, in seconds of Unix time. */
+/** When each model was last known to agree with the portal, in Unix seconds. */
 export async function lastReconciled(sql: Queryable): Promise<ReadonlyMap<string, number>> {
   const rows = await sql`
     select model, extract(epoch from last_reconciled_at)::float8 as at
@@ -111,7 +111,7 @@ export async function lastReconciled(sql: Queryable): Promise<ReadonlyMap<string
   return new Map(rows.map(({ model, at }) => [model as string, at as number]));
 }
 
-/** Seconds since a model was last known to agree with the portal, 0 where the clock does not tell; null where none ever was. */
+/** Seconds since a model last agreed with the portal, 0 if the clock cannot tell; null if none ever did. */
 export async function lastAgreement(sql: Queryable): Promise<number | null> {
   const [row] = await sql`
     select coalesce(extract(epoch from clock_timestamp() - max(${believed(sql, 'last_reconciled_at')})), case when count(last_reconciled_at) > 0 then 0 end)::float8 as age_s
@@ -119,14 +119,14 @@ export async function lastAgreement(sql: Queryable): Promise<number | null> {
   return row?.age_s as number | null;
 }
 
-/** One model's state, for people; moments in ISO 8601. */
+/** Times are ISO 8601. */
 export interface ModelStatus {
   readonly model: string;
   readonly rows: number;
   readonly deleted_rows: number;
   readonly last_change_at: string | null;
   readonly last_reconciled_at: string | null;
-  /** Seconds since the model was last known to agree with the portal; null before the first time. */
+  /** Seconds since the model last agreed with the portal; null before the first time. */
   readonly lag_seconds: number | null;
   readonly doubtful_rows: number;
   readonly announced_share: number | null;
@@ -138,16 +138,13 @@ export interface ModelStatus {
   readonly read_share: number | null;
   /** How changes are found: `interval`, `newest` or `reread`; null before the first catch-up. */
   readonly strategy: string | null;
-  /** The source time up to which changes are in the mirror; null for models without versions. */
+  /** Changes up to this source time are in the mirror; null for models without versions. */
   readonly watermark: string | null;
   /** Why the last catch-up failed, or null. */
   readonly last_error: string | null;
 }
 
-/**
- * The state of every model of the catalogue, and of the largest others, those first that the portal lists; by name. Rows are
- * counted exactly.
- */
+/** The state of all models of the catalogue and the largest others, listed ones first; by name. Exact row counts. */
 export async function modelStatuses(sql: Queryable): Promise<readonly ModelStatus[]> {
   const catalogued = sql`s.model = any(${models.map(({ name }) => name)}::text[])`;
   const rows = await sql`

@@ -1,4 +1,4 @@
-/** From a catalogue field to its typed column. */
+/** Turns catalogue fields into typed columns. */
 import { bigint, boolean, date, integer, jsonb, numeric, text, timestamp, uuid } from 'drizzle-orm/pg-core';
 import type { Fields } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -19,7 +19,7 @@ const builders = {
   unix: instantColumn,
 } as const;
 
-/** The columns of a model's own fields; every one but `id` may be null. */
+/** The columns of a model's own fields; all except `id` may be null. */
 export type FieldColumns<F extends Fields> = {
   [N in keyof F & string]: ReturnType<(typeof builders)[F[N]['kind']]>;
 };

@@ -1,8 +1,8 @@
-/** Facts about the tables that the program needs while it runs; the definitions are for drizzle-kit, which it never loads. */
+/** Facts about the tables needed at run time. The definitions are for drizzle-kit and never loaded by the program. */
 import type { FieldKind } from '../catalog/types.ts';
 import type { metaColumns } from './columns.ts';
 
-/** The name of each kind's PostgreSQL type, as `format_type` spells the short ones. */
+/** PostgreSQL type of each kind, short names as `format_type` spells them. */
 export const sqlTypes: Readonly<Record<FieldKind, string>> = {
   id: 'bigint',
   link: 'bigint',
@@ -16,7 +16,7 @@ export const sqlTypes: Readonly<Record<FieldKind, string>> = {
   unix: 'timestamptz',
 };
 
-/** What the meta columns mean, for people who read the tables. */
+/** Meanings of the meta columns, for people who read the tables. */
 export const metaColumnDocs: Readonly<Record<keyof ReturnType<typeof metaColumns>, string>> = {
   _record: 'All fields as last known, unknown and custom ones included, as Flowlu sent them',
   _version: "Flowlu's own time of the last change; null where the model has none",
@@ -26,7 +26,7 @@ export const metaColumnDocs: Readonly<Record<keyof ReturnType<typeof metaColumns
   _hash: 'Fingerprint of the content of _record',
 };
 
-/** One line on each ledger table, for people who look in with psql. */
+/** One line per ledger table, for people who use psql. */
 export const syncTableDocs: Readonly<Record<string, string>> = {
   deliveries: 'Every webhook delivery in order of arrival, with its original text and what became of it',
   doubtful: 'Rows that the merge rules could not decide; a reading of the record through the API settles them',

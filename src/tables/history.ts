@@ -1,15 +1,15 @@
 /**
- * The table of changes. It is partitioned, which the schema's generator cannot express, so it is made here, after the
- * migrations; a column to come is added here as well.
+ * The table of changes. It is partitioned, which the schema generator cannot express, so it is created here after the
+ * migrations; new columns must also be added here.
  *
- * Its partitions are months of recording, not of observation: a reading may be accepted after something that was observed
- * later, but what is recorded later was accepted later. So dropping the oldest month takes the beginning of each
- * entity's history and leaves no hole.
+ * Partitions are months of recording, not of observation. A reading may be accepted after something observed later, but
+ * changes recorded later were accepted later. So dropping the oldest month removes the beginning of each entity's
+ * history without leaving gaps.
  */
 import type { Transaction } from '../postgres/connection.ts';
 import { INLINE_MAX_BYTES } from './storage.ts';
 
-/** Where changes go that no month's partition takes. */
+/** For changes recorded in a month without a partition. */
 export const DEFAULT_PARTITION = 'history_default';
 
 const TABLE = `
@@ -32,7 +32,7 @@ const TABLE = `
     with (toast_tuple_target = ${INLINE_MAX_BYTES});
   comment on table sync.${DEFAULT_PARTITION} is 'Changes recorded in a month that has no partition; normally empty'`;
 
-/** What the columns mean, for people who look in. */
+/** Meanings of the columns, for people who read the table. */
 export const historyDocs = {
   number: 'Order in which the mirror accepted the changes',
   recorded_at: 'When the change was recorded; chooses the partition',

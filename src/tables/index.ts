@@ -1,4 +1,4 @@
-/** Every table, as drizzle-kit reads them. */
+/** All tables, for drizzle-kit. */
 export * from './mirror.ts';
 export * from './sync.ts';
 export { flowlu } from './table.ts';

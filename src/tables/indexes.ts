@@ -1,8 +1,8 @@
 /**
- * Columns of the mirror tables with an index for readers: by table, each column alone. Chosen by measuring
- * (`npx tsx bench/indexes.ts`, decision 50): few, since every one of them makes each write of its table dearer, and
- * none on what changes with every write, such as `_observed_at`. The one exception, `_version`, is there for catching up
- * and not for readers (decision 67).
+ * Indexed columns of the mirror tables for readers: by table, each column alone. Chosen by measuring (`npx tsx
+ * bench/indexes.ts`, decision 50): few, since each makes every write of its table slower, and none on columns that
+ * every write changes, such as `_observed_at`. The exception, `_version`, is for catching up rather than for readers
+ * (decision 67).
  */
 export const indexedColumns: Readonly<Record<string, readonly string[]>> = {
   crm_account: ['merged_to'],

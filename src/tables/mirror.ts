@@ -1,4 +1,4 @@
-/** All mirror tables, each exported by the name it has in the database. */
+/** All mirror tables, each exported under its name in the database. */
 import { bigint, primaryKey, text } from 'drizzle-orm/pg-core';
 import { catalog } from '../catalog/index.ts';
 import { metaColumns } from './columns.ts';
@@ -133,7 +133,7 @@ export const timetracker_billing_entities_list = mirrorTable(
 export const timetracker_timelogs = mirrorTable('timetracker_timelogs', timetracker.timelogs);
 export const timetracker_timesheets = mirrorTable('timetracker_timesheets', timetracker.timesheets);
 
-/** Records of models that the catalogue does not know: nothing that Flowlu sends is dropped. */
+/** Records of models that the catalogue does not know, so that nothing sent by Flowlu is dropped. */
 export const uncatalogued = flowlu.table(
   'uncatalogued',
   {

@@ -1,15 +1,14 @@
-/** How rows lie on disk, where PostgreSQL's default costs more than it saves. */
 import type { Transaction } from '../postgres/connection.ts';
 import { identifier } from '../postgres/quote.ts';
 
 /**
- * Rows up to this many bytes stay as they are. By default PostgreSQL compresses what is longer than two kilobytes, and
- * most of our rows and webhook bodies are a little longer than that: it would spend 40 µs on each row and 33 µs on each
- * body, a third to a half of what writing them costs in all. A page of eight kilobytes holds two such rows.
+ * Rows of up to this many bytes are not compressed. By default PostgreSQL compresses what is longer than two kilobytes,
+ * and most rows and webhook bodies are a little longer. That would take 40 µs per row and 33 µs per body, a third to a
+ * half of the total cost of writing them. A page of eight kilobytes holds two such rows.
  */
 export const INLINE_MAX_BYTES = 4_080;
 
-/** Sets it for the tables of records, bodies and changes; what an operator has set otherwise stays. */
+/** Sets this for the tables of records, bodies and changes, unless an operator has set something else. */
 export async function applyStorage(tx: Transaction): Promise<void> {
   const tables = await tx`
     select n.nspname as schema, c.relname as name

@@ -1,4 +1,4 @@
-/** The ledger: what was delivered, what is doubtful, how far each reading came. */
+/** The tables of the ledger and of the mirror's own state. */
 import { sql } from 'drizzle-orm';
 import {
   bigint,
@@ -15,7 +15,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 
-/** Schema of the ledger; analysts have no business there. */
+/** Not for analysts. */
 export const sync = pgSchema('sync');
 
 const big = (name: string) => bigint(name, { mode: 'bigint' });
@@ -23,7 +23,7 @@ const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'd
 const now = sql`clock_timestamp()`;
 const counter = (name: string) => big(name).notNull().default(sql`0`);
 
-/** Every webhook delivery, in the order of arrival, with its original text. */
+/** Every webhook delivery, in order of arrival, with its original text. */
 export const deliveries = sync.table(
   'deliveries',
   {
@@ -48,12 +48,12 @@ export const deliveries = sync.table(
     check('deliveries_status', sql`${t.status} in ('pending', 'applied', 'skipped', 'failed', 'rejected')`),
     index('deliveries_entity').on(t.module, t.model, t.entity_id, t.id),
     index('deliveries_open').on(t.id).where(sql`${t.status} in ('pending', 'failed')`),
-    // A plain b-tree, not brin: the PostgreSQL-compatible distributed servers lack the latter.
+    // A plain b-tree instead of brin, which PostgreSQL-compatible distributed servers lack.
     index('deliveries_received_at').on(t.received_at),
   ],
 );
 
-/** Rows that the rules could not decide and that a reading of `get/{id}` will settle. */
+/** Rows that the rules could not decide and that reading `get/{id}` will settle. */
 export const doubtful = sync.table(
   'doubtful',
   {
@@ -69,7 +69,7 @@ export const doubtful = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.entity_id] }), index('doubtful_next_attempt_at').on(t.next_attempt_at)],
 );
 
-/** The newest complete listing of each model, finished or under way: where it stands and what it did. */
+/** The newest complete listing of each model, finished or in progress, with its position and counts. */
 export const listings = sync.table(
   'listings',
   {
@@ -88,16 +88,16 @@ export const listings = sync.table(
     rows_unchanged: counter('rows_unchanged'),
     rows_missed: counter('rows_missed'),
     requests: counter('requests'),
-    /** What it has met so far that no list brings, for whoever goes on with it. */
+    /** Rows found so far that no list returns, for the run that continues. */
     unread: jsonb('unread'),
     is_open: boolean('is_open').notNull().default(true),
-    /** How the last one of this kind ended; the next one leaves it as it is until it ends. */
+    /** How the last one of this kind ended. The next one leaves this unchanged until it ends. */
     finished_at: instant('finished_at'),
     completed_at: instant('completed_at'),
     outcome: text('outcome').$type<'complete' | 'incomplete' | 'skipped' | 'failed'>(),
     reason: text('reason'),
     rows_unread: counter('rows_unread'),
-    /** Rows that the last sweep did not list, and that its guard keeps. */
+    /** Rows that the last sweep did not list and its guard keeps. */
     rows_held: counter('rows_held'),
   },
   (t) => [
@@ -108,14 +108,14 @@ export const listings = sync.table(
   ],
 );
 
-/** Live rows that a sweep under way has not come across: deleted, perhaps. */
+/** Live rows that a sweep in progress has not found, perhaps because they were deleted. */
 export const suspects = sync.table(
   'suspects',
   { model: text('model').notNull(), entity_id: big('entity_id').notNull() },
   (t) => [primaryKey({ columns: [t.model, t.entity_id] })],
 );
 
-/** Ids that a listing by page numbers under way has come across, some hundred in a row. */
+/** Ids returned by a listing by page numbers in progress, a few hundred per row. */
 export const listedIds = sync.table(
   'listed_ids',
   {
@@ -127,7 +127,7 @@ export const listedIds = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.kind, t.seq] })],
 );
 
-/** What the portal has been found to do, in general (`*`) or of one model, and when it was last seen to do so. */
+/** What the portal was found to do, in general (`*`) or for one model, and when this was last seen. */
 export const measurements = sync.table(
   'measurements',
   {
@@ -139,7 +139,7 @@ export const measurements = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.fact] })],
 );
 
-/** How far incremental reading came, per model. */
+/** How far catching up has come, per model. */
 export const watermarks = sync.table('watermarks', {
   model: text('model').primaryKey(),
   watermark: instant('watermark'),
@@ -149,7 +149,7 @@ export const watermarks = sync.table('watermarks', {
   last_error: text('last_error'),
 });
 
-/** What the scheduler knows of each model: when it was asked, what that took, and what webhooks had missed. */
+/** What the scheduler knows about each model: when it was read, at what cost, and what webhooks missed. */
 export const schedule = sync.table('schedule', {
   model: text('model').primaryKey(),
   polled_at: instant('polled_at'),
@@ -183,7 +183,7 @@ export const runs = sync.table(
   (t) => [check('runs_status', sql`${t.status} in ('running', 'done', 'failed', 'interrupted', 'differences')`)],
 );
 
-/** One row: when the next free slot for an API request begins, for all replicas together, and the background's own next one. */
+/** One row: when the next free slot for an API request begins, for all replicas, and the background's next turn. */
 export const apiBudget = sync.table(
   'api_budget',
   {
@@ -197,7 +197,7 @@ export const apiBudget = sync.table(
   (t) => [check('api_budget_single', sql`${t.id}`)],
 );
 
-/** Who does the work that only one replica may do, and until when. */
+/** Who does work that only one replica may do, and until when. */
 export const leases = sync.table('leases', {
   name: text('name').primaryKey(),
   holder: text('holder').notNull(),
@@ -207,7 +207,7 @@ export const leases = sync.table('leases', {
 /** Facts about this mirror, such as the portal it belongs to. */
 export const settings = sync.table('settings', { key: text('key').primaryKey(), value: jsonb('value').notNull() });
 
-/** One row: what the portal has granted by OAuth, with the tokens encrypted. */
+/** One row: the portal's OAuth grant, with encrypted tokens. */
 export const oauthGrant = sync.table(
   'oauth_grant',
   {
@@ -230,7 +230,7 @@ export const oauthGrant = sync.table(
   ],
 );
 
-/** Logins under way: what has to come back from the browser, each once and within a time. */
+/** Logins in progress: what the browser must return, each only once and in time. */
 export const oauthRequests = sync.table('oauth_requests', {
   state_hash: text('state_hash').primaryKey(),
   client_id: text('client_id').notNull(),
@@ -241,7 +241,7 @@ export const oauthRequests = sync.table('oauth_requests', {
   outcome: text('outcome'),
 });
 
-/** Under which names custom fields stand in the live views, now and formerly. */
+/** The present and former names of custom fields in the live views. */
 export const customColumns = sync.table(
   'custom_columns',
   {
@@ -255,7 +255,7 @@ export const customColumns = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.name] })],
 );
 
-/** What deals were, state by state, worked out from the history: see `store/deal-states.ts`. */
+/** States of deals, derived from the history: see `store/deal-states.ts`. */
 export const dealStates = sync.table(
   'deal_states',
   {

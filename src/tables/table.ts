@@ -1,4 +1,3 @@
-/** The shape that all mirror tables share. */
 import { bigint, index, pgSchema } from 'drizzle-orm/pg-core';
 import type { Fields, ModelDeclaration } from '../catalog/types.ts';
 import { fieldColumns, metaColumns } from './columns.ts';
@@ -7,9 +6,9 @@ import { indexedColumns } from './indexes.ts';
 export const flowlu = pgSchema('flowlu');
 
 /**
- * The table of one model, with the indexes that its readers need, and one that tells how far it is caught up. Its primary
- * key is its only constraint: the order in which records arrive is not the source's, so a foreign key or a second unique
- * column would refuse true rows.
+ * The table of one model, with the indexes that its readers need and one for catching up. The primary key is its only
+ * constraint: records do not arrive in the source's order, so a foreign key or a second unique column would reject
+ * valid rows.
  */
 export function mirrorTable<const T extends string, F extends Fields>(name: T, declaration: ModelDeclaration<F>) {
   const columns = {

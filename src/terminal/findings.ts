@@ -1,11 +1,10 @@
-/** The findings on the command line: what is wrong, since when, and what to type. */
+/** Prints findings: what is wrong, since when, and what to type. */
 import type { Assessment, State } from '../status/findings.ts';
 import { ageOf } from '../status/words.ts';
 import { coloursOf, printLine, type TextStream } from './output.ts';
 
 const MARKS = { bad: '✖', care: '!', note: '·', good: '✔', reading: '…' } as const;
 
-/** Prints the headline, then each finding. */
 export function printFindings(
   { state, headline, sentence, findings }: Assessment,
   now: string,

@@ -1,10 +1,10 @@
-/** The log on a terminal: one line a person can read for each line of JSON. */
+/** The log on a terminal: one readable line for each line of JSON. */
 import type { DestinationStream } from 'pino';
 import { coloursOf, type TextStream, write } from './output.ts';
 
 const HIDDEN = new Set(['level', 'time', 'service', 'version', 'msg', 'err']);
 
-/** Writes log lines as a time, the message and what belongs to it; what is no JSON passes as it is. */
+/** Writes log lines as time, message and fields. Anything that is not JSON is printed unchanged. */
 export function humanLog(stream: TextStream): DestinationStream {
   const { red, yellow, dim } = coloursOf(stream);
   const paint = (level: string) => (level === 'error' || level === 'fatal' ? red : level === 'warn' ? yellow : String);

@@ -1,10 +1,10 @@
-/** What commands say to people, and the only place that touches stdout and stderr. */
+/** The output of commands, and the only code that writes to stdout and stderr. */
 import pico from 'picocolors';
 import { visible } from '../core/visible.ts';
 import type { Check } from '../doctor/check.ts';
 import { count } from '../status/words.ts';
 
-/** What output needs of a stream; `process.stdout` and `process.stderr` fit. */
+/** The part of a stream that output needs; `process.stdout` and `process.stderr` fit. */
 export interface TextStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -14,11 +14,11 @@ export interface TextStream {
 
 type Cell = string | number | bigint | boolean | Date | null | undefined;
 
-/** A column of a table: a field of the rows, or a heading and how to read it from a row. Numbers align right. */
+/** A column of a table: a field of the rows, or a heading and how to read it from a row. Numbers are right-aligned. */
 export type Column<Row> = (keyof Row & string) | readonly [header: string, value: (row: Row) => Cell];
 
 /**
- * Prints rows as a table; absent values read `-`. Only the headings when there are no rows. On a terminal the digits are
+ * Prints rows as a table; absent values are shown as `-`, and without rows only the headings. On a terminal, digits are
  * grouped and no line is wider than the screen.
  */
 export function printTable<Row>(
@@ -27,7 +27,8 @@ export function printTable<Row>(
   stream: TextStream = process.stdout,
 ): void {
   const isTerminal = stream.isTTY === true;
-  const width = isTerminal ? (stream.columns ?? 80) : Number.POSITIVE_INFINITY;
+  // A terminal that does not tell its width, as some of CI or editors, breaks lines itself.
+  const width = isTerminal ? stream.columns || Number.POSITIVE_INFINITY : Number.POSITIVE_INFINITY;
   const fields = columns.map((column) =>
     typeof column === 'string'
       ? { header: column.replaceAll('_', ' '), value: (row: Row) => row[column] as Cell }
@@ -48,7 +49,7 @@ export function printTable<Row>(
   }
 }
 
-/** Prints a value as one line of JSON, bigint as a string because readers would round it; a text is JSON already. */
+/** Prints a value as one line of JSON, bigint as a string because readers would round it. A string is already JSON. */
 export function printJson(value: unknown, stream: TextStream = process.stdout): void {
   const exact = (_: string, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner);
   printLine(typeof value === 'string' ? value : JSON.stringify(value, exact), stream);
@@ -71,11 +72,11 @@ export function printError(message: string, stream: TextStream = process.stderr)
 
 const guarded = new WeakSet<TextStream>();
 
-/** Writes text, above the pinned line if there is one; a reader that went away (`… | head`) is not an error. */
+/** Writes text, above the pinned line if there is one. A reader that has gone away (`… | head`) is not an error. */
 export function write(stream: TextStream, text: string): void {
   guard(stream);
   pinned?.erase();
-  // Colours are ours, and where there is no terminal there are none.
+  // Colours come only from us, and only on a terminal.
   stream.write(visible(text, stream.isTTY === true ? LAYOUT_AND_COLOURS : LAYOUT));
 }
 
@@ -95,9 +96,8 @@ const FRAME_MS = 100;
 let pinned: { readonly erase: () => void; readonly end: () => void } | null = null;
 
 /**
- * Keeps a line of its own below everything that is printed on a terminal; nothing where there is none. It takes the place
- * of an earlier one.
- * @returns what takes it away
+ * Keeps a line below everything printed on a terminal, replacing an earlier one. Does nothing without a terminal.
+ * @returns a function that removes it
  */
 export function pinLine(render: (frame: number) => string, stream: TextStream, delayMs = 0): () => void {
   pinned?.end();
@@ -127,12 +127,12 @@ export function pinLine(render: (frame: number) => string, stream: TextStream, d
 
 const TURNING = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏';
 
-/** Shows on a terminal that something is under way, once it has taken more than a second. @returns what takes it away */
+/** Shows on a terminal that something is in progress, after one second. @returns a function that removes it */
 export function spin(what: string, stream: TextStream = process.stderr): () => void {
   return pinLine((frame) => `${TURNING[frame % TURNING.length]} ${what}`, stream, 1_000);
 }
 
-/** Colours for a stream: plain functions when it is not a terminal or when NO_COLOR is set. */
+/** Colours for a stream: plain functions if it is not a terminal or NO_COLOR is set. */
 export function coloursOf(stream: TextStream) {
   return pico.createColors(stream.isTTY === true && pico.isColorSupported);
 }

@@ -1,9 +1,9 @@
-/** Progress of long readings: one bar on a terminal, JSON lines anywhere else. */
+/** Progress of long readings: one bar on a terminal, JSON lines elsewhere. */
 import { visible } from '../core/visible.ts';
 import { count, span } from '../status/words.ts';
 import { pinLine, type TextStream, write } from './output.ts';
 
-/** Counts of one step; all are added to what was reported before. */
+/** Counts of one step, added to those reported before. */
 interface Advance {
   readonly read: number;
   readonly written: number;
@@ -11,28 +11,18 @@ interface Advance {
   readonly requests: number;
 }
 
-/** How the reading of one model ended. */
 type Outcome = 'done' | 'skipped' | 'failed' | 'interrupted';
 
-/** Receives the progress of a backfill or sweep. Never throws, whatever happens to the stream. */
-export interface Progress {
-  /** `total`: rows still to come; null when the portal does not say. */
-  modelStarted(name: string, total: number | null): void;
-  modelAdvanced(name: string, step: Advance): void;
-  /** `reason`: why it was skipped or failed. */
-  modelFinished(name: string, outcome: Outcome, reason?: string): void;
-  /** Ends the display and frees its timer; later calls do nothing. */
-  close(): void;
-}
+export type Progress = ReturnType<typeof createProgress>;
 
 export interface ProgressOptions {
   readonly stream: TextStream;
-  /** How many models will be read, when known: the bar then measures against all of them. */
+  /** How many models will be read, if known: the bar then covers all of them. */
   readonly models?: number;
   readonly isQuiet?: boolean;
   /** Clock in milliseconds. */
   readonly now?: () => number;
-  /** Least time between two JSON lines of one model. */
+  /** Minimum time between two JSON lines of one model. */
   readonly intervalMs?: number;
 }
 
@@ -42,8 +32,11 @@ interface Tally extends Record<keyof Advance, number> {
   reportedAt: number;
 }
 
-/** Starts a progress display on the stream; `close()` it when the work ends. */
-export function createProgress(options: ProgressOptions): Progress {
+/**
+ * Starts a progress display of a backfill or sweep on the stream. Call `close()` when the work ends. Never throws,
+ * whatever happens to the stream.
+ */
+export function createProgress(options: ProgressOptions) {
   const { stream, models, isQuiet = false, now = Date.now, intervalMs = 5_000 } = options;
   const tallyAt = (total: number | null): Tally => {
     return { total, startedAt: now(), reportedAt: now(), read: 0, written: 0, unchanged: 0, requests: 0 };
@@ -72,18 +65,19 @@ export function createProgress(options: ProgressOptions): Progress {
       `${count(Math.round(rateOf(whole, now())))} rows/s`,
       ...(left_s > 0 ? [`${span(left_s)} left`] : []),
     ];
-    return barLine(fraction, figures, (stream.columns ?? 80) - 1);
+    return barLine(fraction, figures, (stream.columns || 80) - 1);
   };
   const isTerminal = stream.isTTY === true;
   const unpin = isTerminal && isOpen ? pinLine(line, { ...patient(stream) }) : () => {};
 
   return {
-    modelStarted(name, total) {
+    /** `total`: rows still to come; null if the portal does not say. */
+    modelStarted(name: string, total: number | null): void {
       if (!isOpen) return;
       active.set(name, tallyAt(total));
       if (!isTerminal) emit('model_started', name, { total });
     },
-    modelAdvanced(name, step) {
+    modelAdvanced(name: string, step: Advance): void {
       if (!isOpen) return;
       const tally = tallyOf(name);
       for (const part of ['read', 'written', 'unchanged', 'requests'] as const) {
@@ -94,7 +88,8 @@ export function createProgress(options: ProgressOptions): Progress {
       tally.reportedAt = now();
       emit('model_progress', name, summary(tally, now()));
     },
-    modelFinished(name, outcome, reason) {
+    /** `reason`: why it was skipped or failed. */
+    modelFinished(name: string, outcome: Outcome, reason?: string): void {
       if (!isOpen) return;
       const tally = tallyOf(name);
       active.delete(name);
@@ -102,7 +97,8 @@ export function createProgress(options: ProgressOptions): Progress {
       if (!isTerminal) emit('model_finished', name, { outcome, ...(reason && { reason }), ...summary(tally, now()) });
       else if (outcome === 'failed') say(`✖ ${name}: ${visible(reason ?? 'failed')}`);
     },
-    close() {
+    /** Ends the display and frees its timer. Later calls do nothing. */
+    close(): void {
       isOpen = false;
       unpin();
     },
@@ -112,7 +108,7 @@ export function createProgress(options: ProgressOptions): Progress {
 const BAR_MIN = 8;
 const BAR_MAX = 30;
 
-/** A bar and its figures; where the terminal is narrow, the last figures go first, then the bar. */
+/** A bar and its figures. On a narrow terminal the last figures are dropped first, then the bar. */
 export function barLine(fraction: number, figures: readonly string[], width: number): string {
   const percent = `${Math.floor(fraction * 100)} %`.padStart(5);
   const shown = [...figures];
@@ -124,7 +120,7 @@ export function barLine(fraction: number, figures: readonly string[], width: num
   return `${'█'.repeat(full)}${'░'.repeat(space - full)}  ${text}`;
 }
 
-/** The stream without its exceptions: a terminal that went away must not end the work. */
+/** The stream without its exceptions: a terminal that has gone away must not end the work. */
 function patient(stream: TextStream): TextStream {
   return {
     isTTY: true,

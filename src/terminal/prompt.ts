@@ -1,4 +1,3 @@
-/** Questions to a person at a terminal. */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
@@ -9,9 +8,9 @@ const STOPPED = 'stopped on request; nothing was done';
 
 /**
  * The answer to a question.
- * @param isSecret what is typed does not show
- * @throws InterruptedError at Ctrl-C, which is a key like others while a line is typed, and at the end of the input;
- *   else the signal's reason
+ * @param isSecret hides what is typed
+ * @throws InterruptedError at Ctrl-C, which is an ordinary key while a line is typed, and at the end of the input;
+ * otherwise the signal's reason
  */
 export async function ask(
   question: string,
@@ -35,7 +34,7 @@ export async function ask(
   }
 }
 
-/** Whether a person at a terminal agrees; a script has agreed by running the command. */
+/** Whether a person at a terminal agrees. A script agrees by running the command. */
 export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
   return !process.stdin.isTTY || /^y(es)?$/i.test(await ask(`${question} [y/N]`, signal));
 }

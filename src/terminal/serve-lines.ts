@@ -1,4 +1,4 @@
-/** What `serve` shows on a terminal: where everything is, then a line for each webhook. */
+/** What `serve` prints on a terminal: where everything is, then a line for each webhook. */
 import { version } from '../core/version.ts';
 import type { Session } from '../service/session.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
@@ -11,6 +11,7 @@ export function printSummary(
 ): void {
   const { dim, bold } = coloursOf(stream);
   const { baseUrl, apiKey, oauth } = config.flowlu;
+  const unlisted = models.filter(({ listable }) => !listable).length;
   const rows = [
     [
       'Portal',
@@ -19,7 +20,7 @@ export function printSummary(
         : `${new URL(baseUrl).host}${(apiKey ?? oauth) === null ? ', webhooks alone' : ''}`,
     ],
     ['Database', database.displayUrl],
-    ['Models', String(models.length)],
+    ['Models', `${models.length}${unlisted === 0 ? '' : `, ${unlisted} of them filled by webhooks alone`}`],
     ['Page', `${url}/status`],
     ['Webhooks', `${config.app.publicUrl ?? url}/webhooks/flowlu/••••`],
   ] as const;

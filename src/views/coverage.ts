@@ -1,5 +1,8 @@
 /** How much of a model the mirror has, in words: SQL on rows `l` of `LAST_LISTING` and `w` of `sync.watermarks`. Pure. */
 
+import { models } from '../catalog/index.ts';
+import { literal } from '../postgres/quote.ts';
+
 /** How of each model the last reading ended, whatever goes on since, or that the first one goes on. */
 export const LAST_LISTING = `(
   select distinct on (model) model, outcome, reason, rows_read, total, rows_unread,
@@ -8,7 +11,11 @@ export const LAST_LISTING = `(
            finished_at desc nulls last, started_at desc
 )`;
 
+/** Models that the API cannot list: no reading has failed. */
+const NO_LIST = models.flatMap(({ name, listable }) => (listable ? [] : [literal(name)])).join(', ');
+
 export const COVERAGE = `case
+  when l.model in (${NO_LIST}) then 'webhooks only'
   when l.outcome = 'skipped' then 'not readable: ' || coalesce(l.reason, 'unknown reason')
   when l.reason is not null and (l.outcome = 'complete' or (l.outcome = 'incomplete' and l.rows_unread > 0 and w.last_reconciled_at is not null))
   then 'complete but for some rows: ' || l.reason

@@ -38,7 +38,7 @@ describe('doctor: settings', () => {
 
   it('expects a Node.js that is new enough, a secret and a limit for a real portal', () => {
     const good = { WEBHOOK_SECRET: 'x'.repeat(48), FLOWLU_COMPANY: 'acme', FLOWLU_API_KEY: 'k' };
-    expect(check(good)).toEqual({ 'Node.js': 'ok', 'webhook secret': 'ok', 'request rate': 'ok' });
+    expect(check(good)).toEqual({ 'Node.js': 'ok', 'webhook secret': 'ok', 'request rate': 'ok', models: 'ok' });
     expect(check(good, '20.18.9')['Node.js']).toBe('fail');
     expect(check({})['webhook secret']).toBe('warn');
     expect(check({ ...good, FLOWLU_REQUESTS_PER_SECOND: '0' })['request rate']).toBe('warn');

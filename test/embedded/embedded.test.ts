@@ -218,7 +218,7 @@ describe('the embedded database', () => {
   });
 
   it('is what openDatabase opens without a URL', async () => {
-    const database = await openDatabase({ embeddedDirectory: directory });
+    const database = await openDatabase({ url: null, dataDir: directory });
     expect(database.embedded).toBe(true);
     expect(database.displayUrl).toBe(redactUrl(database.url));
     expect(database.displayUrl).not.toContain(new URL(database.url).password);

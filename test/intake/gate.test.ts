@@ -113,6 +113,18 @@ describe('which secret is in use', () => {
     expect(await use([one, other])).toEqual([false, true]);
   });
 
+  it('shows in the process that took the webhook before it is noted', async () => {
+    const use = createSecretUse([SECRET]);
+    const usedAt = async () => Date.parse(String((await use.read(db.sql))[0]?.last_used_at));
+    use.mark(0);
+    await use.note(db.sql);
+    const noted = await usedAt();
+    await until(() => Date.now() > noted + 1);
+    use.mark(0);
+    expect(await usedAt()).toBeGreaterThan(noted);
+    expect(Date.parse(String((await createSecretUse([SECRET]).read(db.sql))[0]?.last_used_at))).toBe(noted);
+  });
+
   it('keeps the later of two notes, and neither secrets nor anything shaped like them', async () => {
     await start({ WEBHOOK_SECRET: `${SECRET},${OLD}` });
     await from('', SECRET);

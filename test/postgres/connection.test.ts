@@ -172,10 +172,8 @@ describe('the password', () => {
     const encoded = encodeURIComponent(PASSWORD);
     const { host } = new URL(database.url);
     const errors = [
-      await failure(openDatabase({ url: `mysql://flowlu:${encoded}@127.0.0.1/x`, embeddedDirectory: '/nowhere' })),
-      await failure(
-        openDatabase({ url: `postgres://flowlu:${PASSWORD}@127.0.0.1:notaport/x`, embeddedDirectory: '/' }),
-      ),
+      await failure(openDatabase({ url: `mysql://flowlu:${encoded}@127.0.0.1/x`, dataDir: '/nowhere' })),
+      await failure(openDatabase({ url: `postgres://flowlu:${PASSWORD}@127.0.0.1:notaport/x`, dataDir: '/' })),
       await failure(migrate(`postgres://flowlu:${encoded}@127.0.0.1:99999/x`)),
       await failure(migrate(`postgres://flowlu:${encoded}@127.0.0.1:1/x`)),
       await failure(migrate(`postgres://nobody:${encoded}@${host}/${database.name}`)),

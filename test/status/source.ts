@@ -12,6 +12,7 @@ export function sourceOf(sql: Sql, given: Partial<Expectations> = {}): ReportSou
     models: ['crm.account', 'crm.lead'],
     otherZone: null,
     recording: null,
+    sleep_s: 0,
     isAsleep: () => false,
     ...given,
   };

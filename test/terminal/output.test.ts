@@ -53,6 +53,16 @@ describe('a table', () => {
     ]);
   });
 
+  test.each([undefined, 0])('on a terminal that tells %s as its width is not cut', (columns) => {
+    const stream = { ...capture(true), columns };
+    let text = '';
+    stream.write = (part) => {
+      text += part;
+    };
+    printTable([{ model: 'crm.account', rows: 1, note: 'long '.repeat(40) }], COLUMNS, stream as never);
+    expect(text).not.toContain('…');
+  });
+
   test('lets no value of the portal control the terminal or break a line', () => {
     const stream = capture(false);
     printTable([{ model: 'a\u001b[2J\nb', rows: 1, note: null }], COLUMNS, stream);

@@ -55,6 +55,22 @@ describe('on a terminal', () => {
     expect(line).toContain('50 %');
   });
 
+  test('a terminal that does not tell its width has a bar all the same', () => {
+    const written: string[] = [];
+    const stream = {
+      isTTY: true,
+      columns: 0,
+      on: () => undefined as never,
+      write: (text: string) => written.push(text),
+    };
+    const progress = createProgress({ stream, models: 4 });
+    progress.modelStarted('crm.account', 400);
+    progress.modelAdvanced('crm.account', PAGE);
+    vi.advanceTimersByTime(FRAME_MS);
+    expect(written.join('')).toMatch(/░+ {4}6 % {2}100 rows {2}0\/4 models/);
+    progress.close();
+  });
+
   test('a terminal that goes away does not end the work', () => {
     const screen = new Screen(80);
     const progress = createProgress({ stream: screen });

@@ -1,4 +1,4 @@
-/** What finance is set up with: own organisations, their bank accounts, lines of business. */
+/** The setup of finance: own organisations, their bank accounts, lines of business. */
 import { code, date, datetime, decimal, flag, integer, link, model, text } from '../fields.ts';
 import { active, audit, importOrigin, ordering } from '../groups.ts';
 

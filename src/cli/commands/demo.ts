@@ -24,16 +24,16 @@ interface DemoFlags {
 }
 
 export const demoCommand = new Command('demo')
-  .option('--seconds <number>', 'end by itself after so long', wholeNumber())
+  .option('--seconds <number>', 'stop after this many seconds', wholeNumber())
   .option('--rows <number>', 'records in the portal', wholeNumber(), 20_000)
   .option('--seed <number>', 'same seed, same portal', wholeNumber(), 1)
-  .option('--port <number>', 'where the service listens; 8787 where it is free', wholeNumber())
+  .option('--port <number>', 'where the service listens; 8787 if it is free', wholeNumber())
   .addOption(
     new Option('--portal <profile>', 'as the documentation says, or as clients saw live portals')
       .choices(['documented', 'as-seen'])
       .default('documented'),
   )
-  .option('--still', 'nothing changes: the data that docs/analysts.md shows')
+  .option('--still', 'the fixed data that docs/analysts.md shows; nothing changes')
   .action((flags: DemoFlags, command: Command) =>
     runCommand(command, (context) => demo(context, flags), { ignoresSettings: true, isBusy: false }),
   );

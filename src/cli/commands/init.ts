@@ -29,12 +29,12 @@ interface InitFlags {
 
 export const initCommand = new Command('init')
   .option('--company <name>', 'sub-domain of the portal')
-  .option('--key <key>', 'key of the API; better typed when asked, since other users can see the words of a command')
+  .option('--key <key>', 'API key; better typed at the prompt, since other users can see command arguments')
   .option('--timezone <zone>', 'time zone of the portal, such as Europe/Berlin')
   .option('--base-url <url>', 'address of the API, for another edition or a test server')
   .option('--file <path>', 'file to write', '.env')
   .option('--no-test', 'do not ask the portal')
-  .option('--force', 'write over the settings that the file has')
+  .option('--force', 'overwrite the settings in the file')
   .action((flags: InitFlags, command: Command) =>
     runCommand(command, (context) => init(context, flags).catch(nothingWritten), {
       ignoresSettings: true,

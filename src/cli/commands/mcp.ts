@@ -22,7 +22,7 @@ const ROWS_MAX = 10_000;
 const LOGIN = 'flowlu_agent';
 
 export const mcpCommand = new Command('mcp')
-  .option('--rows <number>', 'the most rows that a query answers', readRows, 200)
+  .option('--rows <number>', 'the most rows that a query returns', readRows, 200)
   .option('--statement-timeout <time>', 'how long a query may take, e.g. 30s', '30s')
   .action((flags: Flags, command: Command) =>
     runCommand(command, async (context) => {

@@ -14,12 +14,8 @@ export const migrateCommand = new Command('migrate')
   .option('--publication', 'create a publication, so that other servers can follow by logical replication')
   .action(({ publication = false }: { publication?: boolean }, command: Command) =>
     runCommand(command, async ({ config, log, signal }) => {
-      const database = await openDatabase({
-        url: config.database.migrateUrl ?? config.database.url ?? undefined,
-        embeddedDirectory: config.database.dataDir,
-        log,
-        signal,
-      });
+      const { migrateUrl, url, dataDir } = config.database;
+      const database = await openDatabase({ url: migrateUrl ?? url, dataDir }, { log, signal });
       const sql = connect(database.url, { applicationName: 'flowlu-mirror migrate', max: 1 });
       try {
         const report = await migrate(sql, { zone: config.flowlu.timezone, publication });

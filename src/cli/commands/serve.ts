@@ -108,9 +108,11 @@ async function serve(session: Session, { signal, isQuiet }: CommandContext): Pro
     notes,
     ...(config.http.tls === null ? [] : [keepCertificate(listener, session, signal)]),
   ];
+  const { sleepMs } = config.database;
+  const naps = sleepMs > 0 && { naps_up_to_s: sleepMs / 1_000 };
   if (isShown && isFirst) printSummary(session, listener.url);
   if (!isShown)
-    log.info({ url: listener.url, database: database.displayUrl, models: session.models.length }, 'listening');
+    log.info({ url: listener.url, database: database.displayUrl, models: session.models.length, ...naps }, 'listening');
   // The password of the embedded server is for its user, and the log is not the place for it.
   // On a terminal only: elsewhere a log may keep it.
   if (database.embedded && process.stderr.isTTY && isFirst) write(process.stderr, `PostgreSQL: ${database.url}\n`);

@@ -5,7 +5,7 @@ import { createSecretUse } from '../../intake/secret-use.ts';
 import { reportSource } from '../../service/app.ts';
 import { needsPerson } from '../../status/findings.ts';
 import { readReport, type StatusReport } from '../../status/report.ts';
-import { ageOf, count, grantWords, headerWords, portalWords, took, withoutRows } from '../../status/words.ts';
+import { ageOf, count, grantWords, headerWords, napWords, portalWords, took, withoutRows } from '../../status/words.ts';
 import { printFindings } from '../../terminal/findings.ts';
 import { printLine, printTable } from '../../terminal/output.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -56,6 +56,8 @@ function printStatus(report: StatusReport, all: boolean): void {
     printLine(`Secret ${position}   last used ${age(last_used_at)}`);
   }
   if (doubtful_rows > 0) printLine(`Doubtful   ${count(doubtful_rows, 'row')}`);
+  const naps = napWords(report.database_sleep_seconds);
+  if (naps !== null) printLine(`Naps       ${naps}`);
   if (oauth !== null) printLine(`Login      ${grantWords(oauth, now)}`);
   if (portal_facts.length > 0) printLine(`Portal     ${portalWords(portal_facts)}`);
   if (Object.keys(webhook_headers).length > 0) printLine(`Headers    ${headerWords(webhook_headers)}`);
@@ -123,7 +125,7 @@ function printFailures({ failed_deliveries, generated_at: now }: StatusReport): 
   printLine('\nRejected and failed webhooks');
   for (const { id, received_at, status, model, reason } of failed_deliveries) {
     printLine(
-      `  ${id} ${status} ${ageOf(received_at, now)}: ${model ?? 'no model'}, ${(reason ?? 'no reason').replace(/\p{Cc}+/gu, ' ')}`,
+      `  delivery ${id}, ${status} ${ageOf(received_at, now)}: ${model ?? 'no model'}, ${(reason ?? 'no reason').replace(/\p{Cc}+/gu, ' ')}`,
     );
   }
 }

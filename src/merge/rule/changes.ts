@@ -1,8 +1,9 @@
 /**
- * From what the writer concluded of one entity to what its history keeps. Pure.
+ * Derives what the history keeps of an entity from the writer's verdicts. Pure.
  *
- * Not every write is a change of the source: a row first met through the API was not made by it, a record spelt anew
- * means what it meant, and a reading that shows other fields of the same version knows more, but nothing happened.
+ * Not every write is a change at the source: a row first met through the API was not created by it, a record spelt
+ * differently means the same, and a reading that shows more fields of the same version adds knowledge, but nothing
+ * happened.
  */
 import { type Patch, patchBetween } from '../../record/differences.ts';
 import { mergeRecords, type Shape } from '../../record/record.ts';
@@ -15,7 +16,7 @@ type Context = Pick<FoldContext, 'model' | 'shape' | 'zone'>;
 
 const UNKNOWN: Prior = { priorVersion: null, priorObservedAt: null };
 
-/** The changes by which `row` (null: never heard of) became what the fold left, in the order of their acceptance. */
+/** The changes by which `row` (null: unknown entity) became the result of the fold, in order of acceptance. */
 export function changesOf(
   row: Row | null,
   seen: readonly Observation[],
@@ -39,21 +40,21 @@ function step(held: Row, now: Row, seen: Observation, { shape }: Context): reado
   const isNoChange = patch === null || (path !== 'webhook' && isSameTime(held, now) && !patch.changesValues);
   if (now.deletedAt !== null) return deletion(held, now, path, patch);
   if (held.deletedAt !== null) {
-    // A version from before the deletion does not tell when the record came back.
+    // A version from before the deletion does not say when the record came back.
     const version = now.version !== null && now.version.at > held.deletedAt ? now.version.at : null;
     return [{ ...change('revived', now, path, priorOf(held), patch), version }];
   }
   return isNoChange ? [] : [change('updated', now, path, priorOf(held), patch)];
 }
 
-/** A deletion tells of the last state as well, and that may be one which nothing had told of before. */
+/** A deletion also contains the last state, which may be new to the mirror. */
 function deletion(held: Row, now: Row, path: ChangePath, patch: Patch | null): readonly Change[] {
   const told = patch === null || (isSameTime(held, now) && !patch.changesValues) ? null : patch;
   if (told === null) return [deleted(now, path, priorOf(held))];
   return [change('updated', now, path, priorOf(held), told), deleted(now, path, priorOf(now))];
 }
 
-/** The first that was heard of an entity. What the API shows was there before, so that is no change. */
+/** The first observation of an entity. What the API returns existed before, so it is no change. */
 function firstSight(now: Row, seen: Observation, context: Context): readonly Change[] {
   if (seen.says === 'deleted') return [deleted(now, 'webhook', toldBefore(seen.previous, now, context))];
   if (seen.says !== 'announced') return [];
@@ -64,7 +65,7 @@ function firstSight(now: Row, seen: Observation, context: Context): readonly Cha
   return [change('updated', now, 'webhook', toldBefore(previous, now, context), patch)];
 }
 
-/** The whole state before, as far as it is told: what is not, is taken to have been as it is. */
+/** The whole state before. Fields that the webhook leaves out are assumed not to have changed. */
 function before(previous: Row['record'], now: Row, shape: Shape): Row['record'] {
   return mergeRecords(shape, now.record, previous);
 }
@@ -80,7 +81,7 @@ function change(kind: Change['kind'], now: Row, path: ChangePath, prior: Prior, 
   return { kind, version: version?.at ?? null, observedAt, path, before, after, ...prior };
 }
 
-/** The version of a deleted record is that of its last state; when it went, only the observation tells. */
+/** The version of a deleted record is that of its last state; only the observation says when it was deleted. */
 function deleted(now: Row, path: ChangePath, prior: Prior): Change {
   return { ...change('deleted', now, path, prior, null), version: null };
 }

@@ -1,8 +1,6 @@
 /**
- * The one rule of the mirror: what a row becomes when something is learnt about its entity.
- *
- * Pure, and the same for webhooks, lists, single reads, replays and repairs. `docs/invariants.md` says what it
- * guarantees; the shape follows the tables of "Merge rules" there.
+ * The mirror's only rule: what a row becomes when something is learnt about its entity. Pure, and the same for
+ * webhooks, lists, single reads, replays and repairs. See "Merge rules" in `docs/invariants.md`.
  */
 import { contains, contentHash, hasAlias, mergeRecords, type Shape } from '../../record/record.ts';
 import { compareVersions } from '../../record/version.ts';
@@ -19,7 +17,7 @@ import type {
 } from './observation.ts';
 import { announcedRow, judgeTie, keep, write } from './tie.ts';
 
-/** Decides what becomes of `row` (null: never heard of) now that `seen` was observed. */
+/** Decides what becomes of `row` (null: unknown entity) after `seen`. */
 export function decide(row: Row | null, seen: Observation, around: Surroundings): Verdict {
   if (row?.source === 'erased' && isUnconfirmed(seen)) return keep('erased');
   switch (seen.says) {
@@ -38,7 +36,7 @@ export function decide(row: Row | null, seen: Observation, around: Surroundings)
   }
 }
 
-/** What a webhook says; the API alone knows whether an entity that was erased is there again. */
+/** Webhooks are unconfirmed: only the API knows whether an erased entity exists again. */
 function isUnconfirmed({ says }: Observation): boolean {
   return says === 'announced' || says === 'deleted' || says === 'unclear';
 }
@@ -69,7 +67,7 @@ function decideDeleted(row: Row | null, seen: Deleted, shape: Shape): Verdict {
   const order = compareVersions(row.version, seen.version);
   if (order !== null && order > 0) return keep('kept', 'announced as deleted, but the row is newer');
   return write('tombstoned', {
-    // What a deletion calls "previous" is the entity's last state: newer than the row, or the same.
+    // The "previous" state in a deletion is the entity's last state: the same as the row's, or newer.
     record: mergeRecords(shape, row.record, seen.previous ?? {}),
     observedAt: seen.observedAt,
     source: 'webhook',
@@ -97,7 +95,7 @@ function decidePresent(row: Row | null, seen: Present, around: Surroundings): Ve
 }
 
 function decideAbsent(row: Row | null, seen: Absent): Verdict {
-  // Nothing there on either side: the reading and the mirror agree.
+  // The record exists on neither side: the API and the mirror agree.
   if (row === null || row.deletedAt !== null) return keep('unchanged');
   if (seen.observedAt <= row.observedAt) return keep('ignored');
   return write('tombstoned', {
@@ -108,7 +106,7 @@ function decideAbsent(row: Row | null, seen: Absent): Verdict {
   });
 }
 
-/** Takes what the API says, writing only where that changes something: a single reading also confirms what webhooks told. */
+/** Adopts the API's state, writing only if that changes something. A single read also confirms a webhook's state. */
 function refresh(row: Row, seen: Present, shape: Shape): Verdict {
   const isKnown = agrees(row, seen, shape) && !(seen.settling && row.source === 'webhook');
   return isKnown ? keep('unchanged') : write('updated', presentRow(row, seen, shape));

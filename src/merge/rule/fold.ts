@@ -1,4 +1,4 @@
-/** Observations of one entity, folded through the rule in order of arrival. Pure. */
+/** Folds observations of one entity through the rule in order of arrival. Pure. */
 import type { Model } from '../../catalog/types.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { contentHash, type Shape } from '../../record/record.ts';
@@ -18,19 +18,19 @@ export interface FoldContext {
 }
 
 export interface Folded {
-  /** The row to write, or null when it stays as it is. */
+  /** The row to write, or null if it stays as it is. */
   readonly row: Row | null;
   /** One verdict per observation, in their order. */
   readonly verdicts: readonly Verdict[];
-  /** The row that each verdict made, or null where it left the row as it was. */
+  /** The row made by each verdict, or null if it left the row unchanged. */
   readonly rows: readonly (Row | null)[];
-  /** What the observations show of the portal's webhooks. */
+  /** What the observations show about the portal's webhooks. */
   readonly texts: WebhookTexts;
-  /** The id of an earlier delivery whose record has to be read before this can be folded. */
+  /** The id of an earlier delivery whose record must be read before folding again. */
   readonly needs?: string;
 }
 
-/** Folds `seen` into `row`; `earlier` are the deliveries that the ledger already held. */
+/** Folds `seen` into `row`; `earlier` are the deliveries already in the ledger. */
 export function fold(
   row: Row | null,
   seen: readonly Observation[],
@@ -79,14 +79,14 @@ export function rowVersion(
   return credible(versionOf(context.model, record, context.zone), observedAt);
 }
 
-/** True when folding may meet a tie, so that the ledger has to be asked for earlier deliveries first. */
+/** Whether folding may meet a tie, so that earlier deliveries must first be read from the ledger. */
 export function mayTie(row: Row | null, seen: readonly Observation[]): boolean {
   const announced = seen.filter((one): one is Announced => one.says === 'announced');
   const versions = [
     ...(row === null || row.deletedAt !== null ? [] : [row.version]),
     ...announced.map((a) => a.version),
   ];
-  // Revived rows and rows made in between get an announced version, so these versions cover every state.
+  // Rows revived or created along the way get an announced version, so these versions cover every state.
   if (announced.length === 0 || versions.length < 2) return false;
   const orders = new Set(versions.map((version) => version?.order));
   return orders.size < versions.length || orders.has(undefined);

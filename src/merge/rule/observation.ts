@@ -7,7 +7,7 @@ import type { Decision } from '../../store/deliveries/ledger.ts';
 
 export interface Row {
   readonly record: JsonObject;
-  /** The source's last-change time, as far as it can be believed. */
+  /** The source's time of the last change, if credible. */
   readonly version: Version;
   readonly observedAt: Micros;
   readonly source: Source;
@@ -15,14 +15,14 @@ export interface Row {
   readonly hash: string;
 }
 
-/** `erased`: nothing is held but the id, on a privacy request; only the API can bring such an entity back. */
+/** `erased`: only the id is kept, because of a privacy request; only the API can bring such an entity back. */
 export type Source = 'webhook' | 'api' | 'erased';
 
-/** A webhook says how the entity stands after a change. */
+/** A webhook with the state after a change. */
 export interface Announced {
   readonly says: 'announced';
   readonly record: JsonObject;
-  /** The entity before the change, or null where the webhook does not tell. */
+  /** The state before the change, or null if the webhook lacks it. */
   readonly previous: JsonObject | null;
   readonly version: Version;
   readonly observedAt: Micros;
@@ -30,7 +30,6 @@ export interface Announced {
   readonly link: Link;
 }
 
-/** A webhook says that the entity was deleted. */
 export interface Deleted {
   readonly says: 'deleted';
   readonly previous: JsonObject | null;
@@ -38,7 +37,7 @@ export interface Deleted {
   readonly observedAt: Micros;
 }
 
-/** A webhook speaks of the entity in words the mirror does not know. */
+/** A webhook about the entity whose meaning the mirror does not know. */
 export interface Unclear {
   readonly says: 'unclear';
   readonly reason: string;
@@ -52,9 +51,9 @@ export interface Present {
   readonly version: Version;
   /** The moment before the request was sent. */
   readonly observedAt: Micros;
-  /** True when the record is whole (`get`), false where keys may be left out (`list`). */
+  /** True if the record is whole (`get`), false if keys may be missing (`list`). */
   readonly whole: boolean;
-  /** True for a read that was made to settle a doubt. */
+  /** True for a read made to settle a doubt. */
   readonly settling: boolean;
 }
 
@@ -66,19 +65,19 @@ export interface Absent {
 
 export type Observation = Announced | Deleted | Unclear | Present | Absent;
 
-/** Content hashes that tell how one delivery connects to others: `from` one state, null where it is not told, `to` the next. */
+/** Content hashes that link one delivery to others: of the state before, null if unknown, and of the state after. */
 export interface Link {
   readonly from: string | null;
   readonly to: string;
 }
 
-/** A delivery about the same entity that the ledger remembers. */
+/** A delivery about the same entity that is in the ledger. */
 export interface Earlier {
   readonly link: Link;
   readonly version: Version;
-  /** The announced record, where it may still have to be applied; null where it was, or has not been read. */
+  /** The announced record, if it may still have to be applied; null if it was applied or is not read yet. */
   readonly record: JsonObject | null;
-  /** Under which id the ledger has the record, where it may have to be applied. */
+  /** The ledger's id of the record, if it may have to be applied. */
   readonly unread?: string | null;
 }
 
@@ -86,20 +85,20 @@ export interface Verdict {
   readonly decision: Decision;
   /** The row to hold from now on, or null to leave it as it is. */
   readonly row: NextRow | null;
-  /** Why only the API can tell what is right, or null where nothing is in doubt. */
+  /** Why only the API can tell what is right, or null without doubt. */
   readonly doubt: string | null;
-  /** The id of an earlier delivery whose record has to be read first; then this is no verdict yet. */
+  /** The id of an earlier delivery whose record must be read first. Until then this is no verdict. */
   readonly needs?: string;
 }
 
-/** A row to write; its version and hash follow from the record. */
+/** A row to write. Its version and hash follow from the record. */
 export type NextRow = Omit<Row, 'version' | 'hash'>;
 
-/** What the rule needs to know besides the row and the observation. */
+/** What the rule needs besides the row and the observation. */
 export interface Surroundings {
   readonly shape: Shape;
-  /** Other deliveries about the entity that the ledger remembers; only ties ask for them. */
+  /** Other deliveries about the entity in the ledger, only needed for ties. */
   readonly earlier: readonly Earlier[];
-  /** How long a settled reading must lie after the row's own observation to overrule its version. */
+  /** How long after the row's own observation a settling read must be made to overrule its version. */
   readonly settleGrace: Micros;
 }

@@ -1,7 +1,7 @@
 /**
- * Texts of webhooks as the API spells them. Some portals put HTML entities and Windows' ends of lines into webhooks
- * where the API answers plainly, or the other way round; compared as they are, a row would go to and fro between two
- * spellings of one content. Pure.
+ * Converts texts of webhooks to the API's spelling. Some portals put HTML entities and Windows line ends into webhooks
+ * where the API does not, or the other way round. Without conversion, a row would alternate between two spellings of
+ * one content. Pure.
  */
 import type { Json, JsonObject } from '../../core/json.ts';
 import { fieldValue, type Shape } from '../../record/record.ts';
@@ -9,24 +9,24 @@ import { hasPlainer, isOneText, plainText } from '../../record/spelling.ts';
 import type { Facts } from '../../store/measurements.ts';
 import type { Observation, Row } from './observation.ts';
 
-/** What is known of a portal's webhooks; null until a row that the API has confirmed shows it. */
+/** What is known of a portal's webhooks; null until a row confirmed by the API shows it. */
 export type WebhookTexts = Facts['webhook_texts'] | null;
 
 interface Respelt {
   readonly observation: Observation;
-  /** What the observation shows of the portal's webhooks. */
+  /** What the observation shows about the portal's webhooks. */
   readonly shows: WebhookTexts;
-  /** True when a text may be spelt otherwise in the API, and nothing tells. */
+  /** True if the API may spell a text differently and that is not known. */
   readonly isUnclear: boolean;
 }
 
-/** Why a row is read again whose texts may be spelt otherwise. */
+/** Why a row whose texts may be spelt differently is read again. */
 export const SPELLING = 'the API is asked how it spells the texts of a webhook';
 
-/** Characters that the API may write in another way than a webhook without entities does. */
+/** Characters that the API may write differently than a webhook without entities. */
 const SPECIAL = /[&<>"'\n]/;
 
-/** What a webhook says, its texts spelt as in the row that the mirror holds, as far as they say the same. */
+/** The observation with its texts spelt as in the row, as far as they mean the same. */
 export function respell(seen: Observation, row: Row | null, shape: Shape, known: WebhookTexts): Respelt {
   const records = [seen.says === 'announced' ? seen.record : null, 'previous' in seen ? seen.previous : null];
   const held = (key: string) => (row === null ? undefined : fieldValue(shape, row.record, key));
@@ -50,22 +50,22 @@ export function respell(seen: Observation, row: Row | null, shape: Shape, known:
 
 type Held = (key: string) => Json | undefined;
 
-/** A text of a webhook, and what the row holds in its place. */
+/** A text of a webhook, and the row's value of that field. */
 interface Text {
   readonly value: string;
   readonly own: Json | undefined;
-  /** True when both are one text in two spellings. */
+  /** True if both are one text in two spellings. */
   readonly isOther: boolean;
 }
 
-/** Which spelling a row that the API has confirmed has of the same texts. */
+/** How webhooks spell texts, compared with a row confirmed by the API. */
 function shown(texts: readonly Text[]): WebhookTexts {
   const others = texts.filter(({ value, own, isOther }) => isOther && (hasPlainer(value) || hasPlainer(own)));
   if (others.length > 0) return others.some(({ value }) => hasPlainer(value)) ? 'entities' : 'decoded';
   return texts.some(({ value, own }) => own === value && hasPlainer(value)) ? 'plain' : null;
 }
 
-/** The row's spelling of what it says already, else a plain one where webhooks are known to have entities. */
+/** Uses the row's spelling for unchanged texts, otherwise a plain one if webhooks are known to have entities. */
 function respelt(seen: Observation, held: Held, way: 'entities' | 'decoded'): Observation {
   const spelt = (key: string, value: Json): Json => {
     const own = held(key);

@@ -1,9 +1,9 @@
 /**
- * Ties: an announced state whose version does not tell whether the row is older.
+ * Ties: an announced state whose version does not show whether the row is older.
  *
- * Flowlu's versions have one-second resolution and many models have none, so ties are everyday. What orders them is
- * content: each delivery leads `from` one state `to` the next, and the deliveries of one version form a path when
- * nothing is missing or repeated. Where they do not, only the API knows, and the row becomes doubtful.
+ * Flowlu's versions have one-second resolution and many models have none, so ties are common. They are ordered by
+ * content: each delivery leads `from` one state `to` the next, and the deliveries of one version form a path if none is
+ * missing or repeated. Otherwise only the API knows, and the row becomes doubtful.
  */
 import { contains, contentHash, mergeRecords, type Shape } from '../../record/record.ts';
 import { compareVersions, type Version } from '../../record/version.ts';
@@ -22,7 +22,7 @@ export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdi
   const revisited = mayReturnToAState(moves) ? REVISITED : null;
 
   if (contains(shape, row.record, seen.record)) return keep('duplicate', revisited);
-  // Applied late, from the ledger: the API was read after the announcement, so it knew of the change.
+  // Applied late, from the ledger: the API was read after the announcement, so it included the change.
   if (row.source === 'api' && row.observedAt > seen.observedAt) return keep('stale');
   if (seenBefore) return keep('stale', 'a delivery seen before, while the row has moved on');
   if (seen.previous !== null && contains(shape, row.record, seen.previous)) {
@@ -33,13 +33,13 @@ export function judgeTie(row: Row, seen: Announced, around: Surroundings): Verdi
     if (last?.link.to === row.hash) return keep('stale');
     if (last !== null) return take(row, seen, last, null, around);
   }
-  // Without versions the newest arrival is the best guess; with equal ones what stands is as good.
+  // Without versions the newest arrival is the best guess; with equal ones the present row is as good.
   const doubt = revisited ?? UNLINKED;
   const isNewest = row.version === null && seen.observedAt >= row.observedAt;
   return isNewest ? take(row, seen, self, doubt, around) : keep('kept', doubt);
 }
 
-/** Applies the state that the chosen delivery tells; its own, where the chosen one's record is not at hand. */
+/** Applies the state of the chosen delivery, or the observation's own state if that record is not available. */
 function take(row: Row, seen: Announced, chosen: Earlier | null, doubt: string | null, around: Surroundings): Verdict {
   const record = chosen?.record ?? null;
   const needs = record === null && typeof chosen?.unread === 'string' ? { needs: chosen.unread } : {};
@@ -51,12 +51,12 @@ function take(row: Row, seen: Announced, chosen: Earlier | null, doubt: string |
   };
 }
 
-/** Where a creation leads from: no state at all, which is known, other than a state that is not told. */
+/** Where a creation leads from: the known absence of a state, unlike an unknown state. */
 const BIRTH = '00000000-0000-0000-0000-000000000000';
 
 /**
- * What a tie asks of the ledger: how a payload connects to the deliveries before and after it.
- * @param isBirth true for a creation, before which there was nothing
+ * How a payload connects to the deliveries before and after it, as needed for ties.
+ * @param isBirth true for a creation, before which there was no state
  */
 export function linkOf(
   shape: Surroundings['shape'],
@@ -85,26 +85,26 @@ function distinct(earlier: readonly Earlier[]): readonly Earlier[] {
   return [...first.values()];
 }
 
-/** True unless the states of one version were passed through once each, as far as the deliveries tell. */
+/** False only if the deliveries show that each state of the version occurred once. */
 function mayReturnToAState(links: readonly Earlier[]): boolean {
-  // A state whose "before" is not told may be one that came back; beside others it has no sure place.
+  // A state with unknown predecessor may be one that came back; among others its place is uncertain.
   if (links.length > 1 && links.some(({ link }) => link.from === null)) return true;
   const entered = new Set(links.map(({ link }) => link.to));
   const left = successors(links);
   if (entered.size < links.length || left.size < links.length) return true;
-  // What is entered and left once each are paths and circles, and only paths begin somewhere.
+  // States entered and left once form paths and circles, and only paths have a beginning.
   const onPaths = links
     .filter(({ link }) => !entered.has(link.from as string))
     .flatMap((start) => pathFrom(start, left));
   return onPaths.length < links.length;
 }
 
-/** The deliveries that lead on from each state; of states that are left once. */
+/** The delivery that leads on from each state, for states that are left once. */
 function successors(links: readonly Earlier[]): ReadonlyMap<string | null, Earlier> {
   return new Map(links.map((one) => [one.link.from, one]));
 }
 
-/** From `start` to the last delivery that follows; states are entered and left once here, and form no circle. */
+/** From `start` to the last delivery that follows; here states are entered and left once and form no circle. */
 function pathFrom(start: Earlier, left: ReadonlyMap<string | null, Earlier>): readonly Earlier[] {
   const path = [start];
   for (let next = left.get(start.link.to); next !== undefined && path.length <= left.size; ) {
@@ -118,7 +118,7 @@ function followFrom(start: Earlier, links: readonly Earlier[]): Earlier | null {
   return pathFrom(start, successors(links)).at(-1) ?? null;
 }
 
-/** The end of the path that all links form together; null where they do not form one. */
+/** The end of the path that all links together form; null if they do not form one. */
 function lastOfPath(links: readonly Earlier[]): Earlier | null {
   const entered = new Set(links.map(({ link }) => link.to));
   const starts = links.filter(({ link }) => !entered.has(link.from as string));
@@ -134,7 +134,7 @@ export function keep(decision: Decision, doubt: string | null = null): Verdict {
   return { decision, row: null, doubt };
 }
 
-/** The row that an announced state makes: what it does not tell keeps its stored value. */
+/** The row after an announced state. Fields that it lacks keep their stored value. */
 export function announcedRow(row: Row | null, seen: Announced, shape: Shape): NextRow {
   return {
     record: row === null ? seen.record : mergeRecords(shape, row.record, seen.record),

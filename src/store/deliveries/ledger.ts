@@ -1,6 +1,6 @@
 /**
- * The ledger of deliveries: every webhook body in order of arrival, with its original text and what became of it.
- * Hand-written statements; a batch travels as one text (see postgres/arrays.ts).
+ * The ledger of deliveries: every webhook body in order of arrival, with its original text and its result. A batch is
+ * sent as one text (see postgres/arrays.ts).
  */
 import { randomBytes } from 'node:crypto';
 import type postgres from 'postgres';
@@ -14,16 +14,16 @@ export const LEDGER = 'sync.deliveries';
 export type DeliveryStatus =
   /** Stored, not applied yet. */
   | 'pending'
-  /** Applied: its effect, if it has one, is in the mirror. */
+  /** Applied: its effect, if any, is in the mirror. */
   | 'applied'
-  /** About a model that the settings leave out. */
+  /** About a model that the settings exclude. */
   | 'skipped'
-  /** Could not be applied; parked with the reason. */
+  /** Could not be applied; set aside with the reason. */
   | 'failed'
-  /** JSON, but no webhook; answered with 422. */
+  /** JSON, but not a webhook; answered with 422. */
   | 'rejected';
 
-/** Why an observation ended as it did; the words of `explain`, of metrics and of the ledger. */
+/** The result of an observation, as `explain`, the metrics and the ledger name it. */
 export type Decision =
   | 'inserted'
   | 'updated'
@@ -34,13 +34,13 @@ export type Decision =
   | 'stale'
   | 'kept'
   | 'ignored'
-  /** About an entity that was erased: not applied, and nothing of it stored. */
+  /** About an erased entity: not applied, and nothing of it is stored. */
   | 'erased';
 
 export interface LedgerEntry {
   readonly receivedAt: Micros;
   readonly status: DeliveryStatus;
-  /** Whom the delivery is about, as far as it says. */
+  /** What the delivery says it is about. */
   readonly subject: { readonly module: string; readonly model: string; readonly action: string } | null;
   readonly entityId: string | null;
   readonly version: Micros | null;
@@ -48,13 +48,13 @@ export interface LedgerEntry {
   readonly fromHash: string | null;
   readonly toHash: string | null;
   readonly body: string;
-  /** Those of its HTTP request that may teach something. */
+  /** Request headers that may be informative. */
   readonly headers: Readonly<Record<string, string>> | null;
   readonly decision: Decision | null;
   readonly reason: string | null;
 }
 
-/** Columns with their types, in the order of `valuesOf`. */
+/** With their types, in the order of `valuesOf`. */
 const COLUMNS = Object.entries({
   received_at: 'timestamptz',
   status: 'text',
@@ -71,7 +71,7 @@ const COLUMNS = Object.entries({
   reason: 'text',
 });
 
-/** Rows come out in the order in which they travel, and an identity counts in that order. */
+/** Rows are returned in the order sent, and the identity column counts in that order. */
 const APPEND = `
   insert into sync.deliveries (${COLUMNS.map(([name]) => name).join(', ')}, applied_at)
   select *, case when status = 'applied' then clock_timestamp() end
@@ -83,7 +83,7 @@ const APPEND = `
 export async function appendDeliveries(tx: Queryable, entries: readonly LedgerEntry[]): Promise<string[]> {
   if (entries.length === 0) return [];
   const rows = await tx.unsafe(APPEND, rowsText(entries.map(valuesOf)), { prepare: true });
-  // Each id is told to a sender as that of its delivery.
+  // Each id is sent to a sender as that of its delivery.
   if (rows.length !== entries.length) throw new Error(`${entries.length} deliveries were given ${rows.length} ids`);
   return rows.map((row) => row.id as string);
 }
@@ -106,19 +106,19 @@ function valuesOf(entry: LedgerEntry): readonly RowItem[] {
   ];
 }
 
-/** How a delivery in the ledger connects to others of its entity. */
+/** How a delivery in the ledger relates to others of its entity. */
 export interface EarlierEntry {
   readonly entityId: string;
   readonly fromHash: string | null;
   readonly toHash: string;
   readonly version: Micros | null;
-  /** Its id, only where its state is not known to have reached the row. */
+  /** Its id if its state may not have reached the row, otherwise null. */
   readonly unapplied: string | null;
 }
 
 const MAX_EARLIER = 64;
 
-/** The newest deliveries of each entity, but for those that are being applied now. Bodies are left out: a tie needs one at most. */
+/** The newest deliveries of each entity, except those being applied now. Without bodies: a tie needs at most one. */
 export async function findEarlier(
   tx: Transaction,
   subject: { readonly module: string; readonly model: string },
@@ -140,7 +140,7 @@ export async function findEarlier(
   return rows.map((row) => ({ ...row, version: row.version === null ? null : Number(row.version) }));
 }
 
-/** The body of one delivery; null where it is not there any more. */
+/** The body of one delivery; null if it is gone. */
 export async function readBody(tx: Queryable, id: string): Promise<string | null> {
   const [row] = await tx`select body from sync.deliveries where id = ${id}`;
   return (row?.body ?? null) as string | null;
@@ -154,13 +154,13 @@ export interface StoredDelivery {
   readonly body: string;
 }
 
-/** Bytes of bodies that are taken into memory at a time. */
+/** Bytes of bodies held in memory at a time. */
 const MAX_BODY_BYTES = 2 * 2 ** 20;
 
 /**
- * Takes the first deliveries of a selection that locks them, in order of arrival: as many as have room in memory, and
- * one at least where there is any.
- * @param selection what follows on `from sync.deliveries d`
+ * Takes the first deliveries of a selection that locks them, in order of arrival: as many as fit into memory, at least
+ * one.
+ * @param selection the rest of the query after `from sync.deliveries d`
  */
 export async function takeFitting(tx: Transaction, selection: postgres.Fragment): Promise<StoredDelivery[]> {
   const rows = await tx<(StoredDelivery & { receivedAt: string })[]>`
@@ -175,8 +175,8 @@ export async function takeFitting(tx: Transaction, selection: postgres.Fragment)
 }
 
 /**
- * Takes pending deliveries, oldest first, that no other replica is working on; they stay locked for the transaction.
- * @param except models, as `module.model`, whose deliveries are to wait
+ * Takes the oldest pending deliveries that no other replica holds. They stay locked until the transaction ends.
+ * @param except models, as `module.model`, whose deliveries must wait
  */
 export function claimPending(tx: Transaction, limit: number, except: Iterable<string>): Promise<StoredDelivery[]> {
   return takeFitting(tx, tx`where ${isPending(tx, except)} order by d.id limit ${limit} for update skip locked`);
@@ -189,7 +189,7 @@ const isPending = (sql: Queryable, except: Iterable<string>) =>
 export const hasPending = (sql: Queryable, except: Iterable<string>) =>
   sql`select exists (select from sync.deliveries d where ${isPending(sql, except)})`;
 
-/** What became of a stored delivery, and whom it is about where that was not understood when it came. */
+/** The result of a stored delivery, with its subject if that was not recognized on arrival. */
 export interface DeliveryOutcome extends Omit<LedgerEntry, 'receivedAt' | 'subject' | 'body' | 'headers'> {
   readonly id: string;
   readonly subject?: LedgerEntry['subject'];
@@ -225,8 +225,8 @@ const TRIED_BYTES = 12_288;
 const TRIED_WITHIN = { statementTimeoutMs: 3_000, lockTimeoutMs: 2_000 };
 
 /**
- * Writes a delivery as large as some are, and takes it back: fails where there is no space, although a small change would
- * fit. It takes no lock that others may hold meanwhile: their wait would be taken for the cause.
+ * Writes a large delivery and deletes it again, to detect a lack of space that a small change would not. It takes no
+ * lock that others may hold, since waiting for one would look like the cause.
  */
 export async function tryWrite(sql: Sql): Promise<void> {
   const body = randomBytes(TRIED_BYTES).toString('base64');

@@ -1,4 +1,4 @@
-/** Deliveries of the ledger, taken up once more: to be applied again, stored with another body, or pruned. */
+/** Reads deliveries of the ledger again: to apply them, to store them with another body, or to prune them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatMicros, type Micros } from '../../core/time.ts';
 import { SCAN_MAX_MS } from '../../mirror-rows/reads.ts';
@@ -8,12 +8,12 @@ import { eachPage } from '../../postgres/pages.ts';
 import { HINT } from '../doubts.ts';
 import { type StoredDelivery, takeFitting } from './ledger.ts';
 
-/** Which deliveries; all conditions hold together. */
+/** All conditions must hold. */
 export interface DeliveryFilter {
   readonly ids?: readonly string[];
-  /** Only those that are not applied: failed, rejected or still pending. */
+  /** Only those not applied: failed, rejected or pending. */
   readonly failed?: boolean;
-  /** Only those that arrived then or later. */
+  /** Only those that arrived at or after this time. */
   readonly since?: Micros;
 }
 
@@ -26,7 +26,7 @@ function conditions(sql: Queryable, { ids, failed, since }: DeliveryFilter) {
   return sql`${one}${open}${late}`;
 }
 
-/** How many deliveries there are, and the last of them: later ones are not meant. */
+/** How many deliveries match, and the id of the last one; later ones are not included. */
 export async function countDeliveries(
   sql: Sql,
   filter: DeliveryFilter,
@@ -38,7 +38,7 @@ export async function countDeliveries(
   return { count: (row?.count ?? 0) as number, last: (row?.last ?? EVERYTHING) as string };
 }
 
-/** Takes deliveries in order of arrival, after one and up to another; they stay locked for the transaction. */
+/** Takes deliveries in order of arrival, after `after` and up to `last`; locks them until the transaction ends. */
 export function takeDeliveries(
   tx: Transaction,
   filter: DeliveryFilter,
@@ -51,7 +51,7 @@ export function takeDeliveries(
   );
 }
 
-/** A delivery with another body, and the hashes of what that one tells. */
+/** A delivery with another body, and the hashes of what that body says. */
 export interface RewrittenDelivery {
   readonly id: string;
   readonly body: string;
@@ -59,7 +59,7 @@ export interface RewrittenDelivery {
   readonly toHash: string | null;
 }
 
-/** Puts other bodies in the place of those that came; a delivery without hashes gets none. */
+/** Replaces bodies. A delivery that has no hashes gets none. */
 export async function rewriteDeliveries(tx: Transaction, rewritten: readonly RewrittenDelivery[]): Promise<void> {
   if (rewritten.length === 0) return;
   const document = JSON.stringify(
@@ -82,8 +82,8 @@ export interface Entity {
 const BATCH_SIZE = 500;
 
 /**
- * Hands out, in batches, every delivery that may tell of the entity, locked: those known to be about it, those about its
- * model that were not taken apart (pending, failed) or have its id somewhere, and those that nobody understood.
+ * Returns in batches, locked, every delivery that may be about the entity: those known to be; those of its model that
+ * were not parsed (pending, failed) or contain its id; and those that could not be understood.
  */
 export function candidateDeliveries(tx: Transaction, { module, model, id }: Entity) {
   return eachPage(async (after: string | null) => {
@@ -100,8 +100,8 @@ export function candidateDeliveries(tx: Transaction, { module, model, id }: Enti
 }
 
 /**
- * Puts bodies without values in the place of those that came, and takes away whatever else was derived from them. One
- * that was not believed when it came keeps its mark: a replay must not believe it now.
+ * Replaces bodies with ones without values and removes everything else derived from them. A delivery that was not
+ * trusted on arrival keeps its mark, so that a replay does not trust it either.
  */
 export async function withholdDeliveries(
   tx: Transaction,
@@ -120,18 +120,18 @@ export async function withholdDeliveries(
 const REASON = 'erased on request';
 
 const PRUNED_AT_A_TIME = 1_000;
-/** Batches per call: ten million deliveries; the next call goes on. */
+/** Batches per call: ten million deliveries. The next call continues. */
 const MAX_BATCHES = 10_000;
 const PAUSE_MS = 50;
 
-/** Deletes deliveries older than `retentionMs` that have done their work, or those that failed; pending ones stay. */
+/** Deletes deliveries older than `retentionMs` that were processed, or those that failed. Pending ones stay. */
 export async function pruneDeliveries(
   sql: Sql,
   retentionMs: number,
   signal: AbortSignal,
   which: 'done' | 'failed' = 'done',
 ): Promise<number> {
-  // The open ones have an index of their own, by id.
+  // Open ones have an index by id.
   const chosen =
     which === 'failed'
       ? sql`status = 'failed' order by d.id`

@@ -1,4 +1,4 @@
-/** What people are shown of the ledger of deliveries. Reads only. */
+/** What reports show of the ledger of deliveries. Reads only. */
 import { models } from '../../catalog/index.ts';
 import { MAX_OTHERS_TOLD } from '../../mirror-rows/reads.ts';
 import type { Queryable } from '../../postgres/connection.ts';
@@ -13,15 +13,15 @@ export interface DeliveryStory {
   readonly decision: Decision | null;
   readonly reason: string | null;
   readonly attempts: number;
-  /** Null for an older one that has no room in memory beside the others. */
+  /** Null for an older one that does not fit into memory with the others. */
   readonly body: string | null;
   readonly headers: Readonly<Record<string, string>> | null;
 }
 
-/** Bytes of bodies that are told of at a time. */
+/** Bytes of bodies returned at a time. */
 const MAX_BODY_BYTES = 8 * 2 ** 20;
 
-/** The newest deliveries about an entity, oldest first, and how many there are in all. */
+/** The newest deliveries about an entity, oldest first, and the total number. */
 export async function deliveriesAbout(
   sql: Queryable,
   subject: { readonly module: string; readonly model: string; readonly id: string },
@@ -42,7 +42,7 @@ export async function deliveriesAbout(
   return { total: (rows[0]?.total ?? 0) as number, deliveries };
 }
 
-/** Headers that came with the newest deliveries, each with its latest value. */
+/** Headers of the newest deliveries, each with its latest value. */
 export async function lastHeaders(sql: Queryable): Promise<Readonly<Record<string, string>>> {
   const rows = await sql`
     select distinct on (h.key) h.key as name, h.value
@@ -59,7 +59,6 @@ export interface DeliveryCounts {
   readonly failed: number;
   readonly rejected: number;
   readonly last_received_at: string | null;
-  /** Age of the oldest delivery that is not applied yet. */
   readonly oldest_pending_seconds: number | null;
 }
 
@@ -83,7 +82,7 @@ export interface FailedDelivery {
   readonly reason: string | null;
 }
 
-/** The newest deliveries that could not be applied or were rejected, latest first. */
+/** The newest deliveries that failed or were rejected, latest first. */
 export async function lastFailures(sql: Queryable, limit: number): Promise<readonly FailedDelivery[]> {
   const rows = await sql`
     select id::text as id, to_json(received_at) #>> '{}' as received_at, status, module || '.' || model as model, reason
@@ -91,14 +90,14 @@ export async function lastFailures(sql: Queryable, limit: number): Promise<reado
   return rows as unknown as readonly FailedDelivery[];
 }
 
-/** What the health of the mirror is judged by: read from indexes alone, however many deliveries there are. */
+/** The facts from which the health is judged. Read from indexes only, however many deliveries there are. */
 export interface ArrivalFacts {
   /** The database's clock. */
   readonly now: string;
   readonly last_received_at: string | null;
   readonly pending: number;
   readonly pending_since: string | null;
-  /** Why the newest of them waits. */
+  /** Why the newest of them is waiting. */
   readonly pending_reason: string | null;
   readonly failed: number;
   readonly failed_since: string | null;
@@ -122,14 +121,14 @@ export async function arrivalFacts(sql: Queryable): Promise<ArrivalFacts> {
 export interface Arrivals {
   readonly at: string;
   readonly deliveries: number;
-  /** Half of the changes took no longer from Flowlu's own time of change to the mirror; null where none is dated. */
+  /** Median delay from Flowlu's time of the change to the mirror; null if no change has a version. */
   readonly lag_s: number | null;
 }
 
-/** Quarters of an hour that are shown: a day. */
+/** Quarters of an hour shown: one day. */
 export const QUARTERS = 96;
 
-/** What arrived in the last day, by quarters of an hour; those without deliveries are left out. */
+/** What arrived in the last day, by quarters of an hour, leaving out those without deliveries. */
 export async function arrivalsOfTheDay(sql: Queryable): Promise<readonly Arrivals[]> {
   const rows = await sql`
     select to_json(date_bin('15 minutes', received_at, timestamptz '2000-01-01')) #>> '{}' as at,
@@ -145,21 +144,21 @@ export async function hasDeliveries(sql: Queryable): Promise<boolean> {
   return row?.present === true;
 }
 
-/** What webhooks have told of a model lately. */
+/** Recent webhooks of a model. */
 export interface WebhookUse {
   readonly model: string;
   readonly deliveries: number;
-  /** Those that said what the row said already. */
+  /** Those that repeated what the row already said. */
   readonly repeats: number;
   readonly changes: number;
   readonly last_at: string;
   readonly longest_silence_s: number | null;
 }
 
-/** Newest deliveries that count for it. */
+/** The newest deliveries considered. */
 const USE_WINDOW = 20_000;
 
-/** Webhooks by model, among the newest deliveries: of the catalogue's models, and of the others that came most often. */
+/** Webhooks by model, among the newest deliveries: models of the catalogue, and the most frequent others. */
 export async function webhookUse(sql: Queryable): Promise<readonly WebhookUse[]> {
   const catalogued = sql`model = any(${models.map(({ name }) => name)}::text[])`;
   const rows = await sql`
