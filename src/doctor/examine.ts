@@ -292,8 +292,7 @@ async function examineAnswers(
     .filter((one): one is ReadableModel & { model: VersionedModel } => one.model.version !== null)
     .filter(({ total }) => total === null || total >= ROWS_NEEDED)
     .sort((a, b) => (b.total ?? 0) - (a.total ?? 0));
-  const { requestsPerSecond } = config.flowlu;
-  for (const check of await measurePages(client, readable, { ...asked, requestsPerSecond }, signal)) report(check);
+  for (const check of await measurePages(client, readable, { ...asked, ...config.flowlu }, signal)) report(check);
   const chosen = fitting[0]?.model;
   if (chosen === undefined) {
     const advice = 'run doctor again when the portal is in use';

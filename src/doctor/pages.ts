@@ -16,11 +16,17 @@ export interface Asked {
   readonly mirrored: number;
 }
 
+/** The rate of requests, and the share of it that `serve` reads with. */
+interface Rate {
+  readonly requestsPerSecond: number;
+  readonly backgroundShare: number;
+}
+
 /** @throws the signal's reason. */
 export async function measurePages(
   client: FlowluClient,
   readable: readonly ReadableModel[],
-  { asked, mirrored, requestsPerSecond }: Asked & { readonly requestsPerSecond: number },
+  { asked, mirrored, requestsPerSecond, backgroundShare }: Asked & Rate,
   signal: AbortSignal,
 ): Promise<readonly Check[]> {
   const [largest] = readable.toSorted((a, b) => (b.total ?? 0) - (a.total ?? 0));
@@ -35,7 +41,9 @@ export async function measurePages(
     asked < mirrored
       ? [READING_THESE, ` of the ${count(asked, 'model')} asked for, of ${mirrored} mirrored,`]
       : ['to read everything', ''];
-  const time = requestsPerSecond > 0 ? `, ${span(requests / requestsPerSecond)} at the rate set` : '';
+  const takes_s = requests / requestsPerSecond;
+  const time =
+    requestsPerSecond > 0 ? `: ${span(takes_s)} by \`backfill\`, ${span(takes_s / backgroundShare)} by \`serve\`` : '';
   const uncounted = readable.filter(({ total }) => total === null).map(({ model }) => model.name);
   const more = uncounted.length > 0 ? `; more for ${namesOf(uncounted)}, which the portal does not count` : '';
   return [

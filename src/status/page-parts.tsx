@@ -1,4 +1,5 @@
 /** Parts that several sections of the status page use. */
+import { asTyped } from '../core/typed.ts';
 import type { Finding, Severity } from './finding.ts';
 import type { State } from './findings.ts';
 import { ageOf } from './words.ts';
@@ -98,7 +99,7 @@ export function ToType({ finding: { command } }: { readonly finding: Finding }) 
   if (command === null) return null;
   return (
     <p>
-      <code>{command}</code>
+      <code>{asTyped(command)}</code>
     </p>
   );
 }

@@ -1,5 +1,6 @@
 /** The output of commands, and the only code that writes to stdout and stderr. */
 import pico from 'picocolors';
+import { asTyped } from '../core/typed.ts';
 import { visible } from '../core/visible.ts';
 import type { Check } from '../doctor/check.ts';
 import { count } from '../status/words.ts';
@@ -52,11 +53,11 @@ export function printTable<Row>(
 /** Prints a value as one line of JSON, bigint as a string because readers would round it. A string is already JSON. */
 export function printJson(value: unknown, stream: TextStream = process.stdout): void {
   const exact = (_: string, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner);
-  printLine(typeof value === 'string' ? value : JSON.stringify(value, exact), stream);
+  write(stream, `${typeof value === 'string' ? value : JSON.stringify(value, exact)}\n`);
 }
 
 export function printLine(text = '', stream: TextStream = process.stdout): void {
-  write(stream, `${text}\n`);
+  write(stream, `${asTyped(text)}\n`);
 }
 
 export function printCheck({ name, status, found, advice }: Check): void {
@@ -67,7 +68,7 @@ export function printCheck({ name, status, found, advice }: Check): void {
 }
 
 export function printError(message: string, stream: TextStream = process.stderr): void {
-  write(stream, `${coloursOf(stream).red(visible(message, LAYOUT))}\n`);
+  write(stream, `${coloursOf(stream).red(visible(asTyped(message), LAYOUT))}\n`);
 }
 
 const guarded = new WeakSet<TextStream>();

@@ -162,7 +162,7 @@ describe('init', () => {
     const [, secret = ''] = /^WEBHOOK_SECRET=(\w{64})$/m.exec(text) ?? [];
     expect(made.stdout).toContain(`  https://YOUR-HOST/webhooks/flowlu/${secret}\n`);
     // The steps are those of the README.
-    expect([...made.stdout.matchAll(/^ {2}flowlu-mirror (\w+) {2}/gm)].map(([, word]) => word)).toEqual([
+    expect([...made.stdout.matchAll(/^ {2}npx flowlu-mirror (\w+) {2}/gm)].map(([, word]) => word)).toEqual([
       'doctor',
       'serve',
     ]);
@@ -375,7 +375,7 @@ describe('backfill', () => {
     await db.sql`truncate sync.watermarks`;
     source.faults.errorCode = { models: ['crm.account', 'crm.industry'], value: 31 };
     const { stdout } = await cli('backfill');
-    expect(stdout).toContain('2 models are not in this portal; flowlu-mirror models shows which.\n');
+    expect(stdout).toContain('2 models are not in this portal; npx flowlu-mirror models shows which.\n');
     expect(stdout).not.toMatch(/crm\.(account|industry)/);
     const lists = Object.entries(source.requests.perModel()).filter(([what]) => what.endsWith(' list'));
     const asked = lists.reduce((sum, [, requests]) => sum + requests, 0);
@@ -549,7 +549,10 @@ describe('the embedded database', () => {
     );
     // Not by `cli`: the output holds the password.
     const reader = await runHere(['reader', 'ann'], options(here));
-    expect(reader).toMatchObject({ code: 0, stdout: expect.stringContaining('only while `flowlu-mirror serve` runs') });
+    expect(reader).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('only while `npx flowlu-mirror serve` runs'),
+    });
     // The last process of ours to leave stops the server.
     await until(async () => !(await canConnect(databaseUrl)));
   });

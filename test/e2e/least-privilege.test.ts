@@ -190,7 +190,7 @@ it('migrates as the owner and serves as the writer, each with an address of its 
     const refused = await cli('rebuild', { DATABASE_URL: own.url });
     expect(refused).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/must run `flowlu-mirror migrate`.*MIGRATE_DATABASE_URL/),
+      stderr: expect.stringMatching(/must run `npx flowlu-mirror migrate`.*MIGRATE_DATABASE_URL/),
     });
     // Another database than the one that the service works with is noticed.
     const elsewhere = await cli('rebuild', { DATABASE_URL: own.url, MIGRATE_DATABASE_URL: db.url });

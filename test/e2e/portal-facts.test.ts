@@ -193,7 +193,7 @@ describe('where nothing is set up', () => {
       source.requests.clear();
       const { code, stdout } = await verify('verify');
       expect(code).toBe(3);
-      expect(stdout).toMatch(/^1 model not read yet: flowlu-mirror backfill reads them\.$/m);
+      expect(stdout).toMatch(/^1 model not read yet: npx flowlu-mirror backfill reads them\.$/m);
       expect(source.requests.total()).toBe(0);
     } finally {
       await empty.close();
