@@ -62,7 +62,7 @@ function statementOf(view: View, before: StandingView['columns']): string {
   const columns = [...standing, ...view.columns.filter(({ name }) => !had.has(name))].map(({ name, expression }) =>
     expression === identifier(name) ? expression : `${expression} as ${identifier(name)}`,
   );
-  return `create or replace view ${relationOf(viewName(view))} as select ${columns.join(', ')} from ${view.from}`;
+  return `create or replace view ${relationOf(viewName(view))} as ${view.with ?? ''} select ${columns.join(', ')} from ${view.from}`;
 }
 
 /**

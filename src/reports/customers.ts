@@ -11,10 +11,11 @@ const MERGED_INTO = { crm_account: 'merged_to', crm_lead: 'merged_to_id' } as co
 type Mergeable = keyof typeof MERGED_INTO;
 
 /**
- * `with` clauses for the records that were merged, each with the one at the end of its chain; merged in a circle they have none.
- * They are read once, whatever asks for them.
+ * `with` clauses for `merged`: the records that were merged, each with the one at the end of its chain; merged in a circle they
+ * have none. A view that follows merges begins with it. It does not stand in each part, since a part with clauses of its own
+ * reads all columns of its rows, wanted or not.
  */
-const withMerged = (table: Mergeable) => `
+export const withMerged = (table: Mergeable): string => `
   with recursive merge (id, next_id) as (
     select id, ${MERGED_INTO[table]} from flowlu.${table} where ${MERGED_INTO[table]} is not null
   ), step (id, end_id) as (
@@ -26,13 +27,12 @@ const withMerged = (table: Mergeable) => `
       from merge join step on step.id = merge.id left join merge next on next.id = step.end_id
      group by merge.id
   )`;
-const merged = (table: Mergeable) => `(${withMerged(table)} select id, end_id from merged)`;
 
 /** Rows that have a link, and the link: SQL of columns, tables, the link and a condition. */
 type Way = readonly [columns: string, from: string, link: string, where: string];
 
 /** Rows by some ways, each with what its link leads to after all merges: `end_id`. */
-export const followed = (ways: readonly Way[], table: Mergeable = 'crm_account'): string => `(${withMerged(table)}
+export const followed = (ways: readonly Way[], table: Mergeable = 'crm_account'): string => `(
   ${[
     ...ways.map(
       ([columns, from, link, where]) => `select ${columns}, ${link} as end_id
@@ -50,10 +50,10 @@ export const followed = (ways: readonly Way[], table: Mergeable = 'crm_account')
 )`;
 
 const PARTY = 'party._deleted_at is null and party.account_id is not null';
-/** No other party of the deal comes before this one: organisations come before contacts. */
-const FIRST = `not exists (
+/** No other party of the deal, or none of a kind, comes before this one: organisations come before contacts. */
+const first = (kind = 'true') => `not exists (
   select from flowlu.crm_lead_accounts earlier
-   where earlier.lead_id = party.lead_id and earlier._deleted_at is null and earlier.account_id is not null
+   where earlier.lead_id = party.lead_id and earlier._deleted_at is null and earlier.account_id is not null and ${kind}
      and (coalesce(earlier.account_type, 9), earlier.account_id, earlier.id) < (coalesce(party.account_type, 9), party.account_id, party.id))`;
 
 /** The links of one column of a table. */
@@ -87,7 +87,7 @@ export const accountOfTask = (alias: string, row: string): string =>
 export const dealLinks = (table: string): string => followed([column(table, 'model_id', isDeal('r'))], 'crm_lead');
 
 /** All merges of deals at once, worked out only where a query comes upon one: as a step for each row they would count as dear. */
-const MERGED_DEALS = `(select jsonb_object_agg(merged.id, merged.end_id) from ${merged('crm_lead')} merged)`;
+const MERGED_DEALS = `(${withMerged('crm_lead')} select jsonb_object_agg(id, end_id) from merged)`;
 
 /** Joins the deal at the end of the chain that begins at a link, as `alias.end_id`; none where deals were merged in a circle. */
 export const joinDeal = (alias: string, link: string): string => `
@@ -101,8 +101,7 @@ export const dealOf = (alias: string, row: string): string =>
   joinDeal(alias, `case when ${isDeal(row)} then ${row}.model_id end`);
 
 /** Joins, for a link worked out before, the record at the end of its chain: `atEnd` is then what it leads to. */
-export const joinMerged = (table: Mergeable, alias: string, link: string): string =>
-  `left join ${merged(table)} ${alias} on ${alias}.id = ${link}`;
+export const joinMerged = (alias: string, link: string): string => `left join merged ${alias} on ${alias}.id = ${link}`;
 export const atEnd = (alias: string, link: string): string => `coalesce(${alias}.end_id, ${link})`;
 
 /**
@@ -115,7 +114,7 @@ export const DEALS_WITH_CUSTOMER = followed([
     'l.*',
     'flowlu.crm_lead_accounts party join flowlu.crm_lead l on l.id = party.lead_id',
     'party.account_id',
-    `${PARTY} and ${FIRST} and l.customer_id is null and (party.account_type = 1 or l.contact_id is null)`,
+    `${PARTY} and ${first()} and l.customer_id is null and (party.account_type = 1 or l.contact_id is null)`,
   ],
   [
     'l.*',
@@ -127,10 +126,12 @@ export const DEALS_WITH_CUSTOMER = followed([
   ],
 ]);
 
-/** The contact of a deal, else the first that takes part. */
-export const DEAL_CONTACT = `coalesce(l.contact_id, (
-  select min(party.account_id) from flowlu.crm_lead_accounts party
-   where party.lead_id = l.id and party.account_type = 2 and ${PARTY}))`;
+/** Joins to a deal `l` the first contact that takes part, as `alias.account_id`. */
+export const joinFirstContact = (alias: string): string => `left join (
+  select party.lead_id, party.account_id
+    from flowlu.crm_lead_accounts party
+   where party.account_type = 2 and ${PARTY} and ${first('earlier.account_type = 2')}
+) ${alias} on ${alias}.lead_id = l.id`;
 
 /** Transactions, each with its party, else the customer of its invoice, as `end_id`. */
 export const PAYMENTS_WITH_PARTNER = followed([

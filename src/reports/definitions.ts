@@ -87,7 +87,8 @@ export function definitionsFor(zone: string) {
     overdue: [
       'fin.invoice i',
       'An issued invoice on which something is owed and whose due date is before today',
-      `${ISSUED} and i.due_date < ${today} and owed.open_amount > 0`,
+      // What is paid owes nothing; said here, so that nobody works out its payments.
+      `${ISSUED} and i.status_id not in (30, 40) and i.due_date < ${today} and owed.open_amount > 0`,
     ],
     transaction: ['fin.transaction x', 'A transaction that exists', 'x._deleted_at is null'],
     income: [

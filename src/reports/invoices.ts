@@ -1,6 +1,6 @@
 /** Ready-made views about invoices: what is paid and what is owed. */
 import { c, type View, view } from '../views/view.ts';
-import { dealOf, followed } from './customers.ts';
+import { dealOf, followed, withMerged } from './customers.ts';
 import { isProject, moneyKind, type Terms } from './definitions.ts';
 import { currency, linkOf, words } from './report.ts';
 
@@ -119,6 +119,7 @@ ${dealOf('of_deal', 'i')}`;
         paid_date: c.day('i.paid_date', 'Day on which the invoice was paid'),
         updated_at: c.updatedAt('i'),
       },
+      with: withMerged('crm_account'),
       from: rows,
       where: is.invoice,
     }),
@@ -138,6 +139,7 @@ ${dealOf('of_deal', 'i')}`;
         customer_phone: c.word('customer.phone', 'Main telephone number of the customer'),
         updated_at: c.updatedAt('i'),
       },
+      with: withMerged('crm_account'),
       from: rows,
       where: `${is.invoice} and ${is.overdue}`,
     }),

@@ -1,7 +1,7 @@
 /** Ready-made views about money that has moved: transactions, cash, categories. */
 import { c, joined, type View, view } from '../views/view.ts';
 import { wordOf } from './codes.ts';
-import { PAYMENTS_WITH_PARTNER } from './customers.ts';
+import { PAYMENTS_WITH_PARTNER, withMerged } from './customers.ts';
 import { cashState, moneyKind, type Terms } from './definitions.ts';
 import { INVOICE_NUMBER } from './invoices.ts';
 import { byMonth, currency, words } from './report.ts';
@@ -9,6 +9,9 @@ import { byMonth, currency, words } from './report.ts';
 /** Amounts with their sign: money in is positive. */
 const SIGNED = 'coalesce(x.income, 0) - coalesce(x.outcome, 0)';
 export const SIGNED_BASE = 'coalesce(x.bcy_income, 0) - coalesce(x.bcy_outcome, 0)';
+
+/** That the money has moved, as a condition that the planner takes to hold for every second transaction and not for one in a hundred. */
+export const movedCash = ({ is }: Terms): string => `coalesce(${is.moves_cash}, false)`;
 
 const sumBase = (where: string, comment: string) =>
   c.amount(`coalesce(sum(${SIGNED_BASE}) filter (where ${where}), 0)`, comment);
@@ -58,6 +61,7 @@ export function money(terms: Terms): readonly View[] {
       purpose: c.word("coalesce(nullif(x.description, ''), x.name)", 'Purpose of the transaction, else its title'),
       updated_at: c.updatedAt('x'),
     },
+    with: withMerged('crm_account'),
     from: `${PAYMENTS_WITH_PARTNER} x
 ${joined('fin_invoice', 'i', 'x.invoice_id')}`,
     where: is.transaction,

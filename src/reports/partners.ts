@@ -1,9 +1,9 @@
 /** Ready-made views about organisations and contacts. */
 import { c, type View, view } from '../views/view.ts';
-import { accountOf, DEALS_WITH_CUSTOMER, PAYMENTS_WITH_PARTNER } from './customers.ts';
+import { accountOf, DEALS_WITH_CUSTOMER, PAYMENTS_WITH_PARTNER, withMerged } from './customers.ts';
 import { moneyKind, type Terms } from './definitions.ts';
 import { INVOICES_WITH_CUSTOMER, owed } from './invoices.ts';
-import { SIGNED_BASE } from './money.ts';
+import { movedCash, SIGNED_BASE } from './money.ts';
 import { words } from './report.ts';
 
 const contacts = view({
@@ -24,6 +24,7 @@ const contacts = view({
     last_activity_at: c.moment('c.last_activity_time', 'Most recent activity'),
     updated_at: c.updatedAt('c'),
   },
+  with: withMerged('crm_account'),
   from: `flowlu.crm_account c
 left join (
   flowlu.crm_relation r
@@ -70,35 +71,38 @@ export function partners(terms: Terms): readonly View[] {
       income_base: sum('income', 'Money received, in the base currency of the portal'),
       expense_base: sum('expense', 'Money paid to the customer, refunds included; negative'),
       other_base: sum('other', 'Money that is neither income nor expense'),
-      balance_base: sum('balance', 'income_base + expense_base + other_base: what is left after refunds'),
+      balance_base: c.amount(
+        'coalesce(c.income, 0) + coalesce(c.expense, 0) + coalesce(c.other, 0)',
+        'income_base + expense_base + other_base: what is left after refunds',
+      ),
       last_activity_at: c.moment('a.last_activity_time', 'Most recent activity'),
       updated_at: c.updatedAt('a'),
     },
+    with: withMerged('crm_account'),
     from: `flowlu.crm_account a
 full join (
-  select fact.customer_id, count(*) as facts,
+  select fact.customer_id, true as known,
          count(*) filter (where fact.what in ('open', 'won', 'lost', 'deal')) as deals,
          ${counted('open', 'open_deals')}, ${summed('open', 'open_budget')},
          ${counted('won', 'won_deals')}, ${summed('won', 'won_budget')}, ${counted('lost', 'lost_deals')},
-         count(*) filter (where fact.what in ('invoice', 'overdue')) as invoices, ${counted('overdue', 'overdue_invoices')},
-         ${summed('income', 'income')}, ${summed('expense', 'expense')}, ${summed('other', 'other')},
-         sum(fact.amount) filter (where fact.what in ('income', 'expense', 'other')) as balance
+         ${counted('invoice', 'invoices')}, ${counted('overdue', 'overdue_invoices')},
+         ${summed('income', 'income')}, ${summed('expense', 'expense')}, ${summed('other', 'other')}
     from (
       select l.end_id as customer_id, case when ${is.open_deal} then 'open' when ${is.won_deal} then 'won' when ${is.lost_deal} then 'lost' else 'deal' end as what, l.budget as amount
         from ${DEALS_WITH_CUSTOMER} l
        where ${is.deal}
        union all
-      select i.end_id, case when ${is.overdue} then 'overdue' else 'invoice' end, null
-        from ${INVOICES_WITH_CUSTOMER} i${owed(terms)}
-       where ${is.invoice}
+      select i.end_id, 'invoice', null from ${INVOICES_WITH_CUSTOMER} i where ${is.invoice}
+       union all
+      select i.end_id, 'overdue', null from ${INVOICES_WITH_CUSTOMER} i${owed(terms)} where ${is.invoice} and ${is.overdue}
        union all
       select x.end_id, ${moneyKind}, ${SIGNED_BASE}
         from ${PAYMENTS_WITH_PARTNER} x
-       where ${is.transaction} and ${is.moves_cash}
+       where ${is.transaction} and ${movedCash(terms)}
     ) fact
    group by fact.customer_id
 ) c on a.id = c.customer_id`,
-    where: `(a._deleted_at is null and ${is.customer}) or c.facts > 0`,
+    where: `(a._deleted_at is null and ${is.customer}) or c.known`,
   });
   return [contacts, customers];
 }

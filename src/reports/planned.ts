@@ -1,15 +1,18 @@
 /** Ready-made views about money that is to come: plans, the money of deals, quotes. */
 import { c, joined, type View, view } from '../views/view.ts';
 import { wordOf } from './codes.ts';
-import { accountOf, atEnd, dealLinks, dealOf, joinDeal, joinMerged } from './customers.ts';
+import { accountOf, atEnd, dealLinks, dealOf, joinDeal, joinMerged, withMerged } from './customers.ts';
 import { isDeal, isProject, type Terms } from './definitions.ts';
 import { INVOICE_NUMBER, owed } from './invoices.ts';
 import { currency, words } from './report.ts';
 
-/** The project or deal of a plan: that of its first relation, else of its own link. */
-const relation = (isKind: (alias: string) => string) => `(
-  select r.model_id from flowlu.fin_relations r
-   where r.plan_money_id = n.id and ${isKind('r')} and r._deleted_at is null order by r.id limit 1)`;
+/** Joins the project or deal that the first relation of a plan names. */
+const joinRelation = (alias: string, isKind: (alias: string) => string) => `left join (
+  select distinct on (r.plan_money_id) r.plan_money_id, r.model_id
+    from flowlu.fin_relations r
+   where ${isKind('r')} and r._deleted_at is null
+   order by r.plan_money_id, r.id
+) ${alias} on ${alias}.plan_money_id = n.id`;
 
 export function planned(terms: Terms): readonly View[] {
   const { is, today } = terms;
@@ -41,7 +44,7 @@ export function planned(terms: Terms): readonly View[] {
         `coalesce(${OPEN} > 0 and n.plan_paid_date < ${today}, false)`,
         'Something is still to come, and was due before today',
       ),
-      ...c.linked('project', 'n.the_project_id', 'Project', 'st.projects'),
+      ...c.linked('project', 'coalesce(for_project.model_id, n.project_id)', 'Project', 'st.projects'),
       ...c.linked('deal', 'of_deal.end_id', 'Deal', 'crm.lead'),
       ...c.linked('partner', atEnd('merged_partner', 'n.crm_company_id'), 'Customer or supplier', 'crm.account'),
       invoice_id: c.key('n.invoice_id', 'Invoice that the plan comes from', 'fin.invoice'),
@@ -50,13 +53,14 @@ export function planned(terms: Terms): readonly View[] {
       category_id: c.number('n.category_id', 'Finance item'),
       updated_at: c.updatedAt('n'),
     },
-    from: `(
-  select n.*, coalesce(${relation(isProject)}, n.project_id) as the_project_id, ${relation(isDeal)} as the_deal_id
-    from flowlu.fin_plan_money n where ${is.planned}
-) n
-${joinDeal('of_deal', 'n.the_deal_id')}
-${joinMerged('crm_account', 'merged_partner', 'n.crm_company_id')}
+    with: withMerged('crm_account'),
+    from: `flowlu.fin_plan_money n
+${joinRelation('for_project', isProject)}
+${joinRelation('for_deal', isDeal)}
+${joinDeal('of_deal', 'for_deal.model_id')}
+${joinMerged('merged_partner', 'n.crm_company_id')}
 ${joined('fin_invoice', 'i', 'n.invoice_id')}`,
+    where: is.planned,
   });
 
   const sumOf = (what: string) => `coalesce(sum(m.amount) filter (where m.what = '${what}'), 0)`;
@@ -83,6 +87,7 @@ ${joined('fin_invoice', 'i', 'n.invoice_id')}`,
       overpaid_amount: c.amount(sumOf('overpaid'), 'Paid beyond their totals'),
       gap_amount: c.amount(`${sumOf('planned income')} - ${sumOf('paid')}`, 'Planned income less what was paid'),
     },
+    with: withMerged('crm_lead'),
     from: `(
   select of_deal.end_id as deal_id, i.currency_id, i.currency_code, part.what, part.amount
     from flowlu.fin_invoice i${owed(terms)}
@@ -147,6 +152,7 @@ join flowlu.crm_lead l on l.id = m.deal_id and ${is.deal}`,
       invoices: c.count('made.invoices', 'Invoices that were made from it'),
       updated_at: c.updatedAt('e'),
     },
+    with: withMerged('crm_account'),
     from: `flowlu.fin_estimate e
 left join lateral (select count(*) as invoices from flowlu.fin_invoice i where i.estimate_id = e.id and ${is.invoice}) made on true
 ${accountOf('fin_estimate', 'customer_id', 'link', 'e')}

@@ -1,6 +1,6 @@
 /** Ready-made views about deals. */
 import { c, joined, type View, view } from '../views/view.ts';
-import { atEnd, DEAL_CONTACT, DEALS_WITH_CUSTOMER, joinMerged } from './customers.ts';
+import { atEnd, DEALS_WITH_CUSTOMER, joinFirstContact, joinMerged, withMerged } from './customers.ts';
 import type { Terms } from './definitions.ts';
 import { byMonth, monthOf, words } from './report.ts';
 
@@ -13,7 +13,8 @@ export const inPipeline = (rows: string): string => `(
 const DEALS = `${inPipeline('flowlu.crm_lead')} l`;
 const WITH_CUSTOMER = `${inPipeline(DEALS_WITH_CUSTOMER)} l`;
 
-const CONTACT = atEnd('survivor', 'who.contact_id');
+const CONTACT_LINK = 'coalesce(l.contact_id, first_contact.account_id)';
+const CONTACT = atEnd('survivor', CONTACT_LINK);
 
 /** Columns that every list of deals has. */
 const dealColumns = {
@@ -81,9 +82,10 @@ export function sales({ zone, today, is }: Terms): readonly View[] {
       last_activity_at: c.moment('l.last_activity_time', 'Most recent activity'),
       updated_at: c.updatedAt('l'),
     },
+    with: withMerged('crm_account'),
     from: `${WITH_CUSTOMER}
-left join lateral (select ${DEAL_CONTACT} as contact_id offset 0) who on true
-${joinMerged('crm_account', 'survivor', 'who.contact_id')}
+${joinFirstContact('first_contact')}
+${joinMerged('survivor', CONTACT_LINK)}
 ${joined('crm_account', 'contact', CONTACT)}`,
     where: is.deal,
   });
@@ -131,6 +133,7 @@ full join (
       ),
       updated_at: c.updatedAt('l'),
     },
+    with: withMerged('crm_account'),
     from: WITH_CUSTOMER,
     where: `${is.deal} and (${is.won_deal} or ${is.lost_deal})`,
   });
@@ -178,6 +181,7 @@ full join (
       is_overdue: c.yesNo(`coalesce(${is.overdue_deal}, false)`, 'Should have been closed before today'),
       updated_at: c.updatedAt('l'),
     },
+    with: withMerged('crm_account'),
     from: WITH_CUSTOMER,
     where: `${is.deal} and ${is.stuck_deal}`,
   });

@@ -119,24 +119,24 @@ export function time(terms: Terms): readonly View[] {
     columns: {
       task_id: c.key('t.id', 'Task', 'task.tasks'),
       task_name: c.word('t.name', 'Title of the task'),
-      ...c.linked('project', 'spent.project_id', 'Project that the task belongs to', 'st.projects'),
+      ...c.linked('project', 't.project_id', 'Project that the task belongs to', 'st.projects'),
       ...c.linked('responsible', 't.responsible_id', 'User who does the task', 'core.user'),
       is_open: c.yesNo(is.open_task, 'Neither completed nor archived'),
       estimated_hours: c.amount(hours('coalesce(t.time_estimate, 0)'), 'Planned working time'),
-      spent_hours: c.amount(hours('spent.seconds'), 'Time logged'),
+      spent_hours: c.amount(hours('t.seconds'), 'Time logged'),
       remaining_hours: c.amount(
-        hours('(coalesce(t.time_estimate, 0) - spent.seconds)'),
+        hours('(coalesce(t.time_estimate, 0) - t.seconds)'),
         'Planned less logged; negative beyond the estimate',
       ),
       is_over: c.yesNo(
-        'coalesce(spent.seconds > t.time_estimate and t.time_estimate > 0, false)',
+        'coalesce(t.seconds > t.time_estimate and t.time_estimate > 0, false)',
         'More was logged than planned',
       ),
       updated_at: c.updatedAt('t'),
       url: taskUrl,
     },
     from: `(
-  select t.id, of_project.model_id as project_id, coalesce(sum(g.time_spent), 0) as seconds
+  select t.*, of_project.model_id as project_id, coalesce(sum(g.time_spent), 0) as seconds
     from flowlu.task_tasks t
     left join (
       flowlu.timetracker_timesheets s join flowlu.timetracker_timelogs g on g.timesheet_id = s.id and ${is.time_log}
@@ -145,8 +145,7 @@ export function time(terms: Terms): readonly View[] {
    where ${is.task}
    group by t.id, of_project.model_id
   having t.time_estimate > 0 or sum(g.time_spent) > 0
-) spent
-join flowlu.task_tasks t on t.id = spent.id`,
+) t`,
   });
 
   /** Working days, Monday to Friday, before a day: counted from a Monday in the past. */

@@ -1,8 +1,8 @@
 /** Ready-made views about tasks and projects. */
 import { c, type View, view } from '../views/view.ts';
-import { accountOfTask, dealOf, followed, joinDeal } from './customers.ts';
+import { accountOfTask, dealOf, followed, joinDeal, withMerged } from './customers.ts';
 import { isProject, moneyKind, type Terms } from './definitions.ts';
-import { SIGNED_BASE } from './money.ts';
+import { movedCash, SIGNED_BASE } from './money.ts';
 import { currency, linkOf, taskUrl, words } from './report.ts';
 import { BILLABLE, HOURS, sheets } from './time.ts';
 
@@ -35,6 +35,7 @@ export function work(terms: Terms): readonly View[] {
       updated_at: c.updatedAt('t'),
       url: taskUrl,
     },
+    with: withMerged('crm_account'),
     from: `flowlu.task_tasks t
 ${linkOf('task_tasks', 'of_project', 't', isProject)}
 ${dealOf('of_deal', 't')}
@@ -95,6 +96,7 @@ ${accountOfTask('of_account', 't')}`,
       overdue_tasks: c.count('work.overdue_tasks', 'Open tasks whose deadline has passed'),
       updated_at: c.updatedAt('p'),
     },
+    with: withMerged('crm_account'),
     from: `(
   select p.id, p.end_id,
          count(t.id) filter (where ${is.open_task}) as open_tasks,
@@ -144,6 +146,7 @@ ${joinDeal('of_deal', 'p.crm_lead_id')}`,
       time_cost_currency_code: spentIn.currency_code,
       updated_at: c.updatedAt('p'),
     },
+    with: withMerged('crm_account'),
     from: `(
   select g.project_id, g.customer_id as end_id, ${summed('income')} as income_base, ${summed('expense')} as expense_base,
          ${summed('other')} as other_base, ${HOURS} as hours, ${BILLABLE} as billable_hours,
@@ -156,7 +159,7 @@ ${joinDeal('of_deal', 'p.crm_lead_id')}`,
        union all
       select p.id, p.end_id, ${moneyKind}, ${SIGNED_BASE}, null, null, null, null
         from ${PROJECTS} p join flowlu.fin_transaction x on x.project_id = p.id
-       where ${is.project} and ${is.transaction} and ${is.moves_cash}
+       where ${is.project} and ${is.transaction} and ${movedCash(terms)}
        union all
       select sheet.project_id, sheet.customer_id, null, null, g.time_spent, g.is_billable, g.employee_cost_amount, g.currency_id
         from ${sheets('p.end_id', (id) => `join ${PROJECTS} p on p.id = ${id} and ${is.project}`)} sheet

@@ -30,6 +30,8 @@ export interface View {
   /** One row may have no key: it is for what belongs to nobody. */
   readonly hasNobody?: boolean;
   readonly columns: readonly ViewColumn[];
+  /** `with` clauses before the query: what several parts of it read, and which is worked out once. */
+  readonly with?: string;
   readonly from: string;
   /**
    * SQL for a column that stands in the view and is wanted no more, or with another type, but has to stay for the sake of what
@@ -61,6 +63,7 @@ interface Description {
   readonly key?: readonly string[];
   readonly hasNobody?: boolean;
   readonly columns: Columns;
+  readonly with?: string;
   readonly from: string;
   readonly where?: string;
   readonly group?: string;
@@ -76,6 +79,7 @@ export function view({ schema = 'flowlu_reports', model, comment, grain, columns
     model: model ?? null,
     comment: grain === undefined ? comment : `${comment}. One row for each ${grain}; key: ${key?.join(', ')}`,
     ...(key === undefined ? {} : { key, hasNobody }),
+    ...(rest.with === undefined ? {} : { with: rest.with }),
     columns: Object.entries(columns).map(([column, { type, sql, comment: meaning, references }]) => ({
       name: column,
       type,
