@@ -7,7 +7,7 @@ import { settings } from './table.ts';
 const OURS = 'FLOWLU_';
 /** Set by others: by us for workers, by Kubernetes for services that are called as we are, by whoever uses a proxy. */
 const FOREIGN = /^FLOWLU_MIRROR_|_SERVICE_(?:HOST|PORT)|_PORT(?:_|$)|^(?:HTTPS?|NO|ALL)_PROXY$/i;
-/** Shorter names are near to too many others. */
+/** Shorter names are near to too many others, unless it is their very letters that are swapped. */
 const COMPARED_MIN = 7;
 const NAME_MAX = 60;
 
@@ -21,7 +21,7 @@ function meantBy(name: string): string | undefined {
   const letters = lettersOf(name);
   const candidates = [...byLetters.keys()];
   const swapped = candidates.find((candidate) => sorted(candidate) === sorted(letters));
-  const near = swapped ?? nearest(letters, candidates, 1);
+  const near = swapped ?? (letters.length < COMPARED_MIN ? undefined : nearest(letters, candidates, 1));
   const bold = name.startsWith(OURS) ? (nearest(letters, candidates) ?? nearest(letters.slice(6), candidates)) : null;
   return byLetters.get(near ?? bold ?? '');
 }
@@ -31,7 +31,6 @@ export function strangersIn(env: Environment): readonly ConfigProblem[] {
   return Object.keys(env).flatMap((name) => {
     if (!env[name]?.trim() || names.includes(name) || FOREIGN.test(name) || name.length > NAME_MAX) return [];
     const isOurs = name.startsWith(OURS);
-    if (!isOurs && lettersOf(name).length < COMPARED_MIN) return [];
     const meant = meantBy(name);
     if (meant === undefined) return isOurs ? [{ name, problem: 'is no setting; docs/settings.md lists them all' }] : [];
     return env[meant] === undefined ? [{ name, problem: `is no setting; did you mean ${meant}?` }] : [];

@@ -15,6 +15,8 @@ export interface Announcement {
   readonly previous: JsonObject | null;
   /** Another id in the state before, which is then no state of this entity and left out here. */
   readonly otherId?: string;
+  /** The body has neither of the two names: the sender may call them otherwise. */
+  readonly lacksStates?: true;
 }
 
 /** A body to record, with what it announces or why it is rejected. */
@@ -81,6 +83,8 @@ export function readAnnouncement(text: string): Announcement {
   const previous = entityOf(body, 'previous');
   const [id, otherId] = [idOf(current), idOf(previous)];
   const named = { ...readName(module, model), action: action.toLowerCase(), entityId: id ?? otherId, current };
+  if (!Object.hasOwn(body, 'current') && !Object.hasOwn(body, 'previous'))
+    return { ...named, previous, lacksStates: true };
   if (id === null || otherId === null || id === otherId) return { ...named, previous };
   return { ...named, previous: null, otherId };
 }

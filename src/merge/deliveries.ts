@@ -105,6 +105,7 @@ function subjectOf(announcement: Announcement, context: DeliveryContext): Subjec
   const { module, model, entityId, current, previous } = announcement;
   const table = context.tableOf(module, model);
   if (table === null) return unapplied('skipped', entityId, 'the settings leave this model out');
+  if (announcement.lacksStates) return unapplied('failed', null, 'the body has neither `current` nor `previous`');
   // As in Flowlu's own example of a create. Nobody could correct it, so it is not a failure.
   if ((current ?? previous) === null) return unapplied('skipped', null, 'current and previous are empty');
   if (entityId === null) return unapplied('failed', null, 'neither current nor previous names a record id');

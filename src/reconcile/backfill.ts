@@ -13,17 +13,20 @@ const INHERIT_SECONDS = 24 * 3_600;
 
 /**
  * Backfills models. If an earlier backfill was interrupted, or not all models have been read once by any process, it
- * continues there: within a model, and after the finished models.
+ * continues there: within a model, and after the finished models unless `skipsRead` is false.
  * @throws what ended the run before all models were tried: a lost database, a refused key, the signal's reason
  */
-export async function backfill(deps: ListingDeps, options: RoundOptions): Promise<Round> {
+export async function backfill(
+  deps: ListingDeps,
+  { skipsRead = true, ...options }: RoundOptions & { readonly skipsRead?: boolean },
+): Promise<Round> {
   const models = options.models.toSorted((a, b) => rankOf(a.name) - rankOf(b.name));
   const listable = models.flatMap(({ name, listable }) => (listable ? [name] : []));
   // This includes what the service had read when it was stopped.
   const isFirst = (await firstReading(deps.sql, listable)) !== null;
   return runRound(deps.sql, 'backfill', { ...options, models }, async (model, runId, signal) => {
     const key = { kind: 'backfill', model: model.name, runId } as const;
-    const last = await inheritListing(deps.sql, key, INHERIT_SECONDS, isFirst);
+    const last = skipsRead ? await inheritListing(deps.sql, key, INHERIT_SECONDS, isFirst) : null;
     if (last !== null) {
       const unreadable = last.unread === null ? [] : unreadNames(last.unread as unknown as Unread);
       const report = { ...nothingDone(model.name), reason: last.reason, unreadable };

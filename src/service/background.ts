@@ -14,7 +14,7 @@ import type { Lane } from '../reconcile/schedule.ts';
 import { createLanes } from '../reconcile/work.ts';
 import type { Finding } from '../status/finding.ts';
 import { needsPerson } from '../status/findings.ts';
-import { createHealth } from '../status/health.ts';
+import { createHealth, type Health } from '../status/health.ts';
 import { hasPending } from '../store/deliveries/ledger.ts';
 import { pruneDeliveries } from '../store/deliveries/replay.ts';
 import { hasDueDoubts } from '../store/doubts.ts';
@@ -80,7 +80,7 @@ export function startBackground(session: Session, clients: Clients | null, signa
   loops.push(
     loop('keeping the months of the history', INTERVALS.historyMs, () => keepMonths(session)),
     loop('letting go of old runs', INTERVALS.pruneMs, () => pruneRuns(sql)),
-    loop('looking for what needs a person', INTERVALS.reminderMs, async () => remind((await health()).findings)),
+    loop('looking for what needs a person', INTERVALS.reminderMs, async () => remind(await health())),
   );
   const { deliveryRetentionMs, failedRetentionMs, intervalMs, sweepIntervalMs } = config.reconcile;
   const letGo = (name: string, retentionMs: number, work: (stop: AbortSignal) => Promise<unknown>) => {
@@ -180,18 +180,17 @@ const AGAIN_MS = 24 * 3_600_000;
 
 /**
  * Says in the log what a person has to do, when it was found twice in a row, once a day while it lasts, and when it is over.
- * Takes the findings of each look.
+ * Takes the health at each look; while the facts cannot be read, nothing is known of the other findings.
  * @param now the clock in milliseconds
  */
 export function createReminders(log: Pick<Logger, 'info' | 'warn'>, now: () => number = Date.now) {
   /** When each was said; null for what was seen once, as while the database was slow for a moment. */
   let seen = new Map<string, number | null>();
   const told = new Set<Finding['code']>();
-  return (findings: readonly Finding[]): void => {
+  return ({ findings, situation }: Pick<Health, 'findings' | 'situation'>): void => {
+    const isBlind = situation.kind !== 'there';
     const current = findings.filter(({ severity }) => needsPerson({ state: severity === 'note' ? 'good' : severity }));
     const codes = new Set(current.map(({ code }) => code));
-    // Then nothing is known of the rest.
-    const isBlind = codes.has('database_away');
     const next = new Map(isBlind ? seen : []);
     for (const { code, models, sentence, remedy, command } of current) {
       // Another remedy is another cause; a sentence differs with every count in it.

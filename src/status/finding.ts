@@ -22,6 +22,7 @@ export type FindingCode =
   | 'models_unreadable'
   | 'rows_held'
   | 'catch_up_failed'
+  | 'nothing_read'
   | 'not_compared'
   | 'doubts_unsettled'
   | 'rows_hidden'

@@ -73,6 +73,13 @@ export function assess(situation: Situation): Assessment {
     const sentence = 'The mirror is being filled. Changes that Flowlu announces meanwhile are applied at once';
     return { state: 'reading', headline: reading.sentence, sentence, findings: sorted };
   }
+  if (sorted.includes(NOTHING_READ))
+    return {
+      state: 'reading',
+      headline: NOTHING_READ.sentence,
+      sentence: NOTHING_READ.remedy ?? '',
+      findings: sorted,
+    };
   return {
     state: 'good',
     headline: facts.hasApi ? 'Up to date' : 'Receiving',
@@ -285,14 +292,23 @@ function judgeErrors(facts: Facts): Finding | null {
   };
 }
 
+const NOTHING_READ: Finding = {
+  code: 'nothing_read',
+  severity: 'note',
+  since: null,
+  sentence: 'Nothing has been read from Flowlu yet',
+  remedy: '`serve` begins by itself; the command reads everything at once',
+  command: 'flowlu-mirror backfill',
+};
+
 function judgeComparison(facts: Facts): Finding | null {
   const { hasApi, compared, compareEvery_s, firstReading, now } = facts;
   if (!(hasApi || compared.isCompared) || firstReading !== null || isShutOut(facts)) return null;
   if (compareEvery_s === 0) return null;
   const isNever = compared.age_s === null;
+  if (isNever && !compared.isCompared) return NOTHING_READ;
   const age_s = compared.age_s ?? Number.POSITIVE_INFINITY;
   if (age_s <= Math.max(COMPARED_LATE_S, 3 * compareEvery_s)) return null;
-  if (isNever && !compared.isCompared) return null;
   return {
     code: 'not_compared',
     severity: age_s > Math.max(COMPARED_OLD_S, 3 * compareEvery_s) ? 'bad' : 'care',

@@ -121,8 +121,8 @@ async function read(
   );
   const [arrivals, requests] = [await arrivalsOfTheDay(sql), await requestsOfTheDay(sql)];
   const runs = await lastRuns(sql, LISTED);
-  const current = runs.find(({ status }) => status === 'running');
-  const running = current === undefined ? null : await progressOf(sql, current.id);
+  const current = runs.filter(({ status }) => status === 'running').map(({ id }) => id);
+  const running = current.length === 0 ? null : await progressOf(sql, current);
   return {
     ...assessment,
     version,

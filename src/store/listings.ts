@@ -242,10 +242,11 @@ export interface RunProgress {
   readonly requests: number;
 }
 
-export async function progressOf(sql: Queryable, runId: string): Promise<RunProgress> {
+/** Of several runs together: the lanes of `serve` have one each. */
+export async function progressOf(sql: Queryable, runIds: readonly string[]): Promise<RunProgress> {
   const [row] = await sql`
     select count(*) filter (where not is_open)::int as models, coalesce(sum(rows_read), 0)::float8 as rows,
            coalesce(sum(requests), 0)::float8 as requests
-      from sync.listings where run_id = ${runId}`;
+      from sync.listings where run_id::text = any(${runIds as string[]}::text[])`;
   return row as unknown as RunProgress;
 }

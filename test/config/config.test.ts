@@ -380,6 +380,8 @@ describe('secrets', () => {
     ['FLOWLU_TIMEZONE_FILE', 'FLOWLU_TIMEZONE'],
     ['WEBHOOK_SECRET_FLE', 'WEBHOOK_SECRET_FILE'],
     ['STATUSTOKEN', 'STATUS_TOKEN'],
+    ['PROT', 'PORT'],
+    ['host', 'HOST'],
   ])('a misspelt %s is refused in .env and told of in the environment, never with its value', (name, meant) => {
     const told = `is no setting; did you mean ${meant}?`;
     expect(strangersOf({ [name]: 'hunter2hunter2' })).toEqual([`${name} ${told}`]);

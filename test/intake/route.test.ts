@@ -310,6 +310,14 @@ describe('what is accepted', () => {
     ]);
   });
 
+  it('parks a delivery that has neither name, since its sender may call them otherwise', async () => {
+    const meta = { module: 'crm', model: 'account', action: 'update' };
+    expect((await service.post({ meta, data: { id: 7, name: 'Renamed' } })).status).toBe(200);
+    expect(await deliveries()).toMatchObject([
+      { status: 'failed', reason: 'the body has neither `current` nor `previous`', module: 'crm', model: 'account' },
+    ]);
+  });
+
   it('reads module, model and action in any case', async () => {
     expect((await service.post(webhook('CRM.Account', 'CREATE', { id: 91, name: 'B' }))).status).toBe(200);
     expect(await deliveries()).toMatchObject([

@@ -96,6 +96,15 @@ it('is up to date where nothing is wrong: in a headline, a sentence and the titl
   expect(await app()).toContain('up to date');
 });
 
+it('does not call a mirror up to date into which nothing was read', async () => {
+  const { page, data, app } = surfaces();
+  const text = await page();
+  expect(titleOf(text)).toMatch(/Nothing has been read from Flowlu yet/);
+  expect(text).toContain('flowlu-mirror backfill');
+  expect(await data()).toMatchObject({ state: 'reading', needs_person: false, first_reading: null });
+  expect(await app()).not.toContain('up to date');
+});
+
 it('calls nothing wrong during the first reading, and says how far it is', async () => {
   await database.sql`
     with run as (insert into sync.runs (kind, status) values ('reconcile', 'running') returning id)

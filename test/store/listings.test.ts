@@ -1,6 +1,13 @@
 /** What a listing has brought stays known while the next one is under way. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { beginListing, findOpenListing, finishListing, firstReading, listedModels } from '../../src/store/listings.ts';
+import {
+  beginListing,
+  findOpenListing,
+  finishListing,
+  firstReading,
+  listedModels,
+  progressOf,
+} from '../../src/store/listings.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let db: TestDatabase;
@@ -49,4 +56,11 @@ it('a listing that was begun by a clock that has gone back since is not gone on 
   expect(await findOpenListing(db.sql, 'backfill', 'crm.account')).not.toBeNull();
   await db.sql`update sync.listings set started_at = started_at + interval '1 hour' where model = 'crm.account'`;
   expect(await findOpenListing(db.sql, 'backfill', 'crm.account')).toBeNull();
+});
+
+it('the lanes of a service have a run each, and their progress is that of all', async () => {
+  await db.sql`
+    insert into sync.listings (model, kind, run_id, started_at, rows_read, requests, is_open)
+    values ('crm.lead', 'sweep', 71, now(), 4000, 40, false), ('crm.account', 'sweep', 72, now(), 200, 2, true)`;
+  expect(await progressOf(db.sql, ['71', '72'])).toEqual({ models: 1, rows: 4_200, requests: 42 });
 });

@@ -7,7 +7,8 @@ export const backfillCommand = new Command('backfill')
   .argument('[model...]', 'models to read: module.model or module.*; all when there are none')
   .action((words: string[], _: unknown, command: Command) =>
     runOverModels(command, 'define', words, async (deps, round, session) => {
-      const report = await backfill(deps, round);
+      // Whoever names models wants them read.
+      const report = await backfill(deps, { ...round, skipsRead: words.length === 0 });
       await bringViewsUpToDate(session);
       return { data: report, print: () => printRound(report), exitCode: exitCodeOfRound(report) };
     }),
