@@ -65,12 +65,17 @@ describe('a new mirror', () => {
     await start({ 'crm.industry': 5, 'crm.account': 120, 'crm.lead': 250 });
     for (let newestAndTheFirst = 3; newestAndTheFirst > 0; newestAndTheFirst -= 1) await work('long');
     const { deps, models } = background('one');
-    const requests = async () => {
-      const options = { models, concurrency: 1, holder: 'two', observer: quietObserver, signal: never };
-      const { models: reports } = await backfill(deps, options);
+    const requests = async (chosen = models, skipsRead = true) => {
+      const options = { models: chosen, concurrency: 1, holder: 'two', observer: quietObserver, signal: never };
+      const { models: reports } = await backfill(deps, { ...options, skipsRead });
       return Object.fromEntries(reports.map(({ model, counts }) => [model, counts.requests]));
     };
-    expect(await requests()).toEqual({ 'crm.lead': 0, 'crm.account': 2, 'crm.industry': 1 });
+    // Whoever names a model wants it read.
+    expect(await requests([mirror.model('crm.lead'), mirror.model('crm.industry')], false)).toEqual({
+      'crm.lead': 3,
+      'crm.industry': 1,
+    });
+    expect(await requests()).toEqual({ 'crm.lead': 0, 'crm.account': 2, 'crm.industry': 0 });
     expect(await requests()).toEqual({ 'crm.lead': 3, 'crm.account': 2, 'crm.industry': 1 });
   });
 
