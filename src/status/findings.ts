@@ -68,18 +68,11 @@ export function assess(situation: Situation): Assessment {
   if (worst !== undefined && worst.severity !== 'note') {
     return { state: worst.severity, headline: worst.sentence, sentence: worst.remedy ?? '', findings: sorted };
   }
-  const reading = sorted.find(({ code }) => code === 'first_reading');
+  const reading = sorted.find(({ code }) => code === 'first_reading' || code === 'nothing_read');
   if (reading !== undefined) {
     const sentence = 'The mirror is being filled. Changes that Flowlu announces meanwhile are applied at once';
-    return { state: 'reading', headline: reading.sentence, sentence, findings: sorted };
+    return { state: 'reading', headline: reading.sentence, sentence: reading.remedy ?? sentence, findings: sorted };
   }
-  if (sorted.includes(NOTHING_READ))
-    return {
-      state: 'reading',
-      headline: NOTHING_READ.sentence,
-      sentence: NOTHING_READ.remedy ?? '',
-      findings: sorted,
-    };
   return {
     state: 'good',
     headline: facts.hasApi ? 'Up to date' : 'Receiving',
