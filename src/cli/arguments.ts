@@ -1,7 +1,7 @@
 /** Arguments that several commands take, checked. */
 
 import { InvalidArgumentError } from 'commander';
-import { models } from '../catalog/index.ts';
+import { findModel, models } from '../catalog/index.ts';
 import { parseModelPatterns, unknownModels } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import { isId } from '../record/id.ts';
@@ -20,13 +20,14 @@ export function requireModelName(text: string): string {
   return name;
 }
 
-/** What to say of a name that neither the catalogue nor the mirror knows. */
-export function unknownModel(name: string): string {
+/** Refuses a model that neither the catalogue nor the mirror knows. @throws UsageError */
+export function requireKnownModel(name: string, isInMirror: boolean): void {
+  if (isInMirror || findModel(name) !== undefined) return;
   const [told = name] = unknownModels(
     parseModelPatterns([name]),
     models.map((model) => model.name),
   );
-  return `neither the catalogue nor the mirror knows ${told}; \`flowlu-mirror models\` lists the models`;
+  throw new UsageError(`neither the catalogue nor the mirror knows ${told}; \`flowlu-mirror models\` lists the models`);
 }
 
 /** Reads the value of an option: a whole number, from 1 to `max` where there is one. */

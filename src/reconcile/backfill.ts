@@ -23,7 +23,7 @@ export async function backfill(
   const models = options.models.toSorted((a, b) => rankOf(a.name) - rankOf(b.name));
   const listable = models.flatMap(({ name, listable }) => (listable ? [name] : []));
   // This includes what the service had read when it was stopped.
-  const isFirst = (await firstReading(deps.sql, listable)) !== null;
+  const isFirst = skipsRead && (await firstReading(deps.sql, listable)) !== null;
   return runRound(deps.sql, 'backfill', { ...options, models }, async (model, runId, signal) => {
     const key = { kind: 'backfill', model: model.name, runId } as const;
     const last = skipsRead ? await inheritListing(deps.sql, key, INHERIT_SECONDS, isFirst) : null;

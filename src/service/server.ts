@@ -54,7 +54,7 @@ export async function listen(app: Pick<ServiceApp, 'listener'>, options: ListenO
   const address = server.address();
   const actualPort = typeof address === 'object' && address !== null ? address.port : port;
   return {
-    url: `${pair === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${actualPort}`,
+    url: `${pair === null ? 'http' : 'https'}://${authorityOf(host, actualPort)}`,
     get certificateExpiresAt(): Date | null {
       return pair?.expiresAt ?? null;
     },
@@ -108,9 +108,12 @@ export function listenError(
     ENOTFOUND: nameless,
     EAI_AGAIN: nameless,
   };
-  const shown = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return new Error(`cannot listen on ${shown}: ${reasons[cause.code ?? ''] ?? cause.message}`, { cause });
+  const reason = reasons[cause.code ?? ''] ?? cause.message;
+  return new Error(`cannot listen on ${authorityOf(host, port)}: ${reason}`, { cause });
 }
+
+/** Host and port as an address has them. */
+const authorityOf = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 function createServerFor(app: Pick<ServiceApp, 'listener'>, pair: TlsPair | null, limits: Limits): Server {
   const options: ServerOptions = {

@@ -154,7 +154,7 @@ export async function openSession(
     stop: signal,
     async close() {
       // A note of the last answers, to a database that may hang.
-      await withTimeout(watch?.settled() ?? Promise.resolve(), END_MAX_SECONDS * 1_000).catch(() => {});
+      await withTimeout(Promise.resolve(watch?.settled()), END_MAX_SECONDS * 1_000).catch(() => {});
       await close();
     },
   };

@@ -29,7 +29,7 @@ export function printTable<Row>(
 ): void {
   const isTerminal = stream.isTTY === true;
   // A terminal that does not tell its width, as some of CI or editors, breaks lines itself.
-  const width = isTerminal ? stream.columns || Number.POSITIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const width = (isTerminal && stream.columns) || Number.POSITIVE_INFINITY;
   const fields = columns.map((column) =>
     typeof column === 'string'
       ? { header: column.replaceAll('_', ' '), value: (row: Row) => row[column] as Cell }

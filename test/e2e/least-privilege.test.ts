@@ -129,6 +129,11 @@ it('erases a record that Flowlu does not have any more, and one that it still ha
   const unasked = await cli('erase crm.account 9', { FLOWLU_API_KEY: '' });
   expect(unasked).toMatchObject({ code: 3, stdout: expect.stringContaining('no key of the API') });
 
+  // Nobody is to believe that a record is gone because its model was misspelt.
+  expect(await cli('erase crm.acount 9 --yes')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('did you mean crm.account?'),
+  });
   const forced = await cli('erase crm.account 9 --force');
   expect(forced).toMatchObject({ code: 0, stdout: expect.stringMatching(/is erased[\s\S]*brings it back/) });
   expect(await nameOf(9)).toBeUndefined();

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
 import { splitName } from '../../catalog/name.ts';
-import { UsageError } from '../../core/errors.ts';
 import { FlowluError } from '../../flowlu/errors.ts';
 import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
@@ -11,7 +10,7 @@ import { mentionsEntity } from '../../store/erasure.ts';
 import { journaled } from '../../store/runs.ts';
 import { printLine } from '../../terminal/output.ts';
 import { confirm } from '../../terminal/prompt.ts';
-import { requireId, requireModelName, unknownModel } from '../arguments.ts';
+import { requireId, requireKnownModel, requireModelName } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type Result, runWithSession } from '../run.ts';
 
@@ -49,7 +48,7 @@ async function erase(
 ): Promise<Result> {
   const standing = await askFlowlu(session, name, id, signal);
   const isKnown = standing.says === 'there' || (await findsAnything(session.sql, name, id));
-  if (!isKnown && findModel(name) === undefined) throw new UsageError(unknownModel(name));
+  requireKnownModel(name, isKnown);
   const mayErase = isKnown && (force || standing.says === 'gone');
   const isWanted = mayErase && (yes || (await confirm(`Erase every value of ${name} ${id}?`, signal)));
   const erased = isWanted ? await eraseAndNote(session, name, id) : null;

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
 import { splitName } from '../../catalog/name.ts';
-import { UsageError } from '../../core/errors.ts';
 import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { formatMicros } from '../../core/time.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
@@ -9,7 +8,7 @@ import { openClientsIfAny, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { headerWords } from '../../status/words.ts';
 import { printLine, printTable } from '../../terminal/output.ts';
-import { requireId, requireModelName, unknownModel } from '../arguments.ts';
+import { requireId, requireKnownModel, requireModelName } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { runWithSession } from '../run.ts';
 
@@ -37,7 +36,7 @@ export const explainCommand = new Command('explain')
         const table = { name, model: findModel(name) ?? null };
         const story = await explain(session.sql, table, requireId(id), session.shapes.of(table));
         const isKnown = story.row !== null || story.deliveries_total > 0;
-        if (!isKnown && table.model === null) throw new UsageError(unknownModel(name));
+        requireKnownModel(name, isKnown);
         const said = api ? await askApi(session, name, story, signal) : null;
         return {
           // Not by way of plain JSON, which would round what is exact.

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
@@ -54,10 +53,10 @@ async function init(context: CommandContext, flags: InitFlags): Promise<Result> 
     throw new UsageError(
       `${file} cannot be written (${hindrance}): run init in a directory of yours, or name another --file`,
     );
-  const unreadable = (error: unknown) => new UsageError(`${file} cannot be read: ${reasonOf(error)}`, { cause: error });
-  const before = existsSync(file)
-    ? await readFile(file, 'utf8').catch((error) => Promise.reject(unreadable(error)))
-    : null;
+  const before = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw new UsageError(`${file} cannot be read: ${reasonOf(error)}`, { cause: error });
+  });
   if (before !== null && !force) {
     if (!process.stdin.isTTY) throw new UsageError(`${file} exists; --force writes over its settings of the portal`);
     const question = `${file} exists. Write over its settings of the portal?`;
