@@ -111,7 +111,7 @@ const RENEWALS_MAX = 3;
 
 async function withConnection<T>(address: ReaderAddress, work: (sql: Sql) => Promise<T>): Promise<T> {
   for (let renewals = 0; ; renewals += 1) {
-    const sql = connect(address.url, { applicationName: 'flowlu-mirror mcp', max: 1, loginsPath: true });
+    const sql = connect(address.url, { applicationName: 'flowlu-mirror mcp', max: 1, asLogin: true });
     try {
       return await work(sql);
     } catch (error) {

@@ -4,7 +4,7 @@ import { type Json, parseJson, stringifyJson } from '../core/json.ts';
 import { orAborted } from '../core/time.ts';
 import { createConnector, type Sockets } from './connector.ts';
 import { DEADLINES, withdraw } from './deadline.ts';
-import { isQuery, mendQueries, OWN_PATH, ownerOf } from './driver-query.ts';
+import { isQuery, mendQueries, OWN_SETTINGS, ownerOf } from './driver-query.ts';
 import { renewablePool } from './renewal.ts';
 import { readTarget } from './url.ts';
 
@@ -21,8 +21,8 @@ export interface ConnectOptions {
   readonly applicationName: string;
   /** Most connections at a time. Defaults to 10. */
   readonly max?: number;
-  /** Looks names up as the login has it, as people do who read the mirror. Defaults to the server's own alone. */
-  readonly loginsPath?: boolean;
+  /** Keeps the path and the limits of the login, as people have them who read the mirror. Defaults to ours. */
+  readonly asLogin?: boolean;
   /** Closes a connection that nobody has used for so long, in seconds. Defaults to never. */
   readonly idleTimeoutSeconds?: number;
   /** Closes every connection after so long, in seconds; 0 never does. Defaults to 30 to 60 minutes. */
@@ -97,7 +97,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
       application_name: options.applicationName,
       // Times are read in this form, whatever a role or the database prefers.
       DateStyle: 'ISO',
-      ...(options.loginsPath !== true && { search_path: OWN_PATH }),
+      ...(options.asLogin !== true && OWN_SETTINGS),
       ...(target.options !== undefined && { options: target.options }),
     },
     // Hosts that have failed are left alone by our sockets; the driver would pause for up to 20 s, on each connection.

@@ -9,7 +9,7 @@
  *   connection does not know yet, and for each at all without prepared statements. With the database some milliseconds
  *   away, ten connections and a hundred tables, that is what the first minutes are spent on. Values that are written
  *   alike for every type need not wait.
- * - A pooler may refuse to open a connection with a search path.
+ * - A pooler may refuse to open a connection with settings.
  */
 import type postgres from 'postgres';
 import { errorCode } from './errors.ts';
@@ -106,26 +106,35 @@ function repeatOrFail(this: DriverQuery, error: unknown): void {
  * Where names without a schema are looked up: among the server's own things alone. What somebody has put into a schema
  * that they may write, a function called `max` for instance, is never called by us with our rights. Temporary tables are
  * named so that they come last; left out, they would come first.
- *
- * The path goes along when a connection opens, and again with each transaction. Some poolers refuse the first; then only
- * the second is left.
  */
 export const OWN_PATH = 'pg_catalog, pg_temp';
 
-const pathless = new WeakSet<object>();
+/**
+ * Settings that go along when a connection opens, in place of those of the role and the database: limits are our own (see
+ * `within` and `transaction`). Some poolers refuse them; then only those are left that go along with each transaction.
+ */
+export const OWN_SETTINGS = {
+  search_path: OWN_PATH,
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+};
 
-/** Sends a statement again, without the path, when a pooler has refused to open its connection with it. */
-export function openWithoutPath(query: DriverQuery, sql: postgres.Sql): void {
+const unset = new WeakSet<object>();
+
+/** Sends a statement again, without our settings, when a pooler has refused to open its connection with them. */
+export function openWithoutSettings(query: DriverQuery, sql: postgres.Sql): void {
   const { reject } = query;
   query.reject = (error) => {
-    if (!isRefusal(error) || pathless.has(query)) return reject(error);
-    pathless.add(query);
-    // The driver looks at this whenever it opens a connection; its type says that it does not change.
-    delete (sql.options.connection as { search_path?: string }).search_path;
+    if (!isRefusal(error) || unset.has(query)) return reject(error);
+    unset.add(query);
+    // The driver looks at these whenever it opens a connection; its type says that they do not change.
+    const settings = sql.options.connection as Record<string, unknown>;
+    for (const name of Object.keys(OWN_SETTINGS)) delete settings[name];
     queueMicrotask(() => query.handler(query));
   };
 }
 
 /** PgBouncer says `unsupported startup parameter: search_path`. */
 const isRefusal = (error: unknown) =>
-  errorCode(error) === SQLSTATE.protocolViolation && error instanceof Error && error.message.includes('search_path');
+  errorCode(error) === SQLSTATE.protocolViolation && error instanceof Error && /startup parameter/i.test(error.message);

@@ -8,7 +8,7 @@
 import type postgres from 'postgres';
 import { onceIn } from '../core/time.ts';
 import { DEADLINES, limit } from './deadline.ts';
-import { type DriverQuery, isQuery, openWithoutPath, owned } from './driver-query.ts';
+import { type DriverQuery, isQuery, openWithoutSettings, owned } from './driver-query.ts';
 
 type Sql = postgres.Sql;
 
@@ -76,7 +76,7 @@ export function renewablePool(
     const owner = { isTransaction: false, onForgotten: forgoStatements, giveUp };
     const own = <T>(made: T): T => {
       if (!isQuery(made)) return made;
-      openWithoutPath(made, sql);
+      openWithoutSettings(made, sql);
       limit(made, opening?.limitMs ?? STATEMENT_MAX_MS, giveUp);
       return owned(made, owner);
     };

@@ -63,16 +63,12 @@ export async function settingsInForce(
   log: Logger,
 ): Promise<HistorySettings> {
   const inForce = { ...configured, ...(await storedHistorySettings(sql)) };
-  if (inForce.timezone !== configured.timezone || inForce.keeps !== configured.keeps) {
-    const zone = `FLOWLU_TIMEZONE is ${configured.timezone} here and ${inForce.timezone} in the mirror`;
-    const history = `HISTORY is ${onOrOff(configured.keeps)} here and ${onOrOff(inForce.keeps)} in the mirror`;
-    const differing = [
-      ...(inForce.timezone === configured.timezone ? [] : [zone]),
-      ...(inForce.keeps === configured.keeps ? [] : [history]),
-    ];
-    log.warn(
-      `${differing.join(', ')}; the mirror goes on as it is: serve and backfill change HISTORY, rebuild changes both`,
-    );
-  }
+  const history = `HISTORY is ${onOrOff(configured.keeps)} here and ${onOrOff(inForce.keeps)} in the mirror`;
+  const zone = `FLOWLU_TIMEZONE is ${configured.timezone} here and ${inForce.timezone} in the mirror`;
+  const differing = [
+    ...(inForce.timezone === configured.timezone ? [] : [`${zone} (rebuild changes it)`]),
+    ...(inForce.keeps === configured.keeps ? [] : [`${history} (serve and backfill change it)`]),
+  ];
+  if (differing.length > 0) log.warn(`${differing.join(', ')}; the mirror goes on as it is`);
   return inForce;
 }

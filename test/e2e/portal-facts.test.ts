@@ -77,6 +77,8 @@ describe('a mirror that was filled in its own zone, with a paused history', () =
     expect(await facts()).toEqual(before);
     expect(warnings(stderr)).toHaveLength(1);
     expect(stderr).toContain(ZONE);
+    // What does not differ is not spoken of.
+    expect(warnings((await cli(words, { HISTORY: 'off' })).stderr)[0]).not.toContain('HISTORY');
     const told = await cli(words, { FLOWLU_TIMEZONE: ZONE, HISTORY: 'off' });
     expect(warnings(told.stderr)).toEqual([]);
   });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 const settingsOf = async (url: string) => {
-  const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1, loginsPath: true });
+  const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1, asLogin: true });
   try {
     const [row] = await sql`
       select current_setting('statement_timeout') as statement, current_setting('search_path') as path,

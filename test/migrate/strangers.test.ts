@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 async function as<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1, loginsPath: true });
+  const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1, asLogin: true });
   try {
     return await work(sql);
   } finally {

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { connect, type Sql, transaction, within } from '../../src/postgres/connection.ts';
 import { DEADLINES } from '../../src/postgres/deadline.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createLogin } from '../support/logins.ts';
 import { until } from '../support/eventually.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { startWireProxy } from '../support/wire-proxy.ts';
@@ -116,18 +117,36 @@ it('a statement asked for while a connection that the server has ended closes do
   }
 });
 
-it('a pooler that takes no search path with the connection gets it with each transaction', async () => {
-  const pooler = await startWireProxy(database.url, { refusesParameter: 'search_path' });
-  sql = connect(pooler.url(database.url), { applicationName: 'flowlu-mirror test', max: 2 });
+it.each(['search_path', 'statement_timeout'])(
+  'a pooler that takes no %s with the connection gets our settings with each transaction',
+  async (refusesParameter) => {
+    const pooler = await startWireProxy(database.url, { refusesParameter });
+    sql = connect(pooler.url(database.url), { applicationName: 'flowlu-mirror test', max: 2 });
+    try {
+      expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+      const path = await transaction(sql, {}, async (tx) => [
+        ...(await tx`select current_setting('search_path') as path, current_setting('statement_timeout') as most`),
+      ]);
+      expect(path).toEqual([{ path: 'pg_catalog, pg_temp', most: '30s' }]);
+    } finally {
+      await sql.end({ timeout: 1 });
+      await pooler.close();
+    }
+  },
+);
+
+it('the limits of a role are not ours, but for who reads as that login', async () => {
+  const login = await createLogin(database);
+  await database.sql.unsafe(`alter role ${login.user} set statement_timeout = '1ms'`);
+  const pools = [false, true].map((asLogin) =>
+    connect(login.url, { applicationName: 'flowlu-mirror test', max: 1, asLogin }),
+  );
   try {
-    expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
-    const path = await transaction(sql, {}, async (tx) => [
-      ...(await tx`select current_setting('search_path') as path`),
-    ]);
-    expect(path).toEqual([{ path: 'pg_catalog, pg_temp' }]);
+    const asked = await Promise.allSettled(pools.map((own) => own`select pg_sleep(0.1)`));
+    expect(asked).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: '57014' } }]);
   } finally {
-    await sql.end({ timeout: 1 });
-    await pooler.close();
+    await Promise.all(pools.map((own) => own.end({ timeout: 1 })));
+    await login.drop();
   }
 });
 

@@ -18,7 +18,7 @@ export async function openReader({ sql: owner, name }: TestDatabase, statementTi
   const { password } = await grantReader(owner, { login, statementTimeout_ms });
   if (password === null) throw new Error(`the login ${login} was there before`);
   const url = urlOf(name, { user: login, password });
-  const sql = connect(url, { applicationName: 'flowlu-mirror test reader', max: 2, loginsPath: true });
+  const sql = connect(url, { applicationName: 'flowlu-mirror test reader', max: 2, asLogin: true });
   return {
     login,
     password,
