@@ -2,17 +2,18 @@
 import type { Config } from '../config/index.ts';
 import { CREATE_IN_PUBLIC, openPlaces } from '../migrate/closing.ts';
 import { type DatabaseFacts, databaseFacts } from '../migrate/health.ts';
-import { type SchemaState, schemaState } from '../migrate/migrations.ts';
-import { type Ownership, ownership, wrongRole } from '../migrate/owner.ts';
+import type { SchemaState } from '../migrate/migrations.ts';
+import { type Ownership, ownership } from '../migrate/owner.ts';
 import { farReachingLogins, unlimitedReaders } from '../migrate/reader-logins.ts';
 import { areViewsCurrent } from '../migrate/refresh.ts';
-import { causeOf } from '../postgres/causes.ts';
+import { type MissingRights, missingRights } from '../migrate/rights.ts';
 import { type Sql, within } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import { UNNAMED_CODES } from '../reports/codes.ts';
-import { causeNow } from '../status/facts.ts';
+import { createHealth } from '../status/health.ts';
+import { obstaclesOf } from '../status/obstacles.ts';
 import { tryWrite } from '../store/deliveries/ledger.ts';
-import { type Check, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
+import { type Check, checkOf, fail, namesOf, ok, type Report, warn } from './check.ts';
 
 const VERSION_MIN = 140_000;
 const SKEW_MAX_MS = 5_000;
@@ -23,28 +24,40 @@ const SLOWER = 'it is slower; PgBouncer from 1.21 on keeps them with max_prepare
 const FORGETS = 'when its machine stops, the server may lose what it has committed, and may not start again';
 const KEEPS = 'switch it on in postgresql.conf; acknowledged webhooks are kept only where commits are';
 
+/** For whether the database can be read, which no setting decides. */
+const NOTHING_EXPECTED = {
+  hasApi: false,
+  oauthClient: null,
+  compareEvery_s: 0,
+  models: [],
+  otherZone: null,
+  recording: null,
+  sleep_s: 0,
+  isAsleep: () => false,
+};
+
+/** @returns whether the mirror can be read and written */
 export async function checkDatabase(sql: Sql, displayUrl: string, report: Report): Promise<boolean> {
-  let facts: DatabaseFacts;
-  try {
-    facts = await databaseFacts(sql);
-  } catch (error) {
-    const { cause, remedy } = causeOf(error);
-    report(fail('database', `${cause} (${displayUrl}: ${messageOf(error)})`, remedy));
+  const { situation, findings } = await createHealth(sql, NOTHING_EXPECTED)();
+  if (situation.kind === 'hindered') {
+    for (const finding of findings)
+      report({ ...checkOf(finding), name: 'database', found: `${finding.sentence} (${displayUrl})` });
     return false;
   }
+  const facts = await databaseFacts(sql);
   report(ok('database', `${displayUrl}, answers in ${facts.round_trip_ms} ms`));
   report(checkVersion(facts));
   report(checkEncoding(facts));
   report(checkClock(facts));
   if (facts.careless.length > 0) report(warn('durability', `${facts.careless.join(' and ')} off: ${FORGETS}`, KEEPS));
-  const rights = checkRights(facts, await ownership(sql));
-  report(rights);
+  const missing = await missingRights(sql);
+  report(checkRights(facts, await ownership(sql), missing));
   for (const place of await openPlaces(sql)) {
     if (place.name === CREATE_IN_PUBLIC)
       report(warn('schema public', 'everybody may create in it', `as an administrator: ${place.sql}`));
   }
-  if (rights.status === 'fail') return false;
-  const schema = await checkSchema(sql);
+  if (missing?.stopsWebhooks === true) return false;
+  const schema = SCHEMA[situation.kind === 'unfit' ? situation.schema : 'current'];
   report(schema);
   if (schema.status !== 'ok') return false;
   report(await checkReaders(sql));
@@ -61,8 +74,8 @@ async function checkWriting(sql: Sql): Promise<Check> {
   try {
     await tryWrite(sql);
   } catch (error) {
-    const { cause, remedy } = await causeNow(sql, error);
-    return fail(name, `${cause}: ${messageOf(error)}`, remedy);
+    const [found] = await obstaclesOf(sql, error, { isWriting: true });
+    return fail(name, found?.sentence ?? '', found?.remedy ?? '');
   }
   const asked = Array.from({ length: POOLER_PROBES }, () =>
     transact(sql, (tx) => tx`select ${'probe'}::text as probe`),
@@ -92,14 +105,13 @@ function checkClock({ clock_skew_ms }: DatabaseFacts): Check {
   return warn('clock', `the database is ${seconds.toFixed(1)} s ${side} this machine`, advice);
 }
 
-function checkRights(facts: DatabaseFacts, ownership: Ownership): Check {
-  const { may_create_roles, has_reader, has_writer, may_write } = facts;
-  const { role, owner, may_define, is_reader } = ownership;
+function checkRights(facts: DatabaseFacts, ownership: Ownership, missing: MissingRights | null): Check {
+  const { may_create_roles, has_reader, has_writer } = facts;
+  const { role, owner, may_define } = ownership;
   const name = 'rights';
+  if (missing !== null) return fail(name, missing.found, missing.advice);
   if (owner !== null && !may_define) {
-    if (may_write) return ok(name, `${role} may read and write rows, as ${ownership.writer}; the owner migrates`);
-    const { found, advice } = wrongRole(ownership);
-    return fail(name, is_reader ? found : `${role} neither owns the schema flowlu nor may write into it`, advice);
+    return ok(name, `${role} may read and write rows, as ${ownership.writer}; the owner migrates`);
   }
   if (!may_define) {
     return fail(name, `${role} may not create schemas`, `as an administrator: grant create on database … to ${role}`);
@@ -118,14 +130,6 @@ const SCHEMA: Readonly<Record<SchemaState, Check>> = {
   behind: warn('schema', 'of an earlier version', MIGRATE),
   newer: fail('schema', 'of a later version than this program', 'run the newer version of flowlu-mirror'),
 };
-
-async function checkSchema(sql: Sql): Promise<Check> {
-  try {
-    return SCHEMA[await schemaState(sql)];
-  } catch (error) {
-    return fail('schema', `cannot be read: ${messageOf(error)}`, 'check the rights of the database role');
-  }
-}
 
 /** Whether views follow the custom fields; where nobody here may change views, only `migrate` makes them do so. */
 export async function checkViews(sql: Sql, { database, flowlu }: Config, report: Report): Promise<void> {

@@ -5,6 +5,9 @@ export interface Trouble extends Cause {
   readonly since: string;
   readonly last_failure_at: string;
   readonly last_success_at: string | null;
+  readonly error: unknown;
+  /** Whether a batch has failed just now, so that nobody needs to try. */
+  readonly isFresh: boolean;
 }
 
 export type RecordHealth = ReturnType<typeof createRecordHealth>;
@@ -16,7 +19,8 @@ const STUCK_MS = 120_000;
 
 export function createRecordHealth(now: () => number = Date.now) {
   let successMs: number | null = null;
-  let failures: { since: number; last: number; count: number; error: unknown } | null = null;
+  let failures: { first: number; since: number; last: number; count: number; cause: Cause; error: unknown } | null =
+    null;
   const underWay = new Set<{ readonly sinceMs: number }>();
   const iso = (ms: number) => new Date(ms).toISOString();
   const lastSuccessAt = () => (successMs === null ? null : iso(successMs));
@@ -35,7 +39,17 @@ export function createRecordHealth(now: () => number = Date.now) {
         succeeded();
         return result;
       } catch (error) {
-        failures = { since: failures?.since ?? now(), last: now(), count: (failures?.count ?? 0) + 1, error };
+        const cause = causeOf(error);
+        const at = now();
+        failures = {
+          first: failures?.first ?? at,
+          // Another cause begins when it is first met.
+          since: failures?.cause === cause ? failures.since : at,
+          last: at,
+          count: (failures?.count ?? 0) + 1,
+          cause,
+          error,
+        };
         throw error;
       } finally {
         underWay.delete(entry);
@@ -44,13 +58,17 @@ export function createRecordHealth(now: () => number = Date.now) {
     succeeded,
     /** The trouble; null while there is none, or none worth a word. */
     trouble(): Trouble | null {
-      if (failures === null || failures.count < TROUBLE.failures || now() - failures.since < TROUBLE.afterMs)
+      if (failures === null || failures.count < TROUBLE.failures || now() - failures.first < TROUBLE.afterMs)
         return null;
-      const { since, last, error } = failures;
-      return { ...causeOf(error), since: iso(since), last_failure_at: iso(last), last_success_at: lastSuccessAt() };
+      const { since, last, cause, error } = failures;
+      const isFresh = now() - last < TROUBLE.afterMs;
+      const times = { since: iso(since), last_failure_at: iso(last), last_success_at: lastSuccessAt() };
+      return { ...cause, ...times, error, isFresh };
     },
     /** True when a batch hangs for so long that only another process can help. */
     isStuck: () => [...underWay].some(({ sinceMs }) => now() - sinceMs > STUCK_MS),
     lastSuccessAt,
+    /** When the last cause of failures was first met; null while batches succeed. */
+    failingSince: () => (failures === null ? null : iso(failures.since)),
   };
 }

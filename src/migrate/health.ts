@@ -13,8 +13,6 @@ export interface DatabaseFacts {
   readonly may_create_roles: boolean;
   readonly has_reader: boolean;
   readonly has_writer: boolean;
-  /** Whether our role is one of the service's group, which may write rows but change no table. */
-  readonly may_write: boolean;
   /** The server's clock less ours, in milliseconds, give or take half the round trip. */
   readonly clock_skew_ms: number;
   readonly round_trip_ms: number;
@@ -35,11 +33,7 @@ export async function databaseFacts(sql: Sql): Promise<DatabaseFacts> {
              coalesce((select rolcreaterole or rolsuper from pg_roles where rolname = current_user), false)
                as may_create_roles,
              exists (select from pg_roles where rolname = 'flowlu_reader') as has_reader,
-             exists (select from pg_roles where rolname = 'flowlu_writer') as has_writer,
-             exists (
-               select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                where n.nspname = 'sync' and c.relname = 'deliveries'
-                  and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert')) as may_write`,
+             exists (select from pg_roles where rolname = 'flowlu_writer') as has_writer`,
     ANSWER_MAX_MS,
   );
   const facts = row as unknown as Omit<DatabaseFacts, 'clock_skew_ms' | 'round_trip_ms'>;

@@ -1,5 +1,5 @@
 /** Who may change the schema: the role that owns it, and nobody else. */
-import { connect, type Sql } from '../postgres/connection.ts';
+import { connect, type Queryable, type Sql } from '../postgres/connection.ts';
 import { quoted, roleOf, WRITER } from './roles.ts';
 
 export interface Ownership {
@@ -9,6 +9,8 @@ export interface Ownership {
   readonly owner: string | null;
   /** Whether our role may create, alter and drop what belongs to the mirror. */
   readonly may_define: boolean;
+  /** Whether it is one of those that may write rows here, by the group of this database or of all. */
+  readonly is_writer: boolean;
   /** Whether it may read the views, as analysts do, and nothing of the ledger. */
   readonly is_reader: boolean;
 }
@@ -28,16 +30,23 @@ export function wrongRole({ role, owner, writer, is_reader }: Ownership): {
   };
 }
 
-export async function ownership(sql: Sql): Promise<Ownership> {
+export async function ownership(sql: Queryable): Promise<Ownership> {
+  const [here] = await sql`select current_database() as name`;
+  const own = roleOf(WRITER, here?.name as string);
   const [row] = await sql`
-    select current_database() as database, current_user as role, max(pg_get_userbyid(nspowner)) as owner,
+    select current_user as role, max(pg_get_userbyid(nspowner)) as owner,
            coalesce(bool_or(pg_has_role(current_user, nspowner, 'usage')),
                     has_database_privilege(current_database(), 'create')) as may_define,
+           exists (select from pg_roles where rolname in (${WRITER}, ${own})
+                      and pg_has_role(current_user, oid, 'usage')) as is_writer,
+           -- A copy of a database has no group of its own.
+           coalesce((select rolname from pg_roles where rolname in (${WRITER}, ${own}) order by rolname = ${WRITER} limit 1),
+                    ${own}) as writer,
            coalesce((select bool_and(has_schema_privilege(oid, 'usage') = (nspname = 'flowlu_live'))
                        from pg_namespace where nspname in ('flowlu_live', 'sync')), false) as is_reader
       from pg_namespace where nspname = 'flowlu'`;
-  const { database, ...facts } = row as unknown as Ownership & { readonly database: string };
-  return { ...facts, writer: quoted(roleOf(WRITER, database)) };
+  const { is_reader, writer, ...facts } = row as unknown as Ownership;
+  return { ...facts, is_reader: is_reader && !facts.may_define && !facts.is_writer, writer: quoted(writer) };
 }
 
 /**

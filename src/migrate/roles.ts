@@ -35,7 +35,7 @@ export function roleOf(group: Group, database: string): string {
 /** In SQL; people read it, too. */
 export const quoted = (role: string) => (/^[a-z_][a-z0-9_]*$/.test(role) ? role : identifier(role));
 
-const RIGHTS: readonly Rights[] = [
+export const RIGHTS: readonly Rights[] = [
   { role: READER, schema: 'flowlu', privileges: ['select'] },
   { role: READER, schema: 'flowlu_live', privileges: ['select'] },
   { role: READER, schema: 'flowlu_reports', privileges: ['select'] },

@@ -26,11 +26,15 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   },
   [SQLSTATE.queryCanceled]: {
     cause: 'the database takes too long over a statement, or somebody cancels it',
-    remedy: 'look at its load and its disk',
+    remedy: 'look at its load and its disk; behind a pooler, at statement_timeout of the role and of the database',
   },
   [SQLSTATE.insufficientPrivilege]: {
     cause: 'the database role lacks a right',
-    remedy: 'as the owner of the mirror: grant flowlu_writer_<database> to the role of DATABASE_URL',
+    remedy: '`flowlu-mirror status` names it, and the statement that gives it',
+  },
+  [SQLSTATE.transactionTimeout]: {
+    cause: 'transaction_timeout of the role or of the database ends what the mirror does',
+    remedy: 'raise it; 0 is no limit: alter role … set transaction_timeout = 0',
   },
   STATEMENT_LOST: {
     cause: 'a pooler in front of the database forgets prepared statements',

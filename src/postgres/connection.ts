@@ -19,6 +19,8 @@ export type Queryable = Sql | Transaction;
 export interface ConnectOptions {
   /** How the connections show in `pg_stat_activity`; begin it with `flowlu-mirror`. */
   readonly applicationName: string;
+  /** In place of the database that the URL names. */
+  readonly database?: string;
   /** Most connections at a time. Defaults to 10. */
   readonly max?: number;
   /** Keeps the path and the limits of the login, as people have them who read the mirror. Defaults to ours. */
@@ -80,7 +82,7 @@ const END_MAX_SECONDS = 5;
  * @throws DatabaseUrlError when the URL is none; its message does not repeat it.
  */
 export function connect(url: string, options: ConnectOptions): Sql {
-  const target = readTarget(url);
+  const target = { ...readTarget(url), ...(options.database !== undefined && { database: options.database }) };
   const { idleTimeoutSeconds, maxLifetimeSeconds, onClose } = options;
   const [{ name: host, port } = { name: 'localhost', port: 5432 }] = target.hosts;
   const settings: postgres.Options<Record<string, postgres.PostgresType>> = {
@@ -112,11 +114,27 @@ export function connect(url: string, options: ConnectOptions): Sql {
     ...(onClose !== undefined && { onclose: () => onClose() }),
   };
   const socketsFor = createConnector(target);
-  return renewablePool((onLost, lacksStatements) => {
+  const pool = renewablePool((onLost, lacksStatements) => {
     const sockets = socketsFor(onLost);
     const prepare = target.prepares && !lacksStatements;
     return openPool(sockets, { ...settings, prepare, socket: sockets.open });
   }, options.onPooler);
+  addresses.set(pool, url);
+  return pool;
+}
+
+const addresses = new WeakMap<Sql, string>();
+
+/**
+ * Opens a connection to a database of the same server that every login may open, to ask about the pool's own where that
+ * lets nobody in. End it at once: nobody can copy a database that is in use.
+ * @throws TypeError for a pool that is none of ours
+ */
+export function elsewhere(sql: Sql): Sql {
+  const url = addresses.get(sql);
+  if (url === undefined) throw new TypeError('not a pool of ours');
+  const database = sql.options.database === 'postgres' ? 'template1' : 'postgres';
+  return connect(url, { applicationName: 'flowlu-mirror looking', database, max: 1 });
 }
 
 function openPool(sockets: Sockets, settings: object): Sql {

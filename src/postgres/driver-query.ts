@@ -113,7 +113,7 @@ export const OWN_PATH = 'pg_catalog, pg_temp';
  * Settings that go along when a connection opens, in place of those of the role and the database: limits are our own (see
  * `within` and `transaction`). Some poolers refuse them; then only those are left that go along with each transaction.
  */
-export const OWN_SETTINGS = {
+export const OWN_SETTINGS: object = {
   search_path: OWN_PATH,
   statement_timeout: '0',
   lock_timeout: '0',

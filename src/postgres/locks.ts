@@ -1,5 +1,5 @@
 /** Who holds locks on the mirror that its own work waits for. */
-import type { Queryable } from './connection.ts';
+import { elsewhere, type Queryable, type Sql } from './connection.ts';
 
 export interface LockHolder {
   /** Such as `flowlu.crm_account`; null for a lock on rows. */
@@ -20,15 +20,29 @@ interface Found extends Omit<LockHolder, 'since'> {
   readonly noticed_at: string;
 }
 
-/** Transactions of the last answer, with when each was first noticed. */
-let noticed: ReadonlyMap<string, string> = new Map();
+/** Remembers when each transaction of the last answer was first noticed. */
+function createMemory() {
+  let noticed: ReadonlyMap<string, string> = new Map();
+  return (found: readonly Found[]): readonly LockHolder[] => {
+    const before = noticed;
+    noticed = new Map(found.map(({ transaction, noticed_at }) => [transaction, before.get(transaction) ?? noticed_at]));
+    return found.map(({ transaction, noticed_at: _, since, ...holder }) => ({
+      ...holder,
+      since: since ?? `${noticed.get(transaction)} at the latest`,
+    }));
+  };
+}
+const ofTables = createMemory();
+const ofCatalogues = createMemory();
+
+const iso = (sql: Queryable, moment: string) =>
+  sql.unsafe(`to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`);
 
 /**
  * Sessions that others wait for, or whose lock keeps all from writing; ours are left out.
  * @param about where a session holds several relations, one that begins so is named
  */
 export async function lockHolders(sql: Queryable, about = ''): Promise<readonly LockHolder[]> {
-  const iso = (moment: string) => sql.unsafe(`to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`);
   const found = await sql<Found[]>`
     with held as (
       select l.pid, coalesce(min(r.name) filter (where starts_with(r.name, ${about})), min(r.name)) as relation
@@ -46,43 +60,39 @@ export async function lockHolders(sql: Queryable, about = ''): Promise<readonly 
        group by blocking.pid
     )
     select held.relation, a.pid, concat_ws(', ', a.usename, nullif(a.application_name, '')) as who,
-           ${iso('a.xact_start')} as since, ${iso('coalesce(waited_for.since, clock_timestamp())')} as noticed_at,
+           ${iso(sql, 'a.xact_start')} as since, ${iso(sql, 'coalesce(waited_for.since, clock_timestamp())')} as noticed_at,
            format('select pg_terminate_backend(%s)', a.pid) as remedy,
            (select min(l.virtualtransaction) from pg_locks l where l.pid = a.pid) as transaction
       from pg_stat_activity a left join held using (pid) left join waited_for using (pid)
      where (held.pid is not null or waited_for.pid is not null)
        and a.pid <> pg_backend_pid() and a.application_name not like 'flowlu-mirror%'
      order by a.xact_start, a.pid limit 5`;
-  const before = noticed;
-  noticed = new Map(found.map(({ transaction, noticed_at }) => [transaction, before.get(transaction) ?? noticed_at]));
-  return found.map(({ transaction, noticed_at: _, since, ...holder }) => ({
-    ...holder,
-    since: since ?? `${noticed.get(transaction)} at the latest`,
-  }));
+  return ofTables(found);
 }
 
-/** Catalogues whose locks keep statements from being planned, by the numbers that they have in every database. */
-const CATALOGUES = { 1247: 'pg_type', 1249: 'pg_attribute', 1255: 'pg_proc', 1259: 'pg_class', 2610: 'pg_index' };
-
 /**
- * Who keeps everybody from a catalogue of the system, as VACUUM FULL does. Asks functions alone: no view, and no name of a
- * relation, could be looked up meanwhile.
+ * Who keeps everybody from a catalogue of the system, as VACUUM FULL does. Nobody can connect to the database meanwhile, so
+ * another one of the same server is asked, whose catalogues have the same numbers.
  */
-export async function catalogueHolders(sql: Queryable): Promise<readonly LockHolder[]> {
-  const found = await sql<(Omit<LockHolder, 'relation' | 'remedy'> & { oid: number })[]>`
-    select l.relation::int8::int4 as oid, a.pid,
-           concat_ws(', ', pg_get_userbyid(a.usesysid), nullif(a.application_name, '')) as who,
-           coalesce(to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                    to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z at the latest"')) as since
-      from pg_lock_status() l join pg_stat_get_activity(null) a on a.pid = l.pid
-     where l.granted and l.locktype = 'relation' and l.mode = 'AccessExclusiveLock'
-       and l.relation::int8 = any(${`{${Object.keys(CATALOGUES)}}`}::int8[]) and a.pid <> pg_backend_pid()
-       and l.database = (select own.datid from pg_stat_get_activity(pg_backend_pid()) own)`;
-  return found.map(({ oid, ...holder }) => ({
-    ...holder,
-    relation: CATALOGUES[oid as keyof typeof CATALOGUES],
-    remedy: `select pg_terminate_backend(${holder.pid})`,
-  }));
+export async function catalogueHolders(sql: Sql): Promise<readonly LockHolder[]> {
+  const beside = elsewhere(sql);
+  try {
+    return ofCatalogues(
+      await beside<Found[]>`
+      select c.relname as relation, a.pid, concat_ws(', ', a.usename, nullif(a.application_name, '')) as who,
+             ${iso(beside, 'a.xact_start')} as since,
+             ${iso(beside, 'coalesce(waited_for.since, clock_timestamp())')} as noticed_at,
+             format('select pg_terminate_backend(%s)', a.pid) as remedy, l.virtualtransaction as transaction
+        from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation,
+             lateral (select min(w.waitstart) as since from pg_locks w
+                       where not w.granted and w.relation = l.relation and w.database = l.database) as waited_for
+       where l.granted and l.mode = 'AccessExclusiveLock' and c.relnamespace = 'pg_catalog'::regnamespace
+         and l.database = (select oid from pg_database where datname = ${sql.options.database})
+       order by a.xact_start, a.pid, c.relname limit 1`,
+    );
+  } finally {
+    await beside.end({ timeout: 0 });
+  }
 }
 
 /** A commit takes longer where the disk is slow; a standby that is there answers sooner. */

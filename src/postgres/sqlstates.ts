@@ -4,6 +4,7 @@ export const SQLSTATE = {
   featureNotSupported: '0A000',
   readOnlyTransaction: '25006',
   inFailedTransaction: '25P02',
+  transactionTimeout: '25P04',
   invalidSqlStatementName: '26000',
   invalidAuthorization: '28000',
   invalidPassword: '28P01',

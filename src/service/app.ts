@@ -24,7 +24,7 @@ import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
 import { loginDepsOf } from './authorization.ts';
-import { mirroredModels, type Session } from './session.ts';
+import { mirroredModels, type Pool, type Session } from './session.ts';
 import { metricsOf } from './workers.ts';
 
 /** How long a batch may keep its lane. Should it end after all, its senders come again with what is there already. */
@@ -126,6 +126,8 @@ export function createApp(
     idle: batcher.idle,
     /** Notes in the database which webhook secrets were handed in since the last time. */
     noteSecretUse,
+    /** What the pages say. */
+    health: source.health,
   };
 }
 
@@ -189,7 +191,7 @@ export function expectationsOf(
 }
 
 export function reportSource(
-  session: Session,
+  session: Pool & Parameters<typeof expectationsOf>[0],
   readSecretUse: ReportSource['readSecretUse'],
   recording: RecordHealth | null = null,
 ): ReportSource {

@@ -43,7 +43,7 @@ export const INTERVALS = {
   /** Whether somebody has logged in, or the key is good again. */
   refusedMs: 10_000,
   /** What a person has to do: the log says it within a minute. */
-  reminderMs: 40_000,
+  reminderMs: 20_000,
 };
 /** Doubts settled in one go: as many as one sweep raises of a model at most. */
 const SETTLE_BATCH = 2_000;
@@ -51,9 +51,15 @@ const LANES: Readonly<Record<Lane, string>> = { quick: 'looking for changes', lo
 
 /**
  * Starts everything that runs by itself; of several workers only the first does what has to be done once.
+ * @param health what the pages say, for the log
  * @returns the loops; `settle` is null without an API to ask.
  */
-export function startBackground(session: Session, clients: Clients | null, signal: AbortSignal) {
+export function startBackground(
+  session: Session,
+  clients: Clients | null,
+  signal: AbortSignal,
+  health: () => Promise<Health> = createHealth(session.sql, expectationsOf(session)),
+) {
   const { sql, context, log, config, models, holder, naps } = session;
   const loop = (name: string, intervalMs: number, work: (stop: AbortSignal) => Promise<unknown>) =>
     startLoop({ name, intervalMs, log, signal, naps, work });
@@ -75,7 +81,6 @@ export function startBackground(session: Session, clients: Clients | null, signa
   ];
   if (!isFirstWorker()) return { drain, settle: null, all: loops };
 
-  const health = createHealth(sql, expectationsOf(session));
   const remind = createReminders(log);
   loops.push(
     loop('keeping the months of the history', INTERVALS.historyMs, () => keepMonths(session)),

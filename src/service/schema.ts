@@ -2,7 +2,8 @@
 import { UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { migrate, schemaState } from '../migrate/migrate.ts';
-import { asOwner, ownership, wrongRole } from '../migrate/owner.ts';
+import { asOwner, ownership } from '../migrate/owner.ts';
+import { missingRights } from '../migrate/rights.ts';
 import { errorCode, type Sql } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 
@@ -48,9 +49,9 @@ async function stateOf(sql: Sql): ReturnType<typeof schemaState> {
   try {
     return await schemaState(sql);
   } catch (error) {
-    if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
-    const { found, advice } = wrongRole(await ownership(sql));
-    throw new UsageError(`${found}; ${advice}`, { cause: error });
+    const missing = errorCode(error) === SQLSTATE.insufficientPrivilege ? await missingRights(sql) : null;
+    if (missing === null) throw error;
+    throw new UsageError(`${missing.found}; ${missing.advice}`, { cause: error });
   }
 }
 

@@ -74,23 +74,23 @@ export type OnMirror = 'define' | 'serve' | 'rederive' | 'work' | 'look';
 
 const definesFacts = (onMirror: OnMirror) => onMirror === 'define' || onMirror === 'serve';
 
-/** Opens the database, brings its schema up to date and prepares what every command needs. */
-export async function openSession(
-  config: Config,
-  options: {
-    readonly log: Logger;
-    readonly signal: AbortSignal;
-    readonly command: string;
-    readonly onMirror: OnMirror;
-  },
-): Promise<Session> {
-  const { log, signal, command, onMirror } = options;
+interface SessionOptions {
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly command: string;
+  readonly onMirror: OnMirror;
+}
+
+/** The database of the settings, and connections to it. */
+export type Pool = Pick<Session, 'config' | 'database' | 'sql' | 'close'>;
+
+/** Opens the database, which may yet be away. @throws UsageError where there is none to look at */
+export async function openPool(config: Config, { log, signal, command, onMirror }: SessionOptions): Promise<Pool> {
   requirePrivacy(config.privacy, log);
   useOwnNames(config.webhook.modelNames, config.flowlu.extraModels);
   if (onMirror === 'look' && !hasDatabase(config.database)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase(config.database, { log, signal });
   const { sleepMs } = config.database;
-  const { requestsPerSecond, apiKey } = config.flowlu;
   const sql = connect(database.url, {
     applicationName: `flowlu-mirror ${command}`,
     max: config.database.pool,
@@ -102,26 +102,40 @@ export async function openSession(
     await sql.end({ timeout: END_MAX_SECONDS });
     await database.close();
   };
+  return { config, database, sql, close };
+}
+
+/** Brings the schema up to date, or says who must, and finds out which settings are in force. */
+export async function prepare(
+  { config, sql }: Pick<Pool, 'config' | 'sql'>,
+  { log, onMirror }: Pick<SessionOptions, 'log' | 'onMirror'>,
+): Promise<{ readonly settings: HistorySettings; readonly otherZone: OtherZone | null }> {
   const configured = configuredSettings(config);
-  let settings = configured;
-  let other: OtherZone | null = null;
-  try {
-    const { migrateUrl } = config.database;
-    await ensureSchema(sql, { migrateUrl, zone: configured.timezone, mayMigrate: onMirror !== 'look', log });
-    const defines = definesFacts(onMirror);
-    other = defines ? await otherZoneOfRows(sql, configured) : null;
-    if (other !== null && onMirror === 'define') throw new UsageError(`${other.found}: ${other.advice}`);
-    if (other !== null) log.warn(`${other.found}; it goes on with the latter: ${other.advice}`);
-    const wanted = { ...configured, ...(other !== null && { timezone: other.zone }) };
-    settings =
-      defines || onMirror === 'rederive'
-        ? await defineSettings(sql, wanted, migrateUrl, log)
-        : await settingsInForce(sql, configured, log);
-    if (onMirror === 'rederive') await forget(sql, PORTAL, 'ahead');
-  } catch (error) {
+  const { migrateUrl } = config.database;
+  await ensureSchema(sql, { migrateUrl, zone: configured.timezone, mayMigrate: onMirror !== 'look', log });
+  const defines = definesFacts(onMirror);
+  const otherZone = defines ? await otherZoneOfRows(sql, configured) : null;
+  if (otherZone !== null && onMirror === 'define') throw new UsageError(`${otherZone.found}: ${otherZone.advice}`);
+  if (otherZone !== null) log.warn(`${otherZone.found}; it goes on with the latter: ${otherZone.advice}`);
+  const wanted = { ...configured, ...(otherZone !== null && { timezone: otherZone.zone }) };
+  const settings =
+    defines || onMirror === 'rederive'
+      ? await defineSettings(sql, wanted, migrateUrl, log)
+      : await settingsInForce(sql, configured, log);
+  if (onMirror === 'rederive') await forget(sql, PORTAL, 'ahead');
+  return { settings, otherZone };
+}
+
+/** Opens the database, brings its schema up to date and prepares what every command needs. */
+export async function openSession(config: Config, options: SessionOptions): Promise<Session> {
+  const { log, signal, onMirror } = options;
+  const { database, sql, close } = await openPool(config, options);
+  const { settings, otherZone } = await prepare({ config, sql }, options).catch(async (error) => {
     await close();
     throw error;
-  }
+  });
+  const { sleepMs } = config.database;
+  const { requestsPerSecond, apiKey } = config.flowlu;
   const watch = onMirror === 'look' ? null : watchPortal({ sql, log, requestsPerSecond, byKey: apiKey !== null });
   const metrics = createMetrics();
   const shapes = createShapes();
@@ -144,7 +158,7 @@ export async function openSession(
     privacy,
     models: mirroredModels(config),
     onMirror,
-    otherZone: other,
+    otherZone,
     watch,
     holder: thisHolder(),
     naps: createNaps({

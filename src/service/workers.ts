@@ -14,7 +14,7 @@ const NUMBER = 'FLOWLU_MIRROR_WORKER';
 const REPLACED_AFTER_MS = [1_000, 2_000, 5_000, 15_000];
 /** A place whose worker lived so long has no history of failures. */
 const SETTLED_MS = 60_000;
-const COUNTED_MAX_MS = 6_000;
+const COUNTED_MAX_MS = 2_000;
 const ASK = 'flowlu-mirror: what have all counted?';
 
 /** True in the only process, and in one of several workers. */
@@ -88,15 +88,20 @@ function answerForAll(): void {
   });
 }
 
+/** Has a worker answer what it has counted, from its start on: one that waits for the database has counted nothing. */
+export function countForPrimary(): void {
+  AggregatorRegistry.setRegistries([]);
+  new AggregatorRegistry();
+}
+
 /**
- * How to read all metrics as text, with what all workers have counted. One reading at a time.
- * @throws Error where a worker does not answer: without it counters would seem to have gone back
+ * How to read all metrics as text, with what all workers have counted. One reading at a time. Where a worker does not
+ * answer, the counters are left out: without its part they would seem to have gone back.
  */
 export function metricsOf({ registry, counted, state }: Metrics): () => Promise<string> {
   if (!cluster.isWorker) return () => registry.metrics();
   AggregatorRegistry.setRegistries(counted);
-  new AggregatorRegistry();
-  return async () => (await countedByAll()) + (await state.metrics());
+  return async () => (await countedByAll().catch(() => '')) + (await state.metrics());
 }
 
 async function countedByAll(): Promise<string> {

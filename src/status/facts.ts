@@ -1,11 +1,11 @@
 /** The facts from which the health is judged, read by a few cheap statements in one transaction. */
 import { models as catalogued } from '../catalog/index.ts';
 import type { RecordHealth } from '../intake/record-health.ts';
-import { type Cause, causeOf, STANDBY_AWAITED } from '../postgres/causes.ts';
-import { errorCode, isConnectionError, type Queryable, type Sql, transaction } from '../postgres/connection.ts';
-import { holderWords, type LockHolder, lockHolders, standbyAwaitedSince } from '../postgres/locks.ts';
+import { type MissingRights, missingRights } from '../migrate/rights.ts';
+import { STANDBY_AWAITED } from '../postgres/causes.ts';
+import { type Queryable, type Sql, transaction } from '../postgres/connection.ts';
+import { type LockHolder, lockHolders, standbyAwaitedSince } from '../postgres/locks.ts';
 import { readOnlyCause } from '../postgres/read-only.ts';
-import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { type Interceptor, interceptors } from '../postgres/triggers.ts';
 import { tryWrite } from '../store/deliveries/ledger.ts';
 import { type ArrivalFacts, arrivalFacts } from '../store/deliveries/reports.ts';
@@ -16,6 +16,8 @@ import { type PortalTrouble, portalTroubles } from '../store/measurements.ts';
 import { hasRuns, lastRuns, type RunKind } from '../store/runs.ts';
 import { readAhead } from '../store/schedule.ts';
 import { type CatchUpError, catchUpErrors, lastAgreement } from '../store/watermarks.ts';
+import type { Finding } from './finding.ts';
+import { notAccepting, obstaclesOf } from './obstacles.ts';
 
 /** What the settings require. */
 export interface Expectations {
@@ -36,16 +38,12 @@ export interface Expectations {
   readonly isAsleep: () => boolean;
 }
 
-/** Deliveries cannot be recorded: the last batches failed, or the server says so. */
-export interface NotAccepting extends Cause {
-  /** Null if nobody has tried. */
-  readonly since: string | null;
-}
-
 export interface Facts extends Pick<Expectations, 'hasApi' | 'oauthClient' | 'compareEvery_s' | 'otherZone'> {
   /** By the database's clock, like all times here. */
   readonly now: string;
-  readonly notAccepting: NotAccepting | null;
+  /** Why deliveries cannot be recorded: the last batches failed, or a try does. */
+  readonly obstacles: readonly Finding[];
+  readonly missing: MissingRights | null;
   readonly locks: readonly LockHolder[];
   readonly interceptors: readonly Interceptor[];
   /** Models that were last read at a time that is now in the future. */
@@ -81,7 +79,7 @@ const NEXT_RUN_MS = 120_000;
 export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts> {
   const { hasApi, oauthClient, compareEvery_s, otherZone, recording } = expected;
   const listable = new Set(catalogued.filter((model) => model.listable).map(({ name }) => name));
-  const facts = await transaction(sql, { readOnly: true, readsFirst: true }, async (tx) => {
+  const facts = await transaction(sql, LIMITS, async (tx) => {
     const deliveries = await arrivalFacts(tx);
     const compared = await readComparison(tx);
     const { refused = null, unanswered = null, ahead = null } = await portalTroubles(tx);
@@ -91,7 +89,8 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
       oauthClient,
       compareEvery_s,
       otherZone,
-      notAccepting: (await awaited(tx)) ?? (recording === null ? await foreseen(tx) : null),
+      obstacles: await foreseen(tx, recording === null),
+      missing: await missingRights(tx),
       locks: await lockHolders(tx),
       interceptors: await interceptors(tx),
       readAhead: await readAhead(tx, expected.models),
@@ -113,11 +112,14 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
       doubts: await doubtFacts(tx),
     };
   });
-  // This may write, and uses another connection.
-  return recording === null || facts.notAccepting !== null
-    ? facts
-    : { ...facts, notAccepting: await proven(sql, recording) };
+  if (facts.obstacles.length > 0) return facts;
+  // This writes, and uses another connection.
+  const since = facts.deliveries.pending_reason === null ? null : facts.deliveries.pending_since;
+  return { ...facts, obstacles: await tried(sql, recording, since) };
 }
+
+/** A lock ends the reading before its caller gives up. */
+const LIMITS = { readOnly: true, readsFirst: true, lockTimeoutMs: 1_000 };
 
 async function readComparison(sql: Queryable): Promise<Facts['compared']> {
   const age_s = await lastAgreement(sql);
@@ -142,39 +144,31 @@ async function readFirst(
   return { ...reading, left_s: goesOn ? reading.left_s : null, goesOn };
 }
 
-/** No commit ends without its standby, so nobody needs to try one. */
-async function awaited(sql: Queryable): Promise<NotAccepting | null> {
+/** What the server says of itself, so that nobody needs to try. @param isReader whether nothing is recorded here */
+async function foreseen(sql: Queryable, isReader: boolean): Promise<readonly Finding[]> {
+  // No commit ends without its standby.
   const since = await standbyAwaitedSince(sql);
-  return since === null ? null : { ...STANDBY_AWAITED, since };
+  if (since !== null) return [{ ...notAccepting(STANDBY_AWAITED), since }];
+  const cause = isReader ? await readOnlyCause(sql) : null;
+  return cause === null ? [] : [notAccepting(cause)];
 }
 
-/** What prevents recording deliveries; null if nothing does, as proven by writing a row. */
-async function proven(sql: Sql, recording: RecordHealth): Promise<NotAccepting | null> {
-  const trouble = recording.trouble();
-  if (trouble === null) return null;
-  // Without traffic nobody else would notice that the trouble is over.
-  const error = await tryWrite(sql).then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  if (error !== null) return { ...(await causeNow(sql, error)), since: trouble.since };
-  recording.succeeded();
-  return null;
-}
-
-/** The cause of a failed call: for a lock, with its holder and what ends it; for an awaited standby, that. */
-export async function causeNow(sql: Sql, error: unknown): Promise<Cause> {
-  const found = causeOf(error);
-  if (errorCode(error) !== SQLSTATE.lockNotAvailable) {
-    const isAwaited = isConnectionError(error) && (await standbyAwaitedSince(sql, true).catch(() => null)) !== null;
-    return isAwaited ? STANDBY_AWAITED : found;
+/**
+ * What prevents recording deliveries; nothing where a row can be written. A process that records some has to be in trouble
+ * first; others write a row that does not stay.
+ * @param waitsSince since when a delivery could not be applied
+ */
+async function tried(sql: Sql, recording: RecordHealth | null, waitsSince: string | null): Promise<readonly Finding[]> {
+  const trouble = recording?.trouble() ?? null;
+  if (recording !== null && trouble === null) return [];
+  try {
+    // A small row may find the room that a delivery does not.
+    if (trouble?.isFresh === true) throw trouble.error;
+    await tryWrite(sql, recording !== null);
+  } catch (error) {
+    return await obstaclesOf(sql, error, { isWriting: true, since: trouble?.since ?? waitsSince });
   }
-  const holders = await lockHolders(sql, 'sync.').catch(() => []);
-  return holders.length === 0 ? found : { ...found, remedy: holders.map(holderWords).join('; ') };
-}
-
-/** For a process that records no deliveries: whether the server refuses writes. */
-async function foreseen(sql: Queryable): Promise<NotAccepting | null> {
-  const cause = await readOnlyCause(sql);
-  return cause && { ...cause, since: null };
+  // Without traffic nobody else would notice that the trouble is over.
+  recording?.succeeded();
+  return [];
 }

@@ -9,6 +9,7 @@ export type FindingCode =
   | 'not_accepting'
   | 'not_readable'
   | 'locked'
+  | 'rights_missing'
   | 'rows_intercepted'
   | 'other_zone'
   | 'zone_contradicted'
@@ -44,4 +45,6 @@ export interface Finding {
   readonly command: string | null;
   /** The models concerned, if only some are. */
   readonly models?: readonly string[];
+  /** Whether webhooks cannot be recorded because of it. */
+  readonly stops_webhooks?: boolean;
 }

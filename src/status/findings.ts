@@ -5,25 +5,20 @@
 import { ACCESS_WORDS } from '../core/access.ts';
 import { groupBy } from '../core/group.ts';
 import type { SchemaState } from '../migrate/migrations.ts';
-import type { Cause } from '../postgres/causes.ts';
-import type { LockHolder } from '../postgres/locks.ts';
 import { REFUSED } from '../store/listings.ts';
 import { judgeChangeAhead, judgeClock } from './clock.ts';
 import type { Facts } from './facts.ts';
 import type { Finding, Severity } from './finding.ts';
-import { judgeInterceptors, judgeLocks, lockFinding } from './locks.ts';
+import { lockFinding, momentOf, rightsFinding } from './obstacles.ts';
 import { judgeKey, judgeLogin, judgePortal } from './portal.ts';
-import { ageOf, count, listed, span } from './words.ts';
+import { ageOf, capital, count, listed, span } from './words.ts';
 
 /** What is known: the facts of the database, or why there are none. */
 export type Situation =
   | { readonly kind: 'there'; readonly facts: Facts }
   | { readonly kind: 'unfit'; readonly schema: Exclude<SchemaState, 'current'> }
-  /** The database answers, but what must be read is locked; null if this process records no deliveries. */
-  | { readonly kind: 'locked'; readonly locks: readonly LockHolder[]; readonly isRecording: boolean | null }
-  /** Deliveries are recorded although the facts cannot be read. */
-  | { readonly kind: 'unread'; readonly cause: Cause }
-  | { readonly kind: 'away'; readonly cause: string; readonly remedy: string; readonly since: string | null };
+  /** The facts cannot be read; why, with what was last found before, which may still be so. */
+  | { readonly kind: 'hindered'; readonly findings: readonly Finding[] };
 
 /** The worst severity found, or that the first reading is still in progress. */
 export type State = 'bad' | 'care' | 'reading' | 'good';
@@ -51,23 +46,20 @@ const COMPARED_LATE_S = 20 * 60;
 /** After this long, nobody should rely on the mirror. */
 const COMPARED_OLD_S = 36 * 3_600;
 
+/** Creating an index or changing a table takes less. */
+const LOCKED_MAX_S = 10;
+
 const ORDER: Readonly<Record<Severity, number>> = { bad: 0, care: 1, note: 2 };
 
 /** Everything found, worst first. Pure. */
 export function assess(situation: Situation): Assessment {
-  if (situation.kind !== 'there') {
-    const findings = hindrances(situation);
-    const [{ sentence: headline, remedy } = { sentence: '', remedy: null }] = findings;
-    return { state: 'bad', headline, sentence: remedy ?? '', findings };
-  }
+  if (situation.kind === 'unfit') return headed([schemaFinding(situation.schema)]);
+  if (situation.kind === 'hindered') return headed(situation.findings);
   const { facts } = situation;
   const sorted = JUDGES.flatMap((judge) => judge(facts) ?? []).toSorted(
     (a, b) => ORDER[a.severity] - ORDER[b.severity],
   );
-  const [worst] = sorted;
-  if (worst !== undefined && worst.severity !== 'note') {
-    return { state: worst.severity, headline: worst.sentence, sentence: worst.remedy ?? '', findings: sorted };
-  }
+  if (sorted.some(({ severity }) => severity !== 'note')) return headed(sorted);
   const reading = sorted.find(({ code }) => code === 'first_reading' || code === 'nothing_read');
   if (reading !== undefined) {
     const sentence = 'The mirror is being filled. Changes that Flowlu announces meanwhile are applied at once';
@@ -81,10 +73,10 @@ export function assess(situation: Situation): Assessment {
   };
 }
 
-function hindrances(situation: Exclude<Situation, { kind: 'there' }>): readonly Finding[] {
-  if (situation.kind === 'locked') return situation.locks.map((held) => lockFinding(held, situation.isRecording));
-  if (situation.kind === 'unread') return [unreadFinding(situation.cause)];
-  return [situation.kind === 'away' ? databaseAway(situation) : schemaFinding(situation.schema)];
+/** What is out of order, the worst or most telling first. */
+export function headed(findings: readonly Finding[]): Assessment {
+  const [{ severity, sentence, remedy } = { severity: 'bad', sentence: '', remedy: null }] = findings;
+  return { state: severity === 'care' ? 'care' : 'bad', headline: sentence, sentence: remedy ?? '', findings };
 }
 
 export const needsPerson = ({ state }: Pick<Assessment, 'state'>) => state === 'bad' || state === 'care';
@@ -99,28 +91,7 @@ function freshness(facts: Facts): string {
 }
 
 const accessOf = (oauthClient: string | null) => ACCESS_WORDS[oauthClient === null ? 'key' : 'login'];
-const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 const ago = (seconds: number) => `${span(seconds)} ago`;
-
-const unreadFinding = ({ cause, remedy }: Cause): Finding => ({
-  code: 'not_readable',
-  severity: 'bad',
-  since: null,
-  sentence: `Webhooks are recorded, but the state of the mirror cannot be read: ${cause}`,
-  remedy: capital(remedy),
-  command: 'flowlu-mirror doctor --quick',
-});
-
-function databaseAway({ cause, remedy, since }: Situation & { kind: 'away' }): Finding {
-  return {
-    code: 'database_away',
-    severity: 'bad',
-    since,
-    sentence: capital(cause),
-    remedy: `${capital(remedy)}. Senders are asked to repeat their webhooks meanwhile`,
-    command: 'flowlu-mirror doctor',
-  };
-}
 
 const MIGRATE = { command: 'flowlu-mirror migrate', remedy: 'Nothing is applied before that is done' } as const;
 
@@ -141,11 +112,13 @@ const schemaFinding = (state: Exclude<SchemaState, 'current'>): Finding => ({
   code: 'schema',
   severity: 'bad',
   since: null,
+  stops_webhooks: true,
 });
 
 /** One judge for each kind of trouble. Each gets all facts. */
 const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[] = [
-  judgeReadiness,
+  ({ obstacles }) => obstacles,
+  judgeRights,
   judgeLocks,
   judgeInterceptors,
   judgeZone,
@@ -166,17 +139,28 @@ const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[]
   judgeSilence,
 ];
 
-function judgeReadiness({ notAccepting }: Facts): Finding | null {
-  return (
-    notAccepting && {
-      code: 'not_accepting',
-      severity: 'bad',
-      since: notAccepting.since,
-      sentence: `Webhooks cannot be recorded: ${notAccepting.cause}`,
-      remedy: capital(notAccepting.remedy),
-      command: 'flowlu-mirror doctor',
-    }
-  );
+function judgeRights({ obstacles, missing }: Facts): Finding | null {
+  return missing === null || obstacles.some(({ code }) => code === 'rights_missing') ? null : rightsFinding(missing);
+}
+
+function judgeLocks({ locks, obstacles, now }: Facts): readonly Finding[] {
+  const found = new Set(obstacles.map(({ sentence }) => sentence));
+  return locks
+    .filter(({ since }) => Date.parse(now) - momentOf(since) > LOCKED_MAX_S * 1_000)
+    .map(lockFinding)
+    .filter(({ sentence }) => !found.has(sentence));
+}
+
+/** A trigger or rule that may change or drop rows without any error. */
+function judgeInterceptors({ interceptors }: Facts): readonly Finding[] {
+  return interceptors.map(({ relation, name, remedy }) => ({
+    code: 'rows_intercepted',
+    severity: 'care',
+    since: null,
+    sentence: `Rows of ${relation} pass through a ${name} of somebody else, which may change or drop them`,
+    remedy: `Let it act after the row, in a table of its own; then verify what it has done. It is taken out of the way with: ${remedy}`,
+    command: 'flowlu-mirror verify --repair',
+  }));
 }
 
 function judgeZone({ otherZone }: Facts): Finding | null {

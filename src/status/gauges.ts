@@ -11,7 +11,7 @@ export async function refreshGauges({ sql, health, requestsPerSecond }: ReportSo
   const { findings, situation } = await health();
   metrics.findings.reset();
   for (const { code, severity } of findings) metrics.findings.inc({ code, severity });
-  metrics.databaseUp.set(situation.kind === 'away' ? 0 : 1);
+  metrics.databaseUp.set(findings.some(({ code }) => code === 'database_away') ? 0 : 1);
   metrics.reconcileLastSuccess.reset();
   metrics.databaseConnections.reset();
   if (situation.kind !== 'there') return;

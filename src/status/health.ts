@@ -1,20 +1,16 @@
 /** The health of the mirror: read and judged once for all callers. */
-import { TimeoutError, withTimeout } from '../core/time.ts';
+import { withTimeout } from '../core/time.ts';
 import type { RecordHealth } from '../intake/record-health.ts';
 import { schemaState } from '../migrate/migrate.ts';
-import { type Cause, causeOf } from '../postgres/causes.ts';
-import { errorCode, isConnectionError, type Sql } from '../postgres/connection.ts';
-import { catalogueHolders, lockHolders } from '../postgres/locks.ts';
-import { LEDGER, tryWrite } from '../store/deliveries/ledger.ts';
+import type { Sql } from '../postgres/connection.ts';
+import { tryWrite } from '../store/deliveries/ledger.ts';
 import { type Expectations, readFacts } from './facts.ts';
+import type { Finding } from './finding.ts';
 import { type Assessment, assess, type Situation } from './findings.ts';
+import { LOOK_MAX_MS, obstaclesOf } from './obstacles.ts';
 import { kept, single } from './shared.ts';
 
-const SILENT: Cause = { cause: 'the database does not answer', remedy: 'look at the server and at DATABASE_URL' };
-
-const ANSWER_MAX_MS = 3_000;
-/** Longest search for what blocked the reading; health checks give up after four seconds. */
-const LOOK_MAX_MS = 700;
+const ANSWER_MAX_MS = 2_500;
 /** The database is read at most this often, whatever the number of callers. */
 const KEPT_MS = 3_000;
 
@@ -23,33 +19,43 @@ export type Health = Assessment & { readonly situation: Situation };
 /** Reads the health once for all callers. Never throws: an unavailable database is a finding. */
 export function createHealth(sql: Sql, expected: Expectations): () => Promise<Health> {
   const { recording } = expected;
-  let awaySince: string | null = null;
+  /** What was found when the facts could last be read. */
+  let known: readonly Finding[] = [];
+  /** When each obstacle was first met, unless it says so itself. */
+  let met: ReadonlyMap<Finding['code'], string> = new Map();
   const facts = single(() => situationOf(sql, expected));
-  const locks = single(() => lockHolders(sql, LEDGER));
-  const catalogueLocks = single(() => catalogueHolders(sql));
   const proof = single(async () => recording !== null && (await isProven(sql, recording)));
 
-  /** Why the facts could not be read. If deliveries can still be recorded, the database is available. */
-  async function hindrance(error: unknown): Promise<Situation> {
-    const isLate = error instanceof TimeoutError || errorCode(error) === 'ETIMEDOUT';
-    const soon = <T>(look: () => Promise<T>, otherwise: T) => withTimeout(look(), LOOK_MAX_MS).catch(() => otherwise);
-    const [held, catalogues, isRecording] = await Promise.all([
-      isLate ? soon(locks, []) : [],
-      isLate ? soon(catalogueLocks, []) : [],
-      (isLate || !isConnectionError(error)) && soon(proof, false),
-    ]);
-    const cause = isLate ? (recording?.trouble() ?? SILENT) : causeOf(error);
-    const holders = [...held, ...catalogues];
-    if (holders.length > 0)
-      return { kind: 'locked', locks: holders, isRecording: recording === null ? null : isRecording };
-    if (isRecording) return { kind: 'unread', cause };
-    return { kind: 'away', cause: cause.cause, remedy: cause.remedy, since: awaySince ?? new Date().toISOString() };
+  /** Why the facts could not be read, and whether deliveries are recorded all the same. */
+  async function hindrance(error: unknown, isAgain = false): Promise<Situation> {
+    const isThere = withTimeout(proof(), LOOK_MAX_MS).catch(() => false);
+    const found = await obstaclesOf(sql, error, { isThere });
+    const isRecording = await isThere;
+    // A lock that nobody holds any more; what waited for it may not have noticed.
+    const isHeld = found.some(({ code, since }) => code === 'locked' && since !== null);
+    const isOver = !isHeld && (met.has('locked') || found.some(({ code }) => code === 'locked'));
+    if (isOver && !isAgain) return await attempt(situationOf(sql, expected), LOOK_MAX_MS, true);
+    const before = met;
+    met = new Map(found.map(({ code }) => [code, before.get(code) ?? sinceOf(recording)]));
+    const findings = found.map((one) => ({
+      ...one,
+      since: one.since ?? met.get(one.code) ?? null,
+      stops_webhooks: !isRecording,
+    }));
+    return { kind: 'hindered', findings: [...findings, ...known.filter(({ code }) => !met.has(code))] };
   }
 
+  const attempt = (reading: Promise<Situation>, limitMs: number, isAgain = false): Promise<Situation> =>
+    withTimeout(reading, limitMs).catch((error) => hindrance(error, isAgain));
+
   const read = async (): Promise<Health> => {
-    const situation = await withTimeout(facts(), ANSWER_MAX_MS).catch(hindrance);
-    awaySince = situation.kind === 'away' ? situation.since : null;
-    return { ...assess(situation), situation };
+    const situation = await attempt(facts(), ANSWER_MAX_MS);
+    const assessment = assess(situation);
+    if (situation.kind === 'there') {
+      known = assessment.findings.filter(({ severity }) => severity !== 'note');
+      met = new Map();
+    }
+    return { ...assessment, situation };
   };
   const recall = kept(read, KEPT_MS);
   let last: Health | null = null;
@@ -58,6 +64,9 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
     return last;
   };
 }
+
+/** The first refusal that was noted, or else this one. */
+const sinceOf = (recording: RecordHealth | null) => recording?.failingSince() ?? new Date().toISOString();
 
 /** Whether deliveries are recorded: one was while the facts were awaited, or a test succeeds now. */
 async function isProven(sql: Sql, recording: RecordHealth): Promise<boolean> {

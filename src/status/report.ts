@@ -1,9 +1,7 @@
 /** The content of the status page, `/status.json` and `status`: the health and everything behind it. Reads only. */
 import { version } from '../core/version.ts';
 import type { SecretUse } from '../intake/secret-use.ts';
-import { errorCode, type Queryable, type Sql } from '../postgres/connection.ts';
-import { holderWords, lockHolders } from '../postgres/locks.ts';
-import { SQLSTATE } from '../postgres/sqlstates.ts';
+import type { Queryable, Sql } from '../postgres/connection.ts';
 import { transact } from '../postgres/transact.ts';
 import {
   type Arrivals,
@@ -23,8 +21,9 @@ import { type ModelStatus, modelStatuses } from '../store/watermarks.ts';
 
 import { type Coverage, type ForeignName, foreignNames, readCoverage } from './coverage.ts';
 import type { Expectations, Facts, ReportedReading } from './facts.ts';
-import type { Assessment } from './findings.ts';
+import { type Assessment, headed } from './findings.ts';
 import type { Health } from './health.ts';
+import { obstaclesOf } from './obstacles.ts';
 
 export interface ReportedModel extends ModelStatus {
   /** How well webhooks announce its changes; null if unknown. */
@@ -83,24 +82,21 @@ const QUARTER_S = 900;
 
 const LIMITS = { byKey: false, readOnly: true, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 };
 
-/** Somebody holds a lock on what is read. The message says who, and what ends it. */
-export class LockedError extends Error {
-  override readonly name = 'LockedError';
-}
-
-/** Reads the state of the mirror within limits, over one connection; null if there is none. @throws LockedError */
+/** Reads the state of the mirror within limits, over one connection; null if the health says why there is none. */
 export async function readReport(source: ReportSource): Promise<StatusReport | null> {
   const health = await source.health();
   const { situation } = health;
   if (situation.kind !== 'there') return null;
   const webhook_secrets = await source.readSecretUse();
-  try {
-    return await transact(source.sql, (tx) => read(tx, source, health, situation.facts, webhook_secrets), LIMITS);
-  } catch (error) {
-    if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
-    const holders = await lockHolders(source.sql);
-    throw new LockedError(holders.map(holderWords).join('\n') || 'a lock was in the way; try again', { cause: error });
-  }
+  return await transact(source.sql, (tx) => read(tx, source, health, situation.facts, webhook_secrets), LIMITS);
+}
+
+/** What to say in place of a report. @param error why it could not be read */
+export async function withoutReport({ sql, health }: ReportSource, error: Error | null): Promise<Assessment> {
+  const { situation, findings } = await health();
+  if (error === null || situation.kind !== 'there') return headed(findings);
+  const found = await obstaclesOf(sql, error, { isThere: Promise.resolve(true) });
+  return headed([...found, ...findings.filter(({ code }) => found.every((one) => one.code !== code))]);
 }
 
 async function read(

@@ -98,6 +98,8 @@ export function count(number: number | bigint, one = '', many = `${one}s`): stri
   return one === '' ? digits : `${digits} ${Number(number) === 1 ? one : many}`;
 }
 
+export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** Models that the portal lacks, worded the same wherever they are counted. */
 export const absentWords = (models: number) =>
   `${count(models, 'model')} ${models === 1 ? 'is' : 'are'} not in this portal`;

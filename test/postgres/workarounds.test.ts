@@ -5,8 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { connect, type Sql, transaction, within } from '../../src/postgres/connection.ts';
 import { DEADLINES } from '../../src/postgres/deadline.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createLogin } from '../support/logins.ts';
 import { until } from '../support/eventually.ts';
+import { createLogin } from '../support/logins.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { startWireProxy } from '../support/wire-proxy.ts';
 

@@ -71,7 +71,14 @@ it('a catalogue that somebody locks: as long as webhooks are recorded the servic
     // One that cannot record is not ready.
     const unproven = {
       ...createRecordHealth(),
-      trouble: () => ({ ...UNKNOWN, since: '', last_failure_at: '', last_success_at: null }),
+      trouble: () => ({
+        ...UNKNOWN,
+        since: '',
+        last_failure_at: '',
+        last_success_at: null,
+        error: null,
+        isFresh: false,
+      }),
     };
     expect(await look(unproven)).toMatchObject({ status: 503 });
   } finally {

@@ -56,20 +56,23 @@ it('is named by who reads the health also where the reading itself waits for it,
   try {
     expect(await whileLocked('flowlu.crm_account, sync.deliveries', findings)).toMatchObject([
       {
-        code: 'not_accepting',
-        sentence: expect.stringMatching(/^Webhooks cannot be recorded: sync\.deliveries locked by process .*somebody/),
+        code: 'locked',
+        sentence: expect.stringMatching(/^sync\.deliveries locked by process .*somebody/),
         remedy,
+        stops_webhooks: true,
       },
     ]);
-    // Webhooks are taken all the same.
     expect(await whileLocked('sync.watermarks', findings)).toMatchObject([
       { code: 'locked', sentence: expect.stringMatching(/^sync\.watermarks locked by process/), remedy },
     ]);
-    const trouble = () => ({ cause: '', remedy: '', since: 'then', last_failure_at: 'then', last_success_at: null });
+    const when = { since: 'then', last_failure_at: 'then', last_success_at: null };
+    const trouble = () => ({ cause: '', remedy: '', ...when, error: null, isFresh: false });
     const recording = { ...createRecordHealth(), trouble };
-    const { expected } = sourceOf(sql, { recording });
-    const { notAccepting } = await whileLocked('sync.deliveries in share mode', () => readFacts(sql, expected));
-    expect(notAccepting).toMatchObject({ since: 'then', remedy });
+    for (const given of [{ recording }, {}]) {
+      const { expected } = sourceOf(sql, given);
+      const { obstacles } = await whileLocked('sync.deliveries in share mode', () => readFacts(sql, expected));
+      expect(obstacles).toMatchObject([{ code: 'locked', remedy, stops_webhooks: true }]);
+    }
     const checks: Check[] = [];
     await whileLocked('sync.deliveries in share mode', () => checkDatabase(sql, 'here', (check) => checks.push(check)));
     expect(checks.find(({ name }) => name === 'writing')).toMatchObject({ status: 'fail', advice: remedy });

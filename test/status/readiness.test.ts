@@ -22,6 +22,11 @@ describe('the record of the intake', () => {
       cause: expect.stringContaining('disk'),
       remedy: expect.stringContaining('free'),
     });
+    // Another cause has a beginning of its own.
+    const first = health.trouble()?.since;
+    now += 60_000;
+    await health.watch(fail('42501')).catch(() => {});
+    expect([first, health.trouble()?.since]).toEqual([1_001_000, now].map((at) => new Date(at).toISOString()));
     await health.watch(async () => 'ok');
     expect(health.trouble()).toBeNull();
   });

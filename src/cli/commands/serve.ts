@@ -11,7 +11,7 @@ import { checkExposure } from '../../service/exposure.ts';
 import { startLoop } from '../../service/loop.ts';
 import { type Listener, listen } from '../../service/server.ts';
 import { openClientsIfAny, type Session } from '../../service/session.ts';
-import { isFirstWorker, leavePrimary, runWorkers } from '../../service/workers.ts';
+import { countForPrimary, isFirstWorker, leavePrimary, runWorkers } from '../../service/workers.ts';
 import { write } from '../../terminal/output.ts';
 import { printDelivery, printSummary } from '../../terminal/serve-lines.ts';
 import { wholeNumber } from '../arguments.ts';
@@ -30,7 +30,10 @@ export const serveCommand = new Command('serve')
   )
   .action(({ workers }: { readonly workers: number }, command: Command) => {
     const logTo = 'stdout';
-    if (cluster.isWorker) return runWithSession(command, 'serve', serve, { logTo });
+    if (cluster.isWorker) {
+      countForPrimary();
+      return runWithSession(command, 'serve', serve, { logTo });
+    }
     const options = { logTo, check: checkSettings } as const;
     if (workers === 1) return runWithSession(command, 'serve', serve, options);
     const run = async (context: CommandContext) => (await runWorkers(workers, context)) as ExitCode;
@@ -94,7 +97,7 @@ async function serve(session: Session, { signal, isQuiet }: CommandContext): Pro
     onRecorded: isShown ? printDelivery : undefined,
   });
   const listener = await listen(app, config.http);
-  const background = startBackground(session, clients, signal);
+  const background = startBackground(session, clients, signal, app.health);
   const notes = startLoop({
     name: 'noting which webhook secrets are used',
     intervalMs: SECRET_USE_INTERVAL_MS,

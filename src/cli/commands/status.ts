@@ -3,32 +3,48 @@ import { foreignWords } from '../../catalog/other-names.ts';
 import { groupBy } from '../../core/group.ts';
 import { createSecretUse } from '../../intake/secret-use.ts';
 import { reportSource } from '../../service/app.ts';
-import { needsPerson } from '../../status/findings.ts';
-import { readReport, type StatusReport } from '../../status/report.ts';
+import { openPool, prepare } from '../../service/session.ts';
+import type { FindingCode } from '../../status/finding.ts';
+import { type Assessment, needsPerson } from '../../status/findings.ts';
+import { readReport, type StatusReport, withoutReport } from '../../status/report.ts';
 import { ageOf, count, grantWords, headerWords, napWords, portalWords, took, withoutRows } from '../../status/words.ts';
 import { printFindings } from '../../terminal/findings.ts';
 import { printLine, printTable } from '../../terminal/output.ts';
-import { EXIT } from '../exit-codes.ts';
-import { runWithSession } from '../run.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { type Result, runCommand } from '../run.ts';
 
 export const statusCommand = new Command('status')
   .option('--all', 'list every model instead of one line for each module')
   .action(({ all = false }: { all?: boolean }, command: Command) =>
-    runWithSession(command, 'look', async (session) => {
-      const secretUse = createSecretUse(session.config.webhook.secrets);
-      const source = reportSource(session, () => secretUse.read(session.sql));
-      const report = await readReport(source).catch((error: Error) => error);
-      if (report === null || report instanceof Error) {
-        const { situation: _, ...found } = await source.health();
-        if (report !== null && found.state !== 'bad') throw report;
-        const data = { error: found.headline, ...found, needs_person: true };
-        return { data, print: () => printFindings(found, new Date().toISOString()), exitCode: EXIT.finding };
+    runCommand(command, async ({ config, log, signal }) => {
+      const pool = await openPool(config, { log, signal, command: 'status', onMirror: 'look' });
+      try {
+        const secretUse = createSecretUse(config.webhook.secrets);
+        const source = reportSource(pool, () => secretUse.read(pool.sql));
+        const { situation } = await source.health();
+        if (situation.kind !== 'hindered') await prepare(pool, { log, onMirror: 'look' });
+        const report = await readReport(source).catch((error: Error) => error);
+        if (report === null || report instanceof Error) return hindered(await withoutReport(source, report));
+        const needs_person = needsPerson(report);
+        const exitCode = needs_person ? EXIT.finding : EXIT.done;
+        return { data: { ...report, needs_person }, print: () => printStatus(report, all), exitCode };
+      } finally {
+        await pool.close();
       }
-      const needs_person = needsPerson(report);
-      const exitCode = needs_person ? EXIT.finding : EXIT.done;
-      return { data: { ...report, needs_person }, print: () => printStatus(report, all), exitCode };
     }),
   );
+
+/** Where the mirror cannot be read; a database that is away, or an address of the wrong role, is a failure like any. */
+function hindered(found: Assessment): Result {
+  const exitCodes: { readonly [C in FindingCode]?: ExitCode } = {
+    database_away: EXIT.failed,
+    rights_missing: EXIT.usage,
+  };
+  const exitCode = exitCodes[found.findings[0]?.code ?? 'schema'] ?? EXIT.finding;
+  const stream = exitCode === EXIT.finding ? process.stdout : process.stderr;
+  const print = () => printFindings(found, new Date().toISOString(), stream);
+  return { data: { error: found.headline, ...found, needs_person: true }, print, exitCode };
+}
 
 function printStatus(report: StatusReport, all: boolean): void {
   const {
