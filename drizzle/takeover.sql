@@ -26,6 +26,7 @@
 --   1796009934216 0001_bent_tinkerer
 --   1796009935624 0000_mirror
 --   1796013432004 0001_mean_swarm
+--   1796013433324 0000_mirror
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -168,14 +169,17 @@ CREATE INDEX IF NOT EXISTS "fin_invoice_model_id" ON "flowlu"."fin_invoice" USIN
 CREATE INDEX IF NOT EXISTS "fin_relations_plan_money_id" ON "flowlu"."fin_relations" USING btree ("plan_money_id");
 CREATE INDEX IF NOT EXISTS "fin_transaction_invoice_id" ON "flowlu"."fin_transaction" USING btree ("invoice_id");
 CREATE INDEX IF NOT EXISTS "fin_transaction_crm_account_id" ON "flowlu"."fin_transaction" USING btree ("crm_account_id");
+-- What deals were is worked out from the history, again where its columns have changed.
+DROP TABLE IF EXISTS "sync"."deal_states";
 CREATE TABLE IF NOT EXISTS "sync"."deal_states" (
 	"model" text NOT NULL,
 	"entity_id" bigint NOT NULL,
 	"place" integer NOT NULL,
 	"valid_from" timestamp with time zone NOT NULL,
 	"valid_to" timestamp with time zone,
-	"stay" integer NOT NULL,
+	"entered_at" timestamp with time zone NOT NULL,
 	"enters_exactly" boolean NOT NULL,
+	"ends_stay" boolean NOT NULL,
 	"known_at" timestamp with time zone NOT NULL,
 	"kept_at" timestamp with time zone NOT NULL,
 	"pipeline_id" bigint,
