@@ -27,6 +27,8 @@
 --   1796009935624 0000_mirror
 --   1796013432004 0001_mean_swarm
 --   1796013433324 0000_mirror
+--   1796050313052 0000_mirror
+--   1796051261287 0001_motionless_scorpion
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -240,3 +242,6 @@ ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_unread" bigint DEFA
 ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_held" bigint DEFAULT 0 NOT NULL;
 UPDATE "sync"."listings" SET "finished_at" = "completed_at", "outcome" = 'complete' WHERE "finished_at" IS NULL AND "completed_at" IS NOT NULL;
 UPDATE "sync"."listings" SET "is_open" = false WHERE "is_open" AND "finished_at" >= "started_at";
+DROP INDEX IF EXISTS "flowlu"."crm_account_merged_to";
+CREATE INDEX IF NOT EXISTS "crm_account_merged" ON "flowlu"."crm_account" USING btree ("merged_to","id") WHERE "flowlu"."crm_account"."merged_to" is not null;
+CREATE INDEX IF NOT EXISTS "crm_lead_merged" ON "flowlu"."crm_lead" USING btree ("merged_to_id","id") WHERE "flowlu"."crm_lead"."merged_to_id" is not null;
