@@ -171,17 +171,14 @@ CREATE INDEX IF NOT EXISTS "fin_invoice_model_id" ON "flowlu"."fin_invoice" USIN
 CREATE INDEX IF NOT EXISTS "fin_relations_plan_money_id" ON "flowlu"."fin_relations" USING btree ("plan_money_id");
 CREATE INDEX IF NOT EXISTS "fin_transaction_invoice_id" ON "flowlu"."fin_transaction" USING btree ("invoice_id");
 CREATE INDEX IF NOT EXISTS "fin_transaction_crm_account_id" ON "flowlu"."fin_transaction" USING btree ("crm_account_id");
--- What deals were is worked out from the history, again where its columns have changed.
-DROP TABLE IF EXISTS "sync"."deal_states";
 CREATE TABLE IF NOT EXISTS "sync"."deal_states" (
 	"model" text NOT NULL,
 	"entity_id" bigint NOT NULL,
 	"place" integer NOT NULL,
 	"valid_from" timestamp with time zone NOT NULL,
 	"valid_to" timestamp with time zone,
-	"entered_at" timestamp with time zone NOT NULL,
+	"stay" integer NOT NULL,
 	"enters_exactly" boolean NOT NULL,
-	"ends_stay" boolean NOT NULL,
 	"known_at" timestamp with time zone NOT NULL,
 	"kept_at" timestamp with time zone NOT NULL,
 	"pipeline_id" bigint,
@@ -245,3 +242,18 @@ UPDATE "sync"."listings" SET "is_open" = false WHERE "is_open" AND "finished_at"
 DROP INDEX IF EXISTS "flowlu"."crm_account_merged_to";
 CREATE INDEX IF NOT EXISTS "crm_account_merged" ON "flowlu"."crm_account" USING btree ("merged_to","id") WHERE "flowlu"."crm_account"."merged_to" is not null;
 CREATE INDEX IF NOT EXISTS "crm_lead_merged" ON "flowlu"."crm_lead" USING btree ("merged_to_id","id") WHERE "flowlu"."crm_lead"."merged_to_id" is not null;
+ALTER TABLE "sync"."deal_states" ADD COLUMN IF NOT EXISTS "entered_at" timestamp with time zone;
+ALTER TABLE "sync"."deal_states" ADD COLUMN IF NOT EXISTS "ends_stay" boolean;
+-- Each state says what its stay was, which used to be added up from the states with its number.
+DO $$ BEGIN
+  IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'sync.deal_states'::regclass AND attname = 'stay' AND NOT attisdropped) THEN
+    UPDATE sync.deal_states k
+       SET entered_at = s.entered_at, enters_exactly = s.enters_exactly, ends_stay = k.place = s.last_place
+      FROM (SELECT entity_id, stay, min(valid_from) AS entered_at, bool_or(enters_exactly) AS enters_exactly, max(place) AS last_place
+              FROM sync.deal_states GROUP BY entity_id, stay) s
+     WHERE s.entity_id = k.entity_id AND s.stay = k.stay;
+  END IF;
+END $$;
+ALTER TABLE "sync"."deal_states" ALTER COLUMN "entered_at" SET NOT NULL;
+ALTER TABLE "sync"."deal_states" ALTER COLUMN "ends_stay" SET NOT NULL;
+ALTER TABLE "sync"."deal_states" DROP COLUMN IF EXISTS "stay";
