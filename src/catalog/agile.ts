@@ -146,4 +146,4 @@ export const agile = {
     description: text('What the workflow is for'),
     ...timestamps,
   }),
-} as const;
+};

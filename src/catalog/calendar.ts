@@ -14,4 +14,4 @@ export const calendar = {
     uuid,
     ...audit,
   }),
-} as const;
+};

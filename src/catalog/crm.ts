@@ -1,10 +1,11 @@
 /** Module `crm`: organisations, contacts, deals and their dictionaries. */
 import { code, date, datetime, decimal, flag, integer, link, model, oddModel, text } from './fields.ts';
 import {
-  active,
   audit,
   color,
+  deletableEntry,
   deleted_at,
+  entry,
   extra_fields,
   extraCharges,
   importOrigin,
@@ -92,10 +93,7 @@ export const crm = {
   // An old draft documents the update time, but live answers lack it, so nothing orders versions.
   account_category: oddModel({ version: null }, 'Categories of CRM accounts', 'crm.accounts', 'flowlu', {
     name: text('Name of the category'),
-    ordering,
-    active,
-    deleted_at,
-    ...audit,
+    ...deletableEntry,
   }),
 
   emails: model('E-mail addresses of CRM accounts', 'crm.accounts', 'flowlu', {
@@ -107,17 +105,12 @@ export const crm = {
 
   honorific_title: oddModel({ version: null }, 'Forms of address of contacts', 'crm.accounts', 'flowlu', {
     name: text('The form of address, e.g. Ms.'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   industry: oddModel({ version: null }, 'Industries of CRM accounts', 'crm.accounts', 'flowlu', {
     name: text('Name of the industry'),
-    ordering,
-    active,
-    deleted_at,
-    ...audit,
+    ...deletableEntry,
   }),
 
   lead: model('Opportunities (deals)', 'crm.deals', 'flowlu', {
@@ -135,7 +128,6 @@ export const crm = {
     budget: decimal('Amount of the deal'),
     auto_calc: text('Whether the amount follows the product lines (values undocumented)'),
     ...extraCharges,
-    pricelist_id: link('Price list for the product lines', 'products.pricelist'),
 
     start_date: date('Day on which the deal began'),
     deadline: date('Day by which the deal is expected to close'),
@@ -185,9 +177,7 @@ export const crm = {
 
   loss_reason: oddModel({ version: null }, 'Reasons for losing a deal', 'crm.deals', 'flowlu', {
     name: text('Wording of the reason'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   phones: model('Telephone numbers of CRM accounts', 'crm.accounts', 'expected', {
@@ -212,10 +202,7 @@ export const crm = {
     pipeline_id: link('Pipeline that the stage belongs to', 'crm.pipeline'),
     name: text('Name of the stage'),
     color,
-    ordering,
-    active,
-    deleted_at,
-    ...audit,
+    ...deletableEntry,
   }),
 
   relation: model('Relations between accounts', 'crm.accounts', 'expected', {
@@ -229,9 +216,6 @@ export const crm = {
   source: oddModel({ version: null }, 'Sources of deals', 'crm.deals', 'flowlu', {
     name: text('Name of the source'),
     description: text('What the source covers'),
-    ordering,
-    active,
-    deleted_at,
-    ...audit,
+    ...deletableEntry,
   }),
-} as const;
+};

@@ -25,4 +25,4 @@ export const loans = {
     updated_at: audit.updated_date,
     updated_by: audit.updated_by,
   }),
-} as const;
+};

@@ -1,6 +1,16 @@
 /** Module `st`: projects, their portfolios, boards, stages and planned money. */
 import { code, date, datetime, decimal, flag, integer, link, model, text } from './fields.ts';
-import { active, audit, color, currency_id, extra_fields, importOrigin, ordering, uuid } from './groups.ts';
+import {
+  active,
+  audit,
+  color,
+  currency_id,
+  entry,
+  extra_fields,
+  importOrigin,
+  ordering,
+  provenance,
+} from './groups.ts';
 
 /** Fields shared by planned revenue and planned expenses of a project. */
 const plannedAmount = {
@@ -17,7 +27,7 @@ const plannedAmount = {
   crm_company_id: link('Customer or supplier on the other side', 'crm.account'),
   manager_id: link('User responsible for the payment', 'core.user'),
   ordering,
-} as const;
+};
 
 export const st = {
   portfolio: model('Project portfolios', 'st', 'flowlu', {
@@ -100,9 +110,7 @@ export const st = {
     archive_date: datetime('When the project was archived'),
     archive_description: text('Why the project was archived'),
     extra_fields,
-    uuid,
-    ...importOrigin,
-    ...audit,
+    ...provenance,
   }),
 
   stage_checkitems: model('Checklist items of project stages', 'st', 'expected', {
@@ -115,9 +123,7 @@ export const st = {
     enddate: date('Day by which the item is due'),
     checked: flag('Done'),
     report: text('Report on how the item was done'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   stages: model('Project stages', 'st', 'flowlu', {
@@ -131,4 +137,4 @@ export const st = {
     ordering,
     ...importOrigin,
   }),
-} as const;
+};

@@ -16,7 +16,7 @@ import {
 const invitation = {
   event_accepted_status: flag('Event: invitation accepted'),
   event_show_user_notification: flag('Event: the user is notified'),
-} as const;
+};
 
 /** Without it the answer may lack the archive. */
 const withArchive = { 'filter[archive_status]': '0,10' };
@@ -167,4 +167,4 @@ export const task = {
     deleted_at,
     ...undatedAudit,
   }),
-} as const;
+};

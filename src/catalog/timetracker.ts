@@ -67,4 +67,4 @@ export const timetracker = {
     invoice_id: link('Invoice that charges the time', 'fin.invoice'),
     ...audit,
   }),
-} as const;
+};

@@ -1,6 +1,6 @@
 /** Facts about the tables needed at run time. The definitions are for drizzle-kit and never loaded by the program. */
 import type { FieldKind } from '../catalog/types.ts';
-import type { metaColumns } from './columns.ts';
+import type { metaColumns } from './mirror.ts';
 
 /** PostgreSQL type of each kind, short names as `format_type` spells them. */
 export const sqlTypes: Readonly<Record<FieldKind, string>> = {

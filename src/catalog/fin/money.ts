@@ -1,6 +1,6 @@
 /** Money as it moves: transactions, payments, plans and liabilities. */
 import { code, date, datetime, decimal, flag, link, model, text } from '../fields.ts';
-import { audit, currency_id, importOrigin, linkedRecord, ordering, uuid } from '../groups.ts';
+import { audit, currency_id, importOrigin, linkedRecord, ordering, provenance, uuid } from '../groups.ts';
 
 /** What cash transactions and accrual transactions are known to share. */
 const transactionOrigin = {
@@ -17,7 +17,7 @@ const transactionOrigin = {
   ref_uuid: text('UUID of the transaction in an external system'),
   uuid,
   ...importOrigin,
-} as const;
+};
 
 export const money = {
   commitment: model('Financial liabilities', 'fin', 'expected', {
@@ -59,9 +59,7 @@ export const money = {
     is_owed: flag('Counts as a debt'),
     ordering,
     ref_uuid: text('UUID of the payment in an external system'),
-    uuid,
-    ...importOrigin,
-    ...audit,
+    ...provenance,
   }),
 
   plan_money: model('Planned money (payment calendar)', 'fin', 'expected', {
@@ -175,4 +173,4 @@ export const money = {
     ...transactionOrigin,
     ...audit,
   }),
-} as const;
+};
