@@ -2,7 +2,7 @@
 import { reasonOf } from '../core/files.ts';
 import { passwordsIn } from '../postgres/url.ts';
 import { conflictsOf } from './conflicts.ts';
-import { type Environment, foreignEnvironment, readDotenv, readEnvironment, readText } from './environment.ts';
+import { type Environment, readDotenv, readEnvironment, readText } from './environment.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { parseModelPatterns } from './names.ts';
 import { isPlaceholder } from './secrets.ts';
@@ -62,8 +62,10 @@ export function problemWith(name: string, text: string): string | null {
 
 /** The environment without any setting of ours, well spelt or not. */
 export function withoutSettings(): Environment {
-  const names = settings.flatMap(([name]) => [name, `${name}_FILE`]);
-  return foreignEnvironment((env) => new Set([...names, ...strangersIn(env).map(({ name }) => name)]));
+  const env = readEnvironment({});
+  const known = settings.flatMap(([name]) => [name, `${name}_FILE`]);
+  const ours = new Set<string>([...known, ...strangersIn(env).map(({ name }) => name)]);
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !ours.has(name)));
 }
 
 /** The text of one setting: the variable, else the file that `NAME_FILE` names, else the default. */
@@ -94,41 +96,32 @@ function meant(text: string, { placeholder }: Setting): string {
   return text;
 }
 
-const databaseOf = (values: Values) => ({
-  /** Null: the embedded server under `dataDir`. */
-  url: values.DATABASE_URL ?? null,
-  /** The same database as the schema's owner; null: `url` is the owner's, or nobody here may migrate. */
-  migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
-  /** The same database as a reader; null: `mcp` makes a login. */
-  readerUrl: values.READER_DATABASE_URL ?? null,
-  /** Most connections per process. */
-  pool: values.DATABASE_POOL,
-  /** 0: never. */
-  sleepMs: values.DATABASE_SLEEP,
-  /** Absolute path. */
-  dataDir: values.DATA_DIR,
-});
-
+/** Where a setting has no default, the table says what null or an empty list means (`without`). 0 turns off, or sets no end. */
 function assemble(values: Values, strangers: readonly ConfigProblem[]) {
+  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = values;
   const companyUrl = values.FLOWLU_COMPANY && `https://${values.FLOWLU_COMPANY}.flowlu.com/api/v1/module`;
   return deepFreeze({
-    database: databaseOf(values),
+    database: {
+      url: values.DATABASE_URL ?? null,
+      migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
+      readerUrl: values.READER_DATABASE_URL ?? null,
+      /** Most connections per process. */
+      pool: values.DATABASE_POOL,
+      sleepMs: values.DATABASE_SLEEP,
+      /** Absolute path. */
+      dataDir: values.DATA_DIR,
+    },
     flowlu: {
       /** Without a trailing slash; null when no portal is named. */
       baseUrl: values.FLOWLU_BASE_URL ?? companyUrl ?? null,
-      /** Null: OAuth, or webhook-only. */
       apiKey: values.FLOWLU_API_KEY ?? null,
-      /** Null: the API key, or webhook-only. */
       oauth: oauthOf(values),
-      /** Undefined: what the environment says in small letters. */
       httpsProxy: values.HTTPS_PROXY,
       noProxy: values.NO_PROXY,
       requestsPerSecond: values.FLOWLU_REQUESTS_PER_SECOND,
-      /** Of these, what work that nobody asked for may use, from 0 to 1. */
       backgroundShare: values.FLOWLU_BACKGROUND_SHARE,
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
-      /** Models that the catalogue does not know. */
       extraModels: values.FLOWLU_EXTRA_MODELS ?? [],
     },
     privacy: {
@@ -141,51 +134,36 @@ function assemble(values: Values, strangers: readonly ConfigProblem[]) {
       /** Empty: `serve` has to refuse to start. */
       secrets: values.WEBHOOK_SECRET ?? [],
       trust: values.WEBHOOK_TRUST,
-      /** Names in webhooks, beside those that the catalogue knows → the API's. */
       modelNames: values.WEBHOOK_MODEL_NAMES ?? [],
-      /** Null: from everywhere. */
       allowFrom: values.WEBHOOK_ALLOW_FROM ?? null,
       bodyLimitBytes: values.WEBHOOK_BODY_LIMIT,
     },
     http: {
       host: values.HOST,
-      /** 0: any free port. */
       port: values.PORT,
       /** Null: plain HTTP. */
-      tls: tlsOf(values),
+      tls: certFile && keyFile ? { certFile, keyFile } : null,
       plainHttp: values.PLAIN_HTTP,
       trustedProxies: values.TRUSTED_PROXIES ?? [],
-      /** Null: the status routes are open. */
       statusToken: values.STATUS_TOKEN ?? null,
       shutdownGraceMs: values.SHUTDOWN_GRACE,
     },
     reconcile: {
-      /** 0: off. */
       intervalMs: values.RECONCILE_INTERVAL,
-      /** 0: off. */
       sweepIntervalMs: values.SWEEP_INTERVAL,
       settleGraceMs: values.SETTLE_GRACE,
-      /** 0: no end. */
       deliveryRetentionMs: values.DELIVERY_RETENTION,
-      /** 0: no end. */
       failedRetentionMs: values.FAILED_RETENTION,
     },
     app: {
-      /** Without a trailing slash; null where nobody has said. */
+      /** Without a trailing slash. */
       publicUrl: values.PUBLIC_URL ?? null,
-      /** Null: made from the public address. */
       id: values.APP_ID ?? null,
-      /** Null: the public address. */
       contact: values.APP_CONTACT ?? null,
       scopes: values.APP_SCOPES ?? [],
-      /** Null: the origin of the portal. */
       frameAncestors: values.APP_FRAME_ANCESTORS ?? null,
     },
-    history: {
-      keeps: values.HISTORY === 'on',
-      /** 0: no end. */
-      retentionMs: values.HISTORY_RETENTION,
-    },
+    history: { keeps: values.HISTORY === 'on', retentionMs: values.HISTORY_RETENTION },
     logLevel: values.LOG_LEVEL,
     /** What the environment has under names that look like settings and are none. */
     strangers,
@@ -199,20 +177,14 @@ function oauthOf(values: Values) {
   if (values.FLOWLU_CLIENT_ID === undefined) return null;
   return {
     clientId: values.FLOWLU_CLIENT_ID,
-    /** Null for an app without a secret. */
     clientSecret: values.FLOWLU_CLIENT_SECRET ?? null,
     authorizeUrl: values.FLOWLU_OAUTH_AUTHORIZE_URL ?? '',
     tokenUrl: values.FLOWLU_OAUTH_TOKEN_URL ?? '',
-    /** Null: beside the token address, where the portal refuses it there. */
     refreshUrl: values.FLOWLU_OAUTH_REFRESH_URL ?? null,
     redirectUrl: values.FLOWLU_OAUTH_REDIRECT_URL ?? `${values.PUBLIC_URL}/oauth/callback`,
     /** The first encrypts, all decrypt; see `decodeTokenKey`. */
     tokenKeys: values.TOKEN_KEY ?? [],
   };
-}
-
-function tlsOf({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values) {
-  return certFile === undefined || keyFile === undefined ? null : { certFile, keyFile };
 }
 
 /** The values of all rows that the table marks as secret. */
