@@ -7,7 +7,7 @@ import { ConfigError, type ConfigProblem } from './errors.ts';
 import { parseModelPatterns } from './names.ts';
 import { isPlaceholder } from './secrets.ts';
 import { strangersIn } from './strangers.ts';
-import { type Setting, settings, type Values } from './table.ts';
+import { type Setting, type SettingName, settings, type Values } from './table.ts';
 
 export { isLoopback, networks } from './addresses.ts';
 export { telemetryEnvironment } from './environment.ts';
@@ -98,13 +98,14 @@ function meant(text: string, { placeholder }: Setting): string {
 
 /** Where a setting has no default, the table says what null or an empty list means (`without`). 0 turns off, or sets no end. */
 function assemble(values: Values, strangers: readonly ConfigProblem[]) {
+  const orNull = <N extends SettingName>(name: N) => (values[name] ?? null) as Exclude<Values[N], undefined> | null;
   const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = values;
   const companyUrl = values.FLOWLU_COMPANY && `https://${values.FLOWLU_COMPANY}.flowlu.com/api/v1/module`;
   return deepFreeze({
     database: {
-      url: values.DATABASE_URL ?? null,
-      migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
-      readerUrl: values.READER_DATABASE_URL ?? null,
+      url: orNull('DATABASE_URL'),
+      migrateUrl: orNull('MIGRATE_DATABASE_URL'),
+      readerUrl: orNull('READER_DATABASE_URL'),
       /** Most connections per process. */
       pool: values.DATABASE_POOL,
       sleepMs: values.DATABASE_SLEEP,
@@ -114,7 +115,7 @@ function assemble(values: Values, strangers: readonly ConfigProblem[]) {
     flowlu: {
       /** Without a trailing slash; null when no portal is named. */
       baseUrl: values.FLOWLU_BASE_URL ?? companyUrl ?? null,
-      apiKey: values.FLOWLU_API_KEY ?? null,
+      apiKey: orNull('FLOWLU_API_KEY'),
       oauth: oauthOf(values),
       httpsProxy: values.HTTPS_PROXY,
       noProxy: values.NO_PROXY,
@@ -128,14 +129,14 @@ function assemble(values: Values, strangers: readonly ConfigProblem[]) {
       omit: values.FLOWLU_OMIT_FIELDS ?? [],
       hash: values.FLOWLU_HASH_FIELDS ?? [],
       /** Null only where nothing is hashed. */
-      hashSecret: values.FLOWLU_HASH_SECRET ?? null,
+      hashSecret: orNull('FLOWLU_HASH_SECRET'),
     },
     webhook: {
       /** Empty: `serve` has to refuse to start. */
       secrets: values.WEBHOOK_SECRET ?? [],
       trust: values.WEBHOOK_TRUST,
       modelNames: values.WEBHOOK_MODEL_NAMES ?? [],
-      allowFrom: values.WEBHOOK_ALLOW_FROM ?? null,
+      allowFrom: orNull('WEBHOOK_ALLOW_FROM'),
       bodyLimitBytes: values.WEBHOOK_BODY_LIMIT,
     },
     http: {
@@ -145,7 +146,7 @@ function assemble(values: Values, strangers: readonly ConfigProblem[]) {
       tls: certFile && keyFile ? { certFile, keyFile } : null,
       plainHttp: values.PLAIN_HTTP,
       trustedProxies: values.TRUSTED_PROXIES ?? [],
-      statusToken: values.STATUS_TOKEN ?? null,
+      statusToken: orNull('STATUS_TOKEN'),
       shutdownGraceMs: values.SHUTDOWN_GRACE,
     },
     reconcile: {
@@ -157,11 +158,11 @@ function assemble(values: Values, strangers: readonly ConfigProblem[]) {
     },
     app: {
       /** Without a trailing slash. */
-      publicUrl: values.PUBLIC_URL ?? null,
-      id: values.APP_ID ?? null,
-      contact: values.APP_CONTACT ?? null,
+      publicUrl: orNull('PUBLIC_URL'),
+      id: orNull('APP_ID'),
+      contact: orNull('APP_CONTACT'),
       scopes: values.APP_SCOPES ?? [],
-      frameAncestors: values.APP_FRAME_ANCESTORS ?? null,
+      frameAncestors: orNull('APP_FRAME_ANCESTORS'),
     },
     history: { keeps: values.HISTORY === 'on', retentionMs: values.HISTORY_RETENTION },
     logLevel: values.LOG_LEVEL,

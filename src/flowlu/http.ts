@@ -109,6 +109,7 @@ export async function httpExchange(
 }
 
 async function readBody(response: Response, maxBytes: number, what: string): Promise<string> {
+  const { status } = response;
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
@@ -116,7 +117,7 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
     // Leaving the loop cancels the stream, so at most one chunk above the limit is held.
     if (bytes > maxBytes) {
       throw new FlowluError('protocol', `${what}: the answer is larger than ${maxBytes} bytes`, {
-        status: response.status,
+        status,
         tooLarge: true,
       });
     }
@@ -124,12 +125,8 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
   }
   const body = Buffer.concat(chunks, bytes);
   // Decoding would silently replace invalid UTF-8 with U+FFFD.
-  if (!isUtf8(body)) {
-    throw new FlowluError('protocol', `${what}: the answer is not valid UTF-8`, {
-      status: response.status,
-      garbled: true,
-    });
-  }
+  if (!isUtf8(body))
+    throw new FlowluError('protocol', `${what}: the answer is not valid UTF-8`, { status, garbled: true });
   const text = body.toString('utf8');
   // A byte order mark is not part of the JSON.
   return text.startsWith('\uFEFF') ? text.slice(1) : text;

@@ -234,7 +234,6 @@ export interface WebhookDelay {
 
 /** Latest rows from which the delay is computed. */
 const DELAYS_LOOKED_AT = 200;
-const DELAY_MAX_MS = 10_000;
 
 export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay> {
   const [row] = await within(
@@ -245,7 +244,7 @@ export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay
                 where _source = 'webhook' and _version is not null and _deleted_at is null
                 order by _observed_at desc limit ${DELAYS_LOOKED_AT}) t`,
     ),
-    DELAY_MAX_MS,
+    HINT_MAX_MS,
   );
   return row as unknown as WebhookDelay;
 }

@@ -41,7 +41,6 @@ export function coerce(field: Field, value: Json | undefined, zone: Zone): Colum
     case 'date':
       return toDate(value, zone);
     case 'datetime':
-      return toMoment(value, zone);
     case 'unix':
       return toMoment(value, zone);
   }
@@ -132,9 +131,6 @@ function toMoment(value: Json, zone: Zone): string | null | typeof MISFIT {
   const wall = zone.resolve(text);
   if (wall !== null) return formatMicros(wall.at);
   if (EMPTY_DATE.test(text)) return null;
-  if (WHOLE.test(text)) {
-    const seconds = Number(text);
-    return seconds > 0 && seconds <= MAX_UNIX_SECONDS ? formatMicros(seconds * MICROS_PER_SECOND) : MISFIT;
-  }
-  return MISFIT;
+  const seconds = WHOLE.test(text) ? Number(text) : 0;
+  return seconds > 0 && seconds <= MAX_UNIX_SECONDS ? formatMicros(seconds * MICROS_PER_SECOND) : MISFIT;
 }

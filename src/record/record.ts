@@ -50,12 +50,8 @@ function digestOf(shape: Shape, record: JsonObject): Digest {
   if (known?.shape === shape) return known;
   const order = orderOf(shape, Object.keys(record));
   const fields = order.isCanonical ? record : renamed(shape, record);
-  const digest = {
-    shape,
-    fields,
-    order: order.isCanonical ? order : orderOf(shape, Object.keys(fields)),
-    hash: null,
-  };
+  const own = order.isCanonical ? order : orderOf(shape, Object.keys(fields));
+  const digest = { shape, fields, order: own, hash: null };
   digests.set(record, digest);
   return digest;
 }
@@ -108,7 +104,7 @@ function renamed(shape: Shape, record: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(record)) {
     const name = canonicalKey(shape, key);
     // If a name occurs in two spellings, the exact one counts, unless it is empty.
-    if (canonical.has(name) && (name !== key || isEmpty(value))) continue;
+    if (canonical.has(name) && (name !== key || value === null || value === '')) continue;
     canonical.set(name, value);
   }
   return Object.fromEntries(canonical);
@@ -241,10 +237,6 @@ export function sortedDeep(value: Json): Json {
       .sort()
       .map((key) => [key, sortedDeep(value[key] as Json)]),
   );
-}
-
-function isEmpty(value: Json): boolean {
-  return value === null || value === '';
 }
 
 const canonicalKeys = new WeakMap<Shape, Map<string, string>>();
