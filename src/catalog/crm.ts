@@ -10,6 +10,7 @@ import {
   extraCharges,
   importOrigin,
   lineItem,
+  named,
   ordering,
   timestamps,
 } from './groups.ts';
@@ -114,8 +115,7 @@ export const crm = {
   }),
 
   lead: model('Opportunities (deals)', 'crm.deals', 'flowlu', {
-    name: text('Title of the deal'),
-    description: text('Free-text description of the deal'),
+    ...named('Title of the deal', 'Free-text description of the deal'),
     active: code('State of the deal', { 1: 'in progress', 2: 'lost', 3: 'won' }),
     pipeline_id: link('Sales pipeline that the deal runs through', 'crm.pipeline'),
     pipeline_stage_id: link('Stage of the pipeline that the deal has reached', 'crm.pipeline_stage'),
@@ -190,8 +190,7 @@ export const crm = {
   }),
 
   pipeline: oddModel({ version: null }, 'Sales pipelines', 'crm.deals', 'flowlu', {
-    name: text('Name of the pipeline'),
-    description: text('What the pipeline is for'),
+    ...named('Name of the pipeline', 'What the pipeline is for'),
     type_access: text('Who may see the pipeline (values undocumented)'),
     ordering,
     deleted_at,
@@ -214,8 +213,7 @@ export const crm = {
   }),
 
   source: oddModel({ version: null }, 'Sources of deals', 'crm.deals', 'flowlu', {
-    name: text('Name of the source'),
-    description: text('What the source covers'),
+    ...named('Name of the source', 'What the source covers'),
     ...deletableEntry,
   }),
 };

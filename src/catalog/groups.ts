@@ -10,6 +10,8 @@ export const extra_fields = text('Further values, presumably serialised JSON; co
 export const ordering = integer('Sort position among its siblings, lowest first');
 export const uuid = text('Universally unique identifier (version 4)');
 
+export const named = (name: string, description: string) => ({ name: text(name), description: text(description) });
+
 /** Who created and last changed the record, and when: on most models. */
 export const audit = {
   created_by: link('User who created the record', 'core.user'),

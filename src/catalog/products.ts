@@ -9,6 +9,7 @@ import {
   entry,
   extraCharges,
   lineItem,
+  named,
   ordering,
   productAudit,
   productEntry,
@@ -23,8 +24,7 @@ const customs = {
 export const products = {
   category: model('Product categories', 'products', 'flowlu', {
     parent_id: link('Category above this one', 'products.category'),
-    name: text('Name of the category'),
-    description: text('What the category covers'),
+    ...named('Name of the category', 'What the category covers'),
     ...productEntry,
   }),
 
@@ -38,8 +38,7 @@ export const products = {
   }),
 
   manufacturer: model('Manufacturers', 'products', 'flowlu', {
-    name: text('Name of the manufacturer'),
-    description: text('Free-text notes on the manufacturer'),
+    ...named('Name of the manufacturer', 'Free-text notes on the manufacturer'),
     crm_company_id: link('The manufacturer as an organisation', 'crm.account'),
     currency_id: link('Currency that the manufacturer prices in'),
     ...productEntry,
@@ -58,8 +57,7 @@ export const products = {
   }),
 
   pricelist: model('Price lists', 'products', 'flowlu', {
-    name: text('Name of the price list'),
-    description: text('What the price list is for'),
+    ...named('Name of the price list', 'What the price list is for'),
     type: code('Kind of price list (values undocumented)'),
     default: flag('Used unless another price list is chosen'),
     ordering,
@@ -104,8 +102,7 @@ export const products = {
   }),
 
   store: model('Warehouses', 'products', 'expected', {
-    name: text('Name of the warehouse'),
-    description: text('What the warehouse is for'),
+    ...named('Name of the warehouse', 'What the warehouse is for'),
     address: text('Where the warehouse is'),
     access_type: code('Who may use the warehouse (values undocumented)'),
     ...entry,

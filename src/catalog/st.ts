@@ -8,6 +8,7 @@ import {
   entry,
   extra_fields,
   importOrigin,
+  named,
   ordering,
   provenance,
 } from './groups.ts';
@@ -31,8 +32,7 @@ const plannedAmount = {
 
 export const st = {
   portfolio: model('Project portfolios', 'st', 'flowlu', {
-    name: text('Name of the portfolio'),
-    description: text('What the portfolio gathers'),
+    ...named('Name of the portfolio', 'What the portfolio gathers'),
     active,
     status: code('State of the portfolio (values undocumented)'),
     archive_date: datetime('When the portfolio was archived'),
@@ -62,8 +62,7 @@ export const st = {
   }),
 
   project_types: model('Project boards (templates)', 'st', 'flowlu', {
-    name: text('Name of the board'),
-    description: text('What the board is for'),
+    ...named('Name of the board', 'What the board is for'),
     description_project: text('Description given to new projects of this board'),
     report: text('Report template of the board (exact meaning undocumented)'),
     tasks_workflow_id: link('Workflow for tasks of new projects', 'task.workflows'),
@@ -77,8 +76,7 @@ export const st = {
   }),
 
   projects: model('Projects', 'st', 'flowlu', {
-    name: text('Name of the project'),
-    description: text('What the project is about'),
+    ...named('Name of the project', 'What the project is about'),
     project_type_id: link('Board (template) of the project', 'st.project_types'),
     stage_id: link('Stage that the project has reached', 'st.stages'),
     briefcase_id: link('Portfolio that the project belongs to', 'st.portfolio'),
@@ -117,8 +115,7 @@ export const st = {
     project_id: link('Project of the item; none on a board', 'st.projects'),
     stage_id: link('Stage that the item belongs to', 'st.stages'),
     from_checkitem_id: link('Item of the board that this one was copied from', 'st.stage_checkitems'),
-    name: text('What has to be done'),
-    description: text('Free-text details of the item'),
+    ...named('What has to be done', 'Free-text details of the item'),
     responsible_id: link('User who sees to the item', 'core.user'),
     enddate: date('Day by which the item is due'),
     checked: flag('Done'),

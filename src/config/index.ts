@@ -13,8 +13,8 @@ export { isLoopback, networks } from './addresses.ts';
 export { telemetryEnvironment } from './environment.ts';
 export { ConfigError } from './errors.ts';
 export { matchesModel, parseModelPatterns, unknownModels } from './names.ts';
-export { settingsHelp } from './reference.ts';
 export { decodeTokenKey } from './secrets.ts';
+export { settingsHelp } from './table.ts';
 
 /** The checked configuration: frozen, complete, every default filled in. Times are in milliseconds. */
 export type Config = ReturnType<typeof assemble>;

@@ -292,3 +292,14 @@ type ValueOf<S> = S extends { readonly parser: parse.Parser<infer T> }
 export type Values = {
   readonly [Name in SettingName]: ValueOf<Extract<Group, { readonly [K in Name]: unknown }>[Name]>;
 };
+
+/** The settings as text for `--help`. */
+export function settingsHelp(): string {
+  const lines = settings.map(([name, setting]) => {
+    const { help, parser, default: fallback = setting.without } = setting;
+    const first = `  ${name.padEnd(28)}${help}${fallback === undefined ? '' : ` (default: ${fallback})`}`;
+    return parser.expects === '' ? first : `${first}\n${' '.repeat(30)}${parser.expects}`;
+  });
+  const note = 'A .env file in the working directory is read too. Secrets can also come from a file: NAME_FILE=/path.';
+  return `Settings (environment variables):\n${lines.join('\n')}\n\n${note}\n`;
+}
