@@ -48,9 +48,10 @@ export function createLogger({ level, stream, secrets = [], version }: LoggerOpt
 }
 
 /** What the log keeps of an error: type, message, code, the first stack frames and a limited chain of causes. */
-function describeError(error: unknown): DescribedError {
-  const causes = causesOf(error).map((cause) => describeOne(cause));
-  const frames = error instanceof Error ? framesOf(error) : '';
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const causes = causesOf(error).map(describeOne);
+  const frames = framesOf(error);
   return { ...describeOne(error), ...(frames && { stack: frames }), ...(causes.length > 0 && { causes }) };
 }
 
