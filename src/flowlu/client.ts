@@ -254,15 +254,8 @@ function urlOf({ path, params }: Call<unknown>, { query }: Credentials): string 
   return `${path}?${all}`;
 }
 
-/** Whose rights the requests use. */
-interface Rights {
-  readonly user: string;
-  /** Null if the portal does not say. */
-  readonly admin: boolean | null;
-}
-
-/** @throws like `get` */
-export async function readRights(client: FlowluClient, signal: AbortSignal): Promise<Rights> {
+/** Whose rights the requests use; `admin` is null if the portal does not say. @throws like `get` */
+export async function readRights(client: FlowluClient, signal: AbortSignal) {
   const { record } = await client.get({ module: 'core', model: 'user', name: 'core.user' }, null, signal, 'once');
   const { name, username, id, role_admin } = record;
   const admin = role_admin === undefined || role_admin === null ? null : /^(1|true)$/.test(String(role_admin));

@@ -5,15 +5,7 @@ import { type Redact, safeCause } from '../core/redact.ts';
 import { FlowluError } from './errors.ts';
 import { portalFetch } from './fetch.ts';
 
-export interface HttpAnswer {
-  readonly status: number;
-  readonly text: string;
-  readonly contentType: string;
-  /** How long to wait; null if the response does not say. */
-  readonly retryAfterMs: number | null;
-  /** Target of a redirect, or null. */
-  readonly location: string | null;
-}
+export type HttpAnswer = Awaited<ReturnType<typeof httpExchange>>;
 
 export interface HttpOptions {
   /** Defaults to the one that knows the proxy. */
@@ -64,12 +56,7 @@ async function tellingWhenLeft<T>(url: string, onLeft: (atMs: number) => void, r
  * @param what the request as named in errors, without the key
  * @throws FlowluError of kind network, timeout or (body too large) protocol; the signal's reason on abort
  */
-export async function httpExchange(
-  url: string,
-  what: string,
-  options: HttpOptions,
-  signal: AbortSignal,
-): Promise<HttpAnswer> {
+export async function httpExchange(url: string, what: string, options: HttpOptions, signal: AbortSignal) {
   signal.throwIfAborted();
   const exchange = new AbortController();
   const stop = () => exchange.abort();
@@ -92,6 +79,7 @@ export async function httpExchange(
       text: redirected ? '' : await readBody(response, options.maxBodyBytes, what),
       contentType: response.headers.get('content-type') ?? '',
       retryAfterMs: parseRetryAfter(response.headers.get('retry-after'), Date.now()),
+      /** Target of a redirect. */
       location: response.headers.get('location'),
     };
   } catch (error) {

@@ -225,12 +225,8 @@ export async function announcedBetween(sql: Queryable, model: Model, from: Micro
 
 const CREDIBLE = `_version <= _observed_at + interval '1 day'`;
 
-/** How long after the portal's time of the change recent webhooks arrived. */
-export interface WebhookDelay {
-  readonly rows: number;
-  /** Null without rows. */
-  readonly median_s: number | null;
-}
+/** How long after the portal's time of the change recent webhooks arrived; the median is null without rows. */
+export type WebhookDelay = Readonly<{ rows: number; median_s: number | null }>;
 
 /** Latest rows from which the delay is computed. */
 const DELAYS_LOOKED_AT = 200;

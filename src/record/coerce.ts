@@ -46,14 +46,12 @@ export function coerce(field: Field, value: Json | undefined, zone: Zone): Colum
   }
 }
 
-export interface Coerced {
-  /** One for each field of the model, in its order; null where the record has no fitting value. */
-  readonly columns: readonly ColumnValue[];
-  readonly invalid: readonly string[];
-}
-
-/** All typed columns of a record. They depend on the record alone, so they can be rebuilt from it. */
-export function coerceRecord(model: Pick<Model, 'fields'>, record: JsonObject, zone: Zone): Coerced {
+/**
+ * All typed columns of a record. They depend on the record alone, so they can be rebuilt from it.
+ * @returns one for each field of the model, in its order, null where the record has no fitting value; and the names of
+ * the fields with other values
+ */
+export function coerceRecord(model: Pick<Model, 'fields'>, record: JsonObject, zone: Zone) {
   const invalid: string[] = [];
   const fields = fieldsOf(model.fields);
   const columns = fieldValues(model, record).map((given, index): ColumnValue => {
