@@ -1,4 +1,5 @@
 /** The mirror tables: one for each model, and one for the models that the catalogue does not know. */
+import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
@@ -15,7 +16,7 @@ import {
 } from 'drizzle-orm/pg-core';
 import { models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
-import { indexedColumns } from './indexes.ts';
+import { indexedColumns, mergedInto } from './indexes.ts';
 
 export const flowlu = pgSchema('flowlu');
 
@@ -52,9 +53,15 @@ export const metaColumns = () => ({
 function mirrorTable({ table: name, fields, version }: Model) {
   const columns = Object.entries(fields).map(([field, { kind }]) => [field, builders[kind]()] as const);
   const indexed = [...(indexedColumns[name] ?? []), ...(version === null ? [] : ['_version'])];
-  return flowlu.table(name, { ...Object.fromEntries(columns), ...metaColumns() }, (table) =>
-    indexed.map((column) => index(`${name}_${column}`).on(table[column as keyof typeof table])),
-  );
+  const into = (mergedInto as Readonly<Record<string, string>>)[name];
+  return flowlu.table(name, { ...Object.fromEntries(columns), ...metaColumns() }, (table) => {
+    const own = (column: string) => table[column as keyof typeof table];
+    const merged = (column: string) => index(`${name}_merged`).on(own(column), own('id'));
+    return [
+      ...indexed.map((column) => index(`${name}_${column}`).on(own(column))),
+      ...(into === undefined ? [] : [merged(into).where(sql`${own(into)} is not null`)]),
+    ];
+  });
 }
 
 /** By their names in the database. */
