@@ -1,5 +1,6 @@
 /** The program: runs the command that the command line names. */
 import { setMaxListeners } from 'node:events';
+import { EXIT, STOP_SIGNALS } from './exit-codes.ts';
 import { runProgram } from './program.ts';
 
 // Every wait of the work under way listens to one signal; more than this would be a leak, which Node warns of.
@@ -10,6 +11,13 @@ for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     process.exit();
+  });
+}
+
+// A command listens once it is loaded, which takes a second.
+for (const name of STOP_SIGNALS) {
+  process.on(name, () => {
+    if (process.listenerCount(name) === 1) process.exit(process.exitCode ?? EXIT.interrupted);
   });
 }
 

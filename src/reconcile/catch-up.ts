@@ -12,14 +12,20 @@ import { sweepModel } from './sweep.ts';
 
 /** Catches up many models. @throws what ended the round before all models were tried */
 export function catchUpAll(deps: ListingDeps, options: RoundOptions): Promise<Round> {
-  return runRound(deps.sql, 'reconcile', options, (model, runId, signal) => {
+  return runRound(deps.sql, 'reconcile', options, async (model, runId, signal) => {
     const task = { kind: 'backfill', model, runId } as const;
-    return catchUpModel(deps, task, options.observer, signal, async () => {
+    const report = await catchUpModel(deps, task, options.observer, signal, async () => {
       const fence = await databaseClock(deps.sql);
       const again = await listModel(deps, { ...task, afresh: true }, options.observer, signal);
       if (again.outcome === 'complete') await confirmIncrement(deps.sql, model, fence, 'reread', true);
       return { ...again, way: 'reread', guarded: await guardRefusal(deps.sql, again) };
     });
+    // What is listed has said so itself.
+    if (report.way !== 'backfill' && report.way !== 'reread') {
+      options.observer.modelAdvanced(model.name, report.counts);
+      options.observer.modelFinished(report);
+    }
+    return report;
   });
 }
 

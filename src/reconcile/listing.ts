@@ -91,21 +91,29 @@ export async function listModel(
   const fence = open === null ? await beginListing(deps.sql, key) : open.fence;
   if (open !== null) await claimListing(deps.sql, key);
   if (open === null) await clearListedIds(deps.sql, key);
+  /** Of this run, and of those that it continues as well. */
   let counts = NOTHING;
-  const step = (added: ListingCounts) => {
-    counts = addCounts(counts, added);
-    observer.modelAdvanced(model.name, added);
+  let all = open?.counts ?? NOTHING;
+  const tally: Tally = {
+    add(added) {
+      counts = addCounts(counts, added);
+      all = addCounts(all, added);
+      observer.modelAdvanced(model.name, added);
+    },
+    startOver() {
+      all = { ...NOTHING, requests: all.requests };
+    },
+    all: () => all,
   };
   const { client, spent } = metered(deps.client);
   const target = { ...task, open, fence };
-  const ending = await listPagesInto({ ...deps, client }, target, observer, step, signal).catch((error) => {
+  const ending = await listPagesInto({ ...deps, client }, target, observer, tally, signal).catch((error) => {
     // An interrupted listing has not failed, whatever error the current request gives: it continues later.
     signal.throwIfAborted();
     return endingOf(error, model);
   });
   // Besides one request per page there are probes, repeated attempts and refusals.
-  step({ ...NOTHING, requests: spent() - counts.requests });
-  const all = addCounts(counts, open?.counts ?? NOTHING);
+  tally.add({ ...NOTHING, requests: spent() - counts.requests });
   const { found = [], unread = null, surplus = 0, ...told } = ending;
   await transact(deps.sql, (tx) =>
     allAnswers([
@@ -145,6 +153,13 @@ interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'
   readonly found?: readonly string[];
 }
 
+interface Tally {
+  add(added: ListingCounts): void;
+  /** The rows that earlier runs have read will come again. */
+  startOver(): void;
+  all(): ListingCounts;
+}
+
 interface Target extends ListingTask {
   /** The listing of an earlier run to continue. */
   readonly open: OpenListing | null;
@@ -156,7 +171,7 @@ async function listPagesInto(
   deps: ListingDeps,
   target: Target,
   observer: ListingObserver,
-  step: (added: ListingCounts) => void,
+  tally: Tally,
   signal: AbortSignal,
 ): Promise<Ending> {
   const { model, open } = target;
@@ -175,35 +190,40 @@ async function listPagesInto(
   };
   const pages = listPages(deps.client, model, { ...resumed, known, held, signal });
   const ranges = readAhead(pages, RANGE_PAGES);
-  let alone = NOTHING;
-  const add = (added: ListingCounts) => {
-    alone = addCounts(alone, added);
-    step(added);
-  };
-  const singly = unreadIntoMirror(deps, model, before, (written) => add({ ...written, requests: 0 }));
+  const singly = unreadIntoMirror(deps, model, before, (written) => tally.add({ ...written, requests: 0 }));
   let state = open;
   for (;;) {
     const next = await ranges.next();
     if (next.done) {
       const listed = () => allListedIds(deps.sql, keyOf(target));
       const { ids, requests } = await readUnplaced(deps, model, singly, listed, signal);
-      add({ ...NOTHING, requests });
+      tally.add({ ...NOTHING, requests });
       const ending = await concluded(deps, model, next.value, unreadNames(singly.unread()), state !== null);
       return { ...ending, unread: singly.unread(), found: ids };
     }
-    if (state === open) observer.modelStarted(model.name, next.value[0]?.total ?? null);
+    const pages = next.value;
+    if (state === open) observer.modelStarted(model.name, rowsToCome(pages[0] as ListingPage, open));
+    if (pages.some(({ isFirst }) => isFirst)) {
+      tally.startOver();
+      state = null;
+    }
     const there: string[] = [];
-    for (const page of next.value) {
+    for (const page of pages) {
       const { ids, requests } = await singly.read(page, signal);
       there.push(...ids);
-      add({ ...NOTHING, requests });
+      tally.add({ ...NOTHING, requests });
     }
     const unread = singly.unread() as unknown as Json;
-    const written = await writeRange(deps, target, { state, alone, unread }, next.value, there);
+    const written = await writeRange(deps, target, { state, counts: tally.all(), unread }, pages, there);
     state = written.state;
-    alone = NOTHING;
-    step(written.added);
+    tally.add(written.added);
   }
+}
+
+/** By the portal's count, which by page numbers is one of the whole model. */
+function rowsToCome({ total, mode, isFirst }: ListingPage, open: OpenListing | null): number | null {
+  const before = mode === 'pages' && !isFirst ? (open?.counts.read ?? 0) : 0;
+  return total === null ? null : Math.max(0, total - before);
 }
 
 /** @param hasRows whether any page was listed */
@@ -237,17 +257,17 @@ async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
 
 /**
  * Writes the rows of pages and the position after them in one transaction.
- * @param before the position, and what was read singly since the last write
+ * @param before the position, and what was read up to it
  * @param there ids of rows among them that were read singly
  */
 async function writeRange(
   deps: ListingDeps,
   target: Target,
-  before: { readonly state: OpenListing | null; readonly alone: ListingCounts; readonly unread: Json },
+  before: { readonly state: OpenListing | null; readonly counts: ListingCounts; readonly unread: Json },
   listed: readonly ListingPage[],
   there: readonly string[],
 ) {
-  const { kind, model, open, fence } = target;
+  const { kind, model, fence } = target;
   const [first, last] = [listed[0] as ListingPage, listed.at(-1) as ListingPage];
   const pages = listed.map(({ items, observedAt }) => ({
     observedAt,
@@ -258,12 +278,15 @@ async function writeRange(
   const after = before.state?.position ?? null;
   const table = mirrorTableOf(model);
   const record = async (tx: Transaction, written: PageCounts) => {
-    const added = { ...written, requests: pages.length };
+    // Rows that come again, as those of the page before a cut do, have been counted.
+    const read = listed.reduce((sum, { fresh }) => sum + fresh, 0);
+    const unchanged = Math.max(0, read - written.written);
+    const added = { ...written, read, unchanged, requests: pages.length };
     const state = {
       position: upTo,
-      counts: addCounts(addCounts(before.state?.counts ?? NOTHING, before.alone), added),
+      counts: addCounts(before.counts, added),
       // A resumed listing gets the number of rows left; only the first answer of a new one gives the whole.
-      total: before.state?.total ?? (open?.position ? null : first.total),
+      total: before.state?.total ?? (first.isFirst ? first.total : null),
       fence,
       unread: before.unread,
     };

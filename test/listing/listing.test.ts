@@ -74,15 +74,20 @@ describe('listing by keyset', () => {
     expect(summary).toMatchObject({ complete: true, mode: 'keyset', requests: 2 });
   });
 
-  it('resumes at the end with one row to prove the filter by, and without that proof is not complete', async () => {
+  it('resumes at the end with one row to prove the filter by, and without that proof begins again', async () => {
     const cursor = { mode: 'keyset', lastId: '200' } as const;
     for (const total of ['right', 'whole', 'missing'] as const) {
       const { pages, summary } = await list(upTo(200), { total }, { cursor });
       expect(pages).toEqual([]);
       expect(summary).toMatchObject({ complete: true, mode: 'keyset' });
     }
+    const gone = await list(upTo(199), {}, { cursor });
+    expect(gone.ids).toEqual(upTo(199));
+    expect(gone.summary).toMatchObject({ complete: true, mode: 'pages' });
     const broken = await list(upTo(300), { filter: 'matches nothing', total: 'missing' }, { cursor });
-    expect(broken.summary).toMatchObject({ complete: false, reason: expect.stringContaining('filter') });
+    expect(broken.ids).toEqual(upTo(300));
+    expect(broken.summary).toMatchObject({ complete: true, mode: 'pages' });
+    for (const { pages } of [gone, broken]) expect(pages.map(({ isFirst }) => isFirst).indexOf(true)).toBe(0);
   });
 
   it.each<[string, number, Oddities, number]>([
@@ -297,6 +302,25 @@ describe('listing by pages', () => {
 });
 
 describe('a listing that goes nowhere fails', () => {
+  it('with the error of its own database, where that is away, and not with one of the portal', async () => {
+    const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    // Each request takes its slot from the database, which goes away after the n-th.
+    for (const slots of [1, 2]) {
+      const model = fakeModel(upTo(100));
+      let taken = 0;
+      const client: typeof model.client = {
+        ...model.client,
+        list: async (...asked) => {
+          taken += 1;
+          if (taken > slots) throw away;
+          if (taken === slots) throw new FlowluError('server', 'GET crm/account/list: HTTP 500');
+          return model.client.list(...asked);
+        },
+      };
+      await expect(run(client)).rejects.toBe(away);
+    }
+  });
+
   const portal = (page: (n: number) => readonly unknown[], total: number | null = null): Client => {
     let n = 0;
     return {
