@@ -304,21 +304,14 @@ describe('listing by pages', () => {
 describe('a listing that goes nowhere fails', () => {
   it('with the error of its own database, where that is away, and not with one of the portal', async () => {
     const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
-    // Each request takes its slot from the database, which goes away after the n-th.
-    for (const slots of [1, 2]) {
-      const model = fakeModel(upTo(100));
-      let taken = 0;
-      const client: typeof model.client = {
-        ...model.client,
-        list: async (...asked) => {
-          taken += 1;
-          if (taken > slots) throw away;
-          if (taken === slots) throw new FlowluError('server', 'GET crm/account/list: HTTP 500');
-          return model.client.list(...asked);
-        },
-      };
-      await expect(run(client)).rejects.toBe(away);
-    }
+    let asked = 0;
+    // Each request takes its slot from the database, which goes away after the first one. That one was refused, so
+    // another form of it is tried.
+    const list = async () => {
+      asked += 1;
+      throw asked === 1 ? new FlowluError('invalid_request', 'GET crm/account/list: HTTP 400') : away;
+    };
+    await expect(run({ ...fakeModel(upTo(100)).client, list })).rejects.toBe(away);
   });
 
   const portal = (page: (n: number) => readonly unknown[], total: number | null = null): Client => {

@@ -106,7 +106,7 @@ describe('two workers', () => {
       await own.kill();
       await proxy.close();
     }
-  });
+  }, 90_000);
 
   it('do not begin where the first one cannot: its sentence and its code are those of the command', async () => {
     const { code, output } = await runCli(['serve', '--workers', '3'], { DATABASE_URL: `${db.url}x` });
