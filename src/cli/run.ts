@@ -8,9 +8,11 @@ import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
 import { orAborted } from '../core/time.ts';
 import { startTracing } from '../core/tracing.ts';
+import { FlowluError } from '../flowlu/errors.ts';
 import { useProxy } from '../flowlu/fetch.ts';
 import { causeOf, UNKNOWN } from '../postgres/causes.ts';
 import { DatabaseUrlError, errorCode } from '../postgres/connection.ts';
+import { problemOf } from '../service/authorization.ts';
 import { loggerFor, type OnMirror, openSession, type Session } from '../service/session.ts';
 import { OtherPortalError } from '../store/portal.ts';
 import { humanLog } from '../terminal/human-log.ts';
@@ -74,8 +76,9 @@ export async function runCommand(
   const settle = isBusy && !isQuiet ? spin(command.name()) : () => {};
   let redact = createRedactor([]);
   let endTracing = async () => {};
+  let config: Config | null = null;
   try {
-    const config = ignoresSettings ? loadConfig({}) : loadConfig();
+    config = ignoresSettings ? loadConfig({}) : loadConfig();
     redact = createRedactor(config.secrets);
     useProxy(config.flowlu.httpsProxy, config.flowlu.noProxy);
     const context = { config, log: logFor(config, logTo, isQuiet), signal: stop.signal, isJson, isQuiet };
@@ -87,7 +90,7 @@ export async function runCommand(
     process.exitCode = typeof result === 'number' ? result : show(result, isJson);
   } catch (error) {
     settle();
-    const message = error instanceof InterruptedError ? error.message : messageOf(error);
+    const message = error instanceof InterruptedError ? error.message : messageOf(error, config);
     if (message !== '') printError(redact(message));
     process.exitCode = exitCodeOf(error);
   } finally {
@@ -136,7 +139,11 @@ export function runWithSession(
   );
 }
 
-function messageOf(error: unknown): string {
+function messageOf(error: unknown, config: Config | null): string {
+  if (error instanceof FlowluError && config !== null) {
+    const { sentence, remedy } = problemOf(error, config);
+    return remedy === null ? error.message : `${sentence}. ${remedy}.`;
+  }
   const message = error instanceof Error ? error.message : String(error);
   // The network's codes may be of the portal or of our own listener; an error that wraps them says what it is about.
   const isBare = errorCode(error) !== undefined || error instanceof AggregateError;

@@ -39,7 +39,7 @@ export const company: Parser<string> = {
 
 /** The errors of addresses do not repeat them: people paste addresses that hold a key. */
 function address(example: string, check: (url: URL) => string): Parser<string> {
-  const expects = `an https:// address such as ${example}`;
+  const expects = `an https:// address such as ${example} (http:// on this machine only)`;
   return {
     expects,
     read(text) {
@@ -47,7 +47,7 @@ function address(example: string, check: (url: URL) => string): Parser<string> {
       if (!url || !/^https?:$/.test(url.protocol)) throw new Error(`must be ${expects}`);
       if (url.username || url.password) throw new Error('must be an address without a user');
       if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
-        throw new Error('must begin with https:// (http:// is for loopback only)');
+        throw new Error('must begin with https:// (http:// on this machine only)');
       }
       return check(url);
     },

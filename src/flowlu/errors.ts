@@ -99,6 +99,15 @@ export class ListingError extends Error {
   override readonly name = 'ListingError';
 }
 
+/** What tells nothing of whether the portal answers. All else is an answer, if only that something is refused. */
+export const UNANSWERED: ReadonlySet<string> = new Set<FlowluErrorKind>([
+  'network',
+  'timeout',
+  'server',
+  'blocked',
+  'protocol',
+]);
+
 /** Whether the portal does not let us read the model at all: it lacks the module, or the key lacks the right. */
 export function isRefusal({ kind }: FlowluError): boolean {
   return ['forbidden', 'unknown_method', 'unknown_module', 'not_found'].includes(kind);
