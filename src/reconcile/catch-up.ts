@@ -1,12 +1,12 @@
 /** One round over models, started by a person: each is caught up, read again, or swept. */
 
 import { metered } from '../flowlu/client.ts';
-import { FlowluError, isRefusal, ListingError } from '../flowlu/errors.ts';
+import { FlowluError } from '../flowlu/errors.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import { guardRefusal, type ListingObserver, type ListingTask, listModel, NOTHING, reasonOf } from './listing.ts';
+import { endingOf, guardRefusal, type ListingObserver, type ListingTask, listModel, NOTHING } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 
@@ -70,15 +70,10 @@ export async function catchUpModel(
     return increment === null ? await readAll() : report(increment.strategy, { counts: increment.counts });
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof FlowluError || error instanceof ListingError)) throw error;
-    if (error instanceof FlowluError && error.kind === 'unauthorized') throw error;
-    const problem = error instanceof FlowluError ? error.problem : error.message;
+    const ending = endingOf(error, model);
+    const problem = error instanceof FlowluError ? error.problem : (error as Error).message;
     await noteFailure(deps.sql, model.name, problem);
-    const counts = { ...NOTHING, requests: spent() };
-    if (!(error instanceof FlowluError && isRefusal(error))) {
-      return report('none', { outcome: 'failed', reason: problem, counts });
-    }
-    const refused = report('none', { outcome: 'skipped', reason: reasonOf(error, model), counts });
-    return { ...refused, guarded: await guardRefusal(deps.sql, refused) };
+    const failed = report('none', { ...ending, counts: { ...NOTHING, requests: spent() } });
+    return { ...failed, guarded: await guardRefusal(deps.sql, failed) };
   }
 }
