@@ -135,7 +135,7 @@ export async function listModel(
   return report;
 }
 
-interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'> {
+export interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'> {
   /** Rows that the portal always counts and does not list. */
   readonly surplus?: number;
   readonly unread?: Unread;

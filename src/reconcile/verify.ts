@@ -16,7 +16,7 @@ import { absentModels, type ListingOutcome, listedModels, unreadModels } from '.
 import type { RunStatus } from '../store/runs.ts';
 import type { ListingDeps } from './deps.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
-import { endingOf as endingOfListing, NOT_LISTABLE, NOTHING } from './listing.ts';
+import { type Ending, endingOf as endingOfListing, NOT_LISTABLE, NOTHING } from './listing.ts';
 import { type Rechecked, recheck } from './recheck.ts';
 import { overModels, type RoundOptions, toMillis } from './round.ts';
 import { type Search, type Shortcoming, searchAll, searchSample } from './verify-listing.ts';
@@ -136,11 +136,6 @@ async function verifyModel(
   const told = reason === NOT_READ ? 'skipped' : outcome;
   observer.modelFinished({ model: model.name, outcome: told, reason, counts, seconds });
   return { ...report, reason: reason ?? looked.reason };
-}
-
-interface Ending {
-  readonly outcome: ListingOutcome;
-  readonly reason: string | null;
 }
 
 /** A list that lacks some rows may also lack others that the mirror does not have. */

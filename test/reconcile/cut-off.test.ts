@@ -98,6 +98,15 @@ it.each(['backfill', 'sweep', 'catch-up'] as const)(
   },
 );
 
+it('a catch-up tells when each model is done, once, whichever way it was read', async () => {
+  const { run } = await start({ rowsPerModel: { [ACCOUNT]: 30, 'crm.lead': 20 } });
+  await run('backfill');
+  const done: string[] = [];
+  const modelFinished: ListingObserver['modelFinished'] = ({ model }) => void done.push(model);
+  await run('catch-up', { ...quietObserver, modelFinished }, never, [ACCOUNT, 'crm.lead']);
+  expect(done.toSorted()).toEqual([ACCOUNT, 'crm.lead']);
+});
+
 describe.each(['documented', 'as-seen'] as const)('in a portal %s', (profile) => {
   it.each(['backfill', 'sweep', 'catch-up'] as const)(
     'a %s that is cut off behind a record that breaks its lists names it once it is resumed, and so does its status',
