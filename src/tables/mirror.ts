@@ -1,49 +1,31 @@
 /** The mirror tables: one for each model, and one for the models that the catalogue does not know. */
 import { sql } from 'drizzle-orm';
-import {
-  bigint,
-  boolean,
-  date,
-  index,
-  integer,
-  jsonb,
-  numeric,
-  pgSchema,
-  primaryKey,
-  text,
-  timestamp,
-  uuid,
-} from 'drizzle-orm/pg-core';
+import { bigint, customType, index, jsonb, pgSchema, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core';
 import { models } from '../catalog/index.ts';
-import type { Model } from '../catalog/types.ts';
+import type { FieldKind, Model } from '../catalog/types.ts';
+import { type metaColumnDocs, sqlTypes } from './facts.ts';
 import { indexedColumns, mergedInto } from './indexes.ts';
 
 export const flowlu = pgSchema('flowlu');
 
-const whole = () => bigint({ mode: 'bigint' });
 const instant = () => timestamp({ withTimezone: true });
 
-const builders = {
-  id: () => whole().primaryKey(),
-  link: whole,
-  text: () => text(),
-  integer: whole,
-  code: () => integer(),
-  decimal: () => numeric(),
-  flag: () => boolean(),
-  date: () => date(),
-  datetime: instant,
-  unix: instant,
-} as const;
+function columnOf(kind: FieldKind) {
+  // drizzle-kit knows this type by its long name only.
+  const type = sqlTypes[kind].replace('timestamptz', 'timestamp with time zone');
+  const column = customType({ dataType: () => type })();
+  return kind === 'id' ? column.primaryKey() : column;
+}
 
-export const metaColumns = () => ({
-  _record: jsonb().notNull(),
-  _version: instant(),
-  _observed_at: instant().notNull(),
-  _source: text().notNull(),
-  _deleted_at: instant(),
-  _hash: uuid().notNull(),
-});
+const metaColumns = () =>
+  ({
+    _record: jsonb().notNull(),
+    _version: instant(),
+    _observed_at: instant().notNull(),
+    _source: text().notNull(),
+    _deleted_at: instant(),
+    _hash: uuid().notNull(),
+  }) satisfies Readonly<Record<keyof typeof metaColumnDocs, unknown>>;
 
 /**
  * The table of one model, with the indexes that its readers need and one for catching up. The primary key is its only
@@ -51,7 +33,7 @@ export const metaColumns = () => ({
  * valid rows.
  */
 function mirrorTable({ table: name, fields, version }: Model) {
-  const columns = Object.entries(fields).map(([field, { kind }]) => [field, builders[kind]()] as const);
+  const columns = Object.entries(fields).map(([field, { kind }]) => [field, columnOf(kind)] as const);
   const indexed = [...(indexedColumns[name] ?? []), ...(version === null ? [] : ['_version'])];
   const into = (mergedInto as Readonly<Record<string, string>>)[name];
   return flowlu.table(name, { ...Object.fromEntries(columns), ...metaColumns() }, (table) => {
@@ -70,6 +52,6 @@ export const mirrorTables = Object.fromEntries(models.map((model) => [model.tabl
 /** Records of models that the catalogue does not know, so that nothing sent by Flowlu is dropped. */
 export const uncatalogued = flowlu.table(
   'uncatalogued',
-  { module: text().notNull(), model: text().notNull(), id: whole().notNull(), ...metaColumns() },
+  { module: text().notNull(), model: text().notNull(), id: bigint({ mode: 'bigint' }).notNull(), ...metaColumns() },
   (t) => [primaryKey({ columns: [t.module, t.model, t.id] })],
 );
