@@ -4,10 +4,12 @@ import { posix } from 'node:path';
 import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commandsPage } from '../scripts/reference/commands.ts';
+import { envExample, settingsPage } from '../scripts/reference/settings.ts';
+import { SECRET } from '../src/cli/commands/demo.ts';
 import { loadConfig } from '../src/config/index.ts';
-import { envExample, settingsPage } from '../src/config/reference.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
+import { readDelivery } from '../src/delivery/delivery.ts';
 import { SECRET_HEADER, WEBHOOK_ROUTES } from '../src/intake/listener.ts';
 import { refreshViews } from '../src/migrate/refresh.ts';
 import { CALLBACK_PATH, callbackRoutes } from '../src/oauth/route.ts';
@@ -121,6 +123,12 @@ describe('pages', () => {
     const listed = tableRows(read('docs/http.md')).flatMap((row) => /^\| `([A-Z]+ [^`]+)`/.exec(row)?.[1] ?? []);
     const served = new Set(routes.map(({ method, path }) => `${method} ${path}`));
     expect(listed.toSorted()).toEqual([...served].toSorted());
+  });
+
+  test('the page of routes shows a webhook that is one', () => {
+    const [, body = ''] = /```json\n(.*?)```/s.exec(read('docs/http.md')) ?? [];
+    expect(readDelivery(body)?.announcement).toMatchObject({ module: 'crm', model: 'lead', entityId: '4711' });
+    expect(read('docs/http.md')).toContain(`/webhooks/flowlu/${SECRET}\n`);
   });
 
   test('every message that the page for troubleshooting quotes is in the source', () => {

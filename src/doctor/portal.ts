@@ -3,7 +3,7 @@ import { extraModel, possibleModels } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import { ACCESS_WORDS, type Access } from '../core/access.ts';
 import { type FlowluClient, readRights } from '../flowlu/client.ts';
-import { FlowluError } from '../flowlu/errors.ts';
+import { FlowluError, UNANSWERED } from '../flowlu/errors.ts';
 import type { Finding } from '../status/finding.ts';
 import { keyRefused, portalSilent } from '../status/portal.ts';
 import { checkOf, fail, messageOf, namesOf, ok, type Report, warn } from './check.ts';
@@ -126,7 +126,6 @@ async function reportTrial(
   return true;
 }
 
-const UNANSWERED: ReadonlySet<string> = new Set(['network', 'timeout', 'protocol', 'server']);
 const UNKNOWN: ReadonlySet<string> = new Set(['unknown_module', 'unknown_method']);
 
 function reportRights(

@@ -32,10 +32,10 @@ export interface RedactDeps {
   readonly privacy: Privacy;
 }
 
-export interface RedactCounts {
+export type RedactCounts = {
   readonly read: number;
   readonly rewritten: number;
-}
+};
 
 /**
  * Goes over all rows of a table, tombstones included.

@@ -26,7 +26,7 @@ export function wrongRole({ role, owner, writer, is_reader }: Ownership): {
   }
   return {
     found: `this is the database address of a reader: ${role} may read the views of the mirror and nothing else`,
-    advice: `use the address of ${owner}, which owns the mirror, or of a login that may write (docs/operators.md)`,
+    advice: `in DATABASE_URL, use the address of ${owner}, which owns the mirror, or of a login that may write (docs/operators.md)`,
   };
 }
 

@@ -33,6 +33,8 @@ export interface GrantedReader {
 }
 
 const LOGIN = /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/;
+/** Names that would be taken for an administrator's, or that are of our own roles, in whatever database. */
+const TAKEN = /^(?:postgres|flowlu_(?:reader|writer)(?:_.*)?)$/;
 /** An open transaction keeps vacuum from its work, and migrations waiting. */
 const IDLE_IN_TRANSACTION_MAX_MS = 600_000;
 /** Connections of one login: BI tools open fifteen, and one login must not take all that the server has. */
@@ -52,15 +54,22 @@ export async function grantReader(sql: Sql, request: ReaderRequest): Promise<Gra
       `${JSON.stringify(login)} is no name for a login: lower-case letters, digits and _, beginning with a letter, not with pg_`,
     );
   }
-  const [found] = await sql<{ database: string; us: string; superuser: boolean | null }[]>`
+  const [found] = await sql<{ database: string; us: string; superuser: boolean | null; reader: boolean }[]>`
     select current_database() as database, current_user as us,
-           (select rolsuper from pg_roles where rolname = ${login}) as superuser`;
-  const { database = '', us = '', superuser = null } = found ?? {};
+           (select rolsuper from pg_roles where rolname = ${login}) as superuser,
+           exists (select from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles r on r.oid = m.member
+                    where r.rolname = ${login} and g.rolname ~ ${`^${READER}(_|$)`}) as reader`;
+  const { database = '', us = '', superuser = null, reader = false } = found ?? {};
   const zone = await portalZone(sql);
-  if (login === us || login === READER || superuser === true) {
+  if (login === us || TAKEN.test(login) || superuser === true) {
     throw new ReaderLoginError(`${login} is the mirror's own role or an administrator: choose another name`);
   }
   const created = superuser === null;
+  if (!(created || reader)) {
+    throw new ReaderLoginError(
+      `the role ${login} exists and was not made by this command: choose another name; or, if it is to read the mirror, run first, as an administrator: grant ${await readerRole(sql, database)} to ${login}`,
+    );
+  }
   const password = created || renewPassword ? randomBytes(18).toString('base64url') : null;
   const verifier = password === null ? null : scramVerifier(password);
   try {

@@ -2,6 +2,7 @@
 import type { Logger } from '../core/log.ts';
 import { onceIn } from '../core/time.ts';
 import { type FlowluClient, type RequestEvent, readRights } from '../flowlu/client.ts';
+import { UNANSWERED } from '../flowlu/errors.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { forget, knownFacts, measure, noteTrouble, PORTAL, portalTroubles } from '../store/measurements.ts';
 
@@ -16,9 +17,6 @@ const SILENT_MS = 30_000;
 const REPEATED_MS = 5_000;
 /** How often the silence is noted anew: another process may have had an answer meanwhile, and have ended since. */
 const SILENT_AGAIN_MS = 10 * 60_000;
-
-/** What tells nothing of whether the portal answers. All else is an answer, if only that something is refused. */
-const UNANSWERED = new Set<RequestEvent['outcome']>(['timeout', 'network', 'server', 'blocked', 'protocol']);
 
 /** @param byKey whether a refusal is one of the API key; a login that is refused is renewed, or noted with its grant */
 export function watchPortal(options: {

@@ -188,7 +188,7 @@ function judgeFailed({ deliveries: { failed, failed_since, failed_bytes } }: Fac
     severity: isMany ? 'bad' : 'care',
     since: failed_since,
     sentence: `${count(failed, 'delivery', 'deliveries')} could not be applied${size}`,
-    remedy: `Read the reason below; once it is mended, apply them again. Each is kept for FAILED_RETENTION${isMany ? '; so many are hardly from Flowlu: change the secret' : ''}`,
+    remedy: `\`status\` lists them with their reasons; once those are mended, apply them again. Each is kept for FAILED_RETENTION${isMany ? '; so many are hardly from Flowlu: change the secret' : ''}`,
     command: 'flowlu-mirror replay --failed',
   };
 }
@@ -291,7 +291,7 @@ function judgeComparison(facts: Facts): Finding | null {
     severity: age_s > Math.max(COMPARED_OLD_S, 3 * compareEvery_s) ? 'bad' : 'care',
     since: isNever ? null : new Date(Date.parse(now) - age_s * 1_000).toISOString(),
     sentence: isNever ? 'No comparison with Flowlu has succeeded yet' : `Not compared with Flowlu for ${span(age_s)}`,
-    remedy: 'Look at the last runs below; a comparison can be started by hand',
+    remedy: '`status` lists the last runs with their reasons; a comparison can be started by hand',
     command: 'flowlu-mirror reconcile',
   };
 }

@@ -1,5 +1,6 @@
 /** The commands as a user runs them: through the built bin, judged by exit codes, outputs and what stands in the database. */
 
+import { randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -400,6 +401,15 @@ describe('backfill', () => {
     expect(await count('flowlu.crm_lead', '_deleted_at is null')).toBe(450);
   });
 
+  it.each([['reconcile'], ['backfill', 'crm.lead'], ['explain', 'crm.lead', '1']])(
+    'says of a refused key what the status page says: %s',
+    async (...words) => {
+      const { stdout, stderr } = await runHere(words, options({ FLOWLU_API_KEY: 'another-key', LOG_LEVEL: 'fatal' }));
+      expect(stdout + stderr).toMatch(/Flowlu refuses the API key \(error 11/);
+      expect(stdout + stderr).not.toContain('GET http');
+    },
+  );
+
   it('stops at SIGINT with 130 and goes on from there, asking for nearly nothing twice', async () => {
     await empty();
     source.limits.latencyMs = 60;
@@ -421,6 +431,24 @@ describe('backfill', () => {
     expect(source.requests.total()).toBeLessThanOrEqual(needed + 2 * MODELS.length);
     const runs = (await db.sql`select status from sync.runs order by runs.id`).map(({ status }) => status);
     expect(runs).toEqual(['interrupted', 'done']);
+  });
+
+  it('a command that only looks stops at SIGINT with 130 at once, and promises nothing', async () => {
+    await db.sql.begin(async (tx) => {
+      await tx`lock table sync.settings in access exclusive mode`;
+      const waiting = start(['status'], options());
+      const waits = async () => {
+        const [row] = await db.sql`
+          select 1 from pg_stat_activity
+           where datname = current_database() and application_name = 'flowlu-mirror status' and wait_event_type = 'Lock'`;
+        return row !== undefined;
+      };
+      await until(waits);
+      waiting.child.kill('SIGINT');
+      expect(await waiting.ended).toBe(130);
+      expect(waiting.stderr()).toBe('');
+      expect(await waits()).toBe(true);
+    });
   });
 
   it('survives kill -9, and goes on from the last page that was committed', async () => {
@@ -523,6 +551,19 @@ describe('serve', () => {
     expect(stderr).toMatch(/no-such-name\.invalid does not resolve; set HOST/);
     expect(stderr).not.toMatch(/DATABASE_URL|the database is away/);
   });
+});
+
+it('mcp serves agents by the address of a reader alone, which no other command takes', async () => {
+  const login = `reader_${randomUUID().slice(0, 8)}`;
+  try {
+    const { stdout } = await runHere(['reader', login, '--json'], options());
+    const reader = { cwd, env: { DATABASE_URL: (JSON.parse(stdout) as { url: string }).url } };
+    expect(await run(['mcp'], reader)).toMatchObject({ code: 0, stderr: '' });
+    expect(await runHere(['status'], reader)).toMatchObject({ code: 2, stderr: expect.stringMatching(/of a reader/) });
+    expect((await runHere(['reader', 'flowlu_agent'], options())).code).toBe(2);
+  } finally {
+    await db.sql.unsafe(`drop role if exists ${login}`);
+  }
 });
 
 describe('the embedded database', () => {

@@ -91,9 +91,25 @@ describe('a reader login', () => {
 
   it('is refused a name that needs quotes, or is taken by the mirror itself', async () => {
     const owner = new URL(database.url).username;
-    for (const login of ['Anna', 'pg_anna', 'anna; drop schema flowlu', owner, 'flowlu_reader', '']) {
+    const taken = [owner, 'postgres', 'flowlu_reader', `flowlu_reader_${database.name}`, 'flowlu_writer_of_another'];
+    for (const login of ['Anna', 'pg_anna', 'anna; drop schema flowlu', '', ...taken]) {
       const refused = grantReader(database.sql, { login, statementTimeout_ms: 1_000 });
       await expect(refused, login).rejects.toThrow(ReaderLoginError);
+    }
+  });
+
+  it('is refused the name of a role that somebody else made, until an administrator grants it the right', async () => {
+    const login = `service_${randomUUID().slice(0, 8)}`;
+    await database.sql.unsafe(`create role ${login} login`);
+    try {
+      const grant = () => grantReader(database.sql, { login, statementTimeout_ms: 1_000, renewPassword: true });
+      const refusal = await grant().catch((error: unknown) => error);
+      expect(refusal).toBeInstanceOf(ReaderLoginError);
+      const [, sql = ''] = /(grant \S+ to \S+)$/.exec((refusal as ReaderLoginError).message) ?? [];
+      await database.sql.unsafe(sql);
+      expect(await grant()).toMatchObject({ created: false });
+    } finally {
+      await database.sql.unsafe(`drop role ${login}`);
     }
   });
 

@@ -38,7 +38,7 @@ export const demoCommand = new Command('demo')
     runCommand(command, (context) => demo(context, flags), { ignoresSettings: true, isBusy: false }),
   );
 
-const SECRET = 'demo-secret-for-this-machine-only';
+export const SECRET = 'demo-secret-for-this-machine-only';
 const CHANGES_PER_SECOND = 20;
 const COMPARE_MAX_MS = 300_000;
 /** The API has no list of comments, so what is lost of them cannot be found again. */

@@ -5,6 +5,7 @@ import { FlowluError } from '../../flowlu/errors.ts';
 import { type Erased, eraseEntity } from '../../maintain/erase.ts';
 import { read } from '../../merge/settle.ts';
 import { readRow } from '../../mirror-rows/reads.ts';
+import { problemOf } from '../../service/authorization.ts';
 import { openClientsIfAny, type Session, settleDepsOf } from '../../service/session.ts';
 import { mentionsEntity } from '../../store/erasure.ts';
 import { journaled } from '../../store/runs.ts';
@@ -70,7 +71,7 @@ async function askFlowlu(session: Session, name: string, id: string, signal: Abo
     const deps = settleDepsOf(session, clients.client);
     return { says: (await read(deps, table, id, signal)).says === 'absent' ? 'gone' : 'there' };
   } catch (error) {
-    if (error instanceof FlowluError) return { says: 'nothing', reason: error.message };
+    if (error instanceof FlowluError) return { says: 'nothing', reason: problemOf(error, session.config).sentence };
     throw error;
   }
 }

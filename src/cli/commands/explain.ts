@@ -4,6 +4,7 @@ import { splitName } from '../../catalog/name.ts';
 import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
 import { formatMicros } from '../../core/time.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
+import { problemOf } from '../../service/authorization.ts';
 import { openClientsIfAny, type Session } from '../../service/session.ts';
 import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { headerWords } from '../../status/words.ts';
@@ -74,7 +75,7 @@ async function askApi(
     return { says: 'present', observed_at: formatMicros(observedAt), differences };
   } catch (error) {
     if (error instanceof NotFoundError) return { says: 'absent', observed_at: formatMicros(error.observedAt) };
-    if (error instanceof FlowluError) return { says: 'nothing', reason: error.message };
+    if (error instanceof FlowluError) return { says: 'nothing', reason: problemOf(error, session.config).sentence };
     throw error;
   }
 }

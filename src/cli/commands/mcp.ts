@@ -1,16 +1,19 @@
 /** `mcp`: the mirror for agents, over standard input and output. */
 import { once } from 'node:events';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { type ReaderAddress, requireReader } from '../../agents/query.ts';
 import { createAgentServer } from '../../agents/server.ts';
 import { UsageError } from '../../core/errors.ts';
+import { ownership } from '../../migrate/owner.ts';
 import { ReaderLoginError } from '../../migrate/reader-logins.ts';
+import { connect } from '../../postgres/connection.ts';
 import { withLogin } from '../../postgres/url.ts';
 import { openSession, type Session } from '../../service/session.ts';
+import { wholeNumber } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { runCommand } from '../run.ts';
-import { grant, readTimeout } from './reader.ts';
+import { AGENT, grant, readTimeout } from './reader.ts';
 
 interface Flags {
   readonly rows: number;
@@ -18,17 +21,16 @@ interface Flags {
 }
 
 const ROWS_MAX = 10_000;
-/** The login of agents where no other is given; every process that needs it gives it another password. */
-const LOGIN = 'flowlu_agent';
 
 export const mcpCommand = new Command('mcp')
-  .option('--rows <number>', 'the most rows that a query returns', readRows, 200)
+  .option('--rows <number>', 'the most rows that a query returns', wholeNumber(ROWS_MAX), 200)
   .option('--statement-timeout <time>', 'how long a query may take, e.g. 30s', '30s')
   .action((flags: Flags, command: Command) =>
     runCommand(command, async (context) => {
       const limits = { rows: flags.rows, time_ms: readTimeout(flags.statementTimeout) };
-      const { readerUrl } = context.config.database;
-      if (readerUrl !== null) return await serveAgents({ url: readerUrl }, limits, context.signal);
+      const { readerUrl, url } = context.config.database;
+      const own = readerUrl ?? (url !== null && (await isReader(url)) ? url : null);
+      if (own !== null) return await serveAgents({ url: own }, limits, context.signal);
       const session = await openSession(context.config, { ...context, command: 'mcp', onMirror: 'look' });
       try {
         return await serveAgents(await ownLogin(session, limits.time_ms), limits, context.signal);
@@ -37,6 +39,16 @@ export const mcpCommand = new Command('mcp')
       }
     }),
   );
+
+/** Whether the address is that of a reader, which is all that agents need. */
+async function isReader(url: string): Promise<boolean> {
+  const sql = connect(url, { applicationName: 'flowlu-mirror mcp', max: 1 });
+  try {
+    return (await ownership(sql)).is_reader;
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
 
 async function serveAgents(
   address: ReaderAddress,
@@ -58,9 +70,9 @@ async function serveAgents(
 async function ownLogin({ sql, database, config }: Session, statementTimeout_ms: number): Promise<ReaderAddress> {
   const renew = async () => {
     try {
-      const request = { login: LOGIN, statementTimeout_ms, renewPassword: true };
+      const request = { login: AGENT, statementTimeout_ms, renewPassword: true };
       const { password } = await grant(sql, config.database.migrateUrl, request);
-      return withLogin(database.url, LOGIN, password);
+      return withLogin(database.url, AGENT, password);
     } catch (error) {
       if (!(error instanceof ReaderLoginError)) throw error;
       throw new UsageError(
@@ -70,10 +82,4 @@ async function ownLogin({ sql, database, config }: Session, statementTimeout_ms:
     }
   };
   return { url: await renew(), renew };
-}
-
-function readRows(text: string): number {
-  const rows = Number(text);
-  if (Number.isInteger(rows) && rows >= 1 && rows <= ROWS_MAX) return rows;
-  throw new InvalidArgumentError(`a number from 1 to ${ROWS_MAX}`);
 }

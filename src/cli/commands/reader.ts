@@ -16,6 +16,9 @@ interface ReaderFlags {
   readonly newPassword?: boolean;
 }
 
+/** The login of agents where no other is given; every `mcp` that needs it gives it another password. */
+export const AGENT = 'flowlu_agent';
+
 const TIMEOUT_MIN_MS = 1_000;
 const TIMEOUT_MAX_MS = 86_400_000;
 
@@ -26,6 +29,8 @@ export const readerCommand = new Command('reader')
   .action((login: string, { statementTimeout, newPassword = false }: ReaderFlags, command: Command) =>
     runWithSession(command, 'look', async ({ sql, database, config }) => {
       const statementTimeout_ms = readTimeout(statementTimeout);
+      if (login === AGENT)
+        throw new UsageError(`${AGENT} is the login of \`mcp\`, which changes its password: choose another name`);
       try {
         const request = { login, statementTimeout_ms, renewPassword: newPassword };
         const granted = await grant(sql, config.database.migrateUrl, request);

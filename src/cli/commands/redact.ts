@@ -50,11 +50,7 @@ async function redactAll(session: Session, signal: AbortSignal): Promise<RedactR
   }
   const deps: RedactDeps = { sql, context, privacy };
   const report = { rows: NONE, changes: NONE, deliveries: NONE };
-  const summary = () => ({
-    rows: { ...report.rows },
-    changes: { ...report.changes },
-    deliveries: { ...report.deliveries },
-  });
+  const summary = () => ({ ...report });
   return journaled(sql, { kind: 'redact', holder, signal, summary }, async () => {
     // Deliveries first: what a replay or a tie takes from them is then clean before the rows are.
     report.deliveries = await redactDeliveries(deps, signal);

@@ -47,19 +47,7 @@ function hindered(found: Assessment): Result {
 }
 
 function printStatus(report: StatusReport, all: boolean): void {
-  const {
-    deliveries,
-    doubtful_rows,
-    oauth,
-    portal_facts,
-    webhooks,
-    foreign_names,
-    webhook_headers,
-    models,
-    runs,
-    webhook_secrets,
-    generated_at: now,
-  } = report;
+  const { deliveries, doubtful_rows, oauth, portal_facts, webhook_headers, runs, generated_at: now } = report;
   const age = (at: string | null) => (at === null ? 'never' : ageOf(at, now));
   printLine(`${report.portal ?? 'no portal yet'} → ${report.database}`);
   printFindings(report, now);
@@ -68,7 +56,7 @@ function printStatus(report: StatusReport, all: boolean): void {
     `Webhooks   last ${age(deliveries.last_received_at)}; ${count(deliveries.total)} kept, ${count(deliveries.pending)} waiting, ` +
       `${count(deliveries.failed)} failed, ${count(deliveries.rejected)} rejected`,
   );
-  for (const { position, last_used_at } of webhook_secrets) {
+  for (const { position, last_used_at } of report.webhook_secrets) {
     printLine(`Secret ${position}   last used ${age(last_used_at)}`);
   }
   if (doubtful_rows > 0) printLine(`Doubtful   ${count(doubtful_rows, 'row')}`);
@@ -77,10 +65,10 @@ function printStatus(report: StatusReport, all: boolean): void {
   if (oauth !== null) printLine(`Login      ${grantWords(oauth, now)}`);
   if (portal_facts.length > 0) printLine(`Portal     ${portalWords(portal_facts)}`);
   if (Object.keys(webhook_headers).length > 0) printLine(`Headers    ${headerWords(webhook_headers)}`);
-  for (const { model, told, share } of webhooks) {
+  for (const { model, told, share } of report.webhooks) {
     if (share !== null && share < 1) printLine(`Webhooks for ${model}: ${told}`);
   }
-  for (const { name, rows, suggestions } of foreign_names) {
+  for (const { name, rows, suggestions } of report.foreign_names) {
     printLine(`Webhooks speak of ${name} (${count(rows, 'row')}); ${foreignWords(suggestions)}`);
   }
   printLine();
@@ -96,8 +84,10 @@ function printStatus(report: StatusReport, all: boolean): void {
     'requests',
     ['written', (row) => row.rows_written],
   ]);
-  const others = withoutRows(models).map(({ words }) => words);
-  if (!all && others.length > 0) printLine(`${others.join(', ')}; --all lists the others one by one`);
+  for (const { kind, reasons } of runs.slice(0, 5)) for (const reason of reasons) printLine(`  ${kind}: ${reason}`);
+  const others = withoutRows(report.models).map(({ words }) => words);
+  if (!all && others.length > 0)
+    printLine(`${others.join(', ')}. The models with rows, one by one: flowlu-mirror status --all`);
 }
 
 function printModels({ models, generated_at: now }: StatusReport, all: boolean): void {
