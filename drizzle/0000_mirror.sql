@@ -2721,8 +2721,9 @@ CREATE TABLE "sync"."deal_states" (
 	"place" integer NOT NULL,
 	"valid_from" timestamp with time zone NOT NULL,
 	"valid_to" timestamp with time zone,
-	"stay" integer NOT NULL,
+	"entered_at" timestamp with time zone NOT NULL,
 	"enters_exactly" boolean NOT NULL,
+	"ends_stay" boolean NOT NULL,
 	"known_at" timestamp with time zone NOT NULL,
 	"kept_at" timestamp with time zone NOT NULL,
 	"pipeline_id" bigint,
@@ -2908,13 +2909,14 @@ CREATE INDEX "agile_workflows__version" ON "flowlu"."agile_workflows" USING btre
 CREATE INDEX "calendar_calendar__version" ON "flowlu"."calendar_calendar" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "company_absences__version" ON "flowlu"."company_absences" USING btree ("_version");--> statement-breakpoint
 CREATE INDEX "company_absencetypes__version" ON "flowlu"."company_absencetypes" USING btree ("_version");--> statement-breakpoint
-CREATE INDEX "crm_account_merged_to" ON "flowlu"."crm_account" USING btree ("merged_to");--> statement-breakpoint
 CREATE INDEX "crm_account__version" ON "flowlu"."crm_account" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "crm_account_merged" ON "flowlu"."crm_account" USING btree ("merged_to","id") WHERE "flowlu"."crm_account"."merged_to" is not null;--> statement-breakpoint
 CREATE INDEX "crm_lead_customer_id" ON "flowlu"."crm_lead" USING btree ("customer_id");--> statement-breakpoint
 CREATE INDEX "crm_lead_contact_id" ON "flowlu"."crm_lead" USING btree ("contact_id");--> statement-breakpoint
 CREATE INDEX "crm_lead_closing_date" ON "flowlu"."crm_lead" USING btree ("closing_date");--> statement-breakpoint
 CREATE INDEX "crm_lead_created_date" ON "flowlu"."crm_lead" USING btree ("created_date");--> statement-breakpoint
 CREATE INDEX "crm_lead__version" ON "flowlu"."crm_lead" USING btree ("_version");--> statement-breakpoint
+CREATE INDEX "crm_lead_merged" ON "flowlu"."crm_lead" USING btree ("merged_to_id","id") WHERE "flowlu"."crm_lead"."merged_to_id" is not null;--> statement-breakpoint
 CREATE INDEX "crm_lead_accounts_lead_id" ON "flowlu"."crm_lead_accounts" USING btree ("lead_id");--> statement-breakpoint
 CREATE INDEX "crm_lead_accounts_account_id" ON "flowlu"."crm_lead_accounts" USING btree ("account_id");--> statement-breakpoint
 CREATE INDEX "crm_lead_accounts__version" ON "flowlu"."crm_lead_accounts" USING btree ("_version");--> statement-breakpoint

@@ -26,6 +26,9 @@
 --   1796009934216 0001_bent_tinkerer
 --   1796009935624 0000_mirror
 --   1796013432004 0001_mean_swarm
+--   1796013433324 0000_mirror
+--   1796050313052 0000_mirror
+--   1796051261287 0001_motionless_scorpion
 CREATE TABLE IF NOT EXISTS "sync"."custom_columns" (
 	"model" text NOT NULL,
 	"name" text NOT NULL,
@@ -236,3 +239,21 @@ ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_unread" bigint DEFA
 ALTER TABLE "sync"."listings" ADD COLUMN IF NOT EXISTS "rows_held" bigint DEFAULT 0 NOT NULL;
 UPDATE "sync"."listings" SET "finished_at" = "completed_at", "outcome" = 'complete' WHERE "finished_at" IS NULL AND "completed_at" IS NOT NULL;
 UPDATE "sync"."listings" SET "is_open" = false WHERE "is_open" AND "finished_at" >= "started_at";
+DROP INDEX IF EXISTS "flowlu"."crm_account_merged_to";
+CREATE INDEX IF NOT EXISTS "crm_account_merged" ON "flowlu"."crm_account" USING btree ("merged_to","id") WHERE "flowlu"."crm_account"."merged_to" is not null;
+CREATE INDEX IF NOT EXISTS "crm_lead_merged" ON "flowlu"."crm_lead" USING btree ("merged_to_id","id") WHERE "flowlu"."crm_lead"."merged_to_id" is not null;
+ALTER TABLE "sync"."deal_states" ADD COLUMN IF NOT EXISTS "entered_at" timestamp with time zone;
+ALTER TABLE "sync"."deal_states" ADD COLUMN IF NOT EXISTS "ends_stay" boolean;
+-- Each state says what its stay was, which used to be added up from the states with its number.
+DO $$ BEGIN
+  IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'sync.deal_states'::regclass AND attname = 'stay' AND NOT attisdropped) THEN
+    UPDATE sync.deal_states k
+       SET entered_at = s.entered_at, enters_exactly = s.enters_exactly, ends_stay = k.place = s.last_place
+      FROM (SELECT entity_id, stay, min(valid_from) AS entered_at, bool_or(enters_exactly) AS enters_exactly, max(place) AS last_place
+              FROM sync.deal_states GROUP BY entity_id, stay) s
+     WHERE s.entity_id = k.entity_id AND s.stay = k.stay;
+  END IF;
+END $$;
+ALTER TABLE "sync"."deal_states" ALTER COLUMN "entered_at" SET NOT NULL;
+ALTER TABLE "sync"."deal_states" ALTER COLUMN "ends_stay" SET NOT NULL;
+ALTER TABLE "sync"."deal_states" DROP COLUMN IF EXISTS "stay";

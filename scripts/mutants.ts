@@ -1,8 +1,10 @@
 /**
  * Do the tests notice when the code is broken? Breaks the files of a room in many small ways and runs the room's tests
- * for each: `npm run mutants -- src/merge/rule`. A path below `test/` chooses other tests than the room's own. Ends with
- * 1 when fewer are noticed than the room's share in docs/mutants.md.
+ * for each: `npm run mutants -- src/merge/rule`. A path below `test/` chooses other tests than the room's own. A number
+ * such as 10 breaks only that percentage of the lines, drawn at random. Ends with 1 when fewer are noticed than the
+ * room's share in docs/mutants.md.
  */
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,8 +24,26 @@ const [STRICT_SHARE, SHARE] = [85, 70];
 const paths = process.argv.slice(2);
 const mutated = paths.filter((path) => path.startsWith('src/'));
 const rooms = mutated.map((path) => path.split('/').slice(1).join('/'));
+const percent = Number(paths.find((path) => /^\d+$/.test(path)) ?? 100);
 const chosen = paths.filter((path) => path.startsWith('test/'));
 const testsOf = (room: string) => [`test/${room.split('/')[0]}/**/*.test.ts`, ...(ALSO[room] ?? [])];
+const filesOf = (path: string) =>
+  path.endsWith('.ts')
+    ? [path]
+    : readdirSync(path, { recursive: true, encoding: 'utf8' }).flatMap((name) =>
+        /\.tsx?$/.test(name) ? [join(path, name)] : [],
+      );
+
+/** Lines changed together when only some are: enough for most conditions and loops. */
+const WINDOW = 12;
+
+/** Stryker's names for the chosen part of a file. */
+function partsOf(file: string): string[] {
+  if (percent >= 100) return [file];
+  const lines = readFileSync(file, 'utf8').split('\n').length;
+  const starts = Array.from({ length: Math.ceil(lines / WINDOW) }, (_, index) => 1 + index * WINDOW);
+  return starts.flatMap((start) => (Math.random() * 100 < percent ? [`${file}:${start}-${start + WINDOW - 1}`] : []));
+}
 if (mutated.length === 0) throw new Error('name what to break, such as src/merge/rule');
 
 const directory = await mkdtemp(join(tmpdir(), 'flowlu-mirror-mutants-'));
@@ -40,7 +60,7 @@ try {
     testRunner: 'vitest',
     plugins: ['@stryker-mutator/vitest-runner'],
     vitest: { configFile: 'vitest.mutants.config.ts', related: false },
-    mutate: mutated.map((path) => (path.endsWith('.ts') ? path : `${path}/**/*.ts`)),
+    mutate: mutated.flatMap(filesOf).flatMap(partsOf),
     // Messages are made of strings, and SQL of templates: emptied, they are either noise or noticed by everything.
     mutator: { excludedMutations: ['StringLiteral'] },
     // A constant of a module is read before any test begins; to try it, every test would have to run from the start.

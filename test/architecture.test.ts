@@ -18,7 +18,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'mirror-rows': ['catalog', 'core', 'postgres', 'record', 'tables'],
   store: ['catalog', 'core', 'mirror-rows', 'postgres'],
   views: ['catalog', 'core', 'mirror-rows', 'postgres', 'store', 'tables'],
-  reports: ['catalog', 'postgres', 'store', 'views'],
+  reports: ['catalog', 'postgres', 'store', 'tables', 'views'],
   migrate: ['catalog', 'core', 'postgres', 'reports', 'store', 'tables', 'views'],
   embedded: ['core', 'postgres'],
   intake: ['core', 'delivery', 'postgres', 'privacy', 'store'],

@@ -8,7 +8,8 @@ const EXIT_MEANINGS: Record<ExitCode, string> = {
   [EXIT.failed]: 'failed; the message says why',
   [EXIT.usage]: 'wrong usage or configuration; nothing was done',
   [EXIT.finding]: 'finished, but something needs attention: a difference, a guard, an open doubt, a failed delivery',
-  [EXIT.interrupted]: 'stopped on request; the state is safe, and running the command again continues',
+  [EXIT.interrupted]:
+    'stopped on request; the state is safe, and a command that says so continues when it is run again',
 };
 
 const { commands } = await programWith();

@@ -11,4 +11,7 @@ export const EXIT = {
   interrupted: 130,
 } as const;
 
+/** What asks a command to stop. SIGHUP: the terminal was closed. */
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

@@ -6,6 +6,7 @@ import { InterruptedError, UsageError } from '../core/errors.ts';
 import { reasonOf } from '../core/files.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
+import { orAborted } from '../core/time.ts';
 import { startTracing } from '../core/tracing.ts';
 import { FlowluError } from '../flowlu/errors.ts';
 import { useProxy } from '../flowlu/fetch.ts';
@@ -16,7 +17,7 @@ import { loggerFor, type OnMirror, openSession, type Session } from '../service/
 import { OtherPortalError } from '../store/portal.ts';
 import { humanLog } from '../terminal/human-log.ts';
 import { printError, printJson, spin } from '../terminal/output.ts';
-import { EXIT, type ExitCode } from './exit-codes.ts';
+import { EXIT, type ExitCode, STOP_SIGNALS } from './exit-codes.ts';
 
 export interface CommandContext {
   readonly config: Config;
@@ -51,8 +52,9 @@ export interface CommandOptions {
   readonly check?: (context: CommandContext) => unknown;
 }
 
-/** SIGHUP: the terminal was closed. */
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Commands that go on, when they are called again, from what they have done. Others that are stopped say nothing. */
+const RESUMED = /^(backfill|reconcile|rebuild|replay|redact|erase|migrate)$/;
+const GO_ON = 'stopped on request; what was written is safe, run the command again to go on';
 
 /**
  * Runs a command to its result and exit code; errors become messages. A second signal ends the process at once; a worker
@@ -68,7 +70,7 @@ export async function runCommand(
   const onSignal = () => {
     if (stop.signal.aborted && cluster.isWorker) return;
     if (stop.signal.aborted) process.exit(EXIT.interrupted);
-    stop.abort(new InterruptedError('stopped on request; what was written is safe, run the command again to go on'));
+    stop.abort(new InterruptedError(RESUMED.test(command.name()) ? GO_ON : ''));
   };
   for (const name of STOP_SIGNALS) process.on(name, onSignal);
   const settle = isBusy && !isQuiet ? spin(command.name()) : () => {};
@@ -88,7 +90,8 @@ export async function runCommand(
     process.exitCode = typeof result === 'number' ? result : show(result, isJson);
   } catch (error) {
     settle();
-    printError(redact(messageOf(error, config)));
+    const message = error instanceof InterruptedError ? error.message : messageOf(error, config);
+    if (message !== '') printError(redact(message));
     process.exitCode = exitCodeOf(error);
   } finally {
     await endTracing();
@@ -122,9 +125,12 @@ export function runWithSession(
   return runCommand(
     command,
     async (context) => {
-      const session = await openSession(context.config, { ...context, command: command.name(), onMirror });
+      // Who only looks leaves nothing half done, and need not wait for a database that hangs.
+      const unlessStopped = <T>(doing: Promise<T>) => (onMirror === 'look' ? orAborted(doing, context.signal) : doing);
+      const opening = openSession(context.config, { ...context, command: command.name(), onMirror });
+      const session = await unlessStopped(opening);
       try {
-        return await work(session, context);
+        return await unlessStopped(work(session, context));
       } finally {
         await session.close();
       }

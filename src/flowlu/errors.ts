@@ -88,6 +88,12 @@ export class NotFoundError extends FlowluError {
   }
 }
 
+/** For a request that may fail: null. An error that is not the portal's, as of our own database, says nothing of it. */
+export function unanswered(error: unknown): null {
+  if (error instanceof FlowluError) return null;
+  throw error;
+}
+
 /** A listing that cannot continue: endless, repeating, or with rows without an id. */
 export class ListingError extends Error {
   override readonly name = 'ListingError';

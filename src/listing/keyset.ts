@@ -1,4 +1,5 @@
 /** Listing by id keyset. Each answer is checked, since a portal may silently ignore the order or the filter. */
+import { unanswered } from '../flowlu/errors.ts';
 import { compareIds } from '../record/id.ts';
 import type { PageReader, ReadPage } from './reader.ts';
 import { UNCOUNTED } from './sick-pages.ts';
@@ -17,8 +18,8 @@ export interface KeysetEnd {
 
 export interface PageAlreadyRead {
   readonly page: ReadPage;
-  /** Whether its rows were yielded. */
-  readonly handedOut: boolean;
+  /** How many of its rows were yielded. */
+  readonly handedOut: number;
 }
 
 interface Progress {
@@ -65,11 +66,15 @@ export async function* listByKeyset(
     const items = page.ids[0] === resumeAfter ? page.items.slice(1) : page.items;
     const { observedAt, total, unread } = page;
     if (last !== null && items.length + unread.length > 0) {
-      yield { items, unread, observedAt, cursor: { mode: 'keyset', lastId: last }, total, mode: 'keyset' };
+      const cursor = { mode: 'keyset', lastId: last } as const;
+      const told = { fresh: items.length, isFirst: isFirst(progress) };
+      yield { items, unread, observedAt, cursor, total, mode: 'keyset', ...told };
     }
     if (highest === undefined || isEvidentlyLast(progress)) return { reason: missing(progress), goOn: null, found };
   }
 }
+
+const isFirst = ({ fresh, answers }: Progress) => fresh && answers === 1;
 
 /** What an answer shows about a portal without a keyset; null if it does not show that. */
 function objectionTo(
@@ -95,7 +100,7 @@ async function nextPage(reader: PageReader, last: string | null, progress: Progr
     const page = await reader.afterIfAccepted(last);
     if (page !== null) return page;
     // Either the filter is refused, or a record after it breaks the answer; then the next plain page has rows.
-    const plain = await reader.at(reader.size(), 0).catch(() => null);
+    const plain = await reader.at(reader.size(), 0).catch(unanswered);
     if (plain !== null && (plain.rows > 0 || progress.answers === 0)) return null;
   }
   if (last === null) return reader.after(null, UNCOUNTED);
@@ -110,7 +115,8 @@ export function openEnd(lastId = 'the last one'): string {
 
 /** The first use of the filter matched nothing: the end, or a filter that never matches. Plain page 2 can tell. */
 async function corroborate(reader: PageReader, [first]: readonly PageAlreadyRead[], progress: Progress) {
-  if (!first) return { reason: 'nothing shows that the portal honours the filter', goOn: null };
+  // Of a resumed listing: the row with which it begins is gone, perhaps. By page numbers, from the beginning, it shows.
+  if (!first) return { reason: null, goOn: [] };
   // Announced rows that do not come may also hide behind a record that breaks its lists, without a count.
   const { total, rows } = first.page;
   const left = progress.page?.total === 0 ? (total ?? 0) - rows : (rowsLeft(progress) ?? 0);
@@ -119,7 +125,7 @@ async function corroborate(reader: PageReader, [first]: readonly PageAlreadyRead
   // portal then ignores the order, which a page with a single row does not show.
   const isEnd = !page.isOpen && page.unread.length === 0 && page.ids.every((id) => first.page.ids.includes(id));
   if (isEnd) return { reason: missing(progress), goOn: null };
-  return { reason: null, goOn: [first, { page, handedOut: false }] };
+  return { reason: null, goOn: [first, { page, handedOut: 0 }] };
 }
 
 function orderOf(reader: PageReader, { seen }: Progress): Findings['order'] {
@@ -132,12 +138,13 @@ function orderOf(reader: PageReader, { seen }: Progress): Findings['order'] {
  * the second one is better, since changes between the two would go unnoticed.
  */
 function firstPage({ fresh, answers, page: first }: Progress, page: ReadPage | null): readonly PageAlreadyRead[] {
-  if (fresh && answers === 0 && page) return [{ page, handedOut: false }];
+  if (fresh && answers === 0 && page) return [{ page, handedOut: 0 }];
   if (!fresh || answers !== 1 || !first) return [];
   const known = new Set(first.ids);
   const shared = page?.ids.filter((id) => known.has(id)).length ?? 0;
   const isPageAgain = page !== null && page.ids.length >= first.ids.length && shared > first.ids.length / 2;
-  return isPageAgain ? [{ page, handedOut: shared === page.ids.length }] : [{ page: first, handedOut: true }];
+  if (!isPageAgain) return [{ page: first, handedOut: first.rows }];
+  return [{ page, handedOut: shared === page.ids.length ? page.rows : shared }];
 }
 
 function advance(progress: Progress, page: ReadPage, filtered: boolean): Progress {

@@ -56,9 +56,10 @@ async function* inOnePass(
   const route = createRoute(from, reader);
 
   for (;;) {
-    const given = alreadyRead.shift();
     const offset = route.offset();
-    const page = given?.page ?? (await reader.at(offset, totals.left(offset)));
+    const asked = async () => ({ page: await reader.at(offset, totals.left(offset)), handedOut: 0 });
+    const { page, handedOut } = alreadyRead.shift() ?? (await asked());
+    const isFirst = rows.furthest() + handedOut === 0;
     const isFirstKnown = seen.has(page.ids[0] ?? '');
     const added = rows.add(page, offset);
     const counted = rows.counted();
@@ -71,7 +72,8 @@ async function* inOnePass(
     }
     const goesBack = route.goBack(change < 0, isFirstKnown && change >= 0);
     // When the listing goes back, the page's gaps are reported later, after the rows before them.
-    if (page.rows > 0 && !given?.handedOut) yield toListingPage(page, offset, reader.size(), goesBack);
+    const told = { withoutGaps: goesBack, fresh: added - handedOut, isFirst };
+    if (page.rows > handedOut) yield toListingPage(page, offset, reader.size(), told);
     if (goesBack) continue;
     totals.passed(page, offset);
     if (isEnd(page, offset, counted)) break;
@@ -91,10 +93,11 @@ async function* readAgain(reader: PageReader, seen: SeenIds, end: number): Async
     rows = 0;
     for (let offset = 0, isEnd = false; !isEnd; offset += reader.size()) {
       const page = await reader.atAgain(offset, offset < end ? UNCOUNTED : 0);
-      const isNew = page.ids.filter((id) => seen.add(id)).length > 0;
-      if (isNew) yield toListingPage(page, offset, reader.size(), offset < end);
+      const fresh = page.ids.filter((id) => seen.add(id)).length;
+      const told = { withoutGaps: offset < end, fresh, isFirst: false };
+      if (fresh > 0) yield toListingPage(page, offset, reader.size(), told);
       rows += page.ids.length;
-      isEnd = page.rows === 0 || (!isNew && offset + page.rows >= end);
+      isEnd = page.rows === 0 || (fresh === 0 && offset + page.rows >= end);
     }
     if (seen.size() === known && rows >= before) return true;
   }
@@ -223,8 +226,12 @@ function watchTotal(isResumed: boolean) {
   };
 }
 
-function toListingPage(answer: ReadPage, offset: number, size: number, withoutGaps: boolean): ListingPage {
-  const { items, observedAt, total } = answer;
+function toListingPage(
+  { items, observedAt, total, unread }: ReadPage,
+  offset: number,
+  size: number,
+  { withoutGaps, ...told }: Pick<ListingPage, 'fresh' | 'isFirst'> & { readonly withoutGaps: boolean },
+): ListingPage {
   const cursor = { mode: 'pages', page: Math.floor(offset / size) + 2, size } as const;
-  return { items, unread: withoutGaps ? [] : answer.unread, observedAt, cursor, total, mode: 'pages' };
+  return { items, unread: withoutGaps ? [] : unread, observedAt, cursor, total, mode: 'pages', ...told };
 }

@@ -3,7 +3,7 @@
 import type { JsonObject } from '../core/json.ts';
 import type { Micros } from '../core/time.ts';
 import type { FlowluClient, ListAnswer, Patience } from '../flowlu/client.ts';
-import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { FlowluError, ListingError, unanswered } from '../flowlu/errors.ts';
 import type { ListedModel, ListQuery } from '../flowlu/url.ts';
 import { compareIds, idOf } from '../record/id.ts';
 import { createBeyond } from './beyond.ts';
@@ -138,7 +138,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   async function listBare(query: ListQuery): Promise<ListAnswer | null> {
     if (model.listQuery === undefined) return null;
     listed = { ...model, listQuery: {} };
-    const answer = await list(query, false, 'once').catch(() => null);
+    const answer = await list(query, false, 'once').catch(unanswered);
     if (answer === null) listed = model;
     return answer;
   }
@@ -150,7 +150,7 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
       answer = await list(query, sort, patience);
     } catch (error) {
       if ((!sort && model.listQuery === undefined) || hasAnswered || !mayBeRefused(error)) throw error;
-      const plain = (await list(query, false, 'once').catch(() => null)) ?? (await listBare(query));
+      const plain = (await list(query, false, 'once').catch(unanswered)) ?? (await listBare(query));
       if (plain === null) throw error;
       sort = false;
       answer = plain;

@@ -75,6 +75,10 @@ export interface ListingPage {
   /** The portal's count for this request, or null. In keyset mode, of what was left, including this page. */
   readonly total: number | null;
   readonly mode: ListingCursor['mode'];
+  /** How many of its rows this listing, or the one that it continues, had not brought before. */
+  readonly fresh: number;
+  /** The listing begins with it, perhaps for the second time: the rows before it will all come again. */
+  readonly isFirst: boolean;
 }
 
 /** What a listing has shown about the portal; null if it did not find out. */

@@ -1,25 +1,31 @@
 /** One round over models, started by a person: each is caught up, read again, or swept. */
 
 import { metered } from '../flowlu/client.ts';
-import { FlowluError, isRefusal, ListingError } from '../flowlu/errors.ts';
+import { FlowluError } from '../flowlu/errors.ts';
 import { databaseClock } from '../postgres/clock.ts';
 import { confirmIncrement, findWatermark, noteFailure } from '../store/watermarks.ts';
 import type { ListingDeps } from './deps.ts';
 import { catchUp } from './incremental.ts';
-import { guardRefusal, type ListingObserver, type ListingTask, listModel, NOTHING, reasonOf } from './listing.ts';
+import { endingOf, guardRefusal, type ListingObserver, type ListingTask, listModel, NOTHING } from './listing.ts';
 import { type Round, type RoundOptions, type RoundReport, runRound } from './round.ts';
 import { sweepModel } from './sweep.ts';
 
 /** Catches up many models. @throws what ended the round before all models were tried */
 export function catchUpAll(deps: ListingDeps, options: RoundOptions): Promise<Round> {
-  return runRound(deps.sql, 'reconcile', options, (model, runId, signal) => {
+  return runRound(deps.sql, 'reconcile', options, async (model, runId, signal) => {
     const task = { kind: 'backfill', model, runId } as const;
-    return catchUpModel(deps, task, options.observer, signal, async () => {
+    const report = await catchUpModel(deps, task, options.observer, signal, async () => {
       const fence = await databaseClock(deps.sql);
       const again = await listModel(deps, { ...task, afresh: true }, options.observer, signal);
       if (again.outcome === 'complete') await confirmIncrement(deps.sql, model, fence, 'reread', true);
       return { ...again, way: 'reread', guarded: await guardRefusal(deps.sql, again) };
     });
+    // What is listed has said so itself.
+    if (report.way !== 'backfill' && report.way !== 'reread') {
+      options.observer.modelAdvanced(model.name, report.counts);
+      options.observer.modelFinished(report);
+    }
+    return report;
   });
 }
 
@@ -64,15 +70,10 @@ export async function catchUpModel(
     return increment === null ? await readAll() : report(increment.strategy, { counts: increment.counts });
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof FlowluError || error instanceof ListingError)) throw error;
-    if (error instanceof FlowluError && error.kind === 'unauthorized') throw error;
-    const problem = error instanceof FlowluError ? error.problem : error.message;
+    const ending = endingOf(error, model);
+    const problem = error instanceof FlowluError ? error.problem : (error as Error).message;
     await noteFailure(deps.sql, model.name, problem);
-    const counts = { ...NOTHING, requests: spent() };
-    if (!(error instanceof FlowluError && isRefusal(error))) {
-      return report('none', { outcome: 'failed', reason: problem, counts });
-    }
-    const refused = report('none', { outcome: 'skipped', reason: reasonOf(error, model), counts });
-    return { ...refused, guarded: await guardRefusal(deps.sql, refused) };
+    const failed = report('none', { ...ending, counts: { ...NOTHING, requests: spent() } });
+    return { ...failed, guarded: await guardRefusal(deps.sql, failed) };
   }
 }

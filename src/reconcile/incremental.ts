@@ -8,7 +8,7 @@
 import type { Model } from '../catalog/types.ts';
 import type { JsonObject } from '../core/json.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../core/time.ts';
-import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
+import { FlowluError, NotFoundError, unanswered } from '../flowlu/errors.ts';
 import { listPages } from '../listing/listing.ts';
 import { newestRow } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
@@ -87,10 +87,8 @@ async function isQuestionRefused(deps: ListingDeps, model: Model, error: FlowluE
   if (error.kind === 'invalid_request' || error.kind === 'validation') return true;
   if (!error.mayBeTooMuch) return false;
   const { bearableSize } = await knownMeasures(deps.sql, model.name);
-  return deps.client.list(model, { limit: bearableSize ?? PAGE_SIZE, page: 1 }, signal, 'once').then(
-    () => true,
-    () => false,
-  );
+  const plain = deps.client.list(model, { limit: bearableSize ?? PAGE_SIZE, page: 1 }, signal, 'once');
+  return (await plain.catch(unanswered)) !== null;
 }
 
 /** The remembered strategy first; every day the better ones are tried again. */

@@ -85,19 +85,21 @@ export async function listModel(
   signal: AbortSignal,
 ): Promise<ListingReport> {
   const { model } = task;
-  const key = keyOf(task);
+  const key: ListingKey = { kind: task.kind, model: model.name, runId: task.runId };
   const startedAt = performance.now();
   const open = task.afresh === true ? null : await findOpenListing(deps.sql, key.kind, model.name);
   const fence = open === null ? await beginListing(deps.sql, key) : open.fence;
   if (open !== null) await claimListing(deps.sql, key);
   if (open === null) await clearListedIds(deps.sql, key);
   let counts = NOTHING;
+  const all = { counts: open?.counts ?? NOTHING };
   const step = (added: ListingCounts) => {
     counts = addCounts(counts, added);
+    all.counts = addCounts(all.counts, added);
     observer.modelAdvanced(model.name, added);
   };
   const { client, spent } = metered(deps.client);
-  const target = { ...task, open, fence };
+  const target = { ...task, key, open, fence, all };
   const ending = await listPagesInto({ ...deps, client }, target, observer, step, signal).catch((error) => {
     // An interrupted listing has not failed, whatever error the current request gives: it continues later.
     signal.throwIfAborted();
@@ -105,14 +107,13 @@ export async function listModel(
   });
   // Besides one request per page there are probes, repeated attempts and refusals.
   step({ ...NOTHING, requests: spent() - counts.requests });
-  const all = addCounts(counts, open?.counts ?? NOTHING);
   const { found = [], unread = null, surplus = 0, ...told } = ending;
   await transact(deps.sql, (tx) =>
     allAnswers([
       appendListedIds(tx, key, found),
       finishListing(tx, key, {
         ...told,
-        counts: all,
+        counts: all.counts,
         unread: unread as Json,
         unreadRows: (unread?.rows ?? 0) + surplus,
       }),
@@ -120,10 +121,11 @@ export async function listModel(
   );
   if (told.outcome === 'complete') {
     await confirmListing(deps.sql, model, fence);
-    const missed = task.kind === 'sweep' ? all.missed : 0;
+    const missed = task.kind === 'sweep' ? all.counts.missed : 0;
     const newest = await newestVersion(deps.sql, model);
     await noteAhead(deps.sql, model.name, newest, fence + (performance.now() - startedAt) * 1_000);
-    await noteListed(deps.sql, model.name, { fence, requests: all.requests, rows: all.read, missed, newest });
+    const { requests, read: rows } = all.counts;
+    await noteListed(deps.sql, model.name, { fence, requests, rows, missed, newest });
   }
   if (told.outcome === 'skipped' && told.reason?.startsWith(ABSENT)) await suspectReported(deps, model, fence);
   // A sweep still has to compare them with the mirror.
@@ -133,11 +135,7 @@ export async function listModel(
   return report;
 }
 
-function keyOf({ kind, model, runId }: ListingTask): ListingKey {
-  return { kind, model: model.name, runId };
-}
-
-interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'> {
+export interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'> {
   /** Rows that the portal always counts and does not list. */
   readonly surplus?: number;
   readonly unread?: Unread;
@@ -146,10 +144,13 @@ interface Ending extends Pick<ListingReport, 'outcome' | 'reason' | 'unreadable'
 }
 
 interface Target extends ListingTask {
+  readonly key: ListingKey;
   /** The listing of an earlier run to continue. */
   readonly open: OpenListing | null;
   /** A moment before the first request. */
   readonly fence: Micros;
+  /** What was read, by earlier runs as well. */
+  readonly all: { counts: ListingCounts };
 }
 
 async function listPagesInto(
@@ -159,12 +160,12 @@ async function listPagesInto(
   step: (added: ListingCounts) => void,
   signal: AbortSignal,
 ): Promise<Ending> {
-  const { model, open } = target;
+  const { key, model, open, all } = target;
   if (!model.listable) return { outcome: 'skipped', reason: NOT_LISTABLE };
   const known = await knownMeasures(deps.sql, model.name);
   const cursor = open?.position ?? undefined;
   const before = (open?.unread ?? null) as Unread | null;
-  const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, keyOf(target)) : undefined;
+  const seen = cursor?.mode === 'pages' ? await seenBefore(deps.sql, key) : undefined;
   const resumed = { cursor, seen, readBefore: open?.counts.read, unread: before };
   let counting: Promise<number> | null = null;
   // Counting a large model takes long, and few listings need it.
@@ -175,35 +176,41 @@ async function listPagesInto(
   };
   const pages = listPages(deps.client, model, { ...resumed, known, held, signal });
   const ranges = readAhead(pages, RANGE_PAGES);
-  let alone = NOTHING;
-  const add = (added: ListingCounts) => {
-    alone = addCounts(alone, added);
-    step(added);
-  };
-  const singly = unreadIntoMirror(deps, model, before, (written) => add({ ...written, requests: 0 }));
+  const singly = unreadIntoMirror(deps, model, before, (written) => step({ ...written, requests: 0 }));
   let state = open;
   for (;;) {
     const next = await ranges.next();
     if (next.done) {
-      const listed = () => allListedIds(deps.sql, keyOf(target));
+      const listed = () => allListedIds(deps.sql, key);
       const { ids, requests } = await readUnplaced(deps, model, singly, listed, signal);
-      add({ ...NOTHING, requests });
+      step({ ...NOTHING, requests });
       const ending = await concluded(deps, model, next.value, unreadNames(singly.unread()), state !== null);
       return { ...ending, unread: singly.unread(), found: ids };
     }
-    if (state === open) observer.modelStarted(model.name, next.value[0]?.total ?? null);
+    const pages = next.value;
+    if (state === open) observer.modelStarted(model.name, rowsToCome(pages[0] as ListingPage, open));
+    if (pages.some(({ isFirst }) => isFirst)) {
+      // What earlier runs have read comes again.
+      all.counts = { ...NOTHING, requests: all.counts.requests };
+      state = null;
+    }
     const there: string[] = [];
-    for (const page of next.value) {
+    for (const page of pages) {
       const { ids, requests } = await singly.read(page, signal);
       there.push(...ids);
-      add({ ...NOTHING, requests });
+      step({ ...NOTHING, requests });
     }
     const unread = singly.unread() as unknown as Json;
-    const written = await writeRange(deps, target, { state, alone, unread }, next.value, there);
+    const written = await writeRange(deps, target, { state, unread }, pages, there);
     state = written.state;
-    alone = NOTHING;
     step(written.added);
   }
+}
+
+/** By the portal's count, which by page numbers is one of the whole model. */
+function rowsToCome({ total, mode, isFirst }: ListingPage, open: OpenListing | null): number | null {
+  const before = mode === 'pages' && !isFirst ? (open?.counts.read ?? 0) : 0;
+  return total === null ? null : Math.max(0, total - before);
 }
 
 /** @param hasRows whether any page was listed */
@@ -237,17 +244,17 @@ async function seenBefore(sql: Sql, key: ListingKey): Promise<SeenIds> {
 
 /**
  * Writes the rows of pages and the position after them in one transaction.
- * @param before the position, and what was read singly since the last write
+ * @param before the state before them, and the unread rows after them
  * @param there ids of rows among them that were read singly
  */
 async function writeRange(
   deps: ListingDeps,
   target: Target,
-  before: { readonly state: OpenListing | null; readonly alone: ListingCounts; readonly unread: Json },
+  before: { readonly state: OpenListing | null; readonly unread: Json },
   listed: readonly ListingPage[],
   there: readonly string[],
 ) {
-  const { kind, model, open, fence } = target;
+  const { key, kind, model, fence, all } = target;
   const [first, last] = [listed[0] as ListingPage, listed.at(-1) as ListingPage];
   const pages = listed.map(({ items, observedAt }) => ({
     observedAt,
@@ -258,18 +265,21 @@ async function writeRange(
   const after = before.state?.position ?? null;
   const table = mirrorTableOf(model);
   const record = async (tx: Transaction, written: PageCounts) => {
-    const added = { ...written, requests: pages.length };
+    // Rows that come again, as those of the page before a cut do, have been counted.
+    const read = listed.reduce((sum, { fresh }) => sum + fresh, 0);
+    const unchanged = Math.max(0, read - written.written);
+    const added = { ...written, read, unchanged, requests: pages.length };
     const state = {
       position: upTo,
-      counts: addCounts(addCounts(before.state?.counts ?? NOTHING, before.alone), added),
+      counts: addCounts(all.counts, added),
       // A resumed listing gets the number of rows left; only the first answer of a new one gives the whole.
-      total: before.state?.total ?? (open?.position ? null : first.total),
+      total: before.state?.total ?? (first.isFirst ? first.total : null),
       fence,
       unread: before.unread,
     };
-    const statements = [advanceListing(tx, keyOf(target), state)];
+    const statements = [advanceListing(tx, key, state)];
     // A listing that switches to page numbers begins again, but does not yield its first page again.
-    if (upTo.mode === 'pages' || after === null) statements.push(appendListedIds(tx, keyOf(target), ids));
+    if (upTo.mode === 'pages' || after === null) statements.push(appendListedIds(tx, key, ids));
     if (kind === 'sweep' && upTo.mode === 'keyset') {
       const lower = after?.mode === 'keyset' ? after.lastId : null;
       const range = { after: lower, upTo: upTo.lastId, listed: ids, observedAt: first.observedAt };
@@ -281,15 +291,15 @@ async function writeRange(
   return transact(deps.sql, (tx) => writePages(tx, table, pages, deps.writer, (written) => record(tx, written)));
 }
 
-/** How an error ends the listing of its model; rethrown if it ends the whole run. */
-function endingOf(error: unknown, model: Model): Ending {
+/** How an error ends the reading of its model; rethrown if it ends the whole run. */
+export function endingOf(error: unknown, model: Model): Ending {
   if (error instanceof ListingError) return { outcome: 'failed', reason: error.message };
   if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
   return { outcome: isRefusal(error) ? 'skipped' : 'failed', reason: reasonOf(error, model) };
 }
 
 /** The reason for a report: whether the portal lacks the model, or the key lacks the right. */
-export function reasonOf(error: FlowluError, { edition }: Model): string {
+function reasonOf(error: FlowluError, { edition }: Model): string {
   if (!isRefusal(error)) return error.problem;
   // Portals also answer an unknown method with "access denied".
   const isLacking = error.kind !== 'forbidden' || (edition !== 'flowlu' && edition !== 'expected' && error.code === 30);

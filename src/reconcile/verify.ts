@@ -7,7 +7,7 @@
 import type { Model } from '../catalog/types.ts';
 import { sleep } from '../core/time.ts';
 import { metered } from '../flowlu/client.ts';
-import { FlowluError, ListingError } from '../flowlu/errors.ts';
+import { FlowluError } from '../flowlu/errors.ts';
 import { shapeOf } from '../merge/writer.ts';
 import { countRows, readRowsAfter } from '../mirror-rows/reads.ts';
 import { mirrorTableOf } from '../mirror-rows/rows.ts';
@@ -16,7 +16,7 @@ import { absentModels, type ListingOutcome, listedModels, unreadModels } from '.
 import type { RunStatus } from '../store/runs.ts';
 import type { ListingDeps } from './deps.ts';
 import { createCandidates, type Finding, type FindingKind } from './findings.ts';
-import { NOT_LISTABLE, NOTHING, reasonOf } from './listing.ts';
+import { type Ending, endingOf as endingOfListing, NOT_LISTABLE, NOTHING } from './listing.ts';
 import { type Rechecked, recheck } from './recheck.ts';
 import { overModels, type RoundOptions, toMillis } from './round.ts';
 import { type Search, type Shortcoming, searchAll, searchSample } from './verify-listing.ts';
@@ -138,11 +138,6 @@ async function verifyModel(
   return { ...report, reason: reason ?? looked.reason };
 }
 
-interface Ending {
-  readonly outcome: ListingOutcome;
-  readonly reason: string | null;
-}
-
 /** A list that lacks some rows may also lack others that the mirror does not have. */
 function withUnlisted(ending: Ending, unlisted: number): Ending {
   if (unlisted === 0 || ending.outcome !== 'complete') return ending;
@@ -160,12 +155,11 @@ async function searchModel(search: Search, sample: number | null, wasTried: bool
 
 /** How an error ends the comparison of its model; rethrown if it ends the whole run. */
 async function endingOf(error: unknown, { sql }: ListingDeps, model: Model): Promise<Ending> {
-  if (error instanceof ListingError) return { outcome: 'failed', reason: error.message };
-  if (!(error instanceof FlowluError) || error.kind === 'unauthorized') throw error;
-  const isUnknown = error.kind === 'unknown_module' || error.kind === 'unknown_method';
+  const { reason } = endingOfListing(error, model);
+  const isUnknown =
+    error instanceof FlowluError && (error.kind === 'unknown_module' || error.kind === 'unknown_method');
   // A portal without a model agrees with a mirror without rows of it.
   const held = isUnknown ? await countRows(sql, mirrorTableOf(model), 'live') : 0;
-  const reason = reasonOf(error, model);
   if (isUnknown && held === 0) return { outcome: 'skipped', reason };
   return { outcome: 'failed', reason: held > 0 ? `${reason}; the mirror holds ${held} rows` : reason };
 }

@@ -5,19 +5,17 @@
  * Each way is a branch of its own that yields a plain column, so that a condition on one customer or deal reaches the index of
  * every branch. Conditions reach into a branch, joins do not: so rows come with all columns that a view is asked by.
  */
+import { mergedInto } from '../tables/indexes.ts';
 import { isAccount, isDeal } from './definitions.ts';
-
-const MERGED_INTO = { crm_account: 'merged_to', crm_lead: 'merged_to_id' } as const;
-type Mergeable = keyof typeof MERGED_INTO;
 
 /**
  * `with` clauses for `merged`: the records that were merged, each with the one at the end of its chain; merged in a circle they
  * have none. A view that follows merges begins with it. It does not stand in each part, since a part with clauses of its own
  * reads all columns of its rows, wanted or not.
  */
-export const withMerged = (table: Mergeable): string => `
+export const withMerged = (table: keyof typeof mergedInto): string => `
   with recursive merge (id, next_id) as (
-    select id, ${MERGED_INTO[table]} from flowlu.${table} where ${MERGED_INTO[table]} is not null
+    select id, ${mergedInto[table]} from flowlu.${table} where ${mergedInto[table]} is not null
   ), step (id, end_id) as (
     select id, next_id from merge
      union
@@ -32,18 +30,17 @@ export const withMerged = (table: Mergeable): string => `
 type Way = readonly [columns: string, from: string, link: string, where: string];
 
 /** Rows by some ways, each with what its link leads to after all merges: `end_id`. */
-export const followed = (ways: readonly Way[], table: Mergeable = 'crm_account'): string => `(
+export const followed = (ways: readonly Way[]): string => `(
   ${[
     ...ways.map(
       ([columns, from, link, where]) => `select ${columns}, ${link} as end_id
     from ${from}
-   where ${where} and not exists (select from flowlu.${table} a where a.id = ${link} and a.${MERGED_INTO[table]} is not null)`,
+   where ${where} and not exists (select from merged where merged.id = ${link})`,
     ),
     ...ways.map(
       ([columns, from, link, where]) => `select ${columns}, merged.end_id
     from ${from}
-    join flowlu.${table} given_up on given_up.id = ${link} and given_up.${MERGED_INTO[table]} is not null
-    left join merged on merged.id = given_up.id
+    join merged on merged.id = ${link}
    where ${where}`,
     ),
   ].join('\n   union all\n  ')}
@@ -84,7 +81,7 @@ export const accountOfTask = (alias: string, row: string): string =>
   );
 
 /** The deals that `module`, `model` and `model_id` name, for a view that is asked by deal: `record_id`, `end_id`. */
-export const dealLinks = (table: string): string => followed([column(table, 'model_id', isDeal('r'))], 'crm_lead');
+export const dealLinks = (table: string): string => followed([column(table, 'model_id', isDeal('r'))]);
 
 /** All merges of deals at once, worked out only where a query comes upon one: as a step for each row they would count as dear. */
 const MERGED_DEALS = `(${withMerged('crm_lead')} select jsonb_object_agg(id, end_id) from merged)`;

@@ -80,7 +80,7 @@ export function pipeline({ zone, today }: Terms): readonly View[] {
     from (
       select y.*, lead(y.active) over following as next_active, lead(y.pipeline_stage_id) over following as next_stage_id
         from ${inPipeline(STAYS)} y
-      window following as (partition by y.id order by y.stay)
+      window following as (partition by y.id order by y.place)
     ) y
     left join flowlu.crm_pipeline_stage here on here.id = y.pipeline_stage_id
     left join flowlu.crm_pipeline_stage next on next.id = y.next_stage_id

@@ -10,7 +10,7 @@ export interface OpenDatabase {
   readonly url: string;
   /** The same for logs and pages, without the password. */
   readonly displayUrl: string;
-  /** True for the embedded server, whose full connection string may be shown to its user on a terminal. */
+  /** True for the embedded server, whose password nobody else has chosen. */
   readonly embedded: boolean;
   /** Lets go of the database; end your pools first. */
   close(): Promise<void>;

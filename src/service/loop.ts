@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../core/log.ts';
 import type { Naps } from '../core/naps.ts';
+import { onceIn } from '../core/time.ts';
 import { causeOf } from '../postgres/causes.ts';
-import { isConnectionError } from '../postgres/errors.ts';
+import { errorCode, isConnectionError } from '../postgres/errors.ts';
 
 interface LoopOptions {
   readonly name: string;
@@ -20,6 +21,27 @@ export type Loop = ReturnType<typeof startLoop>;
 export const UNTIL_WOKEN_MS = 2 ** 31 - 1;
 const MAX_BACKOFF_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
+
+/** How often the same is said while it lasts. An object, so that a test can reach it sooner. */
+export const REPEATS = { saidEveryMs: 30_000 };
+const said = new WeakMap<Logger, Map<string, { readonly isDue: () => boolean; times: number }>>();
+
+/** Says why work failed. Where the database is away all loops fail, and several at any time have one name: once for all. */
+function tell(log: Logger, name: string, error: unknown, failures: number): void {
+  const isAway = isConnectionError(error);
+  const why = isAway ? causeOf(error) : { err: error };
+  const key = 'cause' in why ? why.cause : `${name} ${errorCode(error)}`;
+  const all = said.get(log) ?? new Map();
+  said.set(log, all);
+  const repeated = all.get(key) ?? { isDue: onceIn(REPEATS.saidEveryMs), times: 0 };
+  all.set(key, repeated);
+  repeated.times += 1;
+  if (!repeated.isDue()) return;
+  const { times } = repeated;
+  repeated.times = 0;
+  // A hiccup is normal; what goes on for a while deserves attention. A database that is away is found by others, too.
+  log[failures > 3 && !isAway ? 'error' : 'warn']({ ...why, failures, times }, `${name} failed; trying again`);
+}
 
 export function startLoop({ name, intervalMs, log, signal, naps, work }: LoopOptions) {
   let woken = new AbortController();
@@ -40,10 +62,7 @@ export function startLoop({ name, intervalMs, log, signal, naps, work }: LoopOpt
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        // A hiccup is normal; what goes on for a while deserves attention. A database that is away is found by others, too.
-        const isAway = isConnectionError(error);
-        const why = isAway ? causeOf(error) : { err: error };
-        log[failures > 3 && !isAway ? 'error' : 'warn']({ ...why, failures }, `${name} failed; trying again`);
+        tell(log, name, error, failures);
         await sleep(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** failures), undefined, { signal }).catch(() => {});
       }
     }

@@ -7,9 +7,16 @@ import type { Config } from '../config/index.ts';
 import { UsageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
+import { onceIn } from '../core/time.ts';
+import { causeOf } from '../postgres/causes.ts';
+import { connect, isConnectionError } from '../postgres/connection.ts';
 
 /** Tells a worker which one it is; the first does what has to be done once. */
 const NUMBER = 'FLOWLU_MIRROR_WORKER';
+/** Tells a worker that others have listened before it: a database that is away will come back. */
+const WAITS = 'FLOWLU_MIRROR_WORKER_WAITS';
+/** How long it waits before the next one tries, how often it looks, and how often it says so. */
+const DATABASE = { maxMs: 600_000, lookMs: 1_000, saidEveryMs: 60_000 };
 /** A worker that ended is replaced after so long, and ever more rarely while its place ends at once. */
 const REPLACED_AFTER_MS = [1_000, 2_000, 5_000, 15_000];
 /** A place whose worker lived so long has no history of failures. */
@@ -17,8 +24,32 @@ const SETTLED_MS = 60_000;
 const COUNTED_MAX_MS = 6_000;
 const ASK = 'flowlu-mirror: what have all counted?';
 
+interface Surroundings {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
 /** True in the only process, and in one of several workers. */
 export const isFirstWorker = () => !cluster.isWorker || process.env[NUMBER] === '1';
+
+/** What a worker begins with: it answers the primary, if only that it has counted nothing, and waits for the database. */
+export async function beginWork({ config, log, signal }: Surroundings): Promise<void> {
+  new AggregatorRegistry();
+  const { url } = config.database;
+  if (url === null || process.env[WAITS] !== 'yes') return;
+  const sql = connect(url, { applicationName: 'flowlu-mirror serve', max: 1 });
+  const isSaidNow = onceIn(DATABASE.saidEveryMs);
+  const giveUpAt = performance.now() + DATABASE.maxMs;
+  while (performance.now() < giveUpAt && !signal.aborted) {
+    // Any other error is that of the command, which meets it next.
+    const error = await sql`select`.catch((reason: unknown) => reason);
+    if (!isConnectionError(error)) break;
+    if (isSaidNow()) log.warn(causeOf(error), 'a worker waits for the database');
+    await sleep(DATABASE.lookMs, undefined, { signal }).catch(() => {});
+  }
+  await sql.end({ timeout: 1 });
+}
 
 /** Lets go of the primary, which would keep a worker that has done its work. */
 export const leavePrimary = () => cluster.worker?.disconnect();
@@ -28,15 +59,12 @@ export const leavePrimary = () => cluster.worker?.disconnect();
  * @throws UsageError where the settings are for one process.
  * @returns the exit code: that of the first worker when it never listened, else the worst of those that were stopped
  */
-export async function runWorkers(
-  count: number,
-  { config, log, signal }: { readonly config: Config; readonly log: Logger; readonly signal: AbortSignal },
-): Promise<number> {
+export async function runWorkers(count: number, { config, log, signal }: Surroundings): Promise<number> {
   if (config.database.sleepMs > 0)
     throw new UsageError('DATABASE_SLEEP is for one process: leave out --workers, or set DATABASE_SLEEP=0');
   answerForAll();
   // The first one alone: it brings the database up to date, and finds out whether the port is free.
-  const [first, started] = begin(1);
+  const [first, started] = begin(1, false);
   const code = await Promise.race([once(first, 'listening').then(() => null), started]);
   if (code !== null) return code;
   const places = [keep(1, started), ...Array.from({ length: count - 1 }, (_, n) => keep(n + 2))];
@@ -60,8 +88,8 @@ export async function runWorkers(
     }
   }
 
-  function begin(number: number): [worker: Worker, code: Promise<number>] {
-    const worker = cluster.fork({ [NUMBER]: String(number) });
+  function begin(number: number, waits = true): [worker: Worker, code: Promise<number>] {
+    const worker = cluster.fork({ [NUMBER]: String(number), [WAITS]: waits ? 'yes' : 'no' });
     const stop = () => worker.process.kill('SIGTERM');
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
@@ -95,7 +123,6 @@ function answerForAll(): void {
 export function metricsOf({ registry, counted, state }: Metrics): () => Promise<string> {
   if (!cluster.isWorker) return () => registry.metrics();
   AggregatorRegistry.setRegistries(counted);
-  new AggregatorRegistry();
   return async () => (await countedByAll()) + (await state.metrics());
 }
 

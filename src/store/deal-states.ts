@@ -20,8 +20,9 @@ export const STATE_COLUMNS = [
   'place',
   'valid_from',
   'valid_to',
-  'stay',
+  'entered_at',
   'enters_exactly',
+  'ends_stay',
   'known_at',
 ] as const;
 

@@ -5,7 +5,6 @@
  * (decision 67).
  */
 export const indexedColumns: Readonly<Record<string, readonly string[]>> = {
-  crm_account: ['merged_to'],
   crm_lead: ['customer_id', 'contact_id', 'closing_date', 'created_date'],
   crm_lead_accounts: ['lead_id', 'account_id'],
   task_tasks: ['responsible_id', 'model_id', 'crm_account_id', 'deadline', 'closed_date'],
@@ -15,4 +14,13 @@ export const indexedColumns: Readonly<Record<string, readonly string[]>> = {
   fin_invoice_item: ['invoice_id'],
   fin_relations: ['plan_money_id'],
   fin_transaction: ['date', 'project_id', 'invoice_id', 'crm_account_id'],
+};
+
+/**
+ * Columns that say into which record another was merged. An index of the merged rows alone, with their ids, is all that
+ * following merges reads; rows that were not merged are not in it, so that writing them costs nothing.
+ */
+export const mergedInto: Readonly<Record<'crm_account' | 'crm_lead', string>> = {
+  crm_account: 'merged_to',
+  crm_lead: 'merged_to_id',
 };

@@ -1,7 +1,8 @@
+import { sql } from 'drizzle-orm';
 import { bigint, index, pgSchema } from 'drizzle-orm/pg-core';
 import type { Fields, ModelDeclaration } from '../catalog/types.ts';
 import { fieldColumns, metaColumns } from './columns.ts';
-import { indexedColumns } from './indexes.ts';
+import { indexedColumns, mergedInto } from './indexes.ts';
 
 export const flowlu = pgSchema('flowlu');
 
@@ -17,7 +18,18 @@ export function mirrorTable<const T extends string, F extends Fields>(name: T, d
     ...metaColumns(),
   };
   const indexed = [...(indexedColumns[name] ?? []), ...(declaration.version === null ? [] : ['_version'])];
-  return flowlu.table(name, columns, (table) =>
-    indexed.map((column) => index(`${name}_${column}`).on(table[column as keyof typeof table])),
-  );
+  const into = (mergedInto as Readonly<Record<string, string>>)[name];
+  return flowlu.table(name, columns, (table) => {
+    const own = (column: string) => table[column as keyof typeof table];
+    return [
+      ...indexed.map((column) => index(`${name}_${column}`).on(own(column))),
+      ...(into === undefined
+        ? []
+        : [
+            index(`${name}_merged`)
+              .on(own(into), own('id'))
+              .where(sql`${own(into)} is not null`),
+          ]),
+    ];
+  });
 }

@@ -17,7 +17,7 @@ export type Progress = ReturnType<typeof createProgress>;
 
 export interface ProgressOptions {
   readonly stream: TextStream;
-  /** How many models will be read, if known: the bar then covers all of them. */
+  /** How many models there are, those included that need not be read; if known, the bar covers all of them. */
   readonly models?: number;
   readonly isQuiet?: boolean;
   /** Clock in milliseconds. */
@@ -49,21 +49,32 @@ export function createProgress(options: ProgressOptions) {
   };
   const whole = tallyAt(null);
   let finished = 0;
+  /** Of the models that have ended: how many had rows to read, as the portal had said, and how many these were. */
+  const known = { models: 0, rows: 0 };
   let isOpen = !isQuiet;
 
   const say = (text: string) => quietly(() => write(stream, `${text}\n`));
   const emit = (event: string, model: string, fields: object) =>
     say(JSON.stringify({ time: new Date(now()).toISOString(), event, model, ...fields }));
+  /**
+   * How far it is, in rows: a model that has not begun counts as the average of the others, which is enough for a bar. A
+   * time left is told only when every model that is not done has told its rows.
+   */
   const line = () => {
     const expected = models ?? finished + active.size;
-    const partly = [...active.values()].reduce((sum, tally) => sum + fractionOf(tally), 0);
-    const fraction = expected > 0 ? Math.min(1, (finished + partly) / expected) : 0;
-    const left_s = fraction > 0 && fraction < 1 ? (secondsOf(whole, now()) * (1 - fraction)) / fraction : 0;
+    const tallies = [...active.values()];
+    const counted = tallies.filter(({ total }) => total !== null);
+    const rows = counted.reduce((sum, { total }) => sum + Number(total), known.rows);
+    const left = counted.reduce((sum, { total, read }) => sum + Math.max(0, Number(total) - read), 0);
+    const waiting = Math.max(0, expected - finished - counted.length);
+    const all = rows + (waiting * rows) / Math.max(1, counted.length + known.models);
+    const fraction = all > 0 ? (rows - left) / all : finished / Math.max(1, expected);
+    const rate = rateOf(whole, now());
     const figures = [
       count(whole.read, 'row'),
       `${finished}/${count(expected, 'model')}`,
-      `${count(Math.round(rateOf(whole, now())))} rows/s`,
-      ...(left_s > 0 ? [`${span(left_s)} left`] : []),
+      `${count(Math.round(rate))} rows/s`,
+      ...(waiting === 0 && left > 0 && rate > 0 ? [`${span(left / rate)} left`] : []),
     ];
     return barLine(fraction, figures, (stream.columns || 80) - 1);
   };
@@ -94,6 +105,10 @@ export function createProgress(options: ProgressOptions) {
       const tally = tallyOf(name);
       active.delete(name);
       finished += 1;
+      if (tally.total !== null) {
+        known.models += 1;
+        known.rows += Math.max(tally.total, tally.read);
+      }
       if (!isTerminal) emit('model_finished', name, { outcome, ...(reason && { reason }), ...summary(tally, now()) });
       else if (outcome === 'failed') say(`✖ ${name}: ${visible(reason ?? 'failed')}`);
     },
@@ -139,7 +154,6 @@ function quietly(action: () => unknown): void {
 
 const secondsOf = ({ startedAt }: Tally, now: number) => (now - startedAt) / 1_000;
 const rateOf = (tally: Tally, now: number) => (now > tally.startedAt ? tally.read / secondsOf(tally, now) : 0);
-const fractionOf = ({ total, read }: Tally) => (total === null ? 0 : total === 0 ? 1 : Math.min(1, read / total));
 const rounded = (value: number) => Math.round(value * 10) / 10;
 
 function summary(tally: Tally, now: number) {

@@ -30,6 +30,8 @@ export function printSummary(
   printLine(`${dim('╭')}${bold(title)}${dim(`${'─'.repeat(width - title.length)}╮`)}`, stream);
   for (const line of lines) printLine(`${dim('│')} ${line.padEnd(width - 2)} ${dim('│')}`, stream);
   printLine(dim(`╰${'─'.repeat(width)}╯`), stream);
+  if (database.embedded)
+    printLine('To query the database, run flowlu-mirror reader <login>: it prints an address with a password.', stream);
 }
 
 export function printDelivery({ subject, entityId, decision, status, reason }: LedgerEntry): void {

@@ -13,12 +13,14 @@ const PLACE = 'row(v.pipeline_id, v.pipeline_stage_id, v.active)';
 
 /**
  * The states of the deals in `due`. The oldest begins where the mirror first knew of the deal, whatever changed in between. States
- * in a row of one stage and status are one stay.
+ * in a row of one stage and status are one stay; its begin and its end are kept with each, so that no reader adds states up.
  */
 const KEPT = `
-  select w.id as entity_id, w.place, w.valid_from, w.valid_to,
-         count(*) filter (where w.begins) over (partition by w.id order by w.place rows unbounded preceding) as stay,
-         w.begins and w.is_exact as enters_exactly, w.known_at, ${fields('w')}
+  select w.id as entity_id, w.place, w.valid_from, w.valid_to, w.known_at, ${fields('w')},
+         max(case when w.begins then w.valid_from end) over upto as entered_at,
+         max(case when w.begins and w.is_exact then w.place end) over upto
+           is not distinct from max(case when w.begins then w.place end) over upto as enters_exactly,
+         coalesce(lead(w.begins) over following, true) as ends_stay
     from (
       select v.*, ${PLACE} is distinct from lag(${PLACE}) over following
                or v.valid_from is distinct from lag(v.valid_to) over following as begins,
@@ -41,7 +43,8 @@ const KEPT = `
            where s.lives and s.began_at is not null
         ) v
       window following as (partition by v.id order by v.place)
-    ) w`;
+    ) w
+  window following as (partition by w.id order by w.place), upto as (following rows unbounded preceding)`;
 const KEPT_COLUMNS = [...STATE_COLUMNS, ...STAGE_FIELDS].map((column) => `k.${column}`).join(', ');
 
 export const KEEPER = keeperOf(`select ${KEPT_COLUMNS} from (${KEPT}) k`);
@@ -52,11 +55,11 @@ const ROW_BEGAN = `coalesce(case when t._version <= t._observed_at + interval '1
 
 /** The states of deals while they lived: those that ended as they were kept, the one that lasts with the values of the row. */
 export const DEAL_STATES = `(
-  select k.entity_id as id, k.valid_from, k.valid_to, k.stay, k.enters_exactly, ${fields('k')}
+  select k.entity_id as id, k.place, k.valid_from, k.valid_to, k.entered_at, k.enters_exactly, k.ends_stay, ${fields('k')}
     from sync.deal_states k where k.valid_to is not null and ${KEEPS}
    union all
-  select t.id, coalesce(k.valid_from, ${ROW_BEGAN}), null, coalesce(k.stay, 1),
-         coalesce(k.enters_exactly, ${ROW_BEGAN} = t.created_date, false), ${fields('t')}
+  select t.id, coalesce(k.place, 1), coalesce(k.valid_from, ${ROW_BEGAN}), null, coalesce(k.entered_at, ${ROW_BEGAN}),
+         coalesce(k.enters_exactly, ${ROW_BEGAN} = t.created_date, false), true, ${fields('t')}
     from flowlu.crm_lead t left join sync.deal_states k on k.entity_id = t.id and k.valid_to is null and ${KEEPS}
    where t._deleted_at is null
 )`;
@@ -65,12 +68,8 @@ export const DEAL_STATES = `(
 export const DEALS_KNOWN_SINCE = `(select least(
     (select min(k.known_at) from sync.deal_states k where ${KEEPS}), (select min(l._observed_at) from flowlu.crm_lead l)))`;
 
-export const STAYS = `(
-  select x.id, x.stay, x.pipeline_id, x.pipeline_stage_id, x.active, min(x.valid_from) as entered_at,
-         case when bool_and(x.valid_to is not null) then max(x.valid_to) end as left_at, bool_or(x.enters_exactly) as entered_exactly
-    from ${DEAL_STATES} x
-   group by x.id, x.stay, x.pipeline_id, x.pipeline_stage_id, x.active
-)`;
+/** The last state of each stay. */
+export const STAYS = `(select x.*, x.valid_to as left_at from ${DEAL_STATES} x where x.ends_stay)`;
 
 const STATUS = (code: string) => `case ${code} when 1 then 'in progress' when 2 then 'lost' when 3 then 'won' end`;
 
@@ -121,7 +120,7 @@ export const timeInStage = view({
         'left_at, or now, less entered_at; none for a deal that is lost or won and stays so: it waits for nothing',
     },
     entered_exactly: c.yesNo(
-      'y.entered_exactly',
+      'y.enters_exactly',
       'False where the deal may have come into the stage earlier: before the mirror began, or unseen until a reading',
     ),
   },

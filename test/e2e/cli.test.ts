@@ -433,6 +433,24 @@ describe('backfill', () => {
     expect(runs).toEqual(['interrupted', 'done']);
   });
 
+  it('a command that only looks stops at SIGINT with 130 at once, and promises nothing', async () => {
+    await db.sql.begin(async (tx) => {
+      await tx`lock table sync.settings in access exclusive mode`;
+      const waiting = start(['status'], options());
+      const waits = async () => {
+        const [row] = await db.sql`
+          select 1 from pg_stat_activity
+           where datname = current_database() and application_name = 'flowlu-mirror status' and wait_event_type = 'Lock'`;
+        return row !== undefined;
+      };
+      await until(waits);
+      waiting.child.kill('SIGINT');
+      expect(await waiting.ended).toBe(130);
+      expect(waiting.stderr()).toBe('');
+      expect(await waits()).toBe(true);
+    });
+  });
+
   it('survives kill -9, and goes on from the last page that was committed', async () => {
     await empty();
     source.limits.latencyMs = 60;

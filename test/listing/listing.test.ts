@@ -74,15 +74,20 @@ describe('listing by keyset', () => {
     expect(summary).toMatchObject({ complete: true, mode: 'keyset', requests: 2 });
   });
 
-  it('resumes at the end with one row to prove the filter by, and without that proof is not complete', async () => {
+  it('resumes at the end with one row to prove the filter by, and without that proof begins again', async () => {
     const cursor = { mode: 'keyset', lastId: '200' } as const;
     for (const total of ['right', 'whole', 'missing'] as const) {
       const { pages, summary } = await list(upTo(200), { total }, { cursor });
       expect(pages).toEqual([]);
       expect(summary).toMatchObject({ complete: true, mode: 'keyset' });
     }
+    const gone = await list(upTo(199), {}, { cursor });
+    expect(gone.ids).toEqual(upTo(199));
+    expect(gone.summary).toMatchObject({ complete: true, mode: 'pages' });
     const broken = await list(upTo(300), { filter: 'matches nothing', total: 'missing' }, { cursor });
-    expect(broken.summary).toMatchObject({ complete: false, reason: expect.stringContaining('filter') });
+    expect(broken.ids).toEqual(upTo(300));
+    expect(broken.summary).toMatchObject({ complete: true, mode: 'pages' });
+    for (const { pages } of [gone, broken]) expect(pages.map(({ isFirst }) => isFirst).indexOf(true)).toBe(0);
   });
 
   it.each<[string, number, Oddities, number]>([
@@ -297,6 +302,18 @@ describe('listing by pages', () => {
 });
 
 describe('a listing that goes nowhere fails', () => {
+  it('with the error of its own database, where that is away, and not with one of the portal', async () => {
+    const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    let asked = 0;
+    // Each request takes its slot from the database, which goes away after the first one. That one was refused, so
+    // another form of it is tried.
+    const list = async () => {
+      asked += 1;
+      throw asked === 1 ? new FlowluError('invalid_request', 'GET crm/account/list: HTTP 400') : away;
+    };
+    await expect(run({ ...fakeModel(upTo(100)).client, list })).rejects.toBe(away);
+  });
+
   const portal = (page: (n: number) => readonly unknown[], total: number | null = null): Client => {
     let n = 0;
     return {

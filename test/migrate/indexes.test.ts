@@ -3,7 +3,7 @@ import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
 import * as tables from '../../src/tables/index.ts';
-import { indexedColumns } from '../../src/tables/indexes.ts';
+import { indexedColumns, mergedInto } from '../../src/tables/indexes.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openReader, type Reader } from '../support/reader.ts';
 
@@ -50,7 +50,8 @@ describe('the indexes for readers', () => {
         join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
        where c.relnamespace = 'flowlu'::regnamespace and not i.indisprimary and i.indisvalid and not i.indisunique`;
     const versions = models.flatMap(({ table, version }) => (version === null ? [] : [`${table}._version`]));
-    expect(rows.map(({ place }) => place).toSorted()).toEqual([...chosen, ...versions].toSorted());
+    const merged = Object.entries(mergedInto).flatMap(([table, column]) => [`${table}.${column}`, `${table}.id`]);
+    expect(rows.map(({ place }) => place).toSorted()).toEqual([...chosen, ...versions, ...merged].toSorted());
   });
 
   it('serve the live views, whose estimates are near the truth', async () => {

@@ -42,7 +42,7 @@ async function rowsOf(sql: Sql, columns: ReadonlyMap<string, string>): Promise<R
 }
 
 /** Columns of released versions that later ones have dropped: a replica of the older one does not know. */
-const DROPPED = ['sync.doubtful.refused_at'];
+const DROPPED = ['sync.doubtful.refused_at', 'sync.deal_states.stay'];
 
 async function columnsOf(sql: Sql): Promise<ReadonlyMap<string, string>> {
   const rows = await sql`

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureBuilt, runCli, SECRET, type Service, startServe } from '../chaos/processes.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 const DELIVERIES = 60;
 
@@ -32,8 +33,15 @@ async function deliver(): Promise<number> {
   return status;
 }
 
-const workers = () =>
-  readFileSync(`/proc/${service.pid}/task/${service.pid}/children`, 'utf8').trim().split(/\s+/).map(Number);
+const workers = ({ pid } = service) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).map(Number);
+
+/** The second one begins once the first one listens. */
+const listening = ({ output } = service, times = 2) =>
+  eventually(
+    async () => output().match(/"msg":"listening"/g)?.length,
+    (listening) => listening === times,
+  );
 
 /** The one value of a metric. */
 async function metric(name: string): Promise<number> {
@@ -45,11 +53,7 @@ async function metric(name: string): Promise<number> {
 
 describe('two workers', () => {
   it('share the port and the ledger, and whoever is asked for metrics tells what both have counted', async () => {
-    // The second one begins once the first one listens.
-    await eventually(
-      async () => service.output().match(/"msg":"listening"/g)?.length,
-      (listening) => listening === 2,
-    );
+    await listening();
     expect(workers()).toHaveLength(2);
     for (let n = 0; n < DELIVERIES; n += 1) expect(await deliver()).toBe(200);
     const [row] = await db.sql`select count(*)::int as kept from sync.deliveries where status = 'applied'`;
@@ -77,6 +81,32 @@ describe('two workers', () => {
     const [row] = await db.sql`select count(*)::int as kept from sync.deliveries`;
     expect(row?.kept).toBeGreaterThanOrEqual(DELIVERIES + 10 + kept);
   });
+
+  it('take a place that becomes free while the database is away, and wait for it there, which they say', async () => {
+    const proxy = await startTcpProxy(db.url);
+    const own = await startServe({ DATABASE_URL: proxy.url(db.url) }, '--workers', '2');
+    try {
+      await listening(own);
+      proxy.cut();
+      process.kill(workers(own)[0] as number, 'SIGKILL');
+      await eventually(
+        async () => own.output(),
+        (output) => output.includes('a worker waits for the database'),
+      );
+      const get = (path: string) => fetch(`${own.url}${path}`, { headers: { connection: 'close' } });
+      expect((await get('/readyz')).status).toBe(503);
+      const metrics = await get('/metrics');
+      expect(metrics.status).toBe(200);
+      expect(await metrics.text()).toMatch(/^flowlu_mirror_intake_queue_length /m);
+      proxy.heal();
+      await listening(own, 3);
+      expect(own.output().match(/a worker has ended/g)).toHaveLength(1);
+      expect((await own.stop()).code).toBe(0);
+    } finally {
+      await own.kill();
+      await proxy.close();
+    }
+  }, 90_000);
 
   it('do not begin where the first one cannot: its sentence and its code are those of the command', async () => {
     const { code, output } = await runCli(['serve', '--workers', '3'], { DATABASE_URL: `${db.url}x` });

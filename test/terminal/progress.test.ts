@@ -20,7 +20,7 @@ describe('on a terminal', () => {
     vi.useRealTimers();
   });
 
-  test('one bar shows how far all models have come, and the time left', () => {
+  test('one bar shows how far all models have come, in rows', () => {
     const screen = new Screen(80);
     let clock = 0;
     const progress = createProgress({ stream: screen, now: () => clock, models: 4 });
@@ -28,11 +28,35 @@ describe('on a terminal', () => {
     clock = 2_000;
     progress.modelAdvanced('crm.account', PAGE);
     vi.advanceTimersByTime(FRAME_MS);
-    expect(screen.lines()).toEqual([
-      expect.stringMatching(/^█+░+ {4}6 % {2}100 rows {2}0\/4 models {2}50 rows\/s {2}30 s left$/),
-    ]);
+    expect(screen.lines()).toEqual([expect.stringMatching(/^█+░+ {4}6 % {2}100 rows {2}0\/4 models {2}50 rows\/s$/)]);
     progress.close();
     expect(screen.lines()).toEqual(['']);
+  });
+
+  test('a time left is told once every model has told its rows, at the rate of this run', () => {
+    const screen = new Screen(100);
+    let clock = 0;
+    const progress = createProgress({ stream: screen, now: () => clock, models: 90 });
+    const shown = () => {
+      vi.advanceTimersByTime(FRAME_MS);
+      return screen.lines().at(-1);
+    };
+    // Read by an earlier run: neither rows of this one, nor a sign of how fast it is.
+    for (let n = 0; n < 87; n += 1) progress.modelFinished(`crm.read_${n}`, 'done');
+    progress.modelStarted('crm.account', 1_000);
+    clock = 2_000;
+    progress.modelAdvanced('crm.account', PAGE);
+    expect(shown()).toMatch(/ 3 % {2}100 rows {2}87\/90 models {2}50 rows\/s$/);
+    progress.modelStarted('crm.lead', 200);
+    progress.modelStarted('crm.note', null);
+    expect(shown()).toMatch(/ 5 % .*rows\/s$/);
+    progress.modelFinished('crm.note', 'done');
+    expect(shown()).toMatch(/ 8 % {2}100 rows {2}88\/90 models {2}50 rows\/s {2}22 s left$/);
+    clock = 4_000;
+    for (let n = 0; n < 9; n += 1) progress.modelAdvanced('crm.account', PAGE);
+    progress.modelFinished('crm.account', 'done');
+    expect(shown()).toMatch(/ 83 % {2}1,000 rows {2}89\/90 models {2}250 rows\/s {2}1 s left$/);
+    progress.close();
   });
 
   test('what failed stands above the bar at once; what is quiet shows nothing', () => {

@@ -313,7 +313,7 @@ describe('changes', () => {
 
 describe('the states of deals', () => {
   const kept = () =>
-    database.sql`select entity_id, place, valid_from, valid_to, stay, enters_exactly, known_at, pipeline_stage_id, active, budget
+    database.sql`select entity_id, place, valid_from, valid_to, entered_at, enters_exactly, ends_stay, known_at, pipeline_stage_id, active, budget
                    from sync.deal_states order by entity_id, place`;
 
   it('kept change by change are those that the whole history gives', async () => {

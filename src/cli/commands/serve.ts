@@ -11,8 +11,7 @@ import { checkExposure } from '../../service/exposure.ts';
 import { startLoop } from '../../service/loop.ts';
 import { type Listener, listen } from '../../service/server.ts';
 import { openClientsIfAny, type Session } from '../../service/session.ts';
-import { isFirstWorker, leavePrimary, runWorkers } from '../../service/workers.ts';
-import { write } from '../../terminal/output.ts';
+import { beginWork, isFirstWorker, leavePrimary, runWorkers } from '../../service/workers.ts';
 import { printDelivery, printSummary } from '../../terminal/serve-lines.ts';
 import { wholeNumber } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -30,7 +29,7 @@ export const serveCommand = new Command('serve')
   )
   .action(({ workers }: { readonly workers: number }, command: Command) => {
     const logTo = 'stdout';
-    if (cluster.isWorker) return runWithSession(command, 'serve', serve, { logTo });
+    if (cluster.isWorker) return runWithSession(command, 'serve', serve, { logTo, check: beginWork });
     const options = { logTo, check: checkSettings } as const;
     if (workers === 1) return runWithSession(command, 'serve', serve, options);
     const run = async (context: CommandContext) => (await runWorkers(workers, context)) as ExitCode;
@@ -113,9 +112,6 @@ async function serve(session: Session, { signal, isQuiet }: CommandContext): Pro
   if (isShown && isFirst) printSummary(session, listener.url);
   if (!isShown)
     log.info({ url: listener.url, database: database.displayUrl, models: session.models.length, ...naps }, 'listening');
-  // The password of the embedded server is for its user, and the log is not the place for it.
-  // On a terminal only: elsewhere a log may keep it.
-  if (database.embedded && process.stderr.isTTY && isFirst) write(process.stderr, `PostgreSQL: ${database.url}\n`);
 
   if (!signal.aborted) await once(signal, 'abort');
   log.info({ grace_ms: config.http.shutdownGraceMs }, 'stopping: finishing what has been received');
