@@ -5,11 +5,11 @@
  */
 import { hash } from 'node:crypto';
 import { createSecretCheck } from './gate.ts';
-import type { IntakeOutcome } from './listener.ts';
 
 export type RefusedKind = 'stranger' | 'secret' | 'address' | 'network' | 'method' | 'body';
 
-const OWN: { readonly [O in IntakeOutcome]?: RefusedKind } = {
+/** By the outcome of the answer. */
+const OWN: Readonly<Record<string, RefusedKind>> = {
   misdirected: 'address',
   foreign: 'network',
   wrong_method: 'method',
@@ -34,7 +34,7 @@ export function createRefusedKinds(secrets: readonly string[]) {
     if (wrong.size > MAX_REMEMBERED) wrong.delete(wrong.values().next().value as string);
     return false;
   }
-  return (outcome: IntakeOutcome, url: string, secret: string | undefined): RefusedKind | null => {
+  return (outcome: string, url: string, secret: string | undefined): RefusedKind | null => {
     if (outcome === 'unauthorized' || outcome === 'guessing') return comesAgain(secret) ? 'secret' : 'stranger';
     const kind = OWN[outcome];
     if (kind === undefined || kind === 'body') return kind ?? null;

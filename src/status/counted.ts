@@ -1,7 +1,6 @@
 /** Findings from what is counted: refused webhooks, and values that do not fit their columns. */
-import { findModel } from '../catalog/index.ts';
 import { REFUSED_WORDS, type RefusedKind } from '../intake/refused.ts';
-import { identifier } from '../postgres/quote.ts';
+import { misfitQuery } from '../mirror-rows/reads.ts';
 import type { Counted } from '../store/measurements.ts';
 import type { Facts } from './facts.ts';
 import type { Finding } from './finding.ts';
@@ -35,14 +34,13 @@ export function judgeMisfits({ misfits }: Facts): Finding | null {
   const [most] = misfits;
   if (most === undefined) return null;
   const total = misfits.reduce((sum, one) => sum + one.count, 0);
-  const [column, table] = [identifier(most.name), findModel(most.model)?.table];
   const named = misfits.map(({ model, name, count: values }) => `${model}.${name} (${count(values)})`);
   return {
     code: 'values_unfit',
     severity: 'note',
     since: null,
     sentence: `${count(total, 'value')} of Flowlu did not fit their columns and are null there: ${listed(named, 8)}`,
-    remedy: `\`_record\` keeps them: select id, _record ->> '${most.name}' from flowlu.${table} where ${column} is null and _record ->> '${most.name}' <> ''. The command counts them anew`,
+    remedy: `\`_record\` keeps them: ${misfitQuery(most.model, most.name)}. The command counts them anew`,
     command: 'flowlu-mirror rebuild',
     models: [...new Set(misfits.map(({ model }) => model))],
   };
