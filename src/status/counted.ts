@@ -39,7 +39,7 @@ export function judgeMisfits({ misfits }: Facts): Finding | null {
     code: 'values_unfit',
     severity: 'note',
     since: null,
-    sentence: `${count(total, 'value')} of Flowlu did not fit their columns and are null there: ${listed(named, 8)}`,
+    sentence: `${count(total, 'value')} of Flowlu did not fit their columns, which hold null instead: ${listed(named, 8)}`,
     remedy: `\`_record\` keeps them: ${misfitQuery(most.model, most.name)}. The command counts them anew`,
     command: 'flowlu-mirror rebuild',
     models: [...new Set(misfits.map(({ model }) => model))],
