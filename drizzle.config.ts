@@ -2,7 +2,7 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: './src/tables/index.ts',
+  schema: './drizzle.schema.cjs',
   out: './drizzle',
   schemaFilter: ['flowlu', 'sync'],
 });

@@ -208,7 +208,7 @@ async function measure(on: Sql): Promise<void> {
     for (const [column, value] of [
       ['customer_id', '7920'],
       ['project_id', '100'],
-      ['month', "date '2021-03-01'"],
+      ['month', "date '2025-03-01'"],
     ] as const)
       if (has(column))
         await ask(

@@ -1,6 +1,6 @@
 /** Writes .env.example and docs/settings.md from the table of settings. */
 import { writeFileSync } from 'node:fs';
-import { envExample, settingsPage } from '../src/config/reference.ts';
+import { envExample, settingsPage } from './reference/settings.ts';
 
 const write = (path: string, text: string) => writeFileSync(new URL(`../${path}`, import.meta.url), text);
 write('.env.example', envExample());

@@ -14,7 +14,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   delivery: ['catalog', 'core', 'privacy', 'record'],
   flowlu: ['catalog', 'core', 'privacy', 'record'],
   listing: ['catalog', 'core', 'flowlu', 'record'],
-  tables: ['catalog', 'core', 'postgres'],
+  tables: ['catalog', 'postgres'],
   'mirror-rows': ['catalog', 'core', 'postgres', 'record', 'tables'],
   store: ['catalog', 'core', 'mirror-rows', 'postgres'],
   views: ['catalog', 'core', 'mirror-rows', 'postgres', 'store', 'tables'],

@@ -1,13 +1,12 @@
 /** Module `agile`: agile projects, issues, sprints, and the dictionaries around them. */
 import { code, date, datetime, decimal, flag, integer, link, model, text } from './fields.ts';
-import { audit, color, importOrigin, ordering, timestamps } from './groups.ts';
+import { audit, color, importOrigin, named, ordering, timestamps } from './groups.ts';
 
 export const agile = {
   categories: model('Issue categories', 'agile', 'flowlu', {
     project_id: link('Agile project that the category belongs to', 'agile.projects'),
     parent_id: link('Category above this one', 'agile.categories'),
-    name: text('Name of the category'),
-    description: text('What the category covers'),
+    ...named('Name of the category', 'What the category covers'),
     assignee_id: link('User who gets new issues of the category', 'core.user'),
     color,
     ordering,
@@ -16,8 +15,7 @@ export const agile = {
 
   epics: model('Epics', 'agile', 'flowlu', {
     project_id: link('Agile project that the epic belongs to', 'agile.projects'),
-    name: text('Name of the epic'),
-    description: text('What the epic is about'),
+    ...named('Name of the epic', 'What the epic is about'),
     start_date: date('First day of the epic'),
     end_date: date('Last day of the epic'),
     is_completed: flag('Completed'),
@@ -54,8 +52,7 @@ export const agile = {
   }),
 
   issue_type: model('Issue types', 'agile', 'flowlu', {
-    name: text('Name of the issue type'),
-    description: text('What issues of the type are for'),
+    ...named('Name of the issue type', 'What issues of the type are for'),
     type: code('Built-in kind that the type belongs to (values undocumented)'),
     icon: text('Code of the icon'),
     color,
@@ -72,8 +69,7 @@ export const agile = {
   issues: model('Issues', 'agile', 'flowlu', {
     number: integer('Running number within the agile project'),
     number_label: text('Number with the prefix of the project, as shown'),
-    name: text('Title of the issue'),
-    description: text('What the issue is about'),
+    ...named('Title of the issue', 'What the issue is about'),
     project_id: link('Agile project of the issue', 'agile.projects'),
     type_id: link('Issue type', 'agile.issue_type'),
     workflow_stage_id: link('Stage of the agile workflow that the issue has reached', 'agile.stages'),
@@ -96,8 +92,7 @@ export const agile = {
   }),
 
   projects: model('Agile projects', 'agile', 'expected', {
-    name: text('Name of the agile project'),
-    description: text('What the agile project is about'),
+    ...named('Name of the agile project', 'What the agile project is about'),
     prefix_name: text('Prefix of its issue numbers'),
     workflow_id: link('Workflow that its issues move through', 'agile.workflows'),
     manager_id: link('User who manages the project', 'core.user'),
@@ -119,8 +114,7 @@ export const agile = {
 
   sprints: model('Sprints', 'agile', 'flowlu', {
     project_id: link('Agile project that the sprint belongs to', 'agile.projects'),
-    name: text('Name of the sprint'),
-    description: text('Goal of the sprint'),
+    ...named('Name of the sprint', 'Goal of the sprint'),
     start_date: date('First day of the sprint'),
     deadline: date('Last day of the sprint'),
     // A time of day by its name, which would be lost if read as a date-time.
@@ -133,8 +127,7 @@ export const agile = {
 
   stages: model('Stages of agile workflows', 'agile', 'flowlu', {
     workflow_id: link('Workflow that the stage belongs to', 'agile.workflows'),
-    name: text('Name of the stage'),
-    description: text('What the stage stands for'),
+    ...named('Name of the stage', 'What the stage stands for'),
     status: code('State of issues in this stage', { 10: 'to do', 20: 'in progress', 25: 'confirmed', 30: 'done' }),
     color,
     ordering,
@@ -142,8 +135,7 @@ export const agile = {
   }),
 
   workflows: model('Agile workflows (project templates)', 'agile', 'flowlu', {
-    name: text('Name of the workflow'),
-    description: text('What the workflow is for'),
+    ...named('Name of the workflow', 'What the workflow is for'),
     ...timestamps,
   }),
-} as const;
+};

@@ -1,11 +1,10 @@
 /** Module `calendar`: the calendars that contain events. */
 import { code, model, text } from './fields.ts';
-import { audit, color, uuid } from './groups.ts';
+import { audit, color, named, uuid } from './groups.ts';
 
 export const calendar = {
   calendar: model('Calendars', 'calendar', 'flowlu', {
-    name: text('Name of the calendar'),
-    description: text('What the calendar is for'),
+    ...named('Name of the calendar', 'What the calendar is for'),
     type: code('Kind of calendar (values undocumented)'),
     color,
     timezone: text('Time zone that the calendar is kept in'),
@@ -14,4 +13,4 @@ export const calendar = {
     uuid,
     ...audit,
   }),
-} as const;
+};

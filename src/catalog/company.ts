@@ -20,4 +20,4 @@ export const company = {
     count_holidays: flag('Public holidays count towards the absence'),
     ...audit,
   }),
-} as const;
+};

@@ -29,4 +29,4 @@ export const core = {
     last_active: unix('When the user was last active in the portal'),
     ...importOrigin,
   }),
-} as const;
+};

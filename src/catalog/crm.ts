@@ -1,14 +1,16 @@
 /** Module `crm`: organisations, contacts, deals and their dictionaries. */
 import { code, date, datetime, decimal, flag, integer, link, model, oddModel, text } from './fields.ts';
 import {
-  active,
   audit,
   color,
+  deletableEntry,
   deleted_at,
+  entry,
   extra_fields,
   extraCharges,
   importOrigin,
   lineItem,
+  named,
   ordering,
   timestamps,
 } from './groups.ts';
@@ -92,10 +94,7 @@ export const crm = {
   // An old draft documents the update time, but live answers lack it, so nothing orders versions.
   account_category: oddModel({ version: null }, 'Categories of CRM accounts', 'crm.accounts', 'flowlu', {
     name: text('Name of the category'),
-    ordering,
-    active,
-    deleted_at,
-    ...audit,
+    ...deletableEntry,
   }),
 
   emails: model('E-mail addresses of CRM accounts', 'crm.accounts', 'flowlu', {
@@ -107,22 +106,16 @@ export const crm = {
 
   honorific_title: oddModel({ version: null }, 'Forms of address of contacts', 'crm.accounts', 'flowlu', {
     name: text('The form of address, e.g. Ms.'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   industry: oddModel({ version: null }, 'Industries of CRM accounts', 'crm.accounts', 'flowlu', {
     name: text('Name of the industry'),
-    ordering,
-    active,
-    deleted_at,
-    ...audit,
+    ...deletableEntry,
   }),
 
   lead: model('Opportunities (deals)', 'crm.deals', 'flowlu', {
-    name: text('Title of the deal'),
-    description: text('Free-text description of the deal'),
+    ...named('Title of the deal', 'Free-text description of the deal'),
     active: code('State of the deal', { 1: 'in progress', 2: 'lost', 3: 'won' }),
     pipeline_id: link('Sales pipeline that the deal runs through', 'crm.pipeline'),
     pipeline_stage_id: link('Stage of the pipeline that the deal has reached', 'crm.pipeline_stage'),
@@ -135,7 +128,6 @@ export const crm = {
     budget: decimal('Amount of the deal'),
     auto_calc: text('Whether the amount follows the product lines (values undocumented)'),
     ...extraCharges,
-    pricelist_id: link('Price list for the product lines', 'products.pricelist'),
 
     start_date: date('Day on which the deal began'),
     deadline: date('Day by which the deal is expected to close'),
@@ -185,9 +177,7 @@ export const crm = {
 
   loss_reason: oddModel({ version: null }, 'Reasons for losing a deal', 'crm.deals', 'flowlu', {
     name: text('Wording of the reason'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   phones: model('Telephone numbers of CRM accounts', 'crm.accounts', 'expected', {
@@ -200,8 +190,7 @@ export const crm = {
   }),
 
   pipeline: oddModel({ version: null }, 'Sales pipelines', 'crm.deals', 'flowlu', {
-    name: text('Name of the pipeline'),
-    description: text('What the pipeline is for'),
+    ...named('Name of the pipeline', 'What the pipeline is for'),
     type_access: text('Who may see the pipeline (values undocumented)'),
     ordering,
     deleted_at,
@@ -212,10 +201,7 @@ export const crm = {
     pipeline_id: link('Pipeline that the stage belongs to', 'crm.pipeline'),
     name: text('Name of the stage'),
     color,
-    ordering,
-    active,
-    deleted_at,
-    ...audit,
+    ...deletableEntry,
   }),
 
   relation: model('Relations between accounts', 'crm.accounts', 'expected', {
@@ -227,11 +213,7 @@ export const crm = {
   }),
 
   source: oddModel({ version: null }, 'Sources of deals', 'crm.deals', 'flowlu', {
-    name: text('Name of the source'),
-    description: text('What the source covers'),
-    ordering,
-    active,
-    deleted_at,
-    ...audit,
+    ...named('Name of the source', 'What the source covers'),
+    ...deletableEntry,
   }),
-} as const;
+};

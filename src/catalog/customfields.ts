@@ -51,4 +51,4 @@ export const customfields = {
     field_id: link('The custom field', 'customfields.fields'),
     fieldoption_id: link('Option that was chosen', 'customfields.fieldoptions'),
   }),
-} as const;
+};

@@ -21,8 +21,8 @@ import { telephony } from './telephony.ts';
 import { timetracker } from './timetracker.ts';
 import type { Model, ModelDeclaration } from './types.ts';
 
-/** Declarations by module, then model, with their exact types. */
-export const catalog = {
+/** Declarations by module, then model. */
+const catalog: Readonly<Record<string, Readonly<Record<string, ModelDeclaration>>>> = {
   agile,
   calendar,
   company,
@@ -39,18 +39,14 @@ export const catalog = {
   task,
   telephony,
   timetracker,
-} as const;
+};
 
 /** Ordered by name. */
 export const models: readonly Model[] = Object.entries(catalog)
   .flatMap(([module, declarations]) =>
-    Object.entries(declarations as Readonly<Record<string, ModelDeclaration>>).map(([model, declaration]) => ({
-      ...declaration,
-      module,
-      model,
-      name: `${module}.${model}`,
-      table: `${module}_${model}`,
-    })),
+    Object.entries(declarations).map(([model, declaration]) => {
+      return { ...declaration, module, model, name: `${module}.${model}`, table: `${module}_${model}` };
+    }),
   )
   .sort((a, b) => (a.name < b.name ? -1 : 1));
 

@@ -1,6 +1,6 @@
 /** Module `knowledgebase`: articles, their versions and their readers. */
 import { code, flag, integer, link, model, text } from './fields.ts';
-import { active, audit, importOrigin, ordering, uuid } from './groups.ts';
+import { active, audit, ordering, provenance, uuid } from './groups.ts';
 
 const knowledgebase_id = link('Knowledge base that this belongs to', 'knowledgebase.knowledgebases');
 
@@ -22,9 +22,7 @@ export const knowledgebase = {
     ordering,
     active,
     hash: text('Hash of the article (what it covers is undocumented)'),
-    uuid,
-    ...importOrigin,
-    ...audit,
+    ...provenance,
   }),
 
   feedback: model('Readers on whether an article helped', 'knowledgebase', 'aspro', {
@@ -61,9 +59,7 @@ export const knowledgebase = {
     custom_css: text('Style sheet of its own'),
     ordering,
     active,
-    uuid,
-    ...importOrigin,
-    ...audit,
+    ...provenance,
   }),
 
   statuses: model('Statuses of article versions', 'knowledgebase', 'aspro', {
@@ -88,4 +84,4 @@ export const knowledgebase = {
     uuid,
     ...audit,
   }),
-} as const;
+};

@@ -1,11 +1,10 @@
 /** Module `loans`: money lent and borrowed. */
 import { date, decimal, integer, link, model, text } from './fields.ts';
-import { active, audit, currency_id } from './groups.ts';
+import { active, audit, currency_id, named } from './groups.ts';
 
 export const loans = {
   loan: model('Loans and borrowings', 'loans', 'aspro', {
-    name: text('Name of the loan'),
-    description: text('Free-text details of the loan'),
+    ...named('Name of the loan', 'Free-text details of the loan'),
     type: text('Whether money is lent (loan) or borrowed (borrowing)'),
     repayment_term: text('Whether repayment is short-term or long-term (short, long)'),
     issue_date: date('Day on which the money was paid out'),
@@ -25,4 +24,4 @@ export const loans = {
     updated_at: audit.updated_date,
     updated_by: audit.updated_by,
   }),
-} as const;
+};

@@ -15,8 +15,11 @@ export function nearest(
   candidates: readonly string[],
   distanceMax = Math.max(1, Math.floor(word.length / 4)),
 ): string | null {
+  const short = word.slice(0, MAX_NAME);
   const [best] = candidates
-    .map((candidate) => ({ candidate, distance: distanceOf(word.slice(0, MAX_NAME), candidate) }))
+    // Names whose lengths differ by more differ by more: comparing them letter by letter is most of the work.
+    .filter((candidate) => Math.abs(candidate.length - short.length) <= distanceMax)
+    .map((candidate) => ({ candidate, distance: distanceOf(short, candidate) }))
     .sort((a, b) => a.distance - b.distance);
   return best !== undefined && best.distance <= distanceMax ? best.candidate : null;
 }

@@ -3,29 +3,29 @@ import { code, date, decimal, flag, integer, link, model, text } from './fields.
 import {
   active,
   audit,
+  currency,
   currency_id,
   documentParties,
+  entry,
   extraCharges,
-  importOrigin,
   lineItem,
+  named,
   ordering,
   productAudit,
+  productEntry,
   receiptCodes,
 } from './groups.ts';
 
 const customs = {
   country_id: link('Country of origin'),
   declaration_number: text('Number of the customs declaration'),
-} as const;
+};
 
 export const products = {
   category: model('Product categories', 'products', 'flowlu', {
     parent_id: link('Category above this one', 'products.category'),
-    name: text('Name of the category'),
-    description: text('What the category covers'),
-    active,
-    ...importOrigin,
-    ...productAudit,
+    ...named('Name of the category', 'What the category covers'),
+    ...productEntry,
   }),
 
   document_items: model('Lines of stock documents', 'products', 'expected', {
@@ -38,13 +38,10 @@ export const products = {
   }),
 
   manufacturer: model('Manufacturers', 'products', 'flowlu', {
-    name: text('Name of the manufacturer'),
-    description: text('Free-text notes on the manufacturer'),
+    ...named('Name of the manufacturer', 'Free-text notes on the manufacturer'),
     crm_company_id: link('The manufacturer as an organisation', 'crm.account'),
     currency_id: link('Currency that the manufacturer prices in'),
-    active,
-    ...importOrigin,
-    ...productAudit,
+    ...productEntry,
   }),
 
   owed: model('Debts to suppliers', 'products', 'expected', {
@@ -60,14 +57,11 @@ export const products = {
   }),
 
   pricelist: model('Price lists', 'products', 'flowlu', {
-    name: text('Name of the price list'),
-    description: text('What the price list is for'),
+    ...named('Name of the price list', 'What the price list is for'),
     type: code('Kind of price list (values undocumented)'),
     default: flag('Used unless another price list is chosen'),
     ordering,
-    active,
-    ...importOrigin,
-    ...productAudit,
+    ...productEntry,
   }),
 
   pricelist_item: model('Prices of products, per price list', 'products', 'expected', {
@@ -104,19 +98,14 @@ export const products = {
     tax_included: flag('The price already contains the tax'),
     ...receiptCodes,
     ...customs,
-    active,
-    ...importOrigin,
-    ...productAudit,
+    ...productEntry,
   }),
 
   store: model('Warehouses', 'products', 'expected', {
-    name: text('Name of the warehouse'),
-    description: text('What the warehouse is for'),
+    ...named('Name of the warehouse', 'What the warehouse is for'),
     address: text('Where the warehouse is'),
     access_type: code('Who may use the warehouse (values undocumented)'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   store_document: model('Stock documents', 'products', 'expected', {
@@ -142,11 +131,9 @@ export const products = {
     invoice_id: link('Invoice that the document belongs to', 'fin.invoice'),
     utd_template_id: link('Print template of the universal transfer document'),
 
-    currency_id,
-    currency_code: text('Code of the currency, e.g. EUR'),
+    ...currency,
     total: decimal('Value of the document, in its currency'),
     ...extraCharges,
-    pricelist_id: link('Price list for the lines', 'products.pricelist'),
     paid_total: decimal('Paid so far, in the currency of the document'),
     bcy_paid_total: decimal('Paid so far, in the base currency of the portal'),
     plan_money_id: link('Planned payment for the document', 'fin.plan_money'),
@@ -164,4 +151,4 @@ export const products = {
     active,
     ...productAudit,
   }),
-} as const;
+};

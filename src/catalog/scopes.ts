@@ -1,23 +1,12 @@
 /** Scope codes of the Developer Hub. */
 
 /**
- * The codes documented by Flowlu, without their level (`read` or `full`), and what they cover. For a model without a
- * documented scope, the module's name serves as a guess, which must be marked as such wherever it is printed.
+ * The codes documented by Flowlu, without their level (`read` or `full`). For a model without a documented scope, the
+ * module's name serves as a guess, which must be marked as such wherever it is printed.
  */
-export const DOCUMENTED_SCOPES: ReadonlyMap<string, string> = new Map([
-  ['users', 'user models'],
-  ['user.me', 'the user who is logged in'],
-  ['crm', 'all models of the module'],
-  ['crm.accounts', 'models of accounts'],
-  ['crm.deals', 'models of deals and leads'],
-  ['products', 'models of products'],
-  ['fin', 'models of finance'],
-  ['calendar', 'models of the calendar'],
-  ['task', 'models of tasks'],
-  ['knowledgebase', 'models of the knowledge base'],
-  ['workspace', 'not described'],
-  ['orgchart', 'not described'],
-  ['customlists', 'not described'],
+export const DOCUMENTED_SCOPES: ReadonlySet<string> = new Set([
+  ...['users', 'user.me', 'crm', 'crm.accounts', 'crm.deals', 'products', 'fin', 'calendar', 'task', 'knowledgebase'],
+  ...['workspace', 'orgchart', 'customlists'],
 ]);
 
 /** How certain it is that a scope is the one a model needs. */

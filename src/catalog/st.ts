@@ -1,6 +1,17 @@
 /** Module `st`: projects, their portfolios, boards, stages and planned money. */
 import { code, date, datetime, decimal, flag, integer, link, model, text } from './fields.ts';
-import { active, audit, color, currency_id, extra_fields, importOrigin, ordering, uuid } from './groups.ts';
+import {
+  active,
+  audit,
+  color,
+  currency_id,
+  entry,
+  extra_fields,
+  importOrigin,
+  named,
+  ordering,
+  provenance,
+} from './groups.ts';
 
 /** Fields shared by planned revenue and planned expenses of a project. */
 const plannedAmount = {
@@ -17,12 +28,11 @@ const plannedAmount = {
   crm_company_id: link('Customer or supplier on the other side', 'crm.account'),
   manager_id: link('User responsible for the payment', 'core.user'),
   ordering,
-} as const;
+};
 
 export const st = {
   portfolio: model('Project portfolios', 'st', 'flowlu', {
-    name: text('Name of the portfolio'),
-    description: text('What the portfolio gathers'),
+    ...named('Name of the portfolio', 'What the portfolio gathers'),
     active,
     status: code('State of the portfolio (values undocumented)'),
     archive_date: datetime('When the portfolio was archived'),
@@ -52,8 +62,7 @@ export const st = {
   }),
 
   project_types: model('Project boards (templates)', 'st', 'flowlu', {
-    name: text('Name of the board'),
-    description: text('What the board is for'),
+    ...named('Name of the board', 'What the board is for'),
     description_project: text('Description given to new projects of this board'),
     report: text('Report template of the board (exact meaning undocumented)'),
     tasks_workflow_id: link('Workflow for tasks of new projects', 'task.workflows'),
@@ -67,8 +76,7 @@ export const st = {
   }),
 
   projects: model('Projects', 'st', 'flowlu', {
-    name: text('Name of the project'),
-    description: text('What the project is about'),
+    ...named('Name of the project', 'What the project is about'),
     project_type_id: link('Board (template) of the project', 'st.project_types'),
     stage_id: link('Stage that the project has reached', 'st.stages'),
     briefcase_id: link('Portfolio that the project belongs to', 'st.portfolio'),
@@ -100,24 +108,19 @@ export const st = {
     archive_date: datetime('When the project was archived'),
     archive_description: text('Why the project was archived'),
     extra_fields,
-    uuid,
-    ...importOrigin,
-    ...audit,
+    ...provenance,
   }),
 
   stage_checkitems: model('Checklist items of project stages', 'st', 'expected', {
     project_id: link('Project of the item; none on a board', 'st.projects'),
     stage_id: link('Stage that the item belongs to', 'st.stages'),
     from_checkitem_id: link('Item of the board that this one was copied from', 'st.stage_checkitems'),
-    name: text('What has to be done'),
-    description: text('Free-text details of the item'),
+    ...named('What has to be done', 'Free-text details of the item'),
     responsible_id: link('User who sees to the item', 'core.user'),
     enddate: date('Day by which the item is due'),
     checked: flag('Done'),
     report: text('Report on how the item was done'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   stages: model('Project stages', 'st', 'flowlu', {
@@ -131,4 +134,4 @@ export const st = {
     ordering,
     ...importOrigin,
   }),
-} as const;
+};

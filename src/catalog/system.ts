@@ -6,4 +6,4 @@ export const system = {
   comments: oddModel({ listable: false }, 'Comments', 'system', 'aspro', {}),
 
   files: model('Files', 'system', 'aspro', {}),
-} as const;
+};

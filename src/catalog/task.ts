@@ -7,6 +7,7 @@ import {
   deleted_at,
   extra_fields,
   importOrigin,
+  named,
   ordering,
   undatedAudit,
   uuid,
@@ -16,7 +17,7 @@ import {
 const invitation = {
   event_accepted_status: flag('Event: invitation accepted'),
   event_show_user_notification: flag('Event: the user is notified'),
-} as const;
+};
 
 /** Without it the answer may lack the archive. */
 const withArchive = { 'filter[archive_status]': '0,10' };
@@ -59,8 +60,7 @@ export const task = {
 
   stages: model('Stages (statuses) of task workflows', 'task', 'flowlu', {
     workflow_id: link('Workflow that the stage belongs to', 'task.workflows'),
-    name: text('Name of the stage'),
-    description: text('What the stage stands for'),
+    ...named('Name of the stage', 'What the stage stands for'),
     task_status: code('Status of tasks in this stage, presumably coded as task.tasks.status'),
     color,
     ordering,
@@ -79,8 +79,7 @@ export const task = {
       30: 'template',
       40: 'milestone',
     }),
-    name: text('Title of the task'),
-    description: text('What is to be done'),
+    ...named('Title of the task', 'What is to be done'),
     status: code('State of the task', { 1: 'new', 3: 'in progress', 4: 'pending owner approval', 5: 'completed' }),
     priority: code('Urgency of the task', { 1: 'low', 2: 'medium', 3: 'high' }),
     workflow_id: link('Workflow that the task moves through', 'task.workflows'),
@@ -160,11 +159,10 @@ export const task = {
   }),
 
   workflows: model('Task workflows', 'task', 'flowlu', {
-    name: text('Name of the workflow'),
-    description: text('What the workflow is for'),
+    ...named('Name of the workflow', 'What the workflow is for'),
     ordering,
     active,
     deleted_at,
     ...undatedAudit,
   }),
-} as const;
+};

@@ -33,4 +33,4 @@ export const telephony = {
     telephony_id,
     ref_id,
   }),
-} as const;
+};

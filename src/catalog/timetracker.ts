@@ -1,6 +1,6 @@
 /** Module `timetracker`: time spent on records, and what it costs and earns. */
 import { code, decimal, flag, integer, link, model, text, unix } from './fields.ts';
-import { audit, currency_id, linkedRecord } from './groups.ts';
+import { audit, currency_id, linkedRecord, named } from './groups.ts';
 
 export const timetracker = {
   billing_entities_list: model('Hourly rates of users and groups', 'timetracker', 'expected', {
@@ -13,8 +13,7 @@ export const timetracker = {
   }),
 
   timelogs: model('Time logs', 'timetracker', 'flowlu', {
-    name: text('What the time was spent on'),
-    description: text('Free-text details of the work'),
+    ...named('What the time was spent on', 'Free-text details of the work'),
     timesheet_id: link('Timesheet that the log adds to', 'timetracker.timesheets'),
     user_id: link('User who worked', 'core.user'),
     status: code('State of the timer', { 0: 'new', 10: 'running', 20: 'paused', 30: 'stopped' }),
@@ -67,4 +66,4 @@ export const timetracker = {
     invoice_id: link('Invoice that charges the time', 'fin.invoice'),
     ...audit,
   }),
-} as const;
+};

@@ -28,8 +28,8 @@ export type FieldKind =
   /** Unix seconds. `timestamptz`. */
   | 'unix';
 
-export interface Field<K extends FieldKind = FieldKind> {
-  readonly kind: K;
+export interface Field {
+  readonly kind: FieldKind;
   /** One line for people who read the column: meaning and unit. */
   readonly doc: string;
   /** For links: the target model, as `module.model`. */
@@ -51,7 +51,7 @@ export type Edition =
   /** Documented only for the sister edition; skipped if the API does not know it. */
   | 'aspro';
 
-export interface ModelDeclaration<F extends Fields = Fields> {
+export interface ModelDeclaration {
   readonly title: string;
   /** Developer Hub scope without its level, e.g. `crm.accounts`. */
   readonly scope: string;
@@ -64,10 +64,10 @@ export interface ModelDeclaration<F extends Fields = Fields> {
   readonly gettable: boolean;
   /** Extra query parameters that a complete listing needs, e.g. `{ 'filter[archive_status]': '0,10' }`. */
   readonly listQuery?: Readonly<Record<string, string>>;
-  readonly fields: F;
+  readonly fields: Fields;
 }
 
-export interface Model<F extends Fields = Fields> extends ModelDeclaration<F> {
+export interface Model extends ModelDeclaration {
   readonly module: string;
   readonly model: string;
   /** `module.model`, the name people use on the command line. */

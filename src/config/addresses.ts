@@ -3,14 +3,6 @@ import { isIP } from 'node:net';
 import { passwordsIn, readTarget } from '../postgres/url.ts';
 import { type Parser, parser, quoted, wordsOf } from './parsers.ts';
 
-/** A range of addresses. */
-export interface Network {
-  readonly address: string;
-  /** Leading bits that all of its addresses share. */
-  readonly prefix: number;
-  readonly family: 'ipv4' | 'ipv6';
-}
-
 const MAX_NETWORKS = 1_000;
 /** Words for ranges that everybody would otherwise have to look up. */
 const NAMED_NETWORKS: ReadonlyMap<string, readonly string[]> = new Map([
@@ -106,7 +98,7 @@ export const host = parser('a host name or an address', (text) =>
 
 export const networks = parser(
   'networks, comma-separated: 203.0.113.0/24, 2001:db8::/32, loopback, private',
-  (text): readonly Network[] => {
+  (text) => {
     const words = wordsOf(text.toLowerCase());
     if (words.length === 0) throw new Error('names no network, only commas');
     if (words.length > MAX_NETWORKS) throw new Error(`lists more than ${MAX_NETWORKS} networks`);
@@ -114,13 +106,14 @@ export const networks = parser(
   },
 );
 
-function networkOf(word: string): Network {
+/** A range of addresses; `prefix` counts the leading bits that all of them share. */
+function networkOf(word: string) {
   const [, address = '', digits] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/.exec(word) ?? [];
   const version = isIP(address);
   const bits = version === 6 ? 128 : 32;
   const prefix = digits === undefined ? bits : Number(digits);
   if (version === 0 || prefix > bits) throw new Error(`${quoted(word)} is not a network; write ${networks.expects}`);
-  return { address, prefix, family: version === 6 ? 'ipv6' : 'ipv4' };
+  return { address, prefix, family: version === 6 ? ('ipv6' as const) : ('ipv4' as const) };
 }
 
 export const origins = parser('origins such as https://acme.flowlu.com, comma-separated', (text) => {

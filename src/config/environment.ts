@@ -76,12 +76,6 @@ function readBytes(path: string): Buffer {
   }
 }
 
-/** The environment of a process that is to take its settings from us alone. */
-export function foreignEnvironment(oursIn: (env: Environment) => ReadonlySet<string>): Environment {
-  const ours = oursIn(process.env);
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.has(name)));
-}
-
 /** Puts the settings in the place of those that the text has, the portal's address always; every other line stays. */
 export async function writeSettings(
   file: string,

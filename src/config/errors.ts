@@ -7,12 +7,10 @@ export interface ConfigProblem {
 /** The configuration cannot be used; the message lists every problem. Ends in exit code 2. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  readonly problems: readonly ConfigProblem[];
 
-  constructor(problems: readonly ConfigProblem[]) {
+  constructor(readonly problems: readonly ConfigProblem[]) {
     const lines = problems.map(({ name, problem }) => `  ${name}: ${problem}`);
     const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
     super(`The configuration has ${count}:\n${lines.join('\n')}`);
-    this.problems = problems;
   }
 }

@@ -2,19 +2,19 @@
 import { reasonOf } from '../core/files.ts';
 import { passwordsIn } from '../postgres/url.ts';
 import { conflictsOf } from './conflicts.ts';
-import { type Environment, foreignEnvironment, readDotenv, readEnvironment, readText } from './environment.ts';
+import { type Environment, readDotenv, readEnvironment, readText } from './environment.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { parseModelPatterns } from './names.ts';
 import { isPlaceholder } from './secrets.ts';
 import { strangersIn } from './strangers.ts';
-import { type Setting, settings, type Values } from './table.ts';
+import { type Setting, type SettingName, settings, type Values } from './table.ts';
 
 export { isLoopback, networks } from './addresses.ts';
 export { telemetryEnvironment } from './environment.ts';
 export { ConfigError } from './errors.ts';
 export { matchesModel, parseModelPatterns, unknownModels } from './names.ts';
-export { settingsHelp } from './reference.ts';
 export { decodeTokenKey } from './secrets.ts';
+export { settingsHelp } from './table.ts';
 
 /** The checked configuration: frozen, complete, every default filled in. Times are in milliseconds. */
 export type Config = ReturnType<typeof assemble>;
@@ -62,8 +62,10 @@ export function problemWith(name: string, text: string): string | null {
 
 /** The environment without any setting of ours, well spelt or not. */
 export function withoutSettings(): Environment {
-  const names = settings.flatMap(([name]) => [name, `${name}_FILE`]);
-  return foreignEnvironment((env) => new Set([...names, ...strangersIn(env).map(({ name }) => name)]));
+  const env = readEnvironment({});
+  const known = settings.flatMap(([name]) => [name, `${name}_FILE`]);
+  const ours = new Set<string>([...known, ...strangersIn(env).map(({ name }) => name)]);
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !ours.has(name)));
 }
 
 /** The text of one setting: the variable, else the file that `NAME_FILE` names, else the default. */
@@ -94,98 +96,75 @@ function meant(text: string, { placeholder }: Setting): string {
   return text;
 }
 
-const databaseOf = (values: Values) => ({
-  /** Null: the embedded server under `dataDir`. */
-  url: values.DATABASE_URL ?? null,
-  /** The same database as the schema's owner; null: `url` is the owner's, or nobody here may migrate. */
-  migrateUrl: values.MIGRATE_DATABASE_URL ?? null,
-  /** The same database as a reader; null: `mcp` makes a login. */
-  readerUrl: values.READER_DATABASE_URL ?? null,
-  /** Most connections per process. */
-  pool: values.DATABASE_POOL,
-  /** 0: never. */
-  sleepMs: values.DATABASE_SLEEP,
-  /** Absolute path. */
-  dataDir: values.DATA_DIR,
-});
-
+/** Where a setting has no default, the table says what null or an empty list means (`without`). 0 turns off, or sets no end. */
 function assemble(values: Values, strangers: readonly ConfigProblem[]) {
+  const orNull = <N extends SettingName>(name: N) => (values[name] ?? null) as Exclude<Values[N], undefined> | null;
+  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = values;
   const companyUrl = values.FLOWLU_COMPANY && `https://${values.FLOWLU_COMPANY}.flowlu.com/api/v1/module`;
   return deepFreeze({
-    database: databaseOf(values),
+    database: {
+      url: orNull('DATABASE_URL'),
+      migrateUrl: orNull('MIGRATE_DATABASE_URL'),
+      readerUrl: orNull('READER_DATABASE_URL'),
+      /** Most connections per process. */
+      pool: values.DATABASE_POOL,
+      sleepMs: values.DATABASE_SLEEP,
+      /** Absolute path. */
+      dataDir: values.DATA_DIR,
+    },
     flowlu: {
       /** Without a trailing slash; null when no portal is named. */
       baseUrl: values.FLOWLU_BASE_URL ?? companyUrl ?? null,
-      /** Null: OAuth, or webhook-only. */
-      apiKey: values.FLOWLU_API_KEY ?? null,
-      /** Null: the API key, or webhook-only. */
+      apiKey: orNull('FLOWLU_API_KEY'),
       oauth: oauthOf(values),
-      /** Undefined: what the environment says in small letters. */
       httpsProxy: values.HTTPS_PROXY,
       noProxy: values.NO_PROXY,
       requestsPerSecond: values.FLOWLU_REQUESTS_PER_SECOND,
-      /** Of these, what work that nobody asked for may use, from 0 to 1. */
       backgroundShare: values.FLOWLU_BACKGROUND_SHARE,
       timezone: values.FLOWLU_TIMEZONE,
       models: values.FLOWLU_MODELS ?? parseModelPatterns([]),
-      /** Models that the catalogue does not know. */
       extraModels: values.FLOWLU_EXTRA_MODELS ?? [],
     },
     privacy: {
       omit: values.FLOWLU_OMIT_FIELDS ?? [],
       hash: values.FLOWLU_HASH_FIELDS ?? [],
       /** Null only where nothing is hashed. */
-      hashSecret: values.FLOWLU_HASH_SECRET ?? null,
+      hashSecret: orNull('FLOWLU_HASH_SECRET'),
     },
     webhook: {
       /** Empty: `serve` has to refuse to start. */
       secrets: values.WEBHOOK_SECRET ?? [],
       trust: values.WEBHOOK_TRUST,
-      /** Names in webhooks, beside those that the catalogue knows → the API's. */
       modelNames: values.WEBHOOK_MODEL_NAMES ?? [],
-      /** Null: from everywhere. */
-      allowFrom: values.WEBHOOK_ALLOW_FROM ?? null,
+      allowFrom: orNull('WEBHOOK_ALLOW_FROM'),
       bodyLimitBytes: values.WEBHOOK_BODY_LIMIT,
     },
     http: {
       host: values.HOST,
-      /** 0: any free port. */
       port: values.PORT,
       /** Null: plain HTTP. */
-      tls: tlsOf(values),
+      tls: certFile && keyFile ? { certFile, keyFile } : null,
       plainHttp: values.PLAIN_HTTP,
       trustedProxies: values.TRUSTED_PROXIES ?? [],
-      /** Null: the status routes are open. */
-      statusToken: values.STATUS_TOKEN ?? null,
+      statusToken: orNull('STATUS_TOKEN'),
       shutdownGraceMs: values.SHUTDOWN_GRACE,
     },
     reconcile: {
-      /** 0: off. */
       intervalMs: values.RECONCILE_INTERVAL,
-      /** 0: off. */
       sweepIntervalMs: values.SWEEP_INTERVAL,
       settleGraceMs: values.SETTLE_GRACE,
-      /** 0: no end. */
       deliveryRetentionMs: values.DELIVERY_RETENTION,
-      /** 0: no end. */
       failedRetentionMs: values.FAILED_RETENTION,
     },
     app: {
-      /** Without a trailing slash; null where nobody has said. */
-      publicUrl: values.PUBLIC_URL ?? null,
-      /** Null: made from the public address. */
-      id: values.APP_ID ?? null,
-      /** Null: the public address. */
-      contact: values.APP_CONTACT ?? null,
+      /** Without a trailing slash. */
+      publicUrl: orNull('PUBLIC_URL'),
+      id: orNull('APP_ID'),
+      contact: orNull('APP_CONTACT'),
       scopes: values.APP_SCOPES ?? [],
-      /** Null: the origin of the portal. */
-      frameAncestors: values.APP_FRAME_ANCESTORS ?? null,
+      frameAncestors: orNull('APP_FRAME_ANCESTORS'),
     },
-    history: {
-      keeps: values.HISTORY === 'on',
-      /** 0: no end. */
-      retentionMs: values.HISTORY_RETENTION,
-    },
+    history: { keeps: values.HISTORY === 'on', retentionMs: values.HISTORY_RETENTION },
     logLevel: values.LOG_LEVEL,
     /** What the environment has under names that look like settings and are none. */
     strangers,
@@ -199,20 +178,14 @@ function oauthOf(values: Values) {
   if (values.FLOWLU_CLIENT_ID === undefined) return null;
   return {
     clientId: values.FLOWLU_CLIENT_ID,
-    /** Null for an app without a secret. */
     clientSecret: values.FLOWLU_CLIENT_SECRET ?? null,
     authorizeUrl: values.FLOWLU_OAUTH_AUTHORIZE_URL ?? '',
     tokenUrl: values.FLOWLU_OAUTH_TOKEN_URL ?? '',
-    /** Null: beside the token address, where the portal refuses it there. */
     refreshUrl: values.FLOWLU_OAUTH_REFRESH_URL ?? null,
     redirectUrl: values.FLOWLU_OAUTH_REDIRECT_URL ?? `${values.PUBLIC_URL}/oauth/callback`,
     /** The first encrypts, all decrypt; see `decodeTokenKey`. */
     tokenKeys: values.TOKEN_KEY ?? [],
   };
-}
-
-function tlsOf({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values) {
-  return certFile === undefined || keyFile === undefined ? null : { certFile, keyFile };
 }
 
 /** The values of all rows that the table marks as secret. */

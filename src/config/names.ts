@@ -10,14 +10,6 @@ export interface ModelPatterns {
   readonly exclude: readonly string[];
 }
 
-/** One field of one model. */
-export interface FieldName {
-  /** `module.model`, in lower case. */
-  readonly model: string;
-  /** As Flowlu spells it, in lower case; a custom field by its number, `cf_12`. */
-  readonly field: string;
-}
-
 /** A scope code for models whose code the catalogue does not know, or knows wrongly. */
 export interface ScopeRule {
   /** `module.model` or `module.*`, in lower case. */
@@ -56,15 +48,14 @@ export function parseModelPatterns(words: readonly string[]): ModelPatterns {
   const patterns = words.map((word) => word.trim().toLowerCase()).filter((word) => word !== '');
   const odd = patterns.find((pattern) => !/^!?[a-z0-9_]+\.([a-z0-9_]+|\*)$/.test(pattern));
   if (odd !== undefined) throw new Error(`${quoted(odd)} must be ${modelPatterns.expects}`);
-  return Object.freeze({
-    include: Object.freeze(patterns.filter((pattern) => !pattern.startsWith('!'))),
-    exclude: Object.freeze(patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1))),
-  });
+  return {
+    include: patterns.filter((pattern) => !pattern.startsWith('!')),
+    exclude: patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1)),
+  };
 }
 
 /** True when the patterns ask for the model, named `module.model`. */
-export function matchesModel(patterns: ModelPatterns, name: string): boolean {
-  const { include, exclude } = patterns;
+export function matchesModel({ include, exclude }: ModelPatterns, name: string): boolean {
   const covers = (pattern: string) => covered(pattern, name);
   return (include.length === 0 || include.some(covers)) && !exclude.some(covers);
 }
@@ -85,26 +76,23 @@ function covered(pattern: string, name: string): boolean {
   return pattern.endsWith('.*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
-export const fieldNames = parser(
-  'module.model.field, comma-separated; custom fields by number, as cf_12',
-  (text): readonly FieldName[] => {
-    const words = wordsOf(text.toLowerCase());
-    if (words.length > MAX_FIELDS) throw new Error(`lists more than ${MAX_FIELDS} fields`);
-    return words.map((word) => {
-      const [, model, field] = /^([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)$/.exec(word) ?? [];
-      if (model === undefined || field === undefined) {
-        throw new Error(`${quoted(word)} must be ${fieldNames.expects}`);
-      }
-      if (field === 'id') throw new Error(`${quoted(word)}: without its id a record cannot be told from others`);
-      if (field.startsWith('cf_') && !/^cf_\d+$/.test(field)) {
-        throw new Error(`${quoted(word)}: name a custom field by its number, as cf_12; its alias may change`);
-      }
-      return { model, field };
-    });
-  },
-);
+export const fieldNames = parser('module.model.field, comma-separated; custom fields by number, as cf_12', (text) => {
+  const words = wordsOf(text.toLowerCase());
+  if (words.length > MAX_FIELDS) throw new Error(`lists more than ${MAX_FIELDS} fields`);
+  return words.map((word) => {
+    const [, model, field] = /^([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)$/.exec(word) ?? [];
+    if (model === undefined || field === undefined) {
+      throw new Error(`${quoted(word)} must be ${fieldNames.expects}`);
+    }
+    if (field === 'id') throw new Error(`${quoted(word)}: without its id a record cannot be told from others`);
+    if (field.startsWith('cf_') && !/^cf_\d+$/.test(field)) {
+      throw new Error(`${quoted(word)}: name a custom field by its number, as cf_12; its alias may change`);
+    }
+    return { model, field };
+  });
+});
 
-export const extraModels = parser('module.model, comma-separated', (text): readonly string[] =>
+export const extraModels = parser('module.model, comma-separated', (text) =>
   wordsOf(text.toLowerCase()).map((word) => {
     if (!/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(word) || word.length > 60)
       throw new Error(`${quoted(word)} must be like asset.asset`);
@@ -112,13 +100,7 @@ export const extraModels = parser('module.model, comma-separated', (text): reado
   }),
 );
 
-/** A name in webhooks, and the model that it means. */
-export interface ModelName {
-  readonly other: string;
-  readonly model: string;
-}
-
-export const modelNamePairs = parser('name in webhooks=module.model, comma-separated', (text): readonly ModelName[] =>
+export const modelNamePairs = parser('name in webhooks=module.model, comma-separated', (text) =>
   wordsOf(text.toLowerCase()).map((word) => {
     const [, other, model] = /^([a-z0-9_]+\.[a-z0-9_]+)=([a-z0-9_]+\.[a-z0-9_]+)$/.exec(word) ?? [];
     if (other === undefined || model === undefined) throw new Error(`${quoted(word)} must be like crm.deal=crm.lead`);

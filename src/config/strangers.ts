@@ -15,13 +15,15 @@ const names = settings.flatMap(([name, { secret }]) => (secret === undefined ? [
 const lettersOf = (name: string) => name.toUpperCase().replace(/[^A-Z]/g, '');
 const byLetters = new Map(names.map((name) => [lettersOf(name), name]));
 const sorted = (letters: string) => [...letters].sort().join('');
+const bySortedLetters = new Map([...byLetters].map(([letters, name]) => [sorted(letters), name]));
 
 /** The setting that was most likely meant; within the names that are ours alone a guess may be bolder. */
 function meantBy(name: string): string | undefined {
   const letters = lettersOf(name);
   const candidates = [...byLetters.keys()];
-  const swapped = candidates.find((candidate) => sorted(candidate) === sorted(letters));
-  const near = swapped ?? (letters.length < COMPARED_MIN ? undefined : nearest(letters, candidates, 1));
+  const swapped = bySortedLetters.get(sorted(letters));
+  if (swapped !== undefined) return swapped;
+  const near = letters.length < COMPARED_MIN ? null : nearest(letters, candidates, 1);
   const bold = name.startsWith(OURS) ? (nearest(letters, candidates) ?? nearest(letters.slice(6), candidates)) : null;
   return byLetters.get(near ?? bold ?? '');
 }

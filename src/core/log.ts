@@ -11,7 +11,7 @@ import { visible } from './visible.ts';
 /** A logger. `child({ … })` adds fields to all its lines. Errors go under the key `err`. */
 export type Logger = PinoLogger;
 
-export interface LoggerOptions {
+interface LoggerOptions {
   readonly level: LevelWithSilent;
   /** stdout if absent. */
   readonly stream?: DestinationStream;
@@ -40,17 +40,18 @@ export function createLogger({ level, stream, secrets = [], version }: LoggerOpt
     level,
     base: { service: 'flowlu-mirror', ...(version && { version }) },
     timestamp: stdTimeFunctions.isoTime,
-    serializers: { err: (described: unknown) => described },
-    formatters: { level: (label: string) => ({ level: label }), log: describeErrors },
+    serializers: { err: describeError },
+    formatters: { level: (label: string) => ({ level: label }) },
     hooks: { streamWrite: (line: string) => cleanLine(line, redact) },
   };
   return stream ? pino(options, stream) : pino(options);
 }
 
 /** What the log keeps of an error: type, message, code, the first stack frames and a limited chain of causes. */
-function describeError(error: unknown): DescribedError {
-  const causes = causesOf(error).map((cause) => describeOne(cause));
-  const frames = error instanceof Error ? framesOf(error) : '';
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const causes = causesOf(error).map(describeOne);
+  const frames = framesOf(error);
   return { ...describeOne(error), ...(frames && { stack: frames }), ...(causes.length > 0 && { causes }) };
 }
 
@@ -62,14 +63,10 @@ function describeOne(error: unknown): DescribedError {
 }
 
 function causesOf(error: unknown): readonly unknown[] {
-  const found: unknown[] = [];
-  const queue = nextCauses(error);
-  while (queue.length > 0 && found.length < MAX_CAUSES) {
-    const cause = queue.shift();
-    found.push(cause);
-    queue.push(...nextCauses(cause));
-  }
-  return found;
+  const found = nextCauses(error);
+  // It grows while it is gone through: the causes of causes follow.
+  for (const cause of found) if (found.length < MAX_CAUSES) found.push(...nextCauses(cause));
+  return found.slice(0, MAX_CAUSES);
 }
 
 function nextCauses(error: unknown): unknown[] {
@@ -80,19 +77,9 @@ function nextCauses(error: unknown): unknown[] {
 
 /** Only the frames: the first lines of a stack repeat the message, including its parameters. */
 function framesOf(error: Error): string {
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-  return frames
-    .slice(0, MAX_FRAMES)
-    .map((line) => line.trim())
-    .join('\n');
-}
-
-function describeErrors(fields: Record<string, unknown>): Record<string, unknown> {
-  const entries = Object.entries(fields);
-  if (!entries.some(([, value]) => value instanceof Error)) return fields;
-  return Object.fromEntries(
-    entries.map(([key, value]) => [key, value instanceof Error ? describeError(value) : value]),
-  );
+  const lines = (error.stack ?? '').split('\n').map((line) => line.trim());
+  const frames = lines.filter((line) => line.startsWith('at '));
+  return frames.slice(0, MAX_FRAMES).join('\n');
 }
 
 /** Redacts, then shortens, every string of a JSON line. Numbers keep all their digits. */

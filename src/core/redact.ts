@@ -42,14 +42,8 @@ function patternsOf(secret: string): readonly string[] {
   const encoded = encodeURIComponent(secret.toWellFormed());
   const lowerHex = encoded.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase());
   const form = new URLSearchParams({ '': secret }).toString().slice(1);
-  const spellings = [
-    secret,
-    encoded,
-    lowerHex,
-    encoded.replaceAll('%20', '+'),
-    form,
-    JSON.stringify(secret).slice(1, -1),
-  ];
+  const json = JSON.stringify(secret).slice(1, -1);
+  const spellings = [secret, encoded, lowerHex, encoded.replaceAll('%20', '+'), form, json];
   return spellings.map((spelling) => (secret.length < MIN_LENGTH ? asWord(spelling) : escapeRegExp(spelling)));
 }
 
@@ -68,10 +62,8 @@ function escapeRegExp(text: string): string {
  */
 export function safeCause(error: unknown, redact: Redact, depth = 1): Error {
   const source: Partial<Error> & { code?: unknown } = error instanceof Error ? error : { message: String(error) };
-  const options =
-    source.cause === undefined || depth >= MAX_CAUSES
-      ? undefined
-      : { cause: safeCause(source.cause, redact, depth + 1) };
+  const isLast = source.cause === undefined || depth >= MAX_CAUSES;
+  const options = isLast ? undefined : { cause: safeCause(source.cause, redact, depth + 1) };
   const copy = new Error(redact(source.message ?? ''), options);
   copy.name = source.name ?? 'Error';
   return typeof source.code === 'string' ? Object.assign(copy, { code: redact(source.code) }) : copy;

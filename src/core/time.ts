@@ -21,25 +21,19 @@ export function formatMicros(at: Micros): string {
   return `${before}T${time}.${micros === 0 ? '000000' : String(micros).padStart(6, '0')}Z${after}`;
 }
 
-interface DayWords {
-  readonly before: string;
-  readonly after: string;
-}
-
 /** The text before and after the time of day. A few thousand days cover all that a portal has. */
-const days = new Map<number, DayWords>();
+const days = new Map<number, { readonly before: string; readonly after: string }>();
 const MAX_REMEMBERED_DAYS = 10_000;
 
-function wordsOf(day: number): DayWords {
+function wordsOf(day: number) {
   const known = days.get(day);
   if (known !== undefined) return known;
   const date = new Date((day * MICROS_PER_DAY) / MICROS_PER_MS);
   const year = date.getUTCFullYear();
   const monthAndDay = `${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}`;
-  const words =
-    year >= 1
-      ? { before: `${String(year).padStart(4, '0')}-${monthAndDay}`, after: '' }
-      : { before: `${String(1 - year).padStart(4, '0')}-${monthAndDay}`, after: ' BC' };
+  const isBc = year < 1;
+  const before = `${String(isBc ? 1 - year : year).padStart(4, '0')}-${monthAndDay}`;
+  const words = { before, after: isBc ? ' BC' : '' };
   if (days.size >= MAX_REMEMBERED_DAYS) days.clear();
   days.set(day, words);
   return words;

@@ -135,15 +135,9 @@ function automationOf(text: string, model: string): Accepted {
   // A hint would be useless if the API cannot be asked about the model.
   if (!isKnownName(`${named.module}.${named.model}`))
     throw new WrongShapeError(`the address ends in ${model}, and ${foreignWords(similarNames(model))}`);
-  const announcement = {
-    ...named,
-    action: AUTOMATION,
-    entityId,
-    current,
-    previous: null,
-  };
-  const { module, model: name, action } = announcement;
-  return { body: stringifyJson({ meta: { module, model: name, action }, current, previous: null }), announcement };
+  const said = { ...named, action: AUTOMATION };
+  const states = { current, previous: null };
+  return { body: stringifyJson({ meta: said, ...states }), announcement: { ...said, entityId, ...states } };
 }
 
 /** One of the two states. Flowlu writes "nothing" as null, `{}` or `[]`, or leaves it out. */

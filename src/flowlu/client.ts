@@ -63,17 +63,17 @@ export interface RequestEvent {
 }
 
 /** Waits of 1, 2, 4 … times `baseMs`, each randomly extended to at most double. */
-export interface RetryOptions {
+const RETRY = {
   /** Maximum requests per call, including the first. */
-  readonly attempts?: number;
-  readonly baseMs?: number;
+  attempts: 6,
+  baseMs: 1000,
   /** Longest single wait. */
-  readonly maxWaitMs?: number;
+  maxWaitMs: 60_000,
   /** Longest wait that a Retry-After header can ask for. */
-  readonly maxRetryAfterMs?: number;
+  maxRetryAfterMs: 60_000,
   /** No attempt begins after this long. */
-  readonly totalMs?: number;
-}
+  totalMs: 300_000,
+};
 
 /** Either the API key or another source of credentials. */
 type Right =
@@ -89,7 +89,7 @@ export type ClientOptions = Right & {
   /** Limit on one attempt, including the body. */
   readonly timeoutMs?: number;
   readonly maxBodyBytes?: number;
-  readonly retry?: RetryOptions;
+  readonly retry?: Partial<typeof RETRY>;
   /** Called after each attempt; must not throw. */
   readonly onRequest?: (event: RequestEvent) => void;
   /** Removes from each record what must not be stored, before any other code sees it. */
@@ -115,13 +115,7 @@ export function createClient(options: ClientOptions): FlowluClient {
     timeoutMs: options.timeoutMs ?? 30_000,
     maxBodyBytes: options.maxBodyBytes ?? 64 * 2 ** 20,
   };
-  const {
-    attempts = 6,
-    baseMs = 1000,
-    maxWaitMs = 60_000,
-    maxRetryAfterMs = 60_000,
-    totalMs = 300_000,
-  } = options.retry ?? {};
+  const { attempts, baseMs, maxWaitMs, maxRetryAfterMs, totalMs } = { ...RETRY, ...options.retry };
   const hold = options.hold ?? createHold(baseMs, maxRetryAfterMs);
   /** Whether this portal has ever answered. If so, a missing path means a model that it lacks. */
   let hasAnswered = false;
@@ -176,7 +170,7 @@ export function createClient(options: ClientOptions): FlowluClient {
 
   async function send<T>(call: Call<T>, patience: Patience, signal: AbortSignal) {
     let requests = 0;
-    const once = async (credentials: Credentials, attempt: number) => {
+    const once = (credentials: Credentials, attempt: number) => {
       requests += 1;
       return request(call, credentials, attempt, signal);
     };
@@ -260,15 +254,8 @@ function urlOf({ path, params }: Call<unknown>, { query }: Credentials): string 
   return `${path}?${all}`;
 }
 
-/** Whose rights the requests use. */
-interface Rights {
-  readonly user: string;
-  /** Null if the portal does not say. */
-  readonly admin: boolean | null;
-}
-
-/** @throws like `get` */
-export async function readRights(client: FlowluClient, signal: AbortSignal): Promise<Rights> {
+/** Whose rights the requests use; `admin` is null if the portal does not say. @throws like `get` */
+export async function readRights(client: FlowluClient, signal: AbortSignal) {
   const { record } = await client.get({ module: 'core', model: 'user', name: 'core.user' }, null, signal, 'once');
   const { name, username, id, role_admin } = record;
   const admin = role_admin === undefined || role_admin === null ? null : /^(1|true)$/.test(String(role_admin));

@@ -1,4 +1,5 @@
 /** Typed errors for requests to a portal, and the only place that decides what is retried. */
+import type { Micros } from '../core/time.ts';
 
 /** How often each kind of failure is repeated within one call. */
 const RETRIES = {
@@ -43,7 +44,6 @@ export interface FlowluErrorFacts {
 /** A request that failed. Message and cause never contain the API key. */
 export class FlowluError extends Error {
   override readonly name: string = 'FlowluError';
-  readonly kind: FlowluErrorKind;
   readonly status: number | null;
   readonly code: number | null;
   readonly retryAfterMs: number | null;
@@ -54,13 +54,22 @@ export class FlowluError extends Error {
   /** Requests of the call, including repeated attempts; set by the client. */
   requests = 1;
 
-  constructor(kind: FlowluErrorKind, message: string, facts: FlowluErrorFacts = {}) {
-    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
-    this.kind = kind;
-    this.status = facts.status ?? null;
-    this.code = facts.code ?? null;
-    this.retryAfterMs = facts.retryAfterMs ?? null;
-    const { garbled = false, tooLarge = false } = facts;
+  constructor(
+    readonly kind: FlowluErrorKind,
+    message: string,
+    {
+      status = null,
+      code = null,
+      retryAfterMs = null,
+      garbled = false,
+      tooLarge = false,
+      cause,
+    }: FlowluErrorFacts = {},
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.status = status;
+    this.code = code;
+    this.retryAfterMs = retryAfterMs;
     this.maxRetries = garbled && kind === 'protocol' ? GARBLED_RETRIES : RETRIES[kind];
     this.mayBeTooMuch = garbled || tooLarge || kind === 'server' || kind === 'timeout' || kind === 'network';
   }
@@ -79,12 +88,14 @@ export class FlowluError extends Error {
 /** Error 20 for `get`: the record did not exist when the request was served. */
 export class NotFoundError extends FlowluError {
   override readonly name = 'NotFoundError';
-  /** A moment no later than the sending, in microseconds on the pace's clock: the fence of the absence. */
-  readonly observedAt: number;
 
-  constructor(message: string, observedAt: number, facts: FlowluErrorFacts) {
+  /** @param observedAt a moment no later than the sending, on the pace's clock: the fence of the absence */
+  constructor(
+    message: string,
+    readonly observedAt: Micros,
+    facts: FlowluErrorFacts,
+  ) {
     super('not_found', message, facts);
-    this.observedAt = observedAt;
   }
 }
 

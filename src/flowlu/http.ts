@@ -5,15 +5,7 @@ import { type Redact, safeCause } from '../core/redact.ts';
 import { FlowluError } from './errors.ts';
 import { portalFetch } from './fetch.ts';
 
-export interface HttpAnswer {
-  readonly status: number;
-  readonly text: string;
-  readonly contentType: string;
-  /** How long to wait; null if the response does not say. */
-  readonly retryAfterMs: number | null;
-  /** Target of a redirect, or null. */
-  readonly location: string | null;
-}
+export type HttpAnswer = Awaited<ReturnType<typeof httpExchange>>;
 
 export interface HttpOptions {
   /** Defaults to the one that knows the proxy. */
@@ -64,12 +56,7 @@ async function tellingWhenLeft<T>(url: string, onLeft: (atMs: number) => void, r
  * @param what the request as named in errors, without the key
  * @throws FlowluError of kind network, timeout or (body too large) protocol; the signal's reason on abort
  */
-export async function httpExchange(
-  url: string,
-  what: string,
-  options: HttpOptions,
-  signal: AbortSignal,
-): Promise<HttpAnswer> {
+export async function httpExchange(url: string, what: string, options: HttpOptions, signal: AbortSignal) {
   signal.throwIfAborted();
   const exchange = new AbortController();
   const stop = () => exchange.abort();
@@ -92,6 +79,7 @@ export async function httpExchange(
       text: redirected ? '' : await readBody(response, options.maxBodyBytes, what),
       contentType: response.headers.get('content-type') ?? '',
       retryAfterMs: parseRetryAfter(response.headers.get('retry-after'), Date.now()),
+      /** Target of a redirect. */
       location: response.headers.get('location'),
     };
   } catch (error) {
@@ -109,6 +97,7 @@ export async function httpExchange(
 }
 
 async function readBody(response: Response, maxBytes: number, what: string): Promise<string> {
+  const { status } = response;
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
@@ -116,7 +105,7 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
     // Leaving the loop cancels the stream, so at most one chunk above the limit is held.
     if (bytes > maxBytes) {
       throw new FlowluError('protocol', `${what}: the answer is larger than ${maxBytes} bytes`, {
-        status: response.status,
+        status,
         tooLarge: true,
       });
     }
@@ -124,12 +113,8 @@ async function readBody(response: Response, maxBytes: number, what: string): Pro
   }
   const body = Buffer.concat(chunks, bytes);
   // Decoding would silently replace invalid UTF-8 with U+FFFD.
-  if (!isUtf8(body)) {
-    throw new FlowluError('protocol', `${what}: the answer is not valid UTF-8`, {
-      status: response.status,
-      garbled: true,
-    });
-  }
+  if (!isUtf8(body))
+    throw new FlowluError('protocol', `${what}: the answer is not valid UTF-8`, { status, garbled: true });
   const text = body.toString('utf8');
   // A byte order mark is not part of the JSON.
   return text.startsWith('\uFEFF') ? text.slice(1) : text;

@@ -6,12 +6,11 @@ import { isId } from '../record/id.ts';
 export type ModelPath = Pick<Model, 'module' | 'model' | 'name'>;
 export type ListedModel = ModelPath & Pick<Model, 'listQuery'>;
 
-/** A condition on one field. Times and dates are in the portal's zone; ranges include both bounds. */
-export type Filter =
-  | string
-  | { readonly type: 'exact_value' | 'more' | 'less'; readonly value: string | number }
-  | { readonly type: 'range'; readonly start_value: string | number; readonly end_value: string | number }
-  | { readonly start_date?: string; readonly end_date?: string };
+/**
+ * A condition on one field: a value, or an object such as `{ type: 'more', value }` or `{ start_date }`. Times and dates
+ * are in the portal's zone.
+ */
+export type Filter = string | Readonly<Record<string, string | number>>;
 
 export interface ListQuery {
   /** Rows per page, 1 to 100; the portal's default is 50. */

@@ -15,6 +15,7 @@ import {
   GrantedSizeFound,
   onTooMuch,
   readBlock,
+  rowsIn,
   SENDS_NONE,
   type Surroundings,
   UNCOUNTED,
@@ -38,25 +39,7 @@ export interface ReadPage {
   readonly isOpen: boolean;
 }
 
-export interface PageReader {
-  /** Reads the rows after an id (null: from the start) in order of their ids. */
-  after(lastId: string | null, expected: number): Promise<ReadPage>;
-  /** Like `after`, but gives up early, while it is unknown whether the portal accepts the filter. */
-  afterIfAccepted(lastId: string): Promise<ReadPage | null>;
-  /** Reads the page that begins with the row at a position, in order of ids if the portal accepts to sort. */
-  at(offset: number, expected: number): Promise<ReadPage>;
-  /** Like `at`, to see whether anything has changed. Pages with known gaps are not read again. */
-  atAgain(offset: number, expected: number): Promise<ReadPage>;
-  /** Rows per page. Positions of pages are multiples of it. */
-  size(): number;
-  /** Whether an order was requested and not refused. */
-  isSorted(): boolean;
-  /** So far. */
-  requests(): number;
-  /** Whether some answer contained a total. */
-  counts(): boolean;
-  measured(): Pick<ListingMeasures, 'pageSize' | 'bearableSize'>;
-}
+export type PageReader = ReturnType<typeof createPageReader>;
 
 const BY_ID = { field: 'id', direction: 'asc' } as const;
 /** Page sizes that portals are known to grant, or might. */
@@ -85,7 +68,7 @@ interface Latest {
 }
 
 /** @throws ListingError beyond the limits or for rows without an id */
-export function createPageReader(client: FlowluClient, model: ListedModel, options: ListingOptions): PageReader {
+export function createPageReader(client: FlowluClient, model: ListedModel, options: ListingOptions) {
   const { signal, filters, cursor, known = {}, heals = true } = options;
   const asked = options.pageSize ?? 100;
   let size = cursor?.mode === 'pages' ? cursor.size : (known.bearableSize ?? asked);
@@ -171,18 +154,18 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
     // A total may count the whole model, whatever the filter.
     const due = anchor === null && expected === 0 ? null : expected;
     const { held = async () => null } = options;
-    const common = { expected: due, provesEnd: proofOfEnd(anchor !== null, offset, due), held };
-    const after = {
+    const isPlain = anchor === null;
+    return {
+      expected: due,
+      provesEnd: proofOfEnd(!isPlain, offset, due),
+      held,
+      positions: isSizeKnown ? null : isPlain ? positions : new Map(),
+      doubtsNone: isPlain && options.held !== undefined && latest === null,
+      goodPage: isPlain ? goodPage : null,
       isAfterShort: latest?.isShort === true && offset >= latest.end,
       rowsAfter: () => beyond.rows(size),
     };
-    if (anchor !== null)
-      return { ...common, ...after, positions: placesIn(new Map()), doubtsNone: false, goodPage: null };
-    const doubtsNone = options.held !== undefined && latest === null;
-    return { ...common, ...after, positions: placesIn(positions), doubtsNone, goodPage };
   }
-
-  const placesIn = (places: Map<string, number>) => (isSizeKnown ? null : places);
 
   async function read(anchor: string | null, offset: number, expected: number): Promise<ReadPage> {
     const after = anchor === null ? {} : { filters: { id: { type: 'more', value: anchor } } as const };
@@ -274,8 +257,10 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
   }
 
   return {
-    after: (lastId, expected) => read(lastId, 0, expected),
-    async afterIfAccepted(lastId) {
+    /** Reads the rows after an id (null: from the start) in order of their ids. */
+    after: (lastId: string | null, expected: number) => read(lastId, 0, expected),
+    /** Like `after`, but gives up early, while it is unknown whether the portal accepts the filter. */
+    async afterIfAccepted(lastId: string): Promise<ReadPage | null> {
       try {
         const filter = { id: { type: 'more', value: lastId } } as const;
         const answer = await request({ limit: size, page: 1, filters: filter }, 'brief');
@@ -285,13 +270,18 @@ export function createPageReader(client: FlowluClient, model: ListedModel, optio
         return null;
       }
     },
-    at: (offset, expected) => read(null, offset, expected),
-    atAgain: async (offset, expected) => gapped.get(offset) ?? read(null, offset, expected),
+    /** Reads the page that begins with the row at a position, in order of ids if the portal accepts to sort. */
+    at: (offset: number, expected: number) => read(null, offset, expected),
+    /** Like `at`, to see whether anything has changed. Pages with known gaps are not read again. */
+    atAgain: async (offset: number, expected: number) => gapped.get(offset) ?? read(null, offset, expected),
+    /** Rows per page. Positions of pages are multiples of it. */
     size: () => size,
+    /** Whether an order was requested and not refused. */
     isSorted: () => sort,
     requests: () => requests,
+    /** Whether some answer contained a total. */
     counts: () => largestTotal !== null,
-    measured: () => ({ pageSize: granted, bearableSize }),
+    measured: (): Pick<ListingMeasures, 'pageSize' | 'bearableSize'> => ({ pageSize: granted, bearableSize }),
   };
 }
 
@@ -317,8 +307,6 @@ function mayBeRefused(error: unknown): boolean {
   if (!(error instanceof FlowluError)) return false;
   return error.kind === 'invalid_request' || error.kind === 'validation' || error.mayBeTooMuch;
 }
-
-const rowsIn = (gaps: readonly Gap[]): number => gaps.reduce((sum, { count }) => sum + count, 0);
 
 function unreadOf(ids: readonly string[], gaps: readonly Gap[]): readonly UnreadRows[] {
   return gaps.map(({ after, count, why }) => ({

@@ -46,11 +46,9 @@ type Part = (Answer & { readonly asked: number }) | Gap;
 /** Other rows came than a page of the requested size would have: the portal grants fewer on every page. */
 export class GrantedSizeFound extends Error {
   override readonly name = 'GrantedSizeFound';
-  readonly size: number;
 
-  constructor(size: number) {
+  constructor(readonly size: number) {
     super(`the portal grants ${size} rows on a page`);
-    this.size = size;
   }
 }
 
@@ -259,6 +257,9 @@ export function onTooMuch(error: unknown): null {
   if (error instanceof FlowluError && error.mayBeTooMuch) return null;
   throw error;
 }
+
+export const rowsIn = (gaps: readonly { readonly count: number }[]): number =>
+  gaps.reduce((sum, { count }) => sum + count, 0);
 
 export const SENDS_NONE = 'the portal counts more rows but sends none';
 /** Pages are empty from some position on, but later rows can be read singly. */

@@ -8,6 +8,7 @@ import type { Micros } from '../core/time.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import { compareIds, idOf } from '../record/id.ts';
+import { rowsIn } from './sick-pages.ts';
 import type { Direction, ListingPage, Unplaced, Unread, UnreadRows } from './types.ts';
 
 /** Maximum number of ids to request for this many rows: a few more for each, since numbers may be unused. */
@@ -140,13 +141,13 @@ export function createUnreadReader(
   /** Missing rows whose neighbours are unknown. */
   function missing(): number {
     const isPlaced = isOrdered && waiting.length === 0;
-    return isPlaced ? 0 : rowsOf(gaps());
+    return isPlaced ? 0 : rowsIn(gaps());
   }
 
   return {
     missing,
     unread(): Unread {
-      const rows = broken.length + rowsOf(gaps()) + (unplaced?.count ?? 0);
+      const rows = broken.length + rowsIn(gaps()) + (unplaced?.count ?? 0);
       return { ids: [...broken], gaps: gaps(), unplaced, rows, again, direction, isOrdered };
     },
     /** Looks for what a page lacks; `ids` are those of existing rows. */
@@ -162,7 +163,7 @@ export function createUnreadReader(
       lastListed = ids.at(-1) ?? lastListed;
       lastFound = ids.at(-1) ?? lastFound;
       // Whatever lies between the same rows is one gap.
-      const before = waiting.slice(-1).map((gap) => ({ ...gap, count: rowsOf(waiting), nextId: ids[0] ?? null }));
+      const before = waiting.slice(-1).map((gap) => ({ ...gap, count: rowsIn(waiting), nextId: ids[0] ?? null }));
       const gaps = [...before, ...unread.map((gap) => ({ ...gap, previousId: gap.previousId ?? from }))];
       waiting = gaps.filter((gap) => gap.previousId === null && gap.nextId === null);
       const sought = [...strayed, ...gaps.filter((one) => !waiting.includes(one))];
@@ -192,8 +193,6 @@ export function createUnreadReader(
     },
   };
 }
-
-const rowsOf = (gaps: readonly UnreadRows[]): number => gaps.reduce((sum, { count }) => sum + count, 0);
 
 const hasEnd = ({ nextId }: UnreadRows): boolean => nextId !== null;
 

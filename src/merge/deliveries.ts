@@ -54,17 +54,18 @@ export async function applyArrivals<T>(
 ): Promise<LastFlight<T>> {
   let understood: readonly Understood[] = [];
   let now: Micros = 0;
+  const about = arrivals.map(({ announcement }) => subjectOf(announcement, context));
   const observed = allAnswers([durableClock(tx), areHintsFull(tx, arrivals, context)]).then(([clock, isFull]) => {
     now = clock;
-    understood = arrivals.map((arrival) =>
-      isFull && isHint(arrival, context) ? passOver(arrival) : understand(arrival, now, context),
-    );
+    understood = arrivals.map((arrival, index) => {
+      if (isFull && isHint(arrival, context)) {
+        return { outcome: unapplied('skipped', arrival.announcement.entityId, 'too many of them wait already') };
+      }
+      return understand(arrival, about[index] as Subject | Outcome, now, context);
+    });
     return understood.flatMap((one) => ('observed' in one ? [one.observed] : []));
   });
-  const subjects = arrivals.flatMap(({ announcement }): Subject[] => {
-    const subject = subjectOf(announcement, context);
-    return 'table' in subject ? [subject] : [];
-  });
+  const subjects = about.filter((subject) => 'table' in subject);
   const applying = arrivals.flatMap(({ id }) => (id === null ? [] : [id]));
   return writeObservations(tx, { subjects, observed, applying }, context, (verdicts) => {
     const next = verdicts.values();
@@ -112,9 +113,8 @@ function subjectOf(announcement: Announcement, context: DeliveryContext): Subjec
   return { table, entityId };
 }
 
-function understand(arrival: Arrival, now: Micros, context: DeliveryContext): Understood {
+function understand(arrival: Arrival, subject: Subject | Outcome, now: Micros, context: DeliveryContext): Understood {
   const { announcement, receivedAt = now } = arrival;
-  const subject = subjectOf(announcement, context);
   if (!('table' in subject)) return { outcome: subject };
   const observation: Observation = isHint(arrival, context)
     ? { says: 'unclear', reason: HINT, observedAt: receivedAt }
@@ -124,10 +124,6 @@ function understand(arrival: Arrival, now: Micros, context: DeliveryContext): Un
     version: 'version' in observation ? observation.version : null,
     link: observation.says === 'announced' ? observation.link : null,
   };
-}
-
-function passOver({ announcement }: Arrival): Understood {
-  return { outcome: unapplied('skipped', announcement.entityId, 'too many of them wait already') };
 }
 
 function observe(
@@ -157,13 +153,11 @@ function recorded(one: { observed: Observed; version: Version; link: Link | null
   if (verdict?.decision === 'erased')
     return { ...unapplied('applied', one.observed.entityId, null), decision: 'erased' };
   return {
-    status: 'applied',
-    entityId: one.observed.entityId,
+    ...unapplied('applied', one.observed.entityId, verdict?.doubt ?? null),
     version: one.version?.at ?? null,
     fromHash: one.link?.from ?? null,
     toHash: one.link?.to ?? null,
     decision: verdict?.decision ?? null,
-    reason: verdict?.doubt ?? null,
   };
 }
 

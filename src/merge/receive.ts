@@ -56,8 +56,9 @@ async function receivePart(batch: readonly Accepted[], receiver: Receiver): Prom
       if (entries.some(isPending)) receiver.onPending?.();
       return ids;
     } catch (error) {
+      const isDivisible = error instanceof TooHeavyError && batch.length > 1;
       // If nothing was to be applied, it is the ledger that cannot be written.
-      if (isConnectionError(error) || isDivisible(error, batch) || blocked.has(ALL_MODELS)) throw error;
+      if (isConnectionError(error) || isDivisible || blocked.has(ALL_MODELS)) throw error;
       if ((await noteBlocked(error, receiver)) && found < MAX_BLOCKED) {
         limits = LATER_LIMITS;
         continue;
@@ -70,19 +71,14 @@ async function receivePart(batch: readonly Accepted[], receiver: Receiver): Prom
   }
 }
 
-const isDivisible = (error: unknown, batch: readonly Accepted[]) => error instanceof TooHeavyError && batch.length > 1;
-
 async function record(
   batch: readonly Accepted[],
   { sql, context, onPending }: Receiver,
   why: string,
 ): Promise<readonly string[]> {
   const write = async (tx: Transaction) => {
-    const receivedAt = await durableClock(tx);
-    return appendDeliveries(
-      tx,
-      entriesOf(batch, receivedAt, context, () => waiting(why)),
-    );
+    const entries = entriesOf(batch, await durableClock(tx), context, () => waiting(why));
+    return appendDeliveries(tx, entries);
   };
   const ids = await transact(sql, write, LIMITS);
   onPending?.();

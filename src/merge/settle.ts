@@ -5,7 +5,7 @@
  * work without asking twice. What cannot be settled, for lack of rights or of a `get`, stays visible with its reason.
  */
 import { splitName } from '../catalog/name.ts';
-import { MICROS_PER_SECOND, type Micros } from '../core/time.ts';
+import { MICROS_PER_SECOND } from '../core/time.ts';
 import type { FlowluClient } from '../flowlu/client.ts';
 import { FlowluError, NotFoundError } from '../flowlu/errors.ts';
 import type { MirrorTable } from '../mirror-rows/rows.ts';
@@ -25,11 +25,6 @@ export interface SettleDeps {
   readonly tableOf: (name: string) => MirrorTable | null;
 }
 
-export interface SettleCounts {
-  readonly settled: number;
-  readonly open: number;
-}
-
 const BATCH_SIZE = 20;
 /** Lifetime of a claim, in case its replica died. If it was only slow, the row is read twice, which is harmless. */
 const CLAIM_SECONDS = 120;
@@ -41,21 +36,17 @@ const REFUSED_SECONDS = 3_600;
  * Settles doubts that are due, oldest first, up to `limit`.
  * @throws if the database is lost or the key refused; the signal's reason
  */
-export async function settleDue(deps: SettleDeps, limit: number, signal: AbortSignal): Promise<SettleCounts> {
+export async function settleDue(deps: SettleDeps, limit: number, signal: AbortSignal) {
   let settled = 0;
   let open = 0;
   while (settled + open < limit) {
     signal.throwIfAborted();
-    const claimed = await claimDoubts(
-      deps.sql,
-      Math.min(BATCH_SIZE, limit - settled - open),
-      CLAIM_SECONDS,
-      MAX_BACKOFF_SECONDS,
-    );
+    const most = Math.min(BATCH_SIZE, limit - settled - open);
+    const claimed = await claimDoubts(deps.sql, most, CLAIM_SECONDS, MAX_BACKOFF_SECONDS);
     if (claimed.length === 0) break;
     const results = await Promise.all(claimed.map((doubt) => settleOne(deps, doubt, signal)));
     settled += results.filter(Boolean).length;
-    open += results.filter((result) => !result).length;
+    open += results.filter((isSettled) => !isSettled).length;
   }
   return { settled, open };
 }
@@ -76,8 +67,8 @@ async function settleOne(deps: SettleDeps, doubt: ClaimedDoubt, signal: AbortSig
     await forget(sql, doubt.model, 'get');
     const conclusive = verdict?.doubt === null && verdict.decision !== 'ignored';
     // Something newer arrived meanwhile, or the API lags behind a webhook: ask again after the grace period.
-    if (!conclusive)
-      await postponeDoubt(sql, doubt, graceSeconds(deps.writer.settleGrace), 'the API still lags behind');
+    const grace_s = Math.max(1, deps.writer.settleGrace / MICROS_PER_SECOND);
+    if (!conclusive) await postponeDoubt(sql, doubt, grace_s, 'the API still lags behind');
     return conclusive;
   } catch (error) {
     if (!(error instanceof FlowluError) || error.kind === 'unauthorized') {
@@ -118,8 +109,4 @@ export async function read(
     if (error instanceof NotFoundError) return { says: 'absent', observedAt: error.observedAt };
     throw error;
   }
-}
-
-function graceSeconds(grace: Micros): number {
-  return Math.max(1, grace / MICROS_PER_SECOND);
 }

@@ -1,5 +1,6 @@
 /** What records are compared by, with the second names of custom fields, which the mirror itself holds. */
 import { findModel } from '../catalog/index.ts';
+import { groupBy } from '../core/group.ts';
 import { type CustomField, findCustomFields } from '../mirror-rows/custom-fields.ts';
 import type { MirrorTable } from '../mirror-rows/rows.ts';
 import type { Queryable } from '../postgres/connection.ts';
@@ -24,19 +25,20 @@ export function createShapes() {
     const now = JSON.stringify([...former, ...aliased].map(({ id, model, alias }) => [id, model, alias]));
     // Remembered keys belong to a shape, so shapes are replaced only if their content changes.
     if (now === known) return;
-    const byModel = new Map<string, Map<string, string>>();
-    for (const { id, model, alias } of aliased) {
-      byModel.set(model, (byModel.get(model) ?? new Map()).set(`cf_${alias}`, `cf_${id}`));
-    }
-    shapes = new Map(
-      [...byModel].map(([name, own]) => [name, { fields: findModel(name)?.fields ?? {}, aliases: own }]),
-    );
-    names = new Map();
-    for (const { id, model, alias } of [...former, ...aliased]) {
-      const own = names.get(model) ?? new Map<string, string[]>();
-      names.set(model, own.set(`cf_${alias}`, [...(own.get(`cf_${alias}`) ?? []), `cf_${id}`]));
-    }
     known = now;
+    const byModel = (fields: readonly AliasedField[]) => [...groupBy(fields, ({ model }) => model)];
+    shapes = new Map(
+      byModel(aliased).map(([name, own]) => {
+        const aliases = new Map(own.map(({ id, alias }) => [`cf_${alias}`, `cf_${id}`]));
+        return [name, { fields: findModel(name)?.fields ?? {}, aliases }];
+      }),
+    );
+    names = new Map(
+      byModel([...former, ...aliased]).map(([name, own]) => {
+        const byAlias = [...groupBy(own, ({ alias }) => `cf_${alias}`)];
+        return [name, new Map(byAlias.map(([alias, fields]) => [alias, fields.map(({ id }) => `cf_${id}`)]))];
+      }),
+    );
   }
 
   return {

@@ -6,6 +6,7 @@
  * server then rejects the later one, which must run again.
  */
 import { splitName } from '../catalog/name.ts';
+import { groupBy } from '../core/group.ts';
 import { TooHeavyError } from '../core/heavy.ts';
 import type { Micros } from '../core/time.ts';
 import { readDelivery } from '../delivery/delivery.ts';
@@ -37,7 +38,7 @@ import { BlockedError } from './blocked.ts';
 import { changesOf } from './rule/changes.ts';
 import { type FoldContext, type Folded, fold, mayTie, rowVersion } from './rule/fold.ts';
 import type { Earlier, Observation, Row, Verdict } from './rule/observation.ts';
-import type { WebhookTexts } from './rule/spelling.ts';
+import type { TextSpelling } from './texts.ts';
 
 export interface Subject {
   readonly table: MirrorTable;
@@ -58,7 +59,7 @@ export interface WriterContext {
   /** Whether every change is kept in the history; true if absent. */
   readonly keepsHistory?: boolean;
   /** How the portal's webhooks spell texts, if known; `learn` is called when an observation shows it. */
-  readonly texts?: { known(): WebhookTexts; learn(shown: WebhookTexts): void };
+  readonly texts?: TextSpelling;
   /** Called for each field whose value did not fit its column. */
   readonly onInvalidValue?: (model: string, field: string) => void;
 }
@@ -95,26 +96,37 @@ export async function writeObservations<T>(
   return new LastFlight(answers.then(([, answer]) => answer));
 }
 
-interface LockedGroup {
+/** The rows of one table, locked until the transaction ends. */
+interface Locked {
   readonly table: MirrorTable;
   readonly fold: FoldContext;
   readonly rows: ReadonlyMap<string, Row>;
 }
 
-/** Rows locked until the transaction ends, by the name of their table. */
-type Locked = ReadonlyMap<string, LockedGroup>;
-
 /** Locks tables by name, and the rows of each by id, so that all transactions lock in the same order. */
-async function lockSubjects(tx: Transaction, subjects: readonly Subject[], context: WriterContext): Promise<Locked> {
-  const tables = new Map<string, { readonly table: MirrorTable; readonly own: Map<string, KnownRow | undefined> }>();
-  for (const { table, entityId, known } of subjects) {
-    const group = tables.get(table.name) ?? { table, own: new Map<string, KnownRow | undefined>() };
-    tables.set(table.name, group);
-    group.own.set(entityId, known);
-  }
-  const inOrder = [...tables.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
-  const groups = await Promise.all(inOrder.map(({ table, own }) => lockGroup(tx, table, own, context, inOrder.length)));
-  return new Map(groups.map((group) => [group.table.name, group]));
+function lockSubjects(tx: Transaction, subjects: readonly Subject[], context: WriterContext) {
+  const tables = [...groupBy(subjects, ({ table }) => table.name)].sort(([a], [b]) => (a < b ? -1 : 1));
+  return Promise.all(tables.map(([, own]) => lockTable(tx, own, context, tables.length)));
+}
+
+async function lockTable(
+  tx: Transaction,
+  subjects: readonly Subject[],
+  context: WriterContext,
+  tables: number,
+): Promise<Locked> {
+  const { table } = subjects[0] as Subject;
+  const { zone, settleGrace } = context;
+  const texts = context.texts?.known() ?? null;
+  const foldContext = { model: table.model, shape: shapeOf(table, context), zone, settleGrace, texts };
+  const ids = new Set(subjects.map(({ entityId }) => entityId));
+  const known = new Map(subjects.flatMap(({ entityId, known }) => (known ? [[entityId, known] as const] : [])));
+  const stored = await naming(table, lockRows(tx, table, [...ids], known, tables));
+  const rows = stored.map((row): [string, Row] => [
+    row.id,
+    { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
+  ]);
+  return { table, fold: foldContext, rows: new Map(rows) };
 }
 
 /** Names the model in a temporary error, so that the others need not wait for it. */
@@ -125,78 +137,56 @@ function naming<T>(table: MirrorTable, answer: Promise<T>): Promise<T> {
   });
 }
 
-async function lockGroup(
-  tx: Transaction,
-  table: MirrorTable,
-  own: ReadonlyMap<string, KnownRow | undefined>,
-  context: WriterContext,
-  tables: number,
-): Promise<LockedGroup> {
-  const shape = shapeOf(table, context);
-  const texts = context.texts?.known() ?? null;
-  const foldContext = { model: table.model, shape, zone: context.zone, settleGrace: context.settleGrace, texts };
-  const known = new Map([...own].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
-  const stored = await naming(table, lockRows(tx, table, [...own.keys()], known, tables));
-  const rows = stored.map((row): [string, Row] => [
-    row.id,
-    { ...row, version: rowVersion(row.record, row.observedAt, foldContext) },
-  ]);
-  return { table, fold: foldContext, rows: new Map(rows) };
-}
-
 interface Entity {
   readonly id: string;
-  readonly seen: { readonly position: number; readonly observation: Observation }[];
+  readonly row: Row | null;
+  /** What was observed of it, in order. */
+  readonly seen: readonly Observation[];
 }
 
-interface FoldedGroup extends LockedGroup {
-  readonly entities: readonly Entity[];
-  readonly results: ReadonlyMap<string, Folded>;
+/** The entities of one table, with what became of them. */
+interface Judged extends Pick<Locked, 'table' | 'fold'> {
+  readonly entities: readonly (Entity & { readonly folded: Folded })[];
 }
 
 /** Applies the rule to the locked rows: one verdict per observation. Reads the ledger only if versions may tie. */
 async function judge(
   tx: Transaction,
-  locked: Locked,
+  locked: readonly Locked[],
   observed: readonly Observed[],
   applying: readonly string[],
-): Promise<{ readonly groups: readonly FoldedGroup[]; readonly verdicts: readonly Verdict[] }> {
-  const seen = entitiesByTable(observed);
+): Promise<{ readonly groups: readonly Judged[]; readonly verdicts: readonly Verdict[] }> {
+  const byTable = groupBy(observed, ({ table }) => table.name);
   const room = { bytes: observed.length === 1 ? Number.POSITIVE_INFINITY : MAX_READ_BYTES };
   const groups = await Promise.all(
-    [...locked.values()].map((group) => foldGroup(tx, group, seen.get(group.table.name) ?? [], applying, room)),
+    locked.map((group) => judgeTable(tx, group, byTable.get(group.table.name) ?? [], applying, room)),
   );
-  const verdicts = new Map(groups.flatMap(verdictsByPosition));
-  return { groups, verdicts: observed.map((_, position) => verdicts.get(position) as Verdict) };
+  const given = new Map(
+    groups.map(({ table, entities }) => [
+      table.name,
+      new Map(entities.map(({ id, folded }) => [id, folded.verdicts.values()])),
+    ]),
+  );
+  const verdicts = observed.map(({ table, entityId }) => given.get(table.name)?.get(entityId)?.next().value as Verdict);
+  return { groups, verdicts };
 }
 
-function entitiesByTable(observed: readonly Observed[]): ReadonlyMap<string, readonly Entity[]> {
-  const tables = new Map<string, Map<string, Entity>>();
-  for (const [position, { table, entityId, observation }] of observed.entries()) {
-    const entities = tables.get(table.name) ?? new Map<string, Entity>();
-    tables.set(table.name, entities);
-    const entity = entities.get(entityId) ?? { id: entityId, seen: [] };
-    entities.set(entityId, entity);
-    entity.seen.push({ position, observation });
-  }
-  return new Map([...tables].map(([name, entities]) => [name, [...entities.values()]]));
-}
-
-async function foldGroup(
+async function judgeTable(
   tx: Transaction,
-  group: LockedGroup,
-  entities: readonly Entity[],
+  { table, fold: foldContext, rows }: Locked,
+  observed: readonly Observed[],
   applying: readonly string[],
   room: { bytes: number },
-): Promise<FoldedGroup> {
-  const observations = ({ seen }: Entity) => seen.map(({ observation }) => observation);
-  const tied = entities.filter((entity) => mayTie(group.rows.get(entity.id) ?? null, observations(entity)));
-  const earlier = tied.length === 0 ? new Map<string, Earlier[]>() : await loadEarlier(tx, group, tied, applying);
-  const results = new Map<string, Folded>();
-  for (const entity of entities) {
-    const row = group.rows.get(entity.id) ?? null;
-    let known: readonly Earlier[] = earlier.get(entity.id) ?? [];
-    let folded = fold(row, observations(entity), known, group.fold);
+): Promise<Judged> {
+  const entities = [...groupBy(observed, ({ entityId }) => entityId)].map(([id, own]): Entity => {
+    return { id, row: rows.get(id) ?? null, seen: own.map(({ observation }) => observation) };
+  });
+  const tied = entities.filter(({ row, seen }) => mayTie(row, seen));
+  const earlier = await loadEarlier(tx, table, tied, applying, foldContext.zone);
+  const judged: (Entity & { folded: Folded })[] = [];
+  for (const { id, row, seen } of entities) {
+    let known = earlier.get(id) ?? [];
+    let folded = fold(row, seen, known, foldContext);
     // Ends, since each iteration reads one more of the earlier deliveries.
     for (let needs = folded.needs; needs !== undefined; needs = folded.needs) {
       const body = (await readBody(tx, needs)) ?? '';
@@ -205,11 +195,11 @@ async function foldGroup(
       // A body stored before there were limits may exceed them.
       const record = readDelivery(body)?.announcement?.current ?? null;
       known = known.map((one) => (one.unread === needs ? { ...one, record, unread: null } : one));
-      folded = fold(row, observations(entity), known, group.fold);
+      folded = fold(row, seen, known, foldContext);
     }
-    results.set(entity.id, folded);
+    judged.push({ id, row, seen, folded });
   }
-  return { ...group, entities, results };
+  return { table, fold: foldContext, entities: judged };
 }
 /** Bytes of earlier bodies that the ties of a batch may need. Those of a single observation always fit. */
 const MAX_READ_BYTES = 2 * 2 ** 20;
@@ -217,21 +207,17 @@ const MAX_READ_BYTES = 2 * 2 ** 20;
 /** Called after locking the rows, so that it includes what another replica has just recorded about them. */
 async function loadEarlier(
   tx: Transaction,
-  group: LockedGroup,
+  table: MirrorTable,
   entities: readonly Entity[],
   applying: readonly string[],
-): Promise<ReadonlyMap<string, Earlier[]>> {
-  const { module, model } = splitName(group.table.name);
+  zone: Zone,
+): Promise<ReadonlyMap<string, readonly Earlier[]>> {
+  if (entities.length === 0) return new Map();
   const ids = entities.map(({ id }) => id);
-  const entries = await findEarlier(tx, { module, model }, ids, applying);
-  const earlier = new Map<string, Earlier[]>();
+  const entries = await findEarlier(tx, splitName(table.name), ids, applying);
   // The ledger returns the newest first; the rule needs the order of arrival.
-  for (const entry of entries.reverse()) {
-    const known = earlier.get(entry.entityId) ?? [];
-    earlier.set(entry.entityId, known);
-    known.push(earlierOf(entry, group.fold.zone));
-  }
-  return earlier;
+  const byEntity = groupBy(entries.reverse(), ({ entityId }) => entityId);
+  return new Map([...byEntity].map(([id, own]) => [id, own.map((entry) => earlierOf(entry, zone))]));
 }
 
 function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
@@ -244,8 +230,10 @@ function earlierOf(entry: EarlierEntry, zone: Zone): Earlier {
 }
 
 /** Writes set by set. All statements are sent before the first wait. */
-async function write(tx: Transaction, groups: readonly FoldedGroup[], context: WriterContext): Promise<void> {
-  for (const { results } of groups) for (const { texts } of results.values()) if (texts) context.texts?.learn(texts);
+async function write(tx: Transaction, groups: readonly Judged[], context: WriterContext): Promise<void> {
+  for (const { entities } of groups) {
+    for (const { folded } of entities) if (folded.texts) context.texts?.learn(folded.texts);
+  }
   await allAnswers([
     ...groups.flatMap((group) => writeGroup(tx, group, context)),
     raiseDoubts(tx, groups.flatMap(doubtsOf)),
@@ -254,12 +242,11 @@ async function write(tx: Transaction, groups: readonly FoldedGroup[], context: W
   ]);
 }
 
-function writeGroup(tx: Transaction, group: FoldedGroup, context: WriterContext): readonly Promise<void>[] {
+function writeGroup(tx: Transaction, group: Judged, context: WriterContext): readonly Promise<void>[] {
   const inserts: RowToWrite[] = [];
   const updates: RowToWrite[] = [];
-  for (const [id, { row }] of group.results) {
-    if (row === null) continue;
-    (group.rows.has(id) ? updates : inserts).push(rowToWrite(id, row, group, context));
+  for (const { id, row, folded } of group.entities) {
+    if (folded.row !== null) (row === null ? inserts : updates).push(rowToWrite(id, folded.row, group, context));
   }
   // A transaction that inserts the same rows waits at the first of them, so there is no deadlock.
   inserts.sort((a, b) => compareIds(a.id, b.id));
@@ -268,38 +255,35 @@ function writeGroup(tx: Transaction, group: FoldedGroup, context: WriterContext)
   );
 }
 
-function rowToWrite(id: string, row: Row, group: LockedGroup, context: WriterContext): RowToWrite {
-  const { columns, invalid } = coerceRecord(group.fold.shape, row.record, group.fold.zone);
-  for (const field of invalid) context.onInvalidValue?.(group.table.name, field);
-  const version = versionOf(group.fold.model, row.record, group.fold.zone);
+function rowToWrite(id: string, row: Row, { table, fold }: Judged, context: WriterContext): RowToWrite {
+  const { columns, invalid } = coerceRecord(fold.shape, row.record, fold.zone);
+  for (const field of invalid) context.onInvalidValue?.(table.name, field);
+  const version = versionOf(fold.model, row.record, fold.zone);
   return { ...row, id, columns, version: version?.at ?? null };
 }
 
-function historyOf(group: FoldedGroup): HistoryEntry[] {
-  return group.entities.flatMap(({ id, seen }) => {
-    const folded = group.results.get(id);
-    if (folded === undefined || folded.row === null) return [];
-    const observations = seen.map(({ observation }) => observation);
-    const changes = changesOf(group.rows.get(id) ?? null, observations, folded, group.fold);
-    return changes.map((change) => ({ ...change, model: group.table.name, entityId: id }));
+function historyOf({ table, fold, entities }: Judged): HistoryEntry[] {
+  return entities.flatMap(({ id, row, seen, folded }) => {
+    if (folded.row === null) return [];
+    return changesOf(row, seen, folded, fold).map((change) => ({ ...change, model: table.name, entityId: id }));
   });
 }
 
-function doubtsOf(group: FoldedGroup) {
-  return [...group.results].flatMap(([entityId, { verdicts }]) => {
-    const reason = verdicts.findLast(({ doubt }) => doubt !== null)?.doubt ?? null;
-    return reason === null ? [] : [{ model: group.table.name, entityId, reason }];
+function doubtsOf({ table, entities }: Judged) {
+  return entities.flatMap(({ id, folded }) => {
+    const reason = folded.verdicts.findLast(({ doubt }) => doubt !== null)?.doubt ?? null;
+    return reason === null ? [] : [{ model: table.name, entityId: id, reason }];
   });
 }
 
 /** Entities whose state the API has given without contradiction. */
-function settledBy(group: FoldedGroup) {
-  return group.entities.flatMap(({ id, seen }) =>
-    seen.flatMap(({ observation }, index) => {
-      const verdict = group.results.get(id)?.verdicts[index];
+function settledBy({ table, entities }: Judged) {
+  return entities.flatMap(({ id, seen, folded }) =>
+    seen.flatMap((observation, index) => {
+      const verdict = folded.verdicts[index];
       // A reading overtaken by something newer settles nothing.
       const plain = verdict?.doubt === null && verdict.decision !== 'ignored' && tellsAll(observation);
-      return plain ? [{ model: group.table.name, entityId: id, observedAt: observation.observedAt }] : [];
+      return plain ? [{ model: table.name, entityId: id, observedAt: observation.observedAt }] : [];
     }),
   );
 }
@@ -307,13 +291,4 @@ function settledBy(group: FoldedGroup) {
 /** A `get` returns the whole record; a list may leave out the very field in doubt. */
 function tellsAll(observation: Observation): boolean {
   return observation.says === 'absent' || (observation.says === 'present' && observation.whole);
-}
-
-function verdictsByPosition(group: FoldedGroup): [number, Verdict][] {
-  return group.entities.flatMap(({ id, seen }) =>
-    (group.results.get(id)?.verdicts ?? []).map((verdict, index): [number, Verdict] => [
-      seen[index]?.position ?? -1,
-      verdict,
-    ]),
-  );
 }

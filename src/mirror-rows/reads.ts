@@ -225,16 +225,11 @@ export async function announcedBetween(sql: Queryable, model: Model, from: Micro
 
 const CREDIBLE = `_version <= _observed_at + interval '1 day'`;
 
-/** How long after the portal's time of the change recent webhooks arrived. */
-export interface WebhookDelay {
-  readonly rows: number;
-  /** Null without rows. */
-  readonly median_s: number | null;
-}
+/** How long after the portal's time of the change recent webhooks arrived; the median is null without rows. */
+export type WebhookDelay = Readonly<{ rows: number; median_s: number | null }>;
 
 /** Latest rows from which the delay is computed. */
 const DELAYS_LOOKED_AT = 200;
-const DELAY_MAX_MS = 10_000;
 
 export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay> {
   const [row] = await within(
@@ -245,7 +240,7 @@ export async function webhookDelay(sql: Sql, model: Model): Promise<WebhookDelay
                 where _source = 'webhook' and _version is not null and _deleted_at is null
                 order by _observed_at desc limit ${DELAYS_LOOKED_AT}) t`,
     ),
-    DELAY_MAX_MS,
+    HINT_MAX_MS,
   );
   return row as unknown as WebhookDelay;
 }

@@ -34,6 +34,7 @@ export interface StoredRow {
   readonly id: string;
   readonly record: JsonObject;
   readonly observedAt: Micros;
+  /** `erased`: only the id is kept, because of a privacy request; only the API can bring such an entity back. */
   readonly source: 'webhook' | 'api' | 'erased';
   readonly deletedAt: Micros | null;
   readonly hash: string;
@@ -102,17 +103,17 @@ export function toStored(row: Record<string, unknown>, known?: KnownRow): Stored
  * Inserts new rows in the order given, which must be that of their ids.
  * @throws the server's unique_violation if another transaction was faster; run the transaction again
  */
-export async function insertRows(tx: Transaction, table: MirrorTable, rows: readonly RowToWrite[]): Promise<void> {
-  if (rows.length === 0) return;
-  const { insert, key, columns } = statementsOf(table);
-  await tx.unsafe(insert, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
-}
+export const insertRows = writing('insert');
 
 /** Replaces rows that the transaction has locked. */
-export async function updateRows(tx: Transaction, table: MirrorTable, rows: readonly RowToWrite[]): Promise<void> {
-  if (rows.length === 0) return;
-  const { update, key, columns } = statementsOf(table);
-  await tx.unsafe(update, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
+export const updateRows = writing('update');
+
+function writing(statement: 'insert' | 'update') {
+  return async (tx: Transaction, table: MirrorTable, rows: readonly RowToWrite[]): Promise<void> => {
+    if (rows.length === 0) return;
+    const { [statement]: text, key, columns } = statementsOf(table);
+    await tx.unsafe(text, [...rowsText(rows.map((row) => valuesOf(row, columns))), ...key], { prepare: true });
+  };
 }
 
 /** Removes rows from the common table whose model now has a table of its own. */
@@ -136,7 +137,7 @@ export async function lockRowsOf(tx: Transaction, model: Model, query: string, p
 }
 
 /** A row whose content has changed. The record is null if it no longer fits into memory with the others. */
-export type ChangedRow = KnownRow | { readonly record: null; readonly hash: string };
+type ChangedRow = KnownRow | { readonly record: null; readonly hash: string };
 
 /** The pairs whose live row has other content, with that content; null if no row is live. Takes no locks. */
 export async function findChanged(
@@ -188,19 +189,6 @@ export function perTable<T>(build: (table: MirrorTable) => T): (table: MirrorTab
   };
 }
 
-interface Statements {
-  readonly lock: string;
-  /** For one row, the usual case for webhooks: half the work. */
-  readonly lockOne: string;
-  readonly insert: string;
-  readonly update: string;
-  readonly changed: string;
-  /** Parameters that select the model's part of the common table. */
-  readonly key: readonly string[];
-  /** Positions of the typed columns other than the id among the model's fields, in the order of the parameters. */
-  readonly columns: readonly number[];
-}
-
 const statementsOf = perTable(buildStatements);
 
 /** The mirror's own columns, after the typed ones. */
@@ -230,7 +218,7 @@ export const firstRows = (selection: string) => `
   placed as (select *, sum(weight) over (order by id) - weight as bytes_before from taken)
   select ${ANSWERED}, t._record::text as record from placed t where bytes_before < ${MAX_RECORD_BYTES} order by t.id`;
 
-function buildStatements(table: MirrorTable): Statements {
+function buildStatements(table: MirrorTable) {
   const { model } = table;
   const fields = Object.entries(model?.fields ?? {}).map(([field, { kind }], at) => ({ field, kind, at }));
   const beside = fields.filter(({ field }) => field !== 'id');
@@ -244,7 +232,9 @@ function buildStatements(table: MirrorTable): Statements {
   const afterRows = ROWS_PARAMETERS + 1;
   const [keyNames, keyValues] = model === null ? ['module, model, ', `$${afterRows}, $${afterRows + 1}, `] : ['', ''];
   return {
+    /** Parameters that select the model's part of the common table. */
     key,
+    /** Positions of the typed columns other than the id among the model's fields, in the order of the parameters. */
     columns: beside.map(({ at }) => at),
     lock: `
       with locked as materialized (
@@ -257,6 +247,7 @@ function buildStatements(table: MirrorTable): Statements {
       placed as (select *, weight is not null and sum(weight) over (order by id) > $3::bigint as is_left from locked)
       select ${ANSWERED}, is_left, case when weight is not null and not is_left then t._record::text end as record
         from placed t order by t.id`,
+    /** For one row, the usual case for webhooks: half the work. */
     lockOne: `
       select ${ANSWERED}, t._record::text as record from ${relation} t
        where t.id = $1::bigint${part(2)}

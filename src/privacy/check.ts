@@ -2,31 +2,25 @@
 import { findModel } from '../catalog/index.ts';
 import type { PrivacyRules, ProtectedField } from './policy.ts';
 
-export interface PrivacyFindings {
-  /** Settings that cannot work and must be changed. */
-  readonly problems: readonly string[];
-  /** Unknown fields, perhaps misspelt: naming them may protect nothing. */
-  readonly unknown: readonly string[];
-}
-
 /** The definitions tell the mirror the names of custom fields, and so what to protect. */
 const DEFINITIONS = 'customfields.fields';
 const NEEDED_OF_DEFINITIONS = ['module', 'model', 'alias'];
 
-export function checkPrivacy({ omit, hash }: PrivacyRules): PrivacyFindings {
-  const problems = [
-    ...[...omit, ...hash].flatMap((field) => neededFor(field) ?? []),
-    ...hash.flatMap((field) => unfit(field) ?? []),
-  ];
-  const unknown = [...omit, ...hash].filter(isUnknown).map(nameOf);
-  return { problems, unknown };
+export function checkPrivacy({ omit, hash }: PrivacyRules) {
+  const fields = [...omit, ...hash];
+  return {
+    /** Settings that cannot work and must be changed. */
+    problems: [...fields.flatMap((field) => neededFor(field) ?? []), ...hash.flatMap((field) => unfit(field) ?? [])],
+    /** Unknown fields, perhaps misspelt: naming them may protect nothing. */
+    unknown: fields.filter(isUnknown).map(nameOf),
+  };
 }
 
 const nameOf = ({ model, field }: ProtectedField) => `${model}.${field}`;
 
 /** Why the mirror needs the field, or null. */
 function neededFor({ model, field }: ProtectedField): string | null {
-  const name = `${model}.${field}`;
+  const name = nameOf({ model, field });
   if (findModel(model)?.version === field) return `${name} tells which of two states is newer; it cannot be protected`;
   if (model !== DEFINITIONS || !NEEDED_OF_DEFINITIONS.includes(field)) return null;
   return `${name} tells which custom fields are to be protected; it cannot be protected itself`;

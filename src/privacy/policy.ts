@@ -7,15 +7,7 @@ import { keyedHash, type Protection, redact, type Treatment } from './redact.ts'
 /** Removes from a record what must not be stored; returns the same object if there is nothing to remove. */
 export type Protect = (model: string, record: JsonObject) => JsonObject;
 
-export interface Privacy {
-  readonly protect: Protect;
-  /** Whether the model has protected fields. Records of other models may still contain records of such a model. */
-  concerns(model: string): boolean;
-  /** Whether a custom field is protected, so that its second names must be known. */
-  readonly needsAliases: boolean;
-  /** Identifies these settings, including the key, without revealing the key. */
-  readonly fingerprint: string;
-}
+export type Privacy = NonNullable<ReturnType<typeof createPrivacy>>;
 
 export interface PrivacyRules {
   readonly omit: readonly ProtectedField[];
@@ -35,7 +27,7 @@ export interface ProtectedField {
 export type AliasesOf = (model: string) => ReadonlyMap<string, readonly string[]> | undefined;
 
 /** Null if nothing is protected. */
-export function createPrivacy(rules: PrivacyRules, aliasesOf: AliasesOf): Privacy | null {
+export function createPrivacy(rules: PrivacyRules, aliasesOf: AliasesOf) {
   const byModel = treatmentsByModel(rules);
   if (byModel.size === 0) return null;
   // A record of an unknown model may belong to any model, under another name.
@@ -46,9 +38,12 @@ export function createPrivacy(rules: PrivacyRules, aliasesOf: AliasesOf): Privac
   const nested = protectionFor(everything, new Map());
   const protectionOf = remembering(fieldsOf, aliasesOf, nested);
   return {
-    protect: (model, record) => redact(record, protectionOf(model), hash),
-    concerns: (model) => fieldsOf(model).size > 0,
+    protect: ((model, record) => redact(record, protectionOf(model), hash)) as Protect,
+    /** Whether the model has protected fields. Records of other models may still contain records of such a model. */
+    concerns: (model: string) => fieldsOf(model).size > 0,
+    /** Whether a custom field is protected, so that its second names must be known. */
     needsAliases: [...everything.keys()].some((field) => field.startsWith('cf_')),
+    /** Identifies these settings, including the key, without revealing the key. */
     fingerprint: fingerprintOf(rules),
   };
 }

@@ -41,20 +41,17 @@ export function coerce(field: Field, value: Json | undefined, zone: Zone): Colum
     case 'date':
       return toDate(value, zone);
     case 'datetime':
-      return toMoment(value, zone);
     case 'unix':
       return toMoment(value, zone);
   }
 }
 
-export interface Coerced {
-  /** One for each field of the model, in its order; null where the record has no fitting value. */
-  readonly columns: readonly ColumnValue[];
-  readonly invalid: readonly string[];
-}
-
-/** All typed columns of a record. They depend on the record alone, so they can be rebuilt from it. */
-export function coerceRecord(model: Pick<Model, 'fields'>, record: JsonObject, zone: Zone): Coerced {
+/**
+ * All typed columns of a record. They depend on the record alone, so they can be rebuilt from it.
+ * @returns one for each field of the model, in its order, null where the record has no fitting value; and the names of
+ * the fields with other values
+ */
+export function coerceRecord(model: Pick<Model, 'fields'>, record: JsonObject, zone: Zone) {
   const invalid: string[] = [];
   const fields = fieldsOf(model.fields);
   const columns = fieldValues(model, record).map((given, index): ColumnValue => {
@@ -132,9 +129,6 @@ function toMoment(value: Json, zone: Zone): string | null | typeof MISFIT {
   const wall = zone.resolve(text);
   if (wall !== null) return formatMicros(wall.at);
   if (EMPTY_DATE.test(text)) return null;
-  if (WHOLE.test(text)) {
-    const seconds = Number(text);
-    return seconds > 0 && seconds <= MAX_UNIX_SECONDS ? formatMicros(seconds * MICROS_PER_SECOND) : MISFIT;
-  }
-  return MISFIT;
+  const seconds = WHOLE.test(text) ? Number(text) : 0;
+  return seconds > 0 && seconds <= MAX_UNIX_SECONDS ? formatMicros(seconds * MICROS_PER_SECOND) : MISFIT;
 }

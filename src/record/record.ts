@@ -35,12 +35,7 @@ export function fieldValues(shape: Shape, record: JsonObject): readonly (Json | 
 }
 
 /** What is computed once about a record and used several times on its way into a row. */
-interface Digest {
-  readonly shape: Shape;
-  readonly fields: JsonObject;
-  readonly order: KeyOrder;
-  hash: string | null;
-}
+type Digest = ReturnType<typeof newDigest>;
 
 /** Records never change, so these need no invalidation. */
 const digests = new WeakMap<JsonObject, Digest>();
@@ -48,30 +43,20 @@ const digests = new WeakMap<JsonObject, Digest>();
 function digestOf(shape: Shape, record: JsonObject): Digest {
   const known = digests.get(record);
   if (known?.shape === shape) return known;
-  const order = orderOf(shape, Object.keys(record));
-  const fields = order.isCanonical ? record : renamed(shape, record);
-  const digest = {
-    shape,
-    fields,
-    order: order.isCanonical ? order : orderOf(shape, Object.keys(fields)),
-    hash: null,
-  };
+  const digest = newDigest(shape, record);
   digests.set(record, digest);
   return digest;
 }
 
-/** What depends only on the keys of a record, not on its values. */
-interface KeyOrder {
-  readonly keys: readonly string[];
-  /** Whether every key is spelt as in the shape. */
-  readonly isCanonical: boolean;
-  /** Positions and kinds of the values to hash, in the order of their sorted names. */
-  readonly sorted: readonly { readonly at: number; readonly kind: FieldKind | undefined }[];
-  /** The sorted keys as JSON; the hashed text begins with it. */
-  readonly prefix: string;
-  /** The position of the value of each of the shape's fields; -1 if missing. */
-  readonly fieldsAt: readonly number[];
+function newDigest(shape: Shape, record: JsonObject) {
+  const order = orderOf(shape, Object.keys(record));
+  const fields = order.isCanonical ? record : renamed(shape, record);
+  const own = order.isCanonical ? order : orderOf(shape, Object.keys(fields));
+  return { shape, fields, order: own, hash: null as string | null };
 }
+
+/** What depends only on the keys of a record, not on its values. */
+type KeyOrder = ReturnType<typeof newOrder>;
 
 /** Rows of one page share one order of keys and stored rows another, so a few orders nearly always suffice. */
 const recentOrders = new WeakMap<Shape, readonly KeyOrder[]>();
@@ -83,19 +68,27 @@ function orderOf(shape: Shape, keys: readonly string[]): KeyOrder {
   const recent = recentOrders.get(shape) ?? [];
   const known = recent.find((order) => sameKeys(order.keys, keys));
   if (known !== undefined) return known;
-  const names = [...keys].sort();
-  const places = new Map(keys.map((key, at) => [key, at]));
-  const placeOf = (name: string) => places.get(name) ?? -1;
-  const order = {
-    keys,
-    isCanonical: keys.every((key) => canonicalKey(shape, key) === key),
-    sorted: names.map((name) => ({ at: placeOf(name), kind: shape.fields[name]?.kind })),
-    prefix: JSON.stringify(names),
-    fieldsAt: Object.keys(shape.fields).map(placeOf),
-  };
+  const order = newOrder(shape, keys);
   if (order.prefix.length > MAX_REMEMBERED_LENGTH) return order;
   recentOrders.set(shape, [order, ...recent.slice(0, MAX_RECENT_ORDERS - 1)]);
   return order;
+}
+
+function newOrder(shape: Shape, keys: readonly string[]) {
+  const names = [...keys].sort();
+  const places = new Map(keys.map((key, at) => [key, at]));
+  const placeOf = (name: string) => places.get(name) ?? -1;
+  return {
+    keys,
+    /** Whether every key is spelt as in the shape. */
+    isCanonical: keys.every((key) => canonicalKey(shape, key) === key),
+    /** Positions and kinds of the values to hash, in the order of their sorted names. */
+    sorted: names.map((name) => ({ at: placeOf(name), kind: shape.fields[name]?.kind })),
+    /** The sorted keys as JSON; the hashed text begins with it. */
+    prefix: JSON.stringify(names),
+    /** The position of the value of each of the shape's fields; -1 if missing. */
+    fieldsAt: Object.keys(shape.fields).map(placeOf),
+  };
 }
 
 function sameKeys(a: readonly string[], b: readonly string[]): boolean {
@@ -108,7 +101,7 @@ function renamed(shape: Shape, record: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(record)) {
     const name = canonicalKey(shape, key);
     // If a name occurs in two spellings, the exact one counts, unless it is empty.
-    if (canonical.has(name) && (name !== key || isEmpty(value))) continue;
+    if (canonical.has(name) && (name !== key || value === null || value === '')) continue;
     canonical.set(name, value);
   }
   return Object.fromEntries(canonical);
@@ -241,10 +234,6 @@ export function sortedDeep(value: Json): Json {
       .sort()
       .map((key) => [key, sortedDeep(value[key] as Json)]),
   );
-}
-
-function isEmpty(value: Json): boolean {
-  return value === null || value === '';
 }
 
 const canonicalKeys = new WeakMap<Shape, Map<string, string>>();

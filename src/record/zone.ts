@@ -16,13 +16,7 @@ export interface WallInstant {
   readonly order: Micros;
 }
 
-export interface Zone {
-  readonly name: string;
-  /** Resolves `YYYY-MM-DD HH:mm:ss` (also with `T`, fractions or an offset, or only a date); null for anything else. */
-  resolve(wall: string): WallInstant | null;
-  /** The comparison key of an instant that `resolve` returned. */
-  orderOf(at: Micros): Micros;
-}
+export type Zone = ReturnType<typeof createZone>;
 
 const WALL =
   /^\s*(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?\s*$/i;
@@ -31,7 +25,7 @@ const HOUR_MS = 3_600_000;
 const MAX_CACHED_HOURS = 100_000;
 
 /** Makes a resolver for an IANA zone. @throws RangeError if the zone is unknown */
-export function createZone(name: string): Zone {
+export function createZone(name: string) {
   Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name);
   const isUtc = /^(Etc\/)?(UTC|GMT|Zulu|Universal)$/i.test(name);
   /** Wall hour → offset, or null if the zone's offset changes in or near that hour. */
@@ -57,7 +51,8 @@ export function createZone(name: string): Zone {
 
   return {
     name,
-    resolve(wall) {
+    /** Resolves `YYYY-MM-DD HH:mm:ss` (also with `T`, fractions or an offset, or only a date); null for anything else. */
+    resolve(wall: string): WallInstant | null {
       const parsed = parseWall(wall);
       if (parsed === null) return null;
       if (parsed.offsetMs !== null) {
@@ -68,18 +63,14 @@ export function createZone(name: string): Zone {
       const at = atMs * MICROS_PER_MS + parsed.micros;
       return { at, order: atMs === orderMs ? at : orderMs * MICROS_PER_MS };
     },
-    orderOf(at) {
+    /** The comparison key of an instant that `resolve` returned. */
+    orderOf(at: Micros): Micros {
       const atMs = Math.floor(at / MICROS_PER_MS);
-      const wallMs = atMs + offsetMsAtCached(atMs);
-      const resolved = resolveWallMs(wallMs);
+      const offset = isUtc ? 0 : (steadyOffset(Math.floor(atMs / HOUR_MS)) ?? offsetMsAt(atMs, name));
+      const resolved = resolveWallMs(atMs + offset);
       return resolved.atMs === atMs && resolved.orderMs !== atMs ? resolved.orderMs * MICROS_PER_MS : at;
     },
   };
-
-  function offsetMsAtCached(atMs: number): number {
-    if (isUtc) return 0;
-    return steadyOffset(Math.floor(atMs / HOUR_MS)) ?? offsetMsAt(atMs, name);
-  }
 }
 
 /** Resolves a wall time within a day or so of a change of offset by the zone's rules. */

@@ -83,14 +83,13 @@ export const accountOfTask = (alias: string, row: string): string =>
 /** The deals that `module`, `model` and `model_id` name, for a view that is asked by deal: `record_id`, `end_id`. */
 export const dealLinks = (table: string): string => followed([column(table, 'model_id', isDeal('r'))]);
 
-/** All merges of deals at once, worked out only where a query comes upon one: as a step for each row they would count as dear. */
+/** All merges of deals as one object, worked out once a query from the index of merged deals. */
 const MERGED_DEALS = `(${withMerged('crm_lead')} select jsonb_object_agg(id, end_id) from merged)`;
 
 /** Joins the deal at the end of the chain that begins at a link, as `alias.end_id`; none where deals were merged in a circle. */
 export const joinDeal = (alias: string, link: string): string => `
-left join flowlu.crm_lead ${alias}_merged on ${alias}_merged.id = ${link} and ${alias}_merged.merged_to_id is not null
 cross join lateral (
-  select case when ${alias}_merged.id is null then ${link} else (${MERGED_DEALS} ->> ${link}::text)::bigint end as end_id
+  select case when ${MERGED_DEALS} ? ${link}::text then (${MERGED_DEALS} ->> ${link}::text)::bigint else ${link} end as end_id
 ) ${alias}`;
 
 /** Joins the deal that `module`, `model` and `model_id` of a row name, as `alias.end_id`. */

@@ -1,10 +1,9 @@
 /** Ready-made views about money that has moved: transactions, cash, categories. */
 import { c, joined, type View, view } from '../views/view.ts';
-import { wordOf } from './codes.ts';
 import { PAYMENTS_WITH_PARTNER, withMerged } from './customers.ts';
 import { cashState, moneyKind, type Terms } from './definitions.ts';
 import { INVOICE_NUMBER } from './invoices.ts';
-import { byMonth, currency, words } from './report.ts';
+import { byMonth, category, currency, words } from './report.ts';
 
 /** Amounts with their sign: money in is positive. */
 const SIGNED = 'coalesce(x.income, 0) - coalesce(x.outcome, 0)';
@@ -57,7 +56,7 @@ export function money(terms: Terms): readonly View[] {
       ...c.linked('project', 'x.project_id', 'Project that it belongs to', 'st.projects'),
       ...c.linked('account', 'x.org_account_id', 'Own bank or cash account', 'fin.bank_account'),
       ...c.linked('organisation', 'x.org_id', 'Own organisation', 'fin.organization'),
-      category_id: c.number('x.category_id', 'Finance item'),
+      ...category('x.category_id'),
       purpose: c.word("coalesce(nullif(x.description, ''), x.name)", 'Purpose of the transaction, else its title'),
       updated_at: c.updatedAt('x'),
     },
@@ -154,19 +153,14 @@ full join (
       'Income and expense by category and month, as cash and as profit and loss, by the day of the transaction; the month of accrual is not known',
     columns: {
       month: c.day('x.month', 'First day of the month; none for transactions without a day'),
-      category_id: c.number('x.category_id', 'Finance item; none where the transaction has none'),
-      category_name: c.word(
-        `coalesce(max(category.name), case when x.category_id is not null then ${wordOf('fin.transaction', 'category_id', 'x.category_id')} end)`,
-        'Its name, where the portal gives fin.categories or flowlu_reports.code_labels has it',
-      ),
+      ...category('x.category_id', 'max(category.name)'),
       kind: c.text(moneyKind, 'income, expense or other, see definitions'),
       cash_base: sumBase(is.moves_cash, 'As far as the money has moved, in the base currency; money out negative'),
       pl_base: sumBase(is.counts_in_pl, 'As far as it counts in profit and loss'),
       unclear_base: sumBase(`${cashState} is null`, 'Transactions in an unknown state, in none of the other figures'),
       transactions: c.count('count(*)', 'Transactions, those that are not executed included'),
     },
-    from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x
-left join flowlu.fin_categories category on category.id = x.category_id and category._deleted_at is null`,
+    from: `${byMonth('fin_transaction', 'x', 'x.date', is.transaction)} x`,
     group: `x.month, x.category_id, ${moneyKind}`,
   });
   return [payments, cashPosition, cashFlow, byCategory];

@@ -30,10 +30,15 @@ export function pipeline({ zone, today }: Terms): readonly View[] {
     },
     from: `(
   with step as materialized (
-    select s.in_pipeline_id as pipeline_id, s.pipeline_stage_id as stage_id, ${month('change.at')} as month,
-           sum(change.sign) as deals, sum(change.sign * coalesce(s.budget, 0)) as budget
-      from ${states} s cross join lateral (values (s.valid_from, 1), (s.valid_to, -1)) change (at, sign)
-     where s.active = 1 and s.merged_to_id is null and change.at is not null
+    select part.pipeline_id, part.stage_id, change.month, sum(change.sign * part.deals) as deals, sum(change.sign * part.budget) as budget
+      from (
+        select s.in_pipeline_id as pipeline_id, s.pipeline_stage_id as stage_id, ${month('s.valid_from')} as began,
+               ${month('s.valid_to')} as ended, count(*) as deals, coalesce(sum(s.budget), 0) as budget
+          from ${states} s
+         where s.active = 1 and s.merged_to_id is null
+         group by 1, 2, 3, 4
+      ) part cross join lateral (values (part.began, 1), (part.ended, -1)) change (month, sign)
+     where change.month is not null
      group by 1, 2, 3
   )
   select * from (

@@ -4,7 +4,7 @@ import { wordOf } from './codes.ts';
 import { accountOf, atEnd, dealLinks, dealOf, joinDeal, joinMerged, withMerged } from './customers.ts';
 import { isDeal, isProject, type Terms } from './definitions.ts';
 import { INVOICE_NUMBER, owed } from './invoices.ts';
-import { currency, words } from './report.ts';
+import { category, currency, words } from './report.ts';
 
 /** Joins the project or deal that the first relation of a plan names. */
 const joinRelation = (alias: string, isKind: (alias: string) => string) => `left join (
@@ -50,7 +50,7 @@ export function planned(terms: Terms): readonly View[] {
       invoice_id: c.key('n.invoice_id', 'Invoice that the plan comes from', 'fin.invoice'),
       invoice_number: c.word(INVOICE_NUMBER, 'Its number as printed'),
       ...c.linked('account', 'n.org_account_id', 'Own bank or cash account', 'fin.bank_account'),
-      category_id: c.number('n.category_id', 'Finance item'),
+      ...category('n.category_id'),
       updated_at: c.updatedAt('n'),
     },
     with: withMerged('crm_account'),

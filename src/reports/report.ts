@@ -17,6 +17,16 @@ export const currency = (id: string, code = 'null') =>
     ),
   }) as const;
 
+/** The finance item of a row, with its name where the portal gives fin.categories or an operator has written it. */
+export const category = (id: string, name = 'category.name') =>
+  c.linked(
+    'category',
+    id,
+    'Finance item',
+    'fin.categories',
+    `coalesce(nullif(${name}, ''), case when ${id} is not null then ${wordOf('fin.transaction', 'category_id', id)} end)`,
+  );
+
 /** The only page of a record whose path in the portal is known. */
 export const taskUrl = c.word(
   `'https://' || ${settingAsText('portal')} || '/_module/task/view/task/' || t.id`,

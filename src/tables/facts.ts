@@ -1,6 +1,5 @@
 /** Facts about the tables needed at run time. The definitions are for drizzle-kit and never loaded by the program. */
 import type { FieldKind } from '../catalog/types.ts';
-import type { metaColumns } from './columns.ts';
 
 /** PostgreSQL type of each kind, short names as `format_type` spells them. */
 export const sqlTypes: Readonly<Record<FieldKind, string>> = {
@@ -17,14 +16,14 @@ export const sqlTypes: Readonly<Record<FieldKind, string>> = {
 };
 
 /** Meanings of the meta columns, for people who read the tables. */
-export const metaColumnDocs: Readonly<Record<keyof ReturnType<typeof metaColumns>, string>> = {
+export const metaColumnDocs = {
   _record: 'All fields as last known, unknown and custom ones included, as Flowlu sent them',
   _version: "Flowlu's own time of the last change; null where the model has none",
   _observed_at: 'When the mirror learnt it: arrival of the webhook, or the moment before the API request was sent',
   _source: 'What the mirror learnt it from: webhook or api; erased where, on a privacy request, only the id is held',
   _deleted_at: 'When the mirror learnt that the record was deleted; null while it is live',
   _hash: 'Fingerprint of the content of _record',
-};
+} as const;
 
 /** One line per ledger table, for people who use psql. */
 export const syncTableDocs: Readonly<Record<string, string>> = {

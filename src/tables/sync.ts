@@ -1,4 +1,4 @@
-/** The tables of the ledger and of the mirror's own state. */
+/** The tables of the ledger and of the mirror's own state. What each is for stands in facts.ts. */
 import { sql } from 'drizzle-orm';
 import {
   bigint,
@@ -23,7 +23,6 @@ const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'd
 const now = sql`clock_timestamp()`;
 const counter = (name: string) => big(name).notNull().default(sql`0`);
 
-/** Every webhook delivery, in order of arrival, with its original text. */
 export const deliveries = sync.table(
   'deliveries',
   {
@@ -53,7 +52,6 @@ export const deliveries = sync.table(
   ],
 );
 
-/** Rows that the rules could not decide and that reading `get/{id}` will settle. */
 export const doubtful = sync.table(
   'doubtful',
   {
@@ -69,7 +67,6 @@ export const doubtful = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.entity_id] }), index('doubtful_next_attempt_at').on(t.next_attempt_at)],
 );
 
-/** The newest complete listing of each model, finished or in progress, with its position and counts. */
 export const listings = sync.table(
   'listings',
   {
@@ -108,14 +105,12 @@ export const listings = sync.table(
   ],
 );
 
-/** Live rows that a sweep in progress has not found, perhaps because they were deleted. */
 export const suspects = sync.table(
   'suspects',
   { model: text('model').notNull(), entity_id: big('entity_id').notNull() },
   (t) => [primaryKey({ columns: [t.model, t.entity_id] })],
 );
 
-/** Ids returned by a listing by page numbers in progress, a few hundred per row. */
 export const listedIds = sync.table(
   'listed_ids',
   {
@@ -127,7 +122,6 @@ export const listedIds = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.kind, t.seq] })],
 );
 
-/** What the portal was found to do, in general (`*`) or for one model, and when this was last seen. */
 export const measurements = sync.table(
   'measurements',
   {
@@ -139,7 +133,6 @@ export const measurements = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.fact] })],
 );
 
-/** How far catching up has come, per model. */
 export const watermarks = sync.table('watermarks', {
   model: text('model').primaryKey(),
   watermark: instant('watermark'),
@@ -149,7 +142,6 @@ export const watermarks = sync.table('watermarks', {
   last_error: text('last_error'),
 });
 
-/** What the scheduler knows about each model: when it was read, at what cost, and what webhooks missed. */
 export const schedule = sync.table('schedule', {
   model: text('model').primaryKey(),
   polled_at: instant('polled_at'),
@@ -168,7 +160,6 @@ export const schedule = sync.table('schedule', {
   retry_at: instant('retry_at'),
 });
 
-/** Backfills, reconciliations, sweeps and verifications, with their outcome. */
 export const runs = sync.table(
   'runs',
   {
@@ -183,7 +174,6 @@ export const runs = sync.table(
   (t) => [check('runs_status', sql`${t.status} in ('running', 'done', 'failed', 'interrupted', 'differences')`)],
 );
 
-/** One row: when the next free slot for an API request begins, for all replicas, and the background's next turn. */
 export const apiBudget = sync.table(
   'api_budget',
   {
@@ -197,17 +187,14 @@ export const apiBudget = sync.table(
   (t) => [check('api_budget_single', sql`${t.id}`)],
 );
 
-/** Who does work that only one replica may do, and until when. */
 export const leases = sync.table('leases', {
   name: text('name').primaryKey(),
   holder: text('holder').notNull(),
   expires_at: instant('expires_at').notNull(),
 });
 
-/** Facts about this mirror, such as the portal it belongs to. */
 export const settings = sync.table('settings', { key: text('key').primaryKey(), value: jsonb('value').notNull() });
 
-/** One row: the portal's OAuth grant, with encrypted tokens. */
 export const oauthGrant = sync.table(
   'oauth_grant',
   {
@@ -230,7 +217,6 @@ export const oauthGrant = sync.table(
   ],
 );
 
-/** Logins in progress: what the browser must return, each only once and in time. */
 export const oauthRequests = sync.table('oauth_requests', {
   state_hash: text('state_hash').primaryKey(),
   client_id: text('client_id').notNull(),
@@ -241,7 +227,6 @@ export const oauthRequests = sync.table('oauth_requests', {
   outcome: text('outcome'),
 });
 
-/** The present and former names of custom fields in the live views. */
 export const customColumns = sync.table(
   'custom_columns',
   {
@@ -255,7 +240,6 @@ export const customColumns = sync.table(
   (t) => [primaryKey({ columns: [t.model, t.name] })],
 );
 
-/** States of deals, derived from the history: see `store/deal-states.ts`. */
 export const dealStates = sync.table(
   'deal_states',
   {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { envExample, settingsPage } from '../../scripts/reference/settings.ts';
 import {
   ConfigError,
   loadConfig,
@@ -11,7 +12,6 @@ import {
   settingsHelp,
   unknownModels,
 } from '../../src/config/index.ts';
-import { envExample, settingsPage } from '../../src/config/reference.ts';
 import { settings } from '../../src/config/table.ts';
 
 const SECRET = 'a-webhook-secret-1234';

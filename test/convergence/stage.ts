@@ -6,7 +6,7 @@ import { createLogger } from '../../src/core/log.ts';
 import { readAnnouncement } from '../../src/delivery/delivery.ts';
 import type { FlowluClient } from '../../src/flowlu/client.ts';
 import { receive } from '../../src/merge/receive.ts';
-import { type SettleCounts, settleDue } from '../../src/merge/settle.ts';
+import { settleDue } from '../../src/merge/settle.ts';
 import { databaseClock } from '../../src/postgres/clock.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { catchUpAll, sweepAll } from '../../src/reconcile/catch-up.ts';
@@ -47,7 +47,7 @@ export interface Stage {
   deliver(...bodies: readonly string[]): Promise<void>;
   sweep(options?: SweepScene): Promise<Round>;
   catchUp(): Promise<Round>;
-  settle(): Promise<SettleCounts>;
+  settle(): ReturnType<typeof settleDue>;
   close(): Promise<void>;
 }
 

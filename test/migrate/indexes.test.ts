@@ -2,7 +2,7 @@ import { is } from 'drizzle-orm';
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModel, models } from '../../src/catalog/index.ts';
-import * as tables from '../../src/tables/index.ts';
+import { tables } from '../../src/tables/index.ts';
 import { indexedColumns, mergedInto } from '../../src/tables/indexes.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openReader, type Reader } from '../support/reader.ts';

@@ -234,7 +234,7 @@ describe('the schema', () => {
 
   it('is the same when generated anew', async () => {
     const { generateDrizzleJson, generateMigration } = await import('drizzle-kit/api');
-    const tables = await import('../../src/tables/index.ts');
+    const { tables } = await import('../../src/tables/index.ts');
     const { readFile } = await import('node:fs/promises');
     const last = String(knownMigrations().length - 1).padStart(4, '0');
     const snapshot = JSON.parse(

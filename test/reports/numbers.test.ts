@@ -162,6 +162,19 @@ describe('money', () => {
     ]);
   });
 
+  it('has the name of its finance item beside it, by the portal, else by the operator, else the number', async () => {
+    await put('fin_categories', { id: 5, name: 'Rent' });
+    await label('fin.transaction', 'category_id', 6, 'Travel');
+    const items = [5, 6, 7, null].map((category_id, index) => ({ id: index + 1, category_id }));
+    await put('fin_transaction', ...items.map((item) => ({ ...executed, ...item, type: 10, bcy_income: 1 })));
+    await put('fin_plan_money', ...items.map((item) => ({ ...item, type: 10 })));
+    const named = ['Rent', 'Travel', 'code 7', null];
+    for (const view of ['payments', 'planned_money', 'money_by_category_and_month'])
+      expect(await ask(`select category_name from flowlu_reports.${view} order by category_id`), view).toEqual(
+        named.map((category_name) => ({ category_name })),
+      );
+  });
+
   it('cash_position: the fixed balance and what has moved since', async () => {
     await put('fin_bank_account', {
       id: 1,

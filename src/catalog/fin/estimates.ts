@@ -3,12 +3,10 @@ import { code, date, datetime, decimal, flag, integer, link, model, text } from 
 import {
   active,
   audit,
-  currency_id,
+  currency,
   documentCustomer,
+  documentMoney,
   documentParties,
-  documentTaxes,
-  documentTotals,
-  extraCharges,
   importOrigin,
   lineItem,
   lineType,
@@ -36,13 +34,9 @@ export const estimates = {
     group_id: link('Group that the estimate is filed under'),
     template_id: link('Template that the estimate was made from', 'fin.estimate_template'),
 
-    currency_id,
-    currency_code: text('Code of the currency, e.g. EUR'),
+    ...currency,
     exchange_rate: decimal('Rate from the currency of the estimate to the base currency'),
-    ...documentTotals,
-    ...documentTaxes,
-    ...extraCharges,
-    pricelist_id: link('Price list for the lines', 'products.pricelist'),
+    ...documentMoney,
 
     estimate_terms_text: text('Terms and conditions on the estimate'),
     estimate_footer_text: text('Text at the foot of the estimate'),
@@ -80,4 +74,4 @@ export const estimates = {
     uuid,
     ...audit,
   }),
-} as const;
+};

@@ -3,16 +3,15 @@ import { code, date, datetime, decimal, flag, integer, link, model, text } from 
 import {
   active,
   audit,
-  currency_id,
+  currency,
   documentCustomer,
+  documentMoney,
   documentParties,
-  documentTaxes,
-  documentTotals,
-  extraCharges,
   importOrigin,
   lineItem,
   lineType,
   linkedRecord,
+  provenance,
   receiptCodes,
   uuid,
 } from '../groups.ts';
@@ -25,7 +24,7 @@ const invoicePrint = {
   invoice_footer_text: text('Text at the foot of the invoice'),
   invoice_terms_text: text('Terms and conditions on the invoice'),
   payment_options: text('Ways of paying offered on the invoice (format undocumented)'),
-} as const;
+};
 
 /** How far a line is planned and paid. */
 const linePayment = {
@@ -34,7 +33,7 @@ const linePayment = {
   paid_date: date('Day on which the line was paid'),
   plan_money_id: link('Planned payment that covers the line', 'fin.plan_money'),
   plan_money_total: decimal('Amount of the planned payment that falls on the line'),
-} as const;
+};
 
 export const invoices = {
   invoice: model('Invoices', 'fin', 'flowlu', {
@@ -70,12 +69,8 @@ export const invoices = {
     template_name: text('Name of the print template used'),
     is_template: flag('This is a template, not an invoice to be paid'),
 
-    currency_id,
-    currency_code: text('Code of the currency, e.g. EUR'),
-    ...documentTotals,
-    ...documentTaxes,
-    ...extraCharges,
-    pricelist_id: link('Price list for the lines', 'products.pricelist'),
+    ...currency,
+    ...documentMoney,
     paymethod_id: link('Way of paying'),
     bcy_paid_total: decimal('Paid so far, in the base currency of the portal'),
     plan_money_id: link('Planned payment for the invoice', 'fin.plan_money'),
@@ -92,9 +87,7 @@ export const invoices = {
     exported_1c: flag('Exported to 1C bookkeeping'),
     ...invoicePrint,
     ...documentParties,
-    uuid,
-    ...importOrigin,
-    ...audit,
+    ...provenance,
   }),
 
   invoice_contacts: model('Recipients of invoices', 'fin', 'flowlu', {
@@ -145,13 +138,9 @@ export const invoices = {
     group_id: link('Group that the invoices are filed under'),
     doc_id: link('Contract that the invoices rest on'),
 
-    currency_id,
-    currency_code: text('Code of the currency, e.g. EUR'),
+    ...currency,
     exchange_rate: decimal('Rate from the currency of the invoice to the base currency'),
-    ...documentTotals,
-    ...documentTaxes,
-    ...extraCharges,
-    pricelist_id: link('Price list for the lines', 'products.pricelist'),
+    ...documentMoney,
     paymethod_id: link('Way of paying'),
     use_multiple_pm: flag('Several planned payments are used (deprecated)'),
     ...invoicePrint,
@@ -168,4 +157,4 @@ export const invoices = {
     ...receiptCodes,
     ...importOrigin,
   }),
-} as const;
+};

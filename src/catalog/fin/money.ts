@@ -1,6 +1,6 @@
 /** Money as it moves: transactions, payments, plans and liabilities. */
 import { code, date, datetime, decimal, flag, link, model, text } from '../fields.ts';
-import { audit, currency_id, importOrigin, linkedRecord, ordering, uuid } from '../groups.ts';
+import { audit, currency_id, importOrigin, linkedRecord, named, ordering, provenance, uuid } from '../groups.ts';
 
 /** What cash transactions and accrual transactions are known to share. */
 const transactionOrigin = {
@@ -17,7 +17,7 @@ const transactionOrigin = {
   ref_uuid: text('UUID of the transaction in an external system'),
   uuid,
   ...importOrigin,
-} as const;
+};
 
 export const money = {
   commitment: model('Financial liabilities', 'fin', 'expected', {
@@ -35,8 +35,7 @@ export const money = {
 
   customer_payment: model('Payments (money in and out)', 'fin', 'flowlu', {
     type: code('Direction or kind of payment (values undocumented)'),
-    name: text('Title of the payment'),
-    description: text('What the payment is for'),
+    ...named('Title of the payment', 'What the payment is for'),
     status: code('State of the payment (values undocumented)'),
     status_pls: code('State of the payment in accrual accounting (values undocumented)'),
     date: date('Day of the payment'),
@@ -59,9 +58,7 @@ export const money = {
     is_owed: flag('Counts as a debt'),
     ordering,
     ref_uuid: text('UUID of the payment in an external system'),
-    uuid,
-    ...importOrigin,
-    ...audit,
+    ...provenance,
   }),
 
   plan_money: model('Planned money (payment calendar)', 'fin', 'expected', {
@@ -74,8 +71,7 @@ export const money = {
       60: 'project task income',
       70: 'project task expense',
     }),
-    name: text('Title of the planned payment'),
-    description: text('What the planned payment is for'),
+    ...named('Title of the planned payment', 'What the planned payment is for'),
     status_paid: code('How far the plan is paid', {
       0: 'unpaid',
       10: 'paid',
@@ -134,8 +130,7 @@ export const money = {
     type: code('Direction of the money', { 10: 'income', 20: 'expense' }),
     status: code('Whether the money has moved', { 0: 'unpaid', 10: 'paid' }),
     date: date('Day of the transaction'),
-    name: text('Title of the transaction'),
-    description: text('Purpose of the transaction'),
+    ...named('Title of the transaction', 'Purpose of the transaction'),
     reference: text('Source of the transaction; documented as the name of the import source'),
     reference_id: link('Payment that the transaction belongs to', 'fin.customer_payment'),
 
@@ -175,4 +170,4 @@ export const money = {
     ...transactionOrigin,
     ...audit,
   }),
-} as const;
+};

@@ -1,6 +1,6 @@
 /** The setup of finance: own organisations, their bank accounts, lines of business. */
 import { code, date, datetime, decimal, flag, integer, link, model, text } from '../fields.ts';
-import { active, audit, importOrigin, ordering } from '../groups.ts';
+import { active, entry, importOrigin, ordering } from '../groups.ts';
 
 export const setup = {
   bank_account: model('Bank and cash accounts of the own organisations', 'fin', 'flowlu', {
@@ -27,16 +27,12 @@ export const setup = {
 
   bank_account_group: model('Groups of bank accounts', 'fin', 'expected', {
     name: text('Name of the group'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   business_line: model('Lines of business', 'fin', 'expected', {
     name: text('Name of the line of business'),
-    ordering,
-    active,
-    ...audit,
+    ...entry,
   }),
 
   categories: model('Finance items and their activities', 'fin', 'possible', {
@@ -78,4 +74,4 @@ export const setup = {
     active,
     ...importOrigin,
   }),
-} as const;
+};

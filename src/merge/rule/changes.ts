@@ -6,7 +6,7 @@
  * happened.
  */
 import { type Patch, patchBetween } from '../../record/differences.ts';
-import { mergeRecords, type Shape } from '../../record/record.ts';
+import { mergeRecords } from '../../record/record.ts';
 import { compareVersions } from '../../record/version.ts';
 import type { Change, ChangePath, Prior } from '../../store/history.ts';
 import { type FoldContext, type Folded, rowVersion } from './fold.ts';
@@ -60,14 +60,10 @@ function firstSight(now: Row, seen: Observation, context: Context): readonly Cha
   if (seen.says !== 'announced') return [];
   const { previous } = seen;
   if (previous === null && seen.link.from !== null) return [change('created', now, 'webhook', UNKNOWN, null)];
-  const patch =
-    previous === null ? null : patchBetween(context.shape, before(previous, now, context.shape), now.record);
+  // Fields that the webhook leaves out are assumed not to have changed.
+  const before = previous === null ? null : mergeRecords(context.shape, now.record, previous);
+  const patch = before === null ? null : patchBetween(context.shape, before, now.record);
   return [change('updated', now, 'webhook', toldBefore(previous, now, context), patch)];
-}
-
-/** The whole state before. Fields that the webhook leaves out are assumed not to have changed. */
-function before(previous: Row['record'], now: Row, shape: Shape): Row['record'] {
-  return mergeRecords(shape, now.record, previous);
 }
 
 function toldBefore(previous: Row['record'] | null, now: Row, context: Context): Prior {

@@ -55,24 +55,12 @@ function decideAnnounced(row: Row | null, seen: Announced, around: Surroundings)
 }
 
 function decideDeleted(row: Row | null, seen: Deleted, shape: Shape): Verdict {
-  if (row === null) {
-    return write('tombstoned', {
-      record: seen.previous ?? {},
-      observedAt: seen.observedAt,
-      source: 'webhook',
-      deletedAt: seen.observedAt,
-    });
-  }
+  if (row === null) return tombstone(seen.previous ?? {}, seen, 'webhook');
   if (row.deletedAt !== null) return keep('duplicate');
   const order = compareVersions(row.version, seen.version);
   if (order !== null && order > 0) return keep('kept', 'announced as deleted, but the row is newer');
-  return write('tombstoned', {
-    // The "previous" state in a deletion is the entity's last state: the same as the row's, or newer.
-    record: mergeRecords(shape, row.record, seen.previous ?? {}),
-    observedAt: seen.observedAt,
-    source: 'webhook',
-    deletedAt: seen.observedAt,
-  });
+  // The "previous" state in a deletion is the entity's last state: the same as the row's, or newer.
+  return tombstone(mergeRecords(shape, row.record, seen.previous ?? {}), seen, 'webhook');
 }
 
 function decidePresent(row: Row | null, seen: Present, around: Surroundings): Verdict {
@@ -98,12 +86,11 @@ function decideAbsent(row: Row | null, seen: Absent): Verdict {
   // The record exists on neither side: the API and the mirror agree.
   if (row === null || row.deletedAt !== null) return keep('unchanged');
   if (seen.observedAt <= row.observedAt) return keep('ignored');
-  return write('tombstoned', {
-    record: row.record,
-    observedAt: seen.observedAt,
-    source: 'api',
-    deletedAt: seen.observedAt,
-  });
+  return tombstone(row.record, seen, 'api');
+}
+
+function tombstone(record: Row['record'], { observedAt }: Observation, source: Row['source']): Verdict {
+  return write('tombstoned', { record, observedAt, source, deletedAt: observedAt });
 }
 
 /** Adopts the API's state, writing only if that changes something. A single read also confirms a webhook's state. */

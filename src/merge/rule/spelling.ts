@@ -12,22 +12,17 @@ import type { Observation, Row } from './observation.ts';
 /** What is known of a portal's webhooks; null until a row confirmed by the API shows it. */
 export type WebhookTexts = Facts['webhook_texts'] | null;
 
-interface Respelt {
-  readonly observation: Observation;
-  /** What the observation shows about the portal's webhooks. */
-  readonly shows: WebhookTexts;
-  /** True if the API may spell a text differently and that is not known. */
-  readonly isUnclear: boolean;
-}
-
 /** Why a row whose texts may be spelt differently is read again. */
 export const SPELLING = 'the API is asked how it spells the texts of a webhook';
 
 /** Characters that the API may write differently than a webhook without entities. */
 const SPECIAL = /[&<>"'\n]/;
 
-/** The observation with its texts spelt as in the row, as far as they mean the same. */
-export function respell(seen: Observation, row: Row | null, shape: Shape, known: WebhookTexts): Respelt {
+/**
+ * The observation with its texts spelt as in the row, as far as they mean the same; and what it `shows` about the
+ * portal's webhooks. `isUnclear` if the API may spell a text differently and that is not known.
+ */
+export function respell(seen: Observation, row: Row | null, shape: Shape, known: WebhookTexts) {
   const records = [seen.says === 'announced' ? seen.record : null, 'previous' in seen ? seen.previous : null];
   const held = (key: string) => (row === null ? undefined : fieldValue(shape, row.record, key));
   const texts = records.flatMap((record) =>

@@ -5,6 +5,7 @@
  * content: each delivery leads `from` one state `to` the next, and the deliveries of one version form a path if none is
  * missing or repeated. Otherwise only the API knows, and the row becomes doubtful.
  */
+import { groupBy } from '../../core/group.ts';
 import { contains, contentHash, mergeRecords, type Shape } from '../../record/record.ts';
 import { compareVersions, type Version } from '../../record/version.ts';
 import type { Decision } from '../../store/deliveries/ledger.ts';
@@ -76,13 +77,10 @@ function sameLink(a: Link, b: Link): boolean {
   return a.from === b.from && a.to === b.to;
 }
 
+/** The first of each link. */
 function distinct(earlier: readonly Earlier[]): readonly Earlier[] {
-  const first = new Map<string, Earlier>();
-  for (const one of earlier) {
-    const link = `${one.link.from} ${one.link.to}`;
-    if (!first.has(link)) first.set(link, one);
-  }
-  return [...first.values()];
+  const byLink = groupBy(earlier, ({ link }) => `${link.from} ${link.to}`);
+  return [...byLink.values()].flatMap(([first]) => first ?? []);
 }
 
 /** False only if the deliveries show that each state of the version occurred once. */

@@ -1,16 +1,5 @@
-/** The settings as text: `--help`, `.env.example` and docs/settings.md. `npm run settings` writes the two files. */
-import { groups, type Setting, settings } from './table.ts';
-
-/** The settings as text for `--help`. */
-export function settingsHelp(): string {
-  const lines = settings.map(([name, setting]) => {
-    const { help, parser, default: fallback = setting.without } = setting;
-    const first = `  ${name.padEnd(28)}${help}${fallback === undefined ? '' : ` (default: ${fallback})`}`;
-    return parser.expects === '' ? first : `${first}\n${' '.repeat(30)}${parser.expects}`;
-  });
-  const note = 'A .env file in the working directory is read too. Secrets can also come from a file: NAME_FILE=/path.';
-  return `Settings (environment variables):\n${lines.join('\n')}\n\n${note}\n`;
-}
+/** `.env.example` and docs/settings.md as text, from the table of settings. */
+import { groups, type Setting, settings } from '../../src/config/table.ts';
 
 /** `.env.example`: one commented line per setting, with its default, an example, or something to be replaced. */
 export function envExample(): string {
