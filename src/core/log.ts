@@ -63,14 +63,10 @@ function describeOne(error: unknown): DescribedError {
 }
 
 function causesOf(error: unknown): readonly unknown[] {
-  const found: unknown[] = [];
-  const queue = nextCauses(error);
-  while (queue.length > 0 && found.length < MAX_CAUSES) {
-    const cause = queue.shift();
-    found.push(cause);
-    queue.push(...nextCauses(cause));
-  }
-  return found;
+  const found = nextCauses(error);
+  // It grows while it is gone through: the causes of causes follow.
+  for (const cause of found) if (found.length < MAX_CAUSES) found.push(...nextCauses(cause));
+  return found.slice(0, MAX_CAUSES);
 }
 
 function nextCauses(error: unknown): unknown[] {

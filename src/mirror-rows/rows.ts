@@ -34,6 +34,7 @@ export interface StoredRow {
   readonly id: string;
   readonly record: JsonObject;
   readonly observedAt: Micros;
+  /** `erased`: only the id is kept, because of a privacy request; only the API can bring such an entity back. */
   readonly source: 'webhook' | 'api' | 'erased';
   readonly deletedAt: Micros | null;
   readonly hash: string;

@@ -7,6 +7,7 @@ import { groupBy } from '../core/group.ts';
 import type { SchemaState } from '../migrate/migrations.ts';
 import { REFUSED } from '../store/listings.ts';
 import { judgeChangeAhead, judgeClock } from './clock.ts';
+import { judgeMisfits, judgeRefused } from './counted.ts';
 import type { Facts } from './facts.ts';
 import type { Finding, Severity } from './finding.ts';
 import { lockFinding, momentOf, rightsFinding } from './obstacles.ts';
@@ -137,6 +138,8 @@ const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[]
   judgeHidden,
   judgeFirstReading,
   judgeSilence,
+  judgeRefused,
+  judgeMisfits,
 ];
 
 function judgeRights({ obstacles, missing }: Facts): Finding | null {

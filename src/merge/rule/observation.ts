@@ -1,22 +1,15 @@
 /** What the mirror learns (observations), what it holds (rows), and what it concludes (verdicts). */
 import type { JsonObject } from '../../core/json.ts';
 import type { Micros } from '../../core/time.ts';
+import type { StoredRow } from '../../mirror-rows/rows.ts';
 import type { Shape } from '../../record/record.ts';
 import type { Version } from '../../record/version.ts';
 import type { Decision } from '../../store/deliveries/ledger.ts';
 
-export interface Row {
-  readonly record: JsonObject;
+export interface Row extends Omit<StoredRow, 'id'> {
   /** The source's time of the last change, if credible. */
   readonly version: Version;
-  readonly observedAt: Micros;
-  readonly source: Source;
-  readonly deletedAt: Micros | null;
-  readonly hash: string;
 }
-
-/** `erased`: only the id is kept, because of a privacy request; only the API can bring such an entity back. */
-export type Source = 'webhook' | 'api' | 'erased';
 
 /** A webhook with the state after a change. */
 export interface Announced {
