@@ -1,5 +1,6 @@
 /** Which rights the role of the service lacks, and the statement that gives them back. */
 import type { Queryable } from '../postgres/connection.ts';
+import { LEDGER } from '../store/deliveries/ledger.ts';
 import { type Ownership, ownership, wrongRole } from './owner.ts';
 import { quoted, RIGHTS, WRITER } from './roles.ts';
 
@@ -41,7 +42,7 @@ export async function missingRights(sql: Queryable): Promise<MissingRights | nul
   return {
     found: `the database role ${own.role} lacks ${wordsOf(lacking)}`,
     advice: `as the owner of the mirror or an administrator: ${statementsFor(lacking, own)}`,
-    stopsWebhooks: lacking.some(({ place }) => place === 'schema sync' || place === 'sync.deliveries'),
+    stopsWebhooks: lacking.some(({ place }) => place === 'schema sync' || place === LEDGER),
   };
 }
 

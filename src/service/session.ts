@@ -77,11 +77,9 @@ export type OnMirror = 'define' | 'serve' | 'rederive' | 'work' | 'look';
 
 const definesFacts = (onMirror: OnMirror) => onMirror === 'define' || onMirror === 'serve';
 
-interface SessionOptions {
-  readonly log: Logger;
+interface SessionOptions extends Pick<Session, 'log' | 'onMirror'> {
   readonly signal: AbortSignal;
   readonly command: string;
-  readonly onMirror: OnMirror;
 }
 
 /** The database of the settings, and connections to it. */

@@ -89,7 +89,7 @@ async function broken(told: Told, breaks: () => Promise<unknown>, mends: () => P
   await expect.poll(isReady, { timeout: 30_000, interval: 500 }).toBe(200);
 }
 
-it.each(['pg_class in access exclusive mode', 'sync.deliveries', 'sync.deliveries in share mode'])(
+it.each(['sync.deliveries', 'sync.deliveries in share mode'])(
   'a lock on %s',
   async (table) => {
     const holder = await database.sql.reserve();

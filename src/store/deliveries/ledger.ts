@@ -221,23 +221,19 @@ export async function settleDeliveries(tx: Queryable, outcomes: readonly Deliver
      where d.id = n.id`;
 }
 
-const TRIED_BYTES = 12_288;
-const UNDONE = new Error('rolled back on purpose');
-const TRIED_WITHIN = { statementTimeoutMs: 3_000, lockTimeoutMs: 1_000 };
-
 /**
- * Writes a large delivery and deletes it again, to detect a lack of space that a small change would not. It takes no
- * lock that others may hold, since waiting for one would look like the cause.
- * @param commits false for who may only look: everything is rolled back
+ * Writes a large delivery and deletes it again, to detect a lack of space that a small change would not, without waiting
+ * for locks of others for long. @param commits false for who may only look: everything is rolled back
  */
 export async function tryWrite(sql: Sql, commits = true): Promise<void> {
-  const body = randomBytes(TRIED_BYTES).toString('base64');
+  const body = randomBytes(12_288).toString('base64');
+  const undone = new Error('rolled back on purpose');
   const append = async (tx: Transaction) => {
     const [row] = await tx`insert into sync.deliveries (status, body) values ('skipped', ${body}) returning id`;
     await tx`delete from sync.deliveries where id = ${row?.id}`;
-    if (!commits) throw UNDONE;
+    if (!commits) throw undone;
   };
-  await transact(sql, append, TRIED_WITHIN).catch((error: unknown) => {
-    if (error !== UNDONE) throw error;
+  await transact(sql, append, { statementTimeoutMs: 3_000, lockTimeoutMs: 1_000 }).catch((error: unknown) => {
+    if (error !== undone) throw error;
   });
 }
