@@ -39,7 +39,8 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   oauth: ['core', 'flowlu', 'postgres', 'store'],
   manifest: ['catalog'],
   describe: ['catalog', 'core', 'views'],
-  status: ['catalog', 'core', 'delivery', 'intake', 'migrate', 'mirror-rows', 'postgres', 'record', 'store'],
+  status: ['catalog', 'core', 'intake', 'migrate', 'mirror-rows', 'postgres', 'store'],
+  story: ['catalog', 'core', 'delivery', 'mirror-rows', 'postgres', 'record', 'status', 'store'],
   agents: ['core', 'migrate', 'postgres'],
   service: [
     'catalog',
@@ -101,6 +102,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'service',
     'status',
     'store',
+    'story',
     'terminal',
     'views',
   ],

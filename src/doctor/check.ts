@@ -23,10 +23,14 @@ const NAMES: { readonly [C in FindingCode]?: string } = {
   portal_silent: 'portal',
 };
 
+const STATUS = { bad: 'fail', care: 'warn', note: 'ok' } as const;
+/** Notes of the status page that a look at everything has, too. */
+export const TOLD_NOTES: ReadonlySet<FindingCode> = new Set(['webhooks_refused', 'values_unfit']);
+
 /** What the status page finds, in the same words. */
 export function checkOf({ code, severity, sentence, remedy, command }: Finding): Check {
   const advice = [remedy, command].filter((part) => part !== null).join(': ');
-  return { name: NAMES[code] ?? 'mirror', status: severity === 'bad' ? 'fail' : 'warn', found: sentence, advice };
+  return { name: NAMES[code] ?? 'mirror', status: STATUS[severity], found: sentence, advice };
 }
 
 export function namesOf(names: readonly string[], max = 8): string {

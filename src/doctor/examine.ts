@@ -6,7 +6,6 @@ import { hindranceOfWriting } from '../core/files.ts';
 import { groupBy } from '../core/group.ts';
 import type { Logger } from '../core/log.ts';
 import { createRedactor } from '../core/redact.ts';
-import { sleep } from '../core/time.ts';
 import { type Authorization, apiKeyAuthorization } from '../flowlu/authorization.ts';
 import { type ClientOptions, createClient, type FlowluClient } from '../flowlu/client.ts';
 import { FlowluError } from '../flowlu/errors.ts';
@@ -23,18 +22,18 @@ import { createHealth } from '../status/health.ts';
 import { loginRefused } from '../status/portal.ts';
 import { span, TEXTS } from '../status/words.ts';
 import { sharedBudget } from '../store/budget.ts';
-import { arrivalFacts } from '../store/deliveries/reports.ts';
 import { readGrant } from '../store/grant.ts';
 import { forget, lastFact, PORTAL } from '../store/measurements.ts';
 import { boundPortal } from '../store/portal.ts';
 import { storedHistorySettings } from '../store/settings.ts';
-import { type Check, checkOf, fail, messageOf, ok, type Report, warn } from './check.ts';
+import { type Check, checkOf, fail, messageOf, ok, type Report, TOLD_NOTES, warn } from './check.ts';
 import { checkDatabase, checkNumbers, checkViews } from './database.ts';
 import { type Asked, measurePages, READING_THESE } from './pages.ts';
 import { checkPortal, checkPossible, checkUser, KEY, type ReadableModel, RIGHTS, type Right } from './portal.ts';
 import { newestVersion, probeQueries, ROWS_NEEDED, type VersionedModel } from './probe.ts';
 import { openRecording, recordingFetch } from './recording.ts';
 import { checkPersonalData, checkSettings } from './settings.ts';
+import { waitForWebhook } from './webhook.ts';
 import { checkStoredZone, checkZone } from './zone.ts';
 
 export interface DoctorContext {
@@ -219,7 +218,7 @@ function chooseModels({ config }: Pick<DoctorContext, 'config'>, quick: boolean)
 /** What the status page finds, but for what a check has told. */
 async function checkFindings(sql: Sql, config: Config, told: ReadonlySet<string>, report: Report): Promise<void> {
   const { findings } = await createHealth(sql, expectationsOf({ config }))();
-  const checks = findings.filter(({ severity }) => severity !== 'note').map(checkOf);
+  const checks = findings.filter(({ severity, code }) => severity !== 'note' || TOLD_NOTES.has(code)).map(checkOf);
   for (const check of checks.filter(({ name }) => !told.has(name))) report(check);
 }
 
@@ -257,27 +256,6 @@ export async function tryPortal(config: Config, signal: AbortSignal, tell: Repor
   if (readable === null) return;
   const facts = { sql: null, isZoneRefuted: false, asked: 1, mirrored: chooseModels(context, false).length };
   await examineAnswers(context, client, readable, facts, report);
-}
-
-const WEBHOOK_MAX_MS = 10 * 60_000;
-const WEBHOOK_POLL_MS = 500;
-
-async function waitForWebhook(
-  sql: Sql,
-  { signal, say }: Pick<DoctorContext, 'signal' | 'say'>,
-  report: Report,
-): Promise<void> {
-  const last = async () => (await arrivalFacts(sql)).last_received_at;
-  const before = await last();
-  say('waiting for a webhook: change something in Flowlu (Ctrl-C ends the waiting)');
-  const endAt = performance.now() + WEBHOOK_MAX_MS;
-  for (; performance.now() < endAt; await sleep(WEBHOOK_POLL_MS, signal)) {
-    const now = await last();
-    if (now !== null && now !== before)
-      return report(ok('webhook', 'one has arrived and is stored: Flowlu and the mirror are connected'));
-  }
-  const advice = 'look at the address in Flowlu, at the proxy in front, and at the log of `serve`';
-  report(fail('webhook', `none within ${span(WEBHOOK_MAX_MS / 1_000)}`, advice));
 }
 
 async function examineAnswers(

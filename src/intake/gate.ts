@@ -70,7 +70,7 @@ export function createGate(options: GateOptions): (caller: Caller) => Refusal | 
  * Makes a check against all accepted secrets; several are accepted while one replaces another.
  * @returns a function from a candidate to the position of the secret that it is, or null.
  */
-function createSecretCheck(secrets: readonly string[]): (candidate: string | undefined) => number | null {
+export function createSecretCheck(secrets: readonly string[]): (candidate: string | undefined) => number | null {
   // Digests have one length, which `timingSafeEqual` wants, and hide how long the secrets are.
   const digest = (text: string) => hash('sha256', text, 'buffer');
   const accepted = secrets.map(digest);

@@ -15,6 +15,7 @@ import { QueueFullError } from './batcher.ts';
 import { BodyTooLargeError, NoRoomError, type Room, readBody } from './body.ts';
 import { createGate, type GateOptions } from './gate.ts';
 import { createRefusals } from './refusals.ts';
+import { createRefusedKinds, type RefusedKind } from './refused.ts';
 
 /** Carries the secret where the path does not; in small letters, as Node has it. */
 export const SECRET_HEADER = 'x-webhook-secret';
@@ -52,6 +53,8 @@ export interface IntakeOptions {
     readonly route: Route;
     readonly status: number;
     readonly seconds: number;
+    /** How it counts where it was refused. */
+    readonly refused: RefusedKind | null;
   }) => void;
 }
 
@@ -105,6 +108,7 @@ export function createIntake(options: IntakeOptions): (request: IncomingMessage,
   const judge = createGate(options.gate);
   const room: Room = { bytes: 0, max: MAX_RECEIVING_BYTES };
   const refusals = createRefusals(options.log);
+  const refusedKind = createRefusedKinds(options.gate.secrets);
 
   function comeAgain(error: Error): Answer {
     const why = whyNow(error);
@@ -178,7 +182,8 @@ export function createIntake(options: IntakeOptions): (request: IncomingMessage,
     (target === null ? Promise.resolve(misdirected()) : answerTo(request, target))
       .then(({ outcome, status, body, headers }) => {
         send(response, status, body, headers);
-        options.onAnswer?.({ outcome, route, status, seconds: (performance.now() - startedAt) / 1_000 });
+        const refused = refusedKind(outcome, request.url ?? '', target?.secret);
+        options.onAnswer?.({ outcome, route, status, seconds: (performance.now() - startedAt) / 1_000, refused });
       })
       .catch((error) => {
         options.log.error({ err: error }, 'a webhook could not be answered');

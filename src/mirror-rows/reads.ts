@@ -1,5 +1,5 @@
 /** Reads mirror rows without locking them, for comparing, explaining and rebuilding. Every answer is bounded. */
-import { models } from '../catalog/index.ts';
+import { findModel, models } from '../catalog/index.ts';
 import type { Model } from '../catalog/types.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { formatMicros, type Micros } from '../core/time.ts';
@@ -267,4 +267,11 @@ export async function uncataloguedCounts(
     select module || '.' || model as name, count(*)::int as rows from flowlu.uncatalogued
      group by 1 order by 2 desc, 1 limit ${limit}`;
   return rows as unknown as readonly { name: string; rows: number }[];
+}
+
+/** For a person: the values of a field that its column could not take. */
+export function misfitQuery(model: string, field: string): string {
+  const value = `_record ->> '${field}'`;
+  const table = findModel(model)?.table;
+  return `select id, ${value} from flowlu.${table} where ${identifier(field)} is null and ${value} <> ''`;
 }

@@ -46,7 +46,7 @@ export async function wrongColumns(
   const unlike = await findUnlike(
     sql,
     table,
-    rows.map((row) => derive(table, row, { ...writer, onInvalidValue: () => {} })),
+    rows.map((row) => derive(table, row, writer)),
   );
   const differences = [...unlike].flatMap(([id, names]): [string, Difference][] => {
     const columns = names.filter((name) => !INTERNAL_COLUMNS.has(name));

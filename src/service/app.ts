@@ -5,7 +5,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import { weightOf } from '../core/json.ts';
-import { withTimeout } from '../core/time.ts';
+import { onceIn, withTimeout } from '../core/time.ts';
 import { traced } from '../core/tracing.ts';
 import type { Accepted } from '../delivery/delivery.ts';
 import { createBatcher } from '../intake/batcher.ts';
@@ -23,6 +23,7 @@ import { createHealth } from '../status/health.ts';
 import type { ReportSource } from '../status/report.ts';
 import { statusRoutes } from '../status/routes.ts';
 import type { LedgerEntry } from '../store/deliveries/ledger.ts';
+import { PORTAL } from '../store/measurements.ts';
 import { loginDepsOf } from './authorization.ts';
 import { mirroredModels, type Session } from './session.ts';
 import { metricsOf } from './workers.ts';
@@ -31,6 +32,8 @@ import { metricsOf } from './workers.ts';
 const LANE_MAX_MS = 30_000;
 /** Shorter than what senders are known to wait. */
 const COMMIT_TIMEOUT_MS = 8_000;
+
+const COUNTED_EVERY_MS = 1_000;
 
 export type ServiceApp = ReturnType<typeof createApp>;
 
@@ -81,9 +84,10 @@ export function createApp(
     },
   });
 
-  const noteSecretUse = () => secretUse.note(sql);
+  const noteSecretUse = async () => void (await Promise.all([secretUse.note(sql), session.tally.flush()]));
   // At once, so that the first webhook shows as soon as somebody looks; what fails is noted again by the loop.
   const secretUse = createSecretUse(config.webhook.secrets, () => void noteSecretUse().catch(() => {}));
+  const isFlushed = onceIn(COUNTED_EVERY_MS);
   const intake = createIntake({
     gate: {
       secrets: config.webhook.secrets,
@@ -102,7 +106,10 @@ export function createApp(
     timeoutMs: COMMIT_TIMEOUT_MS,
     record: (accepted) => batcher.add(accepted),
     log,
-    onAnswer: ({ outcome, route, status, seconds }) => {
+    onAnswer: ({ outcome, route, status, seconds, refused }) => {
+      if (refused !== null) session.tally.add(`${PORTAL} refused:${refused}`);
+      // At once, so that who looks sees why nothing arrives; what strangers send wakes no database that sleeps.
+      if (refused !== null && !session.naps.isAsleep() && isFlushed()) void session.tally.flush().catch(() => {});
       metrics.deliveriesReceived.inc({ status: outcome });
       metrics.httpRequestDuration.observe({ route, status: String(status) }, seconds);
     },
@@ -124,7 +131,7 @@ export function createApp(
     }) satisfies RequestListener,
     /** Resolves when every accepted delivery has been answered. */
     idle: batcher.idle,
-    /** Notes in the database which webhook secrets were handed in since the last time. */
+    /** Notes in the database which webhook secrets were handed in, and what was counted, since the last time. */
     noteSecretUse,
   };
 }

@@ -113,7 +113,7 @@ export function listenError(
 }
 
 /** Host and port as an address has them. */
-const authorityOf = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+export const authorityOf = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 function createServerFor(app: Pick<ServiceApp, 'listener'>, pair: TlsPair | null, limits: Limits): Server {
   const options: ServerOptions = {

@@ -10,6 +10,7 @@ import { thisHolder } from '../core/holder.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { createMetrics, type Metrics } from '../core/metrics.ts';
 import { createNaps, type Naps } from '../core/naps.ts';
+import { createTally, type Tally } from '../core/tally.ts';
 import { MICROS_PER_MS, withTimeout } from '../core/time.ts';
 import { version } from '../core/version.ts';
 import { createClient, type FlowluClient, type RequestEvent } from '../flowlu/client.ts';
@@ -25,7 +26,7 @@ import { connect, type Sql, transaction } from '../postgres/connection.ts';
 import { createPrivacy, type Privacy } from '../privacy/policy.ts';
 import { createZone } from '../record/zone.ts';
 import { restBackground, sharedBudget, takeBackgroundTurn } from '../store/budget.ts';
-import { forget, PORTAL } from '../store/measurements.ts';
+import { addCounts, forget, PORTAL } from '../store/measurements.ts';
 import { claimPortal, requirePortal } from '../store/portal.ts';
 import type { HistorySettings } from '../store/settings.ts';
 import { authorizationOf, lacksLogin } from './authorization.ts';
@@ -59,6 +60,8 @@ export interface Session {
   /** What requests to the portal show; null for commands that only look. */
   readonly watch: PortalWatch | null;
   readonly holder: string;
+  /** What is counted for a person to look at, by model and fact; added to the database at the end, by `serve` also meanwhile. */
+  readonly tally: Tally;
   /** When `serve` leaves the database alone. */
   readonly naps: Naps;
   readonly stop: AbortSignal;
@@ -124,6 +127,7 @@ export async function openSession(
   }
   const watch = onMirror === 'look' ? null : watchPortal({ sql, log, requestsPerSecond, byKey: apiKey !== null });
   const metrics = createMetrics();
+  const tally = createTally((counts) => addCounts(sql, counts));
   const shapes = createShapes();
   await shapes.refresh(sql);
   const privacy = createPrivacy(config.privacy, shapes.namesOf);
@@ -135,7 +139,7 @@ export async function openSession(
     database,
     sql,
     context: {
-      ...contextOf(config, settings, metrics, shapes),
+      ...contextOf(config, settings, { metrics, tally }, shapes),
       ...(onMirror !== 'look' && {
         texts: await createTextSpelling(sql, (err) => log.warn({ err }, 'a measurement could not be kept')),
       }),
@@ -147,6 +151,7 @@ export async function openSession(
     otherZone: other,
     watch,
     holder: thisHolder(),
+    tally,
     naps: createNaps({
       lastsMs: sleepMs,
       awakeMs: Math.min(AWAKE_MS, sleepMs) + config.reconcile.settleGraceMs,
@@ -154,7 +159,7 @@ export async function openSession(
     stop: signal,
     async close() {
       // A note of the last answers, to a database that may hang.
-      await withTimeout(Promise.resolve(watch?.settled()), END_MAX_SECONDS * 1_000).catch(() => {});
+      await withTimeout(Promise.all([watch?.settled(), tally.flush()]), END_MAX_SECONDS * 1_000).catch(() => {});
       await close();
     },
   };
@@ -188,7 +193,7 @@ const END_MAX_SECONDS = 2;
 function contextOf(
   config: Config,
   { timezone, keeps }: HistorySettings,
-  metrics: Metrics,
+  { metrics, tally }: Pick<Session, 'metrics' | 'tally'>,
   shapes: Shapes,
 ): DeliveryContext {
   return {
@@ -199,8 +204,10 @@ function contextOf(
     trust: config.webhook.trust,
     asksApi: (config.flowlu.apiKey ?? config.flowlu.oauth) !== null,
     blocked: createBlockedModels(),
-    onInvalidValue: (model) =>
-      metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model }),
+    onInvalidValue(model, field) {
+      metrics.rowsUncoercible.inc({ model: findModel(model) === undefined ? 'uncatalogued' : model });
+      tally.add(`${model} misfit:${field}`);
+    },
     tableOf(module, model) {
       const name = `${module}.${model}`;
       return isMirrored(config, name) ? { name, model: findModel(name) ?? null } : null;

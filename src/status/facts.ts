@@ -12,7 +12,7 @@ import { type ArrivalFacts, arrivalFacts } from '../store/deliveries/reports.ts'
 import { type DoubtFacts, doubtFacts } from '../store/doubts.ts';
 import { type GrantStatus, grantStatus } from '../store/grant.ts';
 import { type FirstReading, firstReading, heldRows, type UnreadModel, unreadModels } from '../store/listings.ts';
-import { type PortalTrouble, portalTroubles } from '../store/measurements.ts';
+import { type Counted, type PortalTrouble, portalTroubles, readCounts } from '../store/measurements.ts';
 import { hasRuns, lastRuns, type RunKind } from '../store/runs.ts';
 import { readAhead } from '../store/schedule.ts';
 import { type CatchUpError, catchUpErrors, lastAgreement } from '../store/watermarks.ts';
@@ -58,6 +58,8 @@ export interface Facts extends Pick<Expectations, 'hasApi' | 'oauthClient' | 'co
   readonly grant: GrantStatus | null;
   readonly deliveries: ArrivalFacts;
   readonly doubts: DoubtFacts;
+  readonly refused: readonly Counted[];
+  readonly misfits: readonly Counted[];
   readonly unread: readonly UnreadModel[];
   readonly held: Awaited<ReturnType<typeof heldRows>>;
   readonly errors: readonly CatchUpError[];
@@ -111,6 +113,8 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
       held: await heldRows(tx),
       errors: await catchUpErrors(tx),
       doubts: await doubtFacts(tx),
+      refused: await readCounts(tx, 'refused'),
+      misfits: await readCounts(tx, 'misfit'),
     };
   });
   // This may write, and uses another connection.

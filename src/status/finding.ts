@@ -29,7 +29,9 @@ export type FindingCode =
   | 'first_reading'
   | 'reading_interrupted'
   | 'no_api'
-  | 'no_webhook';
+  | 'no_webhook'
+  | 'webhooks_refused'
+  | 'values_unfit';
 
 export interface Finding {
   readonly code: FindingCode;

@@ -9,6 +9,7 @@ import type { Cause } from '../postgres/causes.ts';
 import type { LockHolder } from '../postgres/locks.ts';
 import { REFUSED } from '../store/listings.ts';
 import { judgeChangeAhead, judgeClock } from './clock.ts';
+import { judgeMisfits, judgeRefused } from './counted.ts';
 import type { Facts } from './facts.ts';
 import type { Finding, Severity } from './finding.ts';
 import { judgeInterceptors, judgeLocks, lockFinding } from './locks.ts';
@@ -164,6 +165,8 @@ const JUDGES: readonly ((facts: Facts) => Finding | readonly Finding[] | null)[]
   judgeHidden,
   judgeFirstReading,
   judgeSilence,
+  judgeRefused,
+  judgeMisfits,
 ];
 
 function judgeReadiness({ notAccepting }: Facts): Finding | null {

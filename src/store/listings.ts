@@ -178,11 +178,10 @@ const latestEndings = (sql: Queryable) => sql`(
 
 /** Models whose last listing failed or was incomplete, except those that the portal lacks. */
 export async function unreadModels(sql: Queryable): Promise<readonly UnreadModel[]> {
-  const rows = await sql`
+  return sql<UnreadModel[]>`
     select model, outcome, reason from ${latestEndings(sql)}
      where outcome in ('failed', 'incomplete') or reason like ${`${REFUSED}%`} or (outcome = 'complete' and reason is not null)
      order by model`;
-  return rows as unknown as readonly UnreadModel[];
 }
 
 /** Models that the portal lacked at the last request. */

@@ -84,8 +84,33 @@ export async function portalTroubles(sql: Queryable): Promise<{ readonly [N in T
   return Object.fromEntries(rows.map(({ fact, since, words }) => [fact, { since, words }]));
 }
 
-export async function forget(sql: Queryable, model: string, ...facts: readonly (FactName | TroubleName)[]) {
+export async function forget(
+  sql: Queryable,
+  model: string,
+  ...facts: readonly (FactName | TroubleName | `misfit:${string}`)[]
+) {
   await sql`delete from sync.measurements where model = ${model} and fact = any(${[...facts]}::text[])`;
+}
+
+/** Values of a field that did not fit its column (`misfit:budget`), or refused requests (`refused:secret`); `at`: the last. */
+export type Counted = Readonly<Record<'model' | 'name' | 'at', string>> & { readonly count: number };
+
+/** Adds to counts, named by model and fact. Those of the portal begin anew after a day without any. */
+export async function addCounts(sql: Queryable, counts: ReadonlyMap<string, number>): Promise<void> {
+  await sql`
+    insert into sync.measurements as m (model, fact, value)
+    select split_part(name, ' ', 1), split_part(name, ' ', 2), more
+      from jsonb_each(${JSON.stringify(Object.fromEntries(counts))}::text::jsonb) as t(name, more) order by 1, 2
+        on conflict (model, fact) do update
+       set value = case when m.model = ${PORTAL} and m.measured_at < clock_timestamp() - interval '1 day' then excluded.value
+                        else to_jsonb(m.value::bigint + excluded.value::bigint) end,
+           measured_at = clock_timestamp()`;
+}
+
+export async function readCounts(sql: Queryable, kind: 'misfit' | 'refused'): Promise<readonly Counted[]> {
+  return sql<Counted[]>`
+    select model, split_part(fact, ':', 2) as name, value::float8 as count, to_json(measured_at) #>> '{}' as at
+      from sync.measurements where fact like ${`${kind}:%`} order by value::bigint desc, model, fact`;
 }
 
 /** However old. */
@@ -104,8 +129,7 @@ export async function knownFacts(sql: Queryable, model: string): Promise<Partial
 }
 
 export async function allMeasurements(sql: Queryable): Promise<readonly Measurement[]> {
-  const rows = await sql`
+  return sql<Measurement[]>`
     select model, fact, value, to_json(measured_at) #>> '{}' as measured_at
-      from sync.measurements where fact <> all(${[...TROUBLES]}::text[]) order by model, fact`;
-  return rows as unknown as readonly Measurement[];
+      from sync.measurements where fact <> all(${[...TROUBLES]}::text[]) and fact not like '%:%' order by model, fact`;
 }

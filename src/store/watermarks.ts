@@ -99,8 +99,7 @@ export interface CatchUpError {
 }
 
 export async function catchUpErrors(sql: Queryable): Promise<readonly CatchUpError[]> {
-  const rows = await sql`select model, last_error from sync.watermarks where last_error is not null order by model`;
-  return rows as unknown as readonly CatchUpError[];
+  return sql<CatchUpError[]>`select model, last_error from sync.watermarks where last_error is not null order by model`;
 }
 
 /** When each model was last known to agree with the portal, in Unix seconds. */
@@ -147,7 +146,7 @@ export interface ModelStatus {
 /** The state of all models of the catalogue and the largest others, listed ones first; by name. Exact row counts. */
 export async function modelStatuses(sql: Queryable): Promise<readonly ModelStatus[]> {
   const catalogued = sql`s.model = any(${models.map(({ name }) => name)}::text[])`;
-  const rows = await sql`
+  return sql<ModelStatus[]>`
     with told as materialized (
       select s.*, w.strategy, w.watermark, w.last_error, ${catalogued} as is_catalogued,
              row_number() over (partition by ${catalogued} order by w.model is null, s.rows desc, s.model) as place
@@ -161,5 +160,4 @@ export async function modelStatuses(sql: Queryable): Promise<readonly ModelStatu
            s.delete_shows_seconds::float8 as delete_shows_seconds, s.read_share::float8 as read_share, s.strategy,
            to_json(s.watermark) #>> '{}' as watermark, s.last_error
       from told s where s.is_catalogued or s.place <= ${MAX_OTHERS_TOLD} order by s.model`;
-  return rows as unknown as readonly ModelStatus[];
 }

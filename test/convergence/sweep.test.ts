@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { lockRows } from '../../src/mirror-rows/rows.ts';
 import { transaction } from '../../src/postgres/connection.ts';
-import { explain } from '../../src/status/explain.ts';
 import { clearDoubts, doubtFacts, doubtSuspects, raiseDoubts, UNLISTED } from '../../src/store/doubts.ts';
+import { explain } from '../../src/story/explain.ts';
 import { CUSTOM_FIELDS } from './species.ts';
 import { openStage, type Stage } from './stage.ts';
 

@@ -7,6 +7,7 @@ import { examine } from '../../src/doctor/examine.ts';
 import { beginLogin, completeLogin, readAnswer } from '../../src/oauth/login.ts';
 import { loginDepsOf } from '../../src/service/authorization.ts';
 import { noteTrouble } from '../../src/store/measurements.ts';
+import { startService } from '../intake/service.ts';
 import { type Simulator, startSimulator } from '../simulator/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { never } from '../support/mirror.ts';
@@ -150,4 +151,34 @@ it('tells what is found also where a look at the views fails', async () => {
     await sql`delete from sync.deliveries`;
     await sql`alter view flowlu_reports.invoices_elsewhere rename to invoices`;
   }
+});
+
+it('does not wait for a webhook that nobody would receive, and says why one is refused', async () => {
+  const checksFor = async (port: string) => {
+    const checks: Check[] = [];
+    const config = configOf({ PORT: port, HOST: '127.0.0.1' });
+    const context = { config, log: createLogger({ level: 'silent' }), signal: never };
+    let waits = () => {};
+    const waiting = new Promise<void>((resolve) => {
+      waits = resolve;
+    });
+    const done = examine({ ...context, say: waits }, { quick: true, webhook: true }, (check) => checks.push(check));
+    return { waiting, webhook: done.then(() => checks.find(({ name }) => name === 'webhook')) };
+  };
+  const service = await startService(database.url);
+  const port = new URL(service.url).port;
+  try {
+    const { waiting, webhook } = await checksFor(port);
+    await waiting;
+    await service.post('no JSON');
+    expect(await webhook).toMatchObject({
+      status: 'fail',
+      found: expect.stringMatching(/right secret cannot be read/),
+    });
+  } finally {
+    await service.close();
+  }
+  const { webhook } = await checksFor(port);
+  const found = `no \`serve\` is running here: nothing listens on 127.0.0.1:${port}`;
+  expect(await webhook).toMatchObject({ status: 'fail', found });
 });

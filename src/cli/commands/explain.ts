@@ -1,13 +1,13 @@
 import { Command } from 'commander';
 import { findModel } from '../../catalog/index.ts';
 import { splitName } from '../../catalog/name.ts';
-import { type Json, type JsonObject, stringifyJson } from '../../core/json.ts';
+import { type Json, stringifyJson } from '../../core/json.ts';
 import { formatMicros } from '../../core/time.ts';
 import { FlowluError, NotFoundError } from '../../flowlu/errors.ts';
 import { problemOf } from '../../service/authorization.ts';
 import { openClientsIfAny, type Session } from '../../service/session.ts';
-import { changesBetween, type Explanation, explain, type FieldChange } from '../../status/explain.ts';
 import { headerWords } from '../../status/words.ts';
+import { changesBetween, type Explanation, explain, type FieldChange } from '../../story/explain.ts';
 import { printLine, printTable } from '../../terminal/output.ts';
 import { requireId, requireKnownModel, requireModelName } from '../arguments.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -70,8 +70,7 @@ async function askApi(
     if (client === null) return null;
     const { record, observedAt } = await client.get({ module, model, name }, story.id, signal);
     const shape = session.shapes.of({ name, model: findModel(name) ?? null });
-    const held: JsonObject = story.row?.record ?? {};
-    const differences = story.row === null ? [] : changesBetween(shape, held, record);
+    const differences = changesBetween(shape, story.row?.record ?? null, record);
     return { says: 'present', observed_at: formatMicros(observedAt), differences };
   } catch (error) {
     if (error instanceof NotFoundError) return { says: 'absent', observed_at: formatMicros(error.observedAt) };
@@ -88,7 +87,7 @@ function printStory(story: Explanation, said: ApiView | null): void {
       attempts === 0 ? '' : `; asked the API ${attempts} times${last_error === null ? '' : ` (${last_error})`}`;
     printLine(`Doubtful since ${since}: ${reason}${tried}`);
   }
-  printDeliveries(story);
+  printHistory(story);
   if (said !== null) printApi(story, said);
 }
 
@@ -117,18 +116,24 @@ function printRow({ model, id, table, row }: Explanation): void {
   printLine();
 }
 
-function printDeliveries({ deliveries, deliveries_total }: Explanation): void {
-  if (deliveries_total === 0) {
-    printLine('No delivery in the ledger is about it.');
-    return;
-  }
+/** Everything that the row went through, in order: what webhooks told, and what readings through the API changed. */
+function printHistory({ row, deliveries, deliveries_total, api_changes: read }: Explanation): void {
   const omitted = deliveries_total - deliveries.length;
-  const which = omitted > 0 ? `the newest ${deliveries.length} of ${deliveries_total}` : String(deliveries_total);
-  printLine(`Deliveries, in order of arrival: ${which}`);
-  for (const { id, received_at, action, version, told, changes, headers } of deliveries) {
+  if (omitted > 0) printLine(`Of ${deliveries_total} deliveries the newest ${deliveries.length}:`);
+  else if (deliveries_total === 0) printLine('No delivery in the ledger is about it.');
+  if (row?.source === 'api' && read.length === 0)
+    printLine('No change is recorded: the row is as the API told it when it was first read.');
+  const told = deliveries.map(({ id, received_at: at, action, version, told: words, changes, headers }) => {
     const of = version === null ? '' : ` of version ${version}`;
-    printLine(`  ${id}  ${received_at}  ${action ?? 'unknown'}${of}: ${told}`);
-    if (headers !== null && Object.keys(headers).length > 0) printLine(`      sent with ${headerWords(headers)}`);
+    const sent = headers !== null && Object.keys(headers).length > 0 ? [`      sent with ${headerWords(headers)}`] : [];
+    return { at, lines: [`  webhook ${id}  ${at}  ${action ?? 'unknown'}${of}: ${words}`, ...sent], changes };
+  });
+  const found = read.map(({ observed_at: at, path, change, changes }) => {
+    const how = path === 'get' ? 'the record was asked for' : 'a list was read';
+    return { at, lines: [`  API  ${at}  ${change} when ${how}`], changes };
+  });
+  for (const { lines, changes } of [...told, ...found].toSorted((a, b) => (a.at < b.at ? -1 : 1))) {
+    for (const line of lines) printLine(line);
     printChanges(changes);
   }
 }

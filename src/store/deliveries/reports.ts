@@ -84,10 +84,9 @@ export interface FailedDelivery {
 
 /** The newest deliveries that failed or were rejected, latest first. */
 export async function lastFailures(sql: Queryable, limit: number): Promise<readonly FailedDelivery[]> {
-  const rows = await sql`
+  return sql<FailedDelivery[]>`
     select id::text as id, to_json(received_at) #>> '{}' as received_at, status, module || '.' || model as model, reason
       from sync.deliveries where status in ('failed', 'rejected') order by deliveries.id desc limit ${limit}`;
-  return rows as unknown as readonly FailedDelivery[];
 }
 
 /** The facts from which the health is judged. Read from indexes only, however many deliveries there are. */
@@ -130,13 +129,12 @@ export const QUARTERS = 96;
 
 /** What arrived in the last day, by quarters of an hour, leaving out those without deliveries. */
 export async function arrivalsOfTheDay(sql: Queryable): Promise<readonly Arrivals[]> {
-  const rows = await sql`
+  return sql<Arrivals[]>`
     select to_json(date_bin('15 minutes', received_at, timestamptz '2000-01-01')) #>> '{}' as at,
            count(*)::int as deliveries,
            (percentile_disc(0.5) within group (order by greatest(0, extract(epoch from applied_at - version)))
               filter (where version is not null and applied_at is not null))::float8 as lag_s
       from sync.deliveries where received_at > clock_timestamp() - interval '1 day' group by 1 order by 1`;
-  return rows as unknown as readonly Arrivals[];
 }
 
 export async function hasDeliveries(sql: Queryable): Promise<boolean> {
@@ -161,7 +159,7 @@ const USE_WINDOW = 20_000;
 /** Webhooks by model, among the newest deliveries: models of the catalogue, and the most frequent others. */
 export async function webhookUse(sql: Queryable): Promise<readonly WebhookUse[]> {
   const catalogued = sql`model = any(${models.map(({ name }) => name)}::text[])`;
-  const rows = await sql`
+  return sql<WebhookUse[]>`
     with recent as (
       select module || '.' || model as model, decision, received_at,
              received_at - lag(received_at) over (partition by module, model order by d.id) as silence
@@ -175,5 +173,4 @@ export async function webhookUse(sql: Queryable): Promise<readonly WebhookUse[]>
            extract(epoch from max(silence))::float8 as longest_silence_s
       from recent join placed using (model) where ${catalogued} or place <= ${MAX_OTHERS_TOLD}
      group by model order by model`;
-  return rows as unknown as readonly WebhookUse[];
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapeOf } from '../../src/merge/writer.ts';
-import { changesBetween, explain } from '../../src/status/explain.ts';
+import { changesBetween, explain } from '../../src/story/explain.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 
 let mirror: Mirror;
@@ -42,6 +42,18 @@ describe('explain', () => {
     expect(deliveries[2]?.changes).toContainEqual({ field: 'name', from: 'Acme', to: 'Acme Ltd' });
     expect(deliveries[2]?.told).toBe('the row was newer already: left alone');
     expect(Number(deliveries[0]?.id)).toBeLessThan(Number(deliveries[1]?.id));
+  });
+
+  it('tells what a reading through the API changed, since no webhook did', async () => {
+    const { portal } = mirror.portal;
+    const created = portal.create('crm.account', { name: 'Borealis', updated_date: '2026-01-01 10:00:00' });
+    await mirror.deliver(created);
+    expect((await story('crm.account', created.id)).api_changes).toEqual([]);
+    portal.update('crm.account', created.id, { name: 'Borealis Ltd', updated_date: '2026-01-02 10:00:00' });
+    await mirror.fill('crm.account');
+    const { api_changes } = await story('crm.account', created.id);
+    expect(api_changes).toMatchObject([{ path: 'list', change: 'updated' }]);
+    expect(api_changes[0]?.changes).toContainEqual({ field: 'name', from: 'Borealis', to: 'Borealis Ltd' });
   });
 
   it('tells why a row is doubtful', async () => {

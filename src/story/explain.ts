@@ -9,11 +9,12 @@ import type { MirrorTable } from '../mirror-rows/rows.ts';
 import type { Sql } from '../postgres/connection.ts';
 import { differingFields } from '../record/differences.ts';
 import { recordFields, type Shape } from '../record/record.ts';
+import { plainWords } from '../status/words.ts';
 import { type DeliveryStory, deliveriesAbout } from '../store/deliveries/reports.ts';
 import { type DoubtDetails, doubtAbout } from '../store/doubts.ts';
 import { absentModels } from '../store/listings.ts';
 import { lastFact } from '../store/measurements.ts';
-import { plainWords } from './words.ts';
+import { type ApiChange, apiChanges } from './api-changes.ts';
 
 const TWO_SWEEPS =
   'two complete sweeps, an hour or more apart, did not list it, and the portal reads no single records of this model';
@@ -22,6 +23,7 @@ const LACKING =
   'the portal said twice, an hour or more apart, that it has no such model, and no reading ever brought the record';
 
 const MAX_DELIVERIES = 200;
+const MAX_API_CHANGES = 200;
 
 export interface FieldChange {
   readonly field: string;
@@ -59,14 +61,17 @@ export interface Explanation {
   readonly deliveries_total: number;
   /** In order of arrival. */
   readonly deliveries: readonly ExplainedDelivery[];
+  /** What readings through the API changed, the newest of it, in order. */
+  readonly api_changes: readonly (ApiChange & { readonly changes: readonly FieldChange[] })[];
 }
 
 export async function explain(sql: Sql, table: MirrorTable, id: string, shape: Shape): Promise<Explanation> {
   const { module, model } = splitName(table.name);
-  const [row, doubt, story] = await Promise.all([
+  const [row, doubt, story, read] = await Promise.all([
     explainRow(sql, table, id),
     doubtAbout(sql, table.name, id),
     deliveriesAbout(sql, { module, model, id }, MAX_DELIVERIES),
+    apiChanges(sql, table.name, id, MAX_API_CHANGES),
   ]);
   return {
     model: table.name,
@@ -76,6 +81,7 @@ export async function explain(sql: Sql, table: MirrorTable, id: string, shape: S
     doubt,
     deliveries_total: story.total,
     deliveries: explainDeliveries(story.deliveries, shape),
+    api_changes: read.map((change) => ({ ...change, changes: changesBetween(shape, change.before, change.after) })),
   };
 }
 
@@ -102,14 +108,15 @@ function explainDeliveries(stories: readonly DeliveryStory[], shape: Shape): rea
   return stories.map(({ body, ...story }) => {
     const { current = null, previous = null } = (body === null ? null : readDelivery(body))?.announcement ?? {};
     const from = previous ?? before;
-    const changes = current === null || from === null ? [] : changesBetween(shape, from, current);
+    const changes = changesBetween(shape, from, current);
     before = current ?? before;
     return { ...story, told: plainWords(story), changes };
   });
 }
 
-/** Fields whose meaning differs between two states, except those that the later one lacks. */
-export function changesBetween(shape: Shape, from: JsonObject, to: JsonObject): readonly FieldChange[] {
+/** Fields whose meaning differs between two states, except those that the later one lacks; none where one is unknown. */
+export function changesBetween(shape: Shape, from: JsonObject | null, to: JsonObject | null): readonly FieldChange[] {
+  if (from === null || to === null) return [];
   const [held, told] = [recordFields(shape, from), recordFields(shape, to)];
   return differingFields(shape, from, to, Object.keys(told)).map((field) => ({
     field,
