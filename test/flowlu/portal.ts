@@ -1,4 +1,4 @@
-/** A loopback server that answers as each test says, and a client for it that does not wait long. */
+/** A loopback server that answers as each test says, and a client for it. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type ClientOptions, createClient, type FlowluClient } from '../../src/flowlu/client.ts';
@@ -44,7 +44,8 @@ export async function startPortal(...handlers: readonly Handler[]): Promise<Port
         apiKey: KEY,
         pace: createPace(0, localBudget()),
         retry: { baseMs: 1 },
-        timeoutMs: 2000,
+        // Those that try a silent portal have a short one of their own.
+        timeoutMs: 20_000,
         ...options,
       }),
     async [Symbol.asyncDispose]() {
