@@ -23,8 +23,10 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
   let known: readonly Finding[] = [];
   /** When each obstacle was first met, unless it says so itself. */
   let met: ReadonlyMap<Finding['code'], string> = new Map();
+  /** When the facts were last asked for. */
+  let began = 0;
   const facts = single(() => situationOf(sql, expected));
-  const proof = single(async () => recording !== null && (await isProven(sql, recording)));
+  const proof = single(async () => recording !== null && (await isProven(sql, recording, began)));
 
   /** Why the facts could not be read, and whether deliveries are recorded all the same. */
   async function hindrance(error: unknown, isAgain = false): Promise<Situation> {
@@ -49,6 +51,7 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
     withTimeout(reading, limitMs).catch((error) => hindrance(error, isAgain));
 
   const read = async (): Promise<Health> => {
+    began = Date.now();
     const situation = await attempt(facts(), ANSWER_MAX_MS);
     const assessment = assess(situation);
     if (situation.kind === 'there') {
@@ -68,11 +71,11 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
 /** The first refusal that was noted, or else this one. */
 const sinceOf = (recording: RecordHealth | null) => recording?.failingSince() ?? new Date().toISOString();
 
-/** Whether deliveries are recorded: one was while the facts were awaited, or a test succeeds now. */
-async function isProven(sql: Sql, recording: RecordHealth): Promise<boolean> {
+/** Whether deliveries are recorded: one was since `began` and none has failed since, or a test succeeds now. */
+async function isProven(sql: Sql, recording: RecordHealth, began: number): Promise<boolean> {
   if (recording.trouble() !== null) return false;
   const last = recording.lastSuccessAt();
-  if (last === null || Date.now() - Date.parse(last) > ANSWER_MAX_MS) await tryWrite(sql);
+  if (recording.failingSince() !== null || last === null || Date.parse(last) < began) await tryWrite(sql);
   return true;
 }
 
