@@ -6,7 +6,7 @@ import { formatMicros, type Micros } from '../core/time.ts';
 import { plainArrayLiteral } from '../postgres/arrays.ts';
 import { type Queryable, type Sql, within } from '../postgres/connection.ts';
 import { eachPage } from '../postgres/pages.ts';
-import { identifier } from '../postgres/quote.ts';
+import { identifier, literal } from '../postgres/quote.ts';
 import {
   firstRows,
   LEARNT_AHEAD,
@@ -271,7 +271,7 @@ export async function uncataloguedCounts(
 
 /** For a person: the values of a field that its column could not take. */
 export function misfitQuery(model: string, field: string): string {
-  const value = `_record ->> '${field}'`;
-  const table = findModel(model)?.table;
+  const value = `_record ->> ${literal(field)}`;
+  const table = findModel(model)?.table ?? 'uncatalogued';
   return `select id, ${value} from flowlu.${table} where ${identifier(field)} is null and ${value} <> ''`;
 }
