@@ -304,7 +304,7 @@ describe('repeating', () => {
 describe('bounds', () => {
   it('a portal that never answers times out', async () => {
     await using portal = await startPortal(() => {});
-    const client = portal.client({ timeoutMs: 50, retry: { attempts: 2, baseMs: 1 } });
+    const client = portal.client({ timeoutMs: 400, retry: { attempts: 2, baseMs: 1 } });
     await expect(client.list(ACCOUNT, {}, never())).rejects.toMatchObject({ kind: 'timeout' });
     expect(portal.urls).toHaveLength(2);
   });
