@@ -92,8 +92,9 @@ it('fills, serves, settles, reconciles, verifies, replays, rebuilds and prunes a
   expect(service.stdout() + service.stderr()).not.toMatch(/permission denied|must be owner|"level":"error"/);
 
   await db.sql`update flowlu.crm_account set name = 'drifted', _hash = gen_random_uuid() where id = 5`;
-  // The rejected delivery has been seen; a replay would end with exit code 3 for it.
+  // The rejected delivery has been seen; a replay, and `status`, would end with exit code 3 for it.
   await db.sql`delete from sync.deliveries where status = 'rejected'`;
+  await db.sql`delete from sync.measurements where fact like 'refused:%'`;
   for (const words of [
     'reconcile',
     'reconcile --full',

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { foreignWords } from '../../catalog/other-names.ts';
+import { orAborted } from '../../core/time.ts';
 import { createSecretUse } from '../../intake/secret-use.ts';
 import { reportSource } from '../../service/app.ts';
 import { openPool, prepare } from '../../service/session.ts';
@@ -11,33 +12,36 @@ import { printFindings } from '../../terminal/findings.ts';
 import { printLine, printTable } from '../../terminal/output.ts';
 import { printFailures, printModels } from '../../terminal/status.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { type Result, runCommand } from '../run.ts';
+import { type CommandContext, type Result, runCommand } from '../run.ts';
 
 export const statusCommand = new Command('status')
   .option('--all', 'list every model instead of one line for each module')
   .action(({ all = false }: { all?: boolean }, command: Command) =>
-    runCommand(command, async ({ config, log, signal }) => {
-      const pool = await openPool(config, { log, signal, command: 'status', onMirror: 'look' });
-      try {
-        const secretUse = createSecretUse(config.webhook.secrets);
-        const source = reportSource(pool, () => secretUse.read(pool.sql));
-        const { situation } = await source.health();
-        if (situation.kind !== 'hindered') await prepare(pool, { log, onMirror: 'look' });
-        const report = await readReport(source).catch((error: Error) => error);
-        if (report === null || report instanceof Error) return hindered(await withoutReport(source, report));
-        const needs_person = needsPerson(report);
-        const exitCode = needs_person ? EXIT.finding : EXIT.done;
-        return { data: { ...report, needs_person }, print: () => printStatus(report, all), exitCode };
-      } finally {
-        await pool.close();
-      }
-    }),
+    runCommand(command, (context) => orAborted(statusOf(context, all), context.signal)),
   );
 
-/** Where the mirror cannot be read; a database that is away, or an address of the wrong role, is a failure like any. */
+async function statusOf({ config, log, signal }: CommandContext, all: boolean): Promise<Result> {
+  const pool = await openPool(config, { log, signal, command: 'status', onMirror: 'look' });
+  try {
+    const secretUse = createSecretUse(config.webhook.secrets);
+    const source = reportSource(pool, () => secretUse.read(pool.sql));
+    const { situation } = await source.health();
+    if (situation.kind !== 'hindered') await prepare(pool, { log, onMirror: 'look' });
+    const report = await readReport(source).catch((error: Error) => error);
+    if (report === null || report instanceof Error) return hindered(await withoutReport(source, report));
+    const needs_person = needsPerson(report);
+    const exitCode = needs_person ? EXIT.finding : EXIT.done;
+    return { data: { ...report, needs_person }, print: () => printStatus(report, all), exitCode };
+  } finally {
+    await pool.close();
+  }
+}
+
+/** Where the mirror cannot be read; that nothing can be read at all, or with an address of the wrong role, is a failure. */
 function hindered(found: Assessment): Result {
   const exitCodes: { readonly [C in FindingCode]?: ExitCode } = {
     database_away: EXIT.failed,
+    not_readable: EXIT.failed,
     rights_missing: EXIT.usage,
   };
   const exitCode = exitCodes[found.findings[0]?.code ?? 'schema'] ?? EXIT.finding;
