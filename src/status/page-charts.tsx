@@ -27,7 +27,9 @@ export function Charts({ report }: { readonly report: StatusReport }) {
       <Chart
         title="From change to mirror"
         values={lag}
-        summary={lag.every((value) => value === null) ? 'no dated change' : `lately half of them within ${span(lastOf(lag))}`}
+        summary={
+          lag.every((value) => value === null) ? 'no dated change' : `lately half of them within ${span(lastOf(lag))}`
+        }
         peak={(peak) => `at worst half of them within ${span(peak)}`}
       />
       <Chart
