@@ -66,20 +66,20 @@ const HEADLINES: Readonly<Record<State, string>> = {
 function moodOf({ situation, state }: Health): { readonly isThere: boolean; readonly mood: State } {
   if (situation.kind !== 'there') return { isThere: false, mood: 'bad' };
   const { compared } = situation.facts;
-  // Without the API nobody knows what was missed. An old mirror that is still served is not broken for its readers.
+  // Without the API nobody knows what was missed.
   const isFresh = compared.isCompared && ageWords(compared.age_s) === AGES[0][1];
-  if (state === 'bad' || (state === 'good' && !isFresh)) return { isThere: true, mood: 'care' };
-  return { isThere: true, mood: state };
+  return { isThere: true, mood: state === 'good' && !isFresh ? 'care' : state };
 }
 
 function sentence({ situation, findings }: Health): string {
   if (situation.kind !== 'there') return AWAY;
-  const { compared, deliveries, now, refusal } = situation.facts;
+  const { compared, deliveries, firstReading, now, refusal } = situation.facts;
   if (refusal !== null) return 'Flowlu refuses its API key: a new one has to be made and set.';
   if (findings.some(({ code }) => code === 'login_refused'))
     return 'Flowlu has withdrawn its login: somebody has to log in again.';
   if (findings.some(({ code }) => code === 'not_logged_in'))
     return 'Nobody is logged in to Flowlu, so nothing is read: somebody has to log in.';
+  if (firstReading !== null) return 'Its first reading is not complete: much of the portal may not be in it yet.';
   if (compared.isCompared) {
     const age = ageWords(compared.age_s);
     if (age === null) return 'It has not been compared with Flowlu yet.';

@@ -27,8 +27,10 @@ export function Charts({ report }: { readonly report: StatusReport }) {
       <Chart
         title="From change to mirror"
         values={lag}
-        summary={lag.every((value) => value === null) ? 'no dated change' : `now ${span(lastOf(lag))}`}
-        peak={(peak) => `at most ${span(peak)}, half of them`}
+        summary={
+          lag.every((value) => value === null) ? 'no dated change' : `lately half of them within ${span(lastOf(lag))}`
+        }
+        peak={(peak) => `at worst half of them within ${span(peak)}`}
       />
       <Chart
         title="Requests to Flowlu"

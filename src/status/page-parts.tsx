@@ -70,12 +70,20 @@ export function FindingCard({ finding, now }: { readonly finding: Finding; reado
       <div>
         <Since finding={finding} now={now} />
         <p>
-          <b>{sentence}.</b> {remedy === null ? null : `${remedy}.`}
+          <b>
+            <Words text={sentence} />.
+          </b>{' '}
+          {remedy === null ? null : <Words text={`${remedy}.`} />}
         </p>
         <ToType finding={finding} />
       </div>
     </li>
   );
+}
+
+/** A text in which code stands between backticks. */
+export function Words({ text }: { readonly text: string }) {
+  return <>{text.split('`').map((part, index) => (index % 2 === 0 ? part : <code>{part}</code>))}</>;
 }
 
 /** How much it weighs, and since when it has been so. */

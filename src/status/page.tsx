@@ -7,7 +7,7 @@ import type { Finding } from './finding.ts';
 import type { Assessment, State } from './findings.ts';
 import { Charts } from './page-charts.tsx';
 import { Models } from './page-models.tsx';
-import { Ago, FindingCard, Icon, moment, Since, TableHead, ToType } from './page-parts.tsx';
+import { Ago, FindingCard, Icon, moment, Since, TableHead, ToType, Words } from './page-parts.tsx';
 import { SCRIPT, STYLE } from './page-style.ts';
 import type { StatusReport } from './report.ts';
 import { count, grantWords, napWords, portalWords, took } from './words.ts';
@@ -115,9 +115,15 @@ function Hero({ assessment, now, children }: HeroProps) {
     <div class={`hero ${state}`}>
       <Icon kind={state} />
       <div>
-        <h1>{headline}</h1>
+        <h1>
+          <Words text={headline} />
+        </h1>
         {finding === null ? null : <Since finding={finding} now={now} />}
-        {sentence === '' ? null : <p>{sentence}.</p>}
+        {sentence === '' ? null : (
+          <p>
+            <Words text={`${sentence}.`} />
+          </p>
+        )}
         {finding === null ? null : <ToType finding={finding} />}
         {children}
       </div>

@@ -57,7 +57,7 @@ describe('the app page', () => {
     [5, 'up to date', 'within the last minutes'],
     [90, 'is running', 'within the last hours'],
     [60 * 20, 'is running', 'within about a day'],
-    [60 * 72, 'needs a look', 'for more than a day'],
+    [60 * 72, 'is out of order', 'for more than a day'],
   ])('says roughly how fresh the mirror is, %i minutes after a comparison', async (minutes, mood, freshness) => {
     await compared('crm.account', minutes);
     const page = await text();

@@ -111,13 +111,16 @@ it('calls nothing wrong during the first reading, and says how far it is', async
     insert into sync.leases select 'run ' || id, 'one', now() + interval '100 seconds' from run`;
   await listing('crm.account', 4_000, 4_000, true);
   await listing('crm.lead', 200, 16_000, false);
+  await compared();
   const { page, data, app } = surfaces();
   const text = await page();
   expect(text).toMatch(/First reading: 1 of 2 models, 4,200 of about 20,000 rows, \d+ min left/);
   expect(text).toContain('<progress');
   expect(text).not.toMatch(/Needs a look|Out of order/);
   expect(await data()).toMatchObject({ state: 'reading', needs_person: false, running: { models: 0 } });
-  expect(await app()).toContain('is being filled');
+  const shown = await app();
+  expect(shown).toContain('is being filled');
+  expect(shown).not.toContain('was compared');
 });
 
 it.each([
@@ -188,7 +191,7 @@ it('puts what is wrong on top, since when and with what to type, and every surfa
   // Whoever has no token is told what the mirror suffers from, and nothing of what it holds.
   expect(await guarded()).toMatchObject({ ready: true, degraded: codes, findings: told.slice(0, 1) });
   for (const code of codes) expect(await metrics()).toContain(`flowlu_mirror_findings{code="${code}"`);
-  expect(await app()).toContain('needs a look');
+  expect(await app()).toContain('is out of order');
 });
 
 it('says everywhere that nobody is logged in where the portal is read by OAuth, whether or not anything was read before', async () => {
@@ -351,4 +354,23 @@ it('says how old a login is and how long it lasts in words, not in timestamps', 
   expect(grantWords(grant, '2026-05-01T10:30:00Z')).toBe('tokens given 30 min ago, good for another 90 min');
   expect(grantWords(grant, '2026-05-01T12:10:00Z')).toBe('tokens given 2 h ago, ended 10 min ago');
   expect(grantWords({ ...grant, expires_at: null }, '2026-05-01T10:00:09Z')).toBe('tokens given 9 s ago');
+});
+
+it('shows code as code, without the marks of the text', async () => {
+  await arrived('failed', 'no good');
+  await compared();
+  const { page, data } = surfaces();
+  expect((await data()).findings[0]?.remedy).toContain('`status` lists them');
+  const text = (await page()).replace(/<script>.*<\/script>/s, '');
+  expect(text).toContain('<code>status</code> lists them');
+  expect(text).not.toContain('`');
+});
+
+it('says in words how long changes are on their way', async () => {
+  await database.sql`
+    insert into sync.deliveries (received_at, status, module, model, action, entity_id, body, version, applied_at)
+    values (now(), 'applied', 'crm', 'account', 'update', 1, '{}', now() - interval '3 hours', now())`;
+  const text = await surfaces().page();
+  expect(text).toContain('lately half of them within 3 h');
+  expect(text).toContain('at worst half of them within 3 h');
 });
