@@ -49,7 +49,6 @@ const FLAGS = new Set([
   'task.tasks.deadline_allowchange',
   'task.tasks.public_template',
   'task.tasks.task_checkbyowner',
-  'discount_before_tax',
   'tax1_included',
   'tax2_included',
 ]);
