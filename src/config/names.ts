@@ -47,7 +47,10 @@ export const modelPatterns: Parser<ModelPatterns> = {
 export function parseModelPatterns(words: readonly string[]): ModelPatterns {
   const patterns = words.map((word) => word.trim().toLowerCase()).filter((word) => word !== '');
   const odd = patterns.find((pattern) => !/^!?[a-z0-9_]+\.([a-z0-9_]+|\*)$/.test(pattern));
-  if (odd !== undefined) throw new Error(`${quoted(odd)} must be ${modelPatterns.expects}`);
+  if (odd !== undefined) {
+    const whole = modelNames.some((name) => name.startsWith(`${odd.replace('!', '')}.`));
+    throw new Error(`${quoted(odd)} must be ${modelPatterns.expects}${whole ? ` (did you mean ${odd}.*?)` : ''}`);
+  }
   return {
     include: patterns.filter((pattern) => !pattern.startsWith('!')),
     exclude: patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1)),

@@ -35,6 +35,6 @@ export function strangersIn(env: Environment): readonly ConfigProblem[] {
     const isOurs = name.startsWith(OURS);
     const meant = meantBy(name);
     if (meant === undefined) return isOurs ? [{ name, problem: 'is no setting; docs/settings.md lists them all' }] : [];
-    return env[meant] === undefined ? [{ name, problem: `is no setting; did you mean ${meant}?` }] : [];
+    return isOurs || env[meant] === undefined ? [{ name, problem: `is no setting; did you mean ${meant}?` }] : [];
   });
 }

@@ -3,7 +3,7 @@ import type { Finding, FindingCode } from '../status/finding.ts';
 
 export interface Check {
   readonly name: string;
-  readonly status: 'ok' | 'warn' | 'fail';
+  readonly status: 'ok' | 'note' | 'warn' | 'fail';
   /** What was found. Never holds a secret. */
   readonly found: string;
   readonly advice?: string;
@@ -21,15 +21,17 @@ const NAMES: { readonly [C in FindingCode]?: string } = {
   not_logged_in: 'login',
   login_refused: 'login',
   portal_silent: 'portal',
+  webhooks_refused: 'webhook',
 };
 
-const STATUS = { bad: 'fail', care: 'warn', note: 'ok' } as const;
+const STATUS = { bad: 'fail', care: 'warn', note: 'note' } as const;
 /** Notes of the status page that a look at everything has, too. */
 export const TOLD_NOTES: ReadonlySet<FindingCode> = new Set(['webhooks_refused', 'values_unfit']);
 
-/** What the status page finds, in the same words. */
+/** What the status page finds, in the same words; it sends to this look at everything, which is under way. */
 export function checkOf({ code, severity, sentence, remedy, command }: Finding): Check {
-  const advice = [remedy, command].filter((part) => part !== null).join(': ');
+  const typed = command === null || command === 'flowlu-mirror doctor --quick' ? null : `Run: ${command}`;
+  const advice = [remedy, typed].filter((part) => part !== null).join('. ');
   return { name: NAMES[code] ?? 'mirror', status: STATUS[severity], found: sentence, advice };
 }
 

@@ -49,10 +49,13 @@ function checkRate({ flowlu: { requestsPerSecond, baseUrl } }: Config): Check {
 const PERSONAL_DATA = 'personal data';
 
 /** Looks at the settings, and at what is stored; nothing to say where there are no such settings. */
-export async function checkPersonalData({ privacy: rules }: Config, sql: Sql | null): Promise<readonly Check[]> {
+export async function checkPersonalData(
+  { privacy: rules, flowlu }: Config,
+  sql: Sql | null,
+): Promise<readonly Check[]> {
   const privacy = createPrivacy(rules, () => undefined);
   if (privacy === null) return [];
-  const { problems, unknown } = checkPrivacy(rules);
+  const { problems, unknown } = checkPrivacy(rules, flowlu.extraModels);
   const [problem] = problems;
   if (problem !== undefined) return [fail(PERSONAL_DATA, problem, 'change FLOWLU_OMIT_FIELDS or FLOWLU_HASH_FIELDS')];
   const checks: Check[] = [];

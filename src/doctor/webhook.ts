@@ -31,16 +31,19 @@ export async function waitForWebhook(
     refused: await readCounts(sql, 'refused'),
   });
   const before = await look();
+  const seen = new Map(before.refused.map(({ name, at }) => [name, at]));
   say('waiting for a webhook: change something in Flowlu (Ctrl-C ends the waiting)');
   const endAt = performance.now() + WEBHOOK_MAX_MS;
   for (; performance.now() < endAt; await sleep(WEBHOOK_POLL_MS, signal)) {
     const { last, refused } = await look();
     if (last !== null && last !== before.last)
       return report(ok('webhook', 'one has arrived and is stored: Flowlu and the mirror are connected'));
-    const news = refused.find(({ name, at }) => !before.refused.some((one) => one.name === name && one.at === at));
-    if (news !== undefined) {
-      const { sentence, remedy } = refusedFinding(news, news.at);
-      return report(fail('webhook', sentence, remedy));
+    for (const news of refused.filter(({ name, at }) => seen.get(name) !== at)) {
+      seen.set(news.name, news.at);
+      const { severity, sentence, remedy } = refusedFinding(news, news.at);
+      if (severity !== 'note') return report(fail('webhook', sentence, remedy));
+      // Anybody may send one at any time, so the right one may still come.
+      say(`${sentence}; still waiting`);
     }
   }
   const advice = 'look at the address in Flowlu, at the proxy in front, and at the log of `serve`';

@@ -1,5 +1,7 @@
 /** How recording deliveries has gone lately: what readiness is judged by. */
 import { type Cause, causeOf } from '../postgres/causes.ts';
+import { errorCode } from '../postgres/errors.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 
 export interface Trouble extends Cause {
   readonly since: string;
@@ -14,6 +16,12 @@ export type RecordHealth = ReturnType<typeof createRecordHealth>;
 
 /** A hiccup is normal: so many failures in a row, over so long, are trouble. An object, so that a test can reach it sooner. */
 export const TROUBLE = { failures: 3, afterMs: 10_000 };
+/** These are no hiccups. */
+const DEFINITE: ReadonlySet<unknown> = new Set([
+  SQLSTATE.diskFull,
+  SQLSTATE.insufficientPrivilege,
+  SQLSTATE.readOnlyTransaction,
+]);
 /** All that a batch waits for has limits that add up to less. */
 const STUCK_MS = 120_000;
 
@@ -27,8 +35,11 @@ export function createRecordHealth(now: () => number = Date.now) {
   /** Notes that the mirror can be written after all. */
   function succeeded(): void {
     successMs = now();
-    failures = null;
+    // A small row may find the room that a large one does not.
+    const isFull = failures !== null && errorCode(failures.error) === SQLSTATE.diskFull;
+    if (!isFull || !isRecent()) failures = null;
   }
+  const isRecent = () => failures !== null && now() - failures.last < TROUBLE.afterMs;
   return {
     /** Runs one batch, and notes how it ends. */
     async watch<T>(batch: () => Promise<T>): Promise<T> {
@@ -58,12 +69,12 @@ export function createRecordHealth(now: () => number = Date.now) {
     succeeded,
     /** The trouble; null while there is none, or none worth a word. */
     trouble(): Trouble | null {
-      if (failures === null || failures.count < TROUBLE.failures || now() - failures.first < TROUBLE.afterMs)
-        return null;
-      const { since, last, cause, error } = failures;
-      const isFresh = now() - last < TROUBLE.afterMs;
+      if (failures === null) return null;
+      const { first, since, last, count, cause, error } = failures;
+      const isHiccup = count < TROUBLE.failures || now() - first < TROUBLE.afterMs;
+      if (isHiccup && !DEFINITE.has(errorCode(error))) return null;
       const times = { since: iso(since), last_failure_at: iso(last), last_success_at: lastSuccessAt() };
-      return { ...cause, ...times, error, isFresh };
+      return { ...cause, ...times, error, isFresh: isRecent() };
     },
     /** True when a batch hangs for so long that only another process can help. */
     isStuck: () => [...underWay].some(({ sinceMs }) => now() - sinceMs > STUCK_MS),

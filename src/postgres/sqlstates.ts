@@ -21,6 +21,7 @@ export const SQLSTATE = {
   duplicateTable: '42P07',
   undefinedTable: '42P01',
   duplicateDatabase: '42P04',
+  diskFull: '53100',
   tooManyConnections: '53300',
   lockNotAvailable: '55P03',
   queryCanceled: '57014',

@@ -18,8 +18,8 @@ import { keepsTo, markKept, unmark } from '../store/privacy-mark.ts';
 const LEARN_MAX_MS = 20_000;
 
 /** Refuses privacy settings that cannot be kept to. @throws UsageError */
-export function requirePrivacy(privacy: Config['privacy'], log: Logger): void {
-  const { problems, unknown } = checkPrivacy(privacy);
+export function requirePrivacy({ privacy, flowlu }: Config, log: Logger): void {
+  const { problems, unknown } = checkPrivacy(privacy, flowlu.extraModels);
   if (problems.length > 0) throw new UsageError(`the privacy settings cannot be kept to:\n  ${problems.join('\n  ')}`);
   if (unknown.length > 0)
     log.warn({ fields: unknown }, 'the privacy settings name fields that the catalogue does not know');

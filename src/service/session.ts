@@ -87,7 +87,7 @@ export type Pool = Pick<Session, 'config' | 'database' | 'sql' | 'close'>;
 
 /** Opens the database, which may yet be away. @throws UsageError where there is none to look at */
 export async function openPool(config: Config, { log, signal, command, onMirror }: SessionOptions): Promise<Pool> {
-  requirePrivacy(config.privacy, log);
+  requirePrivacy(config, log);
   useOwnNames(config.webhook.modelNames, config.flowlu.extraModels);
   if (onMirror === 'look' && !hasDatabase(config.database)) throw new UsageError(NOTHING_SET_UP);
   const database = await openDatabase(config.database, { log, signal });

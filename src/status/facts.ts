@@ -87,7 +87,8 @@ export async function readFacts(sql: Sql, expected: Expectations): Promise<Facts
     const { refused = null, unanswered = null, ahead = null } = await portalTroubles(tx);
     return {
       now: deliveries.now,
-      hasApi,
+      // A command without a key says nothing of the service, which has compared the mirror with the API.
+      hasApi: hasApi || (recording === null && compared.isCompared),
       oauthClient,
       compareEvery_s,
       otherZone,

@@ -1,16 +1,18 @@
 /** The health of the mirror: read and judged once for all callers. */
-import { withTimeout } from '../core/time.ts';
+import { TimeoutError, withTimeout } from '../core/time.ts';
 import type { RecordHealth } from '../intake/record-health.ts';
 import { schemaState } from '../migrate/migrate.ts';
-import type { Sql } from '../postgres/connection.ts';
+import { errorCode, type Sql } from '../postgres/connection.ts';
 import { tryWrite } from '../store/deliveries/ledger.ts';
 import { type Expectations, readFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
 import { type Assessment, assess, type Situation } from './findings.ts';
-import { LOOK_MAX_MS, obstaclesOf } from './obstacles.ts';
+import { isUnexplained, LOOK_MAX_MS, obstaclesOf } from './obstacles.ts';
 import { kept, single } from './shared.ts';
 
 const ANSWER_MAX_MS = 2_500;
+/** So long after a good look, one that only took too long says nothing new: a busy machine is not a database that is away. */
+export const PATIENCE = { ms: 15_000 };
 /** The database is read at most this often, whatever the number of callers. */
 const KEPT_MS = 3_000;
 
@@ -25,18 +27,30 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
   let met: ReadonlyMap<Finding['code'], string> = new Map();
   /** When the facts were last asked for. */
   let began = 0;
+  /** The last look that told something. */
+  let informed: { readonly atMs: number; readonly situation: Situation } | null = null;
   const facts = single(() => situationOf(sql, expected));
   const proof = single(async () => recording !== null && (await isProven(sql, recording, began)));
+
+  /** A lock that nobody holds any more; what waited for it may not have noticed. */
+  function isUnlocked(found: readonly Finding[]): boolean {
+    const locked = found.filter(({ code }) => code === 'locked');
+    return locked.every(({ since }) => since === null) && (met.has('locked') || locked.length > 0);
+  }
 
   /** Why the facts could not be read, and whether deliveries are recorded all the same. */
   async function hindrance(error: unknown, isAgain = false): Promise<Situation> {
     const isThere = withTimeout(proof(), LOOK_MAX_MS).catch(() => false);
-    const found = await obstaclesOf(sql, error, { isThere });
+    const trouble = recording?.trouble() ?? null;
+    const isLate = error instanceof TimeoutError || errorCode(error) === 'ETIMEDOUT';
+    // Why webhooks are refused is known better than why this took so long.
+    const found = await obstaclesOf(sql, isLate && trouble !== null ? trouble.error : error, { isThere });
     const isRecording = await isThere;
-    // A lock that nobody holds any more; what waited for it may not have noticed.
-    const isHeld = found.some(({ code, since }) => code === 'locked' && since !== null);
-    const isOver = !isHeld && (met.has('locked') || found.some(({ code }) => code === 'locked'));
-    if (isOver && !isAgain) return await attempt(situationOf(sql, expected), LOOK_MAX_MS, true);
+    const isSlow = trouble === null && isUnexplained(found);
+    if (isSlow && informed !== null && Date.now() - informed.atMs < PATIENCE.ms) return informed.situation;
+    const isFirst = isSlow && recording === null && informed === null;
+    if (!isAgain && (isFirst || isUnlocked(found)))
+      return await attempt(situationOf(sql, expected), isFirst ? ANSWER_MAX_MS : LOOK_MAX_MS, true);
     const before = met;
     met = new Map(found.map(({ code }) => [code, before.get(code) ?? sinceOf(recording)]));
     const findings = found.map((one) => ({
@@ -44,7 +58,12 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
       since: one.since ?? met.get(one.code) ?? null,
       stops_webhooks: !isRecording,
     }));
-    return { kind: 'hindered', findings: [...findings, ...known.filter(({ code }) => !met.has(code))] };
+    const situation = {
+      kind: 'hindered',
+      findings: [...findings, ...known.filter(({ code }) => !met.has(code))],
+    } as const;
+    if (!isSlow) informed = { atMs: Date.now(), situation };
+    return situation;
   }
 
   const attempt = (reading: Promise<Situation>, limitMs: number, isAgain = false): Promise<Situation> =>
@@ -54,7 +73,8 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
     began = Date.now();
     const situation = await attempt(facts(), ANSWER_MAX_MS);
     const assessment = assess(situation);
-    if (situation.kind === 'there') {
+    if (situation.kind === 'there' && situation !== informed?.situation) {
+      informed = { atMs: Date.now(), situation };
       known = assessment.findings.filter(({ severity }) => severity !== 'note');
       met = new Map();
     }

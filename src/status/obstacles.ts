@@ -50,6 +50,10 @@ export async function obstaclesOf(
   return [{ ...found, ...about }];
 }
 
+/** Whether all that is known is that there was no answer in time. */
+export const isUnexplained = (found: readonly Finding[]) =>
+  found.every(({ sentence }) => sentence.toLowerCase().includes(NO_ANSWER.cause.toLowerCase()));
+
 function findingOf(
   { cause, remedy }: Cause,
   {

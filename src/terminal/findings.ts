@@ -22,7 +22,8 @@ export function printFindings(
     printLine(paint[state](`${MARKS[state]} ${headline}. ${sentence}.`), stream);
   for (const { severity, sentence: found, since, remedy, command, code } of findings) {
     if (code === 'first_reading') continue;
-    const when = since === null ? '' : ` (since ${ageOf(since, now)})`.replace(' ago)', ')').replace('since ', 'for ');
+    const age = since === null ? '0 s ago' : ageOf(since, now);
+    const when = age === '0 s ago' ? '' : ` (for ${age.replace(' ago', '')})`;
     printLine(paint[severity](`${MARKS[severity]} ${found.replace(/\p{Cc}+/gu, ' ')}${when}`), stream);
     if (remedy !== null) printLine(`    ${remedy}.`, stream);
     if (command !== null) printLine(`    ${colours.bold(command)}`, stream);

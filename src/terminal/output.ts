@@ -61,10 +61,10 @@ export function printLine(text = '', stream: TextStream = process.stdout): void 
 }
 
 export function printCheck({ name, status, found, advice }: Check): void {
-  const { green, yellow, red } = coloursOf(process.stdout);
-  const mark = { ok: green('✔'), warn: yellow('!'), fail: red('✖') }[status];
+  const { green, yellow, red, dim } = coloursOf(process.stdout);
+  const mark = { ok: green('✔'), note: dim('·'), warn: yellow('!'), fail: red('✖') }[status];
   printLine(`${mark} ${name}: ${found.replace(/\p{Cc}+/gu, ' ')}`);
-  if (advice !== undefined) printLine(`    ${advice}`);
+  if (advice) printLine(`    ${advice}`);
 }
 
 export function printError(message: string, stream: TextStream = process.stderr): void {

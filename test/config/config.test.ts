@@ -405,6 +405,7 @@ describe('secrets', () => {
       ...['FLOWLU_MIRROR_WORKER', 'npm_config_loglevel', 'TZ'],
     ];
     expect(strangersOf(Object.fromEntries(foreign.map((name) => [name, 'x'])))).toEqual([]);
+    expect(strangersOf({ FLOWLU_TIMZONE: 'UTC', FLOWLU_TIMEZONE: 'UTC' })).toHaveLength(1);
     expect(strangersOf({ DATABASE_URI: 'x', DATABASE_URL: 'postgres://h/d', FLOWLU_APIKEY: ' ' })).toEqual([]);
   });
 
@@ -461,6 +462,11 @@ describe('model patterns', () => {
     ['crm.lead,!crm.*', 'excludes all that it includes'],
   ])('%s is refused, because it would mirror something else than was meant', (written, problem) => {
     expect(problemsOf({ FLOWLU_MODELS: written })).toEqual([`FLOWLU_MODELS: ${problem}`]);
+  });
+
+  test('that are a module alone are refused with what was meant', () => {
+    expect(() => parseModelPatterns(['crm'])).toThrow(/"crm" must be .* \(did you mean crm\.\*\?\)$/);
+    expect(() => parseModelPatterns(['zebra'])).toThrow(/excludes$/);
   });
 
   test('that match nothing are found', () => {

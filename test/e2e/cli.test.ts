@@ -92,6 +92,7 @@ describe('usage', () => {
     ['an unknown command', 'frobnicate', {}, /unknown command/],
     ['an unknown flag', 'backfill --fast', {}, /unknown option/],
     ['an unknown model', 'backfill crm.nothing', {}, /no mirrored model is called crm.nothing/],
+    ['a misspelt field of personal data', 'status', { FLOWLU_OMIT_FIELDS: 'crm.account.emial' }, /account\.email\?/],
     ['a backfill without a key', 'backfill', { FLOWLU_API_KEY: '' }, /FLOWLU_API_KEY/],
     ['a model that does not exist', 'status', { FLOWLU_MODELS: 'crm.acount' }, /did you mean crm\.account\?/],
     ['a short secret', 'serve', { WEBHOOK_SECRET: 'short' }, /fewer than 16 characters .* openssl rand/],
@@ -305,8 +306,8 @@ describe('migrate, models, status', () => {
     expect(json).toHaveLength(104);
     expect(json).toContainEqual(expect.objectContaining({ model: 'crm.account', table: 'flowlu.crm_account' }));
     const text = await cli('models', { FLOWLU_EXTRA_MODELS: 'asset.asset' });
-    expect(text.stdout).toMatch(/crm\.lead +flowlu\.crm_lead/);
-    expect(text.stdout).toMatch(/asset\.asset +flowlu_live\.asset_asset/);
+    expect(text.stdout).toMatch(/crm\.lead +\S+ +\d+ +flowlu\.crm_lead/);
+    expect(text.stdout).toMatch(/asset\.asset +\S+ +\d+ +flowlu_live\.asset_asset/);
   });
 
   it('ends with 3 while deliveries are parked, and shows them', async () => {
@@ -539,7 +540,7 @@ describe('serve', () => {
     const first = start(['serve'], options());
     const url = await listening(first);
     const second = await cli('serve', { PORT: new URL(url).port });
-    expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/is taken/) });
+    expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/is taken.*`serve` that runs there/) });
     first.child.kill('SIGINT');
     expect(await first.ended).toBe(0);
   });
@@ -558,6 +559,11 @@ it('mcp serves agents by the address of a reader alone, which no other command t
     const { stdout } = await runHere(['reader', login, '--json'], options());
     const reader = { cwd, env: { DATABASE_URL: (JSON.parse(stdout) as { url: string }).url } };
     expect(await run(['mcp'], reader)).toMatchObject({ code: 0, stderr: '' });
+    const interrupted = start(['mcp'], { ...reader, input: true });
+    interrupted.child.stdin?.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' })}\n`);
+    await interrupted.says(/"id":1/);
+    interrupted.child.kill('SIGINT');
+    expect([await interrupted.ended, interrupted.stderr()]).toEqual([130, '']);
     expect(await runHere(['status'], reader)).toMatchObject({ code: 2, stderr: expect.stringMatching(/of a reader/) });
     expect((await runHere(['reader', 'flowlu_agent'], options())).code).toBe(2);
   } finally {

@@ -230,14 +230,24 @@ describe('the settings', () => {
     [[], ['crm.account.owner_id'], /no text \(link\)/],
     [[], ['task.tasks.deadline'], /no text/],
   ])('are refused where they cannot be kept to: %j %j', (omit, hash, problem) => {
-    expect(checkPrivacy(rules(omit, hash)).problems).toEqual([expect.stringMatching(problem)]);
+    expect(checkPrivacy(rules(omit, hash), []).problems).toEqual([expect.stringMatching(problem)]);
   });
 
-  it('tell of fields that the catalogue does not know, which may be typing mistakes', () => {
-    const { problems, unknown } = checkPrivacy(
-      rules(['crm.account.phne', 'crm.acount.phone', 'crm.account.cf_1'], ['crm.account.phone']),
-    );
+  it.each([
+    ['crm.account.emial', /^crm\.account\.emial is no known field \(did you mean crm\.account\.email\?\)/],
+    ['crm.account.phne', /did you mean crm\.account\.phone\?/],
+    ['crm.acount.email', /no model is called crm\.acount \(did you mean crm\.account\?\)/],
+    ['crm.zebra.name', /no model is called crm\.zebra; .*FLOWLU_EXTRA_MODELS/],
+  ])('are refused where %s is misspelt, which would protect nothing', (name, problem) => {
+    const { problems, unknown } = checkPrivacy(rules([name]), []);
+    expect(problems).toEqual([expect.stringMatching(problem)]);
+    expect(unknown).toEqual([]);
+  });
+
+  it('take fields that Flowlu may have without the catalogue knowing them', () => {
+    const fields = ['crm.account.zodiac_sign', 'crm.account.phones', 'crm.account.phone', 'nowhere.thing.name'];
+    const { problems, unknown } = checkPrivacy(rules([...fields, 'crm.zebra.name', 'crm.account.cf_1']), ['crm.zebra']);
     expect(problems).toEqual([]);
-    expect(unknown).toEqual(['crm.account.phne', 'crm.acount.phone']);
+    expect(unknown).toEqual(['crm.account.zodiac_sign', 'crm.account.phones', 'nowhere.thing.name']);
   });
 });

@@ -9,11 +9,13 @@ import { BLOCKED } from '../../src/merge/blocked.ts';
 import { migrate } from '../../src/migrate/migrate.ts';
 import { UNKNOWN } from '../../src/postgres/causes.ts';
 import { connect, type Sql } from '../../src/postgres/connection.ts';
+import { PATIENCE } from '../../src/status/health.ts';
 import { readReport } from '../../src/status/report.ts';
 import { statusRoutes } from '../../src/status/routes.ts';
 import { type OwnServer, startOwnServer } from '../chaos/server.ts';
 import { type Service, startService, webhook } from '../intake/service.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/eventually.ts';
 import { createLogin, type Login } from '../support/logins.ts';
 import { sourceOf } from './source.ts';
 
@@ -43,6 +45,33 @@ const readyz = async (of = service) => {
 };
 const post = (id: number, of = service) => of.post(webhook('crm.lead', 'update', { id, name: `n${id}` }));
 const findings = async (sql: Sql = database.sql) => (await sourceOf(sql).health()).findings;
+
+it('one look that takes too long, as on a busy machine, changes nothing; that lasts for a while only', async () => {
+  const own = connect(database.url, { applicationName: 'flowlu-mirror test', max: 1 });
+  const patience = { ...PATIENCE };
+  let lateLooks = 0;
+  const recording = createRecordHealth();
+  const trouble = () => {
+    lateLooks += 1;
+    return recording.trouble();
+  };
+  const { health } = sourceOf(own, { recording: { ...recording, trouble } });
+  try {
+    const before = await health();
+    lateLooks = 0;
+    const held = own`select pg_sleep(60)`.catch(() => {});
+    await until(async () => (await health()) && lateLooks > 0);
+    expect((await health()).state).toBe(before.state);
+    PATIENCE.ms = 0;
+    await until(async () => (await health()).state === 'bad');
+    await database.sql`select pg_cancel_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)'`;
+    await held;
+    await until(async () => (await health()).state === before.state);
+  } finally {
+    Object.assign(PATIENCE, patience);
+    await own.end({ timeout: 1 });
+  }
+});
 
 it('a catalogue that somebody locks: as long as webhooks are recorded the service is ready, and says who holds the lock', async () => {
   const { sql } = database;

@@ -16,17 +16,28 @@ describe('the record of the intake', () => {
     for (const after of [1_000, 5_000, 4_000, 2_000]) {
       expect(health.trouble()).toBeNull();
       now += after;
-      await health.watch(fail('53100')).catch(() => {});
+      await health.watch(fail('53300')).catch(() => {});
     }
-    expect(health.trouble()).toMatchObject({
-      cause: expect.stringContaining('disk'),
-      remedy: expect.stringContaining('free'),
-    });
+    expect(health.trouble()).toMatchObject({ cause: expect.stringContaining('connections') });
     // Another cause has a beginning of its own.
     const first = health.trouble()?.since;
     now += 60_000;
     await health.watch(fail('42501')).catch(() => {});
     expect([first, health.trouble()?.since]).toEqual([1_001_000, now].map((at) => new Date(at).toISOString()));
+    await health.watch(async () => 'ok');
+    expect(health.trouble()).toBeNull();
+  });
+
+  it('is in trouble at once where the disk is full, for as long as larger rows find no room', async () => {
+    let now = 1_000_000;
+    const health = createRecordHealth(() => now);
+    await health.watch(fail('53100')).catch(() => {});
+    await health.watch(async () => 'a small one');
+    expect(health.trouble()).toMatchObject({
+      cause: expect.stringContaining('disk'),
+      remedy: expect.stringContaining('free'),
+    });
+    now += TROUBLE.afterMs;
     await health.watch(async () => 'ok');
     expect(health.trouble()).toBeNull();
   });

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { count, span } from '../../src/status/words.ts';
+import { printFindings } from '../../src/terminal/findings.ts';
 import { type Column, pinLine, printError, printJson, printLine, printTable, spin } from '../../src/terminal/output.ts';
 import { Screen } from './screen.ts';
 
@@ -152,4 +153,17 @@ describe('a text from outside', () => {
       expect(JSON.parse(json)).toEqual({ text: SENT });
     }
   });
+});
+
+test('a finding of just now tells no length of time', () => {
+  const now = '2026-03-01T12:00:00.400Z';
+  const told = (since: string) => {
+    const stream = capture(false);
+    const finding = { code: 'locked', severity: 'bad', sentence: 'It is locked', remedy: null, command: null } as const;
+    const words = { state: 'bad', headline: '', sentence: '' } as const;
+    printFindings({ ...words, findings: [{ ...finding, since }] } as never, now, stream);
+    return stream.text;
+  };
+  expect(told('2026-03-01T12:00:00.000Z')).toBe('✖ It is locked\n');
+  expect(told('2026-03-01T11:00:00.400Z')).toBe('✖ It is locked (for 60 min)\n');
 });

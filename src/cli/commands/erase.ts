@@ -7,6 +7,7 @@ import { read } from '../../merge/settle.ts';
 import { readRow } from '../../mirror-rows/reads.ts';
 import { problemOf } from '../../service/authorization.ts';
 import { openClientsIfAny, type Session, settleDepsOf } from '../../service/session.ts';
+import { count } from '../../status/words.ts';
 import { mentionsEntity } from '../../store/erasure.ts';
 import { journaled } from '../../store/runs.ts';
 import { printLine } from '../../terminal/output.ts';
@@ -104,9 +105,8 @@ function printRefusal(name: string, id: string, standing: Standing): void {
 
 function printErased(name: string, id: string, standing: Standing, { had_row, deliveries, lines }: Erased): void {
   const row = had_row ? 'Its row' : 'The mirror had no row of it; what there was';
-  printLine(
-    `${name} ${id} is erased. ${row}, ${deliveries} deliveries and ${lines} other lines hold none of its values any more.`,
-  );
+  const others = `${count(deliveries, 'delivery', 'deliveries')} and ${count(lines, 'other line')}`;
+  printLine(`${name} ${id} is erased. ${row}, ${others} hold none of its values any more.`);
   if (standing.says !== 'gone') printLine('Flowlu may still have it; then a sweep or a catch-up brings it back.');
   printLine('Backups, and records of others that repeat its values, are not touched; see docs/operators.md.');
 }

@@ -64,6 +64,7 @@ async function serveAgents(
     if (!signal.aborted) throw error;
   });
   await server.close();
+  signal.throwIfAborted();
   return EXIT.done;
 }
 

@@ -109,10 +109,11 @@ async function listModels({ sql, models: mirrored, config }: Session): Promise<R
   });
   const print = () => {
     printTable(rows, [
+      // What a narrow terminal cuts off comes last.
       'model',
-      'table',
       ['rows', (row) => (row.absent && row.rows === 0 ? 'absent' : row.rows)],
       'deleted',
+      'table',
       ['version field', (row) => row.version],
       'edition',
       'title',

@@ -71,7 +71,7 @@ async function replayChosen(
       signal,
     );
     if (known > 0) progress.modelFinished('deliveries', 'done');
-    return { data: report, print: () => printReport(report), exitCode: exitCodeOf(report, flags) };
+    return { data: report, print: () => printReport(report, flags), exitCode: exitCodeOf(report, flags) };
   } finally {
     progress.close();
   }
@@ -109,9 +109,11 @@ function parseSince(text: string): Micros {
   return at * MICROS_PER_MS;
 }
 
-function printReport({ deliveries, outcomes, doubtful }: ReplayReport): void {
+function printReport({ deliveries, outcomes, doubtful }: ReplayReport, { failed, id, since }: ReplayFlags): void {
+  const isPlain = failed && id === undefined && since === undefined;
+  const none = isPlain ? 'No delivery has failed: there is nothing to replay.' : 'There is no such delivery.';
   if (deliveries === 0) {
-    printLine('There is no such delivery.');
+    printLine(none);
     return;
   }
   const rows = Object.entries(MEANINGS).flatMap(([outcome, meaning]) => {
@@ -120,7 +122,7 @@ function printReport({ deliveries, outcomes, doubtful }: ReplayReport): void {
   });
   printTable(rows, ['outcome', 'deliveries', 'meaning']);
   const doubt = doubtful === 0 ? '' : ` ${count(doubtful)} of them left a doubtful row, which the API will settle.`;
-  printLine(`${count(deliveries)} deliveries replayed.${doubt}`);
+  printLine(`${count(deliveries, 'delivery', 'deliveries')} replayed.${doubt}`);
 }
 
 function exitCodeOf({ deliveries, outcomes }: ReplayReport, { id }: ReplayFlags): ExitCode {

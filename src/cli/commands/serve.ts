@@ -3,13 +3,14 @@ import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import type { Config } from '../../config/index.ts';
 import { UsageError } from '../../core/errors.ts';
 import { createApp } from '../../service/app.ts';
 import { lacksLogin } from '../../service/authorization.ts';
 import { startBackground } from '../../service/background.ts';
 import { checkExposure } from '../../service/exposure.ts';
 import { startLoop } from '../../service/loop.ts';
-import { type Listener, listen } from '../../service/server.ts';
+import { authorityOf, type Listener, listen } from '../../service/server.ts';
 import { openClientsIfAny, type Session } from '../../service/session.ts';
 import { beginWork, isFirstWorker, leavePrimary, runWorkers } from '../../service/workers.ts';
 import { printDelivery, printSummary } from '../../terminal/serve-lines.ts';
@@ -75,6 +76,17 @@ function keepCertificate(listener: Listener, { log, metrics }: Session, signal: 
   });
 }
 
+const LIVEZ_MAX_MS = 2_000;
+
+/** Says so where a port is taken by another `serve`. @throws Error always */
+async function explainTaken(error: Error, { host, port }: Config['http']): Promise<never> {
+  const livez = `http://${authorityOf(host, port)}/livez`;
+  const isTaken = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';
+  const answer = isTaken && (await fetch(livez, { signal: AbortSignal.timeout(LIVEZ_MAX_MS) }).catch(() => null));
+  const isServe = answer && /^\{"alive":/.test(await answer.text().catch(() => ''));
+  throw isServe ? new Error(`${error.message}, or end the \`serve\` that runs there already`) : error;
+}
+
 async function serve(session: Session, { signal, isQuiet }: CommandContext): Promise<ExitCode> {
   const { config, log, database } = session;
   const isFirst = isFirstWorker();
@@ -92,7 +104,7 @@ async function serve(session: Session, { signal, isQuiet }: CommandContext): Pro
     isStopping: () => signal.aborted,
     onRecorded: isShown ? printDelivery : undefined,
   });
-  const listener = await listen(app, config.http);
+  const listener = await listen(app, config.http).catch((error: Error) => explainTaken(error, config.http));
   const background = startBackground(session, clients, signal, app.health);
   const notes = startLoop({
     name: 'noting which webhook secrets are used',
