@@ -12,7 +12,7 @@ import { printTable } from './support/psql.ts';
 
 const PAGE = new URL('../docs/analysts.md', import.meta.url);
 /** A query and, right below it, what it answers. */
-const WORKED = /^```sql\n(.*?)^```\n\n```text\n(.*?)^```$/gms;
+const WORKED = /^```sql\n((?:(?!```)[^\n]*\n)+)```\n\n```text\n(.*?)^```$/gms;
 const NUMBERS = ['int4', 'int8', 'numeric', 'float8'];
 const ZONE = 'Europe/Berlin';
 

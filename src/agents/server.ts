@@ -23,6 +23,26 @@ const columnsOf = (schema: string, view: string) => `
 const FRESHNESS = `
   select model, rows, last_change_at, last_reconciled_at, lag_seconds, doubtful_rows from flowlu_live.sync_status order by model`;
 
+/** Small tables that no mirror lacks: to ask for more would count the rows of all. */
+const ASKED_FOR_AGE = "'crm.pipeline', 'crm.source', 'core.user'";
+
+/** Why numbers may be wrong; null where nothing speaks against them. */
+const NOTE = `
+  with tables as (
+    select table_name, min(coverage) as coverage from flowlu_live.data_dictionary
+     where table_schema = 'flowlu_live' and coverage is not null group by 1),
+  counted as (select count(*) as all_of_them, count(*) filter (where coverage = 'webhooks only') as unread,
+                     count(*) filter (where coverage = 'partial') as partial from tables)
+  select case
+           when unread = all_of_them then 'Nothing has been read from Flowlu yet: there is only what webhooks brought.'
+           when partial > 0 then 'The first reading of Flowlu is not complete: freshness shows which models lack records.'
+           when agreed_at < now() - interval '36 hours'
+           then 'The mirror last agreed with Flowlu ' || round(extract(epoch from now() - agreed_at) / 3600) || ' hours ago.'
+         end as note
+    from counted, (select max(last_reconciled_at) as agreed_at from flowlu_live.sync_status
+                    where model in (${ASKED_FOR_AGE})) as age`;
+const NOTE_LIMITS: QueryLimits = { rows: 1, time_ms: 10_000 };
+
 /** What is not a query is a syntax error to the cursor that it is put into. */
 const NO_QUERY =
   /^\s*(insert|update|delete|merge|truncate|create|alter|drop|grant|revoke|copy|call|do|set|begin|commit)\b/i;
@@ -32,7 +52,8 @@ export function createAgentServer(address: ReaderAddress, limits: QueryLimits): 
   const server = new McpServer({ name: 'flowlu-mirror', version }, { instructions: INSTRUCTIONS });
   const ask = async (sql: string, most: QueryLimits = { ...limits, rows: 2_000 }) => {
     try {
-      return { content: [{ type: 'text' as const, text: textOf(await runQuery(address, sql, most)) }] };
+      const texts = [textOf(await runQuery(address, sql, most)), ...(await noteOn(address))];
+      return { content: texts.map((text) => ({ type: 'text' as const, text })) };
     } catch (error) {
       return {
         isError: true,
@@ -79,6 +100,12 @@ export function createAgentServer(address: ReaderAddress, limits: QueryLimits): 
     ({ sql }) => ask(sql, limits),
   );
   return server;
+}
+
+async function noteOn(address: ReaderAddress): Promise<readonly string[]> {
+  const { rows } = await runQuery(address, NOTE, NOTE_LIMITS);
+  const { note } = JSON.parse(rows[0] ?? '{}') as { note?: string | null };
+  return note ? [`Note: ${note}`] : [];
 }
 
 function textOf({ rows, cut }: Answer): string {

@@ -147,10 +147,16 @@ function createWalk({ deps, model, candidates }: Search) {
   };
 }
 
-/** Reads half the rows singly, and the others from anywhere in a list, where the mirror may lack some. */
+/**
+ * Reads half the rows singly, and the others from anywhere in a list, where the mirror may lack some; or the whole list
+ * where that takes no more requests.
+ */
 export async function searchSample(search: Search, size: number): Promise<Shortcoming> {
   const { deps, model, signal } = search;
-  const ids = model.gettable ? (await randomLiveIds(deps.sql, model, Math.floor(size / 2))).sort(compareIds) : [];
+  const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
+  const single = model.gettable ? Math.min(live, Math.floor(size / 2)) : 0;
+  if (live <= (single + 1) * PAGE_SIZE) return await searchAll(search);
+  const ids = (await randomLiveIds(deps.sql, model, single)).sort(compareIds);
   let shortcoming: Shortcoming = null;
   for (let start = 0; start < ids.length && shortcoming === null; start += READS_AT_A_TIME) {
     const part = ids.slice(start, start + READS_AT_A_TIME);
@@ -158,7 +164,6 @@ export async function searchSample(search: Search, size: number): Promise<Shortc
   }
   const { order: sorting } = await knownMeasures(deps.sql, model.name);
   const order = sorting === 'refused' ? {} : { orderBy: { field: 'id', direction: 'asc' } as const };
-  const live = await countRows(deps.sql, mirrorTableOf(model), 'live');
   const page = 1 + Math.floor(Math.random() * Math.max(1, Math.ceil(live / PAGE_SIZE)));
   let left = size - ids.length;
   for (const wanted of new Set([page, 1])) {

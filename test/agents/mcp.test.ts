@@ -71,6 +71,25 @@ describe('what an agent sees', () => {
     }
   });
 
+  it('is told with each answer what speaks against its numbers', async () => {
+    const noted = async () => {
+      const { content } = await client.callTool({ name: 'query', arguments: { sql: 'select count(*) from deals' } });
+      return (content as { text: string }[])[1]?.text;
+    };
+    const { sql } = database;
+    const read = (model: string, age: string) => sql`
+      insert into sync.watermarks (model, last_reconciled_at) values (${model}, now() - ${age}::interval)
+        on conflict (model) do update set last_reconciled_at = excluded.last_reconciled_at`;
+    expect(await noted()).toMatch(/^Note: Nothing has been read from Flowlu yet/);
+    await sql`insert into sync.listings (model, kind, started_at, is_open) values ('crm.lead', 'backfill', now(), true)`;
+    expect(await noted()).toMatch(/first reading of Flowlu is not complete/);
+    await read('crm.lead', '1 minute');
+    await read('crm.pipeline', '3 days');
+    expect(await noted()).toBe('Note: The mirror last agreed with Flowlu 72 hours ago.');
+    await read('crm.pipeline', '1 minute');
+    expect(await noted()).toBeUndefined();
+  });
+
   it('says where an answer is cut: by rows, by size, and by what a row holds', async () => {
     expect((await ask('select * from generate_series(1, 100)')).text).not.toContain('only');
     expect((await ask('select * from generate_series(1, 101)')).text).toContain('only the first 100 rows are shown');

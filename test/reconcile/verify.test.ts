@@ -207,6 +207,13 @@ describe('verify', () => {
     for (const sample of [1, 2, 5]) expect((await verifyAccounts({ sample })).report.rows).toBe(sample);
   });
 
+  it('reads a model in full where that takes no more requests than a sample', async () => {
+    expect((await verifyAccounts({ sample: 2 })).report.rows).toBe(2);
+    const { report } = await verifyAccounts({ sample: 20 });
+    expect(report).toMatchObject({ outcome: 'complete', rows: idsOf('crm.account').length });
+    expect(report.requests).toBeLessThan(11);
+  });
+
   it('mends a model of which no single record can be read, but believes of no row of it that it is gone', async () => {
     const { portal } = mirror.portal;
     const [altered = '', lost = '', gone = ''] = idsOf('core.tag');

@@ -35,6 +35,25 @@ const CODES: Readonly<Record<string, readonly number[]>> = {
   role: [10, 20],
 };
 
+/** Yes or no, though the documentation calls them numbers. */
+const FLAGS = new Set([
+  'agile.sprints.started',
+  'customfields.fields.required',
+  'fin.customer_payment.need_approve',
+  'fin.invoice.exported_1c',
+  'fin.invoice_contacts.invoice_emailed',
+  'fin.invoice_contacts.reminders_sent',
+  'fin.organization.default_organization',
+  'fin.recurring_invoice.never_expire',
+  'knowledgebase.knowledgebases.external',
+  'task.tasks.deadline_allowchange',
+  'task.tasks.public_template',
+  'task.tasks.task_checkbyowner',
+  'tax1_included',
+  'tax2_included',
+]);
+const NO_OR_YES = [0, 0, 1];
+
 /** Codes that others saw on live tenants, or that follow from Flowlu's help pages. */
 const SEEN_CODES: Readonly<Record<string, readonly number[]>> = {
   'fin.transaction.status': [10, 10, 10, 0, 20, 30],
@@ -46,7 +65,10 @@ const SEEN_CODES: Readonly<Record<string, readonly number[]>> = {
 };
 
 export const codesOf = (model: string, field: string, asSeen = false): readonly number[] | undefined =>
-  (asSeen ? SEEN_CODES[`${model}.${field}`] : undefined) ?? CODES[`${model}.${field}`] ?? CODES[field];
+  (asSeen ? SEEN_CODES[`${model}.${field}`] : undefined) ??
+  CODES[`${model}.${field}`] ??
+  CODES[field] ??
+  (FLAGS.has(field) || FLAGS.has(`${model}.${field}`) ? NO_OR_YES : undefined);
 
 const DATE_ONLY = new Set([
   'crm.lead.start_date',

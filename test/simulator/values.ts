@@ -105,6 +105,7 @@ function decimal(name: string, random: Random): number {
   if (name === 'quantity') return pick(random, [1, 1, 2, 5, 10, 0.5, 2.25, 0.001]);
   if (/exchange_rate/.test(name)) return pick(random, CURRENCIES).rate;
   if (/^tax\d?$|^rate$/.test(name)) return pick(random, [0, 7, 19, 20, 5.5]);
+  if (name === 'discount_before_tax') return pick(random, [0, 0, 1]);
   if (/discount/.test(name)) return pick(random, [0, 0, 5, 12.5]);
   return chance(random, 0.2) ? 0 : money(random);
 }
