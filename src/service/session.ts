@@ -124,7 +124,6 @@ export async function prepare(
       ? await defineSettings(sql, wanted, migrateUrl, log)
       : await settingsInForce(sql, configured, log);
   if (onMirror === 'rederive') await forget(sql, PORTAL, 'ahead');
-  // Whatever fields are called: this is about the settings.
   const privacy = createPrivacy(config.privacy, createShapes().namesOf);
   await warnIfUnkept(sql, privacy, { log, notes: onMirror !== 'look' });
   return { settings, otherZone };

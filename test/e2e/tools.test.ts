@@ -32,7 +32,7 @@ it('reader prints a connection string that works, and says its password to nobod
     const { code, stdout, stderr } = await cli('reader', login, '--statement-timeout', '7s');
     expect(code).toBe(0);
     const url = /^postgres:\/\/\S+$/m.exec(stdout)?.[0] ?? '';
-    const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1 });
+    const sql = connect(url, { applicationName: 'flowlu-mirror test', max: 1, asLogin: true });
     const [row] = await sql`select current_user as us, current_setting('statement_timeout') as timeout`;
     await sql.end();
     expect(row).toEqual({ us: login, timeout: '7s' });
