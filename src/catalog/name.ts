@@ -24,6 +24,9 @@ export function nearest(
   return best !== undefined && best.distance <= distanceMax ? best.candidate : null;
 }
 
+/** Equal for names of the same letters, in whatever order. */
+export const sortedLetters = (name: string) => [...name].sort().join('');
+
 /** Levenshtein distance: letters to insert, delete or replace. */
 function distanceOf(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

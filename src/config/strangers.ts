@@ -1,5 +1,5 @@
 /** Names that were meant to be settings and are none: a setting that is misspelt would go unnoticed, its default in force. */
-import { nearest } from '../catalog/name.ts';
+import { nearest, sortedLetters } from '../catalog/name.ts';
 import type { Environment } from './environment.ts';
 import type { ConfigProblem } from './errors.ts';
 import { settings } from './table.ts';
@@ -14,14 +14,13 @@ const NAME_MAX = 60;
 const names = settings.flatMap(([name, { secret }]) => (secret === undefined ? [name] : [name, `${name}_FILE`]));
 const lettersOf = (name: string) => name.toUpperCase().replace(/[^A-Z]/g, '');
 const byLetters = new Map(names.map((name) => [lettersOf(name), name]));
-const sorted = (letters: string) => [...letters].sort().join('');
-const bySortedLetters = new Map([...byLetters].map(([letters, name]) => [sorted(letters), name]));
+const bySortedLetters = new Map([...byLetters].map(([letters, name]) => [sortedLetters(letters), name]));
 
 /** The setting that was most likely meant; within the names that are ours alone a guess may be bolder. */
 function meantBy(name: string): string | undefined {
   const letters = lettersOf(name);
   const candidates = [...byLetters.keys()];
-  const swapped = bySortedLetters.get(sorted(letters));
+  const swapped = bySortedLetters.get(sortedLetters(letters));
   if (swapped !== undefined) return swapped;
   const near = letters.length < COMPARED_MIN ? null : nearest(letters, candidates, 1);
   const bold = name.startsWith(OURS) ? (nearest(letters, candidates) ?? nearest(letters.slice(6), candidates)) : null;

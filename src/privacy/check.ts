@@ -1,6 +1,6 @@
 /** Checks the privacy settings against the catalogue. Pure. */
 import { findModel, models } from '../catalog/index.ts';
-import { nearest } from '../catalog/name.ts';
+import { nearest, sortedLetters } from '../catalog/name.ts';
 import type { PrivacyRules, ProtectedField } from './policy.ts';
 
 /** The definitions tell the mirror the names of custom fields, and so what to protect. */
@@ -69,9 +69,8 @@ function misspellingOf({ model, field }: ProtectedField, all: readonly Protected
 
 /** As near as a slip of the finger is; swapped letters count as two. */
 function nearOf(name: string, candidates: readonly string[]): string | null {
-  const sorted = (text: string) => [...text].sort().join('');
   const distanceMax = name.length < 8 ? 1 : 2;
-  return candidates.find((one) => sorted(one) === sorted(name)) ?? nearest(name, candidates, distanceMax);
+  return candidates.find((one) => sortedLetters(one) === sortedLetters(name)) ?? nearest(name, candidates, distanceMax);
 }
 
 function isUnknown({ model, field }: ProtectedField): boolean {

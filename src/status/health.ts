@@ -1,13 +1,13 @@
 /** The health of the mirror: read and judged once for all callers. */
-import { TimeoutError, withTimeout } from '../core/time.ts';
+import { withTimeout } from '../core/time.ts';
 import type { RecordHealth } from '../intake/record-health.ts';
 import { schemaState } from '../migrate/migrate.ts';
-import { errorCode, type Sql } from '../postgres/connection.ts';
+import type { Sql } from '../postgres/connection.ts';
 import { tryWrite } from '../store/deliveries/ledger.ts';
 import { type Expectations, readFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
 import { type Assessment, assess, type Situation } from './findings.ts';
-import { isUnexplained, LOOK_MAX_MS, obstaclesOf } from './obstacles.ts';
+import { isLate, isUnexplained, LOOK_MAX_MS, obstaclesOf } from './obstacles.ts';
 import { kept, single } from './shared.ts';
 
 const ANSWER_MAX_MS = 2_500;
@@ -42,9 +42,8 @@ export function createHealth(sql: Sql, expected: Expectations): () => Promise<He
   async function hindrance(error: unknown, isAgain = false): Promise<Situation> {
     const isThere = withTimeout(proof(), LOOK_MAX_MS).catch(() => false);
     const trouble = recording?.trouble() ?? null;
-    const isLate = error instanceof TimeoutError || errorCode(error) === 'ETIMEDOUT';
     // Why webhooks are refused is known better than why this took so long.
-    const found = await obstaclesOf(sql, isLate && trouble !== null ? trouble.error : error, { isThere });
+    const found = await obstaclesOf(sql, isLate(error) && trouble !== null ? trouble.error : error, { isThere });
     const isRecording = await isThere;
     const isSlow = trouble === null && isUnexplained(found);
     if (isSlow && informed !== null && Date.now() - informed.atMs < PATIENCE.ms) return informed.situation;

@@ -1,7 +1,7 @@
 /** What keeps the mirror from being read or written: its cause and what helps, in the same words wherever it is met. */
 import { TimeoutError, withTimeout } from '../core/time.ts';
 import { ownership } from '../migrate/owner.ts';
-import { missingRights } from '../migrate/rights.ts';
+import { type MissingRights, missingRights } from '../migrate/rights.ts';
 import { type Cause, causeOf, STANDBY_AWAITED, UNKNOWN } from '../postgres/causes.ts';
 import { errorCode, isConnectionError, type Sql } from '../postgres/connection.ts';
 import { catalogueHolders, heldWords, type LockHolder, lockHolders, standbyAwaitedSince } from '../postgres/locks.ts';
@@ -14,6 +14,9 @@ import { capital } from './words.ts';
 /** Longest search for a cause; health checks give up after four seconds. */
 export const LOOK_MAX_MS = 700;
 const NO_ANSWER = causeOf({ code: 'ETIMEDOUT' });
+
+/** Whether there was no answer in time. */
+export const isLate = (error: unknown) => error instanceof TimeoutError || errorCode(error) === 'ETIMEDOUT';
 
 interface Call {
   /** Whether a webhook was to be recorded. */
@@ -30,9 +33,9 @@ export async function obstaclesOf(
   { isWriting = false, isThere, since = null }: Call = {},
 ): Promise<readonly Finding[]> {
   const code = errorCode(error);
-  const isLate = error instanceof TimeoutError || code === 'ETIMEDOUT';
+  const isTooLate = isLate(error);
   const about = { since, stops_webhooks: isWriting };
-  if (isLate || code === SQLSTATE.lockNotAvailable) {
+  if (isTooLate || code === SQLSTATE.lockNotAvailable) {
     const looks = [looksOf(sql).holders, looksOf(sql).catalogues].map((look) => soon(look, []));
     const holders = (await Promise.all(looks)).flat();
     if (holders.length > 0) return holders.map((held) => ({ ...lockFinding(held), stops_webhooks: isWriting }));
@@ -40,9 +43,9 @@ export async function obstaclesOf(
   const isRight = code === SQLSTATE.insufficientPrivilege;
   const rights = isRight ? await soon(looksOf(sql).rights, null) : null;
   if (rights !== null) return [{ ...rightsFinding(rights), ...about }];
-  const isAway = isLate || isConnectionError(error);
+  const isAway = isTooLate || isConnectionError(error);
   const isAwaited = isAway && (await soon(looksOf(sql).standby, null)) !== null;
-  const known = isAwaited ? STANDBY_AWAITED : isLate ? NO_ANSWER : causeOf(error);
+  const known = isAwaited ? STANDBY_AWAITED : isTooLate ? NO_ANSWER : causeOf(error);
   // A right of which nobody knows here.
   const own = isRight ? await soon(looksOf(sql).own, null) : null;
   const remedy = own === null ? known.remedy : `as the owner of the mirror: grant ${own.writer} to ${own.role}`;
@@ -98,13 +101,12 @@ const bad = (code: Finding['code'], sentence: string, remedy: string): Finding =
   command: 'flowlu-mirror doctor --quick',
 });
 
-export const notAccepting = ({ cause, remedy }: { readonly cause: string; readonly remedy: string }): Finding => ({
+export const notAccepting = ({ cause, remedy }: Cause): Finding => ({
   ...bad('not_accepting', `Webhooks cannot be recorded: ${cause}`, capital(remedy)),
   stops_webhooks: true,
 });
 
-export function rightsFinding(rights: NonNullable<Awaited<ReturnType<typeof missingRights>>>): Finding {
-  const { found, advice, stopsWebhooks } = rights;
+export function rightsFinding({ found, advice, stopsWebhooks }: MissingRights): Finding {
   return { ...bad('rights_missing', capital(found), capital(advice)), stops_webhooks: stopsWebhooks };
 }
 

@@ -22,8 +22,8 @@ export function printFindings(
     printLine(paint[state](`${MARKS[state]} ${headline}. ${sentence}.`), stream);
   for (const { severity, sentence: found, since, remedy, command, code } of findings) {
     if (code === 'first_reading') continue;
-    const age = since === null ? '0 s ago' : ageOf(since, now);
-    const when = age === '0 s ago' ? '' : ` (for ${age.replace(' ago', '')})`;
+    const age = since === null ? '' : ageOf(since, now).replace(' ago', '');
+    const when = ['', '0 s'].includes(age) ? '' : ` (for ${age})`;
     printLine(paint[severity](`${MARKS[severity]} ${found.replace(/\p{Cc}+/gu, ' ')}${when}`), stream);
     if (remedy !== null) printLine(`    ${remedy}.`, stream);
     if (command !== null) printLine(`    ${colours.bold(command)}`, stream);

@@ -110,10 +110,9 @@ function parseSince(text: string): Micros {
 }
 
 function printReport({ deliveries, outcomes, doubtful }: ReplayReport, { failed, id, since }: ReplayFlags): void {
-  const isPlain = failed && id === undefined && since === undefined;
-  const none = isPlain ? 'No delivery has failed: there is nothing to replay.' : 'There is no such delivery.';
   if (deliveries === 0) {
-    printLine(none);
+    const isPlain = failed && id === undefined && since === undefined;
+    printLine(isPlain ? 'No delivery has failed: there is nothing to replay.' : 'There is no such delivery.');
     return;
   }
   const rows = Object.entries(MEANINGS).flatMap(([outcome, meaning]) => {
